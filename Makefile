@@ -1,0 +1,88 @@
+# The verbs of a working day. Each is one command a person could type; set-up happens by itself.
+# Values: TARGET= SCHOOL= PERSON= ACTION= RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
+
+PYTHON ?= python3
+PY := .venv/bin/python
+VAR := $(or $(HOMEROOM_VAR),var)
+FILTERS = $(if $(TARGET),--target $(TARGET)) $(if $(SCHOOL),--school $(SCHOOL)) $(if $(PERSON),--person $(PERSON)) $(if $(ACTION),--action $(ACTION))
+LIFT = $(if $(ALLOW),--allow "$(ALLOW)") $(if $(WHY),--why "$(WHY)")
+export HOMEROOM_RUN := $(or $(RUN),$(HOMEROOM_RUN))
+
+help: ## what you can do here, in the order of a working day
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/nightly ## install what a night needs (every verb does this by itself)
+
+demo: .venv/dev ## a synthetic district of STUDENTS=5000: two nights, from nothing to converged targets
+	@$(PY) -m demo run --students $(or $(STUDENTS),5000) --seed $(or $(SEED),1)
+
+demo-again: .venv/dev ## one more night on the same extracts: nothing should be written
+	@$(PY) -m demo again
+
+demo-next: .venv/dev ## move the synthetic district one school day on, and run its night
+	@$(PY) -m demo next
+
+ingest: .venv/nightly ## read the source systems into raw_*, checked first
+	@$(PY) -m ingestion
+
+observe: .venv/nightly ## read what the targets hold now
+	@$(PY) -m reverse_etl observe
+
+build: .venv/nightly ## run the dbt models and their tests (SELECT=…)
+	@$(PY) -m operations build $(if $(SELECT),--select "$(SELECT)")
+
+plan: build ## compare what should be with what is; writes nothing to any target
+	@$(PY) -m reverse_etl plan $(LIFT)
+
+show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION=)
+	@$(PY) -m reverse_etl show $(FILTERS)
+
+push: .venv/nightly ## apply the plan, as far as its limits let it
+	@$(PY) -m reverse_etl push
+
+verify: .venv/nightly ## read the targets back and measure what is left
+	@$(PY) -m reverse_etl verify
+
+report: .venv/nightly ## close the run: audit tables, published copy, what needs a person
+	@$(PY) -m operations report
+
+nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
+	@$(PY) -m operations nightly $(LIFT)
+
+audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
+	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
+
+test: .venv/dev ## prove it: units, properties, real servers, whole nights
+	@$(PY) -m pytest -q tests/python
+
+lint: .venv/dev ## ruff and sqlfluff
+	@$(PY) -m ruff check . && $(PY) -m sqlfluff lint --processes 2 models
+
+bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
+	@$(PY) -m tests.bench
+
+docs: .venv/nightly ## the models' own documentation, as a site under var/docs
+	@HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/docs .venv/bin/dbt docs generate --static --quiet --log-path $(abspath $(VAR))/logs \
+		&& echo "open $(VAR)/docs/static_index.html"
+
+lock: .venv/dev ## pin what pyproject.toml asks for, with hashes
+	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt"; do \
+		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o $$part; done
+
+clean: ## forget the virtual environment and the demo (var/ of a real district is yours to remove)
+	@if [ -f $(VAR)/demo/district.json ]; then rm -rf $(VAR); fi; rm -rf .venv
+
+.venv/nightly: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12")'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "installing what a night needs (once, about a minute) …"
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/nightly
+	@echo "installing what the demo and the tests need …"
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-again demo-next ingest observe build plan show push verify report nightly audit test lint bench docs lock clean

@@ -1,0 +1,1 @@
+"""What ingestion and reverse_etl both stand on. Imports neither of them."""

@@ -1,0 +1,156 @@
+"""The run record: one folder per night under `runs/`, with one JSON document per thing a step has to say.
+
+A verb continues the latest run that is not finished, or opens a new one; `nightly` always opens one; `report`
+finishes it. Documents are written to a temporary file and renamed, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from common import paths, settings
+
+
+def business_date() -> date:
+    """The day the run is for: `HOMEROOM_AS_OF` (ISO date), else today in the district's time zone."""
+    given = os.environ.get("HOMEROOM_AS_OF")
+    if given:
+        return date.fromisoformat(given)
+    return datetime.now(ZoneInfo(settings.get("district.time_zone", "America/Vancouver"))).date()
+
+
+def git_commit() -> str:
+    """The commit of the models and code in use, with `+` behind it when files differ from it; '' outside git."""
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@dataclass
+class Step:
+    """One step of a run while it lasts; whoever runs it may set its exit code and a note."""
+
+    name: str
+    exit_code: int = 0
+    note: str = ""
+    peak_megabytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run (night). `folder` holds its documents; `as_of` is the day it is for; times are UTC."""
+
+    run_id: str
+    folder: Path
+    as_of: date
+    started_at: datetime
+
+    @classmethod
+    def open(cls, verb: str) -> Run:
+        """Begin a new run and point `runs/latest` at it. A run left open (killed, or planned and never pushed) is closed as abandoned."""
+        left = cls.latest()
+        if left is not None and not left.read("run.json")["finished_at"]:
+            left.finish(1, "abandoned")
+        now = datetime.now(UTC)
+        run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        folder = paths.runs() / run_id
+        folder.mkdir(parents=True, mode=0o700)
+        run = cls(run_id, folder, business_date(), now)
+        run.write("run.json", {
+            "run_id": run_id, "verb": verb, "started_at": now.isoformat(), "finished_at": None,
+            "as_of": run.as_of.isoformat(), "git_commit": git_commit(), "pid": os.getpid(),
+            "status": "running", "exit_code": None, "steps": [],
+        })  # fmt: skip
+        link = paths.runs() / f".latest-{run_id}"
+        link.symlink_to(run_id)
+        link.replace(paths.runs() / "latest")
+        return run
+
+    @classmethod
+    def load(cls, run_id: str) -> Run:
+        """An existing run. Raises FileNotFoundError with a sentence when there is none of that name."""
+        folder = (paths.runs() / run_id).resolve()
+        document = folder / "run.json"
+        if not document.is_file():
+            raise FileNotFoundError(f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them')
+        facts = json.loads(document.read_text(encoding="utf-8"))
+        return cls(facts["run_id"], folder, date.fromisoformat(facts["as_of"]), datetime.fromisoformat(facts["started_at"]))
+
+    @classmethod
+    def latest(cls) -> Run | None:
+        """The newest run, finished or not."""
+        return cls.load("latest") if (paths.runs() / "latest" / "run.json").is_file() else None
+
+    @classmethod
+    def finished(cls) -> list[Run]:
+        """Every run that is closed, oldest first."""
+        every = [cls.load(folder.name) for folder in sorted(paths.runs().glob("*Z-*")) if (folder / "run.json").is_file()]
+        return [run for run in every if run.read("run.json")["finished_at"]]
+
+    @classmethod
+    def current(cls, verb: str) -> Run:
+        """`HOMEROOM_RUN` if set, else the latest run if it is not finished, else a new one."""
+        given = os.environ.get("HOMEROOM_RUN")
+        if given:
+            return cls.load(given)
+        latest = cls.latest()
+        if latest is not None and not latest.read("run.json")["finished_at"]:
+            return latest
+        return cls.open(verb)
+
+    def write(self, name: str, value: Any) -> None:
+        """Write one JSON document of the run, whole or not at all."""
+        path = self.folder / name
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(value, file, ensure_ascii=False, indent=1, default=str)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def read(self, name: str, default: Any = None) -> Any:
+        """Read one JSON document of the run; `default` when no step wrote it."""
+        path = self.folder / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time a step into `run.json`: name, seconds, status (done, refused, partly, failed) and exit code."""
+        step, started, clock = Step(name), datetime.now(UTC), time.monotonic()
+        try:
+            yield step
+        except BaseException:
+            step.exit_code = step.exit_code or 1
+            raise
+        finally:
+            facts = self.read("run.json")
+            facts["steps"].append({
+                "name": name, "started_at": started.isoformat(), "seconds": round(time.monotonic() - clock, 2),
+                "status": STATUS.get(step.exit_code, "failed"), "exit_code": step.exit_code, "note": step.note,
+                "peak_megabytes": step.peak_megabytes,
+            })  # fmt: skip
+            self.write("run.json", facts)
+
+    def finish(self, exit_code: int, status: str = "") -> None:
+        """Close the run: nothing continues it any more."""
+        facts = self.read("run.json")
+        facts |= {"finished_at": datetime.now(UTC).isoformat(), "exit_code": exit_code, "status": status or STATUS.get(exit_code, "failed")}
+        self.write("run.json", facts)
+
+
+STATUS = {0: "done", 1: "failed", 2: "refused", 3: "partly"}

@@ -1,0 +1,114 @@
+"""The two database files: the warehouse, and the ledger attached to it.
+
+DuckDB lets one process write at a time, so a connection is opened late, closed soon, and waited for when another
+step still holds it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from common import paths
+from common.runs import Run
+
+WAIT_SECONDS = 30.0
+
+LEDGER = """
+create schema if not exists ledger.audit;
+create schema if not exists ledger.identity;
+create schema if not exists ledger.applied;
+
+create table if not exists ledger.audit.runs (
+    run_id text, started_at timestamptz, finished_at timestamptz, as_of date, status text, exit_code integer,
+    git_commit text, version text, steps json);
+create table if not exists ledger.audit.plans (
+    plan_id text, run_id text, made_at timestamptz, digest text, target text, entity text, desired bigint,
+    observed bigint, planned json, held json, allowed json);
+create table if not exists ledger.audit.planned_changes (
+    change_id text, plan_id text, run_id text, planned_at timestamptz, target text, entity text, key text,
+    person_id text, school_number text, action text, remote_id text, old json, new json, reason text, hold text,
+    source text, export_model text, seq bigint);
+create table if not exists ledger.audit.outcomes (
+    change_id text, run_id text, target text, status text, attempts integer, code integer, remote_id text,
+    request_id text, started_at timestamptz, finished_at timestamptz, note text);
+create table if not exists ledger.audit.deliveries (
+    delivery_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text,
+    delivered_at timestamptz, receipt text);
+create table if not exists ledger.audit.findings (
+    finding_id text, run_id text, found_at timestamptz, level text, kind text, source text, feed text, target text,
+    entity text, school_number text, key text, file text, line bigint, column_name text, message text, owner text,
+    action text);
+create table if not exists ledger.audit.source_files (
+    run_id text, source text, feed text, file text, sha256 text, bytes bigint, modified_at timestamptz,
+    read_at timestamptz, encoding text, rows_in bigint, landed bigint, rejected bigint, status text, message text,
+    archived_as text);
+create table if not exists ledger.identity.students_last_seen (
+    student_number text, legal_first_name text, legal_middle_name text, legal_last_name text, usual_first_name text,
+    usual_last_name text, date_of_birth date, gender_code text, grade_code text, homeroom text,
+    homeroom_teacher_id text, school_number text, next_school_number text, enrolment_status text, admitted_on date,
+    withdrawn_on date, email text, home_phone text, street_number text, street_name text, apartment text,
+    municipality text, province text, postal_code text, may_call boolean, last_seen_on date, source_file text,
+    source_line bigint);
+create or replace view ledger.audit.changes as
+    select
+        planned.*,
+        coalesce(outcome.status, case when planned.hold is null then 'planned' else 'held' end) as status,
+        outcome.attempts, outcome.code, outcome.request_id, outcome.started_at, outcome.finished_at, outcome.note
+    from ledger.audit.planned_changes as planned
+    left join ledger.audit.outcomes as outcome using (change_id);
+"""
+
+
+class StoreBusy(Exception):
+    """Another process holds the warehouse; the message says which file and what to do."""
+
+
+@contextmanager
+def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the warehouse with the ledger attached as `ledger` and its audit tables in place; times are UTC.
+
+    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS.
+    """
+    connection = _opened(read_only)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        connection = None
+        try:
+            temporary = paths.var() / "tmp"
+            connection = duckdb.connect(str(paths.warehouse()), read_only=read_only, config={"temp_directory": str(temporary)})
+            connection.execute("set TimeZone = 'UTC'")
+            mode = " (read_only)" if read_only else ""
+            connection.execute(f"attach '{str(paths.ledger()).replace(chr(39), chr(39) * 2)}' as ledger{mode}")
+            if not read_only:
+                connection.execute(LEDGER)
+            return connection
+        except duckdb.IOException as error:
+            if connection is not None:
+                connection.close()
+            if "lock" not in str(error).lower():
+                raise
+            if time.monotonic() > deadline:
+                raise StoreBusy(
+                    f"the warehouse {paths.warehouse()} is held by another process for more than {WAIT_SECONDS:.0f} seconds; "
+                    "let the other step finish, or end it, then run this one again"
+                ) from error
+            time.sleep(0.2)
+
+
+def begin_night(run: Run) -> None:
+    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at)."""
+    with connect() as connection:
+        connection.execute("create schema if not exists raw_homeroom")
+        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at",
+                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None)])  # fmt: skip

@@ -1,0 +1,3 @@
+{% macro clean_text(text) -%}
+    nullif(trim({{ text }}), '')
+{%- endmacro %}

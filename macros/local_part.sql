@@ -1,0 +1,3 @@
+{% macro local_part(address) -%}
+    lower({{ text_replaced(address, '@.*$') }})
+{%- endmacro %}

@@ -1,0 +1,4 @@
+{#- A slash inside a name would open a new level; a blank one would be no level at all. -#}
+{% macro org_unit_name(text, when_blank) -%}
+    coalesce({{ fitted_text("replace(" ~ text ~ ", '/', '-')", 60) }}, '{{ when_blank }}')
+{%- endmacro %}

@@ -1,0 +1,79 @@
+"""Audit: the questions of docs/audit.md, asked of the published warehouse.
+
+In: the cookbook's headings and SQL blocks, and the published copy. Out: a list of questions, or the answer to one.
+The document is the only place the queries stand, so what a person reads is what runs.
+
+Alone: `python -m operations audit`, `python -m operations audit 1 --set person=1000001`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from common import paths
+
+COOKBOOK = paths.root() / "docs" / "audit.md"
+
+
+class Unanswerable(Exception):
+    """The question cannot be asked; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One recipe: its heading and its SQL, with `$name` where the reader puts a value."""
+
+    title: str
+    sql: str
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names to give a value, in order of appearance."""
+        return list(dict.fromkeys(re.findall(r"\$([a-z_]+)", self.sql)))
+
+
+def questions() -> list[Question]:
+    """All recipes of the cookbook, in its order."""
+    text = COOKBOOK.read_text(encoding="utf-8")
+    return [Question(title.strip(), sql.strip()) for title, sql in re.findall(r"^## \d+\. ([^\n]+)\n(?:(?!^## ).)*?```sql\n(.*?)```", text, re.M | re.S)]
+
+
+def answer(question: Question, values: dict[str, str]) -> tuple[list[str], list[tuple]]:
+    """Ask the published warehouse; returns column names and rows. Raises Unanswerable with a sentence."""
+    if not paths.published().is_file():
+        raise Unanswerable(f'nothing is published yet ({paths.published()}); run "make nightly" or "make report" first')
+    missing = [name for name in question.parameters if name not in values]
+    if missing:
+        raise Unanswerable(f'"{question.title}" needs a value for {", ".join(missing)}: add SET="{missing[0]}=…"')
+    with duckdb.connect(str(paths.published()), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        cursor = connection.execute(question.sql, {name: values[name] for name in question.parameters} or None)
+        return [column[0] for column in cursor.description], cursor.fetchall()
+
+
+def show(number: int | None, values: dict[str, str], console: Console) -> int:
+    """List the questions, or answer one; returns the exit code."""
+    recipes = questions()
+    if number is None:
+        console.print("What you can ask (make audit ASK=1 SET=\"person=1000001\"), or open the copy yourself:")
+        console.print(f"[dim]{paths.published()}[/]")
+        for index, recipe in enumerate(recipes, 1):
+            needs = f" [dim]({', '.join(recipe.parameters)})[/]" if recipe.parameters else ""
+            console.print(f"{index:3}. {recipe.title}{needs}")
+        return 0
+    if not 1 <= number <= len(recipes):
+        raise Unanswerable(f"there is no question {number}; the cookbook has {len(recipes)}")
+    names, rows = answer(recipes[number - 1], values)
+    table = Table(title=recipes[number - 1].title, title_justify="left", box=None, header_style="bold")
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+    console.print(f"[dim]{len(rows):,} rows[/]")
+    return 0

@@ -1,0 +1,89 @@
+"""Build: run dbt over the warehouse and keep what it said with the run.
+
+In: `raw_*` tables and the ledger. Out: staging, intake, core, identity, exports, audit; the run's `dbt/manifest.json`
+and `dbt/run_results.json`, by which the planner knows which exports may be trusted; findings for every model or
+test that failed and for everything `audit.findings_tonight` says. Unit tests of the models are for `make test`.
+
+Alone: `python -m operations build`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from typing import Any
+
+from reverse_etl.observe import ensure_tables
+
+from common import findings, paths, store
+from common.runs import Run
+
+FAILED = ("error", "fail", "runtime error", "partial success")
+
+
+def build(run: Run, select: str = "") -> int:
+    """Run `dbt build`; 0 when everything held, 3 when models or tests failed, 1 when dbt could not run at all."""
+    from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
+
+    store.begin_night(run)
+    ensure_tables()
+    os.environ["HOMEROOM_VAR"] = str(paths.var())
+    target = paths.var() / "target"
+    os.environ["DBT_TARGET_PATH"] = str(target)
+    (target / "run_results.json").unlink(missing_ok=True)
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--project-dir", str(paths.root()), "--profiles-dir", str(paths.root()),
+                 "--log-path", str(paths.var() / "logs"), "--quiet", "--no-use-colors"]  # fmt: skip
+    if select:
+        arguments += ["--select", *select.split()]
+    outcome = dbtRunner().invoke(arguments)
+    results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
+    if not results:
+        reason = _without_values(str(outcome.exception or "dbt gave no result"))
+        findings.record(run, [findings.Finding("critical", "build_impossible", f"dbt could not run: {reason}", owner="analyst",
+                                               action='run "make build" and read the message')])  # fmt: skip
+        print(f"build: dbt could not run: {reason}", file=sys.stderr)
+        return 1
+    folder = run.folder / "dbt"
+    folder.mkdir(exist_ok=True)
+    for name in ("manifest.json", "run_results.json"):
+        shutil.copyfile(target / name, folder / name)
+    failures = [_finding(result) for result in results if str(result.status) in FAILED]
+    findings.record(run, failures)
+    findings.record(run, _from_models())
+    for failure in failures:
+        print(f"build: {failure.message}", file=sys.stderr)
+    counts = {kind: sum(1 for result in results if result.node.resource_type == kind) for kind in ("seed", "model", "test")}
+    print(f"build: {counts['seed']} seeds, {counts['model']} models, {counts['test']} tests, {len(failures)} failed")
+    return 3 if failures else 0
+
+
+def _finding(result: Any) -> findings.Finding:
+    node = result.node
+    kind = "test" if node.resource_type == "test" else "model"
+    reason = _without_values(str(result.message or "")).strip() or "no message"
+    return findings.Finding(
+        "critical", f"{kind}_failed", f"{kind} {node.name} failed: {reason}. Exports that rest on it are not planned tonight.",
+        file=node.original_file_path, owner="analyst", action=f'run "make build SELECT={node.name}", mend the rows or the rule',
+    )  # fmt: skip
+
+
+def _from_models() -> list[findings.Finding]:
+    """What the models themselves found: the rows of audit.findings_tonight."""
+    with store.connect(read_only=True) as connection:
+        there = connection.execute(
+            "select count(*) from information_schema.tables where table_schema = 'audit' and table_name = 'findings_tonight'"
+        ).fetchone()
+        if not there or not there[0]:
+            return []
+        cursor = connection.execute(
+            "select level, kind, message, source, target, entity, school_number, key, owner, action from audit.findings_tonight order by level, kind, key"
+        )
+        names = [column[0] for column in cursor.description]
+        return [findings.Finding(**{name: value or "" for name, value in zip(names, row, strict=True)}) for row in cursor.fetchall()]
+
+
+def _without_values(text: str) -> str:
+    """A database message may quote a cell; a cell may be a child's name."""
+    return re.sub(r"'[^'\n]*'", "'…'", " ".join(text.split()))[:500]

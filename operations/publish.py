@@ -1,0 +1,41 @@
+"""Publish: the copy of the warehouse people query while the next night writes.
+
+In: the schemas people ask about, from the warehouse and the ledger. Out: `published/warehouse.duckdb`, plain tables,
+read-only, swapped in by rename so that a reader sees the old night or the new one and nothing between.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from common import paths, store
+
+SCHEMAS = ("core", "identity", "exports", "audit")
+
+
+def publish() -> int:
+    """Copy every table and view of SCHEMAS as a table; returns how many. The warehouse's own wins over the ledger's."""
+    destination = paths.published()
+    fresh = destination.parent / ".next" / destination.name
+    shutil.rmtree(fresh.parent, ignore_errors=True)
+    fresh.parent.mkdir(parents=True, mode=0o700)
+    copied: set[tuple[str, str]] = set()
+    with store.connect(read_only=True) as connection:
+        connection.execute(f"attach '{str(fresh).replace(chr(39), chr(39) * 2)}' as published")
+        found = connection.execute(
+            "select table_catalog, table_schema, table_name from information_schema.tables"
+            " where table_schema in ('core', 'identity', 'exports', 'audit') and table_catalog in ('warehouse', 'ledger')"
+            " order by table_catalog = 'ledger', table_schema, table_name"
+        ).fetchall()
+        for schema in SCHEMAS:
+            connection.execute(f"create schema if not exists published.{schema}")
+        for catalog, schema, table in found:
+            if (schema, table) in copied:
+                continue
+            connection.execute(f'create table published.{schema}."{table}" as select * from {catalog}.{schema}."{table}"')
+            copied.add((schema, table))
+        connection.execute("detach published")
+    fresh.chmod(0o400)
+    fresh.replace(destination)
+    shutil.rmtree(fresh.parent)
+    return len(copied)

@@ -1,0 +1,172 @@
+"""Report: close the run, fill the audit tables, publish the copy people query, and tell a person what happened.
+
+In: the run's documents (`run.json`, `feeds.json`, `plan.json`, `outcome.json`, `verify.json`, `findings.jsonl`).
+Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published warehouse, and the terminal report.
+
+Alone: `python -m operations report`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from common import findings, store
+from common.runs import Run
+from operations.publish import publish
+
+VERSION = "0.1.0"
+SHOWN_FINDINGS = 12
+FINDING = ("level", "kind", "source", "feed", "target", "entity", "school_number", "key", "file", "line", "column", "message", "owner", "action")
+
+
+def close(run: Run, exit_code: int) -> dict[str, Any]:
+    """Finish the run and bring what it did into the audit tables; returns the summary (design: `summary.json`)."""
+    run.finish(exit_code)
+    summary = summarise(run)
+    run.write("summary.json", summary)
+    with store.connect() as connection:
+        known = {row[0] for row in connection.execute("select run_id from ledger.audit.runs").fetchall()}
+        for finished in Run.finished():  # also those that were killed before they could report
+            if finished.run_id not in known:
+                _load(connection, finished)
+    return summary
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The run in one document, put together from what each step wrote."""
+    facts = run.read("run.json")
+    outcome, verified = run.read("outcome.json", {}), run.read("verify.json", {})
+    targets = []
+    for export in run.read("plan.json", {"exports": []})["exports"]:
+        target, entity = export["target"], export["entity"]
+        done = outcome.get(target, {}).get(entity, {})
+        left = verified.get(target, {}).get(entity, {})
+        targets.append({
+            "target": target, "entity": entity, "desired": export["desired"], "observed": export["observed"],
+            "planned": export["planned"], "applied": done.get("applied", 0), "held": sum(export["held"].values()),
+            "failed": done.get("failed", 0), "skipped": done.get("skipped", 0),
+            "write_calls": done.get("write_calls", 0), "read_calls": done.get("read_calls", 0),
+            "converged": left.get("converged"), "holds": export.get("holds", []),
+        })  # fmt: skip
+    observed = run.read("observed.json", {})
+    calls = {
+        target: {"write_calls": outcome.get(target, {}).get("write_calls", 0),
+                 "read_calls": outcome.get(target, {}).get("read_calls", 0) + observed.get(target, {}).get("read_calls", 0)}
+        for target in sorted({*outcome, *observed})
+    }  # fmt: skip
+    return {
+        "run_id": run.run_id, "started_at": facts["started_at"], "finished_at": facts["finished_at"], "as_of": facts["as_of"],
+        "status": facts["status"], "exit_code": facts["exit_code"], "git_commit": facts["git_commit"],
+        "steps": [{key: step.get(key) for key in ("name", "seconds", "status", "peak_megabytes")} for step in facts["steps"]],
+        "feeds": [{key: feed.get(key) for key in ("source", "feed", "status", "rows_in", "landed", "rejected")} for feed in run.read("feeds.json", [])],
+        "targets": targets, "calls": calls,
+        "findings": dict(Counter(finding["level"] for finding in findings.read(run))),
+    }  # fmt: skip
+
+
+def _load(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    summary = summarise(run)
+    rows = [
+        [hashlib.sha256(f"{run.run_id}|{number}".encode()).hexdigest()[:16], run.run_id, finding["found_at"], *(finding[name] for name in FINDING)]
+        for number, finding in enumerate(findings.read(run))
+    ]
+    connection.execute("begin")
+    connection.execute(
+        "insert into ledger.audit.runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [run.run_id, summary["started_at"], summary["finished_at"], summary["as_of"], summary["status"],
+         summary["exit_code"], summary["git_commit"], VERSION, json.dumps(summary["steps"])],
+    )  # fmt: skip
+    if rows:
+        connection.executemany(f"insert into ledger.audit.findings values ({', '.join('?' * 17)})", rows)
+    connection.execute("commit")
+
+
+def report(run: Run, exit_code: int, console: Console | None = None) -> None:
+    """Close the run, publish, and print."""
+    summary = close(run, exit_code)
+    tables = publish()
+    show(run, summary, console or Console())
+    (console or Console()).print(f"[dim]{tables} tables published for reading; \"make audit\" lists what you can ask them.[/]")
+
+
+def show(run: Run, summary: dict[str, Any], console: Console) -> None:
+    """The report a person reads at 7 am: one line, the feeds, the targets, what needs a human."""
+    console.print()
+    console.rule(f"Night of {summary['as_of']}: {HEADLINE[summary['exit_code']]}")
+    console.print(f"[dim]run {run.run_id}, code {summary['git_commit'][:9] or 'unknown'}[/]")
+    console.print(_steps(summary))
+    feeds = [feed for feed in summary["feeds"] if feed["status"] not in ("loaded", "unchanged") or feed["rejected"]]
+    good = Counter(feed["status"] for feed in summary["feeds"])
+    if summary["feeds"]:
+        console.print(f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged, {good['refused']} refused, {good['missing']} missing")
+    for feed in feeds:
+        console.print(f"  [bold]{feed['source']}.{feed['feed']}[/] {feed['status']}: {feed['landed'] or 0:,} landed, {feed['rejected'] or 0:,} rejected")
+    if summary["targets"]:
+        console.print(_targets(summary))
+    for target in summary["targets"]:
+        for hold in target["holds"]:
+            console.print(f"  [yellow]held[/] {target['target']} {target['entity']}: {hold}")
+    _print_findings(run, console)
+
+
+HEADLINE = {
+    0: "[green]done[/], every target equals its export tables",
+    2: "[yellow]held[/], some changes wait for a person",
+    3: "[yellow]partly failed[/], what could go on went on",
+    1: "[red]error[/], see the steps",
+    None: "not finished",
+}
+
+
+def _steps(summary: dict[str, Any]) -> str:
+    parts = [f"{step['name']} {step['seconds']:.0f} s" + ("" if step["status"] == "done" else f" ({step['status']})") for step in summary["steps"]]
+    return "Steps: " + ", ".join(parts)
+
+
+def _targets(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("target")
+    table.add_column("entity")
+    for heading in ("desired", "changes", "applied", "held", "failed", "converged"):
+        table.add_column(heading, justify="right")
+    previous = ""
+    for row in summary["targets"]:
+        changes = sum(row["planned"].values())
+        share = "" if row["converged"] is None else f"{row['converged']:.1%}"
+        numbers = [row["desired"], changes, row["applied"], row["held"], row["failed"] + row["skipped"]]
+        table.add_row(row["target"] if row["target"] != previous else "", row["entity"],
+                      *(f"{number:,}" if number else "·" for number in numbers), share)  # fmt: skip
+        previous = row["target"]
+    return table
+
+
+def _print_findings(run: Run, console: Console) -> None:
+    found = findings.read(run)
+    if not found:
+        console.print("Nothing needs a person.")
+        return
+    order = {"critical": 0, "warning": 1, "info": 2}
+    counts = Counter(finding["level"] for finding in found)
+    console.print("Findings: " + ", ".join(f"{counts[level]} {level}" for level in order if counts[level]))
+    style = {"critical": "red", "warning": "yellow", "info": "dim"}
+    first: dict[str, dict[str, Any]] = {}
+    per_kind = Counter(finding["kind"] for finding in found)
+    for finding in sorted(found, key=lambda one: order[one["level"]]):
+        first.setdefault(finding["kind"], finding)
+    for kind, finding in list(first.items())[:SHOWN_FINDINGS]:
+        more = f" (and {per_kind[kind] - 1:,} more of this kind)" if per_kind[kind] > 1 else ""
+        console.print(f"  [{style[finding['level']]}]{finding['level']}[/] ", end="")
+        console.print(finding["message"] + more, markup=False, highlight=False)
+        if finding["action"]:
+            console.print(f"      {finding['owner'] + ': ' if finding['owner'] else ''}{finding['action']}", markup=False, highlight=False, style="dim")
+    if len(first) > SHOWN_FINDINGS:
+        console.print(f"  … and {len(first) - SHOWN_FINDINGS} more kinds: see audit.findings")
+
+

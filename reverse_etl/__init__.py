@@ -1,0 +1,1 @@
+"""Make every target equal to the export tables: observe, plan, push, verify. Knows exports, never the district."""

@@ -1,0 +1,135 @@
+"""Limits: how much may change in one run before a person is asked.
+
+In: how many changes of each action are planned, per export and per school, and how many rows of ours the target
+holds. Out: the holds: which action (of which school) is stopped, and the sentence that says why. Everything else
+flows. Pure: standard library only.
+
+An override is a list of words: `create` (that action everywhere), `google.suspend` (one target), or
+`google.users.suspend` (one export). It lifts limits, nothing else: a feed that was refused stays refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reverse_etl.model import ACTIONS, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UPDATE, Limit, Limits
+
+DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
+DEFAULT = Limit(share=0.10)
+DEFAULT_DROP = Limit(share=0.50)
+# A small table must be able to change at all: below this many a share does not bind.
+AT_LEAST: Mapping[str, int] = {CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1}
+LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
+
+
+class LimitWrong(Exception):
+    """A limit or an override that cannot be read; the message says how one looks."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The changes of one action in one export, or in one school of it (`school` set)."""
+
+    action: str
+    planned: int
+    observed: int
+    school: str | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One action (of one school) that must wait for a person."""
+
+    action: str
+    sentence: str
+    school: str | None = None
+
+
+def parse(settings: Mapping[str, Any], where: str) -> Limits:
+    """Read `meta.export.limits`: {action: count | "n%", per_school: {action: …}}. Raises LimitWrong naming file and key."""
+    per_school = settings.get("per_school", {})
+    if not isinstance(per_school, Mapping):
+        raise LimitWrong(f"{where}: limits.per_school must be a table of action: limit, not {per_school!r}")
+    return Limits(
+        {action: _limit(action, value, where) for action, value in settings.items() if action != "per_school"},
+        {action: _limit(action, value, f"{where}: per_school") for action, value in per_school.items()},
+    )
+
+
+def _limit(action: str, value: Any, where: str) -> Limit:
+    if action not in (*LIMITED, DROP):
+        raise LimitWrong(f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))}, per_school")
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Limit(count=value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
+    if match and float(match[1]) <= 100:
+        return Limit(share=float(match[1]) / 100)
+    raise LimitWrong(f"{where}: limits.{action} is {value!r}; write a count (300) or a share of what the target holds (30%)")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """An explicit override, used by one plan only."""
+
+    words: tuple[str, ...] = ()
+    why: str = ""
+
+    @classmethod
+    def parse(cls, text: str, why: str) -> Allowed:
+        """Read `--allow "create,google.users.suspend"`. Raises LimitWrong for unknown actions or when nobody says why."""
+        words = tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
+        for word in words:
+            parts = word.split(".")
+            if len(parts) > 3 or parts[-1] not in (*LIMITED, DROP):
+                raise LimitWrong(
+                    f"--allow {word!r}: write an action ({', '.join((*LIMITED, DROP))}), or target.action, or target.entity.action"
+                )
+        if words and not why.strip():
+            raise LimitWrong(f'--allow {",".join(words)} needs a reason for the record: add --why "…"')
+        return cls(words, why.strip() if words else "")
+
+    def lifts(self, target: str, entity: str, action: str) -> str | None:
+        """The word that lifts this limit, if one does."""
+        return next((w for w in self.words if w in (action, f"{target}.{action}", f"{target}.{entity}.{action}")), None)
+
+
+def holds(target: str, entity: str, limits: Limits, groups: list[Group], allowed: Allowed) -> list[Hold]:
+    """Which groups are over their limit. A group of a whole export holds every school; a school's holds only itself."""
+    found = []
+    for group in sorted(groups, key=lambda one: (LIMITED.index(one.action), one.school or "")):
+        limit = limits.per_run.get(group.action, DEFAULT) if group.school is None else limits.per_school.get(group.action)
+        if limit is None or allowed.lifts(target, entity, group.action):
+            continue
+        most = limit.allowed(group.observed, AT_LEAST[group.action])
+        if group.planned > most:
+            found.append(Hold(group.action, _sentence(target, entity, group, limit, most), group.school))
+    return found
+
+
+def drop_hold(target: str, entity: str, limits: Limits, before: int, after: int, allowed: Allowed) -> str | None:
+    """The sentence that holds a file whose rows fall too far below what was delivered last; None when it may go."""
+    limit = limits.per_run.get(DROP, DEFAULT_DROP)
+    lost = before - after
+    if lost <= limit.allowed(before) or allowed.lifts(target, entity, DROP):
+        return None
+    return (
+        f"{target} {entity}: {lost:,} of {before:,} rows delivered last time would vanish ({_share(lost, before)}, limit {limit}); "
+        f'see "make show TARGET={target}", then "make plan ALLOW={target}.{entity}.{DROP} WHY=…" and "make push"'
+    )
+
+
+def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -> str:
+    where = f" in school {group.school}" if group.school else ""
+    share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
+    bound = f"limit {limit}" + (f" = {most:,}" if limit.share is not None else "")
+    return (
+        f"{target} {entity}{where}: {group.planned:,} {group.action}s planned, {group.observed:,} rows of ours there ({share}{bound}); "
+        f'see "make show TARGET={target} ACTION={group.action}", then "make plan ALLOW={target}.{entity}.{group.action} WHY=…" and "make push"'
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "all"

@@ -1,0 +1,272 @@
+"""The nouns of the writer: what an export is, what a change is, what an adapter must offer.
+
+In: nothing. Out: frozen dataclasses and the `Adapter` protocol every module in `reverse_etl/targets/`
+keeps. Pure: imports the standard library only, so that an adapter, a test and the planner can all stand on it.
+
+Key words: an export's key values are a tuple in code and one text in tables (`key_text`, `key_tuple`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "create", "update", "rename", "suspend", "restore"
+REMOVE, DELETE, DELIVER = "remove", "delete", "deliver"
+ACTIONS = (SUSPEND, CREATE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
+REMOVALS = frozenset({REMOVE, DELETE})
+
+# A change of one of these columns changes how a person signs in or how mail reaches a group: it is its own action.
+RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
+# Columns that switch an account off, with the value that means "off".
+OFF_COLUMNS: Mapping[str, bool] = {"suspended": True, "account_enabled": False, "active": False}
+
+OWNERS = ("ours", "theirs", "initial")
+ON_ABSENT = ("ignore", "suspend", "remove", "delete")
+FILE_ENTITY = "file"  # the entity of a `deliver` change
+
+
+# ---------------------------------------------------------------- exports
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an export table. `owner` says who may change it in the target, and when."""
+
+    name: str
+    type: str = "VARCHAR"
+    owner: str = "ours"  # ours: compared and written; initial: written on create only; theirs: never written
+    personal_data: str = "none"
+    header: str = ""  # file targets: the heading in the file
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much of one action may flow in one run: a count, or a share of what the target holds now."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def allowed(self, observed: int, at_least: int = 0) -> int:
+        """The number of changes that may flow when the target holds `observed` rows of ours."""
+        if self.count is not None:
+            return self.count
+        # round() first: 30 % of 10 is 3.0000000000000004 in floating point, and its ceiling would be 4
+        return max(math.ceil(round((self.share or 0.0) * observed, 9)), at_least)
+
+    def __str__(self) -> str:
+        return str(self.count) if self.count is not None else f"{(self.share or 0) * 100:g} %"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The brakes of one export: per action over the whole export, and per action within one school."""
+
+    per_run: Mapping[str, Limit] = field(default_factory=dict)
+    per_school: Mapping[str, Limit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """How an export becomes a file a vendor reads. `{date}` and `{district}` are filled in both names."""
+
+    name: str
+    archive: str | None = None  # the zip this file travels in
+    delimiter: str = ","
+    quoting: str = "minimal"  # minimal | all | none
+    encoding: str = "utf-8"  # utf-8 | utf-8-sig
+    line_end: str = "crlf"  # crlf | lf
+    header: bool = True
+    when_empty: str = "skip"  # skip | send
+
+    @staticmethod
+    def filled(template: str, date: str, district: str) -> str:
+        """The name with its date (ISO) and district number filled in."""
+        return template.replace("{date}", date).replace("{district}", district)
+
+
+@dataclass(frozen=True)
+class Export:
+    """One export model: the table that holds the desired state of one entity of one target."""
+
+    model: str  # exp_google__users
+    relation: str  # "exports"."exp_google__users", ready for SQL
+    target: str
+    entity: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]  # every column, in the order of the model's YAML
+    on_absent: str = "ignore"
+    limits: Limits = field(default_factory=Limits)
+    references: Mapping[str, str] = field(default_factory=dict)  # column -> entity whose key it holds
+    context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
+    school: str | None = None  # the column that names the school
+    file: FileFormat | None = None  # set: a file target
+    feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
+
+    @property
+    def sent(self) -> tuple[Column, ...]:
+        """The columns that may be written: all but context and what belongs to the target's own people."""
+        return tuple(c for c in self.columns if c.name not in self.context and c.owner != "theirs")
+
+    @property
+    def compared(self) -> tuple[Column, ...]:
+        """The columns whose difference is a change."""
+        return tuple(c for c in self.sent if c.owner == "ours" and c.name not in self.key)
+
+    def column(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.name == name), None)
+
+
+# ---------------------------------------------------------------- changes and outcomes
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do to one object of one target.
+
+    `new` is the whole row on create (key columns included, context columns not) and only the changed
+    fields on an update, rename, suspend or restore; `old` the observed values of the same fields (the
+    whole observed row on remove and delete). A `deliver` change carries in `new` what `Rendered` says.
+    `references` is filled by the engine just before apply: {"group_id": <remote id>, "person_id": <remote id>}.
+    """
+
+    change_id: str
+    target: str
+    entity: str
+    key: tuple[str, ...]
+    action: str
+    remote_id: str | None = None
+    old: Mapping[str, Any] = field(default_factory=dict)
+    new: Mapping[str, Any] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    hold: str | None = None
+    person_id: str | None = None
+    school_number: str | None = None
+    source: str | None = None
+    export_model: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attempt at one change came to.
+
+    applied: done (an object that already is as wanted counts, reason "duplicate" or "not_found")
+    failed:  refused for good; trying again would not help
+    retry:   certainly not done, may be tried again (429, 403 for rate, 503 where repeating is harmless)
+    unknown: may have been done (time-out, lost reply, 5xx on a create): looked up before it is tried again
+    """
+
+    change_id: str
+    status: str
+    code: int | None = None
+    reason: str = ""  # "" | duplicate | not_found | throttled | skipped | …: a word, never a person's data
+    remote_id: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    note: str = ""  # for the audit: a sentence with keys, never names or addresses
+    calls: int = 1  # write calls this attempt cost against the quota
+
+
+# ---------------------------------------------------------------- file targets
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file to hand over: a zip with several exports in it, or one bare file (then one member of the same name)."""
+
+    target: str
+    name: str  # the name at the vendor, filled in
+    members: tuple[tuple[str, Export], ...]  # (file name inside, export), ordered by file name
+    archive: bool  # True: a zip of the members
+    path: Path  # where the adapter renders it; its folder exists
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered file, ready to be uploaded. These four stand in `Change.new` of a `deliver` when it is applied."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+# ---------------------------------------------------------------- adapters
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """One target. Retries, pacing, order, journal, limits are the engine's; an adapter speaks one API.
+
+    Constructed as `Kind(name, settings)` with the merged section [targets.<name>] plus `run_id` (text).
+    Constructing it reads no credentials and calls nobody: plans are made where the target cannot be reached.
+    `entities` and `raw_columns` are class attributes.
+    """
+
+    entities: tuple[str, ...]  # order of creates and updates; removals run in reverse. () for file targets
+    raw_columns: Mapping[str, tuple[str, ...]]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
+    batch: int  # how many changes one apply call takes
+    threads: int
+    rate: float  # writes per second at 100 % of the quota
+    write_calls: int
+    read_calls: int
+
+    def observe(self, entity: str) -> Iterator[Any]:
+        """pyarrow.RecordBatch with `raw_columns[entity]` and `_json`; the engine adds `_observed_at`."""
+        ...
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """One outcome per change; called from several threads at once; at most `batch` changes of one entity."""
+        ...
+
+    def find(self, change: Change) -> str | None:
+        """The remote id of the object a create (or deliver) may have made, by its durable key; None when not there."""
+        ...
+
+    def wave(self, change: Change) -> int:
+        """Which round within its entity a change runs in (org units: their depth); rounds run one after another."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class FileAdapter(Adapter, Protocol):
+    """A target that takes whole files. What it holds is what the ledger says was delivered.
+
+    Every change it is given is a `deliver`: key = (file name,), new = the fields of `Rendered`. On success the
+    outcome's `remote_id` is the remote path and `note` the receipt.
+    """
+
+    def render(self, connection: Any, delivery: Delivery) -> Rendered:
+        """Write the file to `delivery.path` from the export tables, byte for byte the same for the same rows."""
+        ...
+
+
+# ---------------------------------------------------------------- keys as text
+
+
+def key_text(key: Iterable[object]) -> str:
+    """Key values as one text: joined by `|`, with `\\` and `|` inside a value escaped by a backslash."""
+    return "|".join(str(value).replace("\\", "\\\\").replace("|", "\\|") for value in key)
+
+
+def key_tuple(text: str) -> tuple[str, ...]:
+    """The inverse of `key_text`."""
+    values, current, escaped = [], "", False
+    for character in text:
+        if escaped:
+            current, escaped = current + character, False
+        elif character == "\\":
+            escaped = True
+        elif character == "|":
+            values.append(current)
+            current = ""
+        else:
+            current += character
+    return (*values, current)

@@ -1,0 +1,5 @@
+{% test matches_pattern(model, column_name, pattern) %}
+select {{ column_name }}
+from {{ model }}
+where not {{ matches(column_name, pattern) }}
+{% endtest %}

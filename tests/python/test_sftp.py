@@ -1,0 +1,133 @@
+"""SFTP against a real server: whole files or none, and only with the host whose key is pinned."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import asyncssh
+import pytest
+from sftp_server import host_key_line, running
+
+from common.sftp import SftpError, connect
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    return folder
+
+
+def test_files_are_listed_fetched_and_delivered(tmp_path: Path, served: Path) -> None:
+    (served / "SchoolDetails.csv").write_bytes(b"School Number\r\n" * 100_000)
+    (served / "half.csv.part").write_bytes(b"x")
+    (served / "folder").mkdir()
+    outgoing = tmp_path / "students.zip"
+    outgoing.write_bytes(b"zip" * 700_000)
+    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp:
+        listed = sftp.list()
+        assert [(entry.name, entry.size) for entry in listed] == [("SchoolDetails.csv", 1_500_000)]
+        assert listed[0].modified_at.tzinfo is not None
+
+        fetched = sftp.get("SchoolDetails.csv", tmp_path / "inbox" / "SchoolDetails.csv")
+        assert fetched.read_bytes() == (served / "SchoolDetails.csv").read_bytes()
+
+        receipt = sftp.put(outgoing, "students.zip")
+        assert (receipt.name, receipt.size) == ("students.zip", 2_100_000)
+        assert receipt.sha256 == hashlib.sha256(outgoing.read_bytes()).hexdigest()
+        assert (sftp.size("students.zip"), sftp.size("nothing.zip")) == (2_100_000, None)
+    assert (served / "students.zip").read_bytes() == outgoing.read_bytes()
+    assert not list(served.glob("students.zip.part"))
+
+
+def test_a_delivery_replaces_the_file_of_yesterday(tmp_path: Path, served: Path) -> None:
+    (served / "students.csv").write_bytes(b"yesterday, and much longer than today")
+    today = tmp_path / "students.csv"
+    today.write_bytes(b"today")
+    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp:
+        sftp.put(today, "students.csv")
+    assert (served / "students.csv").read_bytes() == b"today"
+
+
+def test_a_server_without_posix_rename_still_gets_the_new_file(tmp_path: Path, served: Path) -> None:
+    (served / "students.csv").write_bytes(b"yesterday")
+    today = tmp_path / "students.csv"
+    today.write_bytes(b"today")
+    with running(served, tmp_path / "keys", refuse_posix_rename=True) as server, connect(server.place()) as sftp:
+        sftp.put(today, "students.csv")
+    assert sorted(path.name for path in served.iterdir()) == ["students.csv"]
+    assert (served / "students.csv").read_bytes() == b"today"
+
+
+def test_a_folder_of_the_server_is_used(tmp_path: Path, served: Path) -> None:
+    (served / "extracts").mkdir()
+    (served / "extracts" / "a.csv").write_bytes(b"a")
+    with running(served, tmp_path / "keys") as server:
+        for folder in ("extracts", "/extracts"):
+            with connect(server.place(folder=folder)) as sftp:
+                assert [entry.name for entry in sftp.list()] == ["a.csv"]
+                assert sftp.get("a.csv", tmp_path / "a.csv").read_bytes() == b"a"
+
+
+def test_a_wrong_host_key_is_refused_before_anything_is_sent(tmp_path: Path, served: Path) -> None:
+    with running(served, tmp_path / "keys") as server:
+        other = tmp_path / "other_hosts"
+        other.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
+        with pytest.raises(SftpError, match="not the pinned one"), connect(server.place(known_hosts=str(other))):
+            pass
+
+
+def test_a_host_nobody_pinned_is_refused(tmp_path: Path, served: Path) -> None:
+    empty = tmp_path / "no_hosts"
+    empty.write_text("", encoding="ascii")
+    with running(served, tmp_path / "keys") as server:
+        with pytest.raises(SftpError, match="no pinned key"), connect(server.place(known_hosts=str(empty))):
+            pass
+        with pytest.raises(SftpError, match="no known_hosts file is set"), connect(server.place(known_hosts="")):
+            pass
+
+
+def test_an_unknown_user_key_and_a_missing_key_file_say_what_to_do(tmp_path: Path, served: Path) -> None:
+    stranger = tmp_path / "stranger"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(stranger)
+    with running(served, tmp_path / "keys") as server:
+        with (
+            pytest.raises(SftpError, match="does not accept user homeroom"),
+            connect(server.place(key_file=str(stranger))),
+        ):
+            pass
+        missing = str(tmp_path / "nowhere")
+        with pytest.raises(SftpError, match="cannot be read"), connect(server.place(key_file=missing)):
+            pass
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_kept(tmp_path: Path, served: Path) -> None:
+    (served / "Students.csv").write_bytes(b"Student Number\r\n1\r\n")
+    with running(served, tmp_path / "keys", grow_while_read="Students.csv") as server, connect(server.place()) as sftp:
+        with pytest.raises(SftpError, match="changed while it was read"):
+            sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv")
+    assert list((tmp_path / "inbox").iterdir()) == []
+
+
+def test_a_server_that_stops_answering_is_not_waited_for_for_ever(tmp_path: Path, served: Path) -> None:
+    (served / "Students.csv").write_bytes(b"Student Number\r\n1\r\n")
+    with running(served, tmp_path / "keys", silent=True) as server, connect(server.place(timeout=0.5)) as sftp:
+        with pytest.raises(SftpError, match="no answer within 0.5 s"):
+            sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv")
+
+
+def test_names_that_would_leave_the_folder_are_refused(tmp_path: Path, served: Path) -> None:
+    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp:
+        for name in ("../passwd", "/etc/passwd", "a\\b", "", ".."):
+            with pytest.raises(SftpError, match="not a plain file name"):
+                sftp.size(name)
+
+
+def test_a_host_that_is_not_there_and_a_missing_folder_say_what_to_do(tmp_path: Path, served: Path) -> None:
+    with running(served, tmp_path / "keys") as server:
+        with connect(server.place(folder="nowhere")) as sftp, pytest.raises(SftpError, match="check the folder"):
+            sftp.list()
+        gone = server.place()
+    with pytest.raises(SftpError, match="could not connect"), connect(gone):
+        pass
