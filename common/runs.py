@@ -32,6 +32,7 @@ def business_date() -> date:
 
 def git_commit() -> str:
     """The commit of the models and code in use, with `+` behind it when files differ from it; '' outside git."""
+
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 

@@ -228,20 +228,16 @@ def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) 
         ) from None
     except paramiko.AuthenticationException:
         raise SftpError(
-            f"{place}: the server does not accept user {place.user} with the key {place.key_file}; "
-            "ask the other side to install its public half"
+            f"{place}: the server does not accept user {place.user} with the key {place.key_file}; ask the other side to install its public half"
         ) from None
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise SftpError(
-                f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or sent; "
-                "ask the other side for its key and pin it"
+                f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or sent; ask the other side for its key and pin it"
             ) from None
         raise SftpError(f"{place}: could not connect: {_why(error)}; run again, then ask the other side") from None
     except (OSError, EOFError) as error:
-        raise SftpError(
-            f"{place}: could not connect: {_why(error)}; check host, port and firewall, then run again"
-        ) from None
+        raise SftpError(f"{place}: could not connect: {_why(error)}; check host, port and firewall, then run again") from None
 
 
 @contextmanager

@@ -1,3 +1,3 @@
 {% macro local_part(address) -%}
-    lower({{ text_replaced(address, '@.*$') }})
+    lower({{ regex_replace(address, '@.*$', '') }})
 {%- endmacro %}

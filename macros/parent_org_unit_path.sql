@@ -1,3 +1,3 @@
 {% macro parent_org_unit_path(path) -%}
-    coalesce(nullif({{ text_replaced(path, '/[^/]*$') }}, ''), '/')
+    coalesce(nullif({{ regex_replace(path, '/[^/]*$', '') }}, ''), '/')
 {%- endmacro %}

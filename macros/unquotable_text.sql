@@ -1,4 +1,4 @@
-{#- For files without quoting: what would end a field or a line, or start a quote, becomes a space. -#}
+{#- For files without quoting: what would end a field or a line, or open a quotation, becomes a space. -#}
 {% macro unquotable_text(text) -%}
-    coalesce(trim({{ text_replaced(text, '[[:space:][:cntrl:]"]+', ' ') }}), '')
+    coalesce(trim({{ regex_replace(text, '[\\s\\p{Cc}\\p{Z}"]+', ' ') }}), '')
 {%- endmacro %}

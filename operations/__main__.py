@@ -15,7 +15,7 @@ from operations import audit as cookbook
 from operations import night as nights
 from operations import report as reports
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.", pretty_exceptions_enable=False)
 
 
 @app.command()

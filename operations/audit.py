@@ -60,7 +60,7 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
     """List the questions, or answer one; returns the exit code."""
     recipes = questions()
     if number is None:
-        console.print("What you can ask (make audit ASK=1 SET=\"person=1000001\"), or open the copy yourself:")
+        console.print('What you can ask (make audit ASK=1 SET="person=1000001"), or open the copy yourself:')
         console.print(f"[dim]{paths.published()}[/]")
         for index, recipe in enumerate(recipes, 1):
             needs = f" [dim]({', '.join(recipe.parameters)})[/]" if recipe.parameters else ""

@@ -15,16 +15,16 @@ import shutil
 import sys
 from typing import Any
 
-from reverse_etl.observe import ensure_tables
-
 from common import findings, paths, store
 from common.runs import Run
+from reverse_etl.observe import ensure_tables
 
 FAILED = ("error", "fail", "runtime error", "partial success")
 
 
 def build(run: Run, select: str = "") -> int:
     """Run `dbt build`; 0 when everything held, 3 when models or tests failed, 1 when dbt could not run at all."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
 
     store.begin_night(run)
@@ -38,6 +38,7 @@ def build(run: Run, select: str = "") -> int:
     if select:
         arguments += ["--select", *select.split()]
     outcome = dbtRunner().invoke(arguments)
+    DuckDBConnectionManager.close_all_connections()  # else it holds the warehouse until this process ends
     results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
     if not results:
         reason = _without_values(str(outcome.exception or "dbt gave no result"))
@@ -72,10 +73,8 @@ def _finding(result: Any) -> findings.Finding:
 def _from_models() -> list[findings.Finding]:
     """What the models themselves found: the rows of audit.findings_tonight."""
     with store.connect(read_only=True) as connection:
-        there = connection.execute(
-            "select count(*) from information_schema.tables where table_schema = 'audit' and table_name = 'findings_tonight'"
-        ).fetchone()
-        if not there or not there[0]:
+        there = connection.execute("select 1 from information_schema.tables where table_schema = 'audit' and table_name = 'findings_tonight'").fetchone()
+        if not there:
             return []
         cursor = connection.execute(
             "select level, kind, message, source, target, entity, school_number, key, owner, action from audit.findings_tonight order by level, kind, key"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 
+import duckdb
+
 from common import paths, store
 
 SCHEMAS = ("core", "identity", "exports", "audit")
@@ -20,8 +22,10 @@ def publish() -> int:
     shutil.rmtree(fresh.parent, ignore_errors=True)
     fresh.parent.mkdir(parents=True, mode=0o700)
     copied: set[tuple[str, str]] = set()
-    with store.connect(read_only=True) as connection:
-        connection.execute(f"attach '{str(fresh).replace(chr(39), chr(39) * 2)}' as published")
+    with store.connect(read_only=True) as held, duckdb.connect() as connection:
+        held.close()  # waited for whoever wrote last; now both files are opened from an empty one that may write beside them
+        for catalog, path, mode in (("warehouse", paths.warehouse(), " (read_only)"), ("ledger", paths.ledger(), " (read_only)"), ("published", fresh, "")):
+            connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {catalog}{mode}")
         found = connection.execute(
             "select table_catalog, table_schema, table_name from information_schema.tables"
             " where table_schema in ('core', 'identity', 'exports', 'audit') and table_catalog in ('warehouse', 'ledger')"

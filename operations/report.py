@@ -93,7 +93,7 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
     summary = close(run, exit_code)
     tables = publish()
     show(run, summary, console or Console())
-    (console or Console()).print(f"[dim]{tables} tables published for reading; \"make audit\" lists what you can ask them.[/]")
+    (console or Console()).print(f'[dim]{tables} tables published for reading; "make audit" lists what you can ask them.[/]')
 
 
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:
@@ -168,5 +168,3 @@ def _print_findings(run: Run, console: Console) -> None:
             console.print(f"      {finding['owner'] + ': ' if finding['owner'] else ''}{finding['action']}", markup=False, highlight=False, style="dim")
     if len(first) > SHOWN_FINDINGS:
         console.print(f"  … and {len(first) - SHOWN_FINDINGS} more kinds: see audit.findings")
-
-

@@ -100,6 +100,7 @@ class Journal:
         self._written = 0  # entries handed in
         self._durable = 0  # entries known to be on disk
         self._syncing = False
+        self._broken: OSError | None = None
         self._append([{"line": "plan", "plan_id": plan_id, "at": _now()}])
         self._sync()
 
@@ -114,8 +115,6 @@ class Journal:
         at = _now()
         self._append([{"line": "outcome", "at": at, **one} for one in outcomes])
         with self._changed:
-            while self._syncing:
-                self._changed.wait()
             self._write()
 
     def end(self) -> None:
@@ -150,18 +149,15 @@ class Journal:
                 self._changed.wait()
             if self._durable >= mine:
                 return
-            self._syncing = True
-            upto = self._written
-            try:
-                self._write()
-            except OSError:
-                self._syncing = False
-                self._changed.notify_all()
-                raise
+            if self._broken is not None:  # a second fdatasync may claim success for lines the first one lost
+                raise self._broken
+            self._syncing, upto = True, self._written
         try:
+            with self._changed:
+                self._write()
             os.fdatasync(self._file)
-        except OSError:
-            upto = 0
+        except OSError as error:
+            self._broken, upto = error, 0
             raise
         finally:
             with self._changed:

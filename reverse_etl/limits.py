@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reverse_etl.model import ACTIONS, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UPDATE, Limit, Limits
@@ -20,6 +20,8 @@ from reverse_etl.model import ACTIONS, CREATE, DELETE, DELIVER, REMOVE, RENAME, 
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
 DEFAULT = Limit(share=0.10)
 DEFAULT_DROP = Limit(share=0.50)
+# What takes something away is watched per school even where nobody said so: one broken school hides in a district's total.
+DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {SUSPEND: Limit(share=0.20), DELETE: Limit(share=0.20), REMOVE: Limit(share=0.50)}
 # A small table must be able to change at all: below this many a share does not bind.
 AT_LEAST: Mapping[str, int] = {CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1}
 LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
@@ -97,19 +99,31 @@ class Allowed:
 
 
 def holds(target: str, entity: str, limits: Limits, groups: list[Group], allowed: Allowed) -> list[Hold]:
-    """Which groups are over their limit. A group of a whole export holds every school; a school's holds only itself."""
-    found = []
-    for group in sorted(groups, key=lambda one: (LIMITED.index(one.action), one.school or "")):
-        limit = limits.per_run.get(group.action, DEFAULT) if group.school is None else limits.per_school.get(group.action)
-        if limit is None or allowed.lifts(target, entity, group.action):
-            continue
-        most = limit.allowed(group.observed, AT_LEAST[group.action])
-        if group.planned > most:
-            found.append(Hold(group.action, _sentence(target, entity, group, limit, most), group.school))
+    """Which groups are over their limit. Schools are judged first: what one school is held for does not count
+    against the district, so one broken school does not stop the others."""
+    found: list[Hold] = []
+    schools = sorted((one for one in groups if one.school is not None), key=lambda one: (LIMITED.index(one.action), one.school or ""))
+    for group in schools:
+        limit = limits.per_school.get(group.action, DEFAULT_PER_SCHOOL.get(group.action))
+        found += _judged(target, entity, group, limit, group.planned, allowed)
+    held = {(one.action, one.school) for one in found}
+    for group in sorted((one for one in groups if one.school is None), key=lambda one: LIMITED.index(one.action)):
+        stopped = sum(one.planned for one in schools if (one.action, one.school) in held and one.action == group.action)
+        limit = limits.per_run.get(group.action, DEFAULT)
+        found += _judged(target, entity, group, limit, group.planned - stopped, allowed)
     return found
 
 
-def drop_hold(target: str, entity: str, limits: Limits, before: int, after: int, allowed: Allowed) -> str | None:
+def _judged(target: str, entity: str, group: Group, limit: Limit | None, planned: int, allowed: Allowed) -> list[Hold]:  # noqa: PLR0917 one caller, above
+    if limit is None or allowed.lifts(target, entity, group.action):
+        return []
+    most = limit.allowed(group.observed, AT_LEAST[group.action])
+    if planned <= most:
+        return []
+    return [Hold(group.action, _sentence(target, entity, replace(group, planned=planned), limit, most), group.school)]
+
+
+def drop_hold(target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed) -> str | None:
     """The sentence that holds a file whose rows fall too far below what was delivered last; None when it may go."""
     limit = limits.per_run.get(DROP, DEFAULT_DROP)
     lost = before - after

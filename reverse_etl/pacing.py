@@ -42,7 +42,9 @@ class Bucket:
         return self._quota * self._share
 
     def take(self, calls: int = 1) -> float:
-        """Wait for `calls` tokens (they may exceed the bucket: then later takers wait longer); returns seconds waited."""
+        """Wait for `calls` tokens (they may exceed the bucket: then later takers wait longer); returns seconds waited.
+
+        A sleep that returns something true was interrupted: the caller is stopping, and waits no longer."""
         with self._lock:
             now = self._clock()
             self._fill(now)
@@ -50,8 +52,10 @@ class Bucket:
             wait = max(-self._tokens / self.rate if self._tokens < 0 else 0.0, self._closed_until - now)
         waited = 0.0
         while wait > 0:
-            self._sleep(wait)
+            interrupted = self._sleep(wait)
             waited += wait
+            if interrupted:
+                break
             with self._lock:  # another worker may have been told to wait longer meanwhile
                 wait = self._closed_until - self._clock()
         return waited

@@ -23,10 +23,11 @@ HEARD_AS = {
     "ə": "e", "ɛ": "e", "ɔ": "o", "ɪ": "i", "ʊ": "u", "ʌ": "u", "ɑ": "a", "ı": "i", "ɩ": "i",
     "ɫ": "l", "ɬ": "l", "ł": "l", "λ": "l", "ƛ": "tl", "ɮ": "l", "θ": "th", "χ": "x", "ɣ": "g", "γ": "g",
     "ŋ": "ng", "ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "ĳ": "ij", "ĸ": "q",
-    "ʷ": "w", "ʰ": "h", "ʸ": "y", "ˢ": "s",
+    "Ƛ": "tl", "ʷ": "w", "ʰ": "h", "ʸ": "y", "ˢ": "s",
 }  # fmt: skip
 SINGLE = re.compile(r"LATIN SMALL LETTER (?:[A-Z]+ )?([A-Z])(?: WITH .*)?")
-BLOCKS = (range(0x00C0, 0x0250), range(0x0250, 0x02B0), range(0x1E00, 0x1F00), range(0x2C60, 0x2C80), range(0xA720, 0xA800))
+# Up to what Unicode 14 has: the file must not depend on which Python wrote it.
+BLOCKS = (range(0x00C0, 0x0250), range(0x0250, 0x02B0), range(0x1E00, 0x1F00), range(0x2C60, 0x2C80), range(0xA720, 0xA7CB))
 
 
 def plain(letter: str) -> str:
@@ -44,31 +45,32 @@ def plain(letter: str) -> str:
 
 def letters() -> dict[str, str]:
     """Every lower-case letter of the Latin blocks and of HEARD_AS that stands for a-z letters."""
-    known = {chr(code) for block in BLOCKS for code in block} | set(HEARD_AS)
-    lowered = {letter for letter in known if letter == letter.lower() and len(letter) == 1}
-    return {letter: plain(letter) for letter in sorted(lowered) if plain(letter)}
+    known = {chr(code) for block in BLOCKS for code in block}
+    # HEARD_AS whole: its one capital is too new for engines to know its small letter
+    wanted = {letter for letter in known if letter == letter.lower()} | set(HEARD_AS)
+    return {letter: plain(letter) for letter in sorted(wanted) if plain(letter)}
+
+
+def mapping() -> dict[str, object]:
+    """What `letter_map()` returns: letters that lose only a mark (`marked`), other single letters, and `several` for one."""
+    every = letters()
+    one = {letter: ascii_letter for letter, ascii_letter in every.items() if len(ascii_letter) == 1}
+    marked = [letter for letter in one if unicodedata.normalize("NFD", letter)[0] == one[letter]]
+    unmarked = [letter for letter in one if letter not in marked]
+    return {
+        "letters": "".join(unmarked),
+        "letters_ascii": "".join(one[letter] for letter in unmarked),
+        "marked": "".join(marked),
+        "marked_ascii": "".join(one[letter] for letter in marked),
+        "several": [[letter, text] for letter, text in every.items() if len(text) > 1],
+    }
 
 
 def rendered() -> str:
     """The text of the macro file."""
-    every = letters()
-    one = {letter: ascii_letter for letter, ascii_letter in every.items() if len(ascii_letter) == 1}
-    marked = {letter for letter in one if unicodedata.normalize("NFD", letter)[0] == one[letter]}
-    several = {letter: text for letter, text in every.items() if len(text) > 1}
-    unmarked = {letter: text for letter, text in one.items() if letter not in marked}
-    lines = [
-        "{# written by scripts/letter_map.py from Unicode; do not edit by hand #}",
-        "{% macro letter_map() %}",
-        "{{ return({",
-        f"    'letters': '{''.join(unmarked)}',",
-        f"    'letters_ascii': '{''.join(unmarked.values())}',",
-        f"    'marked': '{''.join(sorted(marked))}',",
-        f"    'marked_ascii': '{''.join(one[letter] for letter in sorted(marked))}',",
-        f"    'several': {[list(pair) for pair in several.items()]!r},",
-        "}) }}",
-        "{% endmacro %}",
-    ]
-    return "\n".join(lines) + "\n"
+    lines = [f"    {name!r}: {value!r}," for name, value in mapping().items()]
+    head = "{# written by scripts/letter_map.py from Unicode; do not edit by hand #}\n{% macro letter_map() %}\n{{ return({"
+    return "\n".join([head, *lines, "}) }}", "{% endmacro %}"]) + "\n"
 
 
 if __name__ == "__main__":

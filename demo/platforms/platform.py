@@ -94,7 +94,7 @@ class Platform:
         except Refusal as refusal:
             self.store.rollback()
             return refusal.reply
-        except Exception:  # noqa: BLE001  a mistake of ours must look like one of theirs, and be seen on stderr
+        except Exception:
             self.store.rollback()
             traceback.print_exc()
             return self.broken(500)

@@ -10,11 +10,14 @@ to the one entry with that value and makes it when writing: Google keeps our key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+
+ROWS_PER_BATCH = 10_000  # many groups have one page of few members each: a batch for each would cost more than the page
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,36 @@ def mask(table: Table) -> list[str]:
     return list(dict.fromkeys(each.path[0] for each in table))
 
 
+def raw_batch(table: Table, documents: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+    """Observed objects as they land in the raw layer: the columns of the table, and each object whole as `_json`."""
+    readers = [getter(each) for each in table]
+    arrays = [text_array([read(document) for document in documents]) for read in readers]
+    whole = pa.array([json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents], pa.string())
+    return pa.RecordBatch.from_arrays([*arrays, whole], names=[*columns(table), "_json"])
+
+
+def raw_batches(table: Table, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[pa.RecordBatch]:
+    """Pages as batches of some ten thousand rows; at least one, if an empty one, so that the table exists."""
+    waiting: list[Mapping[str, Any]] = []
+    for page in pages:
+        waiting.extend(page)
+        if len(waiting) >= ROWS_PER_BATCH:
+            yield raw_batch(table, waiting)
+            waiting = []
+    yield raw_batch(table, waiting)
+
+
+def names_batch(names: Sequence[tuple[str | None, ...]]) -> pa.RecordBatch:
+    """The rows of names_taken; there is no one object behind them, so `_json` is empty."""
+    arrays = [pa.array([name[at] for name in names], pa.string()) for at in range(len(NAMES_TAKEN))]
+    return pa.RecordBatch.from_arrays([*arrays, pa.nulls(len(names), pa.string())], names=[*NAMES_TAKEN, "_json"])
+
+
+def columns(table: Table) -> tuple[str, ...]:
+    """The column names of a table, in its order."""
+    return tuple(each.column for each in table)
+
+
 def text_array(values: list[Any]) -> pa.Array:
     """A column of the raw layer: all text, booleans as `true` and `false`."""
     return pa.array([("true" if v else "false") if isinstance(v, bool) else None if v is None else str(v) for v in values], pa.string())
@@ -141,6 +174,14 @@ GOOGLE: dict[str, Table] = {
     "members": (field("role", "role"),),
 }
 
+GOOGLE_OBSERVED: dict[str, Table] = {
+    "schemas": (field("remote_id", "schemaId"), *GOOGLE["schemas"]),
+    "org_units": (field("remote_id", "orgUnitId"), *GOOGLE["org_units"]),
+    "users": (field("remote_id", "id"), *GOOGLE["users"]),
+    "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
+    "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
+}
+
 # -- Microsoft Graph -------------------------------------------------------------------------------------------------
 # https://learn.microsoft.com/graph/api/resources/user and …/group
 MICROSOFT: dict[str, Table] = {
@@ -166,3 +207,12 @@ MICROSOFT: dict[str, Table] = {
     ),
     "members": (),
 }
+
+MICROSOFT_OBSERVED: dict[str, Table] = {
+    "users": (field("remote_id", "id"), *MICROSOFT["users"]),
+    "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
+    "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
+}
+
+# Every address something or somebody has in a target. kind: user, alias, group, deleted
+NAMES_TAKEN = ("address", "kind", "remote_id", "person_id")

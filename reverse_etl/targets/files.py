@@ -198,11 +198,11 @@ class Files:
 
     # ------------------------------------------------------------ what file targets have no use for
 
-    def observe(self, entity: str) -> Iterator[Any]:
+    def observe(self, entity: str) -> Iterator[Any]:  # noqa: ARG002 - the protocol's
         """A drop folder cannot be read back: what it holds is what the ledger says was delivered."""
         return iter(())
 
-    def wave(self, change: Change) -> int:
+    def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
         """All files go in one round."""
         return 0
 

@@ -49,9 +49,7 @@ def host_key_line(port: int, key: asyncssh.SSHKey) -> str:
 
 
 @contextmanager
-def running(
-    folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False
-) -> Iterator[Server]:
+def running(folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False) -> Iterator[Server]:
     """Serve `folder`; keys and known_hosts are written into `keys`."""
     host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     keys.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,95 @@
+"""The verb: read the configured sources into `raw_<source>`.
+
+    python -m ingestion [--source NAME …] [--accept-smaller FEED …]
+    python -m ingestion check
+
+Exit codes: 0 all feeds landed or unchanged, 1 error, 3 some feed refused or missing (its table stayed as it was).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from common import log, settings, store
+from common.runs import Run
+from common.sftp import SftpError
+from ingestion import fetch, sql
+from ingestion.land import LandingFailed
+from ingestion.layout import LayoutError
+from ingestion.model import SourceUnreachable
+from ingestion.source import FeedResult, Source, ingest, source_of
+
+DONE, ERROR, PARTLY = 0, 1, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb; the exit code is what it returns."""
+    parser = argparse.ArgumentParser(prog="python -m ingestion", description="Read the configured sources into raw_<source>.")
+    parser.add_argument("verb", nargs="?", choices=["ingest", "check"], default="ingest", help="check only looks: is each source there, and its files?")
+    parser.add_argument("--source", action="append", default=[], metavar="NAME", help="this source only; may be repeated")
+    parser.add_argument(
+        "--accept-smaller", action="append", default=[], metavar="FEED", help="take this feed tonight although it shrank more than minimum_share allows"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        sources = _sources(given.source)
+        unknown = sorted(set(given.accept_smaller) - {feed.name for source in sources for feed in source.layout.feeds})
+        if unknown:
+            raise LayoutError(f"--accept-smaller {', '.join(unknown)}: no source has such a feed")
+        return _check(sources) if given.verb == "check" else _ingest(sources, given.accept_smaller)
+    except (LayoutError, LandingFailed, store.StoreBusy, settings.SettingMissing) as error:
+        print(f"ingestion: {error}", file=sys.stderr)
+        return ERROR
+
+
+def _sources(names: Sequence[str]) -> list[Source]:
+    configured = settings.section("sources")
+    unknown = sorted(set(names) - set(configured))
+    if unknown:
+        raise LayoutError(f"there is no source {', '.join(unknown)}; configured are {', '.join(sorted(configured)) or 'none'}")
+    if not configured:
+        raise LayoutError("no source is configured: add a [sources.<name>] table to .dlt/config.toml")
+    return [source_of(name, facts) for name, facts in configured.items() if isinstance(facts, dict) and (not names or name in names)]
+
+
+def _ingest(sources: Sequence[Source], accept_smaller: Sequence[str]) -> int:
+    run = Run.current("ingest")
+    results: list[FeedResult] = []
+    for source in sources:
+        results += ingest(source, run, accept_smaller)
+        done = {source.name for source in sources}
+        kept = [entry for entry in run.read("feeds.json", []) if entry["source"] not in done]
+        run.write("feeds.json", [*kept, *(asdict(result) for result in results)])
+    for result in results:
+        if not result.is_good:
+            print(result.message, file=sys.stderr)
+    good = sum(result.is_good for result in results)
+    log.event("ingested", run=run.run_id, feeds=len(results), good=good, rows=sum(result.landed for result in results if result.status == "loaded"))
+    return DONE if good == len(results) else PARTLY
+
+
+def _check(sources: Sequence[Source]) -> int:
+    """One line per source: reachable, and which of its feeds are there. Reads nothing, writes nothing."""
+    reached = True
+    for source in sources:
+        try:
+            line = sql.look(source.name, source.settings, source.layout) if source.settings["kind"] == "sql" else _look(source)
+        except (SourceUnreachable, SftpError) as error:
+            line, reached = f"not reached: {error}", False
+        print(f"{source.name}: {line}")
+    return DONE if reached else PARTLY
+
+
+def _look(source: Source) -> str:
+    with fetch.place(source.name, source.settings) as (where, folder):
+        names = [entry.name for entry in folder.list()]
+    absent = [feed.name for feed in source.layout.feeds if not any(feed.matches(name) for name in names)]
+    there = len(source.layout.feeds) - len(absent)
+    return f"{where}: {there} of {len(source.layout.feeds)} feeds there" + (f", missing {', '.join(absent)}" if absent else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

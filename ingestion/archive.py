@@ -1,0 +1,60 @@
+"""The original bytes of every feed that was landed, kept for ever under their own hash.
+
+In: a fetched file. Out: `var/archive/<source>/<feed>/<sha256>.gz`; the same bytes are stored once, however often they
+come. The warehouse can be rebuilt from here: `restore` gives the bytes back and refuses damaged ones.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from common import paths
+
+
+class ArchiveDamaged(Exception):
+    """An archived file does not hold the bytes its name promises."""
+
+
+def path_of(source: str, feed: str, sha256: str) -> Path:
+    """Where the bytes with that hash are, or would be."""
+    return paths.var() / "archive" / source / feed / f"{sha256}.gz"
+
+
+def store(source: str, feed: str, file: Path, sha256: str) -> Path:
+    """Archive a file, whole or not at all. gzip's own time stamp is 0, so equal bytes give equal archives."""
+    path = path_of(source, feed, sha256)
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with part.open("wb") as raw:
+            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed, file.open("rb") as original:
+                shutil.copyfileobj(original, packed, 1 << 20)
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def restore(source: str, feed: str, sha256: str, to: Path) -> Path:
+    """Unpack archived bytes to `to` and check them against their hash."""
+    path = path_of(source, feed, sha256)
+    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path, "rb") as packed, to.open("wb") as file:
+            while block := packed.read(1 << 20):
+                digest.update(block)
+                file.write(block)
+    except (OSError, EOFError) as error:
+        raise ArchiveDamaged(f"{path} cannot be unpacked ({type(error).__name__}); restore it from the backup") from None
+    if digest.hexdigest() != sha256:
+        raise ArchiveDamaged(f"{path} does not hold the bytes its name promises; restore it from the backup")
+    return to

@@ -1,0 +1,118 @@
+"""The nouns of ingestion: a file that was fetched, one that may be trusted, one that is refused, a line rejected.
+
+Pure: the standard library, findings and layouts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+
+from common.findings import Finding
+from ingestion.layout import Feed
+
+
+class SourceUnreachable(Exception):
+    """The whole source could not be read; the message says why and what to do."""
+
+
+class Refused(Exception):
+    """A feed may not replace the last good one: the reason with numbers, and what to do. No full stop at the end."""
+
+    def __init__(self, kind: str, problem: str, action: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.kind, self.problem, self.action, self.line = kind, problem, action, line
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A feed's file, copied here whole. `name` is its name at the source; `sha256` is of its original bytes."""
+
+    name: str
+    path: Path
+    sha256: str
+    size: int
+    modified_at: datetime
+
+    @property
+    def tag(self) -> str:
+        """What stands in `_file` of every row that came from it."""
+        return f"{self.name}#{self.sha256[:12]}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a feed has no file tonight. `kind`: missing (it is not there) or unstable (it is there and changing)."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What came of one visit to a source: per feed its file or its problem."""
+
+    feeds: dict[str, Fetched | Problem]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class LastGood:
+    """What is landed of a feed now, as the warehouse shows it, and what the ledger remembers of its last good load."""
+
+    # the warehouse
+    rows: int = 0
+    tag: str = ""  # `_file` of the rows
+    columns: tuple[str, ...] = ()
+    loaded_at: str = ""  # a date, for sentences
+    loaded_epoch: float = 0.0
+    # the ledger
+    sha256: str = ""
+    file: str = ""
+    was: int = 0
+    was_rejected: int = 0
+    modified_at: float = 0.0  # seconds since 1970, of the file at its source
+    earlier: frozenset[str] = frozenset()  # hashes of files loaded before that one
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One record that is not landed: where it stands, why, and the hash of its bytes without the line end."""
+
+    line: int
+    reason: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A file that may be landed."""
+
+    feed: Feed
+    file: Fetched
+    encoding: str
+    delimiter: str
+    has_header: bool
+    fields: int
+    places: dict[str, int]  # raw column -> position in the file
+    clean: Path  # UTF-8, LF, the whole records only, no heading line
+    runs: tuple[tuple[int, int], ...]  # (first line, count) of records that follow each other
+    rejects: tuple[Reject, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def good(self) -> int:
+        """Rows to land."""
+        return sum(count for _, count in self.runs)
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of the file."""
+        return self.good + len(self.rejects)
+
+    def lines(self) -> Iterator[int]:
+        """The line of each row to land, in file order."""
+        return chain.from_iterable(range(first, first + count) for first, count in self.runs)

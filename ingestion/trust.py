@@ -1,0 +1,239 @@
+"""May this file replace the last good one? All checks, before anything is written.
+
+In: a fetched file, its feed, the last good load. Out: a `Trusted` file (a cleaned copy for the reader, where each row
+stands in the original, what was rejected, what a person should know), or `Refused` with one sentence. Writes nothing
+but the cleaned copy. No value of a row ever enters a sentence: only counts, lines and hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+
+from common import paths
+from common.findings import Finding
+from ingestion.heading import understood
+from ingestion.layout import Feed
+from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
+from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, scan
+
+MOST_REJECTED = 0.10  # more than this share of bad rows: the file is not what we think it is
+SHAPE_SHARE = 0.90  # at least this share of a column's values look as they should
+CHUNK = 4 << 20
+
+ASK_AGAIN = "run the extract job again, or ask why it is empty"
+CUT_OFF = "it was cut off while it was written or sent: have it sent again"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a file is measured against besides its layout. `accept_smaller`: a person said the drop is real."""
+
+    last: LastGood = field(default_factory=LastGood)
+    minimum_share: float = 0.5
+    accept_smaller: bool = False
+
+
+def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
+    """Run every check; the cleaned copy is written to `clean`. Raises Refused."""
+    if file.size == 0:
+        raise Refused("empty", f"{file.name} is empty (0 bytes)", ASK_AGAIN)
+    with file.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+        encoding = _encoding(file, buffer)
+        begin, line = _first_record(file, buffer, encoding)
+        readings = ((delimiter, fields_of(buffer, begin, delimiter, encoding.codec)) for delimiter in feed.delimiters)
+        heading = understood(source, feed, file.name, [(delimiter, values) for delimiter, values in readings if values])
+        if feed.ends_with_newline and buffer[len(buffer) - 1] != ord("\n"):
+            last_line = _newlines(buffer) + 1
+            raise Refused("truncated", f"{file.name} breaks off in line {last_line:,} (no line end after {file.size:,} bytes)", CUT_OFF, last_line)
+        if heading.has_header:
+            end = buffer.find(b"\n", begin) + 1
+            begin, line = end or len(buffer), line + 1
+        shape = Shape(heading.delimiter, heading.fields, {place: name for name, place in heading.places.items() if name in feed.never_empty})
+        runs, rejects = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean)
+    trusted = Trusted(
+        feed=feed,
+        file=file,
+        encoding=encoding.name,
+        delimiter=heading.delimiter,
+        has_header=heading.has_header,
+        fields=heading.fields,
+        places=heading.places,
+        clean=clean,
+        runs=runs,
+        rejects=rejects,
+        findings=(*heading.findings, *_rejected(source, feed, file, rejects)),
+    )
+    _enough(trusted, rules)
+    with _reader() as connection:
+        _no_key_twice(connection, trusted)
+        _as_expected(connection, trusted)
+    return trusted
+
+
+def csv_of(trusted: Trusted) -> str:
+    """The SQL that reads the cleaned copy: every option given, nothing guessed, all text, empty values NULL."""
+    columns = ", ".join(f"c{place}: 'varchar'" for place in range(trusted.fields))
+    path = str(trusted.clean).replace("'", "''")
+    return (
+        f"read_csv('{path}', auto_detect = false, header = false, columns = {{{columns}}}, delim = '{trusted.delimiter}', "
+        "quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, null_padding = false, "
+        "strict_mode = true, ignore_errors = false, parallel = false)"
+    )
+
+
+def _reader() -> duckdb.DuckDBPyConnection:
+    spill = paths.var() / "tmp"
+    return duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": os.environ.get("HOMEROOM_MEMORY", "1GB")})
+
+
+def _encoding(file: Fetched, buffer: mmap.mmap) -> Encoding:
+    try:
+        return encoding_of(buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK))
+    except Unreadable as error:
+        raise Refused("encoding", f"{file.name} cannot be read: {error}", "have the extract saved as UTF-8 text, comma or tab separated") from None
+
+
+def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[int, int]:
+    """Where the first line that holds anything begins, and its number."""
+    begin, line = encoding.begin, 1
+    while begin < len(buffer):
+        end = buffer.find(b"\n", begin) + 1 or len(buffer)
+        if buffer[begin:end].strip():
+            return begin, line
+        begin, line = end, line + 1
+    raise Refused("empty", f"{file.name} holds nothing but {file.size:,} bytes of empty lines", ASK_AGAIN)
+
+
+def _newlines(buffer: mmap.mmap) -> int:
+    return sum(buffer[at : at + CHUNK].count(b"\n") for at in range(0, len(buffer), CHUNK))
+
+
+def _split(
+    file: Fetched, buffer: Buffer, begin: tuple[int, int], shape: Shape, *, encoding: Encoding, clean: Path
+) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...]]:
+    """Write the whole records to the cleaned copy; give back where they stood, and the rest."""
+    runs: list[tuple[int, int]] = []
+    rejects: list[Reject] = []
+    clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with clean.open("wb") as out:
+        for found in scan(buffer, *begin, shape, encoding):
+            data = buffer[found.start : found.end]
+            if isinstance(found, Bad):
+                rejects.append(Reject(found.line, found.reason, hashlib.sha256(data.rstrip(b"\r\n")).hexdigest()))
+                _refuse_cut_end(file, found, buffer, shape)
+                continue
+            if runs and sum(runs[-1]) == found.line:
+                runs[-1] = (runs[-1][0], runs[-1][1] + found.count)
+            else:
+                runs.append((found.line, found.count))
+            text = data if encoding.codec == "utf-8" else data.decode("cp1252").encode()
+            # A span of several records holds no line break inside values; a single record may.
+            out.write(text.replace(b"\r\n", b"\n") if found.count > 1 else text.rstrip(b"\r\n") + b"\n")
+    return tuple(runs), tuple(rejects)
+
+
+def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> None:
+    """A bad record at the very end is a file cut off, not a bad record."""
+    if bad.end < len(buffer) or not (bad.reason == "bad quoting" or " fields instead of " in bad.reason):
+        return
+    if bad.reason == "bad quoting" or int(bad.reason.split()[0]) < shape.fields:
+        raise Refused("truncated", f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})", CUT_OFF, bad.line)
+
+
+def _rejected(source: str, feed: Feed, file: Fetched, rejects: tuple[Reject, ...]) -> list[Finding]:
+    if not rejects:
+        return []
+    reasons: dict[str, int] = {}
+    for reject in rejects:
+        reasons[reject.reason] = reasons.get(reject.reason, 0) + 1
+    shown = ", ".join(f"{count:,} x {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:5])
+    return [
+        Finding(
+            "warning",
+            "rows_rejected",
+            f"{source} {feed.name}: {_rows(len(rejects))} of {file.name} rejected, the first in line {rejects[0].line:,} ({shown}); the other rows were landed",
+            source=source,
+            feed=feed.name,
+            file=file.name,
+            line=rejects[0].line,
+            action=f"look the lines up in raw_{source}.rejects and have them mended at the source",
+        )
+    ]
+
+
+def _enough(trusted: Trusted, rules: Rules) -> None:
+    file, rows, bad = trusted.file, trusted.rows_in, trusted.rejects
+    if not rows:
+        what = "only its heading line" if trusted.has_header else "no rows"
+        raise Refused("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
+    if len(bad) > MOST_REJECTED * rows:
+        share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {MOST_REJECTED:.0%})"
+        problem = f"{file.name}: {share} cannot be read, the first in line {bad[0].line:,} ({bad[0].reason})"
+        raise Refused("rejects", problem, "check the extract's settings, or mend the layout", bad[0].line)
+    before = rules.last.rows or rules.last.was
+    if trusted.good < rules.minimum_share * before and not rules.accept_smaller:
+        share = f"{trusted.good / before:.0%} of the {before:,} of the last good load, limit {rules.minimum_share:.0%}"
+        action = f'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller {trusted.feed.name}" once'
+        raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
+
+
+def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
+    names = [name for name in trusted.feed.key if name in trusted.places]
+    if not names or len(names) < len(trusted.feed.key):
+        return
+    query = f"""
+        with numbered as (select row_number() over () as row, {", ".join(f"trim(c{trusted.places[name]}) as k{at}" for at, name in enumerate(names))}
+                          from {csv_of(trusted)}),
+        repeated as (select min(row) as first, max(row) as last from numbered
+                     where {" and ".join(f"k{at} is not null" for at in range(len(names)))}
+                     group by {", ".join(f"k{at}" for at in range(len(names)))} having count(*) > 1)
+        select count(*), min(first), arg_min(last, first) from repeated
+    """
+    count, first, last = _asked(connection, query, trusted)
+    if count:
+        lines = _line(trusted, first), _line(trusted, last)
+        what = "1 key stands" if count == 1 else f"{count:,} keys stand"
+        problem = f"{trusted.file.name}: {what} on more than one line, the first on lines {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
+        raise Refused("duplicate_key", problem, "have the repeated rows removed at the source, or ask whether the extract ran twice into one file", lines[0])
+
+
+def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
+    for name, shape in trusted.feed.shapes.items():
+        if name not in trusted.places:
+            continue
+        value = f"trim(c{trusted.places[name]})"
+        pattern = shape.replace("'", "''")
+        query = f"""
+            with odd as (select row_number() over () as row, {value} as value, regexp_full_match({value}, '{pattern}') as fits from {csv_of(trusted)})
+            select count(value), count(*) filter (where not fits), min(row) filter (where not fits) from odd
+        """
+        filled, odd, first = _asked(connection, query, trusted)
+        if odd > (1 - SHAPE_SHARE) * filled:
+            line = _line(trusted, first)
+            problem = f"{trusted.file.name}: {odd:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
+            raise Refused("shape", problem, "the columns may stand in another order than the layout's: mend the layout or the extract", line)
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted) -> tuple:
+    try:
+        return connection.execute(query).fetchone() or ()
+    except duckdb.Error as error:
+        # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is told.
+        raise Refused(
+            "reader", f"{trusted.file.name}: the reader stumbled over a line the checks let through ({type(error).__name__})", "report this"
+        ) from None
+
+
+def _line(trusted: Trusted, row: int) -> int:
+    return next(islice(trusted.lines(), row - 1, None))
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

@@ -1,3 +1,0 @@
-{% macro digits_only(text) -%}
-    coalesce({{ text_replaced(text, '[^0-9]') }}, '')
-{%- endmacro %}

@@ -1,0 +1,370 @@
+-- keys, never names: findings are shown on a page and sent by e-mail
+
+with
+
+persons as (
+
+    select * from {{ ref('persons') }}
+
+),
+
+lifecycle as (
+
+    select * from {{ ref('lifecycle') }}
+
+),
+
+records as (
+
+    select * from {{ ref('person_records') }}
+
+),
+
+accounts as (
+
+    select * from {{ ref('accounts') }}
+
+),
+
+staff as (
+
+    select * from {{ ref('staff') }}
+
+),
+
+student_guardians as (
+
+    select * from {{ ref('student_guardians') }}
+
+),
+
+transport_students as (
+
+    select * from {{ ref('exp_transport__students') }}
+
+),
+
+callout_contacts as (
+
+    select * from {{ ref('exp_callout__contacts') }}
+
+),
+
+callout_absences as (
+
+    select * from {{ ref('exp_callout__absences') }}
+
+),
+
+google_users as (
+
+    select * from {{ ref('stg_google__users') }}
+
+),
+
+microsoft_users as (
+
+    select * from {{ ref('stg_microsoft__users') }}
+
+),
+
+night as (
+
+    select * from {{ source('homeroom', 'night') }}
+
+),
+
+people as (
+
+    select
+        records.person_id,
+        records.population,
+        records.source_key,
+        records.school_number,
+        lifecycle.state,
+        lifecycle.since,
+        lifecycle.reason
+    from records
+    inner join lifecycle
+        on records.person_id = lifecycle.person_id
+
+),
+
+-- without a human resources feed nobody is in it, and that is one finding of the ingestion, not one per person
+hr_is_read as (
+
+    select count(*) as people_in_hr
+    from staff
+    where staff.is_in_hr
+
+),
+
+without_school as (
+
+    select
+        'warning' as level,
+        'person_without_school' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        '' as school_number,
+        people.source_key as key,
+        'An active ' || people.population || ' has no school, and is left out of every target.' as message,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner,
+        'Enter the school in the source system; the account follows the next night.' as action
+    from people
+    where
+        people.school_number is null
+        and people.state <> 'left'
+
+),
+
+vanished as (
+
+    select
+        'warning' as level,
+        'person_vanished' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
+        || ' is no longer in any feed, without a withdrawal or an end date; everything is kept as it was.' as message,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner,
+        'If the person left, record it in the source system; if not, find out why the extract leaves them out.' as action
+    from people
+    where
+        people.reason = 'vanished'
+        and people.state <> 'left'
+
+),
+
+unmatched_staff as (
+
+    select
+        'warning' as level,
+        'staff_unmatched' as kind,
+        '' as source,
+        '' as target,
+        'staff' as entity,
+        staff.school_number,
+        staff.staff_key as key,
+        case
+            when staff.is_in_sis
+                then 'A person on staff is in the student information system but not in human resources.'
+            else 'A teacher is in human resources but not in the student information system.'
+        end as message,
+        case when staff.is_in_sis then 'human resources' else 'school office' end as owner,
+        'Enter the same staff id in both systems; until then the one record decides.' as action
+    from staff
+    cross join hr_is_read
+    where
+        hr_is_read.people_in_hr > 0
+        and staff.is_active
+        -- most support staff need no login to the student information system, so only its own people are asked for there
+        and (not staff.is_in_hr or (not staff.is_in_sis and lower(staff.position) like '%teacher%'))
+
+),
+
+name_fallbacks as (
+
+    select
+        'info' as level,
+        'account_name_fallback' as kind,
+        '' as source,
+        '' as target,
+        persons.population as entity,
+        records.school_number,
+        persons.source_key as key,
+        'A name leaves no letter a to z, so the account was named after the person''s number.' as message,
+        'identity administrator' as owner,
+        'Nothing, or add the letters to HEARD_AS in scripts/letter_map.py: names already given stay.' as action
+    from accounts
+    inner join persons
+        on accounts.person_id = persons.person_id
+    inner join records
+        on accounts.person_id = records.person_id
+    inner join night
+        on accounts.minted_on = night.as_of
+    where accounts.policy like '%/fallback'
+
+),
+
+without_account as (
+
+    select
+        'critical' as level,
+        'person_without_account' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        'An active ' || people.population || ' was given no account name.' as message,
+        'identity administrator' as owner,
+        'Give seeds/name_policy.csv one row for every population.' as action
+    from people
+    left join accounts
+        on people.person_id = accounts.person_id
+    where
+        accounts.person_id is null
+        and people.state in ('active', 'preregistered')
+
+),
+
+without_bus_address as (
+
+    select
+        'info' as level,
+        'student_without_address' as kind,
+        '' as source,
+        'transport' as target,
+        'students' as entity,
+        people.school_number,
+        people.source_key as key,
+        'An active student has no street address with a number, and is left out of the transport file.' as message,
+        'school office' as owner,
+        'Enter the civic address in the student information system.' as action
+    from people
+    left join transport_students
+        on people.person_id = transport_students.person_id
+    where
+        people.population = 'student'
+        and people.state = 'active'
+        and people.school_number is not null
+        and transport_students.person_id is null
+
+),
+
+-- silence here is dangerous: a child is absent and nobody can be told
+absent_without_contact as (
+
+    select distinct
+        'warning' as level,
+        'absent_student_without_contact' as kind,
+        '' as source,
+        'callout' as target,
+        'contacts' as entity,
+        callout_absences.school_number,
+        callout_absences.student_id as key,
+        'A student is absent without excuse and has no guardian who can be called.' as message,
+        'school office' as owner,
+        'Call by hand today, and enter a guardian with a phone number or an e-mail address.' as action
+    from callout_absences
+    left join callout_contacts
+        on callout_absences.person_id = callout_contacts.person_id
+    where
+        callout_contacts.person_id is null
+        and callout_absences.home_phone = ''
+
+),
+
+without_guardian as (
+
+    select
+        'info' as level,
+        'student_without_guardian' as kind,
+        '' as source,
+        '' as target,
+        'guardians' as entity,
+        people.school_number,
+        people.source_key as key,
+        'An active student has no contact with parental authority.' as message,
+        'school office' as owner,
+        'Enter the guardian, or mark the contact who has parental authority.' as action
+    from people
+    left join student_guardians
+        on
+            people.source_key = student_guardians.student_number
+            and student_guardians.is_guardian
+    where
+        people.population = 'student'
+        and people.state = 'active'
+        and student_guardians.student_number is null
+
+),
+
+observed_users as (
+
+    select
+        'google' as target,
+        google_users.person_id,
+        google_users.remote_id
+    from google_users
+
+    union all
+
+    select
+        'microsoft' as target,
+        microsoft_users.person_id,
+        microsoft_users.remote_id
+    from microsoft_users
+
+),
+
+doubled_keys as (
+
+    select
+        'critical' as level,
+        'durable_key_twice' as kind,
+        '' as source,
+        observed_users.target,
+        'users' as entity,
+        '' as school_number,
+        observed_users.person_id as key,
+        cast(count(*) as {{ dbt.type_string() }})
+        || ' accounts carry the key of one person; none of them can be written safely.' as message,
+        'identity administrator' as owner,
+        'Decide which account is the person''s and clear the key on the others.' as action
+    from observed_users
+    group by observed_users.target, observed_users.person_id
+    having count(*) > 1
+
+),
+
+strangers as (
+
+    select
+        'warning' as level,
+        'key_unknown' as kind,
+        '' as source,
+        observed_users.target,
+        'users' as entity,
+        '' as school_number,
+        observed_users.person_id as key,
+        'An account carries a key no person of the district has; it is left as it is.' as message,
+        'identity administrator' as owner,
+        'If the ledger was restored from an old copy, restore a newer one; else clear the key on the account.' as action
+    from observed_users
+    left join persons
+        on observed_users.person_id = persons.person_id
+    where persons.person_id is null
+
+),
+
+final as (
+
+    select * from without_school
+    union all
+    select * from vanished
+    union all
+    select * from unmatched_staff
+    union all
+    select * from name_fallbacks
+    union all
+    select * from without_account
+    union all
+    select * from without_bus_address
+    union all
+    select * from absent_without_contact
+    union all
+    select * from without_guardian
+    union all
+    select * from doubled_keys
+    union all
+    select * from strangers
+
+)
+
+select * from final

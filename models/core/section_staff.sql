@@ -1,0 +1,120 @@
+with timetable as (
+    select * from {{ ref('intake_section_staff') }}
+),
+
+timetable_sections as (
+    select * from {{ ref('intake_sections') }}
+),
+
+student_records as (
+    select * from {{ ref('intake_students') }}
+),
+
+assignments as (
+    select * from {{ ref('intake_staff') }}
+),
+
+students as (
+    select * from {{ ref('students') }}
+),
+
+sections as (
+    select * from {{ ref('sections') }}
+),
+
+staff as (
+    select * from {{ ref('staff') }}
+),
+
+matches as (
+    select * from {{ ref('staff_matches') }}
+),
+
+night as (
+    select {{ school_year('as_of') }} as school_year
+    from {{ source('homeroom', 'night') }}
+),
+
+-- a name stands for a person only where one person at the school has it
+names_at_school as (
+    select
+        assignments.school_number,
+        {{ name_key("assignments.last_name || coalesce(assignments.first_name, '')") }} as teacher_name,
+        min(matches.staff_key) as staff_key
+    from assignments
+    inner join matches on assignments.sis_key = matches.sis_key
+    group by 1, 2
+    having count(distinct matches.staff_key) = 1
+),
+
+class_teachers as (
+    select
+        timetable.timetable_id || '_' || coalesce(timetable_sections.school_year, night.school_year) as section_id,
+        timetable.school_number,
+        timetable.staff_id,
+        timetable.teacher_name,
+        timetable.is_primary
+    from timetable
+    cross join night
+    inner join timetable_sections on timetable.timetable_id = timetable_sections.timetable_id
+),
+
+homeroom_votes as (
+    select
+        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
+        students.school_number,
+        student_records.homeroom_teacher_id as staff_id,
+        student_records.homeroom_teacher_name as teacher_name,
+        count(*) as votes
+    from students
+    cross join night
+    inner join student_records
+        on
+            students.student_number = student_records.student_number
+            and students.school_number = student_records.school_number
+    where
+        students.enrolment_status = 'active'
+        and coalesce(student_records.homeroom_teacher_id, student_records.homeroom_teacher_name) is not null
+    group by 1, 2, 3, 4
+),
+
+-- where two teachers share a homeroom, the one most of its students name is the primary
+homeroom_teachers as (
+    select
+        homeroom_votes.section_id,
+        homeroom_votes.school_number,
+        homeroom_votes.staff_id,
+        homeroom_votes.teacher_name,
+        row_number() over (
+            partition by homeroom_votes.section_id
+            order by homeroom_votes.votes desc, homeroom_votes.staff_id nulls last, homeroom_votes.teacher_name
+        ) = 1 as is_primary
+    from homeroom_votes
+),
+
+teachers as (
+    select * from class_teachers
+    union all
+    select * from homeroom_teachers
+),
+
+final as (
+    select
+        sections.section_id,
+        coalesce(staff.staff_key, names_at_school.staff_key) as staff_key,
+        bool_or(teachers.is_primary) as is_primary,
+        sections.school_number
+    from teachers
+    inner join sections on teachers.section_id = sections.section_id
+    left join staff on teachers.staff_id = staff.staff_id
+    left join names_at_school
+        on
+            teachers.staff_id is null
+            and teachers.school_number = names_at_school.school_number
+            and {{ name_key('teachers.teacher_name') }} = names_at_school.teacher_name
+    -- a teacher nobody on staff answers to is in feed_problems
+    where coalesce(staff.staff_key, names_at_school.staff_key) is not null
+    group by 1, 2, 4
+)
+
+select * from final

@@ -1,0 +1,116 @@
+with timetable as (
+    select * from {{ ref('intake_sections') }}
+),
+
+courses as (
+    select * from {{ ref('intake_courses') }}
+),
+
+pseudo_courses as (
+    select * from {{ ref('pseudo_courses') }}
+),
+
+students as (
+    select * from {{ ref('students') }}
+),
+
+grades as (
+    select * from {{ ref('grades') }}
+),
+
+night as (
+    select
+        *,
+        {{ school_year('as_of') }} as school_year
+    from {{ source('homeroom', 'night') }}
+),
+
+classes as (
+    select
+        timetable.timetable_id,
+        timetable.school_number,
+        timetable.course_code,
+        timetable.section_letter,
+        coalesce(courses.title, timetable.course_code) as title,
+        timetable.semester,
+        courses.grade_level as grade_code,
+        coalesce(timetable.school_year, night.school_year) as school_year
+    from timetable
+    cross join night
+    left join courses
+        on
+            timetable.school_number = courses.school_number
+            and timetable.course_code = courses.course_code
+    left join pseudo_courses on upper(timetable.course_code) = upper(pseudo_courses.course_code)
+    where pseudo_courses.course_code is null
+),
+
+homerooms as (
+    select
+        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
+        students.school_number,
+        min(students.homeroom) as title,
+        case when count(distinct students.grade_code) = 1 then min(students.grade_code) end as grade_code,
+        min(night.school_year) as school_year
+    from students
+    cross join night
+    inner join grades on students.grade_code = grades.grade_text
+    where
+        students.enrolment_status = 'active'
+        and grades.is_k_to_7
+        and {{ slug('students.homeroom') }} is not null
+    group by 1, 2
+),
+
+all_sections as (
+    select
+        classes.timetable_id || '_' || classes.school_year as section_id,
+        classes.school_number,
+        classes.course_code,
+        classes.section_letter,
+        classes.title,
+        'class' as kind,
+        classes.semester,
+        classes.grade_code,
+        classes.school_year
+    from classes
+    union all
+    select
+        homerooms.section_id,
+        homerooms.school_number,
+        cast(null as {{ dbt.type_string() }}) as course_code,
+        cast(null as {{ dbt.type_string() }}) as section_letter,
+        homerooms.title,
+        'homeroom' as kind,
+        cast(null as {{ dbt.type_string() }}) as semester,
+        homerooms.grade_code,
+        homerooms.school_year
+    from homerooms
+),
+
+final as (
+    select
+        all_sections.section_id,
+        all_sections.school_number,
+        all_sections.course_code,
+        all_sections.section_letter,
+        all_sections.title,
+        all_sections.kind,
+        all_sections.semester,
+        all_sections.grade_code,
+        cast(
+            case
+                when all_sections.semester = '2' then all_sections.school_year || '-02-01'
+                else (all_sections.school_year - 1) || '-09-01'
+            end as date
+        ) as starts_on,
+        cast(
+            case
+                when all_sections.semester = '1' then all_sections.school_year || '-01-31'
+                else all_sections.school_year || '-06-30'
+            end as date
+        ) as ends_on
+    from all_sections
+)
+
+select * from final

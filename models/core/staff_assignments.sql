@@ -1,0 +1,29 @@
+with matches as (
+    select * from {{ ref('staff_matches') }}
+),
+
+assignments as (
+    select * from {{ ref('intake_staff') }}
+),
+
+employees as (
+    select * from {{ ref('intake_employees') }}
+),
+
+final as (
+    select
+        matches.staff_key,
+        assignments.school_number
+    from matches
+    inner join assignments on matches.sis_key = assignments.sis_key
+    where assignments.school_number is not null
+    union
+    select
+        matches.staff_key,
+        employees.school_number
+    from matches
+    inner join employees on matches.hr_staff_id = employees.staff_id
+    where employees.school_number is not null
+)
+
+select * from final

@@ -1,0 +1,77 @@
+with students as (
+    select * from {{ ref('intake_students') }}
+),
+
+enrolments as (
+    select * from {{ ref('enrolments') }}
+),
+
+last_seen as (
+    select * from {{ source('ledger_identity', 'students_last_seen') }}
+),
+
+night as (
+    select * from {{ source('homeroom', 'night') }}
+),
+
+tonight as (
+    select
+        students.*,
+        night.as_of
+    from students
+    inner join enrolments
+        on
+            students.student_number = enrolments.student_number
+            and students.school_number = enrolments.school_number
+    cross join night
+    where enrolments.is_primary
+),
+
+-- absence needs a reason: who is not in tonight's feed stays as last seen
+vanished as (
+    select last_seen.*
+    from last_seen
+    left join tonight on last_seen.student_number = tonight.student_number
+    where tonight.student_number is null
+),
+
+final as (
+{%- for rows, last_seen_on, is_in_feed in [('tonight', 'as_of', 'true'), ('vanished', 'last_seen_on', 'false')] %}
+    select
+        {{ rows }}.student_number,
+        {{ rows }}.legal_first_name,
+        {{ rows }}.legal_middle_name,
+        {{ rows }}.legal_last_name,
+        {{ rows }}.usual_first_name,
+        {{ rows }}.usual_last_name,
+        {{ rows }}.date_of_birth,
+        {{ rows }}.gender_code,
+        {{ rows }}.grade_code,
+        {{ rows }}.homeroom,
+        {{ rows }}.homeroom_teacher_id,
+        {{ rows }}.school_number,
+        {{ rows }}.next_school_number,
+        {{ rows }}.enrolment_status,
+        {{ rows }}.admitted_on,
+        {{ rows }}.withdrawn_on,
+        {{ rows }}.email,
+        {{ rows }}.home_phone,
+        {{ rows }}.street_number,
+        {{ rows }}.street_name,
+        {{ rows }}.apartment,
+        {{ rows }}.municipality,
+        {{ rows }}.province,
+        {{ rows }}.postal_code,
+        {{ rows }}.may_call,
+        {{ is_in_feed }} as is_in_feed,
+        {{ rows }}.{{ last_seen_on }} as last_seen_on,
+        {{ rows }}.source_file,
+        {{ rows }}.source_line
+    from {{ rows }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+{%- endfor %}
+)
+
+select * from final

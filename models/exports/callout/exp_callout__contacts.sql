@@ -1,0 +1,92 @@
+with
+
+students as (
+
+    select * from {{ ref('students') }}
+
+),
+
+student_guardians as (
+
+    select * from {{ ref('student_guardians') }}
+
+),
+
+guardians as (
+
+    select * from {{ ref('guardians') }}
+
+),
+
+records as (
+
+    select * from {{ ref('person_records') }}
+
+),
+
+callable as (
+
+    select
+        students.student_number,
+        students.school_number,
+        students.usual_last_name,
+        students.usual_first_name,
+        students.grade_code,
+        students.homeroom,
+        guardians.last_name as contact_last_name,
+        guardians.first_name as contact_first_name,
+        student_guardians.relationship,
+        guardians.home_phone,
+        guardians.mobile_phone,
+        guardians.work_phone,
+        guardians.email,
+        -- counted from 1 without gaps, so that the order is the vendor's key
+        row_number() over (
+            partition by students.student_number
+            order by student_guardians.contact_priority nulls last, student_guardians.guardian_id
+        ) as contact_priority
+    from students
+    inner join student_guardians
+        on students.student_number = student_guardians.student_number
+    inner join guardians
+        on student_guardians.guardian_id = guardians.guardian_id
+    where
+        -- families who asked not to be called are left out, here too: who is not in the file cannot be called by mistake
+        students.may_call
+        and students.enrolment_status = 'active'
+        -- emergency contacts without parental authority are left out: an absence is the guardians' business
+        and student_guardians.is_guardian
+        -- contacts that cannot be reached in any way are left out
+        and coalesce(guardians.home_phone, guardians.mobile_phone, guardians.work_phone, guardians.email) is not null
+
+),
+
+final as (
+
+    select
+        callable.school_number as school_id,
+        callable.student_number as student_id,
+        callable.usual_last_name as student_last_name,
+        {{ first_name_or_placeholder('callable.usual_first_name') }} as student_first_name,
+        coalesce(callable.grade_code, '') as grade,
+        coalesce(callable.homeroom, '') as home_room,
+        coalesce(callable.contact_last_name, '') as contact_last_name,
+        coalesce(callable.contact_first_name, '') as contact_first_name,
+        coalesce(callable.relationship, '') as contact_relation,
+        cast(callable.contact_priority as {{ dbt.type_string() }}) as contact_priority,
+        coalesce(callable.home_phone, '') as contact_home_phone,
+        coalesce(callable.mobile_phone, '') as contact_mobile_phone,
+        coalesce(callable.work_phone, '') as contact_work_phone,
+        coalesce(callable.email, '') as contact_email,
+        records.person_id,
+        callable.school_number,
+        records.source
+    from callable
+    inner join records
+        on
+            callable.student_number = records.source_key
+            and records.population = 'student'
+
+)
+
+select * from final

@@ -1,0 +1,22 @@
+with
+
+groups as (
+
+    select * from {{ ref('groups') }}
+
+),
+
+final as (
+
+    select
+        groups.group_id,
+        groups.group_id || '@' || groups.domain as email,
+        {{ fitted_text('groups.name', 73) }} as name,
+        {{ fitted_text('groups.description', 4096) }} as description,
+        groups.school_number
+    from groups
+    where groups.in_google
+
+)
+
+select * from final

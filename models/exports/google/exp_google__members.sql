@@ -1,0 +1,37 @@
+with
+
+members as (
+
+    select * from {{ ref('group_members') }}
+
+),
+
+groups as (
+
+    select * from {{ ref('exp_google__groups') }}
+
+),
+
+users as (
+
+    select * from {{ ref('exp_google__users') }}
+
+),
+
+final as (
+
+    select
+        members.group_id,
+        members.person_id,
+        case when members.is_owner then 'OWNER' else 'MEMBER' end as role,
+        groups.school_number,
+        members.source
+    from members
+    inner join groups
+        on members.group_id = groups.group_id
+    inner join users
+        on members.person_id = users.person_id
+
+)
+
+select * from final

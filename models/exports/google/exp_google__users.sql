@@ -1,0 +1,46 @@
+with
+
+holders as (
+
+    select * from {{ ref('account_holders') }}
+
+),
+
+placed as (
+
+    select
+        holders.*,
+        {{ org_unit_name('holders.school_name', 'No school') }} as school_unit,
+        {{ org_unit_name('holders.grade_code', 'No grade') }} as grade_unit,
+        {{ org_unit_name('holders.homeroom', 'No homeroom') }} as homeroom_unit,
+        {{ org_unit_name('holders.position', 'No position') }} as position_unit
+    from holders
+    -- people without a school are left out, and a finding says so: an account with no org unit would land at the root.
+    -- Those who left stay in, school or not: leaving them out would keep their accounts open
+    where
+        holders.school_number is not null
+        or holders.state = 'left'
+
+),
+
+final as (
+
+    select
+        placed.person_id,
+        placed.address as primary_email,
+        {{ first_name_or_placeholder(fitted_text('placed.first_name', 60)) }} as given_name,
+        coalesce({{ fitted_text('placed.last_name', 60) }}, placed.account_name) as family_name,
+        case
+            when placed.state = 'left' then {{ leavers_org_unit_path() }}
+            when placed.population = 'staff' then {{ staff_org_unit_path('placed.school_unit', 'placed.position_unit') }}
+            else {{ student_org_unit_path('placed.school_unit', 'placed.grade_unit', 'placed.homeroom_unit') }}
+        end as org_unit_path,
+        placed.state = 'left' as suspended,
+        placed.population,
+        placed.school_number,
+        placed.source
+    from placed
+
+)
+
+select * from final

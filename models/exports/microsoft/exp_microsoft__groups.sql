@@ -1,0 +1,24 @@
+with
+
+groups as (
+
+    select * from {{ ref('groups') }}
+
+),
+
+final as (
+
+    select
+        groups.group_id,
+        {{ fitted_text('groups.name', 256) }} as display_name,
+        groups.group_id as mail_nickname,
+        {{ fitted_text('groups.description', 1024) }} as description,
+        false as mail_enabled,
+        true as security_enabled,
+        groups.school_number
+    from groups
+    where groups.in_microsoft
+
+)
+
+select * from final

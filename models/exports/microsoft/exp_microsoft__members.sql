@@ -1,0 +1,36 @@
+with
+
+members as (
+
+    select * from {{ ref('group_members') }}
+
+),
+
+groups as (
+
+    select * from {{ ref('exp_microsoft__groups') }}
+
+),
+
+users as (
+
+    select * from {{ ref('exp_microsoft__users') }}
+
+),
+
+final as (
+
+    select
+        members.group_id,
+        members.person_id,
+        groups.school_number,
+        members.source
+    from members
+    inner join groups
+        on members.group_id = groups.group_id
+    inner join users
+        on members.person_id = users.person_id
+
+)
+
+select * from final

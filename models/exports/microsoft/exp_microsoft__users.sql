@@ -1,0 +1,38 @@
+with
+
+holders as (
+
+    select * from {{ ref('account_holders') }}
+
+),
+
+final as (
+
+    select
+        holders.person_id,
+        holders.address as user_principal_name,
+        holders.account_name as mail_nickname,
+        {{ fitted_text(display_name('holders.first_name', 'holders.last_name'), 256) }} as display_name,
+        -- a first name is not required here, so people with one name need no placeholder
+        {{ fitted_text('holders.first_name', 64) }} as given_name,
+        {{ fitted_text('holders.last_name', 64) }} as surname,
+        holders.state <> 'left' as account_enabled,
+        'CA' as usage_location,
+        {{ fitted_text('holders.school_name', 64) }} as department,
+        case
+            when holders.population = 'student' then 'Student'
+            else {{ fitted_text('holders.position', 128) }}
+        end as job_title,
+        holders.population,
+        holders.school_number,
+        holders.source
+    from holders
+    -- people without a school are left out, and a finding says so: they would have an account no school looks after.
+    -- Those who left stay in, school or not: leaving them out would keep their accounts open
+    where
+        holders.school_number is not null
+        or holders.state = 'left'
+
+)
+
+select * from final

@@ -1,0 +1,83 @@
+with
+
+section_students as (
+
+    select * from {{ ref('section_students') }}
+
+),
+
+section_staff as (
+
+    select * from {{ ref('section_staff') }}
+
+),
+
+classes as (
+
+    select * from {{ ref('exp_portfolio__classes') }}
+
+),
+
+students as (
+
+    select * from {{ ref('exp_portfolio__students') }}
+
+),
+
+staff as (
+
+    select * from {{ ref('exp_portfolio__staff') }}
+
+),
+
+staff_keys as (
+
+    select staff_key, staff_id from {{ ref('staff') }}
+
+),
+
+student_rows as (
+
+    select
+        classes.class_id,
+        students.user_id,
+        'student' as role,
+        classes.school_id,
+        students.person_id,
+        students.source
+    from section_students
+    inner join classes
+        on section_students.section_id = classes.class_id
+    inner join students
+        on section_students.student_number = students.student_number
+
+),
+
+teacher_rows as (
+
+    select distinct
+        classes.class_id,
+        staff.user_id,
+        'teacher' as role,
+        classes.school_id,
+        staff.person_id,
+        staff.source
+    from section_staff
+    inner join classes
+        on section_staff.section_id = classes.class_id
+    inner join staff_keys
+        on section_staff.staff_key = staff_keys.staff_key
+    inner join staff
+        on staff_keys.staff_id = staff.user_id
+
+),
+
+final as (
+
+    select * from student_rows
+    union all
+    select * from teacher_rows
+
+)
+
+select * from final

@@ -1,0 +1,77 @@
+with
+
+staff as (
+
+    select * from {{ ref('staff') }}
+
+),
+
+holders as (
+
+    select * from {{ ref('account_holders') }}
+
+),
+
+section_staff as (
+
+    select * from {{ ref('section_staff') }}
+
+),
+
+roles as (
+
+    select * from {{ ref('portfolio_roles') }}
+
+),
+
+teachers_of_record as (
+
+    select distinct section_staff.staff_key
+    from section_staff
+
+),
+
+with_roles as (
+
+    select
+        staff.*,
+        -- an administrator is one whose position says so: the teaching flag says who teaches, not who may see it all
+        case
+            when roles.role is not null then roles.role
+            when staff.is_teacher or teachers_of_record.staff_key is not null then 'teacher'
+        end as role
+    from staff
+    left join teachers_of_record
+        on staff.staff_key = teachers_of_record.staff_key
+    left join roles
+        on lower(staff.position) = lower(roles.position)
+
+),
+
+final as (
+
+    select
+        with_roles.staff_id as user_id,
+        {{ first_name_or_placeholder('holders.first_name') }} as first_name,
+        holders.last_name,
+        holders.address as email,
+        with_roles.role,
+        with_roles.school_number as school_id,
+        holders.person_id,
+        holders.source
+    from with_roles
+    inner join holders
+        on
+            with_roles.staff_key = holders.source_key
+            and holders.population = 'staff'
+    where
+        holders.state = 'active'
+        -- staff who neither teach nor administer are left out: the vendor has no third role, and either would be too much
+        and with_roles.role is not null
+        -- staff without an id or a school are left out: the vendor keys staff by that id and rosters by school
+        and with_roles.staff_id is not null
+        and with_roles.school_number is not null
+
+)
+
+select * from final

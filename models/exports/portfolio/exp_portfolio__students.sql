@@ -1,0 +1,59 @@
+with
+
+students as (
+
+    select * from {{ ref('students') }}
+
+),
+
+holders as (
+
+    select * from {{ ref('account_holders') }}
+
+),
+
+grades as (
+
+    select * from {{ ref('portfolio_grades') }}
+
+),
+
+final as (
+
+    select
+        students.student_number as user_id,
+        students.student_number,
+        -- legal names here, usual names as preferred below: the vendor's own division
+        {{ first_name_or_placeholder('students.legal_first_name') }} as first_name,
+        students.legal_last_name as last_name,
+        {{ date_text('students.date_of_birth') }} as date_of_birth,
+        -- a grade the vendor has no code for is ungraded, never left blank
+        coalesce(grades.grade, 'UG') as grade,
+        case holders.state when 'preregistered' then 'PreReg' else 'Active' end as enroll_status,
+        students.school_number as school_code,
+        students.homeroom,
+        students.next_school_number as pre_reg_school_code,
+        students.usual_first_name as preferred_first_name,
+        students.usual_last_name as preferred_last_name,
+        -- kept for the vendor's column order; the district holds no such records
+        cast(null as {{ dbt.type_string() }}) as community_hours,
+        cast(null as {{ dbt.type_string() }}) as literacy_test_completed,
+        holders.address as email_address,
+        holders.person_id,
+        holders.source
+    from students
+    inner join holders
+        on
+            students.student_number = holders.source_key
+            and holders.population = 'student'
+    left join grades
+        on students.grade_code = grades.grade_code
+    where
+        -- students who left are left out: the vendor closes their portfolio when they are no longer listed
+        holders.state in ('active', 'preregistered')
+        -- students without a school are left out, and a finding says so: the vendor rosters by school
+        and students.school_number is not null
+
+)
+
+select * from final

@@ -1,0 +1,66 @@
+with
+
+accounts as (
+
+    select * from {{ ref('accounts') }}
+
+),
+
+lifecycle as (
+
+    select * from {{ ref('lifecycle') }}
+
+),
+
+records as (
+
+    select * from {{ ref('person_records') }}
+
+),
+
+school_names as (
+
+    select * from {{ ref('school_names') }}
+
+),
+
+final as (
+
+    select
+        -- ids
+        accounts.person_id,
+        lifecycle.population,
+        records.source_key,
+
+        -- account
+        accounts.account_name,
+        accounts.domain,
+        accounts.account_name || '@' || accounts.domain as address,
+        lifecycle.state,
+
+        -- names
+        records.first_name,
+        records.last_name,
+
+        -- place
+        records.school_number,
+        coalesce(school_names.school_name, records.school_number) as school_name,
+        records.grade_code,
+        records.homeroom,
+        records.homeroom_teacher_id,
+        records.staff_id,
+        records.position,
+
+        -- load
+        records.source
+    from accounts
+    inner join lifecycle
+        on accounts.person_id = lifecycle.person_id
+    inner join records
+        on accounts.person_id = records.person_id
+    left join school_names
+        on records.school_number = school_names.school_number
+
+)
+
+select * from final

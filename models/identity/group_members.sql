@@ -1,0 +1,181 @@
+-- only active people are members: preregistered students get their account early and their groups on the first day,
+-- and people who left are in none. Students and staff without a school are in no group, as they have no account yet
+
+with
+
+holders as (
+
+    select * from {{ ref('account_holders') }}
+
+),
+
+enrolments as (
+
+    select * from {{ ref('enrolments') }}
+
+),
+
+assignments as (
+
+    select * from {{ ref('staff_assignments') }}
+
+),
+
+active_students as (
+
+    select *
+    from holders
+    where
+        population = 'student'
+        and state = 'active'
+        and school_number is not null
+
+),
+
+active_staff as (
+
+    select *
+    from holders
+    where
+        population = 'staff'
+        and state = 'active'
+        and school_number is not null
+
+),
+
+-- a student enrolled at two schools belongs to the student body of both
+student_schools as (
+
+    select active_students.person_id, active_students.school_number, active_students.source
+    from active_students
+
+    union
+
+    select active_students.person_id, enrolments.school_number, active_students.source
+    from active_students
+    inner join enrolments
+        on active_students.source_key = enrolments.student_number
+    where enrolments.enrolment_status = 'active'
+
+),
+
+staff_schools as (
+
+    select active_staff.person_id, active_staff.school_number, active_staff.source
+    from active_staff
+
+    union
+
+    select active_staff.person_id, assignments.school_number, active_staff.source
+    from active_staff
+    inner join assignments
+        on active_staff.source_key = assignments.staff_key
+
+),
+
+homerooms as (
+
+    select
+        active_students.*,
+        {{ group_slug('active_students.homeroom') }} as homeroom_slug
+    from active_students
+
+),
+
+-- the homeroom's teacher is the one the students' records name; two names in one homeroom make two owners
+homeroom_teachers as (
+
+    select distinct
+        homerooms.school_number,
+        homerooms.homeroom_slug,
+        homerooms.homeroom,
+        active_staff.person_id,
+        active_staff.source
+    from homerooms
+    inner join active_staff
+        on homerooms.homeroom_teacher_id = active_staff.staff_id
+    where homerooms.homeroom_slug is not null
+
+),
+
+members as (
+
+    select
+        'school-' || student_schools.school_number || '-students' as group_id,
+        'school_students' as rule,
+        student_schools.school_number,
+        '' as part,
+        student_schools.person_id,
+        false as is_owner,
+        student_schools.source
+    from student_schools
+
+    union all
+
+    select
+        'school-' || staff_schools.school_number || '-staff' as group_id,
+        'school_staff' as rule,
+        staff_schools.school_number,
+        '' as part,
+        staff_schools.person_id,
+        false as is_owner,
+        staff_schools.source
+    from staff_schools
+
+    union all
+
+    select
+        'grade-' || active_students.school_number || '-' || {{ group_slug('active_students.grade_code') }} as group_id,
+        'grade' as rule,
+        active_students.school_number,
+        active_students.grade_code as part,
+        active_students.person_id,
+        false as is_owner,
+        active_students.source
+    from active_students
+    where active_students.grade_code is not null
+
+    union all
+
+    select
+        'homeroom-' || homerooms.school_number || '-' || homerooms.homeroom_slug as group_id,
+        'homeroom' as rule,
+        homerooms.school_number,
+        homerooms.homeroom as part,
+        homerooms.person_id,
+        false as is_owner,
+        homerooms.source
+    from homerooms
+    where homerooms.homeroom_slug is not null
+
+    union all
+
+    select
+        'homeroom-' || homeroom_teachers.school_number || '-' || homeroom_teachers.homeroom_slug as group_id,
+        'homeroom' as rule,
+        homeroom_teachers.school_number,
+        homeroom_teachers.homeroom as part,
+        homeroom_teachers.person_id,
+        true as is_owner,
+        homeroom_teachers.source
+    from homeroom_teachers
+
+),
+
+-- a homeroom spelled in two ways ("7 A", "7-A") is one group, and a teacher named under both spellings one owner
+final as (
+
+    select
+        members.group_id,
+        members.person_id,
+        min(members.rule) as rule,
+        min(members.school_number) as school_number,
+        min(members.part) as part,
+        bool_or(members.is_owner) as is_owner,
+        min(members.source) as source
+    from members
+    group by members.group_id, members.person_id
+
+)
+
+select * from final

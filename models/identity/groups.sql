@@ -1,0 +1,60 @@
+-- a group exists from its first member on. One that loses its last member is emptied, never deleted: what hangs on it
+-- (files, calendars) belongs to the school
+
+with
+
+members as (
+
+    select * from {{ ref('group_members') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('group_rules') }}
+
+),
+
+school_names as (
+
+    select * from {{ ref('school_names') }}
+
+),
+
+kept as (
+
+    select
+        members.group_id,
+        min(members.rule) as rule,
+        min(members.school_number) as school_number,
+        min(members.part) as part
+    from members
+    group by members.group_id
+
+),
+
+final as (
+
+    select
+        kept.group_id,
+        kept.rule,
+        kept.school_number,
+        replace(
+            replace(rules.name, '{school}', coalesce(school_names.school_name, kept.school_number)), '{part}', kept.part
+        ) as name,
+        replace(
+            replace(rules.description, '{school}', coalesce(school_names.school_name, kept.school_number)),
+            '{part}', kept.part
+        ) as description,
+        rules.domain,
+        rules.in_google,
+        rules.in_microsoft
+    from kept
+    inner join rules
+        on kept.rule = rules.rule
+    left join school_names
+        on kept.school_number = school_names.school_number
+
+)
+
+select * from final

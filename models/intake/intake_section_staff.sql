@@ -1,0 +1,49 @@
+with classes as (
+    select * from {{ ref('stg_myedbc__classes') }}
+),
+
+schedules as (
+    select * from {{ ref('stg_myedbc__student_schedules') }}
+),
+
+-- a teacher whose id is blank there has at least a name in the students' schedules
+teachers as (
+    select
+        classes.master_timetable_id,
+        classes.school_number,
+        classes.teacher_id,
+        cast(null as {{ dbt.type_string() }}) as teacher_name,
+        classes.is_primary_teacher,
+        classes.source_file,
+        classes.source_line
+    from classes
+    where classes.teacher_id is not null
+    union all
+    select
+        schedules.master_timetable_id,
+        coalesce(schedules.course_school_number, schedules.school_number) as school_number,
+        cast(null as {{ dbt.type_string() }}) as teacher_id,
+        schedules.teacher_name,
+        schedules.is_primary_teacher,
+        schedules.source_file,
+        schedules.source_line
+    from schedules
+    where schedules.teacher_id is null and schedules.teacher_name is not null
+),
+
+final as (
+    select
+        'myedbc' as source_system,
+        teachers.master_timetable_id as timetable_id,
+        teachers.school_number,
+        teachers.teacher_id as staff_id,
+        teachers.teacher_name,
+        bool_or(coalesce(teachers.is_primary_teacher, false)) as is_primary,
+        min(teachers.source_file) as source_file,
+        min(teachers.source_line) as source_line
+    from teachers
+    where teachers.master_timetable_id is not null and teachers.school_number is not null
+    group by teachers.master_timetable_id, teachers.school_number, teachers.teacher_id, teachers.teacher_name
+)
+
+select * from final

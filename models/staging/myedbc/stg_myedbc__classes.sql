@@ -1,0 +1,28 @@
+with source as (
+    select * from {{ source('myedbc', 'class_information_enhanced') }}
+),
+
+renamed as (
+    select
+        -- ids
+        {{ clean_text('source.master_timetable_id') }} as master_timetable_id,
+        {{ school_number('source.school_number') }} as school_number,
+        {{ clean_text('source.course_code') }} as course_code,
+        {{ staff_id('source.teacher_id') }} as teacher_id,
+
+        -- codes
+        {{ clean_text('source.section_letter') }} as section_letter,
+        {{ clean_text('source.semester') }} as semester,
+        {{ clean_text('source.period') }} as period,
+
+        -- flags
+        {{ yes_no('source.primary_teacher') }} as is_primary_teacher,
+
+        -- load
+        source._file as source_file,
+        source._line as source_line,
+        source._loaded_at as loaded_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,227 @@
+"""The comparison: what should be, what is, what we last wrote; as SQL over the warehouse.
+
+In: one `Export`, the relation with what the target holds, the applied table. Out: rows in the temporary table
+`changes` (see CHANGES), one per object that must change. Column by column with `is distinct from`, in the database:
+a first night of 100,000 changes takes seconds, and the reason can name the column.
+
+Rules: a column owned by the target's people is never written, one owned `initial` only on create; an object that is
+not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from reverse_etl import applied, sql
+from reverse_etl.model import ACTIONS, CREATE, DELETE, OFF_COLUMNS, REMOVE, RENAME, RENAME_COLUMNS, RESTORE, SUSPEND, UPDATE, Column, Export
+
+CHANGES = """
+create or replace temp table changes (
+    target text, entity text, entity_rank integer, key text, person_id text, school_number text, action text,
+    action_rank integer, remote_id text, old text, new text, reason text, hold text, source text, export_model text);
+"""
+LEFT = "left: no longer in export"
+
+
+class DiffImpossible(Exception):
+    """An export that cannot be compared; the message says which columns or rows stand in the way."""
+
+
+def observed_view(export: Export) -> str:
+    """The staging view that says, in the export's own columns, what the target holds of ours."""
+    return f'staging.{sql.name(f"stg_{export.target}__{export.entity}")}'
+
+
+def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int) -> tuple[int, int]:
+    """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target holds).
+
+    Raises DiffImpossible when the export has no table, has rows without a key or two with the same, or when
+    what was observed lacks a column that would have to be compared.
+    """
+    types = applied.columns(connection, export.relation)
+    if not types:
+        raise DiffImpossible(f"{export.relation} does not exist; run \"make build\"")
+    missing = [column.name for column in export.columns if column.name not in types]
+    if missing:
+        raise DiffImpossible(f"{export.relation} has no column {', '.join(missing)}; its YAML lists what its table does not have")
+    desired = _checked(connection, export)
+    applied.ensure(connection, export)
+    query, observed = (_of_rows if export.file else _of_objects)(connection, export, types)
+    connection.execute(f"insert into changes {query}", {"target": export.target, "entity": export.entity, "rank": entity_rank, "model": export.model})
+    return desired, observed
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
+    key = sql.key(export.key)
+    total, named, distinct = connection.execute(f"select count(*), count({key}), count(distinct {key}) from {export.relation}").fetchone() or (0, 0, 0)
+    if total != named:
+        raise DiffImpossible(f"{total - named:,} of {total:,} rows of {export.relation} have no key ({', '.join(export.key)}); mend the model")
+    if named != distinct:
+        raise DiffImpossible(f"{total:,} rows of {export.relation} share {distinct:,} keys ({', '.join(export.key)}); mend the model")
+    return total
+
+
+# ---------------------------------------------------------------- targets with objects (APIs)
+
+
+def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]) -> tuple[str, int]:
+    view = observed_view(export)
+    there = applied.columns(connection, view)
+    if not there:
+        raise DiffImpossible(f"{view} does not exist; the target's staging model must say what it holds")
+    missing = [name for name in (*export.key, *(c.name for c in export.compared)) if name not in there]
+    if missing:
+        raise DiffImpossible(f"{view} has no column {', '.join(missing)}; it must name its columns as {export.model} does")
+    if export.on_absent == SUSPEND and _off(export) is None:
+        raise DiffImpossible(f"{export.model} says on_absent: suspend but has none of the columns {', '.join(OFF_COLUMNS)}")
+
+    changed = {c.name: f"({_d(c)} is distinct from {_o(c, types)})" for c in export.compared}
+    both, create, absent = "d._key is not null and o._key is not null", "o._key is null", "d._key is null"
+    action = f"""case
+            when {create} then '{CREATE}'
+            when {absent} then {_when_absent(export)}
+            when not ({" or ".join(changed.values()) or "false"}) then null
+            {_switches(export, changed, types)}
+            {_renames(changed)}
+            else '{UPDATE}' end"""
+    off = _off(export)
+    new = f"""case action
+            when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
+            when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
+            else case when {absent} then {sql.json_object([sql.json_field(off[0].name, str(off[1]).lower())]) if off else "'{}'"}
+                 else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""
+    whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
+    old = f"""case
+            when {create} then '{{}}'
+            when action in ('{REMOVE}', '{DELETE}') then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in whole)}
+            when {absent} then {sql.json_object([sql.json_field(off[0].name, _o(off[0], types))]) if off else "'{}'"}
+            else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""
+    hold = f"""case when o.copies > 1 then
+            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""
+    order = "remote_id" if "remote_id" in there else "1"
+    query = f"""
+        with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
+        found as (
+            select *, {sql.key(export.key)} as _key from {view}
+        ),
+        observed as (
+            select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
+            from found where _key is not null
+        ),
+        decided as (
+            select d, o, a, coalesce(d._key, o._key) as key, {action} as action
+            from desired as d
+            full outer join (select * from observed where copy = 1) as o on o._key = d._key
+            left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
+        )
+        select $target, $entity, $rank, key, {_context(export, "person_id", types, there)}, {_context(export, export.school, types, there)}, action,
+               {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
+               {_reason(export, changed, both)}, {hold}, {_context(export, "source", types, there)}, $model
+        from decided where action is not null"""
+    observed = connection.execute(f"select count(distinct {sql.key(export.key)}) from {view}").fetchone()
+    return query, observed[0] if observed else 0
+
+
+def _d(column: Column) -> str:
+    return f"d.{sql.name(column.name)}"
+
+
+def _o(column: Column, types: dict[str, str]) -> str:
+    # What was observed arrived as text; the export's contract says what it is.
+    return f"cast(o.{sql.name(column.name)} as {types[column.name]})"
+
+
+def _off(export: Export) -> tuple[Column, bool] | None:
+    return next(((c, OFF_COLUMNS[c.name]) for c in export.compared if c.name in OFF_COLUMNS), None)
+
+
+def _when_absent(export: Export) -> str:
+    match export.on_absent:
+        case "suspend":
+            column, value = _off(export) or (None, None)
+            return f"case when cast(o.{sql.name(column.name)} as boolean) is distinct from {value} then '{SUSPEND}' end" if column else "null"
+        case "remove":
+            return f"case when a._key is not null then '{REMOVE}' end"
+        case "delete":
+            return f"case when a._key is not null then '{DELETE}' end"
+    return "null"
+
+
+def _switches(export: Export, changed: dict[str, str], types: dict[str, str]) -> str:
+    off = _off(export)
+    if off is None:
+        return ""
+    column, value = off
+    return f"""when {changed[column.name]} and {_d(column)} is not distinct from {value} then '{SUSPEND}'
+            when {changed[column.name]} and {_o(column, types)} is not distinct from {value} then '{RESTORE}'"""
+
+
+def _renames(changed: dict[str, str]) -> str:
+    names = [expression for column, expression in changed.items() if column in RENAME_COLUMNS]
+    return f"when {' or '.join(names)} then '{RENAME}'" if names else ""
+
+
+def _reason(export: Export, changed: dict[str, str], both: str) -> str:
+    """In words: what is new, what left, which columns the source changed and which somebody changed in the target."""
+    ours = {name: f"(a._key is not null and a.{sql.name(name)} is not distinct from d.{sql.name(name)})" for name in changed}
+    source = _listed({name: f"{changed[name]} and not {ours[name]} and a._key is not null" for name in changed})
+    drift = _listed({name: f"{changed[name]} and {ours[name]}" for name in changed})
+    unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
+    return f"""case
+            when action = '{CREATE}' and a._key is not null then 'gone from {export.target} since our last push'
+            when action = '{CREATE}' then 'new in source'
+            when not ({both}) then '{LEFT}'
+            else array_to_string(list_filter([
+                'changed in source: ' || {source},
+                'drift: changed in {export.target} since our last push: ' || {drift},
+                'differs from {export.target}, not written by us before: ' || {unlike}
+            ], lambda part: part is not null), '; ') end"""
+
+
+def _listed(conditions: dict[str, str]) -> str:
+    names = ", ".join(f"case when {condition} then {sql.text(name)} end" for name, condition in conditions.items())
+    return f"nullif(array_to_string(list_filter([{names or 'null'}], lambda name: name is not null), ', '), '')"
+
+
+def _context(export: Export, name: str | None, types: dict[str, str], there: dict[str, str]) -> str:
+    """A context column: of the desired row, else as it was when last applied, else as observed."""
+    if name is None or name not in types:
+        return "null"
+    places = [f"d.{sql.name(name)}", f"a.{sql.name(name)}", *([f"o.{sql.name(name)}"] if name in there and export.file is None else [])]
+    return f"coalesce({', '.join(f'cast({place} as varchar)' for place in places)})"
+
+
+def _action_rank() -> str:
+    return f"list_position([{', '.join(sql.text(action) for action in ACTIONS)}], action)"
+
+
+# ---------------------------------------------------------------- targets with rows (files)
+
+
+def _of_rows(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]) -> tuple[str, int]:
+    """A file is its rows: what it holds is what was delivered last, and a row that is not in the export is not in the file."""
+    table = applied.table(export.target, export.entity)
+    values = [column for column in export.sent if column.name not in export.key]
+    changed = {c.name: f"(d.{sql.name(c.name)} is distinct from a.{sql.name(c.name)})" for c in values}
+    names = _listed(changed)
+    query = f"""
+        with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
+        decided as (
+            select d, a, coalesce(d._key, a._key) as key,
+                case when a._key is null then '{CREATE}' when d._key is null then '{REMOVE}'
+                     when {" or ".join(changed.values()) or "false"} then '{UPDATE}' end as action
+            from desired as d full outer join {table} as a on a._key = d._key
+        )
+        select $target, $entity, $rank, key, {_context(export, "person_id", types, {})}, {_context(export, export.school, types, {})}, action,
+               {_action_rank()}, null,
+               case action when '{CREATE}' then '{{}}'
+                    when '{REMOVE}' then {sql.json_object(sql.json_field(c.name, f"a.{sql.name(c.name)}") for c in export.sent)}
+                    else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, f'a.{sql.name(c.name)}')} end" for c in values)} end,
+               case action when '{REMOVE}' then '{{}}'
+                    when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
+                    else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
+               case action when '{CREATE}' then 'new in source' when '{REMOVE}' then '{LEFT}' else 'changed in source: ' || {names} end,
+               null, {_context(export, "source", types, {})}, $model
+        from decided where action is not null"""
+    delivered = connection.execute(f"select count(*) from {table}").fetchone()
+    return query, delivered[0] if delivered else 0

@@ -1,0 +1,200 @@
+"""Exports: what dbt's own documents say about the tables that hold desired state.
+
+In: the run's `dbt/manifest.json` and `dbt/run_results.json`. Out: one `Export` per model under `models/exports/`
+that carries `meta.export`, and one `Refusal` per export that must not be written tonight: its model did not succeed
+in this run's build, a test of it failed or did not run, or its meta cannot be read. A refusal concerns that export
+only; the others go on. dbt leaves a new bad table in place when a test fails and yesterday's when a contract fails,
+so the table's being there proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_type_hints
+
+from common.runs import Run
+from reverse_etl.limits import LimitWrong, parse
+from reverse_etl.model import ON_ABSENT, OWNERS, Column, Export, FileFormat
+
+KNOWN = ("target", "entity", "key", "on_absent", "limits", "references", "context", "school", "file")
+COLUMN_KNOWN = ("owner", "personal_data", "header")
+CHOICES = {"quoting": ("minimal", "all", "none"), "encoding": ("utf-8", "utf-8-sig"), "line_end": ("crlf", "lf"), "when_empty": ("skip", "send")}
+
+
+class ExportsMissing(Exception):
+    """This run has no build to plan from; the message says what to run."""
+
+
+class ExportWrong(Exception):
+    """An export's meta cannot be followed; the message names file and key."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An export that must not be written tonight, and why."""
+
+    model: str
+    target: str
+    entity: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What the build of this run offers to the writer."""
+
+    good: tuple[Export, ...]
+    refused: tuple[tuple[Export, Refusal], ...]  # readable, but its build or tests failed
+    unreadable: tuple[Refusal, ...]  # meta that cannot be followed: nothing is known about its table
+
+
+def load(run: Run) -> Exports:
+    """Read the exports of this run's build. Raises ExportsMissing when the run has none of its own."""
+    manifest, results = run.read("dbt/manifest.json"), run.read("dbt/run_results.json")
+    if manifest is None or results is None:
+        raise ExportsMissing(f'run {run.run_id} has no build; run "make build" (or "make plan", which builds first)')
+    generated = datetime.fromisoformat(results["metadata"]["generated_at"].replace("Z", "+00:00"))
+    if generated < run.started_at:
+        raise ExportsMissing(f'the build in run {run.run_id} is of {generated:%Y-%m-%d %H:%M} and older than the run; run "make build" again')
+    return read(manifest, results)
+
+
+def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
+    """The exports in dbt's documents, ordered by model name, each judged by this build's results."""
+    status = {one["unique_id"]: str(one["status"]) for one in results["results"]}
+    tests = _tests(manifest)
+    good: list[Export] = []
+    refused: list[tuple[Export, Refusal]] = []
+    unreadable: list[Refusal] = []
+    taken: dict[tuple[str, str], str] = {}
+    for unique_id, node in sorted(manifest["nodes"].items()):
+        meta = _meta(node).get("export") if node["resource_type"] == "model" else None
+        if meta is None:
+            continue
+        target, entity = (str(meta.get(name, "")) if isinstance(meta, Mapping) else "" for name in ("target", "entity"))
+        try:
+            export = parsed(node, meta, feeds(manifest, unique_id))
+            if (target, entity) in taken:
+                raise ExportWrong(f"{_file(node)}: {target} {entity} is already the export of {taken[target, entity]}; one model per entity")
+        except (ExportWrong, LimitWrong) as error:
+            unreadable.append(Refusal(node["name"], target, entity, str(error)))
+            continue
+        taken[target, entity] = node["name"]
+        trouble = _trouble(node["name"], unique_id, status, tests.get(unique_id, []))
+        if trouble:
+            refused.append((export, Refusal(export.model, target, entity, trouble)))
+        else:
+            good.append(export)
+    return Exports(tuple(good), tuple(refused), tuple(unreadable))
+
+
+def parsed(node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str], ...] = ()) -> Export:
+    """One manifest node as an Export. Raises ExportWrong (or LimitWrong) naming file and key for anything unknown."""
+    where = f"{_file(node)}: meta.export"
+    if not isinstance(meta, Mapping):
+        raise ExportWrong(f"{where} must be a table of settings, not {meta!r}")
+    _strict(meta, KNOWN, where)
+    for name in ("target", "entity", "key"):
+        if not meta.get(name):
+            raise ExportWrong(f"{where}.{name} is missing")
+    for name in ("key", "context"):
+        if not isinstance(meta.get(name, []), list):
+            raise ExportWrong(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
+    columns = tuple(_column(name, column, where) for name, column in node["columns"].items())
+    names = {column.name for column in columns}
+    key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
+    references, school = dict(meta.get("references", {})), meta.get("school")
+    used = {"key": key, "context": context, "references": references, "school": (school,) if school else ()}
+    for setting, given in used.items():
+        for name in given:
+            if name not in names:
+                raise ExportWrong(f"{where}.{setting} names column {name!r}, which the model does not list")
+    if set(key) & set(context):
+        raise ExportWrong(f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is always sent")
+    on_absent = meta.get("on_absent", "ignore")
+    if on_absent not in ON_ABSENT:
+        raise ExportWrong(f"{where}.on_absent is {on_absent!r}; it must be one of {', '.join(ON_ABSENT)}")
+    schema, table = node["schema"], node.get("alias") or node["name"]
+    return Export(
+        model=node["name"], relation=f'"{schema}"."{table}"', target=str(meta["target"]), entity=str(meta["entity"]), key=key, columns=columns,
+        on_absent=on_absent, limits=parse(meta.get("limits", {}), where), references=references, context=context, school=school,
+        file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None, feeds=made_from,
+    )  # fmt: skip
+
+
+def _column(name: str, column: Mapping[str, Any], where: str) -> Column:
+    meta = _meta(column)
+    _strict(meta, COLUMN_KNOWN, f"{where}, column {name}")
+    owner = meta.get("owner", "ours")
+    if owner not in OWNERS:
+        raise ExportWrong(f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}")
+    return Column(name, str(column.get("data_type") or "varchar"), owner, str(meta.get("personal_data", "none")), str(meta.get("header", "")))
+
+
+def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
+    types = get_type_hints(FileFormat)
+    _strict(settings, tuple(types), where)
+    for name, value in settings.items():
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ExportWrong(f"{where}.{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}")
+        if not isinstance(value, types[name]) or (name == "delimiter" and len(value) != 1):
+            raise ExportWrong(f"{where}.{name} is {value!r}, which does not fit; it needs {types[name]}")
+    if not settings.get("name"):
+        raise ExportWrong(f"{where}.name is missing: it says what the vendor calls the file")
+    return FileFormat(**settings)
+
+
+def _strict(settings: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in settings:
+        if name not in known:
+            raise ExportWrong(f"{where} has no setting {name!r}; known are {', '.join(known)}")
+
+
+def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str], ...]:
+    """The (source, feed) pairs a model is made from, however far up: every `raw_<source>.<feed>` among its ancestors."""
+    parents, found, seen, waiting = manifest["parent_map"], set(), {unique_id}, [unique_id]
+    while waiting:
+        for parent in parents.get(waiting.pop(), ()):
+            if parent in seen:
+                continue
+            seen.add(parent)
+            waiting.append(parent)
+            source = manifest["sources"].get(parent)
+            if source is not None and source["schema"].startswith("raw_"):
+                found.add((source["schema"].removeprefix("raw_"), source.get("identifier") or source["name"]))
+    return tuple(sorted(found))
+
+
+def _tests(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Model -> its tests. A generic test belongs to the model it is written under, a singular one to all it reads."""
+    tests: dict[str, list[str]] = {}
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "test" and node.get("config", {}).get("enabled", True):
+            attached = node.get("attached_node")
+            for model in [attached] if attached else node["depends_on"]["nodes"]:
+                tests.setdefault(model, []).append(unique_id)
+    return tests
+
+
+def _trouble(name: str, unique_id: str, status: Mapping[str, str], tests: list[str]) -> str:
+    """Why this export may not be written tonight; '' when it may."""
+    built = status.get(unique_id, "not built")
+    if built != "success":
+        return f'model {name} is "{built}" in this run\'s build, so its table is not tonight\'s; run "make build SELECT=+{name}" and read the message'
+    bad = sorted(test for test in tests if status.get(test, "not run") not in ("pass", "warn"))
+    if bad:
+        first, said = bad[0].split(".")[2], status.get(bad[0], "not run")
+        return f'{len(bad)} of {len(tests)} tests of {name} did not pass (first: {first}, "{said}"); mend the rows or the rule, then "make plan"'
+    return ""
+
+
+def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
+
+
+def _file(node: Mapping[str, Any]) -> str:
+    """The YAML the meta stands in, as a person would open it."""
+    patch = node.get("patch_path") or node.get("original_file_path") or node["name"]
+    return str(patch).split("://")[-1]

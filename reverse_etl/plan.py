@@ -1,0 +1,271 @@
+"""Plan: what would be written where, why, and what of it has to wait for a person. Writes to no target.
+
+In: the run's exports (`exports.py`), what was observed, the ledger; an optional override of limits and a scope.
+Out: `audit.plans`, `audit.planned_changes` and the run's `plan.json`. The plan has a digest; planning the same
+thing twice in a run gives the same plan with the same ids.
+
+Alone: `python -m reverse_etl plan [--target T] [--school S] [--person P] [--allow create --why "…"]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from common import settings
+from reverse_etl import applied, diff, holds, sql
+from reverse_etl.exports import Exports, Refusal
+from reverse_etl.limits import Allowed
+from reverse_etl.model import FILE_ENTITY, Export
+
+
+class NoPlan(Exception):
+    """This run has no plan; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which part of all changes a plan is about; empty fields mean everything."""
+
+    targets: tuple[str, ...] = ()
+    school: str = ""
+    person: str = ""
+    action: str = ""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether single rows are picked; then file targets stay out: a file goes as a whole."""
+        return bool(self.school or self.person or self.action)
+
+    def covers(self, target: str) -> bool:
+        return not self.targets or target in self.targets
+
+
+@dataclass
+class Part:
+    """What the plan says about one export."""
+
+    target: str
+    entity: str
+    desired: int = 0
+    observed: int = 0
+    planned: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    holds: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole plan; its changes stand in the temporary table `changes`."""
+
+    plan_id: str
+    digest: str
+    digests: Mapping[str, str]  # target -> digest of its changes
+    parts: tuple[Part, ...]
+    allowed: Allowed
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a plan is made from besides the warehouse: documents of the run, and who the targets are."""
+
+    run_id: str
+    as_of: str
+    exports: Exports
+    feeds: Sequence[Mapping[str, Any]]  # feeds.json
+    observed: Mapping[str, Any]  # observed.json
+    entities: Callable[[str], tuple[str, ...]]  # target -> its entities in order; raises when the target is unusable
+    written_at: Callable[[str], float]  # target -> when any journal was last written to (seconds), 0 for never
+
+
+def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope) -> Plan:
+    """Compare every export in scope and leave the changes in the temporary table `changes`, ordered and held."""
+    connection.execute(applied.REGISTRY)
+    connection.execute(diff.CHANGES)
+    parts: dict[tuple[str, str], Part] = {}
+    stopped: dict[tuple[str, str], str] = {}  # exports of which nothing may flow, and why
+    compared: list[Export] = []
+    for export, refusal in _ordered(night.exports, scope):
+        part = parts.setdefault((export.target, export.entity), Part(export.target, export.entity))
+        if refusal is not None:
+            stopped[export.target, export.entity] = refusal.reason
+            continue
+        try:
+            order = night.entities(export.target)
+            rank = _rank(export, order)
+            part.desired, part.observed = diff.compare(connection, export, rank)
+        except (diff.DiffImpossible, holds.TargetUnusable) as error:
+            stopped[export.target, export.entity] = str(error)
+            continue
+        compared.append(export)
+        sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
+        if sentence:
+            stopped[export.target, export.entity] = sentence
+    for refusal in night.exports.unreadable:
+        if scope.covers(refusal.target):
+            parts.setdefault((refusal.target, refusal.entity), Part(refusal.target, refusal.entity))
+            stopped[refusal.target, refusal.entity] = refusal.reason
+    every = [export for export, _ in _ordered(night.exports, scope)]
+    for target, entity, sentence in holds.spread_over_files(every, stopped, night.exports.unreadable):
+        stopped.setdefault((target, entity), sentence)
+    for key, sentence in stopped.items():
+        parts[key].holds.append(sentence)
+        _hold(connection, key, sentence)
+    for export in compared:
+        sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
+        parts[export.target, export.entity].holds += sentences
+    _deliveries(connection, night, [e for e in compared if e.file], parts)
+    _within(connection, scope)
+    _count(connection, parts)
+    digests = {target: _digest(connection, target) for target in sorted({target for target, _ in parts})}
+    lines = [*(f"{target} {one}" for target, one in digests.items()), json.dumps([allowed.words, asdict(scope)], sort_keys=True)]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    plan_id = hashlib.sha256(f"{night.run_id}|{digest}".encode()).hexdigest()[:16]
+    return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope)
+
+
+def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dict[str, Any]:
+    """Append the plan and its changes to the audit tables, once, and return the document for `plan.json`."""
+    now = datetime.now(UTC)
+    known = connection.execute("select count(*) from ledger.audit.plans where plan_id = ?", [plan.plan_id]).fetchone()
+    if not known or not known[0]:
+        connection.execute("begin")
+        connection.execute("""
+            insert into ledger.audit.planned_changes
+            select left(sha256(concat_ws('|', $plan, target, entity, key, action)), 16), $plan, $run, $now::timestamptz, target, entity, key,
+                   person_id, school_number, action, remote_id, old, new, reason, hold, source, export_model,
+                   row_number() over (order by target, entity_rank, action_rank, key)
+            from changes order by target, entity_rank, action_rank, key""", {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
+        allowed = json.dumps({"words": plan.allowed.words, "why": plan.allowed.why})
+        for part in plan.parts:
+            connection.execute("insert into ledger.audit.plans values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
+                plan.plan_id, run_id, now.isoformat(), plan.digest, part.target, part.entity, part.desired, part.observed,
+                json.dumps(part.planned), json.dumps(part.held), allowed])  # fmt: skip
+        connection.execute("commit")
+    return {
+        "plan_id": plan.plan_id, "digest": plan.digest, "digests": plan.digests, "made_at": now.isoformat(),
+        "allowed": {"words": plan.allowed.words, "why": plan.allowed.why}, "scope": asdict(plan.scope),
+        "exports": [asdict(part) for part in plan.parts],
+    }  # fmt: skip
+
+
+def moved(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> str:
+    """What differs between the stored plan and the changes just computed, for one target, in words."""
+    columns = "entity, key, action, cast(old as varchar), cast(new as varchar), coalesce(hold, '')"
+    now = f"select {columns} from changes where target = $target"
+    then = f"select {columns} from ledger.audit.planned_changes where target = $target and plan_id = $plan"
+    values = {"target": target, "plan": plan_id}
+    words = []
+    for what, query in (("new or different", f"{now} except {then}"), ("no longer so", f"{then} except {now}")):
+        rows = connection.execute(f"select entity, key, action, count(*) over () from ({query}) order by 1, 2, 3 limit 1", values).fetchone()
+        if rows:
+            words.append(f"{rows[3]:,} {what} (first: {rows[2]} {rows[0]} {rows[1]})")
+    return " and ".join(words) or "the objects behind the changes are others"
+
+
+# ---------------------------------------------------------------- steps
+
+
+def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, Refusal | None]]:
+    every = [*((export, None) for export in exports.good), *exports.refused]
+    every = [(e, r) for e, r in every if scope.covers(e.target) and not (scope.is_partial and e.file)]
+    return sorted(every, key=lambda pair: (pair[0].target, pair[0].entity))
+
+
+def _rank(export: Export, order: tuple[str, ...]) -> int:
+    if export.file is not None:
+        if order:
+            raise diff.DiffImpossible(f"{export.model} has meta.export.file, but target {export.target} takes objects, not files")
+        return 0
+    if export.entity not in order:
+        raise diff.DiffImpossible(f"target {export.target} has no entity {export.entity!r}; it has {', '.join(order) or 'files only'}")
+    return order.index(export.entity)
+
+
+def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], sentence: str) -> None:
+    connection.execute("update changes set hold = ? where target = ? and entity = ?", [sentence, *key])
+
+
+def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: list[Export], parts: dict[tuple[str, str], Part]) -> None:
+    """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held as a whole."""
+    district = str(settings.get("district.number", ""))
+    for (target, name), members in holds.files(exports, night.as_of, district).items():
+        sending = [e for e in members if parts[target, e.entity].desired or (e.file and e.file.when_empty == "send")]
+        for skipped in (e for e in members if e not in sending):
+            # Nothing to say is said by sending nothing: the rows that vanished stay as they were delivered.
+            connection.execute("delete from changes where target = ? and entity = ? and hold is null", [target, skipped.entity])
+        rows = connection.execute(
+            "select count(*), count(hold), any_value(hold) from changes where target = ? and entity in (select unnest(?))",
+            [target, [e.entity for e in members]],
+        ).fetchone()
+        changed, held, sentence = rows or (0, 0, None)
+        shapes = {e.entity: shape(e) for e in sending}
+        reshaped = [entity for entity, now in shapes.items() if (applied.shape(connection, target, entity) or now) != now]
+        if not sending or not (changed or reshaped):
+            continue
+        if held:
+            connection.execute("update changes set hold = ? where target = ? and hold is null and entity in (select unnest(?))",
+                               [sentence, target, [e.entity for e in members]])  # fmt: skip
+        part = parts.setdefault((target, FILE_ENTITY), Part(target, FILE_ENTITY))
+        part.desired += 1
+        new = {"file": name, "entities": [e.entity for e in sending], "rows": sum(parts[target, e.entity].desired for e in sending), "shapes": shapes}
+        reason = f"{changed:,} rows changed" if changed else f"form changed: {', '.join(reshaped)}"
+        connection.execute(
+            "insert into changes values (?, ?, 99, ?, null, null, 'deliver', 99, null, '{}', ?, ?, ?, null, ?)",
+            [target, FILE_ENTITY, name.replace("\\", "\\\\").replace("|", "\\|"), json.dumps(new), reason, sentence if held else None,
+             ", ".join(e.model for e in sending)],
+        )  # fmt: skip
+
+
+def shape(export: Export) -> str:
+    """Everything but the rows that makes a file what it is: its format and its headings."""
+    form = {**asdict(export.file)} if export.file else {}
+    return hashlib.sha256(json.dumps([form, [[c.name, c.header] for c in export.sent]], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    """Leave out what the scope does not name; limits were judged before, on the whole."""
+    for column, value in (("school_number", scope.school), ("person_id", scope.person), ("action", scope.action)):
+        if value:
+            connection.execute(f"delete from changes where {sql.name(column)} is distinct from ?", [value])
+
+
+def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], Part]) -> None:
+    rows = connection.execute("select target, entity, action, count(*), count(hold) from changes group by all order by all").fetchall()
+    for target, entity, action, planned, held in rows:
+        part = parts[target, entity]
+        part.planned[action] = planned
+        if held:
+            part.held[action] = held
+    for sentence, target, entity, copies in connection.execute(
+        "select hold, target, entity, count(*) from changes where hold like '% objects in % carry this key%' group by all order by all"
+    ).fetchall():
+        parts[target, entity].holds.append(f"{target} {entity}: {copies:,} held, {sentence}")
+
+
+def _digest(connection: duckdb.DuckDBPyConnection, target: str) -> str:
+    """One hash over all changes of a target, in their order."""
+    line = "concat_ws(chr(31), entity, key, action, coalesce(remote_id, ''), old, new, coalesce(hold, ''))"
+    total = hashlib.sha256()
+    cursor = connection.execute(f"select sha256({line}) from changes where target = ? order by entity_rank, action_rank, entity, key", [target])
+    while rows := cursor.fetchmany(10_000):
+        total.update("".join(row[0] for row in rows).encode())
+    return total.hexdigest()
+
+
+def totals(document: Mapping[str, Any]) -> tuple[Counter[str], Counter[str]]:
+    """Planned and held changes of a plan document, by action."""
+    planned: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for part in document["exports"]:
+        planned.update(part["planned"])
+        held.update(part["held"])
+    return planned, held

@@ -1,0 +1,315 @@
+"""Push: apply the plan, as far as its limits let it.
+
+In: the run's `plan.json`, its changes in the ledger, the warehouse. Out: writes to the targets, one journal per
+target, the ledger settled, the run's `outcome.json`, findings. Refuses a target whose changes are no longer the
+ones in the plan (exit 2, saying what moved), unless its push was interrupted: then it goes on where it stopped.
+Targets are independent; the warehouse is closed while they are written to.
+
+Alone: `python -m reverse_etl push [--target T]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from common import findings, paths, settings, store
+from common.findings import Finding
+from common.log import event
+from common.runs import Run
+from reverse_etl import applied, diff, holds, journal, sql
+from reverse_etl import plan as planning
+from reverse_etl.execute import Execution, Known, Tally
+from reverse_etl.journal import Journal, Past
+from reverse_etl.limits import Allowed
+from reverse_etl.model import CREATE, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
+from reverse_etl.settle import settle
+
+LOG_EVERY = 30.0  # seconds between progress lines where nobody watches
+
+
+@dataclass
+class Work:
+    """What one target has to do, loaded from the warehouse before it is closed."""
+
+    target: str
+    adapter: Adapter
+    path: Path
+    past: Past
+    changes: list[Change] = field(default_factory=list)
+    known: Known = field(default_factory=dict)
+    references: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    held: frozenset[tuple[str, str]] = frozenset()
+
+
+def push(run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...] = ()) -> int:
+    """Push the run's plan to all its targets, or to some; returns the exit code."""
+    document = run.read("plan.json")
+    if document is None:
+        raise planning.NoPlan(f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then "make push"')
+    plan_id = document["plan_id"]
+    chosen = [t for t in dict.fromkeys(part["target"] for part in document["exports"]) if not targets or t in targets]
+    work, found, refused = _load(run, document, chosen, make_night, adapter)
+    findings.record(run, found)
+    for finding in found:
+        print(f"push: {finding.message}", file=sys.stderr)
+    with _stoppable() as stop:
+        tallies = _execute(work, plan_id, stop)
+    with store.connect() as connection:
+        settle(connection)
+        outcome = _outcome(connection, run, plan_id, work)
+    run.write("outcome.json", outcome)
+    trouble = [*_troubles(tallies), *([] if not stop.is_set() else [_stopped(tallies, work)])]
+    findings.record(run, trouble)
+    for finding in trouble:
+        print(f"push: {finding.message}", file=sys.stderr)
+    _print(outcome, chosen)
+    if trouble or any(f.kind == "target_unusable" for f in found):
+        return 3
+    held = any(part["holds"] or part["held"] for part in document["exports"] if part["target"] in chosen)
+    return 2 if refused or held else 0
+
+
+# ---------------------------------------------------------------- loading
+
+
+def _load(
+    run: Run, document: Mapping[str, Any], chosen: Sequence[str], make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter]
+) -> tuple[list[Work], list[Finding], bool]:
+    """What each target has to do; findings for those that cannot be written to; whether any was refused."""
+    plan_id, work, found, refused = document["plan_id"], [], [], False
+    folder = run.folder / "journal"
+    pasts = {target: journal.read(folder / f"{target}.jsonl") for target in chosen}
+    with store.connect() as connection:
+        settle(connection)
+        connection.execute(applied.REGISTRY)
+        night = make_night()
+        if any(past.plan_id != plan_id for past in pasts.values()):
+            scope = document["scope"]
+            fresh = planning.Scope(tuple(scope["targets"]), scope["school"], scope["person"], scope["action"])
+            allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
+            now = planning.make(connection, night, allowed, fresh)
+        for target in chosen:
+            past = pasts[target]
+            if past.plan_id == plan_id and past.ended:
+                event("push_already_done", target=target, plan=plan_id)
+                continue
+            resumed = past.plan_id == plan_id
+            if not resumed and now.digests.get(target) != document["digests"].get(target):
+                refused = True
+                found.append(Finding(
+                    "critical", "plan_moved", f'{target}: not the plan that was shown: {planning.moved(connection, plan_id, target)}; '
+                    'nothing was written; run "make plan", look at it with "make show", then "make push"', target=target, owner="analyst",
+                    action='run "make plan" again'))  # fmt: skip
+                continue
+            try:
+                one = _work(connection, run, plan_id, target, past, night, adapter(target))
+            except Exception as error:  # one target that cannot be used must not stop the others
+                found.append(Finding("critical", "target_unusable", f"{target}: nothing was written: {_plain(error)}", target=target,
+                                     owner="technician", action="mend the target's settings or wait until it answers, then push again"))  # fmt: skip
+                continue
+            if resumed:
+                event("push_resumed", target=target, plan=plan_id, done=len(past.outcomes), unclear=len(past.unclear))
+            work.append(one)
+    return work, found, refused
+
+
+def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target: str, past: Past, night: planning.Night, adapter: Adapter) -> Work:  # noqa: PLR0917 one caller
+    exports = [export for export in (*night.exports.good, *(e for e, _ in night.exports.refused)) if export.target == target]
+    is_file = not adapter.entities
+    rows = connection.execute("""
+        select change_id, target, entity, key, action, remote_id, cast(old as varchar), cast(new as varchar), reason, person_id, school_number,
+               source, export_model, seq
+        from ledger.audit.planned_changes
+        where plan_id = $plan and target = $target and hold is null and ($rows or entity = $file) order by seq""",
+        {"plan": plan_id, "target": target, "rows": not is_file, "file": FILE_ENTITY}).fetchall()  # fmt: skip
+    changes = [
+        Change(change_id, name, entity, key_tuple(key), action, remote_id, json.loads(old or "{}"), json.loads(new or "{}"), {}, reason, None,
+               person_id, school, source, model, seq)
+        for change_id, name, entity, key, action, remote_id, old, new, reason, person_id, school, source, model, seq in rows
+    ]  # fmt: skip
+    if is_file:
+        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter) for change in changes if change.change_id not in past.outcomes]
+    held = connection.execute("select entity, key from ledger.audit.planned_changes where plan_id = ? and target = ? and action = ? and hold is not null",
+                              [plan_id, target, CREATE]).fetchall()  # fmt: skip
+    referred = {entity for export in exports for entity in export.references.values()}
+    return Work(
+        target, adapter, run.folder / "journal" / f"{target}.jsonl", past, changes,
+        _remote_ids(connection, [e for e in exports if e.entity in referred]) if changes else {},
+        {e.entity: e.references for e in exports}, {e.entity: e.key for e in exports}, frozenset(held),
+    )  # fmt: skip
+
+
+def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> Known:
+    known: Known = {}
+    for export in exports:
+        view = diff.observed_view(export)
+        if "remote_id" not in applied.columns(connection, view):
+            raise diff.DiffImpossible(f"{view} has no column remote_id, but other entities refer to its objects")
+        rows = connection.execute(f"select {sql.key(export.key)} as key, min(remote_id) from {view} where remote_id is not null group by key").fetchall()
+        known |= {(export.entity, key): remote_id for key, remote_id in rows}
+    return known
+
+
+def _rendered(
+    connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter
+) -> Change:
+    """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is the one that goes."""
+    if not isinstance(adapter, FileAdapter):
+        raise TypeError(f"target {change.target} has no way to render a file")
+    folder = paths.var() / "outbox" / change.target / plan_id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = change.key[0]
+    path = folder / name
+    if path.is_file():
+        content = path.read_bytes()
+        made = Rendered(str(path), int(change.new["rows"]), len(content), hashlib.sha256(content).hexdigest())
+    else:
+        members = [e for e in exports if e.file and e.entity in change.new["entities"]]
+        district = str(settings.get("district.number", ""))
+        named = sorted((FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e) for e in members if e.file)
+        made = adapter.render(connection, Delivery(change.target, name, tuple(named), any(e.file and e.file.archive for e in members), path))
+    if made.rows != change.new["rows"]:
+        raise holds.TargetUnusable(f'{name} would hold {made.rows:,} rows and the plan says {change.new["rows"]:,}; run "make plan" again')
+    return replace(change, new={**change.new, **asdict(made)})
+
+
+# ---------------------------------------------------------------- executing
+
+
+def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[str, Tally]:
+    """All targets at once, one thread each (they start their own workers); waits for all of them."""
+    tallies: dict[str, Tally] = {}
+
+    def one(job: Work) -> None:
+        tally = tallies[job.target] = Tally()
+        lines: Journal | None = None
+        try:
+            lines = Journal(job.path, plan_id)
+            Execution(job.adapter, job.changes, job.references, job.keys, job.known, lines, job.past, stop, job.held, tally=tally).run()
+        except Exception as error:
+            tally.trouble = tally.trouble or f"stopped by {_plain(error)}"
+        finally:
+            if lines is not None:
+                lines.close()
+            job.adapter.close()
+
+    busy = [job for job in work if job.changes]
+    threads = [threading.Thread(target=one, args=(job,), name=job.target, daemon=True) for job in busy]
+    for thread in threads:
+        thread.start()
+    _watch(busy, tallies, threads)
+    return tallies
+
+
+def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence[threading.Thread]) -> None:
+    """Show how far each target is until all are done: a bar on a terminal, a line now and then elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    def done(job: Work) -> int:
+        tally = tallies.get(job.target)
+        return sum(tally.done.values()) if tally else 0
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress:
+            tasks = {job.target: progress.add_task(job.target, total=len(job.changes)) for job in work}
+            while any(thread.is_alive() for thread in threads):
+                for job in work:
+                    progress.update(tasks[job.target], completed=done(job))
+                time.sleep(0.2)
+            for job in work:
+                progress.update(tasks[job.target], completed=done(job))
+    else:
+        said = time.monotonic()
+        while any(thread.is_alive() for thread in threads):
+            threads[[thread.is_alive() for thread in threads].index(True)].join(0.2)
+            if time.monotonic() - said >= LOG_EVERY:
+                said = time.monotonic()
+                for job in work:
+                    event("push_progress", target=job.target, done=done(job), of=len(job.changes))
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set: calls in flight are finished, no new ones made."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals reach the main thread only
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- what came of it
+
+
+def _outcome(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, work: Sequence[Work]) -> dict[str, Any]:
+    """`outcome.json`: per target and entity what was applied, failed, skipped, held; counted in the ledger."""
+    outcome: dict[str, Any] = {}
+    rows = connection.execute("""
+        select target, entity, status, count(*) from ledger.audit.changes where plan_id = ? group by all order by all""", [plan_id]).fetchall()  # fmt: skip
+    for target, entity, status, count in rows:
+        counts = outcome.setdefault(target, {}).setdefault(entity, {"applied": 0, "failed": 0, "skipped": 0, "held": 0, "planned": 0})
+        counts[status] = count
+    # Calls of an earlier, interrupted push of the same plan count too.
+    before = {t: one for t, one in run.read("outcome.json", {}).items() if one.get("plan_id") == plan_id}
+    adapters = {job.target: job.adapter for job in work}
+    for target, one in outcome.items():
+        for calls in ("write_calls", "read_calls"):
+            one[calls] = before.get(target, {}).get(calls, 0) + (getattr(adapters[target], calls) if target in adapters else 0)
+        one["plan_id"] = plan_id
+    return outcome
+
+
+def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
+    found = []
+    for target, tally in sorted(tallies.items()):
+        for (entity, action, code, reason), count in sorted(tally.failures.items()):
+            keys = ", ".join(tally.examples[entity, action, code, reason])
+            why = " ".join(str(word) for word in (code or "", reason) if word) or "no reason given"
+            found.append(Finding("warning", "changes_failed", f"{target} {entity}: {count:,} {action} failed ({why}), first keys: {keys}", target=target,
+                                 entity=entity, key=tally.examples[entity, action, code, reason][0], owner="technician",
+                                 action=f'ask audit.changes for status = \'failed\', or "make show TARGET={target} ACTION={action}"'))  # fmt: skip
+        if tally.trouble:
+            found.append(Finding("critical", "target_given_up", f"{target}: given up for now: {tally.trouble}. What was not written stays planned.",
+                                 target=target, owner="technician", action='when the target answers again, "make push" goes on where it stopped'))  # fmt: skip
+    return found
+
+
+def _stopped(tallies: Mapping[str, Tally], work: Sequence[Work]) -> Finding:
+    done = sum(sum(tally.done.values()) for tally in tallies.values())
+    total = sum(len(job.changes) for job in work)
+    return Finding("warning", "push_interrupted", f'the push was stopped after {done:,} of {total:,} changes; "make push" goes on where it stopped',
+                   owner="technician")  # fmt: skip
+
+
+def _print(outcome: Mapping[str, Any], chosen: Sequence[str]) -> None:
+    for target in chosen:
+        for entity, counts in outcome.get(target, {}).items():
+            if isinstance(counts, Mapping):
+                words = ", ".join(f"{counts[status]:,} {status}" for status in ("applied", "failed", "skipped", "held", "planned") if counts[status])
+                print(f"push: {target} {entity}: {words}")
+
+
+def _plain(error: Exception) -> str:
+    """An error for people: our own as they stand, others by their type, as they may quote a person's data."""
+    ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")
+    return str(error) if ours else type(error).__name__

@@ -1,0 +1,44 @@
+"""How names, keys and JSON are written in the warehouse's SQL; the one place that quotes.
+
+In: names from the manifest, which dbt has already accepted as identifiers. Out: text for DuckDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def name(identifier: str) -> str:
+    """A column or table name, quoted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def key(columns: Iterable[str], alias: str = "") -> str:
+    """The expression of `model.key_text` over these columns."""
+    prefix = f"{alias}." if alias else ""
+    parts = [rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')" for column in columns]
+    return " || '|' || ".join(parts)
+
+
+def key_part(expression: str, number: int) -> str:
+    r"""The value of the key's column number `number` (from 0) inside a key text: the inverse of `key`."""
+    parts = rf"regexp_extract_all({expression}, '((?:[^\\|]|\\.)*)(\||$)', 1)"
+    return rf"regexp_replace({parts}[{number + 1}], '\\(.)', '\1', 'g')"
+
+
+def json_field(field: str, expression: str) -> str:
+    """`"field":value` as text; a NULL value is written as null, not left out."""
+    return f"""{text(f'"{field}":')} || coalesce(cast(to_json({expression}) as varchar), 'null')"""
+
+
+def json_object(fields: Iterable[str]) -> str:
+    """A JSON object out of `json_field` expressions; those that are NULL are left out."""
+    listed = ", ".join(fields)
+    if not listed:
+        return "'{}'"
+    return f"'{{' || array_to_string(list_filter([{listed}], lambda field: field is not null), ',') || '}}'"

@@ -1,0 +1,145 @@
+"""The wire to Google's Directory API: one API object for all threads, one connection per thread, one token for all.
+
+In: a request built from `Client.api`. Out: a `Reply`, whatever happened: nothing Google or the network does is raised.
+
+Google's own client is built from the API description shipped with it, with `rootUrl` changed: `api_endpoint` would
+leave some calls on production. httplib2 is not thread-safe, so every thread has its own connection
+(https://googleapis.github.io/google-api-python-client/docs/thread_safety.html). The client retries nothing, because
+the engine journals every attempt; httplib2 itself sends a request a second time when a kept connection turns out dead:
+a create sent twice answers "duplicate" and is then recognised by its key.
+
+Refuses: settings without credentials or subject (`ClientNotConfigured`).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import google.auth.exceptions
+import google_auth_httplib2
+import googleapiclient
+import httplib2
+from google.auth.credentials import TokenState
+from google.oauth2 import service_account
+from googleapiclient.discovery import build_from_document
+from googleapiclient.errors import HttpError
+
+from reverse_etl.targets import replies
+from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.replies import Reply
+
+# Exactly what is called; the admin console must list these four for the client id, and one that is not listed refuses
+# all. Members are covered by the scope of groups.
+SCOPES = tuple(f"https://www.googleapis.com/auth/admin.directory.{name}" for name in ("user", "group", "orgunit", "userschema"))
+DESCRIPTION = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "admin.directory_v1.json"
+
+logging.getLogger("googleapiclient.http").setLevel(logging.ERROR)  # its warnings quote replies, and replies name people
+
+
+class Api:
+    """The API with its resources made once: `service.users()` costs 2-3 ms each time it is called."""
+
+    def __init__(self, service: Any) -> None:
+        self.schemas = service.schemas()
+        self.org_units = service.orgunits()
+        self.users = service.users()
+        self.groups = service.groups()
+        self.members = service.members()
+
+
+class Client:
+    """One domain, seen as its admin `subject`. Made without a call; the first request opens it."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self._name, self._settings = name, settings
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._connections: list[Any] = []
+        self._opened: tuple[Api, Any] | None = None
+
+    @property
+    def api(self) -> Api:
+        """What requests are built from; shared by all threads, each executes on its own connection."""
+        return self._open()[0]
+
+    def ask(self, request: Any) -> Reply:
+        """Send one request once."""
+        headers: dict[str, str] = {}
+        request.add_response_callback(headers.update)
+        try:
+            body = request.execute(http=self._connection(), num_retries=0)
+            return Reply(200, body if isinstance(body, Mapping) else {}, request_id=headers.get("x-request-id"))
+        except HttpError as error:
+            return replies.google_reply(error.resp.status, error.content, error.resp)
+        except google.auth.exceptions.TransportError:
+            return Reply(None, {}, "no_token", sent=False)
+        except google.auth.exceptions.GoogleAuthError as error:
+            return Reply(None, {}, "no_token" if error.retryable else "unauthorized", sent=False)
+        except (ConnectionRefusedError, httplib2.ServerNotFoundError):
+            self._disconnect()
+            return Reply(None, {}, "unreachable", sent=False)
+        except (OSError, httplib2.HttpLib2Error, http.client.HTTPException):
+            self._disconnect()  # a late answer must not be taken for that of the next call
+            return Reply(None, {}, "no_reply")
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def _connection(self) -> Any:
+        """This thread's own connection, with a token that is good for this call."""
+        connection = getattr(self._local, "connection", None)
+        credentials = self._open()[1]
+        if connection is None:
+            plain = httplib2.Http(timeout=float(self._settings.get("timeout", 60)))
+            connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(credentials, http=plain)
+            with self._lock:
+                self._connections.append(connection)
+        if credentials.token_state is not TokenState.FRESH:
+            with self._lock:  # one thread asks for the token, the others wait for it
+                if credentials.token_state is not TokenState.FRESH:
+                    credentials.refresh(google_auth_httplib2.Request(connection.http))
+        return connection
+
+    def _disconnect(self) -> None:
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+
+    def _open(self) -> tuple[Api, Any]:
+        if self._opened is None:
+            with self._lock:
+                if self._opened is None:
+                    self._opened = (_build(str(self._settings.get("address", ""))), _credentials(self._name, self._settings))
+        return self._opened
+
+
+def _build(address: str) -> Api:
+    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    if address:
+        description["rootUrl"] = address.rstrip("/") + "/"
+        description.pop("mtlsRootUrl", None)
+    return Api(build_from_document(description, http=httplib2.Http()))
+
+
+def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
+    for key in ("credentials", "subject"):
+        if not settings.get(key):
+            raise TargetUnreadable(f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml")
+    try:
+        return service_account.Credentials.from_service_account_file(str(settings["credentials"]), scopes=list(SCOPES), subject=str(settings["subject"]))
+    except (OSError, ValueError) as error:
+        raise TargetUnreadable(
+            f"{name}: the service account key {settings['credentials']} cannot be read ({type(error).__name__}); "
+            "check the path under credentials and that the file is the JSON key Google gave"
+        ) from None

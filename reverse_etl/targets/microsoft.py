@@ -1,0 +1,309 @@
+"""Microsoft Entra ID: users, groups and members by Microsoft Graph, written in batches of 20.
+
+In: changes whose `new` holds export columns (`fields.MICROSOFT`). Out: outcomes, and what the tenant holds now as Arrow.
+Settings: address, authority, client_id, certificate (or client_secret), ca_file, writes_per_minute, threads, timeout. The key of a user
+is onPremisesExtensionAttributes.extensionAttribute15, of a group its uniqueName.
+
+What makes a repeat harmless: a PATCH to a value, a DELETE (404 is done), a member added again (400 is done), a group by
+upsert on its uniqueName. Only a user can come to be without our knowing; it is looked up by its name and its key.
+
+A member is always removed by an address that ends in `/$ref`: without it Graph would delete the person.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from reverse_etl.model import Change, Outcome, key_text
+from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+from reverse_etl.targets import replies
+from reverse_etl.targets.fields import MICROSOFT, MICROSOFT_OBSERVED, NAMES_TAKEN, columns, from_api, mask, names_batch, raw_batches, to_api
+from reverse_etl.targets.microsoft_client import BATCH, Client
+from reverse_etl.targets.reading import Reads, TargetUnreadable
+from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
+
+PAGE = 999  # the most Graph allows
+READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
+USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"]), "mail", "proxyAddresses", "onPremisesSyncEnabled", "createdDateTime")
+GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
+JSON = {"Content-Type": "application/json"}
+CREATING, REMOVING = frozenset({"create", "add"}), frozenset({"delete", "remove"})
+
+Name = tuple[str, str, str, str | None]  # a row of names_taken
+
+
+class Microsoft:
+    """One Entra tenant."""
+
+    entities = ("users", "groups", "members")
+    raw_columns: Mapping[str, tuple[str, ...]] = {**{entity: columns(table) for entity, table in MICROSOFT_OBSERVED.items()}, "names_taken": NAMES_TAKEN}
+    batch = BATCH
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.threads = int(settings.get("threads", 8))
+        self.rate = float(settings.get("writes_per_minute", 1200)) / 60
+        self._settings = settings
+        self._client = Client(name, settings)
+        self._reads = Reads(name, self.rate * READS_PER_WRITE)
+        self.write_calls = 0
+        self._lock = threading.Lock()
+        self._passwords: Passwords | None = None
+        self._young: set[str | None] = set()  # remote ids made by this process
+        self._groups: list[str] | None = None  # remote ids of our groups, once observed
+        self._names: dict[str, list[Name]] = {}  # what names_taken says of users and of groups, once observed
+
+    @property
+    def read_calls(self) -> int:
+        """Requests that read; a batch of reads is one."""
+        return self._reads.calls
+
+    def close(self) -> None:
+        """Close the connections and forget passwords."""
+        self._client.close()
+        with self._lock:
+            if self._passwords:
+                self._passwords.close()
+
+    # ------------------------------------------------------------ observe
+
+    def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
+        """What the tenant holds of one entity (or "names_taken"); at least one batch, if an empty one."""
+        if entity == "names_taken":
+            yield names_batch(self._names_taken())
+            return
+        pages = {"users": self._user_pages, "groups": self._group_pages, "members": self._member_pages}[entity]
+        yield from raw_batches(MICROSOFT_OBSERVED[entity], pages())
+
+    def _user_pages(self) -> Iterator[list[dict[str, Any]]]:
+        names: list[Name] = []
+        for page in self._listed("/users", USER_FIELDS):
+            names += [name for user in page for name in _names_of(user, "user")]
+            yield page
+        self._names["users"] = names
+
+    def _group_pages(self) -> Iterator[list[dict[str, Any]]]:
+        names: list[Name] = []
+        ours: list[str] = []
+        for page in self._listed("/groups", GROUP_FIELDS):
+            names += [name for group in page for name in _names_of(group, "group")]
+            ours += [group["id"] for group in page if group.get("uniqueName")]
+            yield page
+        self._names["groups"], self._groups = names, ours
+
+    def _member_pages(self) -> Iterator[list[dict[str, Any]]]:
+        if self._groups is None:
+            for _ in self._group_pages():
+                continue
+        ours = self._groups or []
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix=f"{self.name}-read")
+        try:
+            yield from pool.map(self._members_of, [ours[at : at + BATCH] for at in range(0, len(ours), BATCH)])
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _members_of(self, groups: list[str]) -> list[dict[str, Any]]:
+        """The members of up to 20 groups by one batch; further pages, and what the batch was refused, one by one."""
+        where = [f"/groups/{group}/members?$select=id&$top={PAGE}" for group in groups]
+        self._reads.one_call(len(groups))
+        first = self._client.batch([{"method": "GET", "url": each} for each in where])
+        found: list[dict[str, Any]] = []
+        for group, start, reply in zip(groups, where, first, strict=True):
+            if not reply.good and reply.code != 404:
+                self._reads.told(reply)
+                reply = self._read(f"members of group {group}", start, missing_is_fine=True)
+            while True:
+                found += [{"group_remote_id": group, **member} for member in reply.body.get("value", [])]
+                following = reply.body.get("@odata.nextLink")
+                if not following:
+                    break
+                reply = self._read(f"members of group {group}", following)
+        return found
+
+    def _names_taken(self) -> list[Name]:
+        for kind, pages in (("users", self._user_pages), ("groups", self._group_pages)):
+            if kind not in self._names:
+                for _ in pages():
+                    continue
+        names = [*self._names["users"], *self._names["groups"]]
+        for where, fields in (
+            ("/directory/deletedItems/microsoft.graph.user", ("id", "userPrincipalName", "mailNickname", "onPremisesExtensionAttributes")),
+            ("/directory/deletedItems/microsoft.graph.group", ("id", "mailNickname", "mail")),
+        ):
+            for page in self._listed(where, fields):
+                names += [(address, "deleted", *who) for found in page for address, _, *who in _names_of(found, "deleted")]
+        return names
+
+    def _listed(self, where: str, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+        """Every page of a list; the address of the next page is used as Graph gives it."""
+        following: str | None = f"{where}?$select={','.join(fields)}&$top={PAGE}"
+        while following:
+            page = self._read(where.strip("/"), following).body
+            yield page.get("value", [])
+            following = page.get("@odata.nextLink")
+
+    def _read(self, what: str, where: str, missing_is_fine: bool = False) -> Reply:
+        return self._reads.reply(what, lambda: self._client.get(where), missing_is_fine)
+
+    # ------------------------------------------------------------ apply
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """Apply up to 20 changes by one batch; each is answered, judged and counted by itself."""
+        outcomes: dict[str, Outcome] = {}
+        items: list[tuple[Change, Mapping[str, Any]]] = []
+        for change in changes:
+            try:
+                items.append((change, self._item(change)))
+            except (PasswordRecipientWrong, TargetUnreadable) as error:
+                outcomes[change.change_id] = Outcome(change.change_id, "failed", reason="not_configured", note=str(error), calls=0)
+            except KeyError as error:
+                note = f"cannot {change.action} {change.entity}: {error.args[0]}"
+                outcomes[change.change_id] = Outcome(change.change_id, "failed", reason="unsupported", note=note, calls=0)
+        if items:
+            with self._lock:
+                self.write_calls += len(items)
+            try:
+                answers = self._client.batch([item for _, item in items])
+            except TargetUnreadable as error:
+                return [Outcome(change.change_id, "failed", reason="not_configured", note=str(error), calls=0) for change in changes]
+            for (change, _), reply in zip(items, answers, strict=True):
+                outcomes[change.change_id] = self._judge(change, reply)
+        return [outcomes[change.change_id] for change in changes]
+
+    def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
+        """Nothing in a tenant has to exist before its own kind."""
+        return 0
+
+    def find(self, change: Change) -> str | None:
+        """Look a create up by what it would be called, and compare the key it carries: the remote id if it is ours.
+
+        A membership is never looked up: adding it again is the same as adding it once.
+        """
+        if change.entity == "members":
+            return None
+        reply = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
+        return _ours(change, reply) if reply.good else None
+
+    def _item(self, change: Change) -> dict[str, Any]:
+        """The batch item of a change. Raises KeyError with a reason for what cannot be done."""
+        creating, removing = change.action in CREATING, change.action in REMOVING
+        if change.entity == "members":
+            return self._member_item(change, creating, removing)
+        if not creating and not change.remote_id:
+            raise KeyError("the remote id is not known; observe and plan again")
+        if removing:
+            return {"method": "DELETE", "url": f"/{change.entity}/{change.remote_id}"}
+        body = to_api(MICROSOFT[change.entity], change.new, creating=creating)
+        if not body:
+            raise KeyError("the change holds no column that is sent to Microsoft")
+        if not creating:
+            return {"method": "PATCH", "url": f"/{change.entity}/{change.remote_id}", "headers": JSON, "body": body}
+        if change.entity == "groups":
+            return {"method": "PATCH", "url": group_url(change.key[0]), "headers": JSON | {"Prefer": "create-if-missing"}, "body": body}
+        body["passwordProfile"] = {"password": self._password(change), "forceChangePasswordNextSignIn": True}
+        return {"method": "POST", "url": "/users", "headers": JSON, "body": body}
+
+    def _member_item(self, change: Change, creating: bool, removing: bool) -> dict[str, Any]:
+        group, person = change.references.get("group_id"), change.references.get("person_id")
+        if not group or not person:
+            raise KeyError("the group or the person does not exist in the target yet")
+        if creating:
+            # Graph wants the person as an absolute address
+            body = {"@odata.id": f"{self._client.address}/directoryObjects/{person}"}
+            return {"method": "POST", "url": f"/groups/{group}/members/$ref", "headers": JSON, "body": body}
+        if not removing:
+            raise KeyError("a membership has no columns to change")
+        return {"method": "DELETE", "url": f"/groups/{group}/members/{person}/$ref"}
+
+    def _judge(self, change: Change, reply: Reply) -> Outcome:
+        creating = change.action in CREATING
+        call = Call(
+            repeatable=not (creating and change.entity == "users"),
+            removing=change.action in REMOVING,
+            young=not self._young.isdisjoint({change.remote_id, *change.references.values()} - {None}),
+        )
+        verdict = replies.microsoft(call, reply)
+        if verdict.status == "look":
+            outcome = self._look(change, reply)
+        elif verdict.status == "applied" and creating:
+            outcome = self._created(change, verdict, reply)
+        else:
+            outcome = outcome_of(change, verdict, reply, change.remote_id)
+        if outcome.status in {"applied", "failed"} and self._passwords:
+            self._passwords.forget(change.change_id)
+        return outcome
+
+    def _created(self, change: Change, verdict: Verdict, reply: Reply) -> Outcome:
+        remote_id = change.references.get("person_id") if change.entity == "members" else reply.body.get("id")
+        if remote_id:
+            self._young.add(remote_id)
+            return outcome_of(change, verdict, reply, remote_id)
+        # an upsert that found the group has no body: the id is asked for
+        try:
+            return outcome_of(change, Verdict("applied", "duplicate"), reply, self.find(change), "already there", 2)
+        except TargetUnreadable as error:
+            return outcome_of(change, Verdict("retry", "unreadable"), reply, None, str(error), 2)
+
+    def _look(self, change: Change, reply: Reply) -> Outcome:
+        """Graph says it exists already: as wanted, ours from a lost reply, or somebody else's?"""
+        if change.entity == "members":
+            return outcome_of(change, Verdict("applied", "duplicate"), reply, change.references.get("person_id"), "already a member")
+        note = f"a name meant for {key_text(change.key)} belongs to another object, which does not carry this key; nothing was changed"
+        if change.entity == "users" and "user_principal_name" in change.new:
+            try:
+                found = self._read(f"users {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
+            except TargetUnreadable as error:
+                return outcome_of(change, Verdict("unknown", "duplicate"), reply, None, str(error), 2)
+            remote_id = _ours(change, found) if found.good else None
+            if remote_id and (change.action in CREATING or remote_id == change.remote_id):
+                return outcome_of(change, Verdict("applied", "duplicate"), reply, remote_id, "already there", 2)
+        return outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id, note, 2)
+
+    def _lookup(self, change: Change) -> str:
+        """A read by name: consistent, while searches read an index that lags behind."""
+        if change.entity == "groups":
+            return f"{group_url(change.key[0])}?$select=id,uniqueName"
+        return f"/users/{quote(str(change.new['user_principal_name']), safe='@')}?$select=id,onPremisesExtensionAttributes"
+
+    def _password(self, change: Change) -> str:
+        with self._lock:
+            if self._passwords is None:
+                self._passwords = Passwords.of_run(str(self._settings.get("run_id", "no-run")), self.name)
+        return self._passwords.issue(change.change_id, change.key[0])
+
+
+def group_url(unique_name: str) -> str:
+    """The address of a group by its alternate key; an apostrophe is doubled, as OData has it."""
+    return f"/groups(uniqueName='{quote(unique_name.replace(chr(39), chr(39) * 2), safe='')}')"
+
+
+def _ours(change: Change, reply: Reply) -> str | None:
+    if change.entity == "users" and _person_of(reply.body) != change.key[0]:
+        return None
+    return reply.body.get("id")
+
+
+def _person_of(found: Mapping[str, Any]) -> str | None:
+    return from_api(MICROSOFT["users"][:1], found)["person_id"]
+
+
+def _names_of(found: Mapping[str, Any], kind: str) -> Iterator[Name]:
+    remote_id, person_id = found["id"], None if kind == "group" else _person_of(found)
+    own = found.get("userPrincipalName") or found.get("mail") or found.get("mailNickname")
+    if not own:
+        return
+    if kind == "deleted":
+        own = re.sub(f"^{remote_id.replace('-', '')}", "", own)  # Entra puts the id before the name of what is deleted
+    yield own, kind, remote_id, person_id
+    others = {found.get("mail"), *(address.partition(":")[2] for address in found.get("proxyAddresses") or ()), found.get("mailNickname")}
+    local = own.partition("@")[0].lower()
+    for other in sorted(others - {None, "", own}):
+        if other.lower() not in {own.lower(), local}:  # the nickname is usually the name before the @
+            yield other, "alias", remote_id, person_id

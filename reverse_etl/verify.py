@@ -1,0 +1,103 @@
+"""Verify: read the targets back and measure what is left. Green means converged, not "no exception".
+
+In: the run's plan, a fresh observation. Out: `verify.json`: per target and entity what still differs, without what
+the plan held or what waits for it, and the share of rows that are as they should be. Exit 3 when something of ours
+did not converge. Platforms list late what they have just accepted, so what is left is looked at again after a pause.
+
+Alone: `python -m reverse_etl verify [--target T]`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from common import findings, store
+from common.findings import Finding
+from common.runs import Run
+from reverse_etl import plan as planning
+from reverse_etl.limits import Allowed
+from reverse_etl.settle import settle
+
+PAUSES = (5.0, 20.0)  # seconds before looking again, when something is left that was written tonight
+
+
+def verify(
+    run: Run, make_night: Callable[[], planning.Night], observe: Callable[[Sequence[str]], Any], targets: tuple[str, ...] = (), *,
+    pauses: Sequence[float] = PAUSES, sleep: Callable[[float], object] = time.sleep,
+) -> int:  # fmt: skip
+    """Observe, compare, and write `verify.json`; returns the exit code."""
+    document = run.read("plan.json")
+    if document is None:
+        raise planning.NoPlan(f'run {run.run_id} has no plan to verify; run "make plan" and "make push" first')
+    chosen = tuple(t for t in dict.fromkeys(part["target"] for part in document["exports"]) if not targets or t in targets)
+    result: dict[str, Any] = run.read("verify.json", {}) if targets else {}
+    left, waits = chosen, list(pauses)
+    unreadable: list[str] = []
+    while True:
+        observe(left)
+        with store.connect() as connection:
+            settle(connection)
+            night = make_night()
+            plan = planning.make(connection, night, Allowed(), planning.Scope(left))
+            now = {(part.target, part.entity): part for part in plan.parts}
+            result |= _measured(connection, document, left, now)
+        unreadable += [target for target in left if night.observed.get(target, {}).get("status") == "failed"]
+        left = tuple(t for t in left if t not in unreadable and any(_residual(one) for one in result.get(t, {}).values()))
+        if not left or not waits or not _wrote(run, left):
+            break
+        sleep(waits.pop(0))
+    run.write("verify.json", result)
+    found = [_finding(t, entity, one) for t in chosen for entity, one in sorted(result.get(t, {}).items()) if _residual(one)]
+    found += [Finding("critical", "not_verified", f"{t}: could not be read back, so nobody knows whether it converged", target=t, owner="technician",
+                      action='when it answers again, run "make verify"') for t in unreadable]  # fmt: skip
+    findings.record(run, found)
+    for target in chosen:
+        for entity, one in sorted(result.get(target, {}).items()):
+            words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items()) or "nothing left"
+            share = "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
+            print(f"verify: {target} {entity}: {one['desired']:,} desired, {share}, {words}")
+    return 3 if found else 0
+
+
+def _measured(
+    connection: duckdb.DuckDBPyConnection, document: Mapping[str, Any], targets: Sequence[str], parts: Mapping[tuple[str, str], planning.Part]
+) -> dict[str, Any]:
+    """What is left per entity: today's differences without those the plan held and those that wait for a held one."""
+    rows = connection.execute("""
+        select target, entity, action, count(*) from changes as left_over
+        where not exists (
+            select 1 from ledger.audit.changes as planned
+            where planned.plan_id = $plan and planned.target = left_over.target and planned.entity = left_over.entity and planned.key = left_over.key
+                and planned.status in ('held', 'skipped'))
+        group by all order by all""", {"plan": document["plan_id"]}).fetchall()  # fmt: skip
+    measured: dict[str, Any] = {target: {} for target in targets}
+    for planned in document["exports"]:
+        target, entity = planned["target"], planned["entity"]
+        if target not in targets:
+            continue
+        part = parts.get((target, entity), planning.Part(target, entity, planned["desired"], planned["desired"]))
+        stopped = bool(planned["holds"]) and not planned["planned"] and not planned["desired"]
+        residual = {action: count for t, e, action, count in rows if (t, e) == (target, entity)}
+        share = max(0.0, 1 - sum(residual.values()) / part.desired) if part.desired else float(not residual)
+        # An export that was refused has no desired state to be compared with: its share is not known, and not good.
+        measured[target][entity] = {"desired": part.desired, "observed": part.observed, "residual": residual, "converged": None if stopped else round(share, 6)}
+    return measured
+
+
+def _residual(one: Mapping[str, Any]) -> int:
+    return sum(one["residual"].values())
+
+
+def _wrote(run: Run, targets: Sequence[str]) -> bool:
+    outcome = run.read("outcome.json", {})
+    return any(counts.get("applied") for t in targets for counts in outcome.get(t, {}).values() if isinstance(counts, Mapping))
+
+
+def _finding(target: str, entity: str, one: Mapping[str, Any]) -> Finding:
+    words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items())
+    return Finding("critical", "not_converged", f"{target} {entity}: read back, {words} still to do of {one['desired']:,} rows", target=target, entity=entity,
+                   owner="technician", action='look at the failed changes in audit.changes; the next night tries again')  # fmt: skip

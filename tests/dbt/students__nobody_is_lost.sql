@@ -1,0 +1,10 @@
+with known as (
+    select student_number from {{ ref('intake_students') }}
+    union
+    select student_number from {{ source('ledger_identity', 'students_last_seen') }}
+)
+
+select known.student_number
+from known
+left join {{ ref('students') }} as students on known.student_number = students.student_number
+where students.student_number is null

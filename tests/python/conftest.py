@@ -1,0 +1,86 @@
+"""A small synthetic district that lived two whole nights, shared by every test that needs one.
+
+The nights run as a newcomer's would: `python -m demo`, which runs the same commands as production against emulated
+platforms that are real servers on loopback. A test that changes anything works on its own copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class District:
+    """A state folder and what one asks of it. `root` is the checkout its commands run in."""
+
+    var: Path
+    root: Path = ROOT
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`python -m <command>` with this district's state; fails the test on exit code 1 unless check is False."""
+        ended = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.root, env=self.environment(**environment), capture_output=True, text=True, check=False, timeout=900,
+        )  # fmt: skip
+        if check and ended.returncode not in (0, 2, 3):
+            pytest.fail(f"python -m {' '.join(command)} ended with {ended.returncode}:\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}")
+        return ended
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return os.environ | {"HOMEROOM_VAR": str(self.var), "HOMEROOM_RUN": "", "COLUMNS": "100"} | more
+
+    def state(self, platform: str) -> dict:
+        """What the emulated platform itself holds."""
+        return json.loads(self.run("demo", "state", platform).stdout)
+
+    def ask(self, sql: str, *values: object) -> list[tuple]:
+        """A query of the published copy."""
+        with duckdb.connect(str(self.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql, list(values)).fetchall()
+
+    def rows(self, sql: str, *values: object) -> list[dict]:
+        """The same, each row as a dict."""
+        with duckdb.connect(str(self.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+            cursor = connection.execute(sql, list(values))
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def summaries(self) -> list[dict]:
+        """The summary of every run, oldest first."""
+        runs = sorted(path for path in (self.var / "runs").iterdir() if path.is_dir() and not path.is_symlink())
+        return [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs if (run / "summary.json").is_file()]
+
+    def requests(self) -> list[dict]:
+        """Every request the emulated platforms have received."""
+        return [json.loads(line) for line in (self.var / "demo" / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    def copy(self, folder: Path) -> District:
+        """The same district in another folder, to do with as a test likes."""
+        shutil.copytree(self.var, folder, symlinks=True)
+        return District(folder, self.root)
+
+
+@pytest.fixture(scope="session")
+def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
+    """150 students: day 0 from nothing, then day 1. Never change it; take a copy."""
+    district = District(tmp_path_factory.mktemp("district") / "var")
+    ended = district.run("demo", "run", "--students", "150", "--seed", "7")
+    (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
+    return district
+
+
+@pytest.fixture
+def district(two_nights: District, tmp_path: Path) -> District:
+    """A copy of the district after its two nights."""
+    return two_nights.copy(tmp_path / "var")

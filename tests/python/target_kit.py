@@ -1,0 +1,123 @@
+"""What the tests of the API targets share: the emulated platforms, an adapter on them, and changes of every kind.
+
+A `Kit` is one target with its own idea of a user, a group and a membership, so that one test can be told of all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from demo.platforms import Platforms
+from reverse_etl.model import Change, Outcome
+from reverse_etl.targets import ADAPTERS
+
+STAFF, STUDENTS = "sd74.example", "student.sd74.example"
+numbers = itertools.count(1)
+
+
+@dataclass
+class Kit:
+    """One target on its emulator; every user and group it makes has names of its own."""
+
+    name: str
+    adapter: Any
+    platforms: Platforms
+    user_key: str  # the column that names a user
+    off: dict[str, Any]
+    on: dict[str, Any]
+    made: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    def user(self, **changes: Any) -> Change:
+        number = next(numbers)
+        person, local = f"p{number:015x}", f"mia.o'brien{number}"
+        google = {
+            "person_id": person, "primary_email": f"{local}@{STUDENTS}", "given_name": "Mia Zoë", "family_name": "O’Brien-Łuk",
+            "org_unit_path": "/", "suspended": False,
+        }  # fmt: skip
+        microsoft = {
+            "person_id": person, "user_principal_name": f"{local}@{STUDENTS}", "mail_nickname": local, "display_name": "Mia Zoë O’Brien-Łuk",
+            "given_name": "Mia Zoë", "surname": None, "account_enabled": True, "usage_location": "CA", "department": "Gold Trail Secondary",
+            "job_title": "Student",
+        }  # fmt: skip
+        return self.change("users", (person,), "create", (google if self.name == "google" else microsoft) | changes)
+
+    def group(self, **changes: Any) -> Change:
+        key = f"school-0747400{next(numbers)}-students"
+        google = {"group_id": key, "email": f"{key}@{STAFF}", "name": "Students of a school", "description": None}
+        microsoft = {
+            "group_id": key, "display_name": "Students of a school", "mail_nickname": key, "description": "All of them",
+            "mail_enabled": False, "security_enabled": True,
+        }  # fmt: skip
+        return self.change("groups", (key,), "create", (google if self.name == "google" else microsoft) | changes)
+
+    def member(self, group: Change, user: Change, action: str = "create", **new: Any) -> Change:
+        references = {"group_id": self.made["groups", group.key], "person_id": self.made["users", user.key]}
+        row = {"role": "MEMBER"} if self.name == "google" and action == "create" else {}
+        change = self.change("members", (*group.key, *user.key), action, row | new)
+        return replace(change, references=references, remote_id=None if action == "create" else references["person_id"])
+
+    def change(self, entity: str, key: tuple[str, ...], action: str, new: Mapping[str, Any]) -> Change:
+        remote_id = None if action == "create" else self.made.get((entity, key))
+        return Change(f"c{next(numbers)}", self.name, entity, key, action, remote_id, {}, dict(new), person_id=key[-1])
+
+    def to(self, change: Change, action: str, **new: Any) -> Change:
+        """A later change of what `change` made."""
+        return self.change(change.entity, change.key, action, new)
+
+    def apply(self, change: Change) -> Outcome:
+        """Apply one change as the engine would, and remember the remote id."""
+        (outcome,) = self.adapter.apply([change])
+        assert outcome.change_id == change.change_id
+        if outcome.status == "applied" and outcome.remote_id:
+            self.made[change.entity, change.key] = outcome.remote_id
+        return outcome
+
+    def done(self, change: Change) -> Change:
+        """Apply and insist."""
+        outcome = self.apply(change)
+        assert outcome.status == "applied", outcome
+        return change
+
+    def observed(self, entity: str) -> list[dict[str, Any]]:
+        fresh = self.another()
+        try:
+            return [row for batch in fresh.observe(entity) for row in batch.to_pylist()]
+        finally:
+            fresh.close()
+
+    def row(self, change: Change) -> dict[str, Any]:
+        """What the target holds of what a change made, as the raw layer has it."""
+        (found,) = [row for row in self.observed(change.entity) if row["remote_id"] == self.made[change.entity, change.key]]
+        return found
+
+    def another(self) -> Any:
+        """A second adapter on the same target, as after a restart."""
+        return ADAPTERS[self.name](self.name, self.adapter._settings)
+
+    def faults(self, **switches: Any) -> None:
+        self.platforms.set_faults(**{self.name: switches})
+
+
+def kit(name: str, platforms: Platforms, **more: Any) -> Kit:
+    """A target on the running platforms."""
+    settings = settings_of(name, platforms.environment) | {"run_id": "run1", "timeout": 5} | more
+    adapter = ADAPTERS[name](name, settings)
+    if name == "google":
+        made = Kit(name, adapter, platforms, "primary_email", {"suspended": True}, {"suspended": False})
+        made.done(made.change("schemas", ("Homeroom",), "create", {"schema_name": "Homeroom", "field_name": "person_id"}))
+        return made
+    return Kit(name, adapter, platforms, "user_principal_name", {"account_enabled": False}, {"account_enabled": True})
+
+
+def settings_of(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The section [targets.<name>] that the environment gives."""
+    prefix = f"TARGETS__{name.upper()}__"
+    return {key.removeprefix(prefix).lower(): value for key, value in environment.items() if key.startswith(prefix)}
+
+
+def as_text(value: Any) -> Any:
+    """A value as the raw layer holds it."""
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,130 @@
+"""File targets: a file goes as a whole or not at all, and its rows count as delivered when it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_bench import Bench, FakeFolder, Model
+
+STUDENTS = Model("students", {"student_id": "varchar", "name": "varchar", "person_id": "varchar", "source": "varchar"},
+                 {"key": ["student_id"], "context": ["person_id", "source"], "file": {"name": "students.csv", "archive": "all_{date}.zip"}},
+                 target="folder", feeds=("students",))  # fmt: skip
+FAMILY = Model("family", {"student_id": "varchar", "relation": "varchar"},
+               {"key": ["student_id"], "file": {"name": "family.csv", "archive": "all_{date}.zip"}}, target="folder", feeds=("parents",))  # fmt: skip
+ABSENCES = Model("absences", {"absence_id": "varchar"}, {"key": ["absence_id"], "limits": {"drop": "100%"},
+                 "file": {"name": "absences.csv", "when_empty": "skip"}}, target="folder")  # fmt: skip
+
+
+def student(number: int, **values: str) -> dict:
+    return {"student_id": f"{number}", "name": f"S{number}", "person_id": f"p{number}", "source": f"s.csv:{number}", **values}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [STUDENTS, FAMILY, ABSENCES])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    return bench
+
+
+def names(tmp_path: Path) -> list[str]:
+    return sorted(path.name.split("_")[0] for path in (tmp_path / "vendor").iterdir())
+
+
+def test_one_archive_is_delivered_with_all_its_rows_and_a_quiet_night_sends_nothing(bench: Bench, tmp_path: Path) -> None:
+    bench.desire(students=[student(1), student(2)], family=[{"student_id": "1", "relation": "Mother"}])
+    assert bench.whole_night() == 0
+    assert names(tmp_path) == ["all"]
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert file.name == f"all_{bench.run.as_of.isoformat()}.zip"
+    assert file.read_text() == "family.csv:1,Mother\nstudents.csv:1,S1\nstudents.csv:2,S2"
+    assert bench.ask("select file, rows, receipt from ledger.audit.deliveries") == [(file.name, 3, "delivered")]
+    assert bench.ask("select entity, action, status, count(*) from ledger.audit.changes group by all order by all") == [
+        ("family", "create", "applied", 1), ("file", "deliver", "applied", 1), ("students", "create", "applied", 2)]  # fmt: skip
+    assert bench.verify() == 0
+    assert bench.whole_night() == 0
+    assert bench.folder is not None
+    assert bench.folder.write_calls == 1
+
+
+def test_a_changed_row_sends_the_file_again_and_says_which_row_changed(bench: Bench) -> None:
+    bench.desire(students=[student(1), student(2), student(3)])
+    bench.whole_night()
+    bench.desire(students=[student(1), student(2, name="B")])
+    bench.new_night()
+    changes = [(entity, action, key, reason) for entity, action, key, _, reason, _ in bench.changes(bench.plan())]
+    assert changes == [
+        ("students", "update", "2", "changed in source: name"), ("students", "remove", "3", "left: no longer in export"),
+        ("file", "deliver", f"all_{bench.run.as_of.isoformat()}.zip", "2 rows changed"),
+    ]  # fmt: skip
+    assert bench.push() == 0
+    assert bench.ask("select _key, name, person_id from ledger.applied.folder__students order by 1") == [("1", "S1", "p1"), ("2", "B", "p2")]
+
+
+def test_a_row_whose_source_line_moved_is_no_change(bench: Bench) -> None:
+    bench.desire(students=[student(1)])
+    bench.whole_night()
+    bench.desire(students=[student(1, source="s.csv:99")])
+    bench.new_night()
+    assert bench.changes(bench.plan()) == []
+
+
+def test_a_refused_feed_of_one_member_holds_the_whole_archive_and_no_other_file(bench: Bench, tmp_path: Path) -> None:
+    bench.feeds = [{"source": "myedbc", "feed": "parents", "status": "missing"}]
+    bench.desire(students=[student(1)], family=[{"student_id": "1", "relation": "Mother"}], absences=[{"absence_id": "a"}])
+    assert bench.whole_night() == 2
+    assert names(tmp_path) == ["absences.csv"]
+    held = {part["entity"]: part["holds"] for part in bench.run.read("plan.json")["exports"]}
+    assert "myedbc.parents (missing)" in held["family"][0]
+    assert "myedbc.parents (missing)" in held["students"][0]
+    assert held["absences"] == []
+
+
+def test_a_failed_test_of_one_member_holds_the_whole_archive(bench: Bench, tmp_path: Path) -> None:
+    bench.models[1] = replace(FAMILY, tests={"family_has_students": "fail"})
+    bench.desire(students=[student(1)], family=[{"student_id": "1", "relation": "Mother"}])
+    assert bench.whole_night() == 2
+    assert names(tmp_path) == []
+
+
+def test_a_file_that_loses_most_of_its_rows_waits_for_a_person(bench: Bench, tmp_path: Path) -> None:
+    bench.desire(students=[student(n) for n in range(10)])
+    bench.whole_night()
+    bench.desire(students=[student(n) for n in range(4)])
+    assert bench.whole_night() == 2
+    assert "6 of 10 rows delivered last time would vanish" in bench.run.read("plan.json")["exports"][2]["holds"][0]
+    assert bench.whole_night("folder.students.drop", "a school closed") == 0
+    assert bench.ask("select count(*) from ledger.applied.folder__students") == [(4,)]
+
+
+def test_an_empty_file_is_skipped_where_the_vendor_wants_none(bench: Bench, tmp_path: Path) -> None:
+    bench.desire(absences=[{"absence_id": "a"}])
+    bench.whole_night()
+    bench.desire(absences=[])
+    assert bench.whole_night() == 0
+    assert bench.folder is not None
+    assert bench.folder.write_calls == 1
+    bench.desire(absences=[{"absence_id": "b"}])
+    assert bench.whole_night() == 0
+    assert bench.ask("select _key from ledger.applied.folder__absences") == [("b",)]
+
+
+def test_a_delivery_that_fails_leaves_its_rows_to_be_sent_the_next_night(bench: Bench, tmp_path: Path) -> None:
+    assert bench.folder is not None
+    bench.folder.broken = True
+    bench.desire(students=[student(1)])
+    assert bench.whole_night() == 3
+    assert bench.ask("select entity, status from ledger.audit.changes order by seq") == [("students", "skipped"), ("file", "failed")]
+    bench.folder.broken = False
+    assert bench.whole_night() == 0
+    assert names(tmp_path) == ["all"]
+
+
+def test_a_file_whose_form_changed_is_sent_again_even_if_no_row_did(bench: Bench) -> None:
+    bench.desire(students=[student(1)])
+    bench.whole_night()
+    bench.models[0] = replace(STUDENTS, meta={**STUDENTS.meta, "file": {**STUDENTS.meta["file"], "delimiter": ";"}})
+    bench.new_night()
+    assert [(entity, action, reason) for entity, action, _, _, reason, _ in bench.changes(bench.plan())] == [("file", "deliver", "form changed: students")]

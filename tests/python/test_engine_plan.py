@@ -1,0 +1,201 @@
+"""Plans: what is compared with what, whose values are whose, and that the same thing planned twice is the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, Model, user
+
+from reverse_etl.plan import Scope
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "var")
+
+
+def test_a_new_row_is_created_whole_and_a_changed_one_only_where_it_changed(bench: Bench) -> None:
+    bench.platform.put("users", {k: v for k, v in user(1).items() if k not in ("school_number", "source")})
+    bench.desire(users=[user(1, org_unit_path="/B"), user(2)])
+    bench.observe()
+    changes = bench.changes(bench.plan())
+    new = {k: v for k, v in user(2).items() if k not in ("school_number", "source", "nickname")}
+    assert changes[0] == ("users", "create", "p2", new, "new in source", False)
+    assert changes[1] == ("users", "update", "p1", {"org_unit_path": "/B"}, "differs from fake, not written by us before: org_unit_path", False)
+    assert len(changes) == 2
+
+
+def test_the_reason_tells_a_change_in_the_source_from_a_drift_in_the_target(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2), user(3), user(4)])
+    assert bench.whole_night() == 0
+    by_key = {row["person_id"]: (remote_id, row) for remote_id, row in bench.platform.objects["users"].items()}
+    by_key["p2"][1]["given_name"] = "changed by hand"
+    by_key["p3"][1]["given_name"] = "changed by hand"
+    del bench.platform.objects["users"][by_key["p4"][0]]
+    bench.desire(users=[user(1, org_unit_path="/B"), user(2), user(3, org_unit_path="/B"), user(4)])
+    bench.new_night()
+    bench.observe()
+    reasons = {key: reason for _, _, key, _, reason, _ in bench.changes(bench.plan())}
+    assert reasons == {
+        "p1": "changed in source: org_unit_path",
+        "p2": "drift: changed in fake since our last push: given_name",
+        "p3": "changed in source: org_unit_path; drift: changed in fake since our last push: given_name",
+        "p4": "gone from fake since our last push",
+    }
+
+
+def test_a_column_that_is_theirs_is_never_written_and_an_initial_one_only_on_create(bench: Bench) -> None:
+    bench.desire(users=[user(1, nickname="from us", usage_location="CA")])
+    assert bench.whole_night() == 0
+    (row,) = bench.platform.rows("users")
+    assert (row["nickname"], row["usage_location"]) == (None, "CA")
+    row["nickname"], row["usage_location"] = "their own", "US"
+    assert bench.whole_night() == 0
+    assert bench.platform.calls == [("users", "create", "p1")]
+    bench.desire(users=[user(1, given_name="Zoë")])
+    assert bench.whole_night() == 0
+    (row,) = bench.platform.rows("users")
+    assert (row["nickname"], row["usage_location"], row["given_name"]) == ("their own", "US", "Zoë")
+
+
+def test_switching_off_on_and_renaming_are_actions_of_their_own(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2, suspended=True), user(3), user(4)])
+    bench.whole_night()
+    bench.desire(users=[user(1, suspended=True, org_unit_path="/left"), user(2), user(3, primary_email="new@x.example"), user(4, given_name="B")])
+    bench.new_night()
+    bench.observe()
+    assert [(action, key, sorted(new)) for _, action, key, new, _, _ in bench.changes(bench.plan())] == [
+        ("suspend", "p1", ["org_unit_path", "suspended"]), ("rename", "p3", ["primary_email"]),
+        ("update", "p4", ["given_name"]), ("restore", "p2", ["suspended"]),
+    ]  # fmt: skip
+
+
+def test_a_value_that_becomes_empty_is_written_as_empty(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    bench.desire(users=[user(1, given_name=None)])
+    bench.whole_night()
+    assert bench.platform.rows("users")[0]["given_name"] is None
+
+
+def test_accounts_and_memberships_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
+    group, member = {"group_id": "g1", "email": "g1@x", "name": "G"}, {"group_id": "g1", "person_id": "p1", "role": "MEMBER"}
+    bench.desire(users=[user(1), user(2)], groups=[group], members=[member])
+    assert bench.whole_night() == 0
+    unmanaged = bench.platform.put("users", {"person_id": None, "primary_email": "principal@x.example"})
+    by_hand = bench.platform.put("members", {"group_id": "g1", "person_id": "p2", "role": "MEMBER"})
+    group_by_hand = bench.platform.put("groups", {"group_id": "g9", "name": "with a key we did not write"})
+    bench.desire(members=[])
+    bench.platform.calls.clear()
+    assert bench.whole_night() == 0
+    assert bench.platform.calls == [("members", "remove", "g1|p1")]
+    assert unmanaged in bench.platform.objects["users"]
+    assert by_hand in bench.platform.objects["members"]
+    assert group_by_hand in bench.platform.objects["groups"]
+
+
+def test_what_left_the_export_is_treated_as_the_export_says(tmp_path: Path) -> None:
+    model = replace(USERS, meta={**USERS.meta, "on_absent": "suspend"})
+    bench = Bench(tmp_path / "var", [model, GROUPS])
+    bench.desire(users=[user(1), user(2)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
+    bench.whole_night()
+    bench.desire(users=[user(1)], groups=[])
+    bench.new_night()
+    bench.observe()
+    assert [(entity, action, key, new, reason) for entity, action, key, new, reason, _ in bench.changes(bench.plan())] == [
+        ("users", "suspend", "p2", {"suspended": True}, "left: no longer in export"), ("groups", "delete", "g1", {}, "left: no longer in export"),
+    ]  # fmt: skip
+    bench.push()
+    assert bench.platform.rows("users")[1]["suspended"] is True
+    bench.new_night()
+    bench.observe()
+    assert bench.changes(bench.plan()) == []  # suspended once, not every night
+
+
+def test_an_export_that_says_ignore_leaves_what_left_alone(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    bench.desire(users=[])
+    bench.new_night()
+    bench.observe()
+    assert bench.changes(bench.plan()) == []
+
+
+def test_planning_twice_gives_the_same_plan_once(bench: Bench) -> None:
+    bench.desire(users=[user(n) for n in range(20)])
+    bench.observe()
+    first, second = bench.plan(), bench.plan()
+    assert (first["plan_id"], first["digest"]) == (second["plan_id"], second["digest"])
+    assert bench.ask("select count(*), count(distinct change_id) from ledger.audit.planned_changes") == [(20, 20)]
+    assert bench.ask("select count(*) from ledger.audit.plans") == [(1,)]
+
+
+def test_a_quiet_night_writes_nothing(bench: Bench) -> None:
+    bench.desire(users=[user(n) for n in range(20)])
+    assert bench.whole_night() == 0
+    calls = len(bench.platform.calls)
+    assert bench.whole_night() == 0
+    assert len(bench.platform.calls) == calls == 20
+
+
+def test_two_objects_with_the_same_key_are_held_for_a_person(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2)])
+    bench.whole_night()
+    bench.platform.put("users", {**bench.platform.rows("users")[0]})
+    bench.desire(users=[user(1, given_name="B"), user(2, given_name="B")])
+    bench.new_night()
+    bench.observe()
+    plan = bench.plan()
+    assert [(key, held) for _, _, key, _, _, held in bench.changes(plan)] == [("p1", True), ("p2", False)]
+    assert "2 objects in fake carry this key" in plan["exports"][0]["holds"][0]
+
+
+@pytest.mark.parametrize(("rows", "words"), [
+    ([user(1), user(1)], "2 rows of \"exports\".\"exp_fake__users\" share 1 keys"),
+    ([user(1), {**user(2), "person_id": None}], "1 of 2 rows of \"exports\".\"exp_fake__users\" have no key"),
+])  # fmt: skip
+def test_rows_that_cannot_be_told_apart_hold_their_export(bench: Bench, rows: list[dict], words: str) -> None:
+    bench.desire(users=rows)
+    bench.observe()
+    plan = bench.plan()
+    assert words in plan["exports"][0]["holds"][0]
+    assert bench.changes(plan) == []
+
+
+def test_an_export_with_a_column_the_staging_model_lacks_is_held_with_its_name(tmp_path: Path) -> None:
+    model = replace(USERS, columns={**USERS.columns, "family_name": "varchar"})
+    bench = Bench(tmp_path / "var", [model])
+    bench.desire(users=[user(1)])
+    bench.observe()
+    assert "has no column family_name" in bench.plan()["exports"][0]["holds"][0]
+
+
+def test_an_entity_the_target_does_not_have_is_held(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [Model("robots", {"robot_id": "varchar"}, {"key": ["robot_id"]})])
+    bench.desire(robots=[{"robot_id": "r1"}])
+    bench.observe()
+    assert "has no entity 'robots'" in bench.plan()["exports"][0]["holds"][0]
+
+
+def test_a_scope_plans_one_school_or_one_person_only(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2, school_number="07474002"), user(3, school_number="07474002")])
+    bench.observe()
+    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(school="07474002")))] == ["p2", "p3"]
+    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(person="p3")))] == ["p3"]
+    assert bench.push() == 0
+    assert bench.platform.calls == [("users", "create", "p3")]
+
+
+def test_an_export_may_gain_a_column_between_two_nights(tmp_path: Path) -> None:
+    fewer = replace(USERS, columns={name: kind for name, kind in USERS.columns.items() if name != "given_name"})
+    bench = Bench(tmp_path / "var", [fewer])
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    bench.models = [USERS]
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    assert bench.platform.rows("users")[0]["given_name"] == "G1"
+    assert bench.ask("select given_name, run_id from ledger.applied.fake__users") == [("G1", bench.run.run_id)]

@@ -1,0 +1,333 @@
+"""Pushing: the plan that was shown, in order, at the target's pace, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, Platform, user
+
+from common.runs import Run
+from reverse_etl import execute, journal, pacing
+from reverse_etl.model import Change, Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = Model("org_units", {"org_unit_path": "varchar", "name": "varchar"}, {"key": ["org_unit_path"], "limits": {"create": 1000}})
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between attempts without their length."""
+    monkeypatch.setattr(pacing, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, quick: None) -> Bench:
+    return Bench(tmp_path / "var")
+
+
+def once(answers: dict[str, Outcome]):
+    """A fault that answers each key once and lets the platform do the rest."""
+    left = dict(answers)
+
+    def fault(change: Change) -> Outcome | None:
+        answer = left.pop("|".join(change.key), None)
+        return answer and Outcome(**{**answer.__dict__, "change_id": change.change_id})
+
+    return fault
+
+
+def test_parents_come_before_children_users_before_members_and_removals_last(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [UNITS, USERS, GROUPS, MEMBERS])
+    members = [{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in range(5)]
+    bench.desire(org_units=[{"org_unit_path": p, "name": p} for p in ("/A/B/C", "/A", "/A/B")], users=[user(n) for n in range(5)],
+                 groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=members)  # fmt: skip
+    assert bench.whole_night() == 0
+    done = [(entity, key) for entity, _, key in bench.platform.calls]
+    assert done[:3] == [("org_units", "/A"), ("org_units", "/A/B"), ("org_units", "/A/B/C")]
+    assert [entity for entity, _ in done[3:]] == ["users"] * 5 + ["groups"] + ["members"] * 5
+    bench.platform.calls.clear()
+    bench.desire(groups=[], members=[], users=[user(n, given_name="new") for n in range(5)])
+    assert bench.whole_night() == 0
+    assert [f"{action} {entity}" for entity, action, _ in bench.platform.calls] == ["update users"] * 5 + ["remove members"] * 5 + ["delete groups"]
+
+
+def test_a_plan_that_is_not_the_one_shown_is_refused_saying_what_moved(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.desire(users=[user(1), user(2)])
+    bench.observe()
+    bench.plan()
+    bench.desire(users=[user(1, given_name="another"), user(2)])
+    assert bench.push() == 2
+    assert bench.platform.calls == []
+    assert "fake: not the plan that was shown: 1 new or different (first: create users p1) and 1 no longer so" in capsys.readouterr().err
+
+
+def test_pushing_a_finished_plan_again_writes_nothing(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    assert bench.push() == 0
+    assert len(bench.platform.calls) == 1
+    assert bench.run.read("outcome.json")["fake"]["users"]["applied"] == 1
+
+
+def test_a_throttled_call_is_made_again_and_counts_once(bench: Bench) -> None:
+    bench.target.faults = once({f"p{n}": Outcome("", "retry", 429, "throttled", retry_after=0.01) for n in range(10)})
+    bench.desire(users=[user(n) for n in range(10)])
+    assert bench.whole_night() == 0
+    assert len(bench.platform.rows("users")) == 10
+    assert bench.ask("select max(attempts) from ledger.audit.outcomes") == [(2,)]
+
+
+def test_an_unknown_create_is_looked_up_before_it_is_tried_again(bench: Bench) -> None:
+    bench.platform.allows_twins = True
+    done = once({"p1": Outcome("", "unknown", None, "timeout"), "p2": Outcome("", "unknown", None, "timeout")})
+
+    def fault(change: Change) -> Outcome | None:
+        answer = done(change)
+        if answer and change.key == ("p1",):
+            bench.platform.do(change)  # the platform did it; only the reply was lost
+        return answer
+
+    bench.target.faults = fault
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    assert [row["person_id"] for row in bench.platform.rows("users")] == ["p1", "p2"]
+    assert sorted(bench.target.found) == ["p1", "p2"]
+
+
+def test_a_call_that_never_works_fails_after_six_attempts_and_the_others_do_not(bench: Bench) -> None:
+    bench.target.faults = lambda change: Outcome(change.change_id, "retry", 503, "unavailable") if change.key == ("p1",) else None
+    bench.desire(users=[user(n) for n in range(20)])
+    assert bench.whole_night() == 3
+    assert len(bench.platform.rows("users")) == 19
+    assert bench.ask("select key, status, attempts, code from ledger.audit.changes where status <> 'applied'") == [("p1", "failed", 6, 503)]
+    assert bench.verify() == 3
+    assert bench.run.read("verify.json")["fake"]["users"] == {"desired": 20, "observed": 19, "residual": {"create": 1}, "converged": 0.95}
+
+
+def test_an_adapter_that_breaks_costs_its_own_changes_only(bench: Bench) -> None:
+    def broken(change: Change) -> Outcome | None:
+        if change.key == ("p1",):
+            raise KeyError("Jane Doe")
+        return None
+
+    bench.target.faults = broken
+    bench.desire(users=[user(n) for n in range(5)])
+    assert bench.whole_night() == 3
+    assert len(bench.platform.rows("users")) == 4
+    assert "Jane" not in (bench.run.folder / "journal" / "fake.jsonl").read_text()
+
+
+def test_a_platform_that_is_down_is_given_up_and_the_push_can_be_resumed(bench: Bench) -> None:
+    bench.target.faults = lambda change: Outcome(change.change_id, "retry", 503, "unavailable")
+    bench.desire(users=[user(n) for n in range(300)])
+    assert bench.whole_night() == 3
+    assert len(journal.read(bench.run.folder / "journal" / "fake.jsonl").outcomes) < 300
+    assert any(json.loads(line)["kind"] == "target_given_up" for line in (bench.run.folder / "findings.jsonl").read_text().splitlines())
+    bench.target.faults = None
+    bench.push()
+    assert len(bench.platform.rows("users")) + bench.ask("select count(*) from ledger.audit.outcomes where status = 'failed'")[0][0] == 300
+
+
+def test_members_of_a_user_whose_create_failed_are_skipped_and_come_the_next_night(tmp_path: Path, quick: None) -> None:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
+    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 400, "invalid") if change.entity == "users" and change.key == ("p1",) else None
+    bench.desire(users=[user(1), user(2)], groups=[{"group_id": "g1", "email": "a", "name": "G"}],
+                 members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2)])  # fmt: skip
+    assert bench.whole_night() == 3
+    assert ("members", "create", "g1|p1") not in bench.platform.calls
+    assert bench.ask("select note from ledger.audit.changes where status = 'skipped'") == [("waits for fake users p1",)]
+    bench.target.faults = None
+    assert bench.whole_night() == 0
+    assert len(bench.platform.rows("members")) == 2
+
+
+def test_one_target_that_cannot_be_used_does_not_stop_another(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.models = [USERS, Model("users", USERS.columns, USERS.meta, USERS.owners, target="other")]
+    with_views = "create or replace view staging.stg_other__users as select * from staging.stg_fake__users where false"
+    bench.ask(with_views)
+    bench.desire(users=[user(1)])
+    bench.new_night()
+    bench.observe()
+    seen = bench.run.read("observed.json")
+    bench.run.write("observed.json", {**seen, "other": seen["fake"]})
+    bench.plan()
+    good = bench._adapter
+
+    def adapter(target: str):
+        if target == "other":
+            raise ConnectionError("u1@x.example is not reachable")
+        return good(target)
+
+    monkeypatch.setattr(bench, "_adapter", adapter)
+    assert bench.push() == 3
+    assert bench.platform.calls == [("users", "create", "p1")]
+    assert "u1@" not in (bench.run.folder / "findings.jsonl").read_text()
+
+
+def test_everything_written_is_in_the_audit_with_old_new_and_request(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    bench.desire(users=[user(1, org_unit_path="/B", source="students.csv:77")])
+    bench.whole_night()
+    rows = bench.ask("""select action, cast(old as varchar), cast(new as varchar), reason, status, code, source, export_model, school_number,
+                               started_at <= finished_at from ledger.audit.changes order by planned_at""")  # fmt: skip
+    assert rows[1] == ("update", '{"org_unit_path":"/A"}', '{"org_unit_path":"/B"}', "changed in source: org_unit_path", "applied", 200,
+                       "students.csv:77", "exp_fake__users", "07474001", True)  # fmt: skip
+    assert bench.ask("select org_unit_path, given_name, source from ledger.applied.fake__users") == [("/B", "G1", "students.csv:77")]
+
+
+def test_a_retry_after_stops_every_worker() -> None:
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    bucket = pacing.Bucket(10.0, clock=lambda: now[0], sleep=sleep)
+    bucket.take()
+    bucket.throttled(retry_after=30.0)
+    assert bucket.take() >= 30.0
+    assert now[0] >= 130.0
+
+
+def test_the_pace_stays_under_the_quota_falls_on_a_throttle_and_comes_back() -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    bucket = pacing.Bucket(40.0, clock=lambda: now[0], sleep=sleep)
+    for _ in range(4000):
+        bucket.take()
+        bucket.succeeded()
+    assert 4000 / now[0] < 40.0
+    assert 4000 / now[0] > 40.0 * 0.93
+    rate = bucket.rate
+    bucket.throttled()
+    bucket.throttled()  # the same second, another worker: not a second lesson
+    assert bucket.rate == pytest.approx(rate * 0.85)
+    for _ in range(4000):
+        bucket.take()
+        bucket.succeeded()
+    assert bucket.rate == pytest.approx(40.0 * 0.98)
+
+
+def test_a_bucket_shared_by_many_threads_keeps_the_rate() -> None:
+    bucket = pacing.Bucket(500.0)
+    started = time.monotonic()
+
+    def work() -> None:
+        for _ in range(25):
+            bucket.take()
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 400 / (time.monotonic() - started) < 500.0 * 1.4  # the burst at the start is part of it
+
+
+CHILD = """
+    import sys
+    sys.path[:0] = [{root!r}, {tests!r}]
+    from pathlib import Path
+    from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Platform
+    from common.runs import Run
+    bench = Bench.__new__(Bench)
+    bench.platform = Platform(Path({state!r}), allows_twins=True)
+    bench.target, bench.folder, bench.feeds = FakeTarget(bench.platform, delay=0.002), None, []
+    bench.models = [USERS, GROUPS, MEMBERS]
+    bench.run = Run.load({run!r})
+    sys.exit(bench.push())
+"""
+
+
+def push_in_a_process(tmp_path: Path, run: Run) -> subprocess.Popen:
+    code = textwrap.dedent(CHILD.format(root=str(ROOT), tests=str(ROOT / "tests/python"), state=str(tmp_path / "state.json"), run=run.run_id))
+    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "HOMEROOM_VAR": str(tmp_path / "var")}, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)  # fmt: skip
+
+
+def planned(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS], Platform(tmp_path / "state.json", allows_twins=True))
+    bench.desire(users=[user(n) for n in range(60)], groups=[{"group_id": "g1", "email": "a", "name": "G"}],
+                 members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in range(60)])  # fmt: skip
+    bench.observe()
+    bench.plan()
+    return bench
+
+
+def calls(tmp_path: Path) -> int:
+    path = tmp_path / "state.calls"
+    return path.read_text().count("\n") if path.is_file() else 0
+
+
+@pytest.mark.parametrize("kills", [[3], [20, 40, 61, 62, 90]])
+def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_path: Path, kills: list[int]) -> None:
+    bench = planned(tmp_path)
+    for after in kills:
+        process = push_in_a_process(tmp_path, bench.run)
+        deadline = time.monotonic() + 60
+        while calls(tmp_path) < after and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(random.uniform(0.0005, 0.003))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    process = push_in_a_process(tmp_path, bench.run)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    end = Platform(tmp_path / "state.json")
+    assert [row["person_id"] for row in end.rows("users")] == sorted(f"p{n}" for n in range(60))
+    assert [row["person_id"] for row in end.rows("members")] == sorted(f"p{n}" for n in range(60))
+    assert bench.ask("select status, count(*) from ledger.audit.changes group by all") == [("applied", 121)]
+    assert bench.ask("select count(*), count(distinct change_id) from ledger.audit.outcomes") == [(121, 121)]
+
+
+def test_a_push_killed_and_never_resumed_is_settled_by_the_next_night(tmp_path: Path) -> None:
+    bench = planned(tmp_path)
+    process = push_in_a_process(tmp_path, bench.run)
+    while calls(tmp_path) < 30 and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    bench.platform = Platform(tmp_path / "state.json", allows_twins=True)
+    bench.target = FakeTarget(bench.platform)
+    assert bench.whole_night() == 0
+    assert len(bench.platform.rows("users")) == len(bench.platform.rows("members")) == 60
+    assert bench.ask("select count(*) from ledger.applied.fake__members") == [(60,)]
+    assert bench.verify() == 0
+
+
+def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(tmp_path: Path) -> None:
+    bench = planned(tmp_path)
+    process = push_in_a_process(tmp_path, bench.run)
+    while calls(tmp_path) < 10 and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, printed
+    assert "goes on where it stopped" in printed
+    past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
+    assert not past.ended
+    assert not past.unclear
+    resumed = push_in_a_process(tmp_path, bench.run)
+    printed, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, printed
+    assert calls(tmp_path) == 121
+
+
+def test_rounds_put_removals_last_and_in_reverse_order() -> None:
+    target = FakeTarget(Platform())
+    actions = [("members", "create"), ("users", "delete"), ("members", "remove"), ("users", "create"), ("org_units", "delete"), ("org_units", "create")]
+    changes = [Change(f"c{n}", "fake", entity, ("/a/b",), action) for n, (entity, action) in enumerate(actions)]
+    assert [(c.entity, c.action) for one in execute.rounds(target, changes) for c in one] == [
+        ("org_units", "create"), ("users", "create"), ("members", "create"), ("members", "remove"), ("users", "delete"), ("org_units", "delete")]  # fmt: skip

@@ -1,0 +1,84 @@
+"""The house itself: imports run one way, the verbs exist, the papers are true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_IMPORT = {
+    "common": {"common"},
+    "ingestion": {"common", "ingestion"},
+    "reverse_etl": {"common", "reverse_etl"},
+    "operations": {"common", "ingestion", "reverse_etl", "operations"},
+    "demo": {"common", "demo"},
+}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0]
+    return {name.split(".")[0] for name in names} & set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_imports_run_one_way(room):
+    files = list((ROOT / room).rglob("*.py"))
+    assert files, f"{room}/ holds no module"
+    wrong = {str(path.relative_to(ROOT)): sorted(imported_rooms(path) - MAY_IMPORT[room]) for path in files if imported_rooms(path) - MAY_IMPORT[room]}
+    assert not wrong
+
+
+def test_help_lists_every_verb_of_a_working_day_in_its_order():
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    verbs = re.findall(r"make ([a-z-]+)", printed)
+    day = "setup demo ingest observe build plan show push verify report nightly audit test lint bench docs clean".split()
+    assert [verb for verb in verbs if verb in day] == day
+
+
+def test_every_verb_the_documents_show_exists():
+    known = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    papers = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]
+    shown = {(paper.name, verb) for paper in papers for verb in re.findall(r"(?:^|`)make ([a-z][a-z-]*)", paper.read_text(encoding="utf-8"), re.M)}
+    assert len(shown) > 10
+    assert {pair for pair in shown if pair[1] not in known} == set()
+
+
+def test_every_file_the_documents_name_exists():
+    missing = []
+    for paper in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]:
+        text = paper.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+            if not (paper.parent / link).exists():
+                missing.append((paper.name, link))
+        for path in re.findall(r"`((?:macros|seeds|models|reverse_etl|ingestion|demo|operations|common)/[\w./-]+\.\w+)`", text):
+            if not (ROOT / path).exists():
+                missing.append((paper.name, path))
+    assert not missing
+
+
+def test_every_dependency_is_pinned_and_locked_with_hashes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert all("==" in one for one in wanted)
+    locked = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    for one in wanted:
+        name, version = re.match(r"([\w-]+)(?:\[.*\])?==([\w.]+)", one).groups()
+        assert re.search(rf"^{name}==?{re.escape(version)} |^{name}\[?[\w,]*\]?=={re.escape(version)} ", locked, re.M), one
+    pins, hashes = len(re.findall(r"^[\w.-]+(?:\[[\w,]+\])?==", locked, re.M)), len(re.findall(r"--hash=sha256:", locked))
+    assert hashes >= pins > 100
+
+
+def test_the_small_lock_agrees_with_the_large_one():
+    def pins(name: str) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.M))
+
+    nightly, dev = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert nightly
+    assert {name: version for name, version in nightly.items() if dev.get(name) != version} == {}

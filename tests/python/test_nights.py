@@ -1,0 +1,162 @@
+"""Whole nights against emulated platforms: what they hold afterwards, what a quiet night writes, what a rule moves."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import pytest
+from conftest import ROOT, District
+
+
+def writes(requests: list[dict]) -> list[dict]:
+    """Calls that change a platform: everything but reads and tokens; a batch counts its items."""
+    found = []
+    for request in requests:
+        if request["url"].endswith("/$batch"):
+            found += [item for item in request["body"]["requests"] if item["method"] != "GET"]
+        elif request["method"] != "GET" and "/token" not in request["url"]:
+            found.append(request)
+    return found
+
+
+def equal_to_exports(district: District) -> None:
+    """Compare the platforms' own state with the export tables, both ways."""
+    google = district.state("google")
+    ours = {user["customSchemas"]["Homeroom"]["person_id"]: user for user in google["users"] if user.get("customSchemas", {}).get("Homeroom")}
+    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_google__users")}
+    assert set(ours) == set(desired)
+    assert {
+        key: (user["primaryEmail"], user["name"]["givenName"], user["name"]["familyName"], user["orgUnitPath"], user["suspended"]) for key, user in ours.items()
+    } == {key: (row["primary_email"], row["given_name"], row["family_name"], row["org_unit_path"], row["suspended"]) for key, row in desired.items()}
+    groups = {entry["id"]: group for group in google["groups"] for entry in group.get("externalIds", []) if entry["namespace"] == "homeroom"}
+    desired_groups = {row["group_id"]: row for row in district.rows("select * from exports.exp_google__groups")}
+    assert {key: (group["email"], group["name"]) for key, group in groups.items()} == {key: (row["email"], row["name"]) for key, row in desired_groups.items()}
+    by_email = {user["primaryEmail"]: key for key, user in ours.items()} | {group["email"]: key for key, group in groups.items()}
+    members = {(by_email[m["group"]], by_email[m["member"]], m["role"]) for m in google["members"] if m["group"] in by_email and m["member"] in by_email}
+    assert members == set(district.ask("select group_id, person_id, role from exports.exp_google__members"))
+    units = {unit["orgUnitPath"] for unit in google["org_units"]}
+    assert {row[0] for row in district.ask("select org_unit_path from exports.exp_google__org_units")} <= units
+
+    microsoft = district.state("microsoft")
+    key_of = {user["id"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in microsoft["users"]}
+    users = {key_of[user["id"]]: user for user in microsoft["users"] if key_of[user["id"]]}
+    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_microsoft__users")}
+    assert {key: (user["userPrincipalName"], user["displayName"], user["givenName"], user["surname"], user["accountEnabled"]) for key, user in users.items()} == {
+        key: (row["user_principal_name"], row["display_name"], row["given_name"], row["surname"], row["account_enabled"]) for key, row in desired.items()
+    }
+    group_of = {group["id"]: group.get("uniqueName") for group in microsoft["groups"]}
+    assert {name for name in group_of.values() if name} == {row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")}
+    members = {(group_of[m["group"]], key_of[m["member"]]) for m in microsoft["members"] if group_of.get(m["group"])}
+    assert members == set(district.ask("select group_id, person_id from exports.exp_microsoft__members"))
+
+
+def test_after_two_nights_both_platforms_equal_the_exports(two_nights):
+    equal_to_exports(two_nights)
+    for summary in two_nights.summaries():
+        assert {(row["target"], row["entity"]): row["converged"] for row in summary["targets"] if row["converged"] not in (1, 1.0)} == {}
+        assert summary["exit_code"] == 0, summary["findings"]
+
+
+def test_the_second_night_writes_exactly_the_changed_records(two_nights):
+    first, second = two_nights.summaries()
+    applied = {row["target"]: 0 for row in second["targets"]}
+    for row in second["targets"]:
+        applied[row["target"]] += row["applied"]
+    made = [writes([request]) for request in two_nights.requests()]
+    total = sum(len(calls) for calls in made)
+    expected = sum(row["applied"] for summary in (first, second) for row in summary["targets"] if row["target"] in ("google", "microsoft"))
+    assert total == expected
+    assert 0 < applied["google"] < sum(row["desired"] for row in second["targets"] if row["target"] == "google") / 4
+
+
+def test_a_third_night_on_the_same_extracts_writes_nothing(district):
+    before, received = len(district.requests()), {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()}
+    ended = district.run("demo", "again")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert writes(district.requests()[before:]) == []
+    assert {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()} == received
+    assert all(sum(row["planned"].values()) == 0 for row in district.summaries()[-1]["targets"])
+    assert {feed["status"] for feed in district.summaries()[-1]["feeds"] if feed["source"] == "myedbc"} == {"unchanged"}
+
+
+def test_names_survive_the_loss_of_the_warehouse(district):
+    before = district.ask("select person_id, address from identity.accounts order by all")
+    (district.var / "warehouse.duckdb").unlink()
+    district.run("demo", "again")
+    assert district.ask("select person_id, address from identity.accounts order by all") == before
+    equal_to_exports(district)
+
+
+def test_one_changed_line_of_sql_plans_exactly_the_accounts_that_would_move(district, tmp_path):
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
+    rule = checkout / "macros" / "student_org_unit_path.sql"
+    text = rule.read_text(encoding="utf-8")
+    assert text.count("'/Students/'") == 1
+    rule.write_text(text.replace("'/Students/'", "'/Learners/'"), encoding="utf-8")
+    analyst = District(district.var, checkout)
+    students = {row[0] for row in district.ask("select person_id from exports.exp_google__users where org_unit_path like '/Students/%'")}
+    sent = len(district.requests())
+    analyst.run("operations", "build")
+    analyst.run("reverse_etl", "plan", "--allow", "google.users.update,google.org_units.create", "--why", "test")
+    import json
+
+    run = (district.var / "runs" / "latest").resolve()
+    plan = {(row["target"], row["entity"]): row["planned"] for row in json.loads((run / "plan.json").read_text(encoding="utf-8"))["exports"]}
+    assert plan["google", "users"] == {"update": len(students)}
+    assert {key: counts for key, counts in plan.items() if counts and key not in {("google", "users"), ("google", "org_units")}} == {}
+    assert set(plan["google", "org_units"]) == {"create"}
+    shown = analyst.run("reverse_etl", "show", "--target", "google").stdout
+    assert all(person in shown for person in sorted(students)[:20])
+    assert len(district.requests()) == sent
+
+
+def test_everything_ever_done_to_one_student_is_one_select(two_nights):
+    moved = two_nights.ask(
+        "select person_id from audit.changes where target = 'google' and entity = 'users' and action = 'update' and status = 'applied' order by 1 limit 1"
+    )
+    assert moved, "the second night changed nobody's account"
+    history = two_nights.rows("select * from audit.person_history where person_id = ? order by finished_at", moved[0][0])
+    assert {"google", "microsoft"} <= {row["target"] for row in history}
+    assert Counter(row["action"] for row in history if row["target"] == "google" and row["entity"] == "users")["create"] == 1
+    assert all(row["finished_at"] is not None and (row["old"] or row["new"]) for row in history if row["status"] == "applied")
+    update = next(row for row in history if row["action"] == "update" and row["entity"] == "users")
+    assert update["old"] != update["new"]
+
+
+def test_every_applied_value_names_the_source_row_it_came_from(two_nights):
+    without = two_nights.ask(
+        "select count(*) from audit.changes where entity = 'users' and status = 'applied' and (source is null or source not similar to '.+#[0-9a-f]{12}:[0-9]+|.*hr.*')"
+    )
+    assert without == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("feed", "held", "flows"),
+    [
+        ("StudentDailyAbsences.csv", {"callout"}, {"google", "microsoft", "portfolio", "transport"}),
+        ("ParentInformation.csv", {"callout", "portfolio", "transport"}, {"google", "microsoft"}),
+    ],
+)
+def test_a_feed_cut_in_the_middle_holds_its_targets_and_no_other(district, feed, held, flows):
+    path = district.var / "demo" / "extracts" / feed
+    path.write_bytes(path.read_bytes()[:-7])
+    before = district.ask("select count(*) from core.absences"), district.ask("select count(*) from core.guardians")
+    ended = district.run("demo", "again")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert (district.ask("select count(*) from core.absences"), district.ask("select count(*) from core.guardians")) == before
+    summary = district.summaries()[-1]
+    statuses = {row["feed"]: row["status"] for row in summary["feeds"]}
+    assert [name for name, status in statuses.items() if status == "refused"] == [feed_name(feed)]
+    assert {row["target"] for row in summary["targets"] if any("refused" in hold for hold in row["holds"])} == held
+    assert {row["target"] for row in summary["targets"] if row["holds"]} & flows == set()
+    findings = district.ask("select message from audit.findings where run_id = ? and feed = ? and level = 'critical'", summary["run_id"], feed_name(feed))
+    assert len(findings) == 1
+    assert feed in findings[0][0]
+
+
+def feed_name(file: str) -> str:
+    import re
+
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", file.partition(".")[0]).lower()

@@ -1,0 +1,108 @@
+"""The field tables: what is written is what is read back, whatever stands in it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverse_etl.targets.fields import GOOGLE, GOOGLE_OBSERVED, MICROSOFT, MICROSOFT_OBSERVED, Table, columns, from_api, mask, raw_batch, raw_batches, to_api
+
+TABLES = [(name, entity, table) for name, tables in (("google", GOOGLE), ("microsoft", MICROSOFT)) for entity, table in tables.items()]
+# Names of people hold every letter there is; an empty text is read back as nothing, so it is not one of them.
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+VALUES = st.one_of(st.none(), st.booleans(), TEXT)
+
+
+def sendable(table: Table) -> list[str]:
+    return [field.column for field in table if field.sent]
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[str, Table, dict[str, object]]:
+    name, entity, table = draw(st.sampled_from(TABLES))
+    wanted = draw(st.lists(st.sampled_from(sendable(table)), unique=True)) if sendable(table) else []
+    row = {column: draw(VALUES) for column in wanted}
+    if "field_name" in row:
+        row["field_name"] = "person_id"  # the only field of a schema that is ours
+    return f"{name}.{entity}", table, row
+
+
+@given(rows())
+def test_what_is_sent_is_what_is_read_back(drawn):
+    _, table, row = drawn
+    through_the_wire = json.loads(json.dumps(to_api(table, row)))
+    assert from_api(table, through_the_wire) == dict.fromkeys(columns(table)) | row
+
+
+@given(rows())
+def test_a_create_leaves_out_what_has_no_value(drawn):
+    _, table, row = drawn
+    sent = json.dumps(to_api(table, row, creating=True))
+    assert "null" not in sent or "null" in json.dumps(list(row.values()))
+    assert from_api(table, json.loads(sent)) == dict.fromkeys(columns(table)) | row
+
+
+@given(rows())
+def test_an_update_names_only_what_changes(drawn):
+    _, table, row = drawn
+    body = to_api(table, row)
+    assert set(body) == {field.path[0] for field in table if field.column in row and field.sent}
+
+
+@pytest.mark.parametrize(("name", "entity", "table"), TABLES)
+def test_no_two_columns_share_a_field(name, entity, table):
+    assert len({field.path for field in table}) == len(table)
+    assert len(set(columns(table))) == len(table)
+
+
+def test_a_column_the_target_does_not_have_is_refused():
+    with pytest.raises(KeyError, match="favourite_colour"):
+        to_api(GOOGLE["users"], {"favourite_colour": "green"})
+
+
+def test_a_change_of_one_name_leaves_the_other_alone():
+    assert to_api(GOOGLE["users"], {"family_name": "Dhillon"}) == {"name": {"familyName": "Dhillon"}}
+
+
+def test_clearing_a_value_is_said_to_the_target():
+    assert to_api(MICROSOFT["users"], {"department": None}) == {"department": None}
+
+
+def test_the_key_of_a_group_is_found_among_those_of_other_systems():
+    group = {"externalIds": [{"namespace": "someone-else", "id": "x"}, {"namespace": "homeroom", "id": "school-07474001-staff"}]}
+    assert from_api(GOOGLE["groups"], group)["group_id"] == "school-07474001-staff"
+
+
+def test_a_schema_without_our_field_is_seen_as_such():
+    assert from_api(GOOGLE["schemas"], {"schemaName": "Homeroom", "fields": [{"fieldName": "other"}]})["field_name"] is None
+
+
+def test_an_empty_text_is_nothing():
+    assert from_api(GOOGLE["groups"], {"description": ""})["description"] is None
+
+
+def test_observed_objects_land_as_text_with_the_whole_object_beside():
+    batch = raw_batch(GOOGLE_OBSERVED["users"], [{"id": "1", "primaryEmail": "a@sd74.example", "suspended": False}, {"id": "2", "suspended": True}])
+    assert batch.schema.names == [*columns(GOOGLE_OBSERVED["users"]), "_json"]
+    assert {str(field.type) for field in batch.schema} == {"string"}
+    assert batch.column("suspended").to_pylist() == ["false", "true"]
+    assert batch.column("primary_email").to_pylist() == ["a@sd74.example", None]
+    assert json.loads(batch.column("_json")[1].as_py()) == {"id": "2", "suspended": True}
+
+
+def test_a_target_that_holds_nothing_still_gives_its_table():
+    (batch,) = raw_batches(MICROSOFT_OBSERVED["members"], [])
+    assert batch.num_rows == 0
+    assert batch.schema.names == ["group_remote_id", "member_remote_id", "_json"]
+
+
+def test_many_small_pages_become_few_batches():
+    pages = [[{"id": str(number), "group_remote_id": "g"}] for number in range(12_000)]
+    assert [batch.num_rows for batch in raw_batches(MICROSOFT_OBSERVED["members"], pages)] == [10_000, 2_000]
+
+
+def test_a_list_call_asks_for_every_field_that_is_compared():
+    assert mask(GOOGLE_OBSERVED["users"]) == ["id", "customSchemas", "primaryEmail", "name", "orgUnitPath", "suspended"]

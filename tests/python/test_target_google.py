@@ -1,0 +1,227 @@
+"""What is Google's alone: org units and their order, roles, our schema, and its table of errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from target_kit import STAFF, Kit, kit
+
+from demo import platforms as emulated
+from reverse_etl.targets import replies
+from reverse_etl.targets.google import Google, path_in_url
+from reverse_etl.targets.google_client import SCOPES
+from reverse_etl.targets.replies import Call, Reply, Verdict
+
+
+@pytest.fixture(scope="module")
+def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulated.Platforms]:
+    with emulated.running(tmp_path_factory.mktemp("platforms")) as running:
+        yield running
+
+
+@pytest.fixture
+def google(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("google", platforms)
+    yield made
+    made.adapter.close()
+
+
+def unit(google: Kit, path: str) -> Any:
+    parent, _, name = path.rpartition("/")
+    return google.change("org_units", (path,), "create", {"org_unit_path": path, "name": name, "parent_org_unit_path": parent or "/"})
+
+
+def sent(platforms: emulated.Platforms) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()]
+
+
+def test_org_units_are_made_from_the_top_down(google):
+    deep, top = unit(google, "/Élèves/Grade 7 & 8/50% Club #1"), unit(google, "/Élèves")
+    middle = unit(google, "/Élèves/Grade 7 & 8")
+    assert [google.adapter.wave(change) for change in (top, middle, deep)] == [0, 1, 2]
+    for change in sorted((deep, top, middle), key=google.adapter.wave):
+        google.done(change)
+    paths = {row["org_unit_path"]: row for row in google.observed("org_units")}
+    assert paths["/Élèves/Grade 7 & 8/50% Club #1"]["parent_org_unit_path"] == "/Élèves/Grade 7 & 8"
+    assert paths["/Élèves/Grade 7 & 8/50% Club #1"]["name"] == "50% Club #1"
+
+
+def test_an_org_unit_that_is_there_already_is_known_by_its_path(google):
+    change = google.done(unit(google, "/Trades & Technology"))
+    again = google.apply(change)
+    assert (again.status, again.reason) == ("applied", "duplicate")
+    assert google.another().find(change) == google.made["org_units", change.key]
+    assert google.adapter.find(unit(google, "/Nowhere")) is None
+
+
+def test_a_name_that_an_org_unit_cannot_have_is_refused_for_good(google):
+    outcome = google.apply(google.change("org_units", ("/Bad",), "create", {"name": "a/b", "parent_org_unit_path": "/"}))
+    assert (outcome.status, outcome.reason) == ("failed", "invalid")
+
+
+def test_a_unit_whose_parent_is_missing_is_refused_and_one_whose_parent_was_just_made_is_tried_again(google):
+    orphan = google.change("org_units", ("/Missing/Child",), "create", {"name": "Child", "parent_org_unit_path": "/Missing"})
+    assert google.apply(orphan).status == "failed"
+    google.adapter._young.add("/Missing")
+    assert (google.apply(orphan).status, google.apply(orphan).reason) == ("retry", "not_ready")
+
+
+def test_a_path_stands_in_a_url_without_its_first_slash():
+    assert path_in_url("/Students/Grade 7") == "Students/Grade%207"
+    assert path_in_url("/50% Club #1") == "50%25%20Club%20%231"
+    assert path_in_url("id:03ph8a2z") == "id:03ph8a2z"
+
+
+def test_an_org_unit_is_renamed_and_deleted_by_its_id(google):
+    change = google.done(unit(google, "/Leavers"))
+    google.done(google.to(change, "update", name="Left us"))
+    assert google.row(change)["org_unit_path"] == "/Left us"
+    google.done(google.to(change, "delete"))
+    assert google.made["org_units", change.key] not in {row["remote_id"] for row in google.observed("org_units")}
+
+
+def test_a_user_moves_to_another_org_unit(google):
+    path = google.done(unit(google, "/Movers")).key[0]
+    user = google.done(google.user())
+    google.done(google.to(user, "update", org_unit_path=path))
+    assert google.row(user)["org_unit_path"] == path
+
+
+def test_the_role_of_a_member_follows_the_export(google):
+    group, user = google.done(google.group()), google.done(google.user())
+    google.done(google.member(group, user))
+    google.done(google.member(group, user, "update", role="OWNER"))
+    google.done(google.member(group, user, role="MEMBER"))  # added again, with another role: the role is set
+    ids = (google.made["groups", group.key], google.made["users", user.key])
+    assert [row["role"] for row in google.observed("members") if (row["group_remote_id"], row["member_remote_id"]) == ids] == ["MEMBER"]
+
+
+def test_our_field_is_added_to_a_schema_that_others_use_too(google):
+    api = google.adapter._client.api
+    other = {"fieldName": "locker", "displayName": "locker", "fieldType": "STRING", "multiValued": False}
+    made = google.adapter._client.ask(api.schemas.insert(customerId="my_customer", body={"schemaName": "Roster", "displayName": "Roster", "fields": [other]}))
+    assert made.good
+    row = next(row for row in google.observed("schemas") if row["schema_name"] == "Roster")
+    assert row["field_name"] is None
+    google.made["schemas", ("Roster",)] = row["remote_id"]
+    google.done(google.change("schemas", ("Roster",), "update", {"field_name": "person_id"}))
+    row = next(row for row in google.observed("schemas") if row["schema_name"] == "Roster")
+    assert row["field_name"] == "person_id"
+    assert {field["fieldName"] for field in json.loads(row["_json"])["fields"]} == {"locker", "person_id"}
+
+
+def test_the_schema_that_holds_every_key_is_never_deleted(google):
+    outcome = google.apply(google.change("schemas", ("Homeroom",), "delete", {}))
+    assert (outcome.status, outcome.reason, outcome.calls) == ("failed", "unsupported", 0)
+    assert "durable key" in outcome.note
+
+
+def test_an_update_is_a_put_with_nothing_but_what_changed(google, platforms):
+    user = google.done(google.user())
+    google.done(google.to(user, "update", family_name="Dhillon"))
+    last = sent(platforms)[-1]
+    assert (last["method"], last["body"]) == ("PUT", {"name": {"familyName": "Dhillon"}})
+    assert last["url"].startswith(f"https://admin.googleapis.com/admin/directory/v1/users/{google.made['users', user.key]}")
+
+
+def test_every_page_is_read_and_members_are_asked_for_ours_only(google, platforms, monkeypatch):
+    users = [google.done(google.user()) for _ in range(7)]
+    groups = [google.done(google.group()) for _ in range(3)]
+    for user in users:
+        google.done(google.member(groups[0], user))
+    for name in ("USERS_PER_PAGE", "GROUPS_PER_PAGE", "MEMBERS_PER_PAGE"):
+        monkeypatch.setattr(f"reverse_etl.targets.google.{name}", 2)
+    assert {google.made["users", user.key] for user in users} <= {row["remote_id"] for row in google.observed("users")}
+    assert {google.made["groups", group.key] for group in groups} <= {row["remote_id"] for row in google.observed("groups")}
+    before = len(sent(platforms))
+    members = [row for row in google.observed("members") if row["group_remote_id"] == google.made["groups", groups[0].key]]
+    assert len(members) == 7
+    asked = [line["url"] for line in sent(platforms)[before:] if "/members?" in line["url"]]
+    assert all("nextPageToken" in url.replace("%2C", ",") for url in asked)
+
+
+def test_calls_are_counted_and_what_was_seen_is_not_read_twice(google):
+    adapter = google.another()
+    for entity in ("users", "groups"):
+        list(adapter.observe(entity))
+    seen = adapter.read_calls
+    list(adapter.observe("names_taken"))
+    assert (seen, adapter.read_calls, adapter.write_calls) == (2, 3, 0)  # only the deleted accounts were still to be asked for
+
+
+def test_the_address_of_another_user_is_named_by_key_only(google):
+    admin = next(row for row in google.observed("users") if not row["person_id"])
+    outcome = google.apply(google.user(primary_email=admin["primary_email"]))
+    assert (outcome.status, outcome.reason) == ("failed", "duplicate")
+    assert STAFF not in outcome.note
+
+
+def test_exactly_the_scopes_that_are_used_are_asked_for():
+    assert [scope.rpartition("/")[2] for scope in SCOPES] == [
+        "admin.directory.user", "admin.directory.group", "admin.directory.orgunit", "admin.directory.userschema",
+    ]  # fmt: skip
+
+
+def test_quota_and_threads_come_from_the_settings():
+    assert (Google("google", {}).rate, Google("google", {}).threads) == (40.0, 32)
+    assert (Google("google", {"writes_per_minute": "600", "threads": 4}).rate) == 10.0
+
+
+# ---------------------------------------------------------------- the table of errors
+
+CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=True), Call(True, young=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "reason", "message", "verdict"),
+    [
+        (CREATE, 200, "", "", Verdict("applied")),
+        (CREATE, 400, "invalid", "Invalid Input: primary_user_email", Verdict("failed", "invalid")),
+        (CREATE, 400, "invalid", "Invalid Input: INVALID_OU_ID", Verdict("failed", "invalid")),
+        (Call(False, young=True), 400, "invalid", "Invalid Input: INVALID_OU_ID", Verdict("retry", "not_ready")),
+        (CREATE, 401, "authError", "", Verdict("failed", "unauthorized")),
+        (CREATE, 403, "forbidden", "Not Authorized to access this resource/api", Verdict("failed", "forbidden")),
+        (CREATE, 403, "domainCannotUseApis", "", Verdict("failed", "forbidden")),
+        (CREATE, 403, "userRateLimitExceeded", "", Verdict("retry", "throttled")),
+        (CREATE, 403, "quotaExceeded", "", Verdict("retry", "throttled")),
+        (CREATE, 429, "rateLimitExceeded", "", Verdict("retry", "throttled")),
+        (UPDATE, 404, "notFound", "", Verdict("failed", "not_found")),
+        (YOUNG, 404, "notFound", "", Verdict("retry", "not_found")),
+        (REMOVE, 404, "notFound", "", Verdict("applied", "not_found")),
+        (CREATE, 409, "duplicate", "Entity already exists.", Verdict("look", "duplicate")),
+        (CREATE, 409, "ABORTED", "", Verdict("retry", "conflict")),
+        (UPDATE, 412, "conditionNotMet", "User creation is not complete.", Verdict("retry", "not_ready")),
+        (UPDATE, 412, "conditionNotMet", "Cyclic memberships not allowed", Verdict("failed", "conditionNotMet")),
+        (CREATE, 412, "limitExceeded", "Domain user limit reached.", Verdict("failed", "limitExceeded")),
+        (CREATE, 503, "backendError", "", Verdict("unknown", "server_error")),
+        (UPDATE, 503, "backendError", "", Verdict("retry", "server_error")),
+        (CREATE, None, "no_reply", "", Verdict("unknown", "no_reply")),
+        (UPDATE, None, "no_reply", "", Verdict("retry", "no_reply")),
+    ],
+)
+def test_what_a_reply_means(call, code, reason, message, verdict):
+    assert replies.google(call, Reply(code, {}, reason, message)) == verdict
+
+
+def test_what_was_never_sent_may_be_sent_again():
+    assert replies.google(CREATE, Reply(None, {}, "unreachable", sent=False)) == Verdict("retry", "unreachable")
+    assert replies.google(CREATE, Reply(None, {}, "unauthorized", sent=False)) == Verdict("failed", "unauthorized")
+
+
+def test_errors_are_read_in_both_of_googles_styles():
+    old = b'{"error":{"code":409,"message":"m","errors":[{"domain":"global","reason":"duplicate","message":"m"}]}}'
+    new = b'{"error":{"code":400,"message":"m","status":"FAILED_PRECONDITION"}}'
+    assert replies.google_reply(409, old, {}).reason == "duplicate"
+    assert replies.google_reply(400, new, {"retry-after": "7"}).reason == "FAILED_PRECONDITION"
+    assert replies.google_reply(400, new, {"retry-after": "7"}).retry_after == 7.0
+    assert replies.google_reply(502, b"<html>Bad Gateway</html>", {}) == Reply(502, {})
+
+
+def test_a_reason_that_is_more_than_a_word_is_not_kept():
+    sneaky = b'{"error":{"errors":[{"reason":"mia@sd74.example exists"}]}}'
+    assert replies.google_reply(400, sneaky, {}).reason == ""

@@ -1,0 +1,238 @@
+"""What is Microsoft's alone: batches, upserts, references, next pages, tokens, and its table of errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import trustme
+from target_kit import Kit, kit
+
+from demo import platforms as emulated
+from reverse_etl.targets import replies
+from reverse_etl.targets.microsoft import Microsoft, group_url
+from reverse_etl.targets.microsoft_client import Client, TokenRefused
+from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.replies import Call, Reply, Verdict
+
+
+@pytest.fixture(scope="module")
+def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulated.Platforms]:
+    with emulated.running(tmp_path_factory.mktemp("platforms")) as running:
+        yield running
+
+
+@pytest.fixture
+def microsoft(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("microsoft", platforms)
+    yield made
+    made.faults(throttle=0.0)
+    made.adapter.close()
+
+
+def items(platforms: emulated.Platforms) -> list[dict[str, Any]]:
+    """The items of the last batch."""
+    lines = [json.loads(line) for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["url"].endswith("/$batch")][-1]["body"]["requests"]
+
+
+def test_twenty_changes_are_one_request_and_each_is_judged_alone(microsoft, platforms):
+    known = microsoft.done(microsoft.user())
+    changes = [microsoft.user() for _ in range(18)]
+    changes += [microsoft.user(user_principal_name=known.new["user_principal_name"]), microsoft.user(usage_location="Canada")]
+    outcomes = microsoft.adapter.apply(changes)
+    assert len(items(platforms)) == 20
+    assert [outcome.change_id for outcome in outcomes] == [change.change_id for change in changes]
+    assert [outcome.status for outcome in outcomes] == ["applied"] * 18 + ["failed"] * 2
+    assert [outcome.reason for outcome in outcomes[18:]] == ["duplicate", "invalid"]
+    assert all(outcome.request_id for outcome in outcomes)
+    assert microsoft.adapter.write_calls == 21
+
+
+def test_an_item_without_a_change_to_make_does_not_stop_the_others(microsoft):
+    good, bad = microsoft.user(), microsoft.change("members", ("g", "p"), "create", {})
+    first, second = microsoft.adapter.apply([bad, good])
+    assert (first.status, second.status) == ("failed", "applied")
+
+
+def test_a_group_made_twice_is_one_group(microsoft, platforms):
+    group = microsoft.done(microsoft.group())
+    (item,) = items(platforms)
+    assert (item["method"], item["headers"]["Prefer"]) == ("PATCH", "create-if-missing")
+    again = microsoft.apply(group)
+    assert (again.status, again.reason, again.remote_id) == ("applied", "duplicate", microsoft.made["groups", group.key])
+
+
+def test_a_group_keeps_what_an_update_does_not_name(microsoft):
+    group = microsoft.done(microsoft.group())
+    microsoft.done(microsoft.to(group, "update", display_name="Renamed"))
+    assert microsoft.row(group)["display_name"] == "Renamed"
+    assert microsoft.row(group)["description"] == "All of them"
+
+
+def test_a_value_is_cleared_when_the_export_says_nothing(microsoft):
+    user = microsoft.done(microsoft.user())
+    microsoft.done(microsoft.to(user, "update", department=None))
+    assert microsoft.row(user)["department"] is None
+
+
+def test_a_membership_is_always_removed_by_reference(microsoft, platforms):
+    """Without /$ref in the address Graph would delete the person."""
+    group, user = microsoft.done(microsoft.group()), microsoft.done(microsoft.user())
+    microsoft.done(microsoft.member(group, user))
+    (added,) = items(platforms)
+    assert added["body"]["@odata.id"].endswith(f"/v1.0/directoryObjects/{microsoft.made['users', user.key]}")
+    assert added["body"]["@odata.id"].startswith("https://")
+    microsoft.done(microsoft.member(group, user, "remove"))
+    (removed,) = items(platforms)
+    assert removed["method"] == "DELETE"
+    assert removed["url"].endswith(f"/members/{microsoft.made['users', user.key]}/$ref")
+    assert "body" not in removed
+
+
+def test_a_membership_of_somebody_just_made_waits_for_the_replicas(microsoft):
+    microsoft.faults(incomplete_creation_seconds=30.0)
+    group, user = microsoft.done(microsoft.group()), microsoft.done(microsoft.user())
+    assert microsoft.apply(microsoft.member(group, user)).status == "retry"
+    microsoft.faults(incomplete_creation_seconds=0.0)
+    microsoft.done(microsoft.member(group, user))
+
+
+def test_every_page_is_read_by_the_address_graph_gives(microsoft, monkeypatch):
+    users = [microsoft.done(microsoft.user()) for _ in range(7)]
+    groups = [microsoft.done(microsoft.group()) for _ in range(23)]  # more than one batch of reads
+    for user in users:
+        microsoft.done(microsoft.member(groups[0], user))
+    monkeypatch.setattr("reverse_etl.targets.microsoft.PAGE", 2)
+    assert {microsoft.made["users", user.key] for user in users} <= {row["remote_id"] for row in microsoft.observed("users")}
+    members = [row for row in microsoft.observed("members") if row["group_remote_id"] == microsoft.made["groups", groups[0].key]]
+    assert {row["member_remote_id"] for row in members} == {microsoft.made["users", user.key] for user in users}
+    assert len(members) == 7
+
+
+def test_members_are_read_through_throttling(microsoft):
+    group, user = microsoft.done(microsoft.group()), microsoft.done(microsoft.user())
+    microsoft.done(microsoft.member(group, user))
+    microsoft.faults(throttle=0.4)
+    adapter = microsoft.another()
+    rows = [row for batch in adapter.observe("members") for row in batch.to_pylist()]
+    assert microsoft.made["groups", group.key] in {row["group_remote_id"] for row in rows}
+
+
+def test_a_next_page_on_another_host_is_not_given_our_token(microsoft):
+    with pytest.raises(TargetUnreadable, match="another host"):
+        microsoft.adapter._client.get("https://graph.example.org/v1.0/users?$skiptoken=x")
+
+
+def test_a_rejected_token_is_replaced_once(microsoft, platforms):
+    microsoft.done(microsoft.user())
+    platforms.microsoft._tokens.clear()
+    microsoft.done(microsoft.user())
+
+
+def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
+    pair = trustme.CA().issue_cert("homeroom.example", key_type=trustme.KeyType.RSA)
+    (tmp_path / "app.pem").write_bytes(pair.private_key_and_cert_chain_pem.bytes())
+    forms = []
+
+    def answer(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+        forms.append(options.get("data"))
+        login = "https://login.microsoftonline.com/tenant"
+        endpoints = {f"{kind}_endpoint": f"{login}/{kind}" for kind in ("token", "authorization")}
+        found = {"access_token": "t", "expires_in": 3599} if method == "POST" else endpoints
+        response = requests.Response()
+        response.status_code, response._content = 200, json.dumps(found | {"issuer": f"{login}/v2.0"}).encode()
+        return response
+
+    monkeypatch.setattr(requests.Session, "request", answer)
+    settings = {"authority": "https://login.microsoftonline.com/tenant", "client_id": "app", "certificate": str(tmp_path / "app.pem")}
+    assert Client("microsoft", settings)._token(None) == "t"
+    assert "client_assertion" in forms[-1]
+    assert "client_secret" not in forms[-1]
+    other = trustme.CA().issue_cert("homeroom.example", key_type=trustme.KeyType.ECDSA)
+    (tmp_path / "app.pem").write_bytes(other.private_key_and_cert_chain_pem.bytes())
+    with pytest.raises(TokenRefused, match="unauthorized"):
+        Client("microsoft", settings)._token(None)
+    (tmp_path / "app.pem").write_bytes(pair.cert_chain_pems[0].bytes())
+    with pytest.raises(TargetUnreadable, match="both the private key and the certificate"):
+        Client("microsoft", settings)._token(None)
+
+
+def test_a_lost_batch_leaves_only_user_creates_unclear(microsoft):
+    user, group = microsoft.done(microsoft.user()), microsoft.done(microsoft.group())
+    adapter = microsoft.another()
+    adapter._client.batch = lambda batch: [Reply(None, {}, "no_reply")] * len(batch)
+    changes = [microsoft.user(), microsoft.to(user, "suspend", account_enabled=False), microsoft.group(), microsoft.member(group, user)]
+    outcomes = [adapter.apply([change])[0].status for change in changes]
+    assert outcomes == ["unknown", "retry", "retry", "retry"]
+
+
+def test_names_of_deleted_accounts_are_given_without_the_id_entra_puts_before_them(microsoft):
+    adapter = microsoft.another()
+    body = {"value": [{"id": "0b1d-2f", "userPrincipalName": "0b1d2fmia@sd74.example"}]}
+    adapter._names = {"users": [], "groups": []}
+    adapter._client.get = lambda where: Reply(200, body if "microsoft.graph.user" in where else {})
+    (batch,) = adapter.observe("names_taken")
+    assert batch.to_pylist() == [{"address": "mia@sd74.example", "kind": "deleted", "remote_id": "0b1d-2f", "person_id": None, "_json": None}]
+
+
+def test_addresses_with_signs_are_escaped(microsoft):
+    assert group_url("o'neil#1") == "/groups(uniqueName='o%27%27neil%231')"
+    change = microsoft.user(user_principal_name="d'arcy#1@sd74.example")
+    assert microsoft.adapter._lookup(change).startswith("/users/d%27arcy%231@sd74.example?")
+    microsoft.done(change)
+    assert microsoft.adapter.find(change) == microsoft.made["users", change.key]
+
+
+def test_quota_and_threads_come_from_the_settings():
+    assert (Microsoft("microsoft", {}).rate, Microsoft("microsoft", {}).threads) == (20.0, 8)
+    assert Microsoft("microsoft", {"writes_per_minute": 36000, "threads": "2"}).rate == 600.0
+
+
+# ---------------------------------------------------------------- the table of errors
+
+CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=True), Call(True, young=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "reason", "message", "verdict"),
+    [
+        (CREATE, 201, "", "", Verdict("applied")),
+        (UPDATE, 204, "", "", Verdict("applied")),
+        (CREATE, 400, "Request_BadRequest", "Invalid value specified for property 'usageLocation'.", Verdict("failed", "invalid")),
+        (UPDATE, 400, "Request_BadRequest", "One or more added object references already exist for: 'members'.", Verdict("look", "duplicate")),
+        (CREATE, 401, "InvalidAuthenticationToken", "", Verdict("failed", "unauthorized")),
+        (CREATE, 403, "Authorization_RequestDenied", "", Verdict("failed", "forbidden")),
+        (CREATE, 403, "Directory_QuotaExceeded", "", Verdict("failed", "quota_exceeded")),
+        (UPDATE, 404, "Request_ResourceNotFound", "", Verdict("failed", "not_found")),
+        (YOUNG, 404, "Request_ResourceNotFound", "", Verdict("retry", "not_found")),
+        (REMOVE, 404, "Request_ResourceNotFound", "", Verdict("applied", "not_found")),
+        (UPDATE, 405, "Request_BadRequest", "", Verdict("failed", "method")),
+        (UPDATE, 409, "", "", Verdict("retry", "conflict")),
+        (UPDATE, 412, "", "", Verdict("failed", "precondition")),
+        (UPDATE, 423, "", "", Verdict("retry", "locked")),
+        (CREATE, 424, "FailedDependency", "", Verdict("retry", "dependency")),
+        (CREATE, 429, "TooManyRequests", "", Verdict("retry", "throttled")),
+        (CREATE, 503, "serviceUnavailable", "", Verdict("unknown", "server_error")),
+        (UPDATE, 504, "", "", Verdict("retry", "server_error")),
+        (CREATE, None, "no_reply", "", Verdict("unknown", "no_reply")),
+    ],
+)
+def test_what_a_reply_means(call, code, reason, message, verdict):
+    assert replies.microsoft(call, Reply(code, {}, reason, message)) == verdict
+
+
+def test_a_conflict_is_told_by_its_code_not_its_text():
+    body = {"error": {"code": "Request_BadRequest", "message": "m", "details": [{"code": "ObjectConflict", "target": "userPrincipalName"}]}}
+    assert replies.microsoft(CREATE, replies.microsoft_reply(400, body, {})) == Verdict("look", "duplicate")
+
+
+def test_a_wait_may_have_decimals_and_headers_any_letter_case():
+    reply = replies.microsoft_reply(429, {"error": {"code": "TooManyRequests"}}, {"RETRY-AFTER": "2.128", "Request-Id": "r1"})
+    assert (reply.retry_after, reply.request_id, reply.reason) == (2.128, "r1", "TooManyRequests")
+    assert replies.seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None
