@@ -56,10 +56,13 @@ create table if not exists ledger.identity.students_last_seen (
 create or replace view ledger.audit.changes as
     select
         planned.*,
-        coalesce(outcome.status, case when planned.hold is null then 'planned' else 'held' end) as status,
+        -- planned, and its run is over: somebody only looked, or the night was killed and a later one planned anew
+        coalesce(outcome.status, case
+            when planned.hold is not null then 'held' when run.run_id is not null then 'not pushed' else 'planned' end) as status,
         outcome.attempts, outcome.code, outcome.request_id, outcome.started_at, outcome.finished_at, outcome.note
     from ledger.audit.planned_changes as planned
-    left join ledger.audit.outcomes as outcome using (change_id);
+    left join ledger.audit.outcomes as outcome using (change_id)
+    left join (select distinct run_id from ledger.audit.runs) as run on run.run_id = planned.run_id;
 """
 
 

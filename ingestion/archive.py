@@ -1,4 +1,4 @@
-"""The original bytes of every feed that was landed, kept for ever under their own hash.
+"""The original bytes of every feed that was landed, kept under their own hash.
 
 In: a fetched file. Out: `var/archive/<source>/<feed>/<sha256>.gz`; the same bytes are stored once, however often they
 come. The warehouse can be rebuilt from here: `restore` gives the bytes back and refuses damaged ones.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -205,20 +206,23 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
 
 
 def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
-    for name, shape in trusted.feed.shapes.items():
-        if name not in trusted.places:
-            continue
-        value = f"trim(c{trusted.places[name]})"
-        pattern = shape.replace("'", "''")
-        query = f"""
-            with odd as (select row_number() over () as row, {value} as value, regexp_full_match({value}, '{pattern}') as fits from {csv_of(trusted)})
-            select count(value), count(*) filter (where not fits), min(row) filter (where not fits) from odd
-        """
-        filled, odd, first = _asked(connection, query, trusted)
-        if odd > (1 - SHAPE_SHARE) * filled:
+    shapes = {name: shape.replace("'", "''") for name, shape in trusted.feed.shapes.items() if name in trusted.places}
+    if not shapes:
+        return
+    values = ", ".join(f"trim(c{trusted.places[name]}) as v{at}" for at, name in enumerate(shapes))
+    odd = [f"not regexp_full_match(v{at}, '{shape}')" for at, shape in enumerate(shapes.values())]
+    counts = ", ".join(f"count(v{at}), count(*) filter (where {test}), min(row) filter (where {test})" for at, test in enumerate(odd))
+    query = f"with numbered as (select row_number() over () as row, {values} from {csv_of(trusted)}) select {counts} from numbered"
+    found = _asked(connection, query, trusted)
+    for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
+        if strange > (1 - SHAPE_SHARE) * filled:
             line = _line(trusted, first)
-            problem = f"{trusted.file.name}: {odd:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
+            problem = f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
             raise Refused("shape", problem, "the columns may stand in another order than the layout's: mend the layout or the extract", line)
+
+
+def _threes(values: tuple) -> Iterator[tuple]:
+    return (values[at : at + 3] for at in range(0, len(values), 3))
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted) -> tuple:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from common import paths
@@ -69,11 +71,27 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
     if not 1 <= number <= len(recipes):
         raise Unanswerable(f"there is no question {number}; the cookbook has {len(recipes)}")
     names, rows = answer(recipes[number - 1], values)
-    table = Table(title=recipes[number - 1].title, title_justify="left", box=None, header_style="bold")
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    console.print(table)
+    texts = [[_text(value) for value in row] for row in rows]
+    console.print(f"[bold]{recipes[number - 1].title}[/]")
+    widths = [max(len(cell) for cell in column) for column in zip(names, *texts, strict=True)]
+    if sum(widths) + 2 * len(widths) <= console.width:
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        for name in names:
+            table.add_column(name, no_wrap=True)
+        for row in texts:
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(table)
+    else:
+        for row in texts:  # too wide for this terminal: one fact per line reads better than folded columns
+            console.print()
+            for name, cell in zip(names, row, strict=True):
+                if cell:
+                    console.print(f"[dim]{name:>14}[/]  {escape(cell)}", highlight=False, soft_wrap=True)
     console.print(f"[dim]{len(rows):,} rows[/]")
     return 0
+
+
+def _text(value: object) -> str:
+    if value is None or value == "{}":
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)

@@ -12,7 +12,7 @@ import duckdb
 
 from common import paths, store
 
-SCHEMAS = ("core", "identity", "exports", "audit")
+SCHEMAS = ("core", "identity", "exports", "audit", "seeds")  # seeds: what people decided and signed
 
 
 def publish() -> int:
@@ -28,8 +28,9 @@ def publish() -> int:
             connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {catalog}{mode}")
         found = connection.execute(
             "select table_catalog, table_schema, table_name from information_schema.tables"
-            " where table_schema in ('core', 'identity', 'exports', 'audit') and table_catalog in ('warehouse', 'ledger')"
-            " order by table_catalog = 'ledger', table_schema, table_name"
+            " where table_schema in (select unnest(?)) and table_catalog in ('warehouse', 'ledger')"
+            " order by table_catalog = 'ledger', table_schema, table_name",
+            [list(SCHEMAS)],
         ).fetchall()
         for schema in SCHEMAS:
             connection.execute(f"create schema if not exists published.{schema}")

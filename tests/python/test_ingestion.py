@@ -286,6 +286,23 @@ def test_an_unchanged_file_is_not_loaded_again(library: Library) -> None:
     assert library.ask("select distinct _loaded_at::text, _dlt_load_id from raw_library.people") == before
 
 
+def test_a_file_that_stays_the_same_for_too_long_is_told(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "library.toml").write_text(LAYOUT.replace("[feeds.loans]", "stale_after_days = 0\n[feeds.loans]"), encoding="utf-8")
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    assert library.findings() == []
+    assert library.ingest() == 0
+    assert [(finding["kind"], finding["feed"]) for finding in library.findings()] == [("feed_stale", "people")]
+
+
+def test_a_load_the_ledger_never_heard_of_is_done_again(library: Library) -> None:
+    library.drop(People=people(), Loans=loans())
+    library.ingest()
+    library.ask("delete from ledger.audit.source_files where feed = 'people'")
+    assert library.ingest() == 0
+    assert [library.feed(name)["status"] for name in ("people", "loans")] == ["loaded", "unchanged"]
+
+
 def test_a_real_drop_can_be_accepted_once_and_is_recorded(library: Library) -> None:
     library.drop(People=people(), Loans=loans())
     library.ingest()

@@ -81,10 +81,10 @@ def test_a_third_night_on_the_same_extracts_writes_nothing(district):
 
 
 def test_names_survive_the_loss_of_the_warehouse(district):
-    before = district.ask("select person_id, address from identity.accounts order by all")
+    before = district.ask("select person_id, account_name, domain from identity.accounts order by all")
     (district.var / "warehouse.duckdb").unlink()
     district.run("demo", "again")
-    assert district.ask("select person_id, address from identity.accounts order by all") == before
+    assert district.ask("select person_id, account_name, domain from identity.accounts order by all") == before
     equal_to_exports(district)
 
 
