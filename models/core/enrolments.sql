@@ -12,11 +12,11 @@ ranked as (
         row_number() over (
             partition by students.student_number
             order by
-                {{ enrolment_rank('students.enrolment_status') }},
-                case when students.can_be_primary then 1 else 2 end,
-                case when students.school_number = students.home_school_number then 1 else 2 end,
+                {{ enrolment_rank('students.enrolment_status') }} asc,
+                case when students.can_be_primary then 1 else 2 end asc,
+                case when students.school_number = students.home_school_number then 1 else 2 end asc,
                 students.admitted_on desc nulls last,
-                students.school_number
+                students.school_number asc
         ) as position
     from students
 ),

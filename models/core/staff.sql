@@ -53,8 +53,8 @@ final as (
         matches.match_rule,
         employees.hired_on,
         employees.ended_on,
-        sis.source_file,
-        sis.source_line
+        coalesce(sis.source_file, employees.source_file) as source_file,
+        case when sis.source_file is null then employees.source_line else sis.source_line end as source_line
     from matches
     cross join night
     left join employees on matches.hr_staff_id = employees.staff_id

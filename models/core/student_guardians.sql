@@ -21,7 +21,7 @@ final as (
         identified.relationship,
         cast(row_number() over (
             partition by identified.student_number
-            order by identified.contact_priority nulls last, identified.source_line, identified.guardian_id
+            order by identified.contact_priority nulls last, identified.source_line nulls last, identified.guardian_id
         ) as integer) as contact_priority,
         identified.is_guardian,
         identified.lives_with_student

@@ -22,7 +22,9 @@ final as (
         one_per_employee.school_number,
         one_per_employee.email,
         one_per_employee.hired_on,
-        one_per_employee.ended_on
+        one_per_employee.ended_on,
+        one_per_employee.source_file,
+        one_per_employee.source_line
     from one_per_employee
 )
 

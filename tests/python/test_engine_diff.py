@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from engine_bench import FIELDS, GROUPS, MEMBERS, USERS, Bench, user
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +20,10 @@ KEYS = st.lists(st.sampled_from(["1", "2", "3", "a|b", "c\\"]), unique=True)
 
 @st.composite
 def people(draw: st.DrawFn) -> list[dict]:
-    return [user(0, person_id=key, given_name=draw(TEXT), org_unit_path=draw(TEXT), suspended=draw(st.booleans()), primary_email=draw(TEXT)) for key in draw(KEYS)]
+    return [
+        user(0, person_id=key, given_name=draw(TEXT), org_unit_path=draw(TEXT), suspended=draw(st.booleans()), primary_email=draw(TEXT))
+        for key in draw(KEYS)
+    ]
 
 
 @st.composite
@@ -61,19 +66,15 @@ def test_a_key_is_one_text_in_tables_and_comes_back_as_its_values(values: list[s
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=3))
 def test_the_database_writes_and_reads_keys_as_python_does(values: list[str]) -> None:
-    import duckdb
-
     names = [f"c{number}" for number in range(len(values))]
     with duckdb.connect() as connection:
         row = connection.execute(f"with r as (select {', '.join(f'? as {name}' for name in names)}) select {sql.key(names)} from r", values).fetchone()
         assert row == (key_text(values),)
-        parts = connection.execute(f"with r as (select ? as k) select {', '.join(sql.key_part('k', n) for n in range(len(values)))} from r", list(row)).fetchone()
-        assert parts == tuple(values)
+        parts = ", ".join(sql.key_part("k", number) for number in range(len(values)))
+        assert connection.execute(f"with r as (select ? as k) select {parts} from r", list(row)).fetchone() == tuple(values)
 
 
 def test_a_first_night_of_many_changes_is_planned_in_seconds(tmp_path: Path) -> None:
-    import time
-
     bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
     bench.desire(groups=[{"group_id": f"g{n}", "email": f"g{n}", "name": "G"} for n in range(20)])
     bench.ask("""insert into exports.exp_fake__users

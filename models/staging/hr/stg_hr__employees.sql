@@ -20,6 +20,8 @@ renamed as (
         {{ parse_date('source.end_date') }} as ended_on,
 
         -- load
+        source._file as source_file,
+        source._line as source_line,
         source._loaded_at as loaded_at
     from source
 )

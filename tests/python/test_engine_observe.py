@@ -1,0 +1,181 @@
+"""Observing and verifying: a target is read as a whole or its last observation stays, and green means converged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, manifest, results, user
+
+from common import findings
+from reverse_etl import exports
+from reverse_etl import observe as observing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "var")
+
+
+def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.platform.put("users", {"person_id": f"p{number}", "suspended": False})
+    assert bench.observe(through_dlt=True) == 0
+    rows = bench.ask("select person_id, suspended, given_name, _json is not null, _observed_at is not null, _dlt_load_id is not null from raw_fake.users order by 1")
+    assert rows == [("p1", "false", None, True, True, True), ("p2", "false", None, True, True, True)]
+    bench.platform.objects["users"].clear()
+    assert bench.observe(through_dlt=True) == 0
+    assert bench.ask("select count(*) from raw_fake.users") == [(0,)]
+    seen = bench.run.read("observed.json")["fake"]
+    assert (seen["status"], seen["entities"]["users"]) == ("ok", 0)
+
+
+def test_a_target_that_breaks_half_way_keeps_its_last_observation_and_the_other_goes_on(bench: Bench) -> None:
+    class Breaks(FakeTarget):
+        def observe(self, entity: str) -> Iterator:
+            if entity == "members":
+                raise ConnectionError("https://admin.example/users?query=jane.doe")
+            return super().observe(entity)
+
+    bench.platform.put("users", {"person_id": "p1"})
+    assert bench.observe(through_dlt=True) == 0
+    bench.platform.put("users", {"person_id": "p2"})
+    targets = {"fake": Breaks(bench.platform), "other": FakeTarget(bench.platform)}
+    assert observing.observe(bench.run, ["fake", "other"], lambda name: targets[name]) == 3
+    assert bench.ask("select person_id from raw_fake.users") == [("p1",)]
+    assert bench.ask("select person_id from raw_other.users order by 1") == [("p1",), ("p2",)]
+    seen = bench.run.read("observed.json")
+    assert (seen["fake"]["status"], seen["other"]["status"]) == ("failed", "ok")
+    (found,) = findings.read(bench.run)
+    assert (found["level"], found["target"], "jane" in found["message"]) == ("critical", "fake", False)
+
+
+def test_a_target_that_cannot_be_reached_still_has_its_tables_for_the_first_build(tmp_path: Path) -> None:
+    os.environ["HOMEROOM_VAR"] = str(tmp_path / "var")
+    observing.ensure_tables({"fake": FakeTarget})
+    bench = Bench(tmp_path / "var")
+    columns = [row[0] for row in bench.ask("describe raw_fake.names_taken")]
+    assert columns == ["address", "kind", "remote_id", "person_id", "_json", "_observed_at", "_dlt_load_id"]
+
+
+def test_a_platform_that_says_yes_and_does_nothing_is_not_green(bench: Bench) -> None:
+    real = bench.platform.do
+    bench.platform.do = lambda change: real(change) if change.key != ("p2",) else replace(real(change), change_id=change.change_id)  # type: ignore[method-assign]
+    bench.desire(users=[user(1), user(2)])
+    bench.whole_night()
+    remote_id = bench.platform.by_key("users", ("p2",))[0]
+    del bench.platform.objects["users"][remote_id]
+    assert bench.verify() == 3
+    assert bench.run.read("verify.json")["fake"]["users"] == {"desired": 2, "observed": 1, "residual": {"create": 1}, "converged": 0.5}
+
+
+def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
+    from reverse_etl import verify as verifying
+
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    hidden = dict(bench.platform.objects["users"])
+    bench.platform.objects["users"].clear()
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        bench.platform.objects["users"].update(hidden)
+
+    assert verifying.verify(bench.run, bench.night, lambda _: bench.observe(), pauses=(5.0, 20.0), sleep=sleep) == 0
+    assert waited == [5.0]
+
+
+# ---------------------------------------------------------------- what dbt's documents say
+
+
+def load(*models: Model) -> exports.Exports:
+    return exports.read(manifest(models), results(models))
+
+
+def test_an_export_knows_its_key_owners_limits_references_and_feeds() -> None:
+    read = load(replace(USERS, feeds=("students", "staff")), MEMBERS)
+    users = next(e for e in read.good if e.entity == "users")
+    assert (users.key, users.context, users.school) == (("person_id",), ("school_number", "source"), "school_number")
+    assert users.feeds == (("myedbc", "staff"), ("myedbc", "students"))
+    assert [c.name for c in users.compared] == ["primary_email", "given_name", "org_unit_path", "suspended"]
+    assert [c.name for c in users.sent if c.owner == "initial"] == ["usage_location"]
+    assert "nickname" not in [c.name for c in users.sent]
+
+
+@pytest.mark.parametrize(("meta", "words"), [
+    ({"key": []}, "key is missing"), ({"key": "person_id"}, "must be a list"), ({"key": ["nobody"]}, "names column 'nobody'"),
+    ({"context": ["person_id"]}, "a key is always sent"), ({"on_absent": "explode"}, "must be one of ignore, suspend, remove, delete"),
+    ({"limits": {"crate": 1}}, "limits has no action 'crate'"), ({"file": {"nam": "x"}}, "file has no setting 'nam'"),
+    ({"file": {"name": "x", "quoting": "some"}}, "file.quoting is 'some'"), ({"file": {"name": "x", "header": "yes"}}, "file.header is 'yes'"),
+])  # fmt: skip
+def test_meta_that_cannot_be_followed_refuses_its_export_with_file_and_key(meta: dict, words: str) -> None:
+    read = load(replace(USERS, meta={**USERS.meta, **meta}), GROUPS)
+    assert [export.entity for export in read.good] == ["groups"]
+    (refusal,) = read.unreadable
+    assert refusal.reason.startswith("models/exp_fake__users.yml: meta.export")
+    assert words in refusal.reason
+
+
+def test_an_unknown_owner_of_a_column_is_refused() -> None:
+    (refusal,) = load(replace(USERS, owners={"nickname": "nobody"})).unreadable
+    assert "column nickname: owner is 'nobody'" in refusal.reason
+
+
+def test_two_exports_of_one_entity_are_refused() -> None:
+    class Twin(Model):
+        name = "exp_fake__users_again"
+
+    twin = Twin(USERS.entity, USERS.columns, USERS.meta, USERS.owners)
+    (refusal,) = load(USERS, twin).unreadable
+    assert "is already the export of exp_fake__users" in refusal.reason
+
+
+def test_a_build_older_than_the_run_is_not_planned_from(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    old = {**results(bench.models), "metadata": {"generated_at": "2020-01-01T00:00:00Z"}}
+    bench.run.write("dbt/run_results.json", old)
+    with pytest.raises(exports.ExportsMissing, match="older than the run"):
+        bench.plan()
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def command(var: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HOMEROOM_VAR": str(var), "HOMEROOM_RUN": "", "COLUMNS": "120"}
+    return subprocess.run([sys.executable, "-m", "reverse_etl", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_verbs_without_a_run_or_a_plan_say_what_to_run_and_exit_two(tmp_path: Path) -> None:
+    for verb in ("push", "verify", "show"):
+        ended = command(tmp_path / "var", verb)
+        assert ended.returncode == 2, ended.stderr
+        assert 'run "make plan"' in ended.stderr
+    ended = command(tmp_path / "var", "plan", "--allow", "create")
+    assert ended.returncode == 2
+    assert "needs a reason" in ended.stderr
+
+
+def test_show_names_nobody_unless_asked(bench: Bench) -> None:
+    bench.desire(users=[user(1, given_name="Jane")])
+    bench.whole_night()
+    bench.desire(users=[user(1, given_name="Janet")])
+    bench.whole_night()
+    classed = manifest(bench.models)
+    node = classed["nodes"]["model.homeroom.exp_fake__users"]
+    for name, column in node["columns"].items():
+        column["config"]["meta"]["personal_data"] = "name" if name == "given_name" else "none"
+    bench.run.write("dbt/manifest.json", classed)
+    plain, named = command(bench.run.folder.parent.parent, "show"), command(bench.run.folder.parent.parent, "show", "--names")
+    assert plain.returncode == named.returncode == 0, plain.stderr
+    assert "update fake users p1 school 07474001 [applied]: changed in source: given_name" in plain.stdout
+    assert "Jane" not in plain.stdout
+    assert "given_name: Jane -> Janet" in named.stdout
