@@ -11,8 +11,9 @@
             '{{ export.name }}' as model,
             '{{ column.name }}' as column_name,
             '{{ (column.config.meta if column.config else {}).get('personal_data', 'unclassed') }}' as personal_data
-        {% if not loop.last %}union all{% endif %}
+        union all
         {%- endfor %}
+        select '' as model, '' as column_name, 'none' as personal_data
     ) as declared
     left join {{ ref('privacy_register') }} as register
         on

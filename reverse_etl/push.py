@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -70,6 +71,10 @@ def push(run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[
     with store.connect() as connection:
         settle(connection)
         outcome = _outcome(connection, run, plan_id, work)
+    for job in work:
+        if job.target in tallies and journal.read(job.path).ended:
+            # Nothing will be resumed: what the vendor has need not lie about here too; the audit keeps its hash.
+            shutil.rmtree(_outbox(job.target, plan_id), ignore_errors=True)
     run.write("outcome.json", outcome)
     trouble = [*_troubles(tallies), *([] if not stop.is_set() else [_stopped(tallies, work)])]
     findings.record(run, trouble)
@@ -169,7 +174,7 @@ def _rendered(
     """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is the one that goes."""
     if not isinstance(adapter, FileAdapter):
         raise TypeError(f"target {change.target} has no way to render a file")
-    folder = paths.var() / "outbox" / change.target / plan_id
+    folder = _outbox(change.target, plan_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = change.key[0]
     path = folder / name
@@ -184,6 +189,11 @@ def _rendered(
     if made.rows != change.new["rows"]:
         raise holds.TargetUnusable(f'{name} would hold {made.rows:,} rows and the plan says {change.new["rows"]:,}; run "make plan" again')
     return replace(change, new={**change.new, **asdict(made)})
+
+
+def _outbox(target: str, plan_id: str) -> Path:
+    """Where the files of a plan lie between being rendered and being delivered."""
+    return paths.var() / "outbox" / target / plan_id
 
 
 # ---------------------------------------------------------------- executing

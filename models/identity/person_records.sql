@@ -111,7 +111,7 @@ final as (
 
     select
         records.*,
-        records.source_file || ':' || cast(records.source_line as {{ dbt.type_string() }}) as source
+        records.source_file || coalesce(':' || cast(records.source_line as {{ dbt.type_string() }}), '') as source
     from records
 
 )

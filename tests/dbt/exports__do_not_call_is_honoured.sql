@@ -1,6 +1,3 @@
--- What: nobody whose family asked not to be called is in a call-out file.
--- When it matters: always; it is a promise to families.
--- To resolve: look at may_call in core.students and the where clause of the export.
 select students.student_number
 from {{ ref('students') }} as students
 left join {{ ref('exp_callout__absences') }} as absences

@@ -1,7 +1,3 @@
--- What: every column of every export says what personal data it holds, and every class but none and key is signed for.
--- When it matters: personal data goes only where it was declared to go.
--- To resolve: give the column config.meta.personal_data, then have the privacy officer add the line to
--- seeds/privacy_register.csv.
 -- depends_on: {{ ref('privacy_register') }}
 {%- set exports = [] %}
 {%- if execute %}

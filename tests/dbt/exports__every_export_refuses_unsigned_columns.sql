@@ -1,6 +1,3 @@
--- What: every export carries the test personal_data_is_signed.
--- When it matters: the writer refuses an export whose own tests fail; without the test an unsigned column would be written.
--- To resolve: add `- personal_data_is_signed` to the data_tests of the export's YAML.
 {%- set tested = [] %}
 {%- set untested = [] %}
 {%- if execute %}

@@ -1,6 +1,3 @@
--- What: a base never ends in a digit, and base and number make the name.
--- When it matters: "smith1" numbered 2 and "smith" numbered 12 would be one name for two people.
--- To resolve: mend macros/account_name_base.sql before the night is run again; nothing was written yet.
 select accounts.person_id
 from {{ ref('accounts') }} as accounts
 where

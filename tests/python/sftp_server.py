@@ -100,6 +100,10 @@ def running(folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow
         async def stop() -> None:
             acceptor.close()
             await acceptor.wait_closed()
+            left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

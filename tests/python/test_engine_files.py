@@ -47,6 +47,7 @@ def test_one_archive_is_delivered_with_all_its_rows_and_a_quiet_night_sends_noth
     assert bench.whole_night() == 0
     assert bench.folder is not None
     assert bench.folder.write_calls == 1
+    assert [path for path in (tmp_path / "var" / "outbox").rglob("*") if path.is_file()] == []  # no second copy stays with us
 
 
 def test_a_changed_row_sends_the_file_again_and_says_which_row_changed(bench: Bench) -> None:

@@ -1,0 +1,9 @@
+select users.person_id
+from {{ ref('exp_microsoft__users') }} as users
+inner join {{ ref('lifecycle') }} as lifecycle
+    on users.person_id = lifecycle.person_id
+left join {{ ref('exp_microsoft__members') }} as members
+    on users.person_id = members.person_id
+where
+    lifecycle.state = 'left'
+    and (users.account_enabled or members.person_id is not null)
