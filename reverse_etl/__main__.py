@@ -156,7 +156,7 @@ def _holds(document: dict) -> list[Finding]:
     ]  # fmt: skip
     if document["allowed"]["words"]:
         words = ", ".join(document["allowed"]["words"])
-        held.append(Finding("info", "limits_lifted", f'limits lifted for this plan: {words}: {document["allowed"]["why"]}', owner="analyst"))
+        held.append(Finding("info", "limits_lifted", f"limits lifted for this plan: {words}: {document['allowed']['why']}", owner="analyst"))
     return held
 
 
