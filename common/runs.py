@@ -21,7 +21,6 @@ from zoneinfo import ZoneInfo
 
 from common import paths, settings
 
-
 READS_ANEW = ("nightly", "ingest")  # the verbs that bring today's data
 
 

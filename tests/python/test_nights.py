@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -114,6 +117,27 @@ def test_one_changed_line_of_sql_plans_exactly_the_accounts_that_would_move(dist
     shown = analyst.run("reverse_etl", "show", "--target", "google").stdout
     assert all(person in shown for person in sorted(students)[:20])
     assert len(district.requests()) == sent
+
+
+def test_the_files_the_vendors_received_are_the_export_tables(two_nights):
+    received = two_nights.var / "demo" / "received"
+    archives = sorted((received / "portfolio").glob("districtsync_*_*.zip"))
+    assert [archive.name[-14:-4] for archive in archives][-1] == "2026-10-06" or len(archives) == 1
+    with zipfile.ZipFile(archives[-1]) as archive:
+        assert archive.namelist() == ["Classes.csv", "Enrollments.csv", "Family.csv", "Staff.csv", "Students.csv"]
+        for name, entity in (("Students.csv", "students"), ("Staff.csv", "staff"), ("Family.csv", "family"), ("Classes.csv", "classes")):
+            content = archive.read(name)
+            assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
+            rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+            assert sorted(rows[1:]) == sorted(sent(two_nights, f"exp_portfolio__{entity}", len(rows[0])))
+    contacts = (received / "callout" / "contacts.csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(contacts, newline="")))
+    assert sorted(rows[1:]) == sorted(sent(two_nights, "exp_callout__contacts", len(rows[0])))
+
+
+def sent(district: District, model: str, width: int) -> list[list[str]]:
+    """The rows of an export without the columns that stay at home (they stand last), as text."""
+    return [["" if value is None else str(value) for value in row[:width]] for row in district.ask(f"select * from exports.{model}")]
 
 
 def test_everything_ever_done_to_one_student_is_one_select(two_nights):
