@@ -53,6 +53,18 @@ create table if not exists ledger.identity.students_last_seen (
     withdrawn_on date, email text, home_phone text, street_number text, street_name text, apartment text,
     municipality text, province text, postal_code text, may_call boolean, last_seen_on date, source_file text,
     source_line bigint);
+create table if not exists ledger.identity.enrolments_last_seen (
+    student_number text, school_number text, enrolment_status text, grade_code text, homeroom text, admitted_on date,
+    withdrawn_on date, last_seen_on date);
+create table if not exists ledger.identity.section_students_last_seen (
+    section_id text, student_number text, last_seen_on date);
+create table if not exists ledger.identity.student_guardians_last_seen (
+    student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
+    mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
+    lives_with_student boolean, last_seen_on date);
+create table if not exists ledger.identity.lifecycle_events (
+    person_id text not null, event_number integer not null, state text not null, reason text not null,
+    since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));
 create or replace view ledger.audit.changes as
     select
         planned.*,

@@ -1,9 +1,13 @@
+{# Words the district's student information system has for a status; one that is not here is unknown, which is not the
+   same as inactive: nobody loses anything over a typo. #}
 {% macro enrolment_status(status, withdraw_date_text, as_of) -%}
     case
         when lower({{ status }}) in ('active', 'active no primary') then 'active'
         when lower({{ status }}) = 'prereg' then 'preregistered'
-        when {{ status }} is not null then 'inactive'
+        when lower({{ status }}) in ('inactive', 'withdrawn') then 'inactive'
+        when {{ status }} is not null then cast(null as {{ dbt.type_string() }})
         when {{ withdraw_date_text }} is null then 'active'
+        when {{ parse_date(withdraw_date_text) }} is null then cast(null as {{ dbt.type_string() }})
         when {{ parse_date(withdraw_date_text) }} >= {{ as_of }} then 'active'
         else 'inactive'
     end

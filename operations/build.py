@@ -77,10 +77,12 @@ def _from_models() -> list[findings.Finding]:
         if not there:
             return []
         cursor = connection.execute(
-            "select level, kind, message, source, target, entity, school_number, key, owner, action from audit.findings_tonight order by level, kind, key"
+            'select level, kind, message, source, target, entity, school_number, key, file, line, column_name as "column", owner, action '
+            "from audit.findings_tonight order by level, kind, key"
         )
         names = [column[0] for column in cursor.description]
-        return [findings.Finding(**{name: value or "" for name, value in zip(names, row, strict=True)}) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [findings.Finding(**{name: value for name, value in row.items() if value is not None}) for row in rows]
 
 
 def _without_values(text: str) -> str:

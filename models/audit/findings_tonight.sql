@@ -1,5 +1,7 @@
 -- keys, never names: findings are shown on a page and sent by e-mail
 
+{% set most_shown = 20 %}
+
 with
 
 persons as (
@@ -11,6 +13,18 @@ persons as (
 lifecycle as (
 
     select * from {{ ref('lifecycle') }}
+
+),
+
+presence as (
+
+    select * from {{ ref('presence') }}
+
+),
+
+feed_problems as (
+
+    select * from {{ ref('feed_problems') }}
 
 ),
 
@@ -81,12 +95,19 @@ people as (
         records.population,
         records.source_key,
         records.school_number,
+        records.position,
         lifecycle.state,
         lifecycle.since,
-        lifecycle.reason
+        lifecycle.reason,
+        presence.presence,
+        presence.last_seen_on,
+        presence.good_feeds_absent,
+        presence.good_feeds_before_left
     from records
     inner join lifecycle
         on records.person_id = lifecycle.person_id
+    inner join presence
+        on records.person_id = presence.person_id
 
 ),
 
@@ -109,12 +130,18 @@ without_school as (
         people.population as entity,
         '' as school_number,
         people.source_key as key,
-        'An active ' || people.population || ' has no school, and is left out of every target.' as message,
-        case people.population when 'student' then 'school office' else 'human resources' end as owner,
-        'Enter the school in the source system; the account follows the next night.' as action
+        'A teacher has no school: the account stands in the unit '
+        || {{ district_office() }} || ', in no group and in no roster.' as message,
+        'human resources' as owner,
+        'Enter the school in the source system; account and groups follow the next night.' as action
     from people
+    left join staff
+        on people.source_key = staff.staff_key
     where
-        people.school_number is null
+        -- others without a school work for the district as a whole
+        people.population = 'staff'
+        and (staff.is_teacher or lower(people.position) like '%teacher%')
+        and people.school_number is null
         and people.state <> 'left'
 
 ),
@@ -130,13 +157,44 @@ vanished as (
         people.school_number,
         people.source_key as key,
         'A ' || case people.population when 'student' then 'student' else 'person on staff' end
-        || ' is no longer in any feed, without a withdrawal or an end date; everything is kept as it was.' as message,
+        || ' is no longer in any feed, without a withdrawal or an end date, last seen on '
+        || cast(people.last_seen_on as {{ dbt.type_string() }})
+        || ' and absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
+        || case people.good_feeds_absent when 1 then ' good feed' else ' good feeds' end
+        || '; everything is kept as it was' || case
+            when people.good_feeds_before_left is null then ', for absence alone never counts as having left.'
+            else
+                '. After ' || cast(people.good_feeds_before_left - people.good_feeds_absent as {{ dbt.type_string() }})
+                || ' more without them they count as left.'
+        end as message,
         case people.population when 'student' then 'school office' else 'human resources' end as owner,
         'If the person left, record it in the source system; if not, find out why the extract leaves them out.' as action
     from people
+    where people.presence = 'vanished'
+
+),
+
+left_by_absence as (
+
+    select
+        'warning' as level,
+        'person_left_by_absence' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
+        || ' has been absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
+        || ' good feeds, counts as having left from tonight on, and is suspended.' as message,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner,
+        'If the person is still here, have the extract list them: everything comes back the next night.' as action
+    from people
+    inner join night
+        on people.since = night.as_of
     where
-        people.reason = 'vanished'
-        and people.state <> 'left'
+        people.state = 'left'
+        and people.reason like 'absent from %'
 
 ),
 
@@ -210,6 +268,7 @@ without_account as (
     where
         accounts.person_id is null
         and people.state in ('active', 'preregistered')
+        and people.presence <> 'filtered'
 
 ),
 
@@ -343,11 +402,13 @@ strangers as (
 
 ),
 
-final as (
+judged as (
 
     select * from without_school
     union all
     select * from vanished
+    union all
+    select * from left_by_absence
     union all
     select * from unmatched_staff
     union all
@@ -364,6 +425,61 @@ final as (
     select * from doubled_keys
     union all
     select * from strangers
+
+),
+
+problems as (
+
+    select
+        feed_problems.*,
+        count(*) over (partition by feed_problems.kind) as of_this_kind,
+        row_number() over (partition by feed_problems.kind order by feed_problems.file nulls last, feed_problems.line nulls last, feed_problems.problem_id) as place
+    from feed_problems
+
+),
+
+-- a column that went bad as a whole is one thing to know, not thousands
+final as (
+
+    select
+        judged.level,
+        judged.kind,
+        judged.source,
+        judged.target,
+        judged.entity,
+        judged.school_number,
+        judged.key,
+        '' as file,
+        cast(null as bigint) as line,
+        '' as column_name,
+        judged.message,
+        judged.owner,
+        judged.action
+    from judged
+    union all
+    select
+        problems.level,
+        problems.kind,
+        problems.source,
+        '' as target,
+        problems.entity,
+        case when problems.of_this_kind <= {{ most_shown }} then problems.school_number end as school_number,
+        case when problems.of_this_kind <= {{ most_shown }} then problems.key end as key,
+        problems.file,
+        problems.line,
+        problems.column_name,
+        case
+            when problems.of_this_kind <= {{ most_shown }} then problems.message
+            else
+                problems.message || ' There are ' || cast(problems.of_this_kind as {{ dbt.type_string() }})
+                || ' of this kind tonight; core.feed_problems has them all.'
+        end as message,
+        problems.owner,
+        problems.action
+    from problems
+    where
+        problems.of_this_kind <= {{ most_shown }}
+        or problems.place = 1
 
 )
 

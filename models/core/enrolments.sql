@@ -2,23 +2,103 @@ with students as (
     select * from {{ ref('intake_students') }}
 ),
 
-last_seen as (
+problems as (
+    select * from {{ ref('intake_problems') }}
+),
+
+feed_loads as (
+    select * from {{ ref('feed_loads') }}
+),
+
+absence_policy as (
+    select * from {{ ref('absence_policy') }}
+),
+
+students_last_seen as (
     select * from {{ source('ledger_identity', 'students_last_seen') }}
+),
+
+enrolments_last_seen as (
+    select * from {{ source('ledger_identity', 'enrolments_last_seen') }}
+),
+
+-- where every student was enrolled when last seen
+last_seen as (
+    select
+        students_last_seen.student_number,
+        students_last_seen.school_number,
+        true as is_primary,
+        students_last_seen.enrolment_status,
+        students_last_seen.grade_code,
+        students_last_seen.homeroom,
+        students_last_seen.admitted_on,
+        students_last_seen.withdrawn_on
+    from students_last_seen
+    union all
+    select
+        enrolments_last_seen.student_number,
+        enrolments_last_seen.school_number,
+        false as is_primary,
+        enrolments_last_seen.enrolment_status,
+        enrolments_last_seen.grade_code,
+        enrolments_last_seen.homeroom,
+        enrolments_last_seen.admitted_on,
+        enrolments_last_seen.withdrawn_on
+    from enrolments_last_seen
+    inner join students_last_seen
+        on
+            enrolments_last_seen.student_number = students_last_seen.student_number
+            and enrolments_last_seen.school_number <> students_last_seen.school_number
+            and enrolments_last_seen.last_seen_on = students_last_seen.last_seen_on
+),
+
+known as (
+    select
+        students.*,
+        bool_or(coalesce(students.enrolment_status, 'unknown') in ('active', 'preregistered')) over (
+            partition by students.student_number
+        ) as is_enrolled_somewhere
+    from students
+),
+
+-- a value nobody can read takes nothing away: the one of the last good night stays
+resolved as (
+    select
+        known.student_number,
+        known.school_number,
+        known.home_school_number,
+        known.can_be_primary,
+        known.homeroom,
+        known.admitted_on,
+        known.withdrawn_on,
+        coalesce(known.grade_code, same_school.grade_code, students_last_seen.grade_code) as grade_code,
+        coalesce(
+            known.enrolment_status,
+            same_school.enrolment_status,
+            case when not known.is_enrolled_somewhere then students_last_seen.enrolment_status end,
+            'inactive'
+        ) as enrolment_status
+    from known
+    left join last_seen as same_school
+        on
+            known.student_number = same_school.student_number
+            and known.school_number = same_school.school_number
+    left join students_last_seen on known.student_number = students_last_seen.student_number
 ),
 
 ranked as (
     select
-        students.*,
+        resolved.*,
         row_number() over (
-            partition by students.student_number
+            partition by resolved.student_number
             order by
-                {{ enrolment_rank('students.enrolment_status') }} asc,
-                case when students.can_be_primary then 1 else 2 end asc,
-                case when students.school_number = students.home_school_number then 1 else 2 end asc,
-                students.admitted_on desc nulls last,
-                students.school_number asc
+                {{ enrolment_rank('resolved.enrolment_status') }} asc,
+                case when resolved.can_be_primary then 1 else 2 end asc,
+                case when resolved.school_number = resolved.home_school_number then 1 else 2 end asc,
+                resolved.admitted_on desc nulls last,
+                resolved.school_number asc
         ) as position
-    from students
+    from resolved
 ),
 
 tonight as (
@@ -34,19 +114,34 @@ tonight as (
     from ranked
 ),
 
--- absence needs a reason: who is not in tonight's feed is still enrolled where last seen
+-- listed tonight, but in a row no school can be read from: that is no absence
+unplaced as (
+    select distinct problems.key as student_number
+    from problems
+    where problems.kind = 'student_without_school'
+),
+
+-- absence needs a reason: who is not in tonight's feed is still enrolled where last seen, until as many good feeds as the
+-- district asks for have said the same
 vanished as (
     select
         last_seen.student_number,
         last_seen.school_number,
-        true as is_primary,
-        last_seen.enrolment_status,
+        last_seen.is_primary,
+        case
+            when unplaced.student_number is null and feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'inactive'
+            else last_seen.enrolment_status
+        end as enrolment_status,
         last_seen.grade_code,
         last_seen.homeroom,
         last_seen.admitted_on,
         last_seen.withdrawn_on
     from last_seen
+    inner join students_last_seen on last_seen.student_number = students_last_seen.student_number
     left join tonight on last_seen.student_number = tonight.student_number
+    left join unplaced on last_seen.student_number = unplaced.student_number
+    left join feed_loads on students_last_seen.source_file = feed_loads.source_file
+    left join absence_policy on absence_policy.population = 'student'
     where tonight.student_number is null
 ),
 

@@ -276,9 +276,16 @@ identified as (
     from found
 ),
 
+counted as (
+    select
+        identified.*,
+        count(*) over (partition by identified.problem_id) as lines
+    from identified
+),
+
 -- one problem per thing that is wrong, not one per line that shows it
 one_per_problem as (
-    {{ first_row_per('identified', 'problem_id', 'source_file nulls last, source_line nulls last') }}
+    {{ first_row_per('counted', 'problem_id', 'source_file nulls last, source_line nulls last') }}
 ),
 
 final as (
@@ -293,7 +300,17 @@ final as (
         one_per_problem.source_file as file,
         one_per_problem.source_line as line,
         one_per_problem.column_name,
-        kinds.message,
+        one_per_problem.lines,
+        replace(
+            replace(
+                replace(kinds.message, '{column}', coalesce(one_per_problem.column_name, '')),
+                '{key}', coalesce(one_per_problem.key, '')
+            ),
+            '{rows}', case one_per_problem.lines
+                when 1 then '1 row'
+                else cast(one_per_problem.lines as {{ dbt.type_string() }}) || ' rows'
+            end
+        ) as message,
         kinds.owner,
         kinds.action
     from one_per_problem

@@ -6,17 +6,64 @@ students as (
     select * from {{ ref('students') }}
 ),
 
+student_guardians as (
+    select * from {{ ref('student_guardians') }}
+),
+
+last_seen as (
+    select * from {{ source('ledger_identity', 'student_guardians_last_seen') }}
+),
+
 -- only families of students the district knows
 identified as (
     select
-        contacts.*,
-        {{ guardian_id('contacts') }} as guardian_id
+        {{ guardian_id('contacts') }} as guardian_id,
+        contacts.first_name,
+        contacts.last_name,
+        contacts.email,
+        contacts.home_phone,
+        contacts.mobile_phone,
+        contacts.work_phone,
+        contacts.student_number,
+        contacts.source_line,
+        1 as place
     from contacts
     inner join students on contacts.student_number = students.student_number
 ),
 
+-- guardians of students who vanished, as last seen; one whom tonight's feed still has is read from there
+kept as (
+    select
+        last_seen.guardian_id,
+        last_seen.first_name,
+        last_seen.last_name,
+        last_seen.email,
+        last_seen.home_phone,
+        last_seen.mobile_phone,
+        last_seen.work_phone,
+        last_seen.student_number,
+        cast(null as bigint) as source_line,
+        2 as place
+    from last_seen
+    inner join student_guardians
+        on
+            last_seen.student_number = student_guardians.student_number
+            and last_seen.guardian_id = student_guardians.guardian_id
+    inner join students
+        on
+            last_seen.student_number = students.student_number
+            and last_seen.last_seen_on = students.last_seen_on
+    where not students.is_in_feed
+),
+
+together as (
+    select * from identified
+    union all
+    select * from kept
+),
+
 one_per_guardian as (
-    {{ first_row_per('identified', 'guardian_id', 'student_number, source_line') }}
+    {{ first_row_per('together', 'guardian_id', 'place, student_number, source_line') }}
 ),
 
 final as (

@@ -63,18 +63,19 @@ homeroom_votes as (
     select
         {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
         students.school_number,
-        student_records.homeroom_teacher_id as staff_id,
+        coalesce(student_records.homeroom_teacher_id, students.homeroom_teacher_id) as staff_id,
         student_records.homeroom_teacher_name as teacher_name,
         count(*) as votes
     from students
     cross join night
-    inner join student_records
+    -- students who vanished have no record tonight, but vote as last seen
+    left join student_records
         on
             students.student_number = student_records.student_number
             and students.school_number = student_records.school_number
     where
         students.enrolment_status = 'active'
-        and coalesce(student_records.homeroom_teacher_id, student_records.homeroom_teacher_name) is not null
+        and coalesce(student_records.homeroom_teacher_id, students.homeroom_teacher_id, student_records.homeroom_teacher_name) is not null
     group by 1, 2, 3, 4
 ),
 

@@ -10,6 +10,10 @@ students as (
     select * from {{ ref('students') }}
 ),
 
+last_seen as (
+    select * from {{ source('ledger_identity', 'section_students_last_seen') }}
+),
+
 grades as (
     select * from {{ ref('grades') }}
 ),
@@ -37,10 +41,25 @@ homeroom_members as (
     where grades.is_k_to_7
 ),
 
+-- absence needs a reason: who vanished keeps the classes of the night last seen
+kept_members as (
+    select
+        last_seen.section_id,
+        last_seen.student_number
+    from last_seen
+    inner join students
+        on
+            last_seen.student_number = students.student_number
+            and last_seen.last_seen_on = students.last_seen_on
+    where not students.is_in_feed
+),
+
 members as (
     select * from class_members
-    union all
+    union
     select * from homeroom_members
+    union
+    select * from kept_members
 ),
 
 final as (

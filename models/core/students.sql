@@ -14,22 +14,26 @@ night as (
     select * from {{ source('homeroom', 'night') }}
 ),
 
+primary_enrolments as (
+    select * from enrolments where enrolments.is_primary
+),
+
 tonight as (
     select
         students.*,
+        -- a birth date nobody can read is the one of the last good night
+        coalesce(students.date_of_birth, last_seen.date_of_birth) as known_date_of_birth,
         night.as_of
     from students
-    inner join enrolments
-        on
-            students.student_number = enrolments.student_number
-            and students.school_number = enrolments.school_number
     cross join night
-    where enrolments.is_primary
+    left join last_seen on students.student_number = last_seen.student_number
 ),
 
 -- absence needs a reason: who is not in tonight's feed stays as last seen
 vanished as (
-    select last_seen.*
+    select
+        last_seen.*,
+        last_seen.date_of_birth as known_date_of_birth
     from last_seen
     left join tonight on last_seen.student_number = tonight.student_number
     where tonight.student_number is null
@@ -44,14 +48,14 @@ final as (
         {{ rows }}.legal_last_name,
         {{ rows }}.usual_first_name,
         {{ rows }}.usual_last_name,
-        {{ rows }}.date_of_birth,
+        {{ rows }}.known_date_of_birth as date_of_birth,
         {{ rows }}.gender_code,
-        {{ rows }}.grade_code,
+        primary_enrolments.grade_code,
         {{ rows }}.homeroom,
         {{ rows }}.homeroom_teacher_id,
         {{ rows }}.school_number,
         {{ rows }}.next_school_number,
-        {{ rows }}.enrolment_status,
+        primary_enrolments.enrolment_status,
         {{ rows }}.admitted_on,
         {{ rows }}.withdrawn_on,
         {{ rows }}.email,
@@ -68,6 +72,10 @@ final as (
         {{ rows }}.source_file,
         {{ rows }}.source_line
     from {{ rows }}
+    inner join primary_enrolments
+        on
+            {{ rows }}.student_number = primary_enrolments.student_number
+            and {{ rows }}.school_number = primary_enrolments.school_number
     {%- if not loop.last %}
     union all
     {%- endif %}

@@ -44,7 +44,12 @@ final as (
 
         -- place
         records.school_number,
-        coalesce(school_names.school_name, records.school_number) as school_name,
+        -- people on staff whom no school lists work for the district as a whole
+        coalesce(
+            school_names.school_name,
+            records.school_number,
+            case records.population when 'staff' then {{ district_office() }} end
+        ) as school_name,
         records.grade_code,
         records.homeroom,
         records.homeroom_teacher_id,

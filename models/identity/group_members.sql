@@ -1,5 +1,5 @@
 -- only active people are members: preregistered students get their account early and their groups on the first day,
--- and people who left are in none. Students and staff without a school are in no group, as they have no account yet
+-- and people who left are in none. People without a school are in no school's groups
 
 with
 

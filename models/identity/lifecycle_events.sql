@@ -8,9 +8,9 @@
 
 with
 
-records as (
+presence as (
 
-    select * from {{ ref('person_records') }}
+    select * from {{ ref('presence') }}
 
 ),
 
@@ -20,21 +20,10 @@ night as (
 
 ),
 
-tonight as (
-
-    select
-        records.person_id,
-        records.state,
-        -- someone missing from the feed keeps the state last seen: absence alone takes nothing away
-        case when records.is_in_feed then records.reason else 'vanished' end as reason
-    from records
-
-),
-
 earlier as (
 
     {% if is_incremental() %}
-    {{ first_row_per(this, 'person_id', 'event_number desc') }}
+        {{ first_row_per(this, 'person_id', 'event_number desc') }}
     {% else %}
     select
         cast(null as {{ dbt.type_string() }}) as person_id,
@@ -51,21 +40,21 @@ earlier as (
 final as (
 
     select
-        tonight.person_id,
+        presence.person_id,
         coalesce(earlier.event_number, 0) + 1 as event_number,
-        tonight.state,
-        tonight.reason,
-        case when tonight.state = earlier.state then earlier.since else night.as_of end as since,
+        presence.state,
+        presence.reason,
+        case when presence.state = earlier.state then earlier.since else night.as_of end as since,
         night.as_of as recorded_on,
         night.run_id
-    from tonight
+    from presence
     cross join night
     left join earlier
-        on tonight.person_id = earlier.person_id
+        on presence.person_id = earlier.person_id
     where
         earlier.person_id is null
-        or tonight.state <> earlier.state
-        or tonight.reason <> earlier.reason
+        or presence.state <> earlier.state
+        or presence.reason <> earlier.reason
 
 )
 

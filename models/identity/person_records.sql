@@ -18,6 +18,30 @@ staff as (
 
 ),
 
+students_last_seen as (
+
+    select * from {{ source('ledger_identity', 'students_last_seen') }}
+
+),
+
+feed_loads as (
+
+    select * from {{ ref('feed_loads') }}
+
+),
+
+absence_policy as (
+
+    select * from {{ ref('absence_policy') }}
+
+),
+
+night as (
+
+    select * from {{ source('homeroom', 'night') }}
+
+),
+
 student_records as (
 
     select
@@ -37,12 +61,15 @@ student_records as (
             when 'preregistered' then 'preregistered'
             else 'left'
         end as state,
-        case students.enrolment_status
-            when 'active' then 'enrolled'
-            when 'preregistered' then 'preregistered'
+        case
+            when students.enrolment_status = 'active' then 'enrolled'
+            when students.enrolment_status = 'preregistered' then 'preregistered'
+            -- no record says so: core takes the student for inactive after so many good feeds
+            when not students.is_in_feed and students_last_seen.enrolment_status <> 'inactive' then 'absent'
             else 'withdrawn'
         end as reason,
         students.is_in_feed,
+        students.last_seen_on,
 
         -- place
         students.school_number,
@@ -56,6 +83,8 @@ student_records as (
         students.source_file,
         students.source_line
     from students
+    left join students_last_seen
+        on students.student_number = students_last_seen.student_number
 
 ),
 
@@ -74,13 +103,22 @@ staff_records as (
         staff_last_seen.last_name,
 
         -- state
-        case when staff_last_seen.is_active then 'active' else 'left' end as state,
         case
-            when staff_last_seen.is_active then 'employed'
-            when staff_last_seen.ended_on is not null then 'employment ended'
-            else 'not active'
+            when not staff_last_seen.is_active then 'left'
+            when staff.staff_key is null and feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'left'
+            -- the end date stands in the record though the record is no longer sent
+            when staff.staff_key is null and staff_last_seen.ended_on < night.as_of then 'left'
+            else 'active'
+        end as state,
+        case
+            when staff_last_seen.is_active and staff.staff_key is not null then 'employed'
+            when staff_last_seen.ended_on < night.as_of then 'employment ended'
+            when not staff_last_seen.is_active then 'not active'
+            when feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'absent'
+            else 'employed'
         end as reason,
         staff.staff_key is not null as is_in_feed,
+        staff_last_seen.last_seen_on,
 
         -- place
         staff_last_seen.school_number,
@@ -94,8 +132,13 @@ staff_records as (
         staff_last_seen.source_file,
         staff_last_seen.source_line
     from staff_last_seen
+    cross join night
     left join staff
         on staff_last_seen.staff_key = staff.staff_key
+    left join feed_loads
+        on staff_last_seen.source_file = feed_loads.source_file
+    left join absence_policy
+        on absence_policy.population = 'staff'
 
 ),
 
@@ -110,9 +153,36 @@ records as (
 final as (
 
     select
-        records.*,
+        records.person_id,
+        records.population,
+        records.source_key,
+        records.rule,
+        records.first_name,
+        records.last_name,
+        records.state,
+        case
+            when records.reason = 'absent'
+                then 'absent from ' || cast(absence_policy.good_feeds_before_left as {{ dbt.type_string() }}) || ' good feeds'
+            else records.reason
+        end as reason,
+        records.is_in_feed,
+        records.last_seen_on,
+        case when records.is_in_feed then 0 else coalesce(feed_loads.good_loads_since, 0) end as good_feeds_absent,
+        absence_policy.good_feeds_before_left,
+        records.school_number,
+        records.grade_code,
+        records.homeroom,
+        records.homeroom_teacher_id,
+        records.staff_id,
+        records.position,
+        records.source_file,
+        records.source_line,
         records.source_file || coalesce(':' || cast(records.source_line as {{ dbt.type_string() }}), '') as source
     from records
+    left join feed_loads
+        on records.source_file = feed_loads.source_file
+    left join absence_policy
+        on records.population = absence_policy.population
 
 )
 

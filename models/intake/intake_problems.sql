@@ -14,6 +14,10 @@ grades as (
     select * from {{ ref('grades') }}
 ),
 
+night as (
+    select * from {{ source('homeroom', 'night') }}
+),
+
 unknown_grades as (
     select
         'myedbc' as source_system,
@@ -57,6 +61,50 @@ unreadable_withdraw_dates as (
     where enrolments.withdraw_date_text is not null and enrolments.withdrawn_on is null
 ),
 
+statuses as (
+    select
+        enrolments.*,
+        count(*) over (partition by enrolments.enrolment_status) as rows_with_value
+    from enrolments
+    cross join night
+    where
+        enrolments.enrolment_status is not null
+        and {{ enrolment_status('enrolments.enrolment_status', 'enrolments.withdraw_date_text', 'night.as_of') }} is null
+),
+
+-- one problem per value, not per student. A value that stands once may be anything, also a name in the wrong column: it is
+-- not shown
+unknown_statuses as (
+    select
+        'myedbc' as source_system,
+        'students' as entity,
+        'unknown_status' as kind,
+        case
+            when statuses.rows_with_value > 1 then '"' || left(statuses.enrolment_status, 30) || '"'
+            else 'a value that stands once'
+        end as key,
+        cast(null as {{ dbt.type_string() }}) as school_number,
+        'enrolment_status' as column_name,
+        statuses.source_file,
+        statuses.source_line
+    from statuses
+),
+
+-- a student is listed at a school: a line without one says nothing about where, but it does say that the student is here
+students_without_school as (
+    select
+        'myedbc' as source_system,
+        'students' as entity,
+        'student_without_school' as kind,
+        enrolments.student_number as key,
+        cast(null as {{ dbt.type_string() }}) as school_number,
+        'school_number' as column_name,
+        enrolments.source_file,
+        enrolments.source_line
+    from enrolments
+    where enrolments.school_number is null and enrolments.student_number is not null
+),
+
 staff_without_key as (
     select
         'myedbc' as source_system,
@@ -91,6 +139,10 @@ final as (
     select * from unreadable_birth_dates
     union all
     select * from unreadable_withdraw_dates
+    union all
+    select * from unknown_statuses
+    union all
+    select * from students_without_school
     union all
     select * from staff_without_key
     union all

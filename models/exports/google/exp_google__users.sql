@@ -15,10 +15,11 @@ placed as (
         {{ org_unit_name('holders.homeroom', 'No homeroom') }} as homeroom_unit,
         {{ org_unit_name('holders.position', 'No position') }} as position_unit
     from holders
-    -- people without a school are left out, and a finding says so: an account with no org unit would land at the root.
-    -- Those who left stay in, school or not: leaving them out would keep their accounts open
+    -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
+    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
         holders.school_number is not null
+        or holders.population = 'staff'
         or holders.state = 'left'
 
 ),

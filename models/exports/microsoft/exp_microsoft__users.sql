@@ -27,10 +27,11 @@ final as (
         holders.school_number,
         holders.source
     from holders
-    -- people without a school are left out, and a finding says so: they would have an account no school looks after.
-    -- Those who left stay in, school or not: leaving them out would keep their accounts open
+    -- students without a school are left out: they would have an account no school looks after. Staff without one belong to
+    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
         holders.school_number is not null
+        or holders.population = 'staff'
         or holders.state = 'left'
 
 )

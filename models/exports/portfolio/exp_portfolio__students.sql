@@ -51,7 +51,7 @@ final as (
     where
         -- students who left are left out: the vendor closes their portfolio when they are no longer listed
         holders.state in ('active', 'preregistered')
-        -- students without a school are left out, and a finding says so: the vendor rosters by school
+        -- students without a school are left out: the vendor rosters by school
         and students.school_number is not null
 
 )

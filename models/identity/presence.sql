@@ -1,0 +1,198 @@
+with
+
+records as (
+
+    select * from {{ ref('person_records') }}
+
+),
+
+feed_loads as (
+
+    select * from {{ ref('feed_loads') }}
+
+),
+
+problems as (
+
+    select * from {{ ref('intake_problems') }}
+
+),
+
+no_account as (
+
+    select * from {{ ref('no_account') }}
+
+),
+
+events as (
+
+    select * from {{ source('ledger_identity', 'lifecycle_events') }}
+
+),
+
+night as (
+
+    select * from {{ source('homeroom', 'night') }}
+
+),
+
+-- listed, but in a line that cannot be used
+invalid as (
+
+    select
+        problems.key as student_number,
+        min(problems.kind) as rule
+    from problems
+    where problems.kind = 'student_without_school'
+    group by problems.key
+
+),
+
+filtered as (
+
+    select
+        records.person_id,
+        min(no_account.rule) as rule
+    from records
+    inner join no_account
+        on
+            records.population = no_account.population
+            and lower(no_account.value) = lower(
+                case no_account.column_name
+                    when 'grade_code' then records.grade_code
+                    when 'position' then records.position
+                    when 'school_number' then records.school_number
+                end
+            )
+    group by records.person_id
+
+),
+
+classed_events as (
+
+    select
+        events.*,
+        case
+            when events.state = 'left' then 'left'
+            when events.reason = 'vanished' then 'vanished'
+            when events.reason like 'invalid: %' then 'invalid'
+            when events.reason like 'filtered: %' then 'filtered'
+            else 'present'
+        end as presence
+    from events
+
+),
+
+latest_events as (
+
+    {{ first_row_per('classed_events', 'person_id', 'event_number desc') }}
+
+),
+
+last_changes as (
+
+    select
+        latest_events.person_id,
+        max(case when classed_events.presence <> latest_events.presence then classed_events.event_number else 0 end) as event_number
+    from latest_events
+    inner join classed_events
+        on latest_events.person_id = classed_events.person_id
+    group by latest_events.person_id
+
+),
+
+-- where every person stood until last night, and since when
+earlier as (
+
+    select
+        latest_events.person_id,
+        latest_events.presence,
+        latest_events.reason,
+        min(classed_events.recorded_on) as since
+    from latest_events
+    inner join last_changes
+        on latest_events.person_id = last_changes.person_id
+    inner join classed_events
+        on
+            latest_events.person_id = classed_events.person_id
+            and last_changes.event_number < classed_events.event_number
+    group by latest_events.person_id, latest_events.presence, latest_events.reason
+
+),
+
+judged as (
+
+    select
+        records.*,
+        feed_loads.source as feed_source,
+        feed_loads.feed,
+        feed_loads.not_taken_since,
+        invalid.rule as invalid_rule,
+        filtered.rule as filter_rule,
+        case
+            when records.state = 'left' then 'left'
+            when records.is_in_feed and filtered.rule is not null then 'filtered'
+            when not records.is_in_feed and invalid.rule is not null then 'invalid'
+            -- absent from a good feed already: tonight's not coming changes nothing about that
+            when not records.is_in_feed and records.good_feeds_absent > 0 then 'vanished'
+            when feed_loads.latest_status = 'missing' then 'file_missing'
+            when feed_loads.latest_status = 'refused' then 'file_partial'
+            when records.is_in_feed then 'present'
+            -- the line of the one who is absent may be among those that could not be read
+            when feed_loads.latest_has_rejects then 'file_partial'
+            else 'vanished'
+        end as presence
+    from records
+    left join feed_loads
+        on records.source_file = feed_loads.source_file
+    left join invalid
+        on
+            records.source_key = invalid.student_number
+            and records.population = 'student'
+    left join filtered
+        on records.person_id = filtered.person_id
+
+),
+
+final as (
+
+    select
+        -- ids
+        judged.person_id,
+        judged.population,
+        judged.source_key,
+
+        -- presence
+        judged.presence,
+        case
+            when judged.presence in ('file_missing', 'file_partial') then coalesce(judged.not_taken_since, night.as_of)
+            when judged.presence = earlier.presence then earlier.since
+            else night.as_of
+        end as since,
+        judged.last_seen_on,
+        judged.good_feeds_absent,
+        judged.good_feeds_before_left,
+        case judged.presence when 'filtered' then judged.filter_rule when 'invalid' then judged.invalid_rule end as rule,
+
+        -- state
+        judged.state,
+        case
+            when judged.presence = 'filtered' then 'filtered: ' || judged.filter_rule
+            when judged.presence = 'invalid' then 'invalid: ' || judged.invalid_rule
+            when judged.presence = 'vanished' then 'vanished'
+            -- a night without the feed says nothing new about those it does not list
+            when judged.presence in ('file_missing', 'file_partial') and not judged.is_in_feed then coalesce(earlier.reason, judged.reason)
+            else judged.reason
+        end as reason,
+
+        -- feed
+        judged.feed_source as source,
+        judged.feed
+    from judged
+    cross join night
+    left join earlier
+        on judged.person_id = earlier.person_id
+
+)
+
+select * from final

@@ -1,0 +1,54 @@
+-- counted here in another way than in core.feed_loads, so that one mistake is not made twice
+with people as (
+    select
+        {{ person_id("'student'", 'students.student_number') }} as person_id,
+        'student' as population,
+        students.enrolment_status = 'inactive' as left_by_record,
+        students.source_file
+    from {{ ref('students_last_seen') }} as students
+    union all
+    select
+        {{ person_id("'staff'", 'staff.staff_key') }} as person_id,
+        'staff' as population,
+        not staff.is_active or coalesce(staff.ended_on < night.as_of, false) as left_by_record,
+        staff.source_file
+    from {{ ref('staff_last_seen') }} as staff
+    cross join {{ source('homeroom', 'night') }} as night
+),
+
+last_read as (
+    select
+        files.source,
+        files.feed,
+        files.file || '#' || substr(files.sha256, 1, 12) as source_file,
+        max(files.read_at) as read_at
+    from {{ source('ledger_audit', 'source_files') }} as files
+    where files.status in ('loaded', 'unchanged')
+    group by 1, 2, 3
+),
+
+good_feeds as (
+    select
+        people.person_id,
+        count(distinct files.sha256) as feeds
+    from people
+    inner join last_read on people.source_file = last_read.source_file
+    inner join {{ source('ledger_audit', 'source_files') }} as files
+        on
+            last_read.source = files.source
+            and last_read.feed = files.feed
+            and last_read.read_at < files.read_at
+            and files.status = 'loaded'
+    where not people.left_by_record
+    group by people.person_id
+)
+
+select lifecycle.person_id
+from {{ ref('lifecycle') }} as lifecycle
+inner join people on lifecycle.person_id = people.person_id
+inner join {{ ref('absence_policy') }} as policy on people.population = policy.population
+left join good_feeds on lifecycle.person_id = good_feeds.person_id
+where
+    lifecycle.state = 'left'
+    and not people.left_by_record
+    and (policy.good_feeds_before_left is null or coalesce(good_feeds.feeds, 0) < policy.good_feeds_before_left)
