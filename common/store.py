@@ -46,6 +46,13 @@ create table if not exists ledger.audit.source_files (
     run_id text, source text, feed text, file text, sha256 text, bytes bigint, modified_at timestamptz,
     read_at timestamptz, encoding text, rows_in bigint, landed bigint, rejected bigint, status text, message text,
     archived_as text);
+alter table ledger.audit.source_files add column if not exists as_of date;
+alter table ledger.audit.source_files add column if not exists age_days integer;
+alter table ledger.audit.source_files add column if not exists hold text;
+alter table ledger.audit.source_files add column if not exists held_schools json;
+alter table ledger.audit.source_files add column if not exists schools json;
+alter table ledger.audit.source_files add column if not exists content_on date;
+alter table ledger.audit.source_files add column if not exists accepted boolean;
 create table if not exists ledger.identity.students_last_seen (
     student_number text, legal_first_name text, legal_middle_name text, legal_last_name text, usual_first_name text,
     usual_last_name text, date_of_birth date, gender_code text, grade_code text, homeroom text,

@@ -3,7 +3,8 @@
     python -m ingestion [--source NAME …] [--accept-smaller FEED …]
     python -m ingestion check
 
-Exit codes: 0 all feeds landed or unchanged, 1 error, 3 some feed refused or missing (its table stayed as it was).
+Exit codes: 0 all feeds landed or unchanged, 1 error, 2 a school or a feed that grew stale is held for a person, 3 some
+feed refused or missing (its table stayed as it was).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ingestion.layout import LayoutError
 from ingestion.model import SourceUnreachable
 from ingestion.source import FeedResult, Source, ingest, source_of
 
-DONE, ERROR, PARTLY = 0, 1, 3
+DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +69,9 @@ def _ingest(sources: Sequence[Source], accept_smaller: Sequence[str]) -> int:
             print(result.message, file=sys.stderr)
     good = sum(result.is_good for result in results)
     log.event("ingested", run=run.run_id, feeds=len(results), good=good, rows=sum(result.landed for result in results if result.status == "loaded"))
-    return DONE if good == len(results) else PARTLY
+    if good < len(results):
+        return PARTLY
+    return HELD if any(result.hold or result.held_schools for result in results) else DONE
 
 
 def _check(sources: Sequence[Source]) -> int:

@@ -11,9 +11,10 @@ that were checked.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -29,7 +30,10 @@ from ingestion.trust import csv_of
 BATCH = 100_000
 REJECTS = "rejects"
 PROVENANCE = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamptz", "_dlt_load_id": "varchar"}
-REJECT_COLUMNS = {"feed": "varchar", "_file": "varchar", "_line": "bigint", "reason": "varchar", "line_sha256": "varchar", "_loaded_at": "timestamptz"}
+REJECT_COLUMNS = {
+    "feed": "varchar", "_file": "varchar", "_line": "bigint", "reason": "varchar", "column_name": "varchar", "record_key": "varchar",
+    "school_number": "varchar", "owner": "varchar", "line_sha256": "varchar", "_loaded_at": "timestamptz",
+}  # fmt: skip
 
 # dlt reads its settings from the environment. Why each is needed:
 DLT = {
@@ -47,22 +51,48 @@ class LandingFailed(Exception):
 
 def last_good(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) -> LastGood:
     """What is landed of a feed now, by the warehouse itself, and what the ledger remembers of it."""
-    loads = connection.execute(
-        """
-        select sha256, file, landed, rejected, coalesce(epoch(modified_at), 0) from ledger.audit.source_files
-        where source = ? and feed = ? and status = 'loaded' order by read_at desc
-        """,
-        [source, feed.name],
-    ).fetchall()
-    sha256, file, was, was_rejected, modified_at = loads[0] if loads else ("", "", 0, 0, 0.0)
-    earlier = frozenset(load[0] for load in loads) - {sha256}
-    remembered = {"sha256": sha256, "file": file, "was": was, "was_rejected": was_rejected, "modified_at": modified_at, "earlier": earlier}
+    remembered = _remembered(connection, source, feed)
     columns = _columns(connection, source, feed.name)
     if "_file" not in columns:
         return LastGood(**remembered)
     query = "select count(*), coalesce(max(_file), ''), coalesce(strftime(max(_loaded_at), '%Y-%m-%d'), ''), coalesce(epoch(max(_loaded_at)), 0) from "
     rows, tag, loaded_at, epoch = connection.execute(query + _table(source, feed.name)).fetchone() or (0, "", "", 0.0)
     return LastGood(rows, tag, tuple(columns), loaded_at, epoch, **remembered)
+
+
+def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) -> dict[str, Any]:
+    """What the ledger knows of a feed's good loads: the last one, and what the next one is measured against."""
+    visits = connection.execute(
+        """
+        select status, coalesce(as_of, cast(read_at as date)), sha256, file, landed, rejected, coalesce(epoch(modified_at), 0) as modified_at,
+               schools, held_schools, content_on, coalesce(accepted, false)
+        from ledger.audit.source_files
+        where source = ? and feed = ? and status in ('loaded', 'unchanged') order by read_at desc
+        """,
+        [source, feed.name],
+    ).fetchall()
+    loads = [visit[1:] for visit in visits if visit[0] == "loaded"]
+    if not loads:
+        return {}
+    changed_on, sha256, file, was, was_rejected, modified_at, schools, held, content_on, _ = loads[0]
+    accepted = next((at for at, load in enumerate(loads) if load[-1]), len(loads) - 1)
+    return {
+        "sha256": sha256, "file": file, "was": was, "was_rejected": was_rejected, "modified_at": modified_at,
+        "earlier": frozenset(load[1] for load in loads) - {sha256},
+        "history": tuple(load[3] for load in loads[: accepted + 1]),
+        "schools": json.loads(schools or "{}"), "held_schools": tuple(json.loads(held or "[]")),
+        "changed_on": changed_on, "met_on": visits[0][1], "content_on": content_on,
+    }  # fmt: skip
+
+
+def known_keys(connection: duckdb.DuckDBPyConnection, source: str, feed: str, column: str, among: Collection[str] | None = None) -> pa.Table:
+    """The values a landed column holds, once each; only those of `among` when it is given."""
+    if not column or column not in _columns(connection, source, feed):
+        return pa.table({"value": pa.array([], pa.string())})
+    query = f'select distinct trim("{column}") as value from {_table(source, feed)} where "{column}" is not null'
+    if among is None:
+        return connection.execute(query).to_arrow_table()
+    return connection.execute(f'{query} and trim("{column}") in (select unnest(?))', [list(among)]).to_arrow_table()
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, source: str, feeds: Sequence[Feed]) -> None:
@@ -84,7 +114,7 @@ def rejects_of(connection: duckdb.DuckDBPyConnection, source: str, without: Iter
     return connection.execute(query, left_out).to_arrow_table()
 
 
-def land(source: str, files: Sequence[Trusted], kept_rejects: pa.Table, at: datetime) -> None:
+def land(source: str, files: Sequence[Trusted], kept_rejects: pa.Table, at: datetime, owner: str = "") -> None:
     """Replace the tables of these feeds, and the rejects. The warehouse must not be open in this process."""
     dlt = _dlt()
     resources = [
@@ -98,7 +128,7 @@ def land(source: str, files: Sequence[Trusted], kept_rejects: pa.Table, at: date
     ]
     resources.append(
         dlt.resource(
-            iter([pa.concat_tables([kept_rejects.cast(_REJECT_SCHEMA), *(_rejects(file, at) for file in files)])]),
+            iter([pa.concat_tables([kept_rejects.cast(_REJECT_SCHEMA), *(_rejects(file, at, owner) for file in files)])]),
             name=REJECTS,
             write_disposition="replace",
             columns=_hints(REJECT_COLUMNS),
@@ -165,19 +195,27 @@ _REJECT_SCHEMA = pa.schema(
         ("_file", pa.string()),
         ("_line", pa.int64()),
         ("reason", pa.string()),
+        ("column_name", pa.string()),
+        ("record_key", pa.string()),
+        ("school_number", pa.string()),
+        ("owner", pa.string()),
         ("line_sha256", pa.string()),
         ("_loaded_at", pa.timestamp("us", "UTC")),
     ]
 )
 
 
-def _rejects(file: Trusted, at: datetime) -> pa.Table:
+def _rejects(file: Trusted, at: datetime, owner: str) -> pa.Table:
     def row(reject: Reject) -> dict[str, Any]:
         return {
             "feed": file.feed.name,
             "_file": file.file.tag,
             "_line": reject.line,
             "reason": reject.reason,
+            "column_name": reject.column or None,
+            "record_key": reject.record or None,
+            "school_number": reject.school_number or None,
+            "owner": owner or None,
             "line_sha256": reject.sha256,
             "_loaded_at": at,
         }

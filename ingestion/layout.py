@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
-LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "restricted", "shapes", "aliases", "feeds"}
+LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "restricted", "shapes", "aliases", "feeds", "school", "record"}
 FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases"}
+# What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
+THRESHOLDS = {
+    "minimum_share", "good_loads", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
+    "stale_after_days", "refuse_after_days", "last_good_days",
+}  # fmt: skip
+TRUST_KEYS = THRESHOLDS | {"school", "record", "references", "content_date"}
 
 
 class LayoutError(Exception):
@@ -43,6 +49,15 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Every value of `column` should stand in `parent_column` of another feed of the source."""
+
+    column: str
+    feed: str
+    parent_column: str
+
+
+@dataclass(frozen=True)
 class Feed:
     """One file or table of a source, and what must hold before it may replace the last good one."""
 
@@ -55,11 +70,15 @@ class Feed:
     older_counts: tuple[int, ...] = ()
     order_known: bool = True
     minimum_share: float | None = None
-    stale_after_days: int | None = None
     delimiters: tuple[str, ...] = (",", "\t")
     ends_with_newline: bool = True
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
     shapes: Mapping[str, str] = field(default_factory=dict)  # column name -> regular expression of its values
+    school: str = ""  # the column that says which school a row belongs to
+    record: str = ""  # the column whose value a reject may name: a student number, a staff id
+    references: tuple[Reference, ...] = ()
+    content_date: str = ""  # a column whose newest date says how new the content is
+    tolerance: Mapping[str, Any] = field(default_factory=dict)  # thresholds that differ from the source's
 
     @property
     def landed(self) -> tuple[str, ...]:
@@ -106,6 +125,7 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
     feeds = tuple(_feed(name, feed, facts, document, restricted) for feed, facts in document.get("feeds", {}).items())
     if not feeds:
         raise LayoutError(f"layout {name} has no feeds: add at least one [feeds.<name>] table")
+    _known_parents(f"layout {name}", feeds)
     return Layout(name, feeds, document.get("owner", ""))
 
 
@@ -116,7 +136,7 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
     feeds = []
     for name, facts in tables.items():
         where = f"[sources.{source}.tables.{name}]"
-        _only(where, facts, {"columns", "required", "key", "minimum_share", "table", "schema"})
+        _only(where, facts, {"columns", "required", "key", "table", "schema"} | TRUST_KEYS)
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
             raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
@@ -129,8 +149,10 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
                 key=_names(where, columns, {}, facts.get("key", ())),
                 minimum_share=facts.get("minimum_share"),
                 delimiters=(",",),
+                **_trust(where, columns, {}, facts, {}),
             )
         )
+    _known_parents(f"source {source}", feeds)
     return Layout(source, tuple(feeds), f"whoever looks after the database of {source}")
 
 
@@ -138,7 +160,7 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
         raise LayoutError(f"{where}: a feed's name is a table's name in snake_case, and rejects is taken")
-    _only(where, facts, FEED_KEYS)
+    _only(where, facts, FEED_KEYS | TRUST_KEYS)
     columns = tuple(Column(heading, raw_name(heading), plain(heading) in restricted) for heading in facts.get("columns", ()))
     if not columns or not facts.get("files"):
         raise LayoutError(f"{where}: `files` and `columns` are needed")
@@ -156,12 +178,41 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         older_counts=tuple(facts.get("older_counts", ())),
         order_known=facts.get("order_known", True),
         minimum_share=facts.get("minimum_share"),
-        stale_after_days=facts.get("stale_after_days"),
         delimiters=tuple(document.get("delimiters", (",", "\t"))),
         ends_with_newline=document.get("ends_with_newline", True),
         aliases=aliases,
         shapes={column: shape for column, shape in document.get("shapes", {}).items() if column in {c.name for c in columns}},
+        **_trust(where, columns, aliases, facts, document),
     )
+
+
+def _trust(where: str, columns: tuple[Column, ...], aliases: Mapping[str, str], facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trust gate asks of a feed. `school` and `record` may stand at the top of a layout, for every feed that has such a column."""
+    there = {plain(column.heading) for column in columns if not column.restricted} | set(aliases)
+    found: dict[str, Any] = {}
+    for name in ("school", "record"):
+        heading = facts.get(name) or next((one for one in _several(document.get(name, ())) if plain(one) in there), "")
+        found[name] = _names(where, columns, aliases, [heading])[0] if heading else ""
+    if facts.get("content_date"):
+        found["content_date"] = _names(where, columns, aliases, [facts["content_date"]])[0]
+    references = []
+    for heading, parent in facts.get("references", {}).items():
+        feed, _, parent_heading = str(parent).partition(".")
+        references.append(Reference(_names(where, columns, aliases, [heading])[0], feed, raw_name(parent_heading or heading)))
+    return {**found, "references": tuple(references), "tolerance": {name: facts[name] for name in THRESHOLDS if name in facts}}
+
+
+def _several(value: Any) -> Iterable[str]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
+    """Every reference names a feed and a column of this very source."""
+    known = {feed.name: {column.name for column in feed.columns if not column.restricted} for feed in feeds}
+    for feed in feeds:
+        for reference in feed.references:
+            if reference.feed == feed.name or reference.parent_column not in known.get(reference.feed, ()):
+                raise LayoutError(f"{where}, feed {feed.name}: references names {reference.feed}.{reference.parent_column}, which is no column of another feed")
 
 
 def _aliases(columns: Iterable[Column], pairs: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,10 @@ Pure: the standard library, findings and layouts only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import chain, islice
 from pathlib import Path
 
 from common.findings import Finding
@@ -76,6 +76,12 @@ class LastGood:
     was_rejected: int = 0
     modified_at: float = 0.0  # seconds since 1970, of the file at its source
     earlier: frozenset[str] = frozenset()  # hashes of files loaded before that one
+    history: tuple[int, ...] = ()  # rows of the last good loads, newest first, back to the last drop a person accepted
+    schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows in the last load in which it was whole
+    held_schools: tuple[str, ...] = ()  # schools that collapsed in the last load
+    changed_on: date | None = None  # the day (as_of) of that load
+    met_on: date | None = None  # the last day the source confirmed it: loaded, or met again unchanged
+    content_on: date | None = None  # the day its content speaks of
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ class Reject:
     line: int
     reason: str
     sha256: str
+    column: str = ""  # raw column, where it is known which one is wrong
+    record: str = ""  # the record's key (student number, staff id), where it can be told for certain
+    school_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,9 @@ class Trusted:
     runs: tuple[tuple[int, int], ...]  # (first line, count) of records that follow each other
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
+    schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows the next load is measured against
+    held_schools: tuple[str, ...] = ()  # schools that collapsed: the feed passes, their changes wait
+    content_on: date | None = None  # the day its content speaks of
 
     @property
     def good(self) -> int:
@@ -116,3 +128,7 @@ class Trusted:
     def lines(self) -> Iterator[int]:
         """The line of each row to land, in file order."""
         return chain.from_iterable(range(first, first + count) for first, count in self.runs)
+
+    def line_of(self, row: int) -> int:
+        """The line of the n-th row to land, counted from 1."""
+        return next(islice(self.lines(), row - 1, None))

@@ -65,6 +65,7 @@ class Bad:
     end: int
     line: int
     reason: str
+    column: str = ""  # the one that is wrong, where it is one
 
 
 def encoding_of(chunks: Iterable[bytes]) -> Encoding:
@@ -194,15 +195,17 @@ class _Single:
             return Bad(place, line_end, line, "bad quoting")
         try:
             values = _values(self.buffer[place:end].decode(self.encoding.codec), self.shape.delimiter)
-        except UnicodeDecodeError:
-            return Bad(place, end, line, f"not {self.encoding.name}")
+        except UnicodeDecodeError as error:
+            # CP1252 lacks five bytes that Latin-1 has: saying which helps whoever looks for its origin.
+            which = f" (byte 0x{error.object[error.start]:02X})" if self.encoding.name == CP1252 else ""
+            return Bad(place, end, line, f"not {self.encoding.name}{which}")
         if len(values) != self.shape.fields:
             # A quote nobody closed may have reached for one further down: then the very next line is whole.
             if end > line_end and self.runs.match(self.buffer, line_end, min(len(self.buffer), line_end + LONGEST_RECORD)):
                 return Bad(place, line_end, line, "bad quoting")
             return Bad(place, end, line, f"{len(values)} fields instead of {self.shape.fields}")
         empty = [name for at, name in self.shape.never_empty.items() if not values[at]]
-        return Bad(place, end, line, f"{empty[0]} is empty") if empty else Good(place, end, line, 1)
+        return Bad(place, end, line, f"{empty[0]} is empty", empty[0]) if empty else Good(place, end, line, 1)
 
 
 def _any_record(delimiter: str) -> re.Pattern[bytes]:
@@ -218,6 +221,11 @@ def _record_end(pattern: re.Pattern[bytes], buffer: Buffer, place: int) -> int |
     if match is None or (match.end() == limit < len(buffer) and buffer[limit - 1 : limit] != b"\n"):
         return None
     return match.end()
+
+
+def values_of(text: str, delimiter: str) -> list[str]:
+    """The values of one record, as far as it can be read."""
+    return _values(text, delimiter)
 
 
 def _values(text: str, delimiter: str) -> list[str]:

@@ -7,21 +7,23 @@ table that is gone (the warehouse was deleted) is landed again from the archive 
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
-from common import findings, log, paths, store
+import pyarrow as pa
+
+from common import findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
 from ingestion import archive, fetch, land, layout, sql
-from ingestion.layout import Feed, Layout, LayoutError
+from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
-from ingestion.trust import Rules, check
-
-MINIMUM_SHARE = 0.5
+from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
+from ingestion.trust import Rules, check, check_references, keys_of
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class FeedResult:
     bytes: int = 0
     encoding: str = ""
     message: str = ""
+    age_days: int = 0  # school nights since what is in force was new
+    hold: str = ""  # why what rests on this feed must wait; '' when what is in force is good enough
+    held_schools: tuple[str, ...] = ()  # schools whose rows collapsed: their changes wait, the others go on
 
     @property
     def is_good(self) -> bool:
@@ -62,7 +67,6 @@ class Unchanged:
     """The very file that is landed already."""
 
     file: Fetched
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,12 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
         land.prepare(connection, source.name, feeds)
-    outcomes = {feed.name: _judge(source, feed, fetched.feeds[feed.name], last[feed.name], feed.name in accept_smaller) for feed in feeds}
+    limits = {feed.name: tolerance(settings.section("trust"), source.settings, feed) for feed in feeds}
+    outcomes: dict[str, Outcome] = {}
+    for feed in feeds:
+        rules = Rules(last[feed.name], limits[feed.name], feed.name in accept_smaller, run.as_of, _landed_keys(source, feed))
+        outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
+    _judge_references(source, outcomes, limits)
     trusted = [outcome for outcome in outcomes.values() if isinstance(outcome, Trusted)]
     restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := _from_archive(source, feed, last[feed.name]))]
     for file in trusted:
@@ -107,10 +116,14 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
 
     brought_back = {file.feed.name for file in restored}
     results = [_result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back) for feed in feeds]
+    results = [
+        _aged(result, outcomes[result.feed], last[result.feed], limits[result.feed], as_of=run.as_of, back=result.feed in brought_back) for result in results
+    ]
     with store.connect() as connection:
         for result, feed in zip(results, feeds, strict=True):
-            _remember(connection, run, result, fetched.feeds[feed.name], at)
-    findings.record(run, [*fetched.findings, *_notes(source, outcomes, results, last, accept_smaller)])
+            _remember(connection, run, result, outcomes[feed.name], fetched.feeds[feed.name], at=at, accepted=feed.name in accept_smaller)
+    notes = [*fetched.findings, *_notes(source, outcomes, results, last, accept_smaller), *_stale(source, results, outcomes, last, limits)]
+    findings.record(run, [replace(note, owner=note.owner or source.layout.owner) for note in notes])
     for result in results:
         log.event(f"feed_{result.status}", source=source.name, feed=result.feed, rows_in=result.rows_in, landed=result.landed, rejected=result.rejected)
     shutil.rmtree(paths.var() / "inbox" / ".fetched" / source.name, ignore_errors=True)
@@ -125,19 +138,18 @@ def _fetch(source: Source) -> Fetch:
         return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
 
 
-def _judge(source: Source, feed: Feed, file: Fetched | Problem, last: LastGood, accept_smaller: bool) -> Outcome:
+def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) -> Outcome:
     """Is it there, is it new, may it replace what is landed?"""
     if isinstance(file, Problem):
         status = "refused" if file.kind == "unstable" else "missing"
         action = "" if file.kind == "unreachable" else "check the extract job and its transfer, then run ingestion again"
         return NotLanded(status, f"feed_{file.kind}", file.message, action)
-    if _is_landed(feed, file, last):
-        return Unchanged(file, _stale(source, feed, file, last))
-    share = feed.minimum_share if feed.minimum_share is not None else float(source.settings.get("minimum_share", MINIMUM_SHARE))
+    if _is_landed(feed, file, rules.last) and not (rules.accept_smaller and rules.last.held_schools):
+        return Unchanged(file)
     try:
         if source.settings["kind"] == "files":
-            _refuse_older(file, last)
-        return check(source.name, feed, file, Rules(last, share, accept_smaller), file.path.with_suffix(".clean"))
+            _refuse_older(file, rules.last)
+        return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
     except Refused as refused:
         return NotLanded("refused", refused.kind, refused.problem, refused.action, file, refused.line)
 
@@ -155,21 +167,90 @@ def _refuse_older(file: Fetched, last: LastGood) -> None:
         raise Refused("repeated", problem, "find out why an old file came again, and have today's sent")
 
 
-def _stale(source: Source, feed: Feed, file: Fetched, last: LastGood) -> tuple[Finding, ...]:
-    days = int((datetime.now(UTC).timestamp() - last.loaded_epoch) // 86400) if last.loaded_epoch else 0
-    if feed.stale_after_days is None or days < feed.stale_after_days:
-        return ()
-    return (
-        Finding(
-            "warning",
-            "feed_stale",
-            f"{source.name} {feed.name}: {file.name} has been the same for {days} days; it is expected to change within {feed.stale_after_days}",
-            source=source.name,
-            feed=feed.name,
-            file=file.name,
-            owner=source.layout.owner,
-            action="check whether the extract job still runs",
-        ),
+def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Collection[str]]:
+    """Asks the warehouse, when it is asked itself, which of some keys the feed holds already."""
+
+    def known(keys: Collection[str]) -> Collection[str]:
+        with store.connect(read_only=True) as connection:
+            return land.known_keys(connection, source.name, feed.name, feed.record, keys)["value"].to_pylist()
+
+    return known
+
+
+def _judge_references(source: Source, outcomes: dict[str, Outcome], limits: Mapping[str, Tolerance]) -> None:
+    """Refuse feeds whose rows point nowhere. What counts as there: the parent's rows of tonight and of its last good load."""
+
+    def known(reference: Reference) -> pa.Table:
+        parent = outcomes[reference.feed]
+        with store.connect(read_only=True) as connection:
+            before = land.known_keys(connection, source.name, reference.feed, reference.parent_column)
+        return pa.concat_tables([before, keys_of(parent, reference.parent_column)]) if isinstance(parent, Trusted) else before
+
+    for name, child in list(outcomes.items()):
+        if isinstance(child, Trusted) and child.feed.references:
+            try:
+                check_references(child, known, limits[name])
+            except Refused as refused:
+                outcomes[name] = NotLanded("refused", refused.kind, refused.problem, refused.action, child.file, refused.line)
+
+
+def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance, *, as_of: date, back: bool) -> FeedResult:
+    """How old is what is in force, and is that too old to write from?"""
+    if isinstance(outcome, Trusted):
+        age = school_nights(outcome.content_on, as_of) if limit.stale_after_days is not None else 0
+        too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
+        hold = f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
+        return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
+    watched = limit.stale_after_days is not None
+    age = school_nights(last.changed_on if watched else last.met_on, as_of)
+    if isinstance(outcome, Unchanged):
+        age = max(age, school_nights(last.content_on, as_of)) if watched else 0
+        too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
+        hold = f"the same file for {nights(age)}, limit {limit.refuse_after_days}" if too_old else ""
+        return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
+    if not last.rows and not back:
+        hold = f"{result.status}, and nothing of it is landed"
+    elif not limit.last_good_days:
+        hold = f"{result.status}, and an older one will not do"
+    else:
+        hold = f"{result.status}, what is in force is {nights(age)} old, limit {limit.last_good_days}" if age > limit.last_good_days else ""
+    return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
+
+
+def _stale(
+    source: Source, results: Collection[FeedResult], outcomes: Mapping[str, Outcome], last: Mapping[str, LastGood], limits: Mapping[str, Tolerance]
+) -> list[Finding]:
+    """The same bytes for too long, and schools that are still held although nothing changed."""
+    notes: list[Finding] = []
+    for result in results:
+        limit, outcome = limits[result.feed], outcomes[result.feed]
+        if isinstance(outcome, Unchanged) and limit.stale_after_days is not None and result.age_days >= limit.stale_after_days:
+            until = "what rests on it is held" if result.hold else f"expected is a new one at least every {nights(limit.stale_after_days)}"
+            notes.append(
+                Finding(
+                    "critical" if result.hold else "warning",
+                    "feed_stale",
+                    f"{source.name} {result.feed}: {result.file} has been the same for {nights(result.age_days)}; {until}",
+                    source=source.name,
+                    feed=result.feed,
+                    file=result.file,
+                    action="check whether the extract job still runs and still writes to this folder",
+                )
+            )
+        if not isinstance(outcome, Trusted):
+            notes += [_still_held(source, result, school, last[result.feed].schools.get(school, 0)) for school in result.held_schools]
+    return notes
+
+
+def _still_held(source: Source, result: FeedResult, school: str, before: int) -> Finding:
+    return Finding(
+        "critical",
+        "school_held",
+        f"{source.name} {result.feed}: school {school} still lacks its rows (it had {before:,} in its last good load); nothing is changed for this school",
+        source=source.name,
+        feed=result.feed,
+        school_number=school,
+        action=f'have the extract run again for school {school}; if it really is that small now, run "python -m ingestion --accept-smaller {result.feed}" once',
     )
 
 
@@ -181,7 +262,7 @@ def _from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
     try:
         archive.restore(source.name, feed.name, last.sha256, path)
         file = Fetched(last.file, path, last.sha256, path.stat().st_size, datetime.fromtimestamp(last.modified_at, UTC))
-        return check(source.name, feed, file, Rules(minimum_share=0.0), path.with_suffix(".clean"))
+        return check(source.name, feed, file, Rules(accept_smaller=True), path.with_suffix(".clean"))
     except (archive.ArchiveDamaged, Refused) as error:
         log.event("restore_failed", source=source.name, feed=feed.name, why=type(error).__name__)
         return None
@@ -192,7 +273,7 @@ def _land(source: Source, files: list[Trusted], at: datetime) -> None:
         return
     with store.connect() as connection:
         kept = land.rejects_of(connection, source.name, without=[file.feed.name for file in files])
-    land.land(source.name, files, kept, at)
+    land.land(source.name, files, kept, at, source.layout.owner)
     with store.connect() as connection:
         land.confirm(connection, source.name, files)
 
@@ -242,9 +323,9 @@ def _notes(
     notes: list[Finding] = []
     for result in results:
         outcome = outcomes[result.feed]
-        if not isinstance(outcome, NotLanded):
+        if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif outcome.kind != "feed_unreachable":
+        elif isinstance(outcome, NotLanded) and outcome.kind != "feed_unreachable":
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))
@@ -285,11 +366,16 @@ def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
     )
 
 
-def _remember(connection: Any, run: Run, result: FeedResult, file: Fetched | Problem, at: datetime) -> None:
-    """One row of `audit.source_files` per feed and run."""
+def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, file: Fetched | Problem, *, at: datetime, accepted: bool) -> None:
+    """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured against."""
     archived = archive.path_of(source=result.source, feed=result.feed, sha256=result.sha256)
     row = asdict(result) | {
         "run_id": run.run_id,
+        "as_of": run.as_of,
+        "held_schools": json.dumps(result.held_schools),
+        "schools": json.dumps(outcome.schools) if isinstance(outcome, Trusted) else None,
+        "content_on": outcome.content_on if isinstance(outcome, Trusted) else None,
+        "accepted": accepted and result.status == "loaded",
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,
         "read_at": at,
         "archived_as": str(archived.relative_to(paths.var())) if result.is_good else None,

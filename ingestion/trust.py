@@ -7,24 +7,24 @@ but the cleaned copy. No value of a row ever enters a sentence: only counts, lin
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from common import paths
-from common.findings import Finding
+from ingestion import coverage, rejects
 from ingestion.heading import understood
-from ingestion.layout import Feed
+from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
 from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, scan
+from ingestion.tolerance import Tolerance
 
-MOST_REJECTED = 0.10  # more than this share of bad rows: the file is not what we think it is
 SHAPE_SHARE = 0.90  # at least this share of a column's values look as they should
 CHUNK = 4 << 20
 
@@ -37,8 +37,10 @@ class Rules:
     """What a file is measured against besides its layout. `accept_smaller`: a person said the drop is real."""
 
     last: LastGood = field(default_factory=LastGood)
-    minimum_share: float = 0.5
+    tolerance: Tolerance = field(default_factory=Tolerance)
     accept_smaller: bool = False
+    as_of: date = date.max  # the night it is for: days to come say nothing about how old a file is
+    known: Callable[[Collection[str]], Collection[str]] = frozenset  # which of these keys the feed holds already
 
 
 def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
@@ -57,7 +59,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
             end = buffer.find(b"\n", begin) + 1
             begin, line = end or len(buffer), line + 1
         shape = Shape(heading.delimiter, heading.fields, {place: name for name, place in heading.places.items() if name in feed.never_empty})
-        runs, rejects = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean)
+        runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places))
     trusted = Trusted(
         feed=feed,
         file=file,
@@ -68,14 +70,68 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         places=heading.places,
         clean=clean,
         runs=runs,
-        rejects=rejects,
-        findings=(*heading.findings, *_rejected(source, feed, file, rejects)),
+        rejects=found,
+        findings=heading.findings,
     )
     _enough(trusted, rules)
     with _reader() as connection:
         _no_key_twice(connection, trusted)
         _as_expected(connection, trusted)
-    return trusted
+        return _of_whole_district(connection, source, trusted, rules)
+
+
+def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
+    """What a file says beyond its rows: which schools it covers, of which day it is, whose rows were rejected."""
+    feed, last = trusted.feed, rules.last
+    rows: dict[str, int] = {}
+    if feed.school in trusted.places:
+        place = trusted.places[feed.school]
+        for school, count in _all(connection, f"select trim(c{place}), count(*) from {csv_of(trusted)} where c{place} is not null group by 1", trusted):
+            rows[coverage.school_number(school)] = rows.get(coverage.school_number(school), 0) + count
+    covered = coverage.of_schools(source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller)
+
+    newest = None
+    if feed.content_date in trusted.places:
+        query = coverage.newest_query(trusted.places[feed.content_date], rules.as_of).replace("child", csv_of(trusted))
+        newest = _all(connection, query, trusted)[0][0]
+    day = coverage.content_day(trusted.file.name, newest, rules.as_of)
+    if day and last.content_on and day < last.content_on and not rules.accept_smaller:
+        problem = f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
+        raise Refused("older_content", problem, "find out why an old file came again, and have today's sent")
+
+    def known(keys: Collection[str]) -> Collection[str]:
+        if feed.record not in trusted.places:
+            return rules.known(keys)
+        place = trusted.places[feed.record]
+        here = _all(connection, f"select distinct trim(c{place}) from {csv_of(trusted)} where trim(c{place}) in (select unnest(?))", trusted, [list(keys)])
+        return {row[0] for row in here} | set(rules.known(keys))
+
+    found = rejects.told(trusted.rejects, known, {*rows, *last.schools})
+    trusted = replace(trusted, rejects=found, schools=dict(covered.expected), held_schools=covered.held, content_on=day)
+    spoken = (rejects.finding(source, feed, trusted.file, found, trusted.good),) if found else ()
+    old = coverage.old_content(source, trusted, rules.as_of, rules.tolerance)
+    return replace(trusted, findings=(*trusted.findings, *spoken, *covered.findings, *old))
+
+
+def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance) -> None:
+    """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys of a parent, tonight's and yesterday's."""
+    with _reader() as connection:
+
+        def asked(query: str, keys: pa.Table) -> tuple:
+            connection.register("known", keys)
+            return _asked(connection, query.replace("from child", f"from {csv_of(child)}"), child)
+
+        for reference in child.feed.references:
+            coverage.refuse_orphans(child, reference, known(reference), asked, tolerance)
+
+
+def keys_of(parent: Trusted, column: str) -> pa.Table:
+    """Every value of a column of a file that may be landed, once."""
+    with _reader() as connection:
+        place = parent.places.get(column)
+        if place is None:
+            return pa.table({"value": pa.array([], pa.string())})
+        return connection.execute(f"select distinct trim(c{place}) as value from {csv_of(parent)} where c{place} is not null").to_arrow_table()
 
 
 def csv_of(trusted: Trusted) -> str:
@@ -117,17 +173,17 @@ def _newlines(buffer: mmap.mmap) -> int:
 
 
 def _split(
-    file: Fetched, buffer: Buffer, begin: tuple[int, int], shape: Shape, *, encoding: Encoding, clean: Path
+    file: Fetched, buffer: Buffer, begin: tuple[int, int], shape: Shape, *, encoding: Encoding, clean: Path, told: tuple[Feed, dict[str, int]]
 ) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...]]:
     """Write the whole records to the cleaned copy; give back where they stood, and the rest."""
     runs: list[tuple[int, int]] = []
-    rejects: list[Reject] = []
+    bad: list[Reject] = []
     clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with clean.open("wb") as out:
         for found in scan(buffer, *begin, shape, encoding):
             data = buffer[found.start : found.end]
             if isinstance(found, Bad):
-                rejects.append(Reject(found.line, found.reason, hashlib.sha256(data.rstrip(b"\r\n")).hexdigest()))
+                bad.append(rejects.reject(*told, found, data, delimiter=shape.delimiter, codec=encoding.codec))
                 _refuse_cut_end(file, found, buffer, shape)
                 continue
             if runs and sum(runs[-1]) == found.line:
@@ -137,7 +193,7 @@ def _split(
             text = data if encoding.codec == "utf-8" else data.decode("cp1252").encode()
             # A span of several records holds no line break inside values; a single record may.
             out.write(text.replace(b"\r\n", b"\n") if found.count > 1 else text.rstrip(b"\r\n") + b"\n")
-    return tuple(runs), tuple(rejects)
+    return tuple(runs), tuple(bad)
 
 
 def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> None:
@@ -148,39 +204,21 @@ def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> No
         raise Refused("truncated", f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})", CUT_OFF, bad.line)
 
 
-def _rejected(source: str, feed: Feed, file: Fetched, rejects: tuple[Reject, ...]) -> list[Finding]:
-    if not rejects:
-        return []
-    reasons: dict[str, int] = {}
-    for reject in rejects:
-        reasons[reject.reason] = reasons.get(reject.reason, 0) + 1
-    shown = ", ".join(f"{count:,} x {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:5])
-    return [
-        Finding(
-            "warning",
-            "rows_rejected",
-            f"{source} {feed.name}: {_rows(len(rejects))} of {file.name} rejected, the first in line {rejects[0].line:,} ({shown}); the other rows were landed",
-            source=source,
-            feed=feed.name,
-            file=file.name,
-            line=rejects[0].line,
-            action=f"look the lines up in raw_{source}.rejects and have them mended at the source",
-        )
-    ]
-
-
 def _enough(trusted: Trusted, rules: Rules) -> None:
     file, rows, bad = trusted.file, trusted.rows_in, trusted.rejects
     if not rows:
         what = "only its heading line" if trusted.has_header else "no rows"
         raise Refused("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
-    if len(bad) > MOST_REJECTED * rows:
-        share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {MOST_REJECTED:.0%})"
+    if len(bad) > rules.tolerance.most_rejected * rows:
+        share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {rules.tolerance.most_rejected:.0%})"
         problem = f"{file.name}: {share} cannot be read, the first in line {bad[0].line:,} ({bad[0].reason})"
         raise Refused("rejects", problem, "check the extract's settings, or mend the layout", bad[0].line)
-    before = rules.last.rows or rules.last.was
-    if trusted.good < rules.minimum_share * before and not rules.accept_smaller:
-        share = f"{trusted.good / before:.0%} of the {before:,} of the last good load, limit {rules.minimum_share:.0%}"
+    kept = rules.last.history[: rules.tolerance.good_loads]
+    before = max(kept, default=rules.last.rows)
+    least = rules.tolerance.minimum_share
+    if trusted.good < least * before and not rules.accept_smaller:
+        which = "the last good load" if len(kept) < 2 else f"the largest of the last {len(kept)} good loads"
+        share = f"{trusted.good / before:.0%} of the {before:,} of {which}, limit {least:.0%}"
         action = f'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller {trusted.feed.name}" once'
         raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
 
@@ -199,7 +237,7 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
     """
     count, first, last = _asked(connection, query, trusted)
     if count:
-        lines = _line(trusted, first), _line(trusted, last)
+        lines = trusted.line_of(first), trusted.line_of(last)
         what = "1 key stands" if count == 1 else f"{count:,} keys stand"
         problem = f"{trusted.file.name}: {what} on more than one line, the first on lines {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
         raise Refused("duplicate_key", problem, "have the repeated rows removed at the source, or ask whether the extract ran twice into one file", lines[0])
@@ -216,7 +254,7 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
         if strange > (1 - SHAPE_SHARE) * filled:
-            line = _line(trusted, first)
+            line = trusted.line_of(first)
             problem = f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
             raise Refused("shape", problem, "the columns may stand in another order than the layout's: mend the layout or the extract", line)
 
@@ -226,17 +264,17 @@ def _threes(values: tuple) -> Iterator[tuple]:
 
 
 def _asked(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted) -> tuple:
+    return next(iter(_all(connection, query, trusted)), ())
+
+
+def _all(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted, values: list | None = None) -> list[tuple]:
     try:
-        return connection.execute(query).fetchone() or ()
+        return connection.execute(query, values).fetchall()
     except duckdb.Error as error:
         # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is told.
         raise Refused(
             "reader", f"{trusted.file.name}: the reader stumbled over a line the checks let through ({type(error).__name__})", "report this"
         ) from None
-
-
-def _line(trusted: Trusted, row: int) -> int:
-    return next(islice(trusted.lines(), row - 1, None))
 
 
 def _rows(count: int) -> str:

@@ -64,6 +64,17 @@ def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, s
         return {}
 
 
+def people_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """A query of the people we last wrote as members of school `$school`, in any target."""
+    found = []
+    for target, entity, school in connection.execute(
+        "select target, entity, school from ledger.applied.tables where school is not null order by all"
+    ).fetchall():
+        if {"person_id", school} <= set(columns(connection, table(target, entity))):
+            found.append(f"select person_id from {table(target, entity)} where {sql.name(school)} = $school and person_id is not null")
+    return " union ".join(found) or "select null where false"
+
+
 def shape(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> str | None:
     """The form in which the last file of this entity was delivered (`file_shape`)."""
     row = connection.execute("select shape from ledger.applied.tables where target = ? and entity = ?", [target, entity]).fetchone()

@@ -27,8 +27,8 @@ class TargetUnusable(Exception):
 
 def of_night(export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mapping[str, Any], written_at: Callable[[str], float]) -> str | None:
     """Why nothing of this export may flow tonight; None when it may."""
-    status = {(feed["source"], feed["feed"]): feed["status"] for feed in feeds}
-    bad = [f"{source}.{feed} ({status[source, feed]})" for source, feed in export.feeds if status.get((source, feed)) in DISTRUSTED]
+    why = {(feed["source"], feed["feed"]): _distrust(feed) for feed in feeds}
+    bad = [f"{source}.{feed} ({why[source, feed]})" for source, feed in export.feeds if why.get((source, feed))]
     if bad:
         return (
             f"{export.target} {export.entity} rests on feed {', '.join(bad)} tonight; nothing of it is written until the feed is good again, "
@@ -44,6 +44,36 @@ def of_night(export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mappi
     if written_at(export.target) > datetime.fromisoformat(seen["observed_at"]).timestamp():
         return f'{export.target} was written to after it was observed at {seen["observed_at"][:19]}; run "make observe", then "make plan"'
     return None
+
+
+def _distrust(feed: Mapping[str, Any]) -> str:
+    """Why nothing may be written from a feed tonight; '' when what is in force of it is good enough. Ingestion says so in `hold`."""
+    return feed["hold"] if "hold" in feed else (feed["status"] if feed["status"] in DISTRUSTED else "")
+
+
+def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Hold the changes of schools whose rows collapsed in a feed this export rests on; the other schools flow.
+
+    A change belongs to a school by its own school and by the person's: whoever stood in a held school when we last
+    wrote is not moved away from it because its rows are gone.
+    """
+    held: dict[str, list[str]] = {}
+    for feed in feeds:
+        if (feed["source"], feed["feed"]) in export.feeds:
+            for school in feed.get("held_schools", ()):
+                held.setdefault(school, []).append(f"{feed['source']}.{feed['feed']}")
+    sentences = []
+    for school, names in sorted(held.items()):
+        count = connection.execute(f"""
+            update changes set hold = $hold where target = $target and entity = $entity and hold is null
+            and (school_number = $school or person_id in ({applied.people_of(connection)}))""",
+            {"hold": f"school {school} has lost its rows in {', '.join(names)}", "target": export.target, "entity": export.entity, "school": school},
+        ).fetchone()  # fmt: skip
+        if count and count[0]:
+            changes = "1 change" if count[0] == 1 else f"{count[0]:,} changes"
+            sentences.append(f"{export.target} {export.entity}: {changes} of school {school} held, because its rows are missing from {', '.join(names)}; "
+                             "the other schools go on")  # fmt: skip
+    return sentences
 
 
 def files(exports: Sequence[Export], as_of: str, district: str) -> dict[tuple[str, str], list[Export]]:

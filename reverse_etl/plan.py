@@ -120,6 +120,7 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         parts[key].holds.append(sentence)
         _hold(connection, key, sentence)
     for export in compared:
+        parts[export.target, export.entity].holds += holds.by_school(connection, export, night.feeds)
         sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
         parts[export.target, export.entity].holds += sentences
     _deliveries(connection, night, [e for e in compared if e.file], parts)

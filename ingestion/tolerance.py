@@ -1,0 +1,78 @@
+"""How much may be wrong with a feed before a person is asked: every threshold of the trust gate, in one place.
+
+In: `[trust]` of the settings, overlaid by `[sources.<name>]`, overlaid by the feed in its layout. Out: a `Tolerance`.
+Refuses (LayoutError) values that are no number in their range. Pure. docs/trust.md says what each one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from typing import Any
+
+from ingestion.layout import Feed, LayoutError
+
+SHARES = {"minimum_share", "school_share", "most_schools", "orphan_share", "most_rejected"}
+MAY_BE_OFF = {"stale_after_days", "refuse_after_days"}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The thresholds of one feed. Days are school nights (Monday to Friday); None: not asked."""
+
+    minimum_share: float = 0.5  # rows, against the largest of the last good loads
+    good_loads: int = 5  # how many of them
+    school_share: float = 0.5  # rows of one school, against its last good count
+    school_rows: int = 3  # schools with fewer rows than this come and go
+    most_schools: float = 0.34  # more of the schools than this collapsed: the whole feed is refused
+    orphan_share: float = 0.10  # rows that name a record no other feed has
+    most_rejected: float = 0.10  # rows that cannot be read
+    stale_after_days: int | None = 3  # the same bytes: a warning
+    refuse_after_days: int | None = 10  # the same bytes: what rests on the feed is held
+    last_good_days: int = 5  # refused or missing: how long the last good load is good enough
+
+
+NAMES = tuple(one.name for one in fields(Tolerance))
+
+
+def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -> Tolerance:
+    """The thresholds of a feed. A table of a database or a service may stay the same for months, so only files grow stale unasked."""
+    given: dict[str, Any] = {} if source.get("kind", "files") == "files" else {"stale_after_days": False, "refuse_after_days": False}
+    unknown = sorted(set(trust) - set(NAMES))
+    if unknown:
+        raise LayoutError(f"[trust] has no setting {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    for where, facts in (("[trust]", trust), ("its source", source), (f"feed {feed.name}", feed.tolerance)):
+        for name in NAMES:
+            if facts.get(name) is not None:
+                given[name] = _checked(where, name, facts[name])
+    if given.get("stale_after_days", ...) is None:
+        given.setdefault("refuse_after_days", None)
+        if "refuse_after_days" not in feed.tolerance:
+            given["refuse_after_days"] = None
+    return Tolerance(**given)
+
+
+def school_nights(since: date | None, until: date) -> int:
+    """How many nights before a school day lie between two days: `since` Friday, `until` Monday is one."""
+    if since is None or until <= since:
+        return 0
+    weeks, days = divmod((until - since).days, 7)
+    return weeks * 5 + sum((since + timedelta(days=weeks * 7 + day)).weekday() < 5 for day in range(1, days + 1))
+
+
+def nights(count: int) -> str:
+    """For sentences."""
+    return "1 school night" if count == 1 else f"{count:,} school nights"
+
+
+def _checked(where: str, name: str, value: Any) -> Any:
+    if name in MAY_BE_OFF and value is False:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in SHARES and number and 0 <= value <= 1:
+        return float(value)
+    if name not in SHARES and number and value == int(value) and value >= 0:
+        return int(value)
+    wanted = "a share between 0 and 1" if name in SHARES else "a whole number" + (", or false for never" if name in MAY_BE_OFF else "")
+    raise LayoutError(f"{name} of {where} is {value!r}; it must be {wanted}")

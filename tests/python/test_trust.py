@@ -1,0 +1,449 @@
+"""The trust gate: one test per defect a feed can have, and what is refused, held, told and left alone for it.
+
+A small source of four feeds (schools, people, loans, visits) is read through the verb, against a real warehouse.
+`test_ingestion.py` holds the defects of a single file that were met first: empty, cut off, re-ordered, repeated keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import paths, store
+from ingestion.__main__ import main
+from ingestion.layout import LayoutError, load
+from ingestion.tolerance import Tolerance, school_nights, tolerance
+
+LAYOUT = """
+owner = "the librarian"
+restricted = ["PEN"]
+school = "School Number"
+record = ["Student Number"]
+[shapes]
+student_number = '[0-9]{3,12}'
+[feeds.schools]
+files = ["Schools*"]
+columns = ["School Number", "School Name"]
+required = ["School Number"]
+key = ["School Number"]
+stale_after_days = false
+[feeds.people]
+files = ["People*"]
+columns = ["School Number", "Student Number", "PEN", "Surname"]
+required = ["School Number", "Student Number", "Surname"]
+never_empty = ["School Number", "Student Number"]
+key = ["Student Number"]
+[feeds.loans]
+files = ["Loans*"]
+columns = ["Student Number", "Book"]
+required = ["Student Number", "Book"]
+references = { "Student Number" = "people.Student Number" }
+[feeds.visits]
+files = ["Visits*"]
+columns = ["Student Number", "Visited"]
+required = ["Student Number", "Visited"]
+content_date = "Visited"
+minimum_share = 0.0
+last_good_days = 0
+"""
+MONDAY = date(2026, 10, 5)
+SCHOOLS = ("7474001", "7474002", "7474003", "7474004")
+
+
+def schools(count: int = 4) -> str:
+    return "School Number,School Name\r\n" + "".join(f"{number},School of {number}\r\n" for number in SCHOOLS[:count])
+
+
+def people(each: int = 10, **instead: int) -> str:
+    """`each` people per school; `s7474001=3` gives that school another number."""
+    lines = []
+    for at, school in enumerate(SCHOOLS):
+        for number in range(instead.get(f"s{school}", each)):
+            lines.append(f'"{school}","{at + 1}{number:04}","99{at}{number:06}","Sürname"\r\n')
+    return "School Number,Student Number,PEN,Surname\r\n" + "".join(lines)
+
+
+def loans(count: int = 20, first: int = 10000) -> str:
+    return "Student Number,Book\r\n" + "".join(f"{first + at % 10},Book {at}\r\n" for at in range(count))
+
+
+def visits(newest: date = MONDAY, count: int = 5) -> str:
+    return "Student Number,Visited\r\n" + "".join(f"{10000 + at},{newest - timedelta(at):%d-%b-%Y}\r\n" for at in range(count))
+
+
+@dataclass
+class Library:
+    """The source in its folder, read on any day."""
+
+    folder: Path
+    said: Callable[[], str]
+    on: Callable[[date], None]
+
+    def drop(self, **files: str | bytes | None) -> None:
+        for name, content in files.items():
+            path = self.folder / f"{name}.csv"
+            if content is None:
+                path.unlink()
+            else:
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def ingest(self, *arguments: str, day: date = MONDAY) -> int:
+        self.on(day)
+        for run in paths.runs().glob("*Z-*/run.json"):  # a night each
+            facts = json.loads(run.read_text())
+            run.write_text(json.dumps(facts | {"finished_at": facts["finished_at"] or facts["started_at"]}))
+        return main(["--source", "library", *arguments])
+
+    def good_night(self, day: date = MONDAY) -> None:
+        self.drop(Schools=schools(), People=people(), Loans=loans(), Visits=visits(day))
+        assert self.ingest(day=day) == 0
+        assert self.findings() == []
+
+    def ask(self, query: str) -> list[tuple]:
+        with store.connect() as connection:
+            return connection.execute(query).fetchall()
+
+    def people(self) -> list[tuple]:
+        return self.ask("select * from raw_library.people order by _line")
+
+    @property
+    def run(self) -> Path:
+        return paths.runs() / "latest"
+
+    def feed(self, name: str) -> dict[str, Any]:
+        return next(entry for entry in json.loads((self.run / "feeds.json").read_text()) if entry["feed"] == name)
+
+    def findings(self, level: str = "") -> list[dict[str, Any]]:
+        path = self.run / "findings.jsonl"
+        every = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return [finding for finding in every if level in ("", finding["level"])]
+
+    def only(self, level: str = "critical") -> dict[str, Any]:
+        found = self.findings(level)
+        assert len(found) == 1, found
+        assert found[0]["owner"] == "the librarian"
+        for value in ("Sürname", "990000"):
+            assert value not in self.said() + json.dumps(found, ensure_ascii=False)
+        return found[0]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Library:
+    folder, layout = tmp_path / "drop", tmp_path / "library.toml"
+    folder.mkdir()
+    layout.write_text(LAYOUT, encoding="utf-8")
+    for name, value in {
+        "HOMEROOM_VAR": tmp_path / "var",
+        "SOURCES__LIBRARY__KIND": "files",
+        "SOURCES__LIBRARY__LOCATION": folder,
+        "SOURCES__LIBRARY__LAYOUT": layout,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    return Library(folder, lambda: "".join(capfd.readouterr()), lambda day: monkeypatch.setenv("HOMEROOM_AS_OF", day.isoformat()))
+
+
+# ---------------------------------------------------------------- schools
+
+
+def test_a_school_without_rows_is_held_and_the_feed_passes_for_the_others(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people(s7474002=0))
+    assert library.ingest() == 2
+    entry = library.feed("people")
+    assert (entry["status"], entry["held_schools"], entry["hold"], entry["landed"]) == ("loaded", ["07474002"], "", 30)
+    found = library.only()
+    assert (found["kind"], found["feed"], found["school_number"]) == ("school_held", "people", "07474002")
+    assert "school 07474002 has no rows in People.csv and had 10 in its last good load" in found["message"]
+    assert "--accept-smaller people" in found["action"]
+    assert library.ask("select held_schools from ledger.audit.source_files where feed = 'people' order by read_at desc limit 1") == [('["07474002"]',)]
+
+
+def test_a_school_that_lost_most_of_its_rows_is_held(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people(s7474002=4))
+    assert library.ingest() == 2
+    assert library.feed("people")["held_schools"] == ["07474002"]
+    assert "has 4 rows in People.csv and had 10" in library.only()["message"]
+
+
+def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(library: Library) -> None:
+    library.good_night()
+    for night, each in enumerate((10, 11, 11), 1):
+        library.drop(People=people(each, s7474002=0))
+        assert library.ingest(day=MONDAY + timedelta(night)) == 2
+        assert library.feed("people")["held_schools"] == ["07474002"]
+        assert [finding["kind"] for finding in library.findings("critical")] == ["school_held"]
+    library.drop(People=people(9))
+    assert library.ingest(day=MONDAY + timedelta(4)) == 0
+    assert library.feed("people")["held_schools"] == []
+
+
+def test_a_school_that_really_closed_is_let_go_by_a_person(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people(s7474002=0))
+    assert library.ingest() == 2
+    assert library.ingest("--accept-smaller", "people") == 0
+    assert library.feed("people")["held_schools"] == []
+    library.drop(People=people(11, s7474002=0))
+    assert library.ingest() == 0
+    assert library.feed("people")["held_schools"] == []
+
+
+def test_too_many_collapsed_schools_refuse_the_whole_feed(library: Library) -> None:
+    library.good_night()
+    before = library.people()
+    library.drop(People=people(s7474002=0, s7474003=1))
+    assert library.ingest() == 3
+    assert library.people() == before
+    assert library.feed("people")["status"] == "refused"
+    found = library.only()
+    assert found["kind"] == "feed_schools_collapsed"
+    assert "2 of 4 schools have lost their rows (limit 34%, the first 07474002)" in found["message"]
+
+
+def test_a_school_of_two_comes_and_goes_unasked(library: Library) -> None:
+    library.drop(Schools=schools(), People=people(s7474004=2), Loans=loans(), Visits=visits())
+    library.ingest()
+    library.drop(People=people(s7474004=0))
+    assert library.ingest() == 0
+    assert library.feed("people")["held_schools"] == []
+
+
+# ---------------------------------------------------------------- rows, over several loads
+
+
+def test_a_feed_that_shrinks_a_little_every_night_is_measured_against_the_largest_of_its_last_loads(library: Library) -> None:
+    library.good_night()
+    for night, count in enumerate((16, 12), 1):
+        library.drop(Loans=loans(count))
+        assert library.ingest(day=MONDAY + timedelta(night)) == 0
+    library.drop(Loans=loans(8))
+    assert library.ingest(day=MONDAY + timedelta(3)) == 3
+    assert "has 8 rows (40% of the 20 of the largest of the last 3 good loads, limit 50%)" in library.only()["message"]
+
+
+def test_an_accepted_drop_is_what_later_nights_are_measured_against(library: Library) -> None:
+    library.good_night()
+    library.drop(Loans=loans(5))
+    assert library.ingest("--accept-smaller", "loans") == 0
+    library.drop(Loans=loans(4))
+    assert library.ingest() == 0
+    library.drop(Loans=loans(2))
+    assert library.ingest() == 3
+
+
+# ---------------------------------------------------------------- references
+
+
+def test_a_feed_whose_rows_point_nowhere_is_refused(library: Library) -> None:
+    library.good_night()
+    library.drop(Loans=loans(18) + "77001,Old book\r\n77002,Old book\r\n77003,Old book\r\n")
+    assert library.ingest() == 3
+    found = library.only()
+    assert (found["kind"], found["feed"], found["line"]) == ("feed_orphans", "loans", 20)
+    assert "3 of 21 rows (14%, limit 10%) name a student_number that people has not, the first in line 20" in found["message"]
+    assert library.ask("select count(*) from raw_library.loans") == [(20,)]
+
+
+def test_a_few_orphans_pass(library: Library) -> None:
+    library.good_night()
+    library.drop(Loans=loans(20) + "77001,Old book\r\n")
+    assert library.ingest() == 0
+
+
+def test_children_of_a_held_school_are_no_orphans_because_last_night_knew_their_parents(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people(s7474001=0), Loans=loans(21))
+    assert library.ingest() == 2
+    assert library.feed("loans")["status"] == "loaded"
+
+
+def test_without_any_parent_nothing_is_said_about_orphans(library: Library) -> None:
+    library.drop(Schools=schools(), Loans=loans(), Visits=visits())
+    assert library.ingest() == 3
+    assert {name: library.feed(name)["status"] for name in ("people", "loans")} == {"people": "missing", "loans": "loaded"}
+
+
+# ---------------------------------------------------------------- age
+
+
+def test_the_same_file_is_tolerated_then_told_then_held_with_its_age(library: Library) -> None:
+    library.good_night()
+    seen = {}
+    for days in (1, 2, 3, 4, 7, 13, 14):  # Tuesday to Friday, then Monday of the next week, Sunday and Monday after it
+        day = MONDAY + timedelta(days)
+        library.drop(Visits=visits(day), Loans=loans(20 + days))
+        code = library.ingest(day=day)
+        entry = library.feed("people")
+        seen[days] = (code, entry["status"], entry["age_days"], [finding["level"] for finding in library.findings()], entry["hold"])
+    assert seen == {
+        1: (0, "unchanged", 1, [], ""),
+        2: (0, "unchanged", 2, [], ""),
+        3: (0, "unchanged", 3, ["warning"], ""),
+        4: (0, "unchanged", 4, ["warning"], ""),
+        7: (0, "unchanged", 5, ["warning"], ""),
+        13: (0, "unchanged", 9, ["warning"], ""),
+        14: (2, "unchanged", 10, ["critical"], "the same file for 10 school nights, limit 10"),
+    }
+    assert "People.csv has been the same for 10 school nights; what rests on it is held" in library.only()["message"]
+    assert library.feed("schools")["age_days"] == 0, "a feed that may stay the same is confirmed by every visit"
+    assert library.ask("select age_days, hold from ledger.audit.source_files where feed = 'people' order by read_at desc limit 1") == [
+        (10, "the same file for 10 school nights, limit 10")
+    ]
+
+
+def test_the_last_good_load_stays_in_force_for_its_days_and_then_what_rests_on_it_is_held(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people()[:-9])
+    seen = []
+    for days in (1, 4, 7, 8):
+        day = MONDAY + timedelta(days)
+        library.drop(Visits=visits(day), Loans=loans(20 + days))
+        assert library.ingest(day=day) == 3
+        entry = library.feed("people")
+        seen.append((entry["status"], entry["age_days"], entry["hold"]))
+    assert seen == [
+        ("refused", 1, ""),
+        ("refused", 4, ""),
+        ("refused", 5, ""),
+        ("refused", 6, "refused, what is in force is 6 school nights old, limit 5"),
+    ]
+    assert len(library.people()) == 40
+
+
+def test_a_feed_whose_last_good_load_will_not_do_is_held_at_once(library: Library) -> None:
+    library.good_night()
+    library.drop(Visits=None)
+    assert library.ingest() == 3
+    assert library.feed("visits")["hold"] == "missing, and an older one will not do"
+
+
+def test_a_feed_that_was_never_loaded_holds_what_rests_on_it(library: Library) -> None:
+    library.drop(Schools=schools(), Loans=loans(), Visits=visits())
+    assert library.ingest() == 3
+    assert library.feed("people")["hold"] == "missing, and nothing of it is landed"
+
+
+def test_a_new_file_with_old_content_is_told_by_its_dated_column(library: Library) -> None:
+    library.good_night()
+    library.drop(Visits=visits(MONDAY, 6), People=people(11), Loans=loans(21))
+    assert library.ingest(day=MONDAY + timedelta(4)) == 0
+    found = library.only("warning")
+    assert (found["kind"], found["feed"]) == ("feed_old_content", "visits")
+    assert "Visits.csv speaks of 2026-10-05, 4 school nights ago; at most 3 are expected" in found["message"]
+    assert library.feed("visits")["age_days"] == 4
+
+
+def test_content_that_is_far_too_old_holds_what_rests_on_it(library: Library) -> None:
+    library.good_night()
+    library.drop(Visits=visits(MONDAY, 6), People=people(11), Loans=loans(21))
+    assert library.ingest(day=MONDAY + timedelta(14)) == 2
+    assert library.feed("visits")["hold"] == "its content is 10 school nights old, limit 10"
+    assert library.only()["kind"] == "feed_old_content"
+
+
+def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(library: Library) -> None:
+    library.good_night()
+    library.drop(People=None)
+    (library.folder / "People_20261005.csv").write_text(people(11), encoding="utf-8")
+    assert library.ingest() == 0
+    (library.folder / "People_20261005.csv").unlink()
+    (library.folder / "People_2026-10-02.csv").write_text(people(12), encoding="utf-8")
+    assert library.ingest() == 3
+    found = library.only()
+    assert found["kind"] == "feed_older_content"
+    assert "People_2026-10-02.csv speaks of 2026-10-02, and what is landed speaks of 2026-10-05" in found["message"]
+    assert len(library.people()) == 44
+
+
+# ---------------------------------------------------------------- rows that are rejected
+
+
+def test_a_byte_that_cp1252_lacks_is_named(library: Library) -> None:
+    content = people().encode("cp1252").replace(b"S\xfcrname", b"S\x81rname", 1)
+    library.drop(Schools=schools(), People=content, Loans=loans(), Visits=visits())
+    assert library.ingest() == 0
+    assert library.ask("select _line, reason from raw_library.rejects") == [(2, "not cp1252 (byte 0x81)")]
+    assert "1 with letters that are not cp1252 (byte 0x81)" in library.only("warning")["message"]
+
+
+def test_a_rejected_row_names_its_column_its_record_its_school_and_who_mends_it(library: Library) -> None:
+    library.good_night()
+    library.drop(People=people().replace('"7474001","10003",', ',"10003",').replace('"7474002","20004",', '"7474002",,'))
+    assert library.ingest() == 0
+    assert library.ask("select _line, reason, column_name, record_key, school_number, owner from raw_library.rejects order by _line") == [
+        (5, "school_number is empty", "school_number", "10003", None, "the librarian"),
+        (16, "student_number is empty", "student_number", None, "07474002", "the librarian"),
+    ]
+    found = library.only("warning")
+    assert found["message"] == (
+        "library people: 2 rows of People.csv rejected (1 without school number, 1 without student number), "
+        "in lines 5 (student number 10003), 16 (school 07474002); the other 38 rows were landed"
+    )
+    assert found["line"] == 5
+
+
+def test_a_row_whose_values_moved_tells_a_key_only_when_the_feed_knows_it(library: Library) -> None:
+    """A row one column short has the confidential PEN where the student number should be."""
+    library.good_night()
+    library.drop(People=people().replace('"7474001","10003","990000003",', '"7474001","990000003",').replace('"Sürname"\r\n', '"Sür","name"\r\n', 1))
+    assert library.ingest() == 0
+    assert library.ask("select _line, reason, record_key, school_number from raw_library.rejects order by _line") == [
+        (2, "5 fields instead of 4", "10000", "07474001"),
+        (5, "3 fields instead of 4", None, "07474001"),
+    ]
+    assert "990000003" not in library.said() + json.dumps(library.findings())
+
+
+def test_a_finding_lists_twenty_lines_and_counts_the_rest(library: Library) -> None:
+    library.drop(
+        Schools=schools(),
+        Loans=loans(),
+        Visits=visits(),
+        People=people(80).replace(',"1000', ',,"1000').replace(',"1001', ',,"1001').replace(',"1002', ',,"1002'),
+    )
+    library.ingest()
+    message = library.only("warning")["message"]
+    assert "30 rows of People.csv rejected (30 with 5 columns instead of 4), in lines 2" in message
+    assert "21 (school 07474001) and 10 more; the other 290 rows were landed" in message
+
+
+# ---------------------------------------------------------------- settings
+
+
+def test_school_nights_are_counted_from_monday_to_friday() -> None:
+    friday = MONDAY + timedelta(4)
+    assert [school_nights(friday, friday + timedelta(days)) for days in range(5)] == [0, 0, 0, 1, 2]
+    assert school_nights(MONDAY, MONDAY + timedelta(28)) == 20
+    assert school_nights(MONDAY, MONDAY - timedelta(3)) == school_nights(None, MONDAY) == 0
+
+
+def test_thresholds_come_from_the_feed_then_its_source_then_the_trust_table() -> None:
+    feed = next(feed for feed in load("myedbc").feeds if feed.name == "staff_information")
+    assert tolerance({}, {}, feed) == Tolerance(stale_after_days=20, refuse_after_days=None)
+    assert tolerance({"minimum_share": 0.4, "last_good_days": 2}, {"minimum_share": 0.3}, feed).minimum_share == 0.3
+    plain = next(feed for feed in load("myedbc").feeds if feed.name == "course_information")
+    assert (tolerance({}, {"kind": "sql"}, plain).stale_after_days, tolerance({}, {}, plain).refuse_after_days) == (None, None)
+
+
+@pytest.mark.parametrize("wrong", [{"minimum_share": 1.5}, {"good_loads": -1}, {"last_good_days": False}, {"stale_after_days": "3"}, {"minimum_rows": 3}])
+def test_a_threshold_nobody_can_follow_is_an_error_that_names_it(wrong: dict[str, Any]) -> None:
+    feed = load("myedbc").feeds[0]
+    with pytest.raises(LayoutError, match=next(iter(wrong))):
+        tolerance(wrong, {}, feed)
+
+
+def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults() -> None:
+    import tomllib
+
+    shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))["trust"]
+    assert Tolerance(**shipped) == Tolerance()
+    documented = (paths.root() / "docs" / "trust.md").read_text(encoding="utf-8")
+    assert [name for name in shipped if f"`{name}`" not in documented] == []
