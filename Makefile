@@ -46,6 +46,9 @@ verify: .venv/nightly ## read the targets back and measure what is left
 report: .venv/nightly ## close the run: audit tables, published copy, what needs a person
 	@$(PY) -m operations report
 
+replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
+	@$(PY) -m operations replay "$(DATE)"
+
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
 
@@ -86,4 +89,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-again demo-next ingest observe build plan show push verify report nightly audit test lint bench docs lock clean
+.PHONY: help setup demo demo-again demo-next ingest observe build plan show push verify report replay nightly audit test lint bench docs lock clean

@@ -10,7 +10,10 @@ import gzip
 import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
+
+import duckdb
 
 from common import paths
 
@@ -19,9 +22,34 @@ class ArchiveDamaged(Exception):
     """An archived file does not hold the bytes its name promises."""
 
 
+def folder() -> Path:
+    """Where everything is kept."""
+    return paths.var() / "archive"
+
+
+def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> list[Path]:
+    """The archived files of a source that were last in force longer than `keep_days` ago. Never the last good one of a feed.
+
+    A file the ledger never heard of is judged by its own age: a night that was killed may have left it.
+    """
+    rows = connection.execute(
+        "select feed, sha256, epoch(max(read_at)) from ledger.audit.source_files where source = ? and status in ('loaded', 'unchanged') group by all", [source]
+    ).fetchall()
+    newest = connection.execute(
+        "select feed, arg_max(sha256, read_at) from ledger.audit.source_files where source = ? and status in ('loaded', 'unchanged') group by feed", [source]
+    ).fetchall()
+    met = {(feed, sha256): epoch for feed, sha256, epoch in rows}
+    oldest = time.time() - keep_days * 86400
+    return sorted(
+        file
+        for file in (folder() / source).glob("*/*.gz")
+        if (key := (file.parent.name, file.stem)) not in set(newest) and met.get(key, file.stat().st_mtime) < oldest
+    )
+
+
 def path_of(source: str, feed: str, sha256: str) -> Path:
     """Where the bytes with that hash are, or would be."""
-    return paths.var() / "archive" / source / feed / f"{sha256}.gz"
+    return folder() / source / feed / f"{sha256}.gz"
 
 
 def store(source: str, feed: str, file: Path, sha256: str) -> Path:

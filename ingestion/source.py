@@ -109,10 +109,10 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
     _judge_references(source, outcomes, limits)
     trusted = [outcome for outcome in outcomes.values() if isinstance(outcome, Trusted)]
-    restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := _from_archive(source, feed, last[feed.name]))]
+    restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := from_archive(source, feed, last[feed.name]))]
     for file in trusted:
         archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
-    _land(source, [*trusted, *restored], at)
+    land_all(source, [*trusted, *restored], at)
 
     brought_back = {file.feed.name for file in restored}
     results = [_result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back) for feed in feeds]
@@ -254,7 +254,7 @@ def _still_held(source: Source, result: FeedResult, school: str, before: int) ->
     )
 
 
-def _from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
+def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
     """The last good file, when its table is gone and the ledger remembers it."""
     if last.rows or not last.sha256:
         return None
@@ -262,13 +262,14 @@ def _from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
     try:
         archive.restore(source.name, feed.name, last.sha256, path)
         file = Fetched(last.file, path, last.sha256, path.stat().st_size, datetime.fromtimestamp(last.modified_at, UTC))
-        return check(source.name, feed, file, Rules(accept_smaller=True), path.with_suffix(".clean"))
+        return check(source.name, feed, file, Rules(tolerance=Tolerance(most_rejected=1.0), accept_smaller=True), path.with_suffix(".clean"))
     except (archive.ArchiveDamaged, Refused) as error:
         log.event("restore_failed", source=source.name, feed=feed.name, why=type(error).__name__)
         return None
 
 
-def _land(source: Source, files: list[Trusted], at: datetime) -> None:
+def land_all(source: Source, files: list[Trusted], at: datetime) -> None:
+    """Replace the tables of these feeds, and count what arrived."""
     if not files:
         return
     with store.connect() as connection:

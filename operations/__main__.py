@@ -1,9 +1,10 @@
-"""`python -m operations nightly | build | report | audit`"""
+"""`python -m operations nightly | build | report | replay | audit`"""
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -52,6 +53,20 @@ def report() -> None:
     so_far = os.environ.get("HOMEROOM_EXIT_CODE")
     code = int(so_far) if so_far else nights.worst(step["exit_code"] for step in latest.read("run.json")["steps"])
     reports.report(latest, code)
+
+
+@app.command()
+def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05")]) -> None:
+    """Build an old night again from the archive, beside everything else, and compare its exports with what was recorded."""
+    from operations.replay import NotReplayable
+    from operations.replay import replay as run_replay
+
+    try:
+        raise SystemExit(run_replay(date.fromisoformat(day), Console()))
+    except ValueError:
+        raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
+    except NotReplayable as error:
+        raise SystemExit(_refuse(str(error))) from None
 
 
 @app.command()

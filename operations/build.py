@@ -17,6 +17,7 @@ from typing import Any
 
 from common import findings, paths, store
 from common.runs import Run
+from operations import evidence
 from reverse_etl.observe import ensure_tables
 
 FAILED = ("error", "fail", "runtime error", "partial success")
@@ -29,6 +30,7 @@ def build(run: Run, select: str = "") -> int:
 
     store.begin_night(run)
     ensure_tables()
+    evidence.remember(run)
     os.environ["HOMEROOM_VAR"] = str(paths.var())
     target = paths.var() / "target"
     os.environ["DBT_TARGET_PATH"] = str(target)
@@ -53,6 +55,7 @@ def build(run: Run, select: str = "") -> int:
     failures = [_finding(result) for result in results if str(result.status) in FAILED]
     findings.record(run, failures)
     findings.record(run, _from_models())
+    evidence.record(run)
     for failure in failures:
         print(f"build: {failure.message}", file=sys.stderr)
     counts = {kind: sum(1 for result in results if result.node.resource_type == kind) for kind in ("seed", "model", "test")}

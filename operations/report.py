@@ -106,6 +106,10 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     good = Counter(feed["status"] for feed in summary["feeds"])
     if summary["feeds"]:
         console.print(f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged, {good['refused']} refused, {good['missing']} missing")
+    for feed in run.read("feeds.json", []):
+        if feed.get("age_days") and (feed["status"] in ("refused", "missing") or feed.get("hold")):
+            days = "1 school night" if feed["age_days"] == 1 else f"{feed['age_days']} school nights"
+            console.print(f"  {feed['source']}.{feed['feed']}: what is in force is {days} old", highlight=False)
     for feed in feeds:
         console.print(f"  [bold]{feed['source']}.{feed['feed']}[/] {feed['status']}: {feed['landed'] or 0:,} landed, {feed['rejected'] or 0:,} rejected")
     if summary["targets"]:

@@ -62,10 +62,11 @@ def schools(count: int = 4) -> str:
 
 def people(each: int = 10, **instead: int) -> str:
     """`each` people per school; `s7474001=3` gives that school another number."""
-    lines = []
-    for at, school in enumerate(SCHOOLS):
-        for number in range(instead.get(f"s{school}", each)):
-            lines.append(f'"{school}","{at + 1}{number:04}","99{at}{number:06}","Sürname"\r\n')
+    lines = [
+        f'"{school}","{at + 1}{number:04}","99{at}{number:06}","Sürname"\r\n'
+        for at, school in enumerate(SCHOOLS)
+        for number in range(instead.get(f"s{school}", each))
+    ]
     return "School Number,Student Number,PEN,Surname\r\n" + "".join(lines)
 
 

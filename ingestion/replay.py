@@ -1,0 +1,53 @@
+"""A night's feeds again, from the archive: for `make replay`.
+
+In: a state folder whose archive and ledger know that night (`audit.source_files` of the run). Out: every raw table as it
+stood when that night's build began: the file of the night, or of the last good one where it was refused or missing.
+Writes nothing to the ledger. Raises NotInArchive when a file is past its keep_days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from common import log, store
+from common.runs import Run
+from ingestion import land
+from ingestion.model import LastGood
+from ingestion.source import Source, from_archive, land_all
+
+
+class NotInArchive(Exception):
+    """A file of that night is not kept any more; the message names it."""
+
+
+def replay(sources: Sequence[Source], run: Run) -> int:
+    """Land what was in force that night; returns the number of feeds."""
+    count = 0
+    for source in sources:
+        with store.connect() as connection:
+            land.prepare(connection, source.name, source.layout.feeds)
+            files = {
+                feed: (sha256, file, modified_at)
+                for feed, sha256, file, modified_at in connection.execute(
+                    """
+                    select feed, arg_max(sha256, read_at), arg_max(file, read_at), arg_max(coalesce(epoch(modified_at), 0), read_at)
+                    from ledger.audit.source_files
+                    where source = ? and run_id <= ? and status in ('loaded', 'unchanged') group by feed
+                    """,
+                    [source.name, run.run_id],
+                ).fetchall()
+            }
+        restored = []
+        for feed in source.layout.feeds:
+            if feed.name not in files:
+                continue
+            sha256, file, modified_at = files[feed.name]
+            trusted = from_archive(source, feed, LastGood(sha256=sha256, file=file, modified_at=modified_at))
+            if trusted is None:
+                raise NotInArchive(f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot be read from the archive any more")
+            restored.append(trusted)
+        land_all(source, restored, datetime.now(UTC))
+        count += len(restored)
+    log.event("replayed", run=run.run_id, feeds=count)
+    return count

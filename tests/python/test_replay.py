@@ -1,0 +1,159 @@
+"""What the archive is for: an old night again, a school that lost its rows, files that may go."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, District
+
+# Of the district's three schools two are large enough to be watched: one of them may collapse without the feed being refused.
+TWO_SCHOOLS = {"TRUST__MOST_SCHOOLS": "0.6"}
+
+
+@pytest.fixture(scope="module")
+def three_nights(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> District:
+    district = two_nights.copy(tmp_path_factory.mktemp("three") / "var")
+    ended = district.run("demo", "next")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return district
+
+
+def test_an_old_night_is_built_again_and_its_exports_are_equal(three_nights: District) -> None:
+    warehouse, ledger = ((three_nights.var / name).read_bytes() for name in ("warehouse.duckdb", "ledger.duckdb"))
+    for day in ("2026-10-05", "2026-10-06"):
+        ended = three_nights.run("operations", "replay", day)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        lines = [line.split() for line in ended.stdout.splitlines() if line.startswith("  exp_")]
+        assert len(lines) == len(list((ROOT / "models" / "exports").rglob("exp_*.sql")))
+        assert {line[1] for line in lines} == {"equal"}, ended.stdout
+    assert (three_nights.var / "warehouse.duckdb").read_bytes() == warehouse
+    assert (three_nights.var / "ledger.duckdb").read_bytes() == ledger
+    assert (three_nights.var / "replay" / "2026-10-05" / "warehouse.duckdb").is_file()
+
+
+def test_what_a_night_recorded_of_its_exports_holds_no_value_of_a_person(three_nights: District) -> None:
+    run = (three_nights.var / "runs" / "latest").resolve()
+    recorded = json.loads((run / "exports.json").read_text(encoding="utf-8"))
+    assert recorded["exp_google__users"]["rows"] == three_nights.ask("select count(*) from exports.exp_google__users")[0][0]
+    assert {len(one["sha256"]) for one in recorded.values()} == {64}
+    kept = (run / "exports.parquet").read_bytes()
+    for (name,) in three_nights.ask("select distinct family_name from exports.exp_google__users where length(family_name) > 4"):
+        assert name.encode() not in kept
+
+
+def test_a_night_that_is_gone_is_refused_with_the_nights_that_are_there(three_nights: District) -> None:
+    ended = three_nights.run("operations", "replay", "2026-09-01")
+    assert ended.returncode == 2
+    assert "no finished night of 2026-09-01 recorded its exports; the latest that did are 2026-10-05, 2026-10-06, 2026-10-07" in ended.stderr
+    assert three_nights.run("operations", "replay", "yesterday").returncode == 2
+
+
+def test_a_night_whose_file_is_gone_from_the_archive_says_which(three_nights: District, tmp_path: Path) -> None:
+    district = three_nights.copy(tmp_path / "var")
+    shutil.rmtree(district.var / "archive" / "myedbc" / "parent_information")
+    ended = district.run("operations", "replay", "2026-10-05")
+    assert ended.returncode == 2
+    assert "myedbc parent_information: ParentInformation.csv of that night (sha256 " in ended.stderr
+
+
+def test_a_rule_edited_since_shows_as_rows_that_differ(three_nights: District, tmp_path: Path) -> None:
+    district = three_nights.copy(tmp_path / "var")
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
+    rule = checkout / "macros" / "student_org_unit_path.sql"
+    rule.write_text(rule.read_text(encoding="utf-8").replace("'/Students/'", "'/Learners/'"), encoding="utf-8")
+    ended = District(district.var, checkout).run("operations", "replay", "2026-10-05")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    said = {line.split()[0]: line for line in ended.stdout.splitlines() if line.startswith("  exp_")}
+    students = district.ask("select count(*) from exports.exp_google__users where population = 'student' and org_unit_path like '/Students/%'")[0][0]
+    assert "rows differ" in said["exp_google__users"]
+    assert abs(int(said["exp_google__users"].split()[1]) - students) <= 5
+    assert "equal" in said["exp_microsoft__users"]
+
+
+def test_one_school_cut_from_the_student_feed_holds_that_school_alone_and_suspends_nobody(district: District) -> None:
+    extracts = district.var / "demo" / "extracts"
+    students, staff = extracts / "StudentDemographicEnhanced.txt", extracts / "StaffInformation.csv"
+    lost, kept = "7474002", "7474001"
+    lines = students.read_bytes().splitlines(keepends=True)
+    students.write_bytes(b"".join(line for line in lines if lost.encode() not in line))
+    renamed = {school: _rename_a_teacher(staff, school) for school in (lost, kept)}
+    before = district.ask("select person_id, suspended from exports.exp_google__users order by all")
+
+    ended = district.run("demo", "again", **TWO_SCHOOLS)
+
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    run = district.summaries()[-1]["run_id"]
+    feed = next(entry for entry in json.loads((district.var / "runs" / run / "feeds.json").read_text()) if entry["feed"] == "student_demographic_enhanced")
+    assert (feed["status"], feed["held_schools"], feed["hold"]) == ("loaded", ["07474002"], "")
+    assert district.ask("select person_id, suspended from exports.exp_google__users order by all") == before
+    changes = district.rows("select * from audit.changes where run_id = ? and target in ('google', 'microsoft')", run)
+    assert {change["action"] for change in changes} & {"suspend", "remove", "delete"} == set()
+    held = [change for change in changes if change["hold"]]
+    assert {change["school_number"] for change in held} == {"07474002"}
+    assert {change["status"] for change in held} == {"held"}
+    assert any(renamed[lost] in change["new"] for change in held if change["target"] == "google")
+    applied = [change for change in changes if change["status"] == "applied"]
+    assert any(renamed[kept] in change["new"] for change in applied if change["target"] == "google")
+    sentences = [hold for row in district.summaries()[-1]["targets"] for hold in row["holds"] if row["target"] == "google"]
+    assert any("of school 07474002 held, because its rows are missing from myedbc.student_demographic_enhanced" in sentence for sentence in sentences)
+    told = district.ask("select school_number, message from audit.findings where run_id = ? and kind = 'school_held'", run)
+    assert [school for school, _ in told] == ["07474002"]
+
+
+def _rename_a_teacher(path: Path, school: str) -> str:
+    """Give one teacher of a school another surname at the source; returns it."""
+    lines = path.read_bytes().split(b"\r\n")
+    heading = [name.lower() for name in next(csv.reader([lines[0].decode("cp1252")]))]
+    number, teaching, last = (heading.index(name) for name in ("school number", "teaching staff", "last name"))
+    for at, line in enumerate(lines[1:], 1):
+        values = next(csv.reader([line.decode("cp1252")]), [])
+        schools = [row for row in lines if values and values[heading.index("user name")] and values[heading.index("user name")].encode() in row]
+        if values and values[number] == school and values[teaching] == "Y" and values[last].isascii() and values[last].isalpha() and len(schools) == 1:
+            fresh = f"Renamed{school[-1]}"
+            lines[at] = line.replace(f'"{values[last]}"'.encode(), f'"{fresh}"'.encode())
+            path.write_bytes(b"\r\n".join(lines))
+            return fresh
+    pytest.fail(f"school {school} has no teacher to rename")
+
+
+def test_the_archive_lets_go_of_old_files_but_never_of_the_last_good_ones(three_nights: District, tmp_path: Path) -> None:
+    district = three_nights.copy(tmp_path / "var")
+    code = (
+        "from common import store\n"
+        'with store.connect() as c: c.execute("update ledger.audit.source_files set read_at = read_at - interval 40 day '
+        'where run_id < (select max(run_id) from ledger.audit.source_files)")'
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=district.environment(), check=True)
+    every = set((district.var / "archive").rglob("*.gz"))
+    settings = {"ARCHIVE__KEEP_DAYS": "30", "SOURCES__HR__KEEP_DAYS": "3000"}
+
+    said = district.run("ingestion", "retention", **settings).stdout
+    assert set((district.var / "archive").rglob("*.gz")) == every
+    assert "nothing was deleted" in said
+    assert "hr: 0 files older than 3000 days" in said
+
+    district.run("ingestion", "retention", "--really", **settings)
+    left = set((district.var / "archive").rglob("*.gz"))
+    assert left < every
+    gone = {path.relative_to(district.var).as_posix() for path in every - left}
+    assert gone == {line.strip().replace("myedbc/", "archive/myedbc/", 1) for line in said.splitlines() if line.startswith("  ")}
+    in_force = {
+        row[0] for row in district.ask("select arg_max(archived_as, read_at) from audit.source_files where archived_as is not null group by source, feed")
+    }
+    assert in_force & gone == set()
+    assert {(district.var / name).is_file() for name in in_force} == {True}
+
+
+def test_keeping_days_that_make_no_sense_are_an_error(three_nights: District) -> None:
+    ended = three_nights.run("ingestion", "retention", check=False, ARCHIVE__KEEP_DAYS="0")
+    assert ended.returncode == 1
+    assert "must be a whole number of days" in ended.stderr
+    assert os.environ.get("ARCHIVE__KEEP_DAYS") is None
