@@ -17,7 +17,8 @@ from typing import Any
 
 from common import findings, paths, store
 from common.runs import Run
-from reverse_etl.observe import ensure_tables
+from ingestion import tables as sources
+from reverse_etl import observe as targets
 
 FAILED = ("error", "fail", "runtime error", "partial success")
 
@@ -28,7 +29,8 @@ def build(run: Run, select: str = "") -> int:
     from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
 
     store.begin_night(run)
-    ensure_tables()
+    sources.ensure_tables()
+    targets.ensure_tables()
     os.environ["HOMEROOM_VAR"] = str(paths.var())
     target = paths.var() / "target"
     os.environ["DBT_TARGET_PATH"] = str(target)
