@@ -94,9 +94,17 @@ def next_day() -> None:
 @app.command()
 def extracts(
     day: Annotated[int, typer.Option(min=0, help="0 is the first Monday of October 2026; N the Nth school day after.")],
+    as_: Annotated[str, typer.Option("--as", help="myedbc (with the HR database), oneroster (1.2) or oneroster-1.1")] = "myedbc",
 ) -> None:
     """Write the district's files as they are on a day, and run nothing."""
     there = District.there()
+    versions = {"oneroster": "1.2", "oneroster-1.2": "1.2", "oneroster-1.1": "1.1"}
+    if as_ in versions:
+        where = District(there.students, there.seed, day).write_oneroster(versions[as_])
+        print(f"{where} now stands at day {day}, as OneRoster {versions[as_]}")
+        return
+    if as_ != "myedbc":
+        raise Refused(f"the demo does not write {as_!r}: myedbc, oneroster or oneroster-1.1")
     District(there.students, there.seed, day).write()
     print(f"{folder() / 'extracts'} and {folder() / 'hr.sqlite'} now stand at day {day}")
 

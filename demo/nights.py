@@ -59,6 +59,13 @@ class District:
         hr.write_day(places.hr, students=self.students, seed=self.seed, day=self.day)
         self.mark()
 
+    def write_oneroster(self, version: str) -> Path:
+        """This day as OneRoster files in a folder of their own; the extracts and the marker stay as they are."""
+        from demo import oneroster
+
+        oneroster.write_day(folder() / "oneroster", students=self.students, seed=self.seed, day=self.day, version=version)
+        return folder() / "oneroster"
+
     def mark(self) -> None:
         part = self.marker().with_suffix(".part")
         part.write_text(json.dumps(asdict(self)), encoding="utf-8")

@@ -99,6 +99,7 @@ def _notes(source: str, feed: Feed, file: str, unknown: list[str], missing: list
             column=_shown(unknown),
             action="add the column to the layout (restricted if it is confidential), or have it left out of the extract",
         )
+    missing = [column for column in missing if column.name not in feed.optional_columns]
     if missing:
         names = [column.heading for column in missing]
         yield Finding(

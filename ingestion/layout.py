@@ -16,7 +16,8 @@ from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
 LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "restricted", "shapes", "aliases", "feeds", "school", "record"}
-FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases"}
+FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases",
+             "optional", "optional_columns"}  # fmt: skip
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
     "minimum_share", "good_loads", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
@@ -70,6 +71,8 @@ class Feed:
     older_counts: tuple[int, ...] = ()
     order_known: bool = True
     minimum_share: float | None = None
+    optional: bool = False  # a source may have none of it: never sent is no problem, no longer sent is one
+    optional_columns: tuple[str, ...] = ()  # only some versions of the format have them: their absence is not worth a word
     delimiters: tuple[str, ...] = (",", "\t")
     ends_with_newline: bool = True
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
@@ -178,6 +181,8 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         older_counts=tuple(facts.get("older_counts", ())),
         order_known=facts.get("order_known", True),
         minimum_share=facts.get("minimum_share"),
+        optional=facts.get("optional", False),
+        optional_columns=_names(where, columns, aliases, facts.get("optional_columns", ())),
         delimiters=tuple(document.get("delimiters", (",", "\t"))),
         ends_with_newline=document.get("ends_with_newline", True),
         aliases=aliases,

@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True)
 class FeedResult:
-    """What became of one feed tonight; one entry of `feeds.json`. Status: loaded, unchanged, refused or missing.
+    """What became of one feed tonight; one entry of `feeds.json`. Status: loaded, unchanged, refused, missing or absent.
 
     The numbers are those of `file`: of tonight's when it was loaded, of the one that stays when nothing changed.
     """
@@ -59,7 +59,7 @@ class FeedResult:
 
     @property
     def is_good(self) -> bool:
-        return self.status in {"loaded", "unchanged"}
+        return self.status in {"loaded", "unchanged", "absent"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class NotLanded:
-    """A feed that does not come through: refused or missing, why, and what to do."""
+    """A feed that does not come through: refused, missing, or absent because the source has none of it; why, what to do."""
 
     status: str
     kind: str
@@ -140,6 +140,9 @@ def _fetch(source: Source) -> Fetch:
 
 def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) -> Outcome:
     """Is it there, is it new, may it replace what is landed?"""
+    never_sent = feed.optional and not (rules.last.rows or rules.last.sha256)
+    if never_sent and isinstance(file, Problem) and file.kind == "missing":
+        return NotLanded("absent", "feed_absent", file.message, "")
     if isinstance(file, Problem):
         status = "refused" if file.kind == "unstable" else "missing"
         action = "" if file.kind == "unreachable" else "check the extract job and its transfer, then run ingestion again"
@@ -151,6 +154,8 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
             _refuse_older(file, rules.last)
         return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
     except Refused as refused:
+        if never_sent and refused.kind == "empty":
+            return NotLanded("absent", "feed_absent", refused.problem, "", file)
         return NotLanded("refused", refused.kind, refused.problem, refused.action, file, refused.line)
 
 
@@ -313,8 +318,7 @@ def _sentence(source: Source, feed: Feed, outcome: NotLanded, last: LastGood, re
         stays = f"its {last.was:,} rows of the last good load were landed again from the archive"
     else:
         stays = "it was never loaded, so its table is empty"
-    verb = "refused" if outcome.status == "refused" else "missing"
-    parts = [f"{source.name} {feed.name} {verb}: {outcome.problem}", f"{stays}, the other feeds go on", outcome.action]
+    parts = [f"{source.name} {feed.name} {outcome.status}: {outcome.problem}", f"{stays}, the other feeds go on", outcome.action]
     return "; ".join(part for part in parts if part)
 
 
@@ -326,7 +330,7 @@ def _notes(
         outcome = outcomes[result.feed]
         if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif isinstance(outcome, NotLanded) and outcome.kind != "feed_unreachable":
+        elif isinstance(outcome, NotLanded) and outcome.kind not in {"feed_unreachable", "feed_absent"}:
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))
@@ -379,7 +383,7 @@ def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, f
         "accepted": accepted and result.status == "loaded",
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,
         "read_at": at,
-        "archived_as": str(archived.relative_to(paths.var())) if result.is_good else None,
+        "archived_as": str(archived.relative_to(paths.var())) if result.status in {"loaded", "unchanged"} else None,
     }
     names = ", ".join(row)
     connection.execute(f"insert into ledger.audit.source_files ({names}) values ({', '.join('?' for _ in row)})", list(row.values()))

@@ -17,8 +17,9 @@ from typing import Any
 
 from common import findings, paths, store
 from common.runs import Run
+from ingestion import tables as sources
 from operations import evidence
-from reverse_etl.observe import ensure_tables
+from reverse_etl import observe as targets
 
 FAILED = ("error", "fail", "runtime error", "partial success")
 
@@ -29,7 +30,8 @@ def build(run: Run, select: str = "") -> int:
     from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
 
     store.begin_night(run)
-    ensure_tables()
+    sources.ensure_tables()
+    targets.ensure_tables()
     evidence.remember(run)
     os.environ["HOMEROOM_VAR"] = str(paths.var())
     target = paths.var() / "target"

@@ -18,6 +18,38 @@ night as (
     select * from {{ source('homeroom', 'night') }}
 ),
 
+manifest_entries as (
+    select * from {{ ref('stg_oneroster__manifest_entries') }}
+),
+
+users as (
+    select * from {{ ref('stg_oneroster__users') }}
+),
+
+orgs as (
+    select * from {{ ref('stg_oneroster__orgs') }}
+),
+
+student_roles as (
+    select * from {{ ref('stg_oneroster__roles') }}
+    where role = 'student' and not is_removed
+),
+
+student_users as (
+    select
+        users.user_id,
+        min(users.student_number) as student_number,
+        min(users.grade) as grade,
+        min(orgs.school_number) as school_number,
+        min(users.source_file) as source_file,
+        min(users.source_line) as source_line
+    from users
+    inner join student_roles on users.user_id = student_roles.user_id
+    left join orgs on student_roles.org_id = orgs.org_id and orgs.org_type = 'school'
+    where users.is_enabled and not users.is_removed
+    group by users.user_id
+),
+
 unknown_grades as (
     select
         'myedbc' as source_system,
@@ -31,6 +63,49 @@ unknown_grades as (
     from enrolments
     left join grades on upper(enrolments.grade) = grades.grade_text
     where grades.grade_text is null
+),
+
+unknown_oneroster_grades as (
+    select
+        'oneroster' as source_system,
+        'students' as entity,
+        'unknown_grade' as kind,
+        student_users.student_number as key,
+        student_users.school_number,
+        'grades' as column_name,
+        student_users.source_file,
+        student_users.source_line
+    from student_users
+    left join grades on student_users.grade = grades.grade_text
+    where grades.grade_text is null
+),
+
+students_of_no_school as (
+    select
+        'oneroster' as source_system,
+        'students' as entity,
+        'student_of_no_school' as kind,
+        student_users.student_number as key,
+        student_users.school_number,
+        'org_sourced_id' as column_name,
+        student_users.source_file,
+        student_users.source_line
+    from student_users
+    where student_users.school_number is null
+),
+
+delta_files as (
+    select
+        'oneroster' as source_system,
+        'files' as entity,
+        'delta_file' as kind,
+        manifest_entries.property_name as key,
+        cast(null as {{ dbt.type_string() }}) as school_number,
+        'value' as column_name,
+        manifest_entries.source_file,
+        manifest_entries.source_line
+    from manifest_entries
+    where manifest_entries.property_value = 'delta'
 ),
 
 unreadable_birth_dates as (
@@ -135,6 +210,12 @@ employees_without_key as (
 
 final as (
     select * from unknown_grades
+    union all
+    select * from unknown_oneroster_grades
+    union all
+    select * from students_of_no_school
+    union all
+    select * from delta_files
     union all
     select * from unreadable_birth_dates
     union all

@@ -6,9 +6,30 @@ schedules as (
     select * from {{ ref('stg_myedbc__student_schedules') }}
 ),
 
+class_enrolments as (
+    select * from {{ ref('stg_oneroster__enrolments') }}
+),
+
+users as (
+    select * from {{ ref('stg_oneroster__users') }}
+),
+
+oneroster_classes as (
+    select * from {{ ref('stg_oneroster__classes') }}
+),
+
+orgs as (
+    select * from {{ ref('stg_oneroster__orgs') }}
+),
+
+night as (
+    select * from {{ source('homeroom', 'night') }}
+),
+
 -- a teacher whose id is blank there has at least a name in the students' schedules
 teachers as (
     select
+        'myedbc' as source_system,
         classes.master_timetable_id,
         classes.school_number,
         classes.teacher_id,
@@ -20,6 +41,7 @@ teachers as (
     where classes.teacher_id is not null
     union all
     select
+        'myedbc' as source_system,
         schedules.master_timetable_id,
         coalesce(schedules.course_school_number, schedules.school_number) as school_number,
         cast(null as {{ dbt.type_string() }}) as teacher_id,
@@ -29,11 +51,35 @@ teachers as (
         schedules.source_line
     from schedules
     where schedules.teacher_id is null and schedules.teacher_name is not null
+    union all
+    select
+        'oneroster' as source_system,
+        class_enrolments.class_id as master_timetable_id,
+        orgs.school_number,
+        users.staff_id as teacher_id,
+        case
+            when users.staff_id is null then {{ teacher_name('users') }}
+        end as teacher_name,
+        class_enrolments.is_primary as is_primary_teacher,
+        class_enrolments.source_file,
+        class_enrolments.source_line
+    from class_enrolments
+    inner join users on class_enrolments.user_id = users.user_id
+    inner join orgs on class_enrolments.org_id = orgs.org_id
+    cross join night
+    left join oneroster_classes on class_enrolments.class_id = oneroster_classes.class_id
+    where
+        class_enrolments.role = 'teacher'
+        and not class_enrolments.is_removed
+        and not users.is_removed
+        and coalesce(class_enrolments.ends_on > night.as_of, true)
+        -- homerooms stand in the students' own records
+        and coalesce(oneroster_classes.class_type, 'scheduled') <> 'homeroom'
 ),
 
 final as (
     select
-        'myedbc' as source_system,
+        min(teachers.source_system) as source_system,
         teachers.master_timetable_id as timetable_id,
         teachers.school_number,
         teachers.teacher_id as staff_id,

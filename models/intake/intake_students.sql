@@ -66,22 +66,203 @@ with_status as (
     left join grades on joined.grade = grades.grade_text
 ),
 
-ranked as (
-    select
-        with_status.*,
-        {{ enrolment_rank('with_status.enrolment_status') }} as status_rank
-    from with_status
-    where with_status.student_number is not null and with_status.school_number is not null
+oneroster_users as (
+    select * from {{ ref('stg_oneroster__users') }}
 ),
 
--- a school that lists a student twice means one enrolment: the better status, then the later admission
+oneroster_roles as (
+    select * from {{ ref('stg_oneroster__roles') }}
+),
+
+oneroster_demographics as (
+    select * from {{ ref('stg_oneroster__demographics') }}
+),
+
+class_enrolments as (
+    select * from {{ ref('stg_oneroster__enrolments') }}
+),
+
+homeroom_classes as (
+    select * from {{ ref('stg_oneroster__classes') }}
+    where class_type = 'homeroom' and not is_removed
+),
+
+orgs as (
+    select * from {{ ref('stg_oneroster__orgs') }}
+),
+
+-- who is in a homeroom tonight: an end date is the first day on which somebody is no longer in the class
+homeroom_enrolments as (
+    select
+        class_enrolments.class_id,
+        homeroom_classes.org_id,
+        coalesce(homeroom_classes.class_code, homeroom_classes.title) as homeroom,
+        class_enrolments.user_id,
+        class_enrolments.role,
+        case when class_enrolments.is_primary then 1 else 2 end as primary_rank
+    from class_enrolments
+    inner join homeroom_classes on class_enrolments.class_id = homeroom_classes.class_id
+    cross join night
+    where not class_enrolments.is_removed and coalesce(class_enrolments.ends_on > night.as_of, true)
+),
+
+teacher_enrolments as (
+    select * from homeroom_enrolments
+    where role = 'teacher'
+),
+
+student_enrolments as (
+    select * from homeroom_enrolments
+    where role = 'student'
+),
+
+homeroom_teachers as (
+    {{ first_row_per('teacher_enrolments', 'class_id', 'primary_rank, user_id') }}
+),
+
+homerooms as (
+    {{ first_row_per('student_enrolments', 'user_id, org_id', 'class_id') }}
+),
+
+oneroster_students as (
+    select
+        oneroster_users.student_number,
+        orgs.school_number,
+        -- 1.1 names no home school: it is the one with the homeroom
+        coalesce(home_orgs.school_number, case when homerooms.class_id is not null then orgs.school_number end) as home_school_number,
+        teachers.staff_id as homeroom_teacher_id,
+        case
+            when teachers.user_id is not null then {{ teacher_name('teachers') }}
+        end as homeroom_teacher_name,
+        oneroster_users.given_name as legal_first_name,
+        oneroster_users.middle_name as legal_middle_name,
+        oneroster_users.family_name as legal_last_name,
+        oneroster_users.preferred_given_name as usual_first_name,
+        oneroster_users.preferred_family_name as usual_last_name,
+        homerooms.homeroom,
+        oneroster_users.email,
+        case oneroster_demographics.sex
+            when 'male' then 'M'
+            when 'female' then 'F'
+            when 'other' then 'X'
+            when 'unspecified' then 'U'
+        end as gender_code,
+        oneroster_users.grade,
+        oneroster_roles.role_type,
+        case
+            when oneroster_users.is_removed or oneroster_roles.is_removed or not oneroster_users.is_enabled then 'inactive'
+            when oneroster_roles.ends_on <= night.as_of then 'inactive'
+            when oneroster_roles.begins_on > night.as_of then 'preregistered'
+            else 'active'
+        end as enrolment_status,
+        oneroster_demographics.date_of_birth,
+        oneroster_roles.begins_on as admitted_on,
+        oneroster_roles.ends_on as withdrawn_on,
+        oneroster_users.source_file,
+        oneroster_users.source_line
+    from oneroster_roles
+    inner join oneroster_users on oneroster_roles.user_id = oneroster_users.user_id
+    inner join orgs on oneroster_roles.org_id = orgs.org_id and orgs.org_type = 'school'
+    cross join night
+    left join orgs as home_orgs on oneroster_users.primary_org_id = home_orgs.org_id
+    left join oneroster_demographics on oneroster_users.user_id = oneroster_demographics.user_id
+    left join homerooms on oneroster_users.user_id = homerooms.user_id and oneroster_roles.org_id = homerooms.org_id
+    left join homeroom_teachers on homerooms.class_id = homeroom_teachers.class_id
+    left join oneroster_users as teachers on homeroom_teachers.user_id = teachers.user_id
+    where oneroster_roles.role = 'student'
+),
+
+known_enrolments as (
+    select
+        'myedbc' as source_system,
+        with_status.student_number,
+        with_status.school_number,
+        with_status.home_school_number,
+        with_status.next_school_number,
+        with_status.legal_first_name,
+        with_status.legal_middle_name,
+        with_status.legal_last_name,
+        with_status.usual_first_name,
+        with_status.usual_last_name,
+        with_status.date_of_birth,
+        with_status.gender_code,
+        with_status.grade_code,
+        with_status.homeroom,
+        with_status.homeroom_teacher_id,
+        with_status.homeroom_teacher_name,
+        with_status.enrolment_status,
+        with_status.can_be_primary,
+        with_status.admitted_on,
+        with_status.withdrawn_on,
+        with_status.email,
+        with_status.home_phone,
+        with_status.street_number,
+        with_status.street_name,
+        with_status.apartment,
+        with_status.municipality,
+        with_status.province,
+        with_status.postal_code,
+        with_status.may_call,
+        with_status.source_file,
+        with_status.source_line
+    from with_status
+    where with_status.student_number is not null and with_status.school_number is not null
+    union all
+    select
+        'oneroster' as source_system,
+        oneroster_students.student_number,
+        oneroster_students.school_number,
+        oneroster_students.home_school_number,
+        cast(null as {{ dbt.type_string() }}) as next_school_number,
+        oneroster_students.legal_first_name,
+        oneroster_students.legal_middle_name,
+        oneroster_students.legal_last_name,
+        oneroster_students.usual_first_name,
+        oneroster_students.usual_last_name,
+        oneroster_students.date_of_birth,
+        oneroster_students.gender_code,
+        grades.grade_code,
+        oneroster_students.homeroom,
+        oneroster_students.homeroom_teacher_id,
+        oneroster_students.homeroom_teacher_name,
+        oneroster_students.enrolment_status,
+        coalesce(oneroster_students.role_type, 'primary') <> 'secondary' as can_be_primary,
+        oneroster_students.admitted_on,
+        oneroster_students.withdrawn_on,
+        oneroster_students.email,
+        -- OneRoster says nothing of a student's own telephone, of the home, and of whether the family may be called
+        cast(null as {{ dbt.type_string() }}) as home_phone,
+        cast(null as {{ dbt.type_string() }}) as street_number,
+        cast(null as {{ dbt.type_string() }}) as street_name,
+        cast(null as {{ dbt.type_string() }}) as apartment,
+        cast(null as {{ dbt.type_string() }}) as municipality,
+        cast(null as {{ dbt.type_string() }}) as province,
+        cast(null as {{ dbt.type_string() }}) as postal_code,
+        cast(null as boolean) as may_call,
+        oneroster_students.source_file,
+        oneroster_students.source_line
+    from oneroster_students
+    left join grades on oneroster_students.grade = grades.grade_text
+),
+
+ranked as (
+    select
+        known_enrolments.*,
+        {{ enrolment_rank('known_enrolments.enrolment_status') }} as status_rank
+    from known_enrolments
+),
+
+-- a school that lists a student twice means one enrolment: the better status, then the later admission. Listed by two
+-- systems, the first counts: it also knows the address and whether the family may be called
 one_per_enrolment as (
-    {{ first_row_per('ranked', 'student_number, school_number', 'status_rank, admitted_on desc nulls last, source_line') }}
+    {{ first_row_per(
+        'ranked', 'student_number, school_number', 'source_system, status_rank, admitted_on desc nulls last, source_line'
+    ) }}
 ),
 
 final as (
     select
-        'myedbc' as source_system,
+        one_per_enrolment.source_system,
         one_per_enrolment.student_number,
         one_per_enrolment.school_number,
         one_per_enrolment.home_school_number,

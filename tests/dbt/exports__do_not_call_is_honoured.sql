@@ -5,5 +5,5 @@ left join {{ ref('exp_callout__absences') }} as absences
 left join {{ ref('exp_callout__contacts') }} as contacts
     on students.student_number = contacts.student_id
 where
-    not students.may_call
+    not coalesce(students.may_call, false)
     and (absences.student_id is not null or contacts.student_id is not null)
