@@ -86,6 +86,9 @@ def _check(sources: Sequence[Source]) -> int:
 def _look(source: Source) -> str:
     with fetch.place(source.name, source.settings) as (where, folder):
         names = [entry.name for entry in folder.list()]
+    archives = [name for name in names if source.layout.is_archive(name)]
+    if archives:  # what is in them is seen when they are read
+        return f"{where}: {len(archives)} archive{'s' if len(archives) > 1 else ''} there ({', '.join(archives)}), read for {len(source.layout.feeds)} feeds"
     absent = [feed.name for feed in source.layout.feeds if not any(feed.matches(name) for name in names)]
     there = len(source.layout.feeds) - len(absent)
     return f"{where}: {there} of {len(source.layout.feeds)} feeds there" + (f", missing {', '.join(absent)}" if absent else "")

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
-LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "restricted", "shapes", "aliases", "feeds"}
+LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "archives", "limits", "restricted", "shapes", "aliases", "feeds"}
 FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases"}
+KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
+FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 
 
 class LayoutError(Exception):
@@ -43,6 +45,19 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much an archive (or a workbook, which is one) may hold before it is not opened."""
+
+    members: int = 1_000
+    megabytes: int = 4_000  # unpacked
+    ratio: int = 200  # unpacked to packed; text packs 5 to 20 times, repetitive text 100 times
+
+    @property
+    def bytes(self) -> int:
+        return self.megabytes * 1_000_000
+
+
+@dataclass(frozen=True)
 class Feed:
     """One file or table of a source, and what must hold before it may replace the last good one."""
 
@@ -58,6 +73,12 @@ class Feed:
     stale_after_days: int | None = None
     delimiters: tuple[str, ...] = (",", "\t")
     ends_with_newline: bool = True
+    format: str = "delimited"
+    positions: tuple[tuple[int, int], ...] = ()  # fixed: first and last character of each column, counted from 1
+    trimmed: bool = False  # fixed: blanks at the end of a line may be left out
+    sheet: str = ""  # excel: the first when empty
+    skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
+    limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
     shapes: Mapping[str, str] = field(default_factory=dict)  # column name -> regular expression of its values
 
@@ -85,6 +106,12 @@ class Layout:
     name: str
     feeds: tuple[Feed, ...]
     owner: str = ""
+    archives: tuple[str, ...] = ()  # names of zip files whose members are read like files
+    limits: Limits = field(default_factory=Limits)
+
+    def is_archive(self, file_name: str) -> bool:
+        """Whether a file is to be opened for its members, by its name; letter case is ignored."""
+        return any(fnmatchcase(file_name.lower(), pattern.lower()) for pattern in self.archives)
 
 
 def load(name: str) -> Layout:
@@ -106,7 +133,7 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
     feeds = tuple(_feed(name, feed, facts, document, restricted) for feed, facts in document.get("feeds", {}).items())
     if not feeds:
         raise LayoutError(f"layout {name} has no feeds: add at least one [feeds.<name>] table")
-    return Layout(name, feeds, document.get("owner", ""))
+    return Layout(name, feeds, document.get("owner", ""), tuple(document.get("archives", ())), _limits(name, document))
 
 
 def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
@@ -138,7 +165,7 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
         raise LayoutError(f"{where}: a feed's name is a table's name in snake_case, and rejects is taken")
-    _only(where, facts, FEED_KEYS)
+    _only(where, facts, FEED_KEYS | KIND_KEYS)
     columns = tuple(Column(heading, raw_name(heading), plain(heading) in restricted) for heading in facts.get("columns", ()))
     if not columns or not facts.get("files"):
         raise LayoutError(f"{where}: `files` and `columns` are needed")
@@ -157,11 +184,52 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         order_known=facts.get("order_known", True),
         minimum_share=facts.get("minimum_share"),
         stale_after_days=facts.get("stale_after_days"),
-        delimiters=tuple(document.get("delimiters", (",", "\t"))),
-        ends_with_newline=document.get("ends_with_newline", True),
+        **_kind(where, facts, document, len(columns)),
+        limits=_limits(layout, document),
         aliases=aliases,
         shapes={column: shape for column, shape in document.get("shapes", {}).items() if column in {c.name for c in columns}},
     )
+
+
+def _kind(where: str, facts: Mapping[str, Any], document: Mapping[str, Any], columns: int) -> dict[str, Any]:
+    """What tells how the file of a feed is to be read; refuses settings that its format has no use for."""
+    form = facts.get("format", "delimited")
+    if form not in FORMATS:
+        raise LayoutError(f"{where}: format is {form!r}; known are {', '.join(FORMATS)}")
+    useless = sorted((set(facts) & set().union(*FORMATS.values())) - FORMATS[form])
+    if useless:
+        raise LayoutError(f"{where}: {', '.join(useless)} means nothing for format {form!r}")
+    kind: dict[str, Any] = {
+        "format": form,
+        "delimiters": tuple(facts.get("delimiters", document.get("delimiters", (",", "\t")))) if form == "delimited" else (",",),
+        "ends_with_newline": facts.get("ends_with_newline", document.get("ends_with_newline", True)),
+        "trimmed": bool(facts.get("trimmed", False)),
+        "sheet": str(facts.get("sheet", "")),
+        "skip_lines": int(facts.get("skip_lines", 0)),
+    }
+    odd = [mark for mark in kind["delimiters"] if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "]
+    if odd or not kind["delimiters"]:
+        raise LayoutError(f"{where}: a delimiter is one character that stands in no value, such as , ; | or a tab, not {odd}")
+    if form == "fixed":
+        kind["positions"] = _positions(where, facts.get("positions", ()), columns)
+    return kind
+
+
+def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[int, int], ...]:
+    """`1-10` and so on, one per column, from left to right."""
+    found = [re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(one)) for one in given]
+    positions = tuple((int(match[1]), int(match[2] or match[1])) for match in found if match)
+    ends = [0, *(last for _, last in positions)]
+    backwards = any(first <= before or last < first for (first, last), before in zip(positions, ends, strict=False))
+    if len(positions) != len(found) or len(positions) != columns or backwards:
+        raise LayoutError(f'{where}: positions must name first and last character of each of its {columns} columns, from left to right, like "1-10", "11-35"')
+    return positions
+
+
+def _limits(layout: str, document: Mapping[str, Any]) -> Limits:
+    given = document.get("limits", {})
+    _only(f"layout {layout}, limits", given, {"members", "megabytes", "ratio"})
+    return Limits(**given)
 
 
 def _aliases(columns: Iterable[Column], pairs: Mapping[str, str]) -> dict[str, str]:

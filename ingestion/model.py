@@ -45,7 +45,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a feed has no file tonight. `kind`: missing (it is not there) or unstable (it is there and changing)."""
+    """Why a feed has no file tonight. `kind`: missing (it is not there), unstable (it changes) or archive (it came in one we refuse)."""
 
     kind: str
     message: str

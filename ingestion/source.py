@@ -128,7 +128,7 @@ def _fetch(source: Source) -> Fetch:
 def _judge(source: Source, feed: Feed, file: Fetched | Problem, last: LastGood, accept_smaller: bool) -> Outcome:
     """Is it there, is it new, may it replace what is landed?"""
     if isinstance(file, Problem):
-        status = "refused" if file.kind == "unstable" else "missing"
+        status = "refused" if file.kind in {"unstable", "archive"} else "missing"
         action = "" if file.kind == "unreachable" else "check the extract job and its transfer, then run ingestion again"
         return NotLanded(status, f"feed_{file.kind}", file.message, action)
     if _is_landed(feed, file, last):
