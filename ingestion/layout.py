@@ -143,10 +143,12 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
     feeds = []
     for name, facts in tables.items():
         where = f"[sources.{source}.tables.{name}]"
-        _only(where, facts, {"columns", "required", "key", "minimum_share", "table", "schema"})
+        _only(where, facts, {"columns", "required", "key", "minimum_share", "table", "schema", "cursor", "full_every_days"})
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
             raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
+        if facts.get("cursor") and (not facts.get("key") or plain(facts["cursor"]) not in {plain(column.heading) for column in columns}):
+            raise LayoutError(f"{where}: a cursor must be one of the columns, and changes are merged by key: list both")
         feeds.append(
             Feed(
                 name,
