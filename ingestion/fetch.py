@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from common import log, paths, sftp
 from common.findings import Finding
 from ingestion.layout import Feed, Layout
-from ingestion.model import Fetch, Fetched, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
 from ingestion.unzip import ArchiveRefused, Archives, base
 
 ATTEMPTS = 3
@@ -134,6 +134,18 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     if strangers:
         findings.append(_strangers(source, where, strangers))
     return Fetch(feeds, tuple(findings))
+
+
+def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+    """Is the place there, and which feeds have a file? For `check`."""
+    with place(source, settings) as (where, folder):
+        names = [entry.name for entry in folder.list()]
+    archives = [name for name in names if layout.is_archive(name)]
+    if archives:  # what is in them is seen when they are read
+        return Look(f"{where}: {', '.join(archives)} there, to be opened for {len(layout.feeds)} feeds", good=True)
+    absent = [feed.name for feed in layout.feeds if not any(feed.matches(name) for name in names)]
+    there = f"{where}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} feeds there"
+    return Look(there + (f", missing {', '.join(absent)}; check the extract jobs and their transfer" if absent else ""), not absent)
 
 
 @contextmanager

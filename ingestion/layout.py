@@ -136,14 +136,22 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
     return Layout(name, feeds, document.get("owner", ""), tuple(document.get("archives", ())), _limits(name, document))
 
 
-def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
-    """The layout of a SQL source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_every_days"}
+KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
+    "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
+    "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param"}, "the API"),
+}
+
+
+def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str = "sql") -> Layout:
+    """The layout of a SQL or REST source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+    called, known, system = KINDS_OF_TABLES[kind]
     if not tables:
-        raise LayoutError(f"source {source} has no tables: add at least one [sources.{source}.tables.<name>] with columns and key")
+        raise LayoutError(f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>] with columns and key")
     feeds = []
     for name, facts in tables.items():
-        where = f"[sources.{source}.tables.{name}]"
-        _only(where, facts, {"columns", "required", "key", "minimum_share", "table", "schema", "cursor", "full_every_days"})
+        where = f"[sources.{source}.{called}.{name}]"
+        _only(where, facts, known)
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
             raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
@@ -160,7 +168,7 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
                 delimiters=(",",),
             )
         )
-    return Layout(source, tuple(feeds), f"whoever looks after the database of {source}")
+    return Layout(source, tuple(feeds), f"whoever looks after {system} of {source}")
 
 
 def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[str, Any], restricted: set[str]) -> Feed:

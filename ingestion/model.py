@@ -52,6 +52,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What `check` says of a source: what works and what does not, in one line; and whether a night could read it all."""
+
+    line: str
+    good: bool
+
+
+@dataclass(frozen=True)
 class Fetch:
     """What came of one visit to a source: per feed its file or its problem."""
 

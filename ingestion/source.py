@@ -16,7 +16,7 @@ from typing import Any
 from common import findings, log, paths, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, fetch, land, layout, sql
+from ingestion import archive, fetch, land, layout, rest, sql
 from ingestion.layout import Feed, Layout, LayoutError
 from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
 from ingestion.trust import Rules, check
@@ -87,7 +87,9 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
         return Source(name, settings, layout.load(str(settings.get("layout", name))))
     if kind == "sql":
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
-    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files and sql; mend [sources.{name}] in .dlt/config.toml")
+    if kind == "rest":
+        return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), "rest"))
+    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files, sql and rest; mend [sources.{name}] in .dlt/config.toml")
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
@@ -118,9 +120,9 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
 
 
 def _fetch(source: Source) -> Fetch:
-    reader = sql.fetch if source.settings["kind"] == "sql" else fetch.fetch
+    readers = {"files": fetch.fetch, "sql": sql.fetch, "rest": rest.fetch}
     try:
-        return reader(source.name, source.settings, source.layout)
+        return readers[source.settings["kind"]](source.name, source.settings, source.layout)
     except SourceUnreachable as error:
         return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
 

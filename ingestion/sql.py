@@ -21,7 +21,7 @@ from urllib.parse import quote
 from common import paths
 from ingestion import cursor, table
 from ingestion.layout import Feed, Layout, plain
-from ingestion.model import Fetch, Fetched, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
 
 BATCH = 50_000
 
@@ -63,8 +63,8 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     return Fetch(feeds)
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> str:
-    """Is the database there, and are its tables? One line for `check`."""
+def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+    """Is the database there, and are its tables? For `check`."""
     engine = _engine(source, str(settings.get("url", "")))
     try:
         inspector = _inspected(source, engine)
@@ -76,7 +76,7 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> str:
     finally:
         engine.dispose()
     there = f"{engine.dialect.name} database: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} tables there"
-    return there + (f", missing {', '.join(absent)}" if absent else "")
+    return Look(there + (f", missing {', '.join(absent)}; ask whether they were renamed, or grant them to our user" if absent else ""), not absent)
 
 
 def _engine(source: str, url: str) -> Any:

@@ -218,7 +218,7 @@ def test_the_files_of_an_archive_are_read_and_say_where_they_came_from(drop: Dro
     assert drop.ingest(Nightly_dot_zip=zipped(("out/People.csv", CSV.encode()))) == 0
     assert drop.entry["status"] == "unchanged", "the archive is another, the file in it is the same"
     assert main(["check", "--source", "drop"]) == 0
-    assert "1 archive there (Nightly.zip)" in drop.said()
+    assert "Nightly.zip there, to be opened for 1 feeds" in drop.said()
 
 
 def test_a_workbook_may_come_in_an_archive(drop: Drop) -> None:
