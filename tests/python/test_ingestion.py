@@ -437,6 +437,29 @@ def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Libra
         assert library.ask("select count(*) from raw_library.people") == [(20,)]
 
 
+def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_asked_for_that_file_again(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.drop(People=people(5_000), Loans=loans())
+    half = len(people(5_000).encode()) // 2
+    hang_up = [half, half]
+    with running(library.folder, tmp_path / "keys", hang_up=hang_up) as server:
+        facts = {"LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/", "KEY_FILE": server.key_file, "KNOWN_HOSTS": server.known_hosts, "TIMEOUT": 5}
+        for name, value in facts.items():
+            monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", str(value))
+        assert library.ingest() == 0, "the third try brought it"
+        assert hang_up == []
+        assert library.ask("select count(*) from raw_library.people") == [(5_000,)]
+        assert library.said().count("source_retry") == 2
+
+        library.drop(People=people(5_001), Loans=loans(6))
+        hang_up += [half] * 3
+        assert library.ingest() == 3
+        assert library.feed("people")["status"] == "refused"
+        assert "could not download People.csv" in library.feed("people")["message"]
+        assert "its 5,000 rows of" in library.feed("people")["message"]
+        assert library.ask("select (select count(*) from raw_library.people), (select count(*) from raw_library.loans)") == [(5_000, 6)]
+        assert not list(paths.var().rglob("*.part"))
+
+
 # --- SQL sources ---------------------------------------------------------------------------------------------
 
 DDL = """create table employees (staff_id integer, first_name text, last_name text, hire_date date, salary numeric(10, 2), active boolean)"""
