@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
 LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "archives", "limits", "restricted", "shapes", "aliases", "feeds"}
-FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases"}
+FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases", "optional"}
 KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
 FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 
@@ -77,6 +77,8 @@ class Feed:
     positions: tuple[tuple[int, int], ...] = ()  # fixed: first and last character of each column, counted from 1
     trimmed: bool = False  # fixed: blanks at the end of a line may be left out
     sheet: str = ""  # excel: the first when empty
+    left_empty: frozenset[str] = frozenset()  # columns a district has no use for: there, and always empty
+    optional: bool = False  # read only where the settings name it
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
     limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
@@ -108,6 +110,7 @@ class Layout:
     owner: str = ""
     archives: tuple[str, ...] = ()  # names of zip files whose members are read like files
     limits: Limits = field(default_factory=Limits)
+    tables: tuple[Feed, ...] = ()  # feeds that are not read here, but whose tables the models ask for
 
     def is_archive(self, file_name: str) -> bool:
         """Whether a file is to be opened for its members, by its name; letter case is ignored."""
@@ -124,6 +127,29 @@ def load(name: str) -> Layout:
         return parse(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
         raise LayoutError(f"{path} is not TOML: {error}") from None
+
+
+DISTRICT_KEYS = ("feeds", "files", "aliases", "leave_empty")
+
+
+def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
+    """The layout as one district gets it: its feeds (when it does not say: those not optional), its own file names,
+    its own spellings of headings, and columns it wants left empty. Refuses names the layout does not have."""
+    feeds, files, aliases, empty = (settings.get(key) for key in DISTRICT_KEYS)
+    known = [feed.name for feed in layout.feeds]
+    wanted = [feed.name for feed in layout.feeds if not feed.optional] if feeds is None else list(feeds)
+    if unknown := sorted({*wanted, *(files or {})} - set(known)):
+        raise LayoutError(f"layout {layout.name} has no feed {', '.join(unknown)}; it has {', '.join(known)}")
+    if lost := [heading for heading in [*(aliases or {}).values(), *(empty or ())] if all(feed.column(heading) is None for feed in layout.feeds)]:
+        raise LayoutError(f"layout {layout.name}: {', '.join(lost)} is no column of any feed; mend aliases or leave_empty in the settings")
+    read = []
+    for feed in (feed for feed in layout.feeds if feed.name in wanted):
+        left = frozenset(column.name for heading in empty or () if (column := feed.column(heading)))
+        if needed := sorted(left & {*feed.required, *feed.never_empty, *feed.key}):
+            raise LayoutError(f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and cannot be left empty")
+        names = tuple((files or {}).get(feed.name, feed.files))
+        read.append(replace(feed, files=names, aliases={**feed.aliases, **_aliases(feed.columns, aliases or {})}, left_empty=left))
+    return replace(layout, feeds=tuple(read), tables=tuple(feed for feed in layout.feeds if not feed.optional and feed.name not in wanted))
 
 
 def parse(name: str, document: Mapping[str, Any]) -> Layout:
@@ -194,6 +220,7 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         order_known=facts.get("order_known", True),
         minimum_share=facts.get("minimum_share"),
         stale_after_days=facts.get("stale_after_days"),
+        optional=bool(facts.get("optional", False)),
         **_kind(where, facts, document, len(columns)),
         limits=_limits(layout, document),
         aliases=aliases,

@@ -84,7 +84,7 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
     """A source by its settings. Raises LayoutError for kinds and layouts we do not know."""
     kind = settings.get("kind")
     if kind == "files":
-        return Source(name, settings, layout.load(str(settings.get("layout", name))))
+        return Source(name, settings, layout.of_district(layout.load(str(settings.get("layout", name))), settings))
     if kind == "sql":
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
     if kind == "rest":
@@ -99,7 +99,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     fetched = _fetch(source)
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
-        land.prepare(connection, source.name, feeds)
+        land.prepare(connection, source.name, (*feeds, *source.layout.tables))
     outcomes = {feed.name: _judge(source, feed, fetched.feeds[feed.name], last[feed.name], feed.name in accept_smaller) for feed in feeds}
     trusted = [outcome for outcome in outcomes.values() if isinstance(outcome, Trusted)]
     restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := _from_archive(source, feed, last[feed.name]))]
