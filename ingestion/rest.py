@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from common import paths
 from ingestion import cursor, rest_session, table
-from ingestion.layout import Feed, Layout, plain
+from ingestion.layout import Feed, Layout, LayoutError, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
 
 BATCH = 20_000
@@ -38,6 +38,8 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
+    for feed in layout.feeds:
+        _known_paginator(source, _paginator(settings, feed))
     session = rest_session.opened(source, settings)
     try:
         return Fetch({feed.name: _read(source, settings, feed, session, into) for feed in layout.feeds})
@@ -102,12 +104,31 @@ def _items(settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.
         "path": str(facts.get("path", feed.name)),
         "params": params,
         "data_selector": pages.selector,
-        "paginator": facts.get("paginator", settings.get("paginator", "single_page")),
+        "paginator": _paginator(settings, feed),
         "response_actions": [pages.look_at],
     }
     headers = {"Accept": "application/json", **settings.get("headers", {})}
     client = {"base_url": str(settings["base_url"]).rstrip("/") + "/", "headers": headers, "session": session}
     yield from rest_api_resources({"client": client, "resources": [{"name": feed.name, "endpoint": endpoint}]})[0]  # type: ignore[typeddict-item]
+
+
+def _paginator(settings: Mapping[str, Any], feed: Feed) -> Any:
+    return settings["resources"][feed.name].get("paginator", settings.get("paginator", "single_page"))
+
+
+def _known_paginator(source: str, given: Any) -> None:
+    """Refuse a paginator dlt does not know, and one it would have to guess."""
+    from dlt.sources.rest_api.config_setup import create_paginator
+
+    try:
+        if create_paginator(given) is not None:
+            return
+    except (TypeError, ValueError):
+        pass
+    raise LayoutError(
+        f"[sources.{source}] paginator {given!r} is not understood: its type is json_link, header_link, offset, page_number, cursor or single_page, "
+        "with the settings docs/add-a-source.md lists"
+    )
 
 
 class Pages:

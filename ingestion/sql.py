@@ -145,10 +145,10 @@ def _batches(engine: Any, where: tuple[str | None, str], columns: list[str], cha
     kinds = {column["name"]: column["type"] for column in sqlalchemy.inspect(engine).get_columns(name, schema=schema)}
 
     def as_text(_query: Any, reflected: Any, *_rest: Any) -> Any:
-        everything = sqlalchemy.select(*(sqlalchemy.cast(reflected.c[name], sqlalchemy.Text).label(name) for name in columns))
+        everything = sqlalchemy.select(*(sqlalchemy.cast(reflected.c[name], sqlalchemy.UnicodeText).label(name) for name in columns))
         if changes is None:
             return everything
-        by, value = reflected.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.Text)
+        by, value = reflected.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
         if engine.dialect.name != "sqlite":  # which has no time type, and compares its texts
             value = sqlalchemy.cast(value, kinds[changes.by])
         # A row without a stamp may have changed at any time.
