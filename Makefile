@@ -13,6 +13,9 @@ help: ## what you can do here, in the order of a working day
 
 setup: .venv/nightly ## install what a night needs (every verb does this by itself)
 
+check: .venv/nightly ## does every source and every target let us in? One line each; writes nothing
+	@$(PY) -m ingestion check; read=$$?; $(PY) -m reverse_etl check; written=$$?; exit $$(( read > written ? read : written ))
+
 demo: .venv/dev ## a synthetic district of STUDENTS=5000: two nights, from nothing to converged targets
 	@$(PY) -m demo run --students $(or $(STUDENTS),5000) --seed $(or $(SEED),1)
 
@@ -89,4 +92,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-again demo-next ingest observe build plan show push verify report replay nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay nightly audit test lint bench docs lock clean

@@ -113,7 +113,7 @@ def extracts(
 def with_platforms(context: typer.Context) -> None:
     """Start the platforms on their saved state, run a command with their environment, save."""
     if not context.args:
-        raise Refused('say which command to run, after two dashes: python -m demo with -- make verify')
+        raise Refused("say which command to run, after two dashes: python -m demo with -- make verify")
     from demo.district import date_of
 
     today = District.there()

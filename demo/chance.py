@@ -79,7 +79,5 @@ class Permutation:
 
     def __call__(self, ordinal: int) -> int:
         if not 0 <= ordinal < self.prime:
-            raise ValueError(
-                f"identifier {ordinal} does not fit into {self.prime} numbers: ask for fewer students or an earlier day"
-            )
+            raise ValueError(f"identifier {ordinal} does not fit into {self.prime} numbers: ask for fewer students or an earlier day")
         return (ordinal * self.factor + self.offset) % self.prime

@@ -159,9 +159,6 @@ class Day:
         return Timetable(school, self.seed)
 
 
-
-
-
 class _Telling:
     """Tells the stories of one zone's students up to a day."""
 

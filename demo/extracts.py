@@ -53,10 +53,7 @@ def write_day(folder: Path, *, students: int, seed: int, day: int) -> Summary:
     today = District(students, seed).on(day)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        files = {
-            layout: stack.enter_context(_part(folder, layout).open("w", encoding=layout.encoding, errors="replace", newline=""))
-            for layout in layouts.ALL
-        }
+        files = {layout: stack.enter_context(_part(folder, layout).open("w", encoding=layout.encoding, errors="replace", newline="")) for layout in layouts.ALL}
         summary = _Writer(today, files).write()
     for layout in layouts.ALL:
         _part(folder, layout).replace(folder / layout.file)
@@ -232,7 +229,7 @@ def _demographic_row(student: Student, room: _Room) -> str:
     home_number, home_name = _home(student)
     ancestry = mark % 9 == 0
     secondary = student.grade >= 8
-    memo = ("Call grandmother first.\r\nSays \"no nuts\"." if mark % 180 == 0 else "See file, office") if mark % 60 == 0 else ""
+    memo = ('Call grandmother first.\r\nSays "no nuts".' if mark % 180 == 0 else "See file, office") if mark % 60 == 0 else ""
     return row(
         room.school.number, student.number, room.name, room.teacher, student.pen, f"s{student.number}",
         child.last, child.first, child.middle, usual_last, usual_first, "",

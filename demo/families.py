@@ -19,7 +19,7 @@ from demo.schools import Plan
 from demo.staff import founder
 
 _CHANGE = 0.0018  # of a family's contacts or home, per day
-_EMPLOYERS = ("", "", "", "Interior Mill", "Valley Ranch", "Health Authority", "Highways Yard", "Band Office", "Café \"Le Pin\"")
+_EMPLOYERS = ("", "", "", "Interior Mill", "Valley Ranch", "Health Authority", "Highways Yard", "Band Office", 'Café "Le Pin"')
 _PARENTS = {"M": ("F", "Father", "Mr."), "F": ("M", "Mother", "Ms.")}
 _OTHERS = (("GM", "Grandmother", "F"), ("GF", "Grandfather", "M"), ("AU", "Aunt", "F"), ("UN", "Uncle", "M"), ("NB", "Neighbour", "X"))
 

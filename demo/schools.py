@@ -194,9 +194,7 @@ class Timetable:
         self.school, self._seed = school, seed
         self._sections: dict[tuple[int, int, int], Section] = {}
         attendance = _ATTENDANCE[school.kind]
-        self.attendance = [
-            [self._pseudo(homeroom, code, mark) for code, mark in attendance] for homeroom in range(school.homerooms)
-        ]
+        self.attendance = [[self._pseudo(homeroom, code, mark) for code, mark in attendance] for homeroom in range(school.homerooms)]
 
     def section(self, grade: int, block: int, cohort: int) -> Section:
         """The class of a cohort (or FLEX) in one of the eight blocks. Refuses grades the school does not teach."""

@@ -108,9 +108,7 @@ def office(plan: Plan, zone: int, day: int) -> tuple[list[Staffer], Counter[str]
         # The serial stands past every school post, so it can be nobody else's employee number.
         number = _number(plan, (plan.slot_ordinal(plan.online, plan.online.staff) + zone * 64 + post) * _GENERATIONS)
         email = f"{plain(first)[:1]}{plain(last) or 'staff'}{number}@example.org" if rng.random() < 0.5 else ""
-        people.append(
-            Staffer(number, "", "", first, last, "", "", "", email, pick(rng, _OFFICE), False, hired, left, (), False, True)
-        )
+        people.append(Staffer(number, "", "", first, last, "", "", "", email, pick(rng, _OFFICE), False, hired, left, (), False, True))
     return people, events
 
 

@@ -19,10 +19,10 @@ from dataclasses import asdict
 from common import log, settings, store
 from common.runs import Run
 from common.sftp import SftpError
-from ingestion import archive, fetch, replay, sql
+from ingestion import archive, fetch, replay, rest, sql
 from ingestion.land import LandingFailed
 from ingestion.layout import LayoutError
-from ingestion.model import SourceUnreachable
+from ingestion.model import Look, SourceUnreachable
 from ingestion.source import FeedResult, Source, ingest, source_of
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
@@ -109,23 +109,17 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
 
 
 def _check(sources: Sequence[Source]) -> int:
-    """One line per source: reachable, and which of its feeds are there. Reads nothing, writes nothing."""
-    reached = True
+    """One line per source: does it let us in, and which of its feeds are there. Lands nothing, writes nothing."""
+    lookers = {"files": fetch.look, "sql": sql.look, "rest": rest.look}
+    good = True
     for source in sources:
         try:
-            line = sql.look(source.name, source.settings, source.layout) if source.settings["kind"] == "sql" else _look(source)
+            look = lookers[source.settings["kind"]](source.name, source.settings, source.layout)
         except (SourceUnreachable, SftpError) as error:
-            line, reached = f"not reached: {error}", False
-        print(f"{source.name}: {line}")
-    return DONE if reached else PARTLY
-
-
-def _look(source: Source) -> str:
-    with fetch.place(source.name, source.settings) as (where, folder):
-        names = [entry.name for entry in folder.list()]
-    absent = [feed.name for feed in source.layout.feeds if not any(feed.matches(name) for name in names)]
-    there = len(source.layout.feeds) - len(absent)
-    return f"{where}: {there} of {len(source.layout.feeds)} feeds there" + (f", missing {', '.join(absent)}" if absent else "")
+            look = Look(f"not reached: {error}", good=False)
+        print(f"{source.name}: {look.line}")
+        good = good and look.good
+    return DONE if good else PARTLY
 
 
 if __name__ == "__main__":

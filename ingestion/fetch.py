@@ -1,6 +1,7 @@
 """Bring the files of a source here: list the place, find each feed's file by name, copy it whole.
 
-In: a location (a folder, or `sftp://user@host:port/folder` with `key_file` and `known_hosts`) and a layout.
+In: a location (a folder, or `sftp://user@host:port/folder` with `key_file` and `known_hosts`) and a layout. Archives
+the layout names are opened and their members stand beside the files, as `archive.zip/member.csv`.
 Out: per feed a `Fetched` copy under `var/inbox/.fetched/<source>/`, or the `Problem` that kept it from coming.
 Refuses: a host whose key is not pinned, a file that changes while it is read. Nothing at the source is moved or
 deleted. A place that cannot be reached raises SourceUnreachable.
@@ -11,20 +12,22 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from common import log, paths, sftp
 from common.findings import Finding
 from ingestion.layout import Feed, Layout
-from ingestion.model import Fetch, Fetched, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
+from ingestion.unzip import ArchiveRefused, Archives, base
 
 ATTEMPTS = 3
 WAIT_SECONDS = 5.0
+T = TypeVar("T")
 
 
 class Place(Protocol):
@@ -62,27 +65,87 @@ class Folder:
         return to
 
 
+class Remote:
+    """A folder on an SFTP server. What fails is tried again on a new connection: a server that hung up has others to offer."""
+
+    def __init__(self, there: sftp.Place, attempts: int, wait: float) -> None:
+        self._there, self._attempts, self._wait = there, attempts, wait
+        self._open = ExitStack()
+        self._connection: sftp.Sftp | None = None
+
+    def __enter__(self) -> Self:
+        self._patiently(lambda connection: connection)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def list(self) -> list[sftp.Entry]:
+        """The regular files, by name."""
+        return self._patiently(lambda connection: connection.list())
+
+    def get(self, name: str, to: Path) -> Path:
+        """Copy one file; nothing of a failed attempt is left."""
+        return self._patiently(lambda connection: connection.get(name, to))
+
+    def _patiently(self, deed: Callable[[sftp.Sftp], T]) -> T:
+        for attempt in range(1, self._attempts + 1):
+            try:
+                if self._connection is None:
+                    self._connection = self._open.enter_context(sftp.connect(self._there))
+                return deed(self._connection)
+            except sftp.SftpError as error:
+                self._connection = None
+                self._open.close()
+                # A key that is not the pinned one does not become it by waiting.
+                if attempt >= self._attempts or "nothing was read or sent" in str(error):
+                    raise
+                log.event("source_retry", host=self._there.host, attempt=attempt)
+                time.sleep(self._wait * attempt)
+        raise AssertionError("attempts is at least 1")
+
+
 def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     """Copy the file of every feed of `layout` here. Raises SourceUnreachable when the place itself is not there."""
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
-    with place(source, settings) as (where, folder):
-        entries = folder.list()
+    with place(source, settings) as (where, folder), ExitStack() as stack:
+        listed = folder.list()
+        archives = stack.enter_context(Archives.opened(folder, layout, listed, into / ".archives"))
+        entries = sorted([*(entry for entry in listed if not layout.is_archive(entry.name)), *archives.list()], key=lambda entry: entry.name)
         feeds: dict[str, Fetched | Problem] = {}
         findings: list[Finding] = []
         for feed in layout.feeds:
-            found = sorted((entry for entry in entries if feed.matches(entry.name)), key=lambda entry: (entry.modified_at, entry.name))
+            found = sorted((entry for entry in entries if feed.matches(base(entry.name))), key=lambda entry: (entry.modified_at, entry.name))
+            if refused := archives.problem(newer_than=found[-1] if found else None):
+                feeds[feed.name] = refused
+                continue
             if not found:
                 feeds[feed.name] = Problem("missing", f"no file named {' or '.join(feed.files)} is in {where} ({_files(len(entries))} there)")
                 continue
+            if twins := [entry.name for entry in found if "/" in entry.name and entry.name.split("/")[0] == found[-1].name.split("/")[0]][1:]:
+                feeds[feed.name] = Problem("archive", f"{len(twins) + 1} files of one archive could be it ({found[-1].name} and {twins[0]}): none was taken")
+                continue
             if len(found) > 1:
                 findings.append(_several(source, feed, [entry.name for entry in found]))
-            feeds[feed.name] = _copy(folder, found[-1], into / feed.name)
-        strangers = [entry.name for entry in entries if not any(feed.matches(entry.name) for feed in layout.feeds)]
+            feeds[feed.name] = _copy(archives if "/" in found[-1].name else folder, found[-1], into / feed.name)
+        strangers = [entry.name for entry in entries if not any(feed.matches(base(entry.name)) for feed in layout.feeds)]
     if strangers:
         findings.append(_strangers(source, where, strangers))
     return Fetch(feeds, tuple(findings))
+
+
+def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+    """Is the place there, and which feeds have a file? For `check`."""
+    with place(source, settings) as (where, folder):
+        names = [entry.name for entry in folder.list()]
+    archives = [name for name in names if layout.is_archive(name)]
+    if archives:  # what is in them is seen when they are read
+        return Look(f"{where}: {', '.join(archives)} there, to be opened for {len(layout.feeds)} feeds", good=True)
+    absent = [feed.name for feed in layout.feeds if not any(feed.matches(name) for name in names)]
+    there = f"{where}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} feeds there"
+    return Look(there + (f", missing {', '.join(absent)}; check the extract jobs and their transfer" if absent else ""), not absent)
 
 
 @contextmanager
@@ -98,10 +161,10 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
         yield str(folder), Folder(folder)
         return
     there = sftp_place(source, location, settings)
-    manager = _connected(there, int(settings.get("attempts", ATTEMPTS)), float(settings.get("wait_seconds", WAIT_SECONDS)))
+    remote = Remote(there, int(settings.get("attempts", ATTEMPTS)), float(settings.get("wait_seconds", WAIT_SECONDS)))
     try:
-        with manager as connection:
-            yield str(there), connection
+        with remote:
+            yield str(there), remote
     except sftp.SftpError as error:
         raise SourceUnreachable(str(error)) from None
 
@@ -132,25 +195,11 @@ def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.
     )
 
 
-@contextmanager
-def _connected(there: sftp.Place, attempts: int, wait: float) -> Iterator[Place]:
-    with ExitStack() as stack:
-        for attempt in range(1, attempts + 1):
-            try:
-                connection = stack.enter_context(sftp.connect(there))
-                break
-            except sftp.SftpError as error:
-                # A key that is not the pinned one does not become it by waiting.
-                if attempt >= attempts or "nothing was read or sent" in str(error):
-                    raise
-                log.event("source_retry", host=there.host, attempt=attempt)
-                time.sleep(wait * attempt)
-        yield connection
-
-
 def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
     try:
         path = folder.get(entry.name, to)
+    except ArchiveRefused as error:
+        return Problem("archive", f"{entry.name} is refused: {error}")
     except sftp.SftpError as error:
         return Problem("unstable", str(error))
     except OSError as error:

@@ -64,7 +64,7 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
         also = f", unknown headings there: {_shown(unknown)}" if unknown else ""
         problem = f"{file} lacks the required column {_shown(needed)} (its heading line has {len(headings)} columns{also})"
         raise Refused("column_missing", problem, RENAMED, 1)
-    landed = {name: place for name, place in places.items() if name in feed.landed}
+    landed = {name: place for name, place in places.items() if name in feed.landed and name not in feed.left_empty}
     return Heading(delimiter, len(headings), True, landed, tuple(_notes(source, feed, file, unknown, missing)))
 
 
@@ -83,7 +83,8 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
         value = values[places[name]].strip() if name in places else ""
         if value and not re.fullmatch(shape, value):
             raise Refused("header", f"{file}: line 1 holds neither known headings nor data ({name} does not look like one)", RENAMED, 1)
-    return Heading(delimiter, count, False, places)
+    landed = {name: place for name, place in places.items() if name not in feed.left_empty}
+    return Heading(delimiter, count, False, landed)
 
 
 def _notes(source: str, feed: Feed, file: str, unknown: list[str], missing: list[Column]) -> Iterable[Finding]:

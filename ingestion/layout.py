@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
-LAYOUT_KEYS = {"owner", "delimiters", "ends_with_newline", "restricted", "shapes", "aliases", "feeds", "school", "record"}
+LAYOUT_KEYS = {
+    "owner", "delimiters", "ends_with_newline", "archives", "limits", "restricted", "shapes", "aliases", "feeds", "school", "record",
+}  # fmt: skip
 FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases",
-             "optional", "optional_columns"}  # fmt: skip
+             "optional", "optional_columns", "on_request"}  # fmt: skip
+KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
+FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
     "minimum_share", "good_loads", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
@@ -59,6 +63,19 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much an archive (or a workbook, which is one) may hold before it is not opened."""
+
+    members: int = 1_000
+    megabytes: int = 4_000  # unpacked
+    ratio: int = 200  # unpacked to packed; text packs 5 to 20 times, repetitive text 100 times
+
+    @property
+    def bytes(self) -> int:
+        return self.megabytes * 1_000_000
+
+
+@dataclass(frozen=True)
 class Feed:
     """One file or table of a source, and what must hold before it may replace the last good one."""
 
@@ -75,6 +92,14 @@ class Feed:
     optional_columns: tuple[str, ...] = ()  # only some versions of the format have them: their absence is not worth a word
     delimiters: tuple[str, ...] = (",", "\t")
     ends_with_newline: bool = True
+    format: str = "delimited"
+    positions: tuple[tuple[int, int], ...] = ()  # fixed: first and last character of each column, counted from 1
+    trimmed: bool = False  # fixed: blanks at the end of a line may be left out
+    sheet: str = ""  # excel: the first when empty
+    left_empty: frozenset[str] = frozenset()  # columns a district has no use for: there, and always empty
+    on_request: bool = False  # read only where the settings name it
+    skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
+    limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
     shapes: Mapping[str, str] = field(default_factory=dict)  # column name -> regular expression of its values
     school: str = ""  # the column that says which school a row belongs to
@@ -107,6 +132,13 @@ class Layout:
     name: str
     feeds: tuple[Feed, ...]
     owner: str = ""
+    archives: tuple[str, ...] = ()  # names of zip files whose members are read like files
+    limits: Limits = field(default_factory=Limits)
+    tables: tuple[Feed, ...] = ()  # feeds that are not read here, but whose tables the models ask for
+
+    def is_archive(self, file_name: str) -> bool:
+        """Whether a file is to be opened for its members, by its name; letter case is ignored."""
+        return any(fnmatchcase(file_name.lower(), pattern.lower()) for pattern in self.archives)
 
 
 def load(name: str) -> Layout:
@@ -121,6 +153,29 @@ def load(name: str) -> Layout:
         raise LayoutError(f"{path} is not TOML: {error}") from None
 
 
+DISTRICT_KEYS = ("feeds", "files", "aliases", "leave_empty")
+
+
+def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
+    """The layout as one district gets it: its feeds (when it does not say: those not on request), its own file names,
+    its own spellings of headings, and columns it wants left empty. Refuses names the layout does not have."""
+    feeds, files, aliases, empty = (settings.get(key) for key in DISTRICT_KEYS)
+    known = [feed.name for feed in layout.feeds]
+    wanted = [feed.name for feed in layout.feeds if not feed.on_request] if feeds is None else list(feeds)
+    if unknown := sorted({*wanted, *(files or {})} - set(known)):
+        raise LayoutError(f"layout {layout.name} has no feed {', '.join(unknown)}; it has {', '.join(known)}")
+    if lost := [heading for heading in [*(aliases or {}).values(), *(empty or ())] if all(feed.column(heading) is None for feed in layout.feeds)]:
+        raise LayoutError(f"layout {layout.name}: {', '.join(lost)} is no column of any feed; mend aliases or leave_empty in the settings")
+    read = []
+    for feed in (feed for feed in layout.feeds if feed.name in wanted):
+        left = frozenset(column.name for heading in empty or () if (column := feed.column(heading)))
+        if needed := sorted(left & {*feed.required, *feed.never_empty, *feed.key}):
+            raise LayoutError(f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and cannot be left empty")
+        names = tuple((files or {}).get(feed.name, feed.files))
+        read.append(replace(feed, files=names, aliases={**feed.aliases, **_aliases(feed.columns, aliases or {})}, left_empty=left))
+    return replace(layout, feeds=tuple(read), tables=tuple(feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted))
+
+
 def parse(name: str, document: Mapping[str, Any]) -> Layout:
     """A layout from its document; refuses unknown keys, feeds without columns, names no column has."""
     _only(f"layout {name}", document, LAYOUT_KEYS)
@@ -129,20 +184,30 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
     if not feeds:
         raise LayoutError(f"layout {name} has no feeds: add at least one [feeds.<name>] table")
     _known_parents(f"layout {name}", feeds)
-    return Layout(name, feeds, document.get("owner", ""))
+    return Layout(name, feeds, document.get("owner", ""), tuple(document.get("archives", ())), _limits(name, document))
 
 
-def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
-    """The layout of a SQL source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_every_days"}
+KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
+    "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
+    "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param"}, "the API"),
+}
+
+
+def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str = "sql") -> Layout:
+    """The layout of a SQL or REST source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+    called, known, system = KINDS_OF_TABLES[kind]
     if not tables:
-        raise LayoutError(f"source {source} has no tables: add at least one [sources.{source}.tables.<name>] with columns and key")
+        raise LayoutError(f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>] with columns and key")
     feeds = []
     for name, facts in tables.items():
-        where = f"[sources.{source}.tables.{name}]"
-        _only(where, facts, {"columns", "required", "key", "table", "schema"} | TRUST_KEYS)
+        where = f"[sources.{source}.{called}.{name}]"
+        _only(where, facts, known | TRUST_KEYS)
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
             raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
+        if facts.get("cursor") and (not facts.get("key") or plain(facts["cursor"]) not in {plain(column.heading) for column in columns}):
+            raise LayoutError(f"{where}: a cursor must be one of the columns, and changes are merged by key: list both")
         feeds.append(
             Feed(
                 name,
@@ -156,14 +221,14 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]]) -> Layout:
             )
         )
     _known_parents(f"source {source}", feeds)
-    return Layout(source, tuple(feeds), f"whoever looks after the database of {source}")
+    return Layout(source, tuple(feeds), f"whoever looks after {system} of {source}")
 
 
 def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[str, Any], restricted: set[str]) -> Feed:
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
         raise LayoutError(f"{where}: a feed's name is a table's name in snake_case, and rejects is taken")
-    _only(where, facts, FEED_KEYS | TRUST_KEYS)
+    _only(where, facts, FEED_KEYS | KIND_KEYS | TRUST_KEYS)
     columns = tuple(Column(heading, raw_name(heading), plain(heading) in restricted) for heading in facts.get("columns", ()))
     if not columns or not facts.get("files"):
         raise LayoutError(f"{where}: `files` and `columns` are needed")
@@ -183,8 +248,9 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         minimum_share=facts.get("minimum_share"),
         optional=facts.get("optional", False),
         optional_columns=_names(where, columns, aliases, facts.get("optional_columns", ())),
-        delimiters=tuple(document.get("delimiters", (",", "\t"))),
-        ends_with_newline=document.get("ends_with_newline", True),
+        on_request=bool(facts.get("on_request", False)),
+        **_kind(where, facts, document, len(columns)),
+        limits=_limits(layout, document),
         aliases=aliases,
         shapes={column: shape for column, shape in document.get("shapes", {}).items() if column in {c.name for c in columns}},
         **_trust(where, columns, aliases, facts, document),
@@ -218,6 +284,47 @@ def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
         for reference in feed.references:
             if reference.feed == feed.name or reference.parent_column not in known.get(reference.feed, ()):
                 raise LayoutError(f"{where}, feed {feed.name}: references names {reference.feed}.{reference.parent_column}, which is no column of another feed")
+
+
+def _kind(where: str, facts: Mapping[str, Any], document: Mapping[str, Any], columns: int) -> dict[str, Any]:
+    """What tells how the file of a feed is to be read; refuses settings that its format has no use for."""
+    form = facts.get("format", "delimited")
+    if form not in FORMATS:
+        raise LayoutError(f"{where}: format is {form!r}; known are {', '.join(FORMATS)}")
+    useless = sorted((set(facts) & set().union(*FORMATS.values())) - FORMATS[form])
+    if useless:
+        raise LayoutError(f"{where}: {', '.join(useless)} means nothing for format {form!r}")
+    kind: dict[str, Any] = {
+        "format": form,
+        "delimiters": tuple(facts.get("delimiters", document.get("delimiters", (",", "\t")))) if form == "delimited" else (",",),
+        "ends_with_newline": facts.get("ends_with_newline", document.get("ends_with_newline", True)),
+        "trimmed": bool(facts.get("trimmed", False)),
+        "sheet": str(facts.get("sheet", "")),
+        "skip_lines": int(facts.get("skip_lines", 0)),
+    }
+    odd = [mark for mark in kind["delimiters"] if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "]
+    if odd or not kind["delimiters"]:
+        raise LayoutError(f"{where}: a delimiter is one character that stands in no value, such as , ; | or a tab, not {odd}")
+    if form == "fixed":
+        kind["positions"] = _positions(where, facts.get("positions", ()), columns)
+    return kind
+
+
+def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[int, int], ...]:
+    """`1-10` and so on, one per column, from left to right."""
+    found = [re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(one)) for one in given]
+    positions = tuple((int(match[1]), int(match[2] or match[1])) for match in found if match)
+    ends = [0, *(last for _, last in positions)]
+    backwards = any(first <= before or last < first for (first, last), before in zip(positions, ends, strict=False))
+    if len(positions) != len(found) or len(positions) != columns or backwards:
+        raise LayoutError(f'{where}: positions must name first and last character of each of its {columns} columns, from left to right, like "1-10", "11-35"')
+    return positions
+
+
+def _limits(layout: str, document: Mapping[str, Any]) -> Limits:
+    given = document.get("limits", {})
+    _only(f"layout {layout}, limits", given, {"members", "megabytes", "ratio"})
+    return Limits(**given)
 
 
 def _aliases(columns: Iterable[Column], pairs: Mapping[str, str]) -> dict[str, str]:

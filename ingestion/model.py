@@ -45,10 +45,18 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a feed has no file tonight. `kind`: missing (it is not there) or unstable (it is there and changing)."""
+    """Why a feed has no file tonight. `kind`: missing (it is not there), unstable (it changes) or archive (it came in one we refuse)."""
 
     kind: str
     message: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What `check` says of a source: what works and what does not, in one line; and whether a night could read it all."""
+
+    line: str
+    good: bool
 
 
 @dataclass(frozen=True)

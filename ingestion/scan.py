@@ -152,6 +152,11 @@ def fields_of(buffer: Buffer, start: int, delimiter: str, codec: str) -> list[st
     return None if end is None else _values(buffer[start:end].decode(codec, "replace"), delimiter)
 
 
+def record_end(buffer: Buffer, start: int, delimiter: str) -> int | None:
+    """Where the record at `start` ends, line breaks inside quotes included; None when it cannot be read."""
+    return _record_end(_any_record(delimiter), buffer, start)
+
+
 def scan(buffer: Buffer, start: int, line: int, shape: Shape, encoding: Encoding) -> Iterator[Good | Bad]:
     """Good spans and bad records from `start` to the end; empty lines are nobody's."""
     runs = shape.whole_lines()

@@ -19,7 +19,7 @@ import pyarrow as pa
 from common import findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, fetch, land, layout, sql
+from ingestion import archive, fetch, land, layout, rest, sql
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
@@ -88,10 +88,12 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
     """A source by its settings. Raises LayoutError for kinds and layouts we do not know."""
     kind = settings.get("kind")
     if kind == "files":
-        return Source(name, settings, layout.load(str(settings.get("layout", name))))
+        return Source(name, settings, layout.of_district(layout.load(str(settings.get("layout", name))), settings))
     if kind == "sql":
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
-    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files and sql; mend [sources.{name}] in .dlt/config.toml")
+    if kind == "rest":
+        return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), "rest"))
+    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files, sql and rest; mend [sources.{name}] in .dlt/config.toml")
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
@@ -101,7 +103,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     fetched = _fetch(source)
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
-        land.prepare(connection, source.name, feeds)
+        land.prepare(connection, source.name, (*feeds, *source.layout.tables))
     limits = {feed.name: tolerance(settings.section("trust"), source.settings, feed) for feed in feeds}
     outcomes: dict[str, Outcome] = {}
     for feed in feeds:
@@ -131,9 +133,9 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
 
 
 def _fetch(source: Source) -> Fetch:
-    reader = sql.fetch if source.settings["kind"] == "sql" else fetch.fetch
+    readers = {"files": fetch.fetch, "sql": sql.fetch, "rest": rest.fetch}
     try:
-        return reader(source.name, source.settings, source.layout)
+        return readers[source.settings["kind"]](source.name, source.settings, source.layout)
     except SourceUnreachable as error:
         return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
 
@@ -144,7 +146,7 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
     if never_sent and isinstance(file, Problem) and file.kind == "missing":
         return NotLanded("absent", "feed_absent", file.message, "")
     if isinstance(file, Problem):
-        status = "refused" if file.kind == "unstable" else "missing"
+        status = "refused" if file.kind in {"unstable", "archive"} else "missing"
         action = "" if file.kind == "unreachable" else "check the extract job and its transfer, then run ingestion again"
         return NotLanded(status, f"feed_{file.kind}", file.message, action)
     if _is_landed(feed, file, rules.last) and not (rules.accept_smaller and rules.last.held_schools):

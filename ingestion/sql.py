@@ -1,31 +1,37 @@
 """Read the tables of a SQL source: one SELECT each, everything as text, only the columns the settings list.
 
-In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV file (UTF-8, headings, every value
-quoted, rows in the order of the key), which then goes the way of all files: checked, archived, landed. Equal tables
-give equal bytes, so an unchanged table is recognised by its hash. The database is opened read-only where it can be.
+In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV file (`table.write`), which then goes the
+way of all files: checked, archived, landed. A table with a `cursor` is read from its last value on and merged by key
+into the last good file; every seventh day it is read whole. The database is opened read-only where it can be.
 Refuses nothing itself but a database it cannot reach (SourceUnreachable) and a table that is not there (Problem).
-SQLite and PostgreSQL are tried. The address, which holds a password, never enters a message.
+SQLite and PostgreSQL are tried; SQL Server and MySQL take the same road, untried. The address, which holds a password,
+never enters a message.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import duckdb
-
 from common import paths
+from ingestion import cursor, table
 from ingestion.layout import Feed, Layout, plain
-from ingestion.model import Fetch, Fetched, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
 
 BATCH = 50_000
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Read only the rows whose column `by` is at or behind a point, and merge them into the file of that time."""
+
+    by: str
+    since: cursor.Since
 
 
 def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
@@ -41,21 +47,24 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
         feeds: dict[str, Fetched | Problem] = {}
         for feed in layout.feeds:
             facts = settings["tables"][feed.name]
-            table, schema = str(facts.get("table", feed.name)), facts.get("schema")
+            name, schema = str(facts.get("table", feed.name)), facts.get("schema")
             try:
-                present = {plain(column["name"]): column["name"] for column in inspector.get_columns(table, schema=schema)}
+                present = {plain(column["name"]): column["name"] for column in inspector.get_columns(name, schema=schema)}
             except sqlalchemy.exc.NoSuchTableError:
-                feeds[feed.name] = Problem("missing", f"table {table} is not in the database, or its user may not read it")
+                feeds[feed.name] = Problem("missing", f"table {name} is not in the database, or its user may not read it")
                 continue
             columns = [present[plain(column.heading)] for column in feed.columns if plain(column.heading) in present]
-            feeds[feed.name] = _read(engine, (schema, table), columns, feed, into / f"{feed.name}.csv")
+            changes = _changes(source, feed, facts, columns, into)
+            feeds[feed.name] = found = _read(engine, (schema, name), columns, feed, into / f"{feed.name}.csv", changes=changes)
+            if facts.get("cursor") and changes is None and isinstance(found, Fetched):
+                cursor.read_whole(source, feed.name, found.sha256)
     finally:
         engine.dispose()
     return Fetch(feeds)
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> str:
-    """Is the database there, and are its tables? One line for `check`."""
+def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+    """Is the database there, and are its tables? For `check`."""
     engine = _engine(source, str(settings.get("url", "")))
     try:
         inspector = _inspected(source, engine)
@@ -67,7 +76,7 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> str:
     finally:
         engine.dispose()
     there = f"{engine.dialect.name} database: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} tables there"
-    return there + (f", missing {', '.join(absent)}" if absent else "")
+    return Look(there + (f", missing {', '.join(absent)}; ask whether they were renamed, or grant them to our user" if absent else ""), not absent)
 
 
 def _engine(source: str, url: str) -> Any:
@@ -106,51 +115,52 @@ def _inspected(source: str, engine: Any) -> Any:
         raise SourceUnreachable(f"the database of {source} cannot be reached ({why}); check sources.{source}.url and the server, then run again") from None
 
 
-def _read(engine: Any, table: tuple[str | None, str], columns: list[str], feed: Feed, to: Path) -> Fetched | Problem:
+def _changes(source: str, feed: Feed, facts: Mapping[str, Any], columns: list[str], into: Path) -> Changes | None:
+    """The column to read by and from where on; None: the whole table."""
+    wanted = plain(str(facts.get("cursor", "")))
+    by = next((column for column in columns if plain(column) == wanted), None) if wanted else None
+    if by is None:
+        return None
+    found = cursor.since(source, feed, by, columns, full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)), into=into)
+    return Changes(by, found) if found else None
+
+
+def _read(engine: Any, where: tuple[str | None, str], columns: list[str], feed: Feed, to: Path, *, changes: Changes | None) -> Fetched | Problem:
     from dlt.common.exceptions import DltException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        _write(_batches(engine, table, columns), columns, feed, to)
+        return table.write(_batches(engine, where, columns, changes), columns, feed, to, changes and changes.since.before)
     except (DltException, SQLAlchemyError) as error:
         # The driver's own message may quote a value; only its kind is told.
-        return Problem("unstable", f"table {table[1]} could not be read to its end ({type(error).__name__})")
-    with to.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Fetched(feed.name, to, digest, to.stat().st_size, datetime.now(UTC))
+        return Problem("unstable", f"table {where[1]} could not be read to its end ({type(error).__name__})")
 
 
-def _batches(engine: Any, table: tuple[str | None, str], columns: list[str]) -> Iterator[Any]:
+def _batches(engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None) -> Iterator[Any]:
     """Arrow tables of text: the database itself casts, so a number keeps its digits and a date is ISO."""
     import sqlalchemy
     from dlt.sources.sql_database import sql_table
 
+    schema, name = where
+    kinds = {column["name"]: column["type"] for column in sqlalchemy.inspect(engine).get_columns(name, schema=schema)}
+
     def as_text(_query: Any, reflected: Any, *_rest: Any) -> Any:
-        return sqlalchemy.select(*(sqlalchemy.cast(reflected.c[name], sqlalchemy.Text).label(name) for name in columns))
+        everything = sqlalchemy.select(*(sqlalchemy.cast(reflected.c[name], sqlalchemy.UnicodeText).label(name) for name in columns))
+        if changes is None:
+            return everything
+        by, value = reflected.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
+        if engine.dialect.name != "sqlite":  # which has no time type, and compares its texts
+            value = sqlalchemy.cast(value, kinds[changes.by])
+        # A row without a stamp may have changed at any time.
+        return everything.where(sqlalchemy.or_(sqlalchemy.type_coerce(by, kinds[changes.by]) >= value, by.is_(None)))
 
     yield from sql_table(
         engine,
-        table=table[1],
-        schema=table[0],
+        table=name,
+        schema=schema,
         chunk_size=BATCH,
         backend="pyarrow",
         included_columns=columns,
         type_adapter_callback=lambda _type: sqlalchemy.Text(),
         query_adapter_callback=as_text,
     )
-
-
-def _write(batches: Iterator[Any], columns: list[str], feed: Feed, to: Path) -> None:
-    """One CSV file, rows sorted by the key and then by everything, so that equal tables give equal bytes."""
-    names = ", ".join(f'"{name}" varchar' for name in columns)
-    keys = [name for key in feed.key for name in columns if plain(name) == plain(key)]
-    order = ", ".join(f'"{name}" nulls first' for name in [*keys, *(name for name in columns if name not in keys)])
-    spill = {"temp_directory": str(paths.var() / "tmp"), "memory_limit": os.environ.get("HOMEROOM_MEMORY", "1GB")}
-    with duckdb.connect(":memory:", config=spill) as connection:
-        connection.execute(f"create table found ({names})")
-        for batch in batches:
-            connection.register("batch", batch)
-            connection.execute("insert into found by name select * from batch")
-            connection.unregister("batch")
-        target = str(to).replace("'", "''")
-        connection.execute(f"copy (select * from found order by {order}) to '{target}' (format csv, header true, delimiter ',', quote '\"', force_quote *)")

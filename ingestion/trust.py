@@ -22,7 +22,8 @@ from ingestion import coverage, rejects
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
-from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, scan
+from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
+from ingestion.text import Text, text_of
 from ingestion.tolerance import Tolerance
 
 SHAPE_SHARE = 0.90  # at least this share of a column's values look as they should
@@ -47,7 +48,10 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     """Run every check; the cleaned copy is written to `clean`. Raises Refused."""
     if file.size == 0:
         raise Refused("empty", f"{file.name} is empty (0 bytes)", ASK_AGAIN)
-    with file.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+    text = text_of(feed, file, clean.with_suffix(".text"))
+    if text.path.stat().st_size == 0:
+        raise Refused("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
+    with text.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
         encoding = _encoding(file, buffer)
         begin, line = _first_record(file, buffer, encoding)
         readings = ((delimiter, fields_of(buffer, begin, delimiter, encoding.codec)) for delimiter in feed.delimiters)
@@ -56,14 +60,15 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
             last_line = _newlines(buffer) + 1
             raise Refused("truncated", f"{file.name} breaks off in line {last_line:,} (no line end after {file.size:,} bytes)", CUT_OFF, last_line)
         if heading.has_header:
-            end = buffer.find(b"\n", begin) + 1
-            begin, line = end or len(buffer), line + 1
+            end = record_end(buffer, begin, heading.delimiter) or len(buffer)
+            begin, line = end, line + buffer[begin:end].count(b"\n")
         shape = Shape(heading.delimiter, heading.fields, {place: name for name, place in heading.places.items() if name in feed.never_empty})
-        runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places))
+        runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places), text=text)
+        found = tuple(sorted((*text.rejects, *found), key=lambda reject: reject.line))
     trusted = Trusted(
         feed=feed,
         file=file,
-        encoding=encoding.name,
+        encoding=text.encoding or encoding.name,
         delimiter=heading.delimiter,
         has_header=heading.has_header,
         fields=heading.fields,
@@ -173,7 +178,15 @@ def _newlines(buffer: mmap.mmap) -> int:
 
 
 def _split(
-    file: Fetched, buffer: Buffer, begin: tuple[int, int], shape: Shape, *, encoding: Encoding, clean: Path, told: tuple[Feed, dict[str, int]]
+    file: Fetched,
+    buffer: Buffer,
+    begin: tuple[int, int],
+    shape: Shape,
+    *,
+    encoding: Encoding,
+    clean: Path,
+    told: tuple[Feed, dict[str, int]],
+    text: Text,
 ) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...]]:
     """Write the whole records to the cleaned copy; give back where they stood, and the rest."""
     runs: list[tuple[int, int]] = []
@@ -181,7 +194,7 @@ def _split(
     clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with clean.open("wb") as out:
         for found in scan(buffer, *begin, shape, encoding):
-            data = buffer[found.start : found.end]
+            found, data = replace(found, line=text.line(found.line)), buffer[found.start : found.end]
             if isinstance(found, Bad):
                 bad.append(rejects.reject(*told, found, data, delimiter=shape.delimiter, codec=encoding.codec))
                 _refuse_cut_end(file, found, buffer, shape)
@@ -190,9 +203,9 @@ def _split(
                 runs[-1] = (runs[-1][0], runs[-1][1] + found.count)
             else:
                 runs.append((found.line, found.count))
-            text = data if encoding.codec == "utf-8" else data.decode("cp1252").encode()
+            record = data if encoding.codec == "utf-8" else data.decode("cp1252").encode()
             # A span of several records holds no line break inside values; a single record may.
-            out.write(text.replace(b"\r\n", b"\n") if found.count > 1 else text.rstrip(b"\r\n") + b"\n")
+            out.write(record.replace(b"\r\n", b"\n") if found.count > 1 else record.rstrip(b"\r\n") + b"\n")
     return tuple(runs), tuple(bad)
 
 

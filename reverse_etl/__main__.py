@@ -1,4 +1,4 @@
-"""`python -m reverse_etl observe | plan | show | push | verify`"""
+"""`python -m reverse_etl check | observe | plan | show | push | verify`"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from common import findings, paths, store
 from common.findings import Finding
 from common.runs import Run
+from reverse_etl import check as checking
 from reverse_etl import configured, exports, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
@@ -34,6 +35,12 @@ School = Annotated[str, typer.Option(help="only this school's changes (8-charact
 Person = Annotated[str, typer.Option(help="only this person's changes (student number, staff key or person id)")]
 Action = Annotated[str, typer.Option(help="only this action, e.g. suspend")]
 RunId = Annotated[str, typer.Option("--run", help="the run to work on; default: the one that is open")]
+
+
+@app.command()
+def check(target: Targets = None) -> None:
+    """Does every target let us in? One line each; writes nothing. Exit 3 when one does not."""
+    raise SystemExit(checking.check(tuple(target or ()), lambda name: configured.adapter(name, "check")))
 
 
 @app.command()

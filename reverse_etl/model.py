@@ -232,6 +232,10 @@ class Adapter(Protocol):
         """Which round within its entity a change runs in (org units: their depth); rounds run one after another."""
         ...
 
+    def look(self) -> str:
+        """Sign in and read as little as proves it; what was proved, in words without secrets. For `check`."""
+        ...
+
     def close(self) -> None: ...
 
 

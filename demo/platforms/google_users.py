@@ -379,5 +379,3 @@ def _remove_alias(tenant: Tenant, key: str, alias: str) -> Reply:
     tenant.store.put("users", user["id"], user | {"aliases": [one for one in user["aliases"] if one != alias], "etag": tenant.etag()})
     tenant.store.remove("addresses", alias)
     return Reply(204)
-
-

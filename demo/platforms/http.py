@@ -180,9 +180,7 @@ class Listener:
     @classmethod
     async def open(cls, respond: Respond, latency: Callable[[], float], tls: ssl.SSLContext | None = None) -> Listener:
         everyone: set[Connection] = set()
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(respond, latency, everyone), "127.0.0.1", 0, ssl=tls, backlog=256
-        )
+        server = await asyncio.get_running_loop().create_server(lambda: Connection(respond, latency, everyone), "127.0.0.1", 0, ssl=tls, backlog=256)
         return cls(server, everyone)
 
     async def close(self) -> None:

@@ -111,6 +111,12 @@ class Files:
         self.read_calls = 0
         self._settings = settings
 
+    def look(self) -> str:
+        """Connect and list the folder; what was proved, in words. Raises TargetNotConfigured or SftpError."""
+        with sftp.connect(self._place()) as remote:
+            files = len(remote.list())
+        return f"{self._place()} lets us in, {files:,} {'file' if files == 1 else 'files'} there"
+
     # ------------------------------------------------------------ rendering
 
     def render(self, connection: Any, delivery: Delivery) -> Rendered:

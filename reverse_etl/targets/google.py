@@ -71,6 +71,11 @@ class Google:
             if self._passwords:
                 self._passwords.close()
 
+    def look(self) -> str:
+        """Sign in and read one user; what was proved, in words. Raises TargetUnreadable."""
+        self._read("users", self._api.users.list(customer=self._customer, maxResults=1, fields="users(id)"))
+        return f"signed in as {self._settings['subject']}, users can be read"
+
     # ------------------------------------------------------------ observe
 
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:

@@ -72,6 +72,11 @@ class Microsoft:
             if self._passwords:
                 self._passwords.close()
 
+    def look(self) -> str:
+        """Sign in and read one user; what was proved, in words. Raises TargetUnreadable."""
+        self._read("users", "/users?$select=id&$top=1")
+        return f"signed in as application {self._settings['client_id']}, users can be read"
+
     # ------------------------------------------------------------ observe
 
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:

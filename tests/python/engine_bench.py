@@ -136,6 +136,9 @@ class FakeTarget:
     def wave(self, change: Change) -> int:
         return change.key[0].count("/") if change.entity == "org_units" else 0
 
+    def look(self) -> str:
+        return "it is here"
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -177,6 +180,9 @@ class FakeFolder:
 
     def wave(self, change: Change) -> int:
         return 0
+
+    def look(self) -> str:
+        return "it is here"
 
     def close(self) -> None:
         """Nothing is open."""

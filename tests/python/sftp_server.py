@@ -1,7 +1,8 @@
 """A real SFTP server (asyncssh) on a free port, for tests: own host key, one user with a key, one folder.
 
 `with running(folder) as server:` -> `server.place(...)` is what a client needs; `server.host_key_line` is what the
-client pins. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`.
+client pins. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, and `hang_up=[n, …]`: so
+many bytes into a file the connection ends, once for each number.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def host_key_line(port: int, key: asyncssh.SSHKey) -> str:
 
 
 @contextmanager
-def running(folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False) -> Iterator[Server]:
+def running(
+    folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False, hang_up: list[int] | None = None
+) -> Iterator[Server]:
     """Serve `folder`; keys and known_hosts are written into `keys`."""
     host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     keys.mkdir(parents=True, exist_ok=True)
@@ -58,6 +61,8 @@ def running(folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow
     authorized.write_bytes(user_key.export_public_key())
 
     class Files(asyncssh.SFTPServer):
+        gone = False
+
         def __init__(self, channel: asyncssh.SSHServerChannel) -> None:
             super().__init__(channel, chroot=str(folder).encode())
 
@@ -72,6 +77,10 @@ def running(folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow
             if grow_while_read and offset == 0:
                 with (folder / grow_while_read).open("ab") as file:
                     file.write(b"one more line\r\n")
+            if hang_up and not self.gone and offset >= hang_up[0]:
+                self.gone = True  # the other requests in flight meet the same end
+                hang_up.pop(0)
+                self.channel.get_connection().abort()
             file_obj.seek(offset)
             return file_obj.read(size)
 

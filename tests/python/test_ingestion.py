@@ -437,6 +437,29 @@ def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Libra
         assert library.ask("select count(*) from raw_library.people") == [(20,)]
 
 
+def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_asked_for_that_file_again(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.drop(People=people(5_000), Loans=loans())
+    half = len(people(5_000).encode()) // 2
+    hang_up = [half, half]
+    with running(library.folder, tmp_path / "keys", hang_up=hang_up) as server:
+        facts = {"LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/", "KEY_FILE": server.key_file, "KNOWN_HOSTS": server.known_hosts, "TIMEOUT": 5}
+        for name, value in facts.items():
+            monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", str(value))
+        assert library.ingest() == 0, "the third try brought it"
+        assert hang_up == []
+        assert library.ask("select count(*) from raw_library.people") == [(5_000,)]
+        assert library.said().count("source_retry") == 2
+
+        library.drop(People=people(5_001), Loans=loans(6))
+        hang_up += [half] * 3
+        assert library.ingest() == 3
+        assert library.feed("people")["status"] == "refused"
+        assert "could not download People.csv" in library.feed("people")["message"]
+        assert "its 5,000 rows of" in library.feed("people")["message"]
+        assert library.ask("select (select count(*) from raw_library.people), (select count(*) from raw_library.loans)") == [(5_000, 6)]
+        assert not list(paths.var().rglob("*.part"))
+
+
 # --- SQL sources ---------------------------------------------------------------------------------------------
 
 DDL = """create table employees (staff_id integer, first_name text, last_name text, hire_date date, salary numeric(10, 2), active boolean)"""
@@ -610,7 +633,10 @@ def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:
         "proof_of_age",
     }  # fmt: skip
     feeds = load("myedbc").feeds
-    assert [len(feed.columns) for feed in feeds] == [7, 65, 17, 9, 33, 19, 23, 14, 20, 18, 17]
+    assert [len(feed.columns) for feed in feeds if not feed.on_request] == [7, 65, 17, 9, 33, 19, 23, 14, 20, 18, 17]
+    assert [len(feed.columns) for feed in feeds if feed.on_request] == [9, 18, 17, 11, 9, 13, 8, 14, 5, 8, 13, 4]
+    for name in ("medical", "accident", "incident", "health"):
+        assert not [feed.name for feed in feeds if name in feed.name], "not even laid out"
     for feed in feeds:
         assert not confidential & set(feed.landed), feed.name
     assert confidential <= {column.name for feed in feeds for column in feed.columns if column.restricted}
@@ -621,6 +647,9 @@ def test_each_file_of_a_district_belongs_to_one_feed() -> None:
         "SchoolDetails.csv", "studentdemographicinformation.TXT", "StudentDemographicEnhanced.txt", "Student_demo_enh.txt", "StaffInformation.csv",
         "StaffInformationEnhanced.csv", "ParentInformation_20261005.csv", "EmergencyContactInformationEnhanced.txt", "CourseInformation.csv",
         "ClassInfoEnhanced.csv", "ClassInformationEnhanced.csv", "StudentSchedule.csv", "StudentDailyAbsences.csv", "StudentPeriodAbsences (2).csv",
+        "ClassInformation.csv", "StudentCourseSelection.csv", "StudentCourseHistory.txt", "AdmissionWithdrawalInformation.csv", "StudentPrograms.csv",
+        "TransportationInformation.csv", "HomeroomAndStaffAssignments.csv", "CrossEnrolledSchoolInformation.csv", "SiblingInformation.csv",
+        "NonSchoolDays.csv", "SchoolRooms.csv", "UserSecurityInformation.csv",
     ):  # fmt: skip
         assert len([feed for feed in load("myedbc").feeds if feed.matches(name)]) == 1, name
 

@@ -1,0 +1,135 @@
+"""Archives of files, opened with distrust: what a zip holds, and one member of it.
+
+In: a zip file somebody sent and the layout's limits. Out: its members, or one of them unpacked. Refuses
+(ArchiveRefused, a sentence) names that leave the folder, links, archives inside the archive, members locked with a
+password, and more members, bytes or packing than the limits allow. What a zip says of its sizes is not believed:
+unpacking counts.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from lzma import LZMAError
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from common.sftp import Entry, SftpError
+from ingestion.layout import Layout, Limits
+from ingestion.model import Problem
+
+CHUNK = 1 << 20
+NESTED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".jar")
+SMALL = 1 << 20  # a megabyte of blanks packs a thousandfold and harms nobody
+
+
+class ArchiveRefused(Exception):
+    """An archive that is not opened; the message says why."""
+
+
+class Folder(Protocol):
+    """Where archives are copied from."""
+
+    def get(self, name: str, to: Path) -> Path: ...
+
+
+class Archives:
+    """The members of a folder's archives, listed and copied like files; and the archives that were refused."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._members: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo, datetime]] = {}
+        self._refused: list[tuple[Entry, str]] = []
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Folder, layout: Layout, listed: Iterable[Entry], into: Path) -> Iterator[Archives]:
+        """Copy and open every archive the layout names."""
+        archives = cls(layout.limits)
+        with ExitStack() as stack:
+            for number, entry in enumerate(entry for entry in listed if layout.is_archive(entry.name)):
+                try:
+                    packed = stack.enter_context(opened(folder.get(entry.name, into / str(number))))
+                    for member in contents(packed, entry.size, layout.limits):
+                        archives._members[f"{entry.name}/{member.filename}"] = packed, member, entry.modified_at
+                except (ArchiveRefused, SftpError) as error:
+                    archives._refused.append((entry, f"{entry.name} is refused: {error}"))
+            yield archives
+
+    def list(self) -> list[Entry]:
+        """The members, as old as their archive: a zip keeps no time zone."""
+        return [Entry(name, member.file_size, modified_at) for name, (_, member, modified_at) in self._members.items()]
+
+    def get(self, name: str, to: Path) -> Path:
+        """Unpack one member, whole or not at all. Raises ArchiveRefused."""
+        packed, member, _ = self._members[name]
+        part = to.with_name(to.name + ".part")
+        try:
+            with part.open("wb") as out:
+                unpack(packed, member, out, self._limits)
+            return part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def problem(self, newer_than: Entry | None) -> Problem | None:
+        """The newest refused archive, unless the feed has a younger file: yesterday's must not pass for today's."""
+        newest = max(self._refused, key=lambda refused: refused[0].modified_at, default=None)
+        if newest is None or (newer_than and newer_than.modified_at > newest[0].modified_at):
+            return None
+        return Problem("archive", newest[1])
+
+
+def base(name: str) -> str:
+    """The file's own name: `nightly.zip/out/People.csv` -> `People.csv`."""
+    return name.rsplit("/", 1)[-1]
+
+
+def contents(packed: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile.ZipInfo]:
+    """The files in an archive of `size` bytes. Raises ArchiveRefused."""
+    members = packed.infolist()
+    if len(members) > limits.members:
+        raise ArchiveRefused(f"it holds {len(members):,} members, limit {limits.members:,}")
+    for member in members:
+        name = member.orig_filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0] or "\0" in name:
+            raise ArchiveRefused("a member's name points outside the folder it is unpacked to")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ArchiveRefused("a member is a link, not a file")
+        if member.flag_bits & 0x1:
+            raise ArchiveRefused("a member is locked with a password")
+        if name.lower().endswith(NESTED):
+            raise ArchiveRefused("it holds another archive")
+    if len({member.filename for member in members}) < len(members):
+        raise ArchiveRefused("two of its members have the same name")
+    promised = sum(member.file_size for member in members)
+    if promised > limits.bytes:
+        raise ArchiveRefused(f"it unpacks to {promised / 1e6:,.0f} MB, limit {limits.megabytes:,} MB")
+    if promised > SMALL and promised > limits.ratio * size:
+        raise ArchiveRefused(f"it unpacks to {promised / max(size, 1):,.0f} times its size, limit {limits.ratio:,}")
+    return [member for member in members if not member.is_dir()]
+
+
+def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limits: Limits) -> None:
+    """Write one member to `out`. Raises ArchiveRefused when it is damaged or larger than it said."""
+    written = 0
+    try:
+        with packed.open(member) as file:
+            while block := file.read(CHUNK):
+                written += len(block)
+                if written > min(limits.bytes, member.file_size):
+                    raise ArchiveRefused("a member is larger than the archive says")
+                out.write(block)
+    except (zipfile.BadZipFile, zlib.error, LZMAError, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveRefused(f"a member is damaged or packed in a way we do not know ({type(error).__name__})") from None
+
+
+def opened(path: Path) -> zipfile.ZipFile:
+    """The archive itself. Raises ArchiveRefused when it is none or cut off."""
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
+        raise ArchiveRefused(f"it is no zip file, or it is cut off ({type(error).__name__})") from None

@@ -1,0 +1,43 @@
+"""Does every target let us in? One line each: what works, what does not and what to do.
+
+In: the configured targets. Out: printed lines and an exit code (0 all, 3 some did not). Signs in and makes one cheap
+read; for file targets, connects and lists the folder. Writes nothing anywhere, and no secret is ever printed: the
+sentences are those the adapters raise themselves.
+
+Alone: `python -m reverse_etl check [--target T]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from common.sftp import SftpError
+from reverse_etl import configured
+from reverse_etl.model import Adapter
+
+
+def check(targets: Sequence[str], adapter: Callable[[str], Adapter], say: Callable[[str], object] = print) -> int:
+    """Look at each target; the exit code."""
+    good = [_look(name, adapter, say) for name in targets or configured.names()]
+    if not good:
+        say("no target is configured: write [targets.<name>] in .dlt/config.toml")
+    return 0 if all(good) else 3
+
+
+def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], object]) -> bool:
+    from reverse_etl.targets.files import TargetNotConfigured  # the API clients take a second to import
+    from reverse_etl.targets.reading import TargetUnreadable
+
+    try:
+        chosen = adapter(name)
+        try:
+            say(f"{name}: {chosen.look()}")
+        finally:
+            chosen.close()
+    except (configured.TargetWrong, TargetNotConfigured, TargetUnreadable, SftpError) as error:
+        say(f"{name}: not usable: {str(error).removeprefix(f'{name}: ')}")
+        return False
+    except Exception as error:  # one target's surprise is not the others', and its text may quote a secret
+        say(f"{name}: not usable: it failed in a way nobody expected ({type(error).__name__}); check [targets.{name}] and its credentials")
+        return False
+    return True
