@@ -61,7 +61,7 @@ def store(source: str, feed: str, file: Path, sha256: str) -> Path:
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         with part.open("wb") as raw:
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed, file.open("rb") as original:
+            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed, file.open("rb") as original:
                 shutil.copyfileobj(original, packed, 1 << 20)
             raw.flush()
             os.fsync(raw.fileno())

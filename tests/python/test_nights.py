@@ -180,24 +180,37 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damages", "held", "flows"),
+    ("damages", "held", "flows", "days"),
     [
         (
             {"StudentDailyAbsences.csv": "cut in the middle of a line", "SchoolDetails.csv": "an unknown column"},
             {"callout"},
             {"google", "microsoft", "portfolio", "transport"},
+            "5",
         ),
-        ({"ParentInformation.csv": "missing"}, {"callout", "portfolio", "transport"}, {"google", "microsoft"}),
+        # yesterday's parents and staff will do for five school nights; yesterday's absences are no answer to who is absent today
+        (
+            {"ParentInformation.csv": "missing", "StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"},
+            {"callout"},
+            {"google", "microsoft", "portfolio", "transport"},
+            "5",
+        ),
+        ({"ParentInformation.csv": "missing"}, {"callout", "portfolio", "transport"}, {"google", "microsoft"}, "0"),
         # everyone's key comes from the same table, so without good staff nobody's account, and no file, is touched
-        ({"StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"}, {"google", "microsoft", "portfolio", "callout", "transport"}, set()),
+        (
+            {"StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"},
+            {"google", "microsoft", "portfolio", "callout", "transport"},
+            set(),
+            "0",
+        ),
     ],
     ids=lambda value: " and ".join(f"{how} in {file}" for file, how in value.items()) if isinstance(value, dict) else "",
 )
-def test_a_bad_feed_holds_the_targets_made_from_it_and_no_other(district, damages, held, flows):
+def test_a_bad_feed_holds_the_targets_its_last_good_load_will_not_do_for_and_no_other(district, damages, held, flows, days):
     for file, how in damages.items():
         damage(district.var / "demo" / "extracts" / file, how)
     before = {table: district.ask(f"select * from core.{table} order by all") for table in ("absences", "guardians", "staff", "schools")}
-    ended = district.run("demo", "again")
+    ended = district.run("demo", "again", TRUST__LAST_GOOD_DAYS=days)
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert {table: district.ask(f"select * from core.{table} order by all") for table in before} == before
     summary = district.summaries()[-1]
