@@ -1,10 +1,8 @@
 {#-
-    `policy` is the alias of a name_policy row. A base holds a-z, dots and hyphens, starts and ends with a letter, and
+    `first` and `last` are account_name_parts, `policy` is the alias of a name_policy row. A base holds a-z, dots and hyphens, starts and ends with a letter, and
     leaves six places for a number: base || number then decomposes in one way only and stays within max_length.
 -#}
-{% macro account_name_base(first_name, last_name, policy) -%}
-    {%- set first = account_name_part(first_name, policy) -%}
-    {%- set last = account_name_part(last_name, policy) -%}
+{% macro account_name_base(first, last, policy) -%}
     {%- set joined -%}
         case {{ policy }}.pattern
             when 'first.last' then {{ first }} || '.' || {{ last }}

@@ -433,7 +433,10 @@ problems as (
     select
         feed_problems.*,
         count(*) over (partition by feed_problems.kind) as of_this_kind,
-        row_number() over (partition by feed_problems.kind order by feed_problems.file nulls last, feed_problems.line nulls last, feed_problems.problem_id) as place
+        row_number() over (
+            partition by feed_problems.kind
+            order by feed_problems.file asc nulls last, feed_problems.line asc nulls last, feed_problems.problem_id asc
+        ) as place
     from feed_problems
 
 ),

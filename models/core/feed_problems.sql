@@ -81,7 +81,7 @@ unknown_schools as (
         student_records.source_system,
         'schools' as entity,
         student_records.school_number as key,
-        student_records.school_number as school_number,
+        student_records.school_number,
         'school_number' as column_name,
         student_records.source_file,
         student_records.source_line
@@ -96,7 +96,7 @@ members_unknown as (
         timetable_members.source_system,
         'section_students' as entity,
         timetable_members.student_number as key,
-        timetable_members.school_number as school_number,
+        timetable_members.school_number,
         'student_number' as column_name,
         timetable_members.source_file,
         timetable_members.source_line
@@ -111,7 +111,7 @@ sections_unknown as (
         timetable_members.source_system,
         'sections' as entity,
         timetable_members.timetable_id as key,
-        timetable_members.school_number as school_number,
+        timetable_members.school_number,
         'master_timetable_id' as column_name,
         timetable_members.source_file,
         timetable_members.source_line
@@ -127,7 +127,7 @@ class_teachers_unknown as (
         timetable_staff.source_system,
         'staff' as entity,
         timetable_staff.staff_id as key,
-        timetable_staff.school_number as school_number,
+        timetable_staff.school_number,
         'teacher_id' as column_name,
         timetable_staff.source_file,
         timetable_staff.source_line
@@ -142,7 +142,7 @@ homeroom_teachers_unknown as (
         student_records.source_system,
         'staff' as entity,
         student_records.homeroom_teacher_id as key,
-        student_records.school_number as school_number,
+        student_records.school_number,
         'teacher_id' as column_name,
         student_records.source_file,
         student_records.source_line
@@ -160,7 +160,7 @@ absent_unknown as (
         absences.source_system,
         'absences' as entity,
         absences.student_number as key,
-        absences.school_number as school_number,
+        absences.school_number,
         'student_number' as column_name,
         absences.source_file,
         absences.source_line

@@ -132,9 +132,13 @@ by_name_school as (
         min(name_pairs.hr_staff_id) as hr_staff_id,
         'name_school' as match_rule
     from name_pairs
-    where name_pairs.hr_staff_id in (
-        select pairs.hr_staff_id from name_pairs as pairs group by pairs.hr_staff_id having count(*) = 1
-    )
+    where
+        name_pairs.hr_staff_id in (
+            select pairs.hr_staff_id
+            from name_pairs as pairs
+            group by pairs.hr_staff_id
+            having count(*) = 1
+        )
     group by name_pairs.sis_key
     having count(*) = 1
 ),

@@ -16,20 +16,27 @@ night as (
 ),
 
 -- who has no staff id anywhere is known by the user name, from now on, whatever ids turn up later
-final as (
-    select
-        pairs.sis_user_name,
-        'U' || pairs.sis_user_name as staff_key,
-        night.as_of as first_seen_on
+without_id as (
+    select pairs.sis_user_name
     from pairs
-    cross join night
     where
         pairs.sis_user_name is not null
         and pairs.sis_staff_id is null
         and pairs.hr_staff_id is null
-        {% if is_incremental() %}
-        and pairs.sis_user_name not in (select known.sis_user_name from {{ this }} as known)
-        {% endif %}
+),
+
+final as (
+    select
+        without_id.sis_user_name,
+        'U' || without_id.sis_user_name as staff_key,
+        night.as_of as first_seen_on
+    from without_id
+    cross join night
+    {% if is_incremental() %}
+    left join {{ this }} as known
+        on without_id.sis_user_name = known.sis_user_name
+    where known.sis_user_name is null
+    {% endif %}
 )
 
 select * from final

@@ -40,7 +40,7 @@ vanished as (
 ),
 
 final as (
-{%- for rows, last_seen_on, is_in_feed in [('tonight', 'as_of', 'true'), ('vanished', 'last_seen_on', 'false')] %}
+    {% for rows, last_seen_on, is_in_feed in [('tonight', 'as_of', 'true'), ('vanished', 'last_seen_on', 'false')] %}
     select
         {{ rows }}.student_number,
         {{ rows }}.legal_first_name,
@@ -76,10 +76,8 @@ final as (
         on
             {{ rows }}.student_number = primary_enrolments.student_number
             and {{ rows }}.school_number = primary_enrolments.school_number
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
-{%- endfor %}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 )
 
 select * from final

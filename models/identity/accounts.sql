@@ -101,22 +101,37 @@ recovered as (
 
 ),
 
-bases as (
+name_parts as (
 
     select
         new_people.person_id,
         new_people.population,
         new_people.source_key,
         new_people.first_name,
-        policies.policy,
-        policies.fallback_suffix,
-        {{ account_name_base('new_people.first_name', 'new_people.last_name', 'policies') }} as name_base
+        {{ account_name_part('new_people.first_name', 'policies') }} as first_part,
+        {{ account_name_part('new_people.last_name', 'policies') }} as last_part
     from new_people
     inner join policies
         on new_people.population = policies.population
     left join recovered
         on new_people.person_id = recovered.person_id
     where recovered.person_id is null
+
+),
+
+bases as (
+
+    select
+        name_parts.person_id,
+        name_parts.population,
+        name_parts.source_key,
+        name_parts.first_name,
+        policies.policy,
+        policies.fallback_suffix,
+        {{ account_name_base('name_parts.first_part', 'name_parts.last_part', 'policies') }} as name_base
+    from name_parts
+    inner join policies
+        on name_parts.population = policies.population
 
 ),
 

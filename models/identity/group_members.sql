@@ -46,12 +46,18 @@ active_staff as (
 -- a student enrolled at two schools belongs to the student body of both
 student_schools as (
 
-    select active_students.person_id, active_students.school_number, active_students.source
+    select
+        active_students.person_id,
+        active_students.school_number,
+        active_students.source
     from active_students
 
     union
 
-    select active_students.person_id, enrolments.school_number, active_students.source
+    select
+        active_students.person_id,
+        enrolments.school_number,
+        active_students.source
     from active_students
     inner join enrolments
         on active_students.source_key = enrolments.student_number
@@ -61,12 +67,18 @@ student_schools as (
 
 staff_schools as (
 
-    select active_staff.person_id, active_staff.school_number, active_staff.source
+    select
+        active_staff.person_id,
+        active_staff.school_number,
+        active_staff.source
     from active_staff
 
     union
 
-    select active_staff.person_id, assignments.school_number, active_staff.source
+    select
+        active_staff.person_id,
+        assignments.school_number,
+        active_staff.source
     from active_staff
     inner join assignments
         on active_staff.source_key = assignments.staff_key

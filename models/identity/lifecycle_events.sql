@@ -23,7 +23,7 @@ night as (
 earlier as (
 
     {% if is_incremental() %}
-        {{ first_row_per(this, 'person_id', 'event_number desc') }}
+    {{ first_row_per(this, 'person_id', 'event_number desc') }}
     {% else %}
     select
         cast(null as {{ dbt.type_string() }}) as person_id,

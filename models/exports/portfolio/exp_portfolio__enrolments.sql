@@ -32,7 +32,10 @@ staff as (
 
 staff_keys as (
 
-    select staff_key, staff_id from {{ ref('staff') }}
+    select
+        staff.staff_key,
+        staff.staff_id
+    from {{ ref('staff') }} as staff
 
 ),
 
