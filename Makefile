@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -35,16 +35,16 @@ build: .venv/nightly ## run the dbt models and their tests (SELECT=…)
 	@$(PY) -m operations build $(if $(SELECT),--select "$(SELECT)")
 
 plan: build ## compare what should be with what is; writes nothing to any target
-	@$(PY) -m reverse_etl plan $(LIFT)
+	@$(PY) -m reverse_etl plan $(FILTERS) $(LIFT)
 
-show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION=)
-	@$(PY) -m reverse_etl show $(FILTERS)
+show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION=; NAMES=1 shows values)
+	@$(PY) -m reverse_etl show $(FILTERS) $(if $(NAMES),--names)
 
 push: .venv/nightly ## apply the plan, as far as its limits let it
-	@$(PY) -m reverse_etl push
+	@$(PY) -m reverse_etl push $(if $(TARGET),--target $(TARGET))
 
 verify: .venv/nightly ## read the targets back and measure what is left
-	@$(PY) -m reverse_etl verify
+	@$(PY) -m reverse_etl verify $(if $(TARGET),--target $(TARGET))
 
 report: .venv/nightly ## close the run: audit tables, published copy, what needs a person
 	@$(PY) -m operations report
@@ -56,10 +56,11 @@ audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
 test: .venv/dev ## prove it: units, properties, real servers, whole nights
-	@$(PY) -m pytest -q tests/python
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile tests/python
 
 lint: .venv/dev ## ruff and sqlfluff
-	@$(PY) -m ruff check . && $(PY) -m sqlfluff lint --processes 2 models
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/lint \
+		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
 
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench

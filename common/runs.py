@@ -21,12 +21,20 @@ from zoneinfo import ZoneInfo
 
 from common import paths, settings
 
+READS_ANEW = ("nightly", "ingest")  # the verbs that bring today's data
 
-def business_date() -> date:
-    """The day the run is for: `HOMEROOM_AS_OF` (ISO date), else today in the district's time zone."""
+
+def business_date(verb: str, latest: Run | None) -> date:
+    """The day a run is for: `HOMEROOM_AS_OF` (ISO date); else, when it reads the sources, today in the district's time zone.
+
+    A run that reads nothing anew works for the day of the data it stands on: a plan made on Sunday from Friday's extracts
+    must not suspend whoever leaves on Saturday.
+    """
     given = os.environ.get("HOMEROOM_AS_OF")
     if given:
         return date.fromisoformat(given)
+    if latest is not None and verb not in READS_ANEW:
+        return latest.as_of
     return datetime.now(ZoneInfo(settings.get("district.time_zone", "America/Vancouver"))).date()
 
 
@@ -71,7 +79,7 @@ class Run:
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         folder = paths.runs() / run_id
         folder.mkdir(parents=True, mode=0o700)
-        run = cls(run_id, folder, business_date(), now)
+        run = cls(run_id, folder, business_date(verb, left), now)
         run.write("run.json", {
             "run_id": run_id, "verb": verb, "started_at": now.isoformat(), "finished_at": None,
             "as_of": run.as_of.isoformat(), "git_commit": git_commit(), "pid": os.getpid(),

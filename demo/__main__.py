@@ -39,7 +39,7 @@ app = typer.Typer(
 
 def _say(title: str, *lines: str) -> None:
     """A heading a person finds again between the nights' own output."""
-    print(f"\n━━━ {title} {'━' * max(3, 96 - len(title))}", *(f"    {line}" for line in lines), sep="\n", flush=True)
+    print(f"\n━━━ {title} {'━' * max(3, 74 - len(title))}", *(f"    {line}" for line in lines), sep="\n", flush=True)
 
 
 def _end(code: int) -> None:

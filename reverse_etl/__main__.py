@@ -73,10 +73,11 @@ def plan(
         planned, held = planning.totals(document)
         for part in document["exports"]:
             words = [f"{count:,} {what}" + (f" ({part['held'][what]:,} held)" if what in part["held"] else "") for what, count in part["planned"].items()]
-            print(f"plan: {part['target']} {part['entity']}: {', '.join(words) or 'nothing to do'}")
+            if words:
+                print(f"plan: {part['target']} {part['entity']}: {', '.join(words)}")
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
-        print(f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held")
+        print(f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held" if planned else "plan: nothing to do")
         done(2 if held or any(part["holds"] for part in document["exports"]) else 0)
 
 
@@ -163,7 +164,7 @@ def _holds(document: dict) -> list[Finding]:
     ]  # fmt: skip
     if document["allowed"]["words"]:
         words = ", ".join(document["allowed"]["words"])
-        held.append(Finding("info", "limits_lifted", f'limits lifted for this plan: {words}: {document["allowed"]["why"]}', owner="analyst"))
+        held.append(Finding("info", "limits_lifted", f"limits lifted for this plan: {words}: {document['allowed']['why']}", owner="analyst"))
     return held
 
 

@@ -29,7 +29,7 @@ class DiffImpossible(Exception):
 
 def observed_view(export: Export) -> str:
     """The staging view that says, in the export's own columns, what the target holds of ours."""
-    return f'staging.{sql.name(f"stg_{export.target}__{export.entity}")}'
+    return f"staging.{sql.name(f'stg_{export.target}__{export.entity}')}"
 
 
 def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int) -> tuple[int, int]:
@@ -40,7 +40,7 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: 
     """
     types = applied.columns(connection, export.relation)
     if not types:
-        raise DiffImpossible(f"{export.relation} does not exist; run \"make build\"")
+        raise DiffImpossible(f'{export.relation} does not exist; run "make build"')
     missing = [column.name for column in export.columns if column.name not in types]
     if missing:
         raise DiffImpossible(f"{export.relation} has no column {', '.join(missing)}; its YAML lists what its table does not have")

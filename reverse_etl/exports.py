@@ -21,6 +21,7 @@ from reverse_etl.model import ON_ABSENT, OWNERS, Column, Export, FileFormat
 KNOWN = ("target", "entity", "key", "on_absent", "limits", "references", "context", "school", "file")
 COLUMN_KNOWN = ("owner", "personal_data", "header")
 CHOICES = {"quoting": ("minimal", "all", "none"), "encoding": ("utf-8", "utf-8-sig"), "line_end": ("crlf", "lf"), "when_empty": ("skip", "send")}
+SIGNED = "personal_data_is_signed"  # the test that compares an export's columns with seeds/privacy_register.csv
 
 
 class ExportsMissing(Exception):
@@ -183,6 +184,8 @@ def _trouble(name: str, unique_id: str, status: Mapping[str, str], tests: list[s
     built = status.get(unique_id, "not built")
     if built != "success":
         return f'model {name} is "{built}" in this run\'s build, so its table is not tonight\'s; run "make build SELECT=+{name}" and read the message'
+    if not any(SIGNED in test.split(".")[2] for test in tests):
+        return f'{name} lacks the test {SIGNED}, so nobody has signed for the personal data in it; add it under data_tests in its YAML, then "make plan"'
     bad = sorted(test for test in tests if status.get(test, "not run") not in ("pass", "warn"))
     if bad:
         first, said = bad[0].split(".")[2], status.get(bad[0], "not run")

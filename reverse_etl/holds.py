@@ -25,9 +25,7 @@ class TargetUnusable(Exception):
     """A target that is not configured as it must be; the message says what to write where."""
 
 
-def of_night(
-    export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mapping[str, Any], written_at: Callable[[str], float]
-) -> str | None:
+def of_night(export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mapping[str, Any], written_at: Callable[[str], float]) -> str | None:
     """Why nothing of this export may flow tonight; None when it may."""
     status = {(feed["source"], feed["feed"]): feed["status"] for feed in feeds}
     bad = [f"{source}.{feed} ({status[source, feed]})" for source, feed in export.feeds if status.get((source, feed)) in DISTRUSTED]
@@ -42,7 +40,7 @@ def of_night(
     if seen is None:
         return f'{export.target} was not observed in this run; run "make observe", then "make plan"'
     if seen["status"] != "ok":
-        return f'{export.target} could not be read tonight ({seen.get("error") or "no reason given"}); what it holds is not known, so nothing is written'
+        return f"{export.target} could not be read tonight ({seen.get('error') or 'no reason given'}); what it holds is not known, so nothing is written"
     if written_at(export.target) > datetime.fromisoformat(seen["observed_at"]).timestamp():
         return f'{export.target} was written to after it was observed at {seen["observed_at"][:19]}; run "make observe", then "make plan"'
     return None
@@ -58,9 +56,7 @@ def files(exports: Sequence[Export], as_of: str, district: str) -> dict[tuple[st
     return found
 
 
-def spread_over_files(
-    exports: Sequence[Export], stopped: Mapping[tuple[str, str], str], unreadable: Sequence[Refusal]
-) -> Iterator[tuple[str, str, str]]:
+def spread_over_files(exports: Sequence[Export], stopped: Mapping[tuple[str, str], str], unreadable: Sequence[Refusal]) -> Iterator[tuple[str, str, str]]:
     """A zip with one export missing would tell the vendor that all of it left: one stopped member stops the file."""
     lost = {refusal.target: refusal.reason for refusal in unreadable}
     for (target, _), members in files(exports, "", "").items():

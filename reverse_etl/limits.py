@@ -86,9 +86,7 @@ class Allowed:
         for word in words:
             parts = word.split(".")
             if len(parts) > 3 or parts[-1] not in (*LIMITED, DROP):
-                raise LimitWrong(
-                    f"--allow {word!r}: write an action ({', '.join((*LIMITED, DROP))}), or target.action, or target.entity.action"
-                )
+                raise LimitWrong(f"--allow {word!r}: write an action ({', '.join((*LIMITED, DROP))}), or target.action, or target.entity.action")
         if words and not why.strip():
             raise LimitWrong(f'--allow {",".join(words)} needs a reason for the record: add --why "…"')
         return cls(words, why.strip() if words else "")

@@ -60,9 +60,7 @@ def ensure_tables(kinds: Mapping[str, Any] | None = None) -> None:
             connection.execute(f"create schema if not exists {schema}")
             for entity, columns in kind.raw_columns.items():
                 listed = ", ".join(f"{sql.name(column)} varchar" for column in (*columns, "_json"))
-                connection.execute(
-                    f"create table if not exists {schema}.{sql.name(entity)} ({listed}, _observed_at timestamptz, _dlt_load_id varchar)"
-                )
+                connection.execute(f"create table if not exists {schema}.{sql.name(entity)} ({listed}, _observed_at timestamptz, _dlt_load_id varchar)")
                 for column in columns:  # an adapter that learned to read one more field
                     connection.execute(f"alter table {schema}.{sql.name(entity)} add column if not exists {sql.name(column)} varchar")
 

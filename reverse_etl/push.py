@@ -168,9 +168,7 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
     return known
 
 
-def _rendered(
-    connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter
-) -> Change:
+def _rendered(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter) -> Change:
     """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is the one that goes."""
     if not isinstance(adapter, FileAdapter):
         raise TypeError(f"target {change.target} has no way to render a file")

@@ -56,10 +56,14 @@ def verify(
                       action='when it answers again, run "make verify"') for t in unreadable]  # fmt: skip
     findings.record(run, found)
     for target in chosen:
-        for entity, one in sorted(result.get(target, {}).items()):
-            words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items()) or "nothing left"
-            share = "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
-            print(f"verify: {target} {entity}: {one['desired']:,} desired, {share}, {words}")
+        parts = result.get(target, {})
+        whole = [one for one in parts.values() if one["converged"] == 1]
+        print(f"verify: {target}: {len(whole)} of {len(parts)} kinds of object equal their export, {sum(one['desired'] for one in whole):,} rows")
+        for entity, one in sorted(parts.items()):
+            if one not in whole:
+                words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items()) or "nothing left"
+                share = "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
+                print(f"verify: {target} {entity}: {one['desired']:,} desired, {share}, {words}")
     return 3 if found else 0
 
 

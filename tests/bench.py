@@ -23,6 +23,8 @@ from rich.table import Table
 
 from common import paths
 
+STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
+
 
 def nights_of(students: int, folder: Path) -> list[dict[str, Any]]:
     """Run the demo's two nights and return their summaries, first night first."""
@@ -65,7 +67,7 @@ def main(sizes: list[int]) -> None:
     """Measure each size and print the tables."""
     console = Console(width=120)
     steps, rates = Table(title="Seconds per step"), Table(title="Rates")
-    for heading in ("students", "night", "ingest", "observe", "build", "plan", "push", "verify", "sum", "peak MB"):
+    for heading in ("students", "night", *STEPS, "sum", "peak MB"):
         steps.add_column(heading, justify="right")
     for heading in ("students", "rows landed", "rows/s, ingest step", "rows/s, bare read_csv", "ratio", "night 2: changes", "write calls", "calls per change"):
         rates.add_column(heading, justify="right")
@@ -76,7 +78,7 @@ def main(sizes: list[int]) -> None:
             for number, summary in enumerate(summaries, 1):
                 seconds = {step["name"]: step["seconds"] for step in summary["steps"]}
                 peak = max(step["peak_megabytes"] or 0 for step in summary["steps"])
-                steps.add_row(f"{students:,}", str(number), *(f"{seconds.get(name, 0):.1f}" for name in ("ingest", "observe", "build", "plan", "push", "verify")),
+                steps.add_row(f"{students:,}", str(number), *(f"{seconds.get(name, 0):.1f}" for name in STEPS),
                               f"{sum(seconds.values()):.0f}", f"{peak:,}")  # fmt: skip
             landed = sum(feed["landed"] or 0 for feed in summaries[0]["feeds"])
             ingest = next(step["seconds"] for step in summaries[0]["steps"] if step["name"] == "ingest")

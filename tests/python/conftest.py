@@ -6,11 +6,13 @@ platforms that are real servers on loopback. A test that changes anything works 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +73,29 @@ class District:
         return District(folder, self.root)
 
 
+@pytest.fixture(autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """No test leaves a setting behind for the next one."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
-    """240 students: day 0 from nothing, then day 1 (one admitted, one withdrawn, staff hired and gone). Never change it; take a copy."""
-    district = District(tmp_path_factory.mktemp("district") / "var")
-    ended = district.run("demo", "run", "--students", "240", "--seed", "22")
-    (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
+    """240 students: day 0 from nothing, then day 1 (one admitted, one withdrawn, staff hired and gone).
+
+    Never change it; take a copy. Test processes that run side by side share one: the first to come builds it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    district = District(shared / "two_nights" / "var")
+    with (shared / "two_nights.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (district.var / "printed.txt").is_file():
+            ended = district.run("demo", "run", "--students", "240", "--seed", "22")
+            (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
     return district
 
 

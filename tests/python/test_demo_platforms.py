@@ -37,9 +37,7 @@ from demo.nights import District, Refused, begin
 from demo.platforms import Platforms, running
 from demo.platforms.store import Window
 
-SCOPES = [
-    f"https://www.googleapis.com/auth/admin.directory.{name}" for name in ("user", "group", "group.member", "orgunit", "userschema")
-]
+SCOPES = [f"https://www.googleapis.com/auth/admin.directory.{name}" for name in ("user", "group", "group.member", "orgunit", "userschema")]
 DISCOVERY = json.loads((Path(googleapiclient.__file__).parent / "discovery_cache/documents/admin.directory_v1.json").read_text(encoding="utf-8"))
 STUDENTS, STAFF = "student.sd74.example", "sd74.example"
 PASSWORD = "Correct-horse-9"
@@ -63,9 +61,7 @@ class GoogleClient:
 
     def schema(self) -> None:
         fields = [{"fieldName": "person_id", "fieldType": "STRING", "displayName": "Person id", "indexed": True}]
-        self.directory.schemas().insert(
-            customerId="my_customer", body={"schemaName": "Homeroom", "displayName": "Homeroom", "fields": fields}
-        ).execute()
+        self.directory.schemas().insert(customerId="my_customer", body={"schemaName": "Homeroom", "displayName": "Homeroom", "fields": fields}).execute()
 
 
 class GraphClient:

@@ -21,8 +21,7 @@ KEYS = st.lists(st.sampled_from(["1", "2", "3", "a|b", "c\\"]), unique=True)
 @st.composite
 def people(draw: st.DrawFn) -> list[dict]:
     return [
-        user(0, person_id=key, given_name=draw(TEXT), org_unit_path=draw(TEXT), suspended=draw(st.booleans()), primary_email=draw(TEXT))
-        for key in draw(KEYS)
+        user(0, person_id=key, given_name=draw(TEXT), org_unit_path=draw(TEXT), suspended=draw(st.booleans()), primary_email=draw(TEXT)) for key in draw(KEYS)
     ]
 
 

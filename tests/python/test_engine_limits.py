@@ -185,7 +185,9 @@ def test_a_target_written_to_after_it_was_observed_must_be_observed_again(tmp_pa
     assert bench.plan()["exports"][0]["holds"] == []
 
 
-@pytest.mark.parametrize("broken", [{"status": "error"}, {"status": "skipped"}, {"tests": {"users_unique": "fail"}}, {"tests": {"users_unique": "error"}}])
+@pytest.mark.parametrize(
+    "broken", [{"status": "error"}, {"status": "skipped"}, {"tests": {"users_unique": "fail"}}, {"tests": {"users_unique": "error"}}, {"signed": False}]
+)
 def test_an_export_whose_model_or_test_failed_is_refused_and_only_that_one(tmp_path: Path, broken: dict) -> None:
     bench = Bench(tmp_path / "var", [replace(USERS, **broken), replace(GROUPS, tests={"groups_unique": "pass", "groups_odd": "warn"})])
     bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])

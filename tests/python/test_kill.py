@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, District
+
 from demo import extracts, hr
 from demo.platforms import running
 

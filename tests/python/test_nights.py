@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
+import zipfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, District
+
+from demo import extracts, hr
+from demo.platforms import running
 
 
 def writes(requests: list[dict]) -> list[dict]:
@@ -44,9 +51,9 @@ def equal_to_exports(district: District) -> None:
     key_of = {user["id"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in microsoft["users"]}
     users = {key_of[user["id"]]: user for user in microsoft["users"] if key_of[user["id"]]}
     desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_microsoft__users")}
-    assert {key: (user["userPrincipalName"], user["displayName"], user.get("givenName"), user["surname"], user["accountEnabled"]) for key, user in users.items()} == {
-        key: (row["user_principal_name"], row["display_name"], row["given_name"], row["surname"], row["account_enabled"]) for key, row in desired.items()
-    }
+    assert {
+        key: (user["userPrincipalName"], user["displayName"], user.get("givenName"), user["surname"], user["accountEnabled"]) for key, user in users.items()
+    } == {key: (row["user_principal_name"], row["display_name"], row["given_name"], row["surname"], row["account_enabled"]) for key, row in desired.items()}
     group_of = {group["id"]: group.get("uniqueName") for group in microsoft["groups"]}
     assert {name for name in group_of.values() if name} == {row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")}
     members = {(group_of[m["group"]], key_of[m["member"]]) for m in microsoft["members"] if group_of.get(m["group"])}
@@ -112,6 +119,27 @@ def test_one_changed_line_of_sql_plans_exactly_the_accounts_that_would_move(dist
     assert len(district.requests()) == sent
 
 
+def test_the_files_the_vendors_received_are_the_export_tables(two_nights):
+    received = two_nights.var / "demo" / "received"
+    archives = sorted((received / "portfolio").glob("districtsync_*_*.zip"))
+    assert [archive.name[-14:-4] for archive in archives][-1] == "2026-10-06" or len(archives) == 1
+    with zipfile.ZipFile(archives[-1]) as archive:
+        assert archive.namelist() == ["Classes.csv", "Enrollments.csv", "Family.csv", "Staff.csv", "Students.csv"]
+        for name, entity in (("Students.csv", "students"), ("Staff.csv", "staff"), ("Family.csv", "family"), ("Classes.csv", "classes")):
+            content = archive.read(name)
+            assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
+            rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+            assert sorted(rows[1:]) == sorted(sent(two_nights, f"exp_portfolio__{entity}", len(rows[0])))
+    contacts = (received / "callout" / "contacts.csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(contacts, newline="")))
+    assert sorted(rows[1:]) == sorted(sent(two_nights, "exp_callout__contacts", len(rows[0])))
+
+
+def sent(district: District, model: str, width: int) -> list[list[str]]:
+    """The rows of an export without the columns that stay at home (they stand last), as text."""
+    return [["" if value is None else str(value) for value in row[:width]] for row in district.ask(f"select * from exports.{model}")]
+
+
 def test_everything_ever_done_to_one_student_is_one_select(two_nights):
     moved = two_nights.ask(
         "select person_id from audit.changes where target = 'google' and entity = 'users' and action = 'suspend' and status = 'applied' order by 1 limit 1"
@@ -128,34 +156,79 @@ def test_everything_ever_done_to_one_student_is_one_select(two_nights):
 
 def test_every_applied_value_names_the_source_row_it_came_from(two_nights):
     without = two_nights.ask(
-        "select count(*) from audit.changes where entity = 'users' and status = 'applied' and (source is null or source not similar to '.+#[0-9a-f]{12}:[0-9]+|.*hr.*')"
+        "select count(*) from audit.changes where entity = 'users' and status = 'applied'"
+        " and (source is null or source not similar to '.+#[0-9a-f]{12}:[0-9]+')"
     )
     assert without == [(0,)]
 
 
+def damage(path: Path, how: str) -> None:
+    """Spoil an extract as the field does."""
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    match how:
+        case "missing":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "cut in the middle of a line":
+            path.write_bytes(content[:-7])
+        case "a key twice":
+            path.write_bytes(content + lines[-1])
+        case "an unknown column":
+            path.write_bytes(b"".join([lines[0].rstrip(b"\r\n") + b",Shoe size\r\n", *(line.rstrip(b"\r\n") + b",42\r\n" for line in lines[1:])]))
+
+
 @pytest.mark.parametrize(
-    ("feed", "held", "flows"),
+    ("damages", "held", "flows"),
     [
-        ("StudentDailyAbsences.csv", {"callout"}, {"google", "microsoft", "portfolio", "transport"}),
-        ("ParentInformation.csv", {"callout", "portfolio", "transport"}, {"google", "microsoft"}),
+        (
+            {"StudentDailyAbsences.csv": "cut in the middle of a line", "SchoolDetails.csv": "an unknown column"},
+            {"callout"},
+            {"google", "microsoft", "portfolio", "transport"},
+        ),
+        ({"ParentInformation.csv": "missing"}, {"callout", "portfolio", "transport"}, {"google", "microsoft"}),
+        # everyone's key comes from the same table, so without good staff nobody's account, and no file, is touched
+        ({"StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"}, {"google", "microsoft", "portfolio", "callout", "transport"}, set()),
     ],
+    ids=lambda value: " and ".join(f"{how} in {file}" for file, how in value.items()) if isinstance(value, dict) else "",
 )
-def test_a_feed_cut_in_the_middle_holds_its_targets_and_no_other(district, feed, held, flows):
-    path = district.var / "demo" / "extracts" / feed
-    path.write_bytes(path.read_bytes()[:-7])
-    before = district.ask("select count(*) from core.absences"), district.ask("select count(*) from core.guardians")
+def test_a_bad_feed_holds_the_targets_made_from_it_and_no_other(district, damages, held, flows):
+    for file, how in damages.items():
+        damage(district.var / "demo" / "extracts" / file, how)
+    before = {table: district.ask(f"select * from core.{table} order by all") for table in ("absences", "guardians", "staff", "schools")}
     ended = district.run("demo", "again")
     assert ended.returncode == 3, ended.stdout + ended.stderr
-    assert (district.ask("select count(*) from core.absences"), district.ask("select count(*) from core.guardians")) == before
+    assert {table: district.ask(f"select * from core.{table} order by all") for table in before} == before
     summary = district.summaries()[-1]
-    statuses = {row["feed"]: row["status"] for row in summary["feeds"]}
-    assert [name for name, status in statuses.items() if status == "refused"] == [feed_name(feed)]
-    assert {row["target"] for row in summary["targets"] if any("refused" in hold for hold in row["holds"])} == held
-    assert {row["target"] for row in summary["targets"] if row["holds"]} & flows == set()
-    findings = district.ask("select message from audit.findings where run_id = ? and feed = ? and level = 'critical'", summary["run_id"], feed_name(feed))
-    assert len(findings) == 1
-    assert feed in findings[0][0]
+    refused = {feed_name(file) for file, how in damages.items() if how != "an unknown column"}
+    assert {row["feed"] for row in summary["feeds"] if row["status"] in ("refused", "missing")} == refused
+    stopped = {row["target"] for row in summary["targets"] if row["holds"]}
+    assert held <= stopped
+    assert stopped & flows == set()
+    for file, how in damages.items():
+        level = "warning" if how == "an unknown column" else "critical"
+        told = district.ask("select message from audit.findings where run_id = ? and feed = ? and level = ?", summary["run_id"], feed_name(file), level)
+        assert len(told) == 1, (file, told)
+        assert file in told[0][0]
 
 
 def feed_name(file: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", file.partition(".")[0]).lower()
+
+
+def test_a_first_night_without_one_feed_still_serves_whom_it_can(tmp_path):
+    district = District(tmp_path / "var")
+    folder = district.var / "demo"
+    folder.mkdir(parents=True)
+    extracts.write_day(folder / "extracts", students=60, seed=3, day=0)
+    hr.write_day(folder / "hr.sqlite", students=60, seed=3, day=0)
+    (folder / "extracts" / "ParentInformation.csv").unlink()
+    with running(folder) as platforms:
+        ended = district.run("operations", "nightly", "--allow", "create", "--why", "test", **platforms.environment, HOMEROOM_AS_OF="2026-10-05")
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    equal_to_exports(district)
+    summary = district.summaries()[-1]
+    assert {row["target"] for row in summary["targets"] if row["holds"]} == {"callout", "portfolio", "transport"}
+    # who is absent is known without the parents; whom to call is not
+    assert [path.name for path in (folder / "received").rglob("*") if path.is_file()] == ["absences.csv"]

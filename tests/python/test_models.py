@@ -1,0 +1,97 @@
+"""The dbt project as a whole: its unit tests, its documentation, and the one direction its layers refer in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, District
+
+# a model may refer to its own layer and to those before it
+ORDER = {"seeds": 0, "staging": 1, "intake": 2, "core": 3, "identity": 4, "exports": 5, "audit": 6}
+
+
+@pytest.fixture(scope="module")
+def manifest(two_nights: District) -> dict:
+    return json.loads((two_nights.var / "runs" / "latest" / "dbt" / "manifest.json").read_text(encoding="utf-8"))
+
+
+def layer(node: dict) -> str:
+    return "seeds" if node["resource_type"] == "seed" else node["fqn"][1]
+
+
+def dbt(district: District, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "dbt"), *words, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+    environment = district.environment(DBT_TARGET_PATH=str(district.var / "target"), DBT_LOG_PATH=str(district.var / "logs"))
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_every_unit_test_of_the_models_passes(district):
+    ended = dbt(district, "test", "--select", "test_type:unit")
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    results = json.loads((district.var / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    assert {result["status"] for result in results} == {"pass"}
+    assert len(results) > 30
+
+
+def test_the_documentation_generates(district):
+    ended = dbt(district, "docs", "generate", "--static")
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    assert "exp_google__users" in (district.var / "target" / "static_index.html").read_text(encoding="utf-8")
+
+
+def test_models_refer_backwards_only(manifest):
+    nodes = manifest["nodes"]
+    forwards = [
+        (nodes[parent]["name"], node["name"])
+        for node in nodes.values()
+        if node["resource_type"] == "model"
+        for parent in node["depends_on"]["nodes"]
+        if parent in nodes and ORDER[layer(nodes[parent])] > ORDER[layer(node)]
+    ]
+    assert forwards == []
+
+
+def test_only_staging_and_the_ledger_speak_to_sources(manifest):
+    loud = {
+        (node["name"], source.split(".")[2])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and layer(node) != "staging"
+        for source in node["depends_on"]["nodes"]
+        if source.startswith("source.") and source.split(".")[2] not in ("homeroom", "ledger_identity", "ledger_audit")
+    }
+    assert {source for _, source in loud} <= {"google", "microsoft"}, "names taken are read where names are minted; nothing else may skip staging"
+
+
+def test_every_model_every_column_and_every_target_is_described(manifest):
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    assert [model["name"] for model in models if not model["description"]] == []
+    assert [(model["name"], column["name"]) for model in models for column in model["columns"].values() if not column["description"]] == []
+    exports = {model["config"]["meta"]["export"]["target"]: set() for model in models if layer(model) == "exports"}
+    for exposure in manifest["exposures"].values():
+        for parent in exposure["depends_on"]["nodes"]:
+            export = manifest["nodes"][parent]["config"]["meta"].get("export")
+            if export:
+                exports[export["target"]].add(exposure["name"])
+    assert {target: len(names) for target, names in exports.items()} == dict.fromkeys(["google", "microsoft", "portfolio", "callout", "transport"], 1)
+
+
+def test_intake_core_and_exports_have_contracts(manifest):
+    loose = [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and layer(node) in ("intake", "core", "exports") and not node["config"]["contract"]["enforced"]
+    ]
+    assert loose == []
+
+
+def test_core_and_exports_never_name_a_source_system(manifest):
+    named = [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and layer(node) in ("core", "exports") and "myedbc" in node["raw_code"].lower()
+    ]
+    assert named == []
