@@ -662,6 +662,7 @@ def district(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     extracts.write_day(folder, students=200, seed=3, day=0)
     hr.write_day(tmp_path / "hr.sqlite", students=200, seed=3, day=0)
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-05")  # day 0: on another day its absences are old
     monkeypatch.setenv("SOURCES__MYEDBC__LOCATION", str(folder))
     monkeypatch.setenv("SOURCES__HR__URL", f"sqlite:///{tmp_path / 'hr.sqlite'}")
     yield folder

@@ -14,6 +14,7 @@ import csv
 import io
 import os
 import random
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from workbook import workbook
 
@@ -157,7 +158,9 @@ def landed(trusted: Trusted) -> list[list[str | None]]:
     return [[row[name] for name in NAMES] for row in rows]
 
 
-looks = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+looks = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
+)
 
 
 @looks
@@ -170,7 +173,8 @@ def test_a_good_file_lands_exactly_the_rows_python_reads(var: Path, rows, delimi
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows([[line[at] for at in order] for line in lines])
     content = out.getvalue().encode(encoding, "xmlcharrefreplace")
-    if encoding == "cp1252":  # which has no Ł
+    if encoding == "cp1252":  # which has no Ł, and whose é’ may be the bytes of one UTF-8 character: nobody can tell
+        assume(not re.search(rb"[\xc2-\xf4][\x80-\xbf]", content))
         expected = [[value and value.encode("cp1252", "xmlcharrefreplace").decode("cp1252") for value in row] for row in expected]
     outcome = night(var, layout_of(delimiters=[",", "\t", "|"]), "People.csv", content)
     assert isinstance(outcome, Trusted), outcome
