@@ -1,3 +1,6 @@
+-- a table, because folding the letters of every name is slow and six models and tests ask for the result
+{{ config(materialized='table') }}
+
 with parents as (
     select
         *,
