@@ -172,7 +172,9 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
         if needed := sorted(left & {*feed.required, *feed.never_empty, *feed.key}):
             raise LayoutError(f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and cannot be left empty")
         names = tuple((files or {}).get(feed.name, feed.files))
-        read.append(replace(feed, files=names, aliases={**feed.aliases, **_aliases(feed.columns, aliases or {})}, left_empty=left))
+        kept = tuple(reference for reference in feed.references if reference.feed in wanted)  # a feed not taken vouches for nothing
+        spellings = {**feed.aliases, **_aliases(feed.columns, aliases or {})}
+        read.append(replace(feed, files=names, aliases=spellings, left_empty=left, references=kept))
     return replace(layout, feeds=tuple(read), tables=tuple(feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted))
 
 

@@ -29,7 +29,8 @@ from workbook import workbook
 from common import paths
 from ingestion import land, source
 from ingestion.layout import Layout, parse
-from ingestion.model import LastGood, Trusted
+from ingestion.model import Trusted
+from ingestion.trust import Rules
 
 EXAMPLES = int(os.environ.get("HOMEROOM_PROPERTY_EXAMPLES", "50"))
 HEADINGS = ["Student Number", "Surname", "First Name", "Homeroom", "Note"]
@@ -138,7 +139,7 @@ def night(var: Path, layout: Layout, name: str, content: bytes) -> source.Outcom
     (drop / name).write_bytes(content)
     read_from = source.Source("wild", {"kind": "files", "location": str(drop)}, layout)
     feed = layout.feeds[0]
-    outcome = source._judge(read_from, feed, source._fetch(read_from).feeds[feed.name], LastGood(), accept_smaller=False)
+    outcome = source._judge(read_from, feed, source._fetch(read_from).feeds[feed.name], Rules())
     if isinstance(outcome, Trusted):
         assert outcome.rows_in == outcome.good + len(outcome.rejects)
         assert all(reject.reason and reject.line >= 1 and len(reject.sha256) == 64 for reject in outcome.rejects)
