@@ -87,15 +87,18 @@ def refuse_orphans(child: Trusted, reference: Reference, known: pa.Table, asked:
         raise Refused("orphans", problem, f"check that it and {reference.feed} are extracts of the same day and school year", line)
 
 
+def day_in_name(file_name: str) -> date | None:
+    """The day a file's name says it is of."""
+    found = DAY_IN_NAME.search(file_name)
+    try:
+        return date(*(int(part) for part in found.groups())) if found else None
+    except ValueError:
+        return None
+
+
 def content_day(file_name: str, newest: Any, until: date) -> date | None:
     """The day a file speaks of: written in its name, else the newest date of its dated column (days to come say nothing)."""
-    found = DAY_IN_NAME.search(file_name)
-    if found:
-        try:
-            return date(*(int(part) for part in found.groups()))
-        except ValueError:
-            return None
-    return min(newest, until) if isinstance(newest, date) else None
+    return day_in_name(file_name) or (min(newest, until) if isinstance(newest, date) else None)
 
 
 def newest_query(place: int, until: date) -> str:
@@ -106,13 +109,13 @@ def newest_query(place: int, until: date) -> str:
 
 
 def old_content(source: str, trusted: Trusted, until: date, tolerance: Tolerance) -> tuple[Finding, ...]:
-    """A new file with old content is as stale as an old file."""
+    """A new file with old content is as stale as an old file. Nobody is absent in the holidays, so a column only warns; a name holds."""
     if tolerance.stale_after_days is None or trusted.content_on is None:
         return ()
     age = school_nights(trusted.content_on, until)
     if age < max(1, tolerance.stale_after_days):
         return ()
-    held = tolerance.refuse_after_days is not None and age >= tolerance.refuse_after_days
+    held = trusted.content_named and tolerance.refuse_after_days is not None and age >= tolerance.refuse_after_days
     return (
         Finding(
             "critical" if held else "warning",

@@ -122,6 +122,7 @@ class Trusted:
     schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows the next load is measured against
     held_schools: tuple[str, ...] = ()  # schools that collapsed: the feed passes, their changes wait
     content_on: date | None = None  # the day its content speaks of
+    content_named: bool = False  # by the file's name, not by the newest date in it
 
     @property
     def good(self) -> int:

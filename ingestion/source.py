@@ -205,13 +205,13 @@ def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance
     """How old is what is in force, and is that too old to write from?"""
     if isinstance(outcome, Trusted):
         age = school_nights(outcome.content_on, as_of) if limit.stale_after_days is not None else 0
-        too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
+        too_old = outcome.content_named and limit.refuse_after_days is not None and age >= limit.refuse_after_days
         hold = f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
         return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
     watched = limit.stale_after_days is not None
     age = school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):
-        age = max(age, school_nights(last.content_on, as_of)) if watched else 0
+        age = age if watched else 0
         too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
         hold = f"the same file for {nights(age)}, limit {limit.refuse_after_days}" if too_old else ""
         return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)

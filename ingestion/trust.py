@@ -112,7 +112,14 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
         return {row[0] for row in here} | set(rules.known(keys))
 
     found = rejects.told(trusted.rejects, known, {*rows, *last.schools})
-    trusted = replace(trusted, rejects=found, schools=dict(covered.expected), held_schools=covered.held, content_on=day)
+    trusted = replace(
+        trusted,
+        rejects=found,
+        schools=dict(covered.expected),
+        held_schools=covered.held,
+        content_on=day,
+        content_named=coverage.day_in_name(trusted.file.name) is not None,
+    )
     spoken = (rejects.finding(source, feed, trusted.file, found, trusted.good),) if found else ()
     old = coverage.old_content(source, trusted, rules.as_of, rules.tolerance)
     return replace(trusted, findings=(*trusted.findings, *spoken, *covered.findings, *old))

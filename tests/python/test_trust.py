@@ -342,9 +342,13 @@ def test_a_new_file_with_old_content_is_told_by_its_dated_column(library: Librar
     assert library.feed("visits")["age_days"] == 4
 
 
-def test_content_that_is_far_too_old_holds_what_rests_on_it(library: Library) -> None:
+def test_a_file_named_after_a_day_long_past_holds_what_rests_on_it(library: Library) -> None:
     library.good_night()
     library.drop(Visits=visits(MONDAY, 6), People=people(11), Loans=loans(21))
+    assert library.ingest(day=MONDAY + timedelta(14)) == 0, "nobody visits in the holidays: a dated column warns and holds nothing"
+    assert library.only("warning")["kind"] == "feed_old_content"
+    library.drop(Visits=None)
+    (library.folder / "Visits-2026-10-05.csv").write_text(visits(MONDAY, 7), encoding="utf-8")
     assert library.ingest(day=MONDAY + timedelta(14)) == 2
     assert library.feed("visits")["hold"] == "its content is 10 school nights old, limit 10"
     assert library.only()["kind"] == "feed_old_content"
