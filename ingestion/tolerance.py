@@ -30,7 +30,7 @@ class Tolerance:
     most_rejected: float = 0.10  # rows that cannot be read
     stale_after_days: int | None = 3  # the same bytes: a warning
     refuse_after_days: int | None = 10  # the same bytes: what rests on the feed is held
-    last_good_days: int = 5  # refused or missing: how long the last good load is good enough
+    last_good_days: int = 0  # refused or missing: how long the last good load is good enough
 
 
 NAMES = tuple(one.name for one in fields(Tolerance))
