@@ -300,7 +300,8 @@ def test_the_same_file_is_tolerated_then_told_then_held_with_its_age(library: Li
     ]
 
 
-def test_the_last_good_load_stays_in_force_for_its_days_and_then_what_rests_on_it_is_held(library: Library) -> None:
+def test_the_last_good_load_stays_in_force_for_its_days_and_then_what_rests_on_it_is_held(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUST__LAST_GOOD_DAYS", "5")
     library.good_night()
     library.drop(People=people()[:-9])
     seen = []
