@@ -188,13 +188,6 @@ def damage(path: Path, how: str) -> None:
             {"google", "microsoft", "portfolio", "transport"},
             "5",
         ),
-        # yesterday's parents and staff will do for five school nights; yesterday's absences are no answer to who is absent today
-        (
-            {"ParentInformation.csv": "missing", "StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"},
-            {"callout"},
-            {"google", "microsoft", "portfolio", "transport"},
-            "5",
-        ),
         ({"ParentInformation.csv": "missing"}, {"callout", "portfolio", "transport"}, {"google", "microsoft"}, "0"),
         # everyone's key comes from the same table, so without good staff nobody's account, and no file, is touched
         (
