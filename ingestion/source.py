@@ -208,6 +208,8 @@ def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance
         too_old = outcome.content_named and limit.refuse_after_days is not None and age >= limit.refuse_after_days
         hold = f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
         return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
+    if result.status == "absent":  # never sent: nothing of it is in force, and nothing waits for it
+        return result
     watched = limit.stale_after_days is not None
     age = school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):

@@ -17,6 +17,7 @@ CONFIGURED = tomllib.loads(PROFILE.read_text(encoding="utf-8"))["sources"]["myed
 ENHANCED = (
     "Pupil #,Legal First Name,Legal Surname,Usual First Name,Usual surname,Date of birth,Grade,School Number,Enrollment Status (Current)\r\n"
     '"100200","Zoë","O\'Brien","Zed","Bee",05-Sep-2015,"05","9898001","Active"\r\n'
+    '"100300","Li","Ng","","",05-Sep-2010,"10","9898001","Active"\r\n'
 )
 DAILY = '"9898001","100200","O\'Brien","Zoë","05","12","Ms. Li",05-Oct-2026,"I","","Y","","","","A","","T1","0.5"\r\n'
 PERIOD = '"9898001","100300","Ng","Li","10","","Ms. Li",05-Oct-2026,"MA10","A","","N","M1","A","T1","MA10",""\r\n'
@@ -46,6 +47,7 @@ def test_the_profile_of_another_district_reads_its_files_without_a_line_of_pytho
         ask = lambda query: connection.execute(query).fetchall()  # noqa: E731 one line says it
         assert ask(
             "select student_number, legal_first_name, usual_first_name, usual_surname, enrolment_status from raw_myedbc.student_demographic_enhanced"
+            " where student_number = '100200'"
         ) == [("100200", "Zoë", None, None, "Active")]
         assert ask("select student_number, absent_code_am, portion_absent from raw_myedbc.student_daily_absences") == [("100200", "A", "0.5")]
         assert ask("select student_number, school_course_code from raw_myedbc.student_period_absences") == [("100300", "MA10")]
