@@ -71,7 +71,9 @@ create table if not exists ledger.identity.student_guardians_last_seen (
     lives_with_student boolean, last_seen_on date);
 create table if not exists ledger.identity.lifecycle_events (
     person_id text not null, event_number integer not null, state text not null, reason text not null,
-    since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));
+    since date not null, recorded_on date not null, run_id text, record text, rule text, primary key (person_id, event_number));
+alter table ledger.identity.lifecycle_events add column if not exists record text;
+alter table ledger.identity.lifecycle_events add column if not exists rule text;
 create or replace view ledger.audit.changes as
     select
         planned.*,

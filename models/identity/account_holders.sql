@@ -37,6 +37,8 @@ final as (
         accounts.domain,
         accounts.account_name || '@' || accounts.domain as address,
         lifecycle.state,
+        lifecycle.is_open,
+        lifecycle.is_in_groups,
 
         -- names
         records.first_name,

@@ -63,7 +63,7 @@ new_people as (
     left join issued
         on records.person_id = issued.person_id
     where
-        lifecycle.state in ('active', 'preregistered')
+        lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
         and issued.person_id is null

@@ -6,6 +6,13 @@ holders as (
 
 ),
 
+states as (
+
+    select * from {{ ref('account_states') }}
+    where target = 'microsoft'
+
+),
+
 final as (
 
     select
@@ -16,7 +23,8 @@ final as (
         -- a first name is not required here, so people with one name need no placeholder
         {{ fitted_text('holders.first_name', 64) }} as given_name,
         {{ fitted_text('holders.last_name', 64) }} as surname,
-        holders.state <> 'left' as account_enabled,
+        states.account = 'open' as account_enabled,
+        states.account = 'deleted' as deleted,
         'CA' as usage_location,
         {{ fitted_text('holders.school_name', 64) }} as department,
         case
@@ -27,12 +35,14 @@ final as (
         holders.school_number,
         holders.source
     from holders
+    inner join states
+        on holders.person_id = states.person_id
     -- students without a school are left out: they would have an account no school looks after. Staff without one belong to
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
         holders.school_number is not null
         or holders.population = 'staff'
-        or holders.state = 'left'
+        or states.account <> 'open'
 
 )
 
