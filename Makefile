@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= AS_OF= SELECT= STUDENTS= SEED= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -52,6 +52,9 @@ report: .venv/nightly ## close the run: audit tables, published copy, what needs
 replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
 	@$(PY) -m operations replay "$(DATE)"
 
+rehearse: .venv/nightly ## a day to come, on a copy: what the lifecycle and the rollover would do (AS_OF=2027-09-07)
+	@$(PY) -m operations rehearse "$(AS_OF)"
+
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
 
@@ -92,4 +95,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay rehearse nightly audit test lint bench docs lock clean

@@ -1,4 +1,4 @@
-"""`python -m operations nightly | build | report | replay | audit`"""
+"""`python -m operations nightly | build | report | replay | rehearse | audit`"""
 
 from __future__ import annotations
 
@@ -66,6 +66,22 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
     except ValueError:
         raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
     except NotReplayable as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07")]) -> None:
+    """Live through the days until then on a copy, build and plan that day, and print what would happen; changes nothing."""
+    from operations.rehearse import NotRehearsable
+    from operations.rehearse import rehearse as run_rehearsal
+
+    try:
+        chosen = date.fromisoformat(day)
+    except ValueError:
+        raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
+    try:
+        raise SystemExit(run_rehearsal(chosen, Console()))
+    except NotRehearsable as error:
         raise SystemExit(_refuse(str(error))) from None
 
 
