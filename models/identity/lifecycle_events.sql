@@ -128,9 +128,13 @@ waited as (
     select
         days.population,
         days.since,
-        {{ dbt.datediff('days.since', 'days.as_of', 'day') }} - coalesce(sum({{ days_shared(
-            'calendar.starts_on', 'calendar.ends_on', dbt.dateadd('day', 1, 'days.since'), 'days.as_of'
-        ) }}), 0) as days
+        {{ dbt.datediff('days.since', 'days.as_of', 'day') }} - coalesce(sum(
+            case
+                when calendar.population is not null then {{ days_shared(
+                    'calendar.starts_on', 'calendar.ends_on', dbt.dateadd('day', 1, 'days.since'), 'days.as_of'
+                ) }}
+            end
+        ), 0) as days
     from (select distinct tonight.population, tonight.since, tonight.as_of from tonight) as days
     left join calendar
         on
