@@ -58,6 +58,9 @@ rehearse: .venv/nightly ## a day to come, on a copy: what the lifecycle and the 
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
 
+explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
+	@$(PY) -m operations explain "$(PERSON)" $(if $(NAMES),--names)
+
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
@@ -95,4 +98,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay rehearse nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay rehearse nightly explain audit test lint bench docs lock clean

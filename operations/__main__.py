@@ -1,4 +1,4 @@
-"""`python -m operations nightly | build | report | replay | rehearse | audit`"""
+"""`python -m operations nightly | build | report | replay | rehearse | explain | audit`"""
 
 from __future__ import annotations
 
@@ -82,6 +82,21 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
     try:
         raise SystemExit(run_rehearsal(chosen, Console()))
     except NotRehearsable as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def explain(
+    person: Annotated[str, typer.Argument(help="a student number, staff key, person id or account")],
+    names: Annotated[bool, typer.Option("--names", help="show names, addresses and the like")] = False,
+) -> None:
+    """One person in plain words: who, which state and until when, what the targets hold, and who can mend what."""
+    from operations.explain import NobodyFound
+    from operations.explain import explain as run_explanation
+
+    try:
+        raise SystemExit(run_explanation(person, Console(), names=names))
+    except NobodyFound as error:
         raise SystemExit(_refuse(str(error))) from None
 
 

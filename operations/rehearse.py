@@ -150,7 +150,9 @@ def _compiled(scratch: Path, run: Run) -> Models:
     sources.ensure_tables()
     command = [str(Path(sys.executable).parent / "dbt"), "build", "--quiet", "--select", f"+{MACHINE}", "--exclude-resource-type", "unit_test", "test",
                "--project-dir", str(paths.root()), "--profiles-dir", str(paths.root()), "--log-path", str(scratch / "logs")]  # fmt: skip
-    _run(command, {"DBT_TARGET_PATH": str(scratch / "target")}, "the models as they stand now cannot be built")
+    # from inside the folder, as a night's build does: dbt then reuses what that one has parsed
+    environment = {"DBT_TARGET_PATH": str(scratch / "target"), "HOMEROOM_VAR": "."}
+    _run(command, environment, "the models as they stand now cannot be built", scratch)
     return Models(json.loads((scratch / "target" / "manifest.json").read_text(encoding="utf-8")))
 
 
@@ -216,8 +218,8 @@ def _step(run: Run, day: date, words: tuple[str, ...]) -> None:
     _run([sys.executable, "-m", *words], environment, f"{day.isoformat()} cannot be rehearsed: {' '.join(words)} failed")
 
 
-def _run(command: list[str], environment: dict[str, str], trouble: str) -> None:
-    ended = subprocess.run(command, cwd=paths.root(), env=os.environ | environment, capture_output=True, text=True, check=False)
+def _run(command: list[str], environment: dict[str, str], trouble: str, folder: Path | None = None) -> None:
+    ended = subprocess.run(command, cwd=folder or paths.root(), env=os.environ | environment, capture_output=True, text=True, check=False)
     if ended.returncode not in (0, 2, 3):
         said = (ended.stderr or ended.stdout).strip().splitlines() or ["no message"]
         raise NotRehearsable(f"{trouble}: {said[-1]}")

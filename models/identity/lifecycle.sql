@@ -50,7 +50,8 @@ held as (
         min(
             holds.kind || ' by ' || holds.placed_by
             || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '')
-        ) as hold
+        ) as hold,
+        min(holds.placed_by) as held_by
     from holds
     cross join night
     where coalesce(holds.expires_on >= night.as_of, true)
@@ -70,7 +71,8 @@ final as (
         latest_events.rule,
         meanings.is_open,
         meanings.is_in_groups,
-        held.hold
+        held.hold,
+        held.held_by
     from presence
     inner join latest_events
         on presence.person_id = latest_events.person_id
