@@ -92,7 +92,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, who: str) -> str:
 def faults(connection: duckdb.DuckDBPyConnection, person: str) -> list[Fault]:
     """What is the matter with a person, and who can mend it."""
     rows = connection.execute(
-        "select distinct kind, system, sentence, owner, action from audit.person_faults where person_id = ? order by kind = 'legal_names', system, kind, sentence",
+        "select distinct kind, system, sentence, owner, action from audit.person_faults where person_id = ?"
+        " order by kind = 'legal_names', system, kind, sentence",
         [person],
     ).fetchall()
     return [Fault(*row) for row in rows]
@@ -137,10 +138,9 @@ def _lifecycle(connection: duckdb.DuckDBPyConnection, person: str) -> Iterator[s
         yield f"held: {now['hold']}; nothing changes until then"
     else:
         yield from _next_step(connection, now)
-    events = connection.execute(
+    every = connection.execute(
         "select recorded_on, state, coalesce(rule, reason) from identity.lifecycle_events where person_id = ? order by event_number", [person]
-    )
-    every = events.fetchall()
+    ).fetchall()
     for on, state, why in every[-EVENTS_SHOWN:]:
         yield f"{on}: {state} ({why})"
 
@@ -166,7 +166,8 @@ def _next_step(connection: duckdb.DuckDBPyConnection, now: dict[str, Any]) -> It
     while (counted < days or day <= as_of[0]) and (day - now["since"]).days < FORESEEN_DAYS:
         day += timedelta(days=1)
         counted += not any(first <= day <= last for first, last in standing)
-    yield f"next: {after} on {day} ({rule}; {days} days, of which {counted if day <= as_of[0] else _counted(now['since'], as_of[0], standing)} have passed), if the record stays"
+    passed = _counted(now["since"], as_of[0], standing)
+    yield f"next: {after} on {day} ({rule}: {days} days, of which {passed} have passed), if the record stays"
 
 
 def _counted(since: date, until: date, standing: list[tuple[date, date]]) -> int:
