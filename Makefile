@@ -25,6 +25,9 @@ demo-again: .venv/dev ## one more night on the same extracts: nothing should be 
 demo-next: .venv/dev ## move the synthetic district one school day on, and run its night
 	@$(PY) -m demo next
 
+year: .venv/dev ## a year of a synthetic district in twelve nights, each checked against the platforms (about ten minutes)
+	@$(PY) -m demo year --students $(or $(STUDENTS),60) --seed $(or $(SEED),1)
+
 ingest: .venv/nightly ## read the source systems into raw_*, checked first
 	@$(PY) -m ingestion
 
@@ -98,4 +101,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay rehearse nightly explain audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show push verify report replay rehearse nightly explain audit test lint bench docs lock clean
