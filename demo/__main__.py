@@ -102,7 +102,7 @@ def year(
 
     _say(f"A year of a synthetic district of {students:,} students, seed {seed}: {len(NIGHTS)} nights")
     begin(students, seed)
-    wrong = live(students, seed, lambda line: _say(line))
+    wrong = live(students, seed, _say)
     _say("Every account was as it should be on every night" if not wrong else f"{wrong} accounts or memberships were not as they should be")
     raise typer.Exit(1 if wrong else 0)
 
