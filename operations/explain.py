@@ -180,19 +180,24 @@ def _targets(connection: duckdb.DuckDBPyConnection, person: str, names: bool) ->
         (model, column) for model, column, kind in connection.execute("select model, column_name, personal_data from seeds.privacy_register").fetchall()
         if kind in PERSONAL
     }  # fmt: skip
+    nothing = []
     tables = connection.execute("select table_name from information_schema.columns where table_schema = 'exports' and column_name = 'person_id' order by 1")
     for (model,) in tables.fetchall():
         target, _, entity = model.removeprefix("exp_").partition("__")
         observed = f"stg_{target}__{entity}"
         wanted = _rows(connection, f'select * from exports."{model}" where person_id = ?', person)
-        if not _has(connection, "staging", observed):
-            yield f"{target} {entity}: {_count(wanted)} in the file" if wanted else f"{target} {entity}: not in the file"
-            continue
-        there = _rows(connection, f'select * from staging."{observed}" where person_id = ?', person)
-        if "group_id" in {column for row in (*wanted, *there) for column in row}:
+        is_file = not _has(connection, "staging", observed)
+        there = [] if is_file else _rows(connection, f'select * from staging."{observed}" where person_id = ?', person)
+        if not wanted and not there:
+            nothing.append(f"{target} {entity}")
+        elif is_file:
+            yield f"{target} {entity}: {_count(wanted)} in the file"
+        elif "group_id" in {column for row in (*wanted, *there) for column in row}:
             yield from _memberships(f"{target} {entity}", {row["group_id"] for row in wanted}, {row["group_id"] for row in there})
         else:
             yield from _differences(f"{target} {entity}", wanted, there, {column for name, column in hidden if name == model and not names})
+    if nothing:
+        yield f"nothing, and nothing there: {', '.join(nothing)}"
 
 
 def _memberships(what: str, wanted: set[str], there: set[str]) -> Iterator[str]:

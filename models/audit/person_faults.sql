@@ -119,7 +119,11 @@ absent as (
                 then 'the feed ' || coalesce(people.feed, '') || ' was refused, or has lines nobody can read; everything is kept as it was'
             else 'listed, but rule ' || coalesce(people.presence_rule, '') || ' gives such people no account'
         end as sentence,
-        case people.presence when 'filtered' then 'identity administrator' else 'student information system administrator' end as owner,
+        case
+            when people.presence = 'filtered' then 'identity administrator'
+            when people.source = 'hr' then 'human resources'
+            else 'student information system administrator'
+        end as owner,
         case people.presence
             when 'filtered' then 'Change the row in seeds/no_account.csv if it is wrong.'
             else 'Run the extract again and send it; "make report" says what was wrong with the file.'
