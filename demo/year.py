@@ -80,7 +80,7 @@ def day_of(when: date) -> int:
 
 def live(students: int, seed: int, say: Any = print) -> int:
     """Live through the nights in the folder of a district that was just begun; how many accounts were wrong in all."""
-    grace, standing = _seeds()
+    grace, standing = seed_days()
     expected, wrong = Expected(), 0
     places: dict[str, tuple[str, int]] = {}  # student number -> school and grade, the night before
     groups: dict[str, dict[str, set[str]]] = {}
@@ -117,7 +117,8 @@ def live(students: int, seed: int, say: Any = print) -> int:
     return wrong
 
 
-def _seeds() -> tuple[int, list[tuple[date, date]]]:
+def seed_days() -> tuple[int, list[tuple[date, date]]]:
+    """Of students: the days of grace, and the spans on which timers stand."""
     rules = _rows("lifecycle_rules")
     (grace,) = [int(r["days"]) for r in rules if (r["population"], r["from_state"], r["record"]) == ("student", "grace", "left")]
     spans = [r for r in _rows("school_calendar") if r["population"] == "student" and r["timers"] == "stand"]

@@ -17,6 +17,10 @@ from conftest import ROOT, District
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common import store
+from demo.year import Expected, seed_days
+from operations.models import Models
+
 TONIGHT = date(2027, 3, 1)
 RECORDS = ("active", "preregistered", "leave", "left")
 
@@ -220,3 +224,112 @@ def test_the_calendar_of_a_population_has_no_day_twice_and_no_gap():
         spans = sorted((row["starts_on"], row["ends_on"]) for row in seed("school_calendar") if row["population"] == population)
         for (_, before), (after, _) in itertools.pairwise(spans):
             assert date.fromisoformat(after) == date.fromisoformat(before) + timedelta(days=1)
+
+
+# ---------------------------------------------------------------- a year of nights
+
+NIGHTS = [date.fromisoformat(day) for day in (
+    "2026-10-07", "2026-11-02", "2026-11-10", "2026-11-16", "2027-01-11", "2027-02-01", "2027-06-15", "2027-06-29", "2027-07-02", "2027-08-16",
+    "2027-09-07", "2027-10-14",
+)]  # fmt: skip
+SUMMER = (date(2027, 7, 1), date(2027, 9, 6))
+EXPORTS = ("exp_google__users", "exp_google__members", "exp_microsoft__users", "exp_microsoft__members")
+HELD_UNTIL = date(2027, 5, 31)
+# what the record of each of these says, and from which night on
+STORIES = {
+    "moves within the district": [("2026-11-02", "Inactive"), ("2026-11-10", "Active")],
+    "moves away": [("2026-11-02", "Inactive")],
+    "comes back from elsewhere": [("2026-11-02", "Inactive"), ("2027-01-11", "Active")],
+    "leaves in June and comes back in September": [("2027-06-29", "Inactive"), ("2027-09-07", "Active")],
+    "leaves in June": [("2027-06-29", "Inactive")],
+    "is under a legal hold": [("2026-11-02", "Inactive")],
+    "begins in September": [("2026-10-07", "PreReg"), ("2027-09-07", "Active")],
+}
+
+
+class Year:
+    """The district's own tables, its records changed night by night, its models run as the last build compiled them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, models: Models) -> None:
+        self.connection, self.models = connection, models
+        self.names = models.up_to(*EXPORTS)
+        listed = connection.execute("""
+            select student_number, person_id, grade_code
+            from core.students join ledger.identity.persons on source_key = student_number and population = 'student'
+            join identity.lifecycle using (person_id)
+            where lifecycle.record = 'active' and is_in_feed and school_number is not null and homeroom is not null
+                and student_number not in (select student_number from core.enrolments group by all having count(*) > 1)
+            order by 1""").fetchall()  # fmt: skip
+        self.people = {number: person for number, person, _ in listed}
+        self.graduates = {number for number, _, grade in listed if grade == "12"}
+        others = [number for number in self.people if number not in self.graduates]
+        self.cast = dict(zip(STORIES, others[:: len(others) // len(STORIES)], strict=False))
+
+    def says(self, number: str, tonight: date) -> str:
+        """The status in a student's record on a night."""
+        if number in self.graduates:
+            return "Inactive" if tonight >= SUMMER[0] else "Active"
+        story = next((STORIES[role] for role, one in self.cast.items() if one == number), [])
+        return next((status for since, status in reversed(story) if date.fromisoformat(since) <= tonight), "Active")
+
+    def night(self, tonight: date) -> None:
+        """Change the records as they stand tonight and run the models."""
+        summer = SUMMER[0] <= tonight <= SUMMER[1]
+        self.connection.execute("update raw_homeroom.night set as_of = ?, data_as_of = ?, run_id = ?", [tonight, tonight, f"{tonight}"])
+        status = pa.table({"number": list(self.people), "status": [self.says(number, tonight) for number in self.people]})
+        self.connection.register("says", status)
+        self.connection.execute("""update raw_myedbc.student_demographic_enhanced as feed set enrolment_status = says.status from says
+            where feed.student_number = says.number""")
+        self.connection.unregister("says")
+        for feed in ("student_demographic_enhanced", "student_demographic_information"):
+            kept = f"kept_{feed}"
+            self.connection.execute(
+                f"create temp table if not exists {kept} as select student_number, school_number, homeroom, teacher_id from raw_myedbc.{feed}"
+            )
+            self.connection.execute(f"""update raw_myedbc.{feed} as feed set homeroom = case when {not summer} then kept.homeroom end,
+                teacher_id = case when {not summer} then kept.teacher_id end
+                from {kept} as kept where kept.student_number = feed.student_number and kept.school_number = feed.school_number""")
+        self.models.run(self.connection, self.names)
+
+    def open_accounts(self, target: str) -> dict[str, bool]:
+        flag = "not suspended" if target == "google" else "account_enabled"
+        return dict(self.connection.execute(f"select person_id, {flag} from exports.exp_{target}__users").fetchall())
+
+    def groups(self, target: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for person, group in self.connection.execute(f"select person_id, group_id from exports.exp_{target}__members").fetchall():
+            found.setdefault(person, set()).add(group)
+        return found
+
+
+def test_in_twelve_nights_of_a_year_nobody_is_cut_off_and_nobody_stays_past_their_days(district, manifest, monkeypatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(district.var))
+    grace, standing = seed_days()
+    expected, groups = Expected(), {}
+    with store.connect() as connection:
+        year = Year(connection, Models(manifest))
+        held = year.cast["is under a legal hold"]
+        connection.execute("insert into seeds.holds values ('student', ?, 'legal hold', 'file 7', 'superintendent', '2026-10-07', ?)", [held, HELD_UNTIL])
+        for tonight in NIGHTS:
+            year.night(tonight)
+            enrolled = {number: year.says(number, tonight) != "Inactive" or (number == held and tonight <= HELD_UNTIL) for number in year.people}
+            wanted = expected.students(enrolled.items(), tonight, grace, standing)
+            for target in ("google", "microsoft"):
+                there = year.open_accounts(target)
+                wrong = {number: must for number, must in wanted.items() if there.get(year.people[number]) != must}
+                assert wrong == {}, f"{tonight}: {target}: {[role for role, number in year.cast.items() if number in wrong]}"
+                groups[target, tonight] = year.groups(target)
+                lost = {number for number, must in wanted.items() if not must and groups[target, tonight].get(year.people[number])}
+                assert lost == set(), f"{tonight}: {target}: closed, and still in groups"
+    member = {role: year.people[number] for role, number in year.cast.items()}
+    for target in ("google", "microsoft"):
+        spring, before, july, august = (groups[target, date(2027, *day)] for day in ((6, 15), (6, 29), (7, 2), (8, 16)))
+        assert before == july == august, "an empty class list in July stripped somebody"
+        assert spring[member["is under a legal hold"]] == groups[target, NIGHTS[0]][member["is under a legal hold"]]
+        back = groups[target, date(2027, 1, 11)][member["comes back from elsewhere"]]
+        assert back == groups[target, NIGHTS[0]][member["comes back from elsewhere"]], "who returned has not all groups back"
+        assert member["begins in September"] not in august
+        assert len(groups[target, date(2027, 9, 7)][member["begins in September"]]) >= 3
+    assert {role for role, number in year.cast.items() if not wanted[number]} == {"moves away", "leaves in June", "is under a legal hold"}
+    assert not any(wanted[number] for number in year.graduates)
+    assert year.graduates
