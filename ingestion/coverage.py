@@ -101,11 +101,11 @@ def content_day(file_name: str, newest: Any, until: date) -> date | None:
     return day_in_name(file_name) or (min(newest, until) if isinstance(newest, date) else None)
 
 
-def newest_query(place: int, until: date) -> str:
+def newest_query(column: str, until: date) -> str:
     """The newest date of a column that is not in the future."""
     formats = ", ".join(f"'{one}'" for one in DATES)
-    parsed = f"cast(try_strptime(replace(trim(c{place}), '.', ''), [{formats}]) as date)"
-    return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from child"
+    parsed = f"""cast(try_strptime(replace("{column}", '.', ''), [{formats}]) as date)"""
+    return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from looked"
 
 
 def old_content(source: str, trusted: Trusted, until: date, tolerance: Tolerance) -> tuple[Finding, ...]:

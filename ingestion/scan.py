@@ -21,7 +21,8 @@ WINDOW = 4 << 20  # bytes one match may look at: bounds memory, not records
 LONGEST_RECORD = 1 << 20  # DuckDB's reader stops at 2 MB a line
 UTF_8, UTF_8_BOM, CP1252 = "utf-8", "utf-8-bom", "cp1252"
 BOM = b"\xef\xbb\xbf"
-NOT_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+ASCII = bytes(range(128))
 
 Buffer = bytes | mmap
 
@@ -74,15 +75,15 @@ def encoding_of(chunks: Iterable[bytes]) -> Encoding:
     A UTF-8 file with a few broken bytes stays UTF-8, `damaged`: read as CP1252 every accented name in it would
     change. It is taken for one when more of its characters outside ASCII are whole than broken.
     """
-    whole = broken = undefined = 0
+    whole = broken = 0
     rest, first = b"", True
-    bom = False
+    bom = undefined = False
     for chunk in chunks:
         if first:
             first = False
             _refuse_other_files(chunk)
             bom = chunk.startswith(BOM)
-        undefined += len(NOT_IN_CP1252.findall(chunk))
+        undefined = undefined or len(chunk) > len(chunk.translate(None, NOT_IN_CP1252))
         data = rest + chunk
         cut = _last_boundary(data)
         data, rest = data[:cut], data[cut:]
@@ -94,7 +95,7 @@ def encoding_of(chunks: Iterable[bytes]) -> Encoding:
         return Encoding(UTF_8_BOM if bom else UTF_8)
     if bom or whole > broken:
         return Encoding(UTF_8_BOM if bom else UTF_8, damaged=True)
-    return Encoding(CP1252, damaged=undefined > 0)
+    return Encoding(CP1252, damaged=undefined)
 
 
 def _refuse_other_files(head: bytes) -> None:
@@ -121,9 +122,13 @@ def _characters(data: bytes) -> tuple[int, int]:
     """How many characters outside ASCII are whole UTF-8, and how many bytes are not."""
     if data.isascii():
         return 0, 0
-    text = data.decode("utf-8", "surrogateescape")
-    broken = len(re.findall("[\udc80-\udcff]", text))
-    return len(re.findall("[^\x00-\x7f]", text)) - broken, broken
+    plain = len(data) - len(data.translate(None, ASCII))
+    try:
+        return len(data.decode("utf-8")) - plain, 0
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "surrogateescape")
+        broken = len(re.findall("[\udc80-\udcff]", text))
+        return len(text) - plain - broken, broken
 
 
 @dataclass(frozen=True)

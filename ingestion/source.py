@@ -114,7 +114,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := from_archive(source, feed, last[feed.name]))]
     for file in trusted:
         archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
-    land_all(source, [*trusted, *restored], at)
+    land_all(source, [*trusted, *restored], run, at)
 
     brought_back = {file.feed.name for file in restored}
     results = [_result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back) for feed in feeds]
@@ -277,15 +277,11 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
         return None
 
 
-def land_all(source: Source, files: list[Trusted], at: datetime) -> None:
-    """Replace the tables of these feeds, and count what arrived."""
-    if not files:
-        return
-    with store.connect() as connection:
-        kept = land.rejects_of(connection, source.name, without=[file.feed.name for file in files])
-    land.land(source.name, files, kept, at, source.layout.owner)
-    with store.connect() as connection:
-        land.confirm(connection, source.name, files)
+def land_all(source: Source, files: list[Trusted], run: Run, at: datetime) -> None:
+    """Replace the tables of these feeds, all or none."""
+    if files:
+        with store.connect() as connection:
+            land.land(connection, source.name, files, run=run, at=at, owner=source.layout.owner)
 
 
 def _result(source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool) -> FeedResult:

@@ -8,7 +8,6 @@ but the cleaned copy. No value of a row ever enters a sentence: only counts, lin
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,8 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from common import paths
-from ingestion import coverage, rejects
+from ingestion import coverage, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
@@ -79,10 +77,19 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         findings=heading.findings,
     )
     _enough(trusted, rules)
-    with _reader() as connection:
+    with table.connected() as connection:
+        _look(connection, trusted)
         _no_key_twice(connection, trusted)
         _as_expected(connection, trusted)
         return _of_whole_district(connection, source, trusted, rules)
+
+
+def _look(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
+    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file is not kept in memory."""
+    feed = trusted.feed
+    asked = {*feed.key, *feed.shapes, feed.school, feed.record, feed.content_date} & set(trusted.places) or set(list(trusted.places)[:1])
+    listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
+    _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
 
 
 def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
@@ -90,15 +97,13 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     feed, last = trusted.feed, rules.last
     rows: dict[str, int] = {}
     if feed.school in trusted.places:
-        place = trusted.places[feed.school]
-        for school, count in _all(connection, f"select trim(c{place}), count(*) from {csv_of(trusted)} where c{place} is not null group by 1", trusted):
+        for school, count in _all(connection, f'select "{feed.school}", count(*) from looked where "{feed.school}" is not null group by 1', trusted):
             rows[coverage.school_number(school)] = rows.get(coverage.school_number(school), 0) + count
     covered = coverage.of_schools(source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller)
 
     newest = None
     if feed.content_date in trusted.places:
-        query = coverage.newest_query(trusted.places[feed.content_date], rules.as_of).replace("child", csv_of(trusted))
-        newest = _all(connection, query, trusted)[0][0]
+        newest = _all(connection, coverage.newest_query(feed.content_date, rules.as_of), trusted)[0][0]
     day = coverage.content_day(trusted.file.name, newest, rules.as_of)
     if day and last.content_on and day < last.content_on and not rules.accept_smaller:
         problem = f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
@@ -107,8 +112,7 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     def known(keys: Collection[str]) -> Collection[str]:
         if feed.record not in trusted.places:
             return rules.known(keys)
-        place = trusted.places[feed.record]
-        here = _all(connection, f"select distinct trim(c{place}) from {csv_of(trusted)} where trim(c{place}) in (select unnest(?))", trusted, [list(keys)])
+        here = _all(connection, f'select distinct "{feed.record}" from looked where "{feed.record}" in (select unnest(?))', trusted, [list(keys)])
         return {row[0] for row in here} | set(rules.known(keys))
 
     found = rejects.told(trusted.rejects, known, {*rows, *last.schools})
@@ -127,7 +131,7 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
 
 def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance) -> None:
     """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys of a parent, tonight's and yesterday's."""
-    with _reader() as connection:
+    with table.connected() as connection:
 
         def asked(query: str, keys: pa.Table) -> tuple:
             connection.register("known", keys)
@@ -139,7 +143,7 @@ def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tol
 
 def keys_of(parent: Trusted, column: str) -> pa.Table:
     """Every value of a column of a file that may be landed, once."""
-    with _reader() as connection:
+    with table.connected() as connection:
         place = parent.places.get(column)
         if place is None:
             return pa.table({"value": pa.array([], pa.string())})
@@ -155,11 +159,6 @@ def csv_of(trusted: Trusted) -> str:
         "quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, null_padding = false, "
         "strict_mode = true, ignore_errors = false, parallel = false)"
     )
-
-
-def _reader() -> duckdb.DuckDBPyConnection:
-    spill = paths.var() / "tmp"
-    return duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": os.environ.get("HOMEROOM_MEMORY", "1GB")})
 
 
 def _encoding(file: Fetched, buffer: mmap.mmap) -> Encoding:
@@ -247,12 +246,10 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
     names = [name for name in trusted.feed.key if name in trusted.places]
     if not names or len(names) < len(trusted.feed.key):
         return
+    listed = ", ".join(f'"{name}"' for name in names)
     query = f"""
-        with numbered as (select row_number() over () as row, {", ".join(f"trim(c{trusted.places[name]}) as k{at}" for at, name in enumerate(names))}
-                          from {csv_of(trusted)}),
-        repeated as (select min(row) as first, max(row) as last from numbered
-                     where {" and ".join(f"k{at} is not null" for at in range(len(names)))}
-                     group by {", ".join(f"k{at}" for at in range(len(names)))} having count(*) > 1)
+        with repeated as (select min(rowid) + 1 as first, max(rowid) + 1 as last from looked
+                          where {" and ".join(f'"{name}" is not null' for name in names)} group by {listed} having count(*) > 1)
         select count(*), min(first), arg_min(last, first) from repeated
     """
     count, first, last = _asked(connection, query, trusted)
@@ -267,10 +264,9 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
     shapes = {name: shape.replace("'", "''") for name, shape in trusted.feed.shapes.items() if name in trusted.places}
     if not shapes:
         return
-    values = ", ".join(f"trim(c{trusted.places[name]}) as v{at}" for at, name in enumerate(shapes))
-    odd = [f"not regexp_full_match(v{at}, '{shape}')" for at, shape in enumerate(shapes.values())]
-    counts = ", ".join(f"count(v{at}), count(*) filter (where {test}), min(row) filter (where {test})" for at, test in enumerate(odd))
-    query = f"with numbered as (select row_number() over () as row, {values} from {csv_of(trusted)}) select {counts} from numbered"
+    odd = {name: f"not regexp_full_match(\"{name}\", '{shape}')" for name, shape in shapes.items()}
+    counts = ", ".join(f'count("{name}"), count(*) filter (where {test}), min(rowid + 1) filter (where {test})' for name, test in odd.items())
+    query = f"select {counts} from looked"
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
         if strange > (1 - SHAPE_SHARE) * filled:
