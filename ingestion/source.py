@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +20,13 @@ import pyarrow as pa
 from common import findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, fetch, land, layout, rest, sql
+from ingestion import archive, land, layout
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
+
+READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest"}
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,14 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     return results
 
 
+def reader_of(source: Source) -> Any:
+    """The module that reads this kind of source, with `fetch` and `look`; the others are not even loaded."""
+    return import_module(READERS[source.settings["kind"]])
+
+
 def _fetch(source: Source) -> Fetch:
-    readers = {"files": fetch.fetch, "sql": sql.fetch, "rest": rest.fetch}
     try:
-        return readers[source.settings["kind"]](source.name, source.settings, source.layout)
+        return reader_of(source).fetch(source.name, source.settings, source.layout)
     except SourceUnreachable as error:
         return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
 
