@@ -69,13 +69,12 @@ def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> 
     )
 
 
-def refuse_orphans(child: Trusted, reference: Reference, known: pa.Table, asked: Callable[[str, pa.Table], tuple], tolerance: Tolerance) -> None:
+def refuse_orphans(child: Trusted, reference: Reference, value: str, known: pa.Table, *, asked: Callable[[str, pa.Table], tuple], tolerance: Tolerance) -> None:
     """Refuse a feed too many of whose rows name a record its parent feed has not, tonight or before. No parent known: nothing can be said."""
-    if reference.column not in child.places or not known.num_rows:
+    if not known.num_rows:
         return
-    place = child.places[reference.column]
     query = f"""
-        with numbered as (select row_number() over () as row, trim(c{place}) as value from child),
+        with numbered as (select row_number() over () as row, trim({value}) as value from child),
         orphans as (select row from numbered anti join known on numbered.value = known.value where numbered.value is not null)
         select (select count(value) from numbered), (select count(*) from orphans), (select min(row) from orphans)
     """

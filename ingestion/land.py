@@ -22,7 +22,7 @@ from common.runs import Run
 from ingestion.layout import Feed
 from ingestion.model import LastGood, Trusted
 from ingestion.table import memory
-from ingestion.trust import csv_of
+from ingestion.trust import csv_of, value_of
 
 REJECTS = "rejects"
 PROVENANCE = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamptz", "_run_id": "varchar"}
@@ -51,8 +51,8 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
     """What the ledger knows of a feed's good loads: the last one, and what the next one is measured against."""
     visits = connection.execute(
         """
-        select status, coalesce(as_of, cast(read_at as date)), sha256, file, landed, rejected, coalesce(epoch(modified_at), 0) as modified_at,
-               schools, held_schools, content_on, coalesce(accepted, false)
+        select status, coalesce(as_of, cast(read_at as date)), sha256, file, coalesce(encoding, ''), landed, rejected,
+               coalesce(epoch(modified_at), 0) as modified_at, schools, held_schools, content_on, coalesce(accepted, false)
         from ledger.audit.source_files
         where source = ? and feed = ? and status in ('loaded', 'unchanged') order by read_at desc
         """,
@@ -61,12 +61,12 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
     loads = [visit[1:] for visit in visits if visit[0] == "loaded"]
     if not loads:
         return {}
-    changed_on, sha256, file, was, was_rejected, modified_at, schools, held, content_on, _ = loads[0]
+    changed_on, sha256, file, encoding, was, was_rejected, modified_at, schools, held, content_on, _ = loads[0]
     accepted = next((at for at, load in enumerate(loads) if load[-1]), len(loads) - 1)
     return {
-        "sha256": sha256, "file": file, "was": was, "was_rejected": was_rejected, "modified_at": modified_at,
+        "sha256": sha256, "file": file, "encoding": encoding, "was": was, "was_rejected": was_rejected, "modified_at": modified_at,
         "earlier": frozenset(load[1] for load in loads) - {sha256},
-        "history": tuple(load[3] for load in loads[: accepted + 1]),
+        "history": tuple(load[4] for load in loads[: accepted + 1]),
         "schools": json.loads(schools or "{}"), "held_schools": tuple(json.loads(held or "[]")),
         "changed_on": changed_on, "met_on": visits[0][1], "content_on": content_on,
     }  # fmt: skip
@@ -117,7 +117,7 @@ def land(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Tru
 
 def _replace(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted, run: Run, at: datetime) -> None:
     """The rows of a file with where each came from: the lines are counted off beside the reader, in file order."""
-    columns = ", ".join(f'rows.c{file.places[name]} as "{name}"' if name in file.places else f'null::varchar as "{name}"' for name in file.feed.landed)
+    columns = ", ".join(f'{value_of(file, name, "rows.")} as "{name}"' if name in file.places else f'null::varchar as "{name}"' for name in file.feed.landed)
     runs = pa.table({name: pa.array([run[place] for run in file.runs], pa.int64()) for place, name in enumerate(("first", "count"))})
     connection.register("runs", runs)
     connection.execute(

@@ -16,11 +16,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ingestion import coverage, rejects, table
+from common.findings import Finding
+from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
-from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
+from ingestion.scan import CP1252, UTF_8, UTF_8_BOM, Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
 from ingestion.text import Text, text_of
 from ingestion.tolerance import Tolerance
 
@@ -50,7 +51,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     if text.path.stat().st_size == 0:
         raise Refused("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
     with text.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        encoding = _encoding(file, buffer)
+        encoding = _encoding(file, buffer, rules.last.encoding)
         begin, line = _first_record(file, buffer, encoding)
         readings = ((delimiter, fields_of(buffer, begin, delimiter, encoding.codec)) for delimiter in feed.delimiters)
         heading = understood(source, feed, file.name, [(delimiter, values) for delimiter, values in readings if values])
@@ -60,7 +61,8 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         if heading.has_header:
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
-        shape = Shape(heading.delimiter, heading.fields, {place: name for name, place in heading.places.items() if name in feed.never_empty})
+        never_empty, numbered = ({place: name for name, place in heading.places.items() if name in names} for names in (feed.never_empty, feed.numbers))
+        shape = Shape(heading.delimiter, heading.fields, never_empty, numbered)
         runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places), text=text)
         found = tuple(sorted((*text.rejects, *found), key=lambda reject: reject.line))
     trusted = Trusted(
@@ -74,22 +76,97 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         clean=clean,
         runs=runs,
         rejects=found,
-        findings=heading.findings,
+        findings=(*heading.findings, *_other_encoding(source, feed, file, encoding, rules.last)),
     )
     _enough(trusted, rules)
     with table.connected() as connection:
-        _look(connection, trusted)
+        trusted = _look(connection, source, trusted)
+        trusted = _check_digits(connection, source, trusted, heading.checked)
         _no_key_twice(connection, trusted)
         _as_expected(connection, trusted)
         return _of_whole_district(connection, source, trusted, rules)
 
 
-def _look(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
-    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file is not kept in memory."""
+def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) -> Trusted:
+    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file is not kept in memory.
+
+    Numbers a spreadsheet has changed are given back what they were, here and when the file is landed.
+    """
     feed = trusted.feed
-    asked = {*feed.key, *feed.shapes, feed.school, feed.record, feed.content_date} & set(trusted.places) or set(list(trusted.places)[:1])
+    asked = {*feed.key, *feed.shapes, *feed.numbers, feed.school, feed.record, feed.content_date} & set(trusted.places) or set(list(trusted.places)[:1])
     listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
     _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
+    names = sorted(feed.numbers & asked)
+    changed = [numbers.touched(f'"{name}"') for name in names]
+    counts = ", ".join(f"count(*) filter (where {test}), min(rowid + 1) filter (where {test})" for test in changed)
+    found = _asked(connection, f"select {counts} from looked", trusted) if names else ()
+    repairs = {name: (found[2 * at], found[2 * at + 1]) for at, name in enumerate(names) if found[2 * at]}
+    for name in repairs:
+        value = f'"{name}"'
+        connection.execute(f"update looked set {value} = {numbers.repaired(value)} where {numbers.touched(value)}")
+    notes = tuple(_repaired(source, trusted, name, count, trusted.line_of(first)) for name, (count, first) in repairs.items())
+    return replace(trusted, repaired=frozenset(repairs), findings=(*trusted.findings, *notes))
+
+
+def _repaired(source: str, trusted: Trusted, name: str, count: int, line: int) -> Finding:
+    values = "1 value" if count == 1 else f"{count:,} values"
+    return Finding(
+        "warning",
+        "numbers_repaired",
+        f"{source} {trusted.feed.name}: {values} of {name} in {trusted.file.name} were written as a spreadsheet writes numbers (502031.0 for 502031), "
+        f"the first in line {line:,}; they were landed as the whole numbers they stand for",
+        source=source,
+        feed=trusted.feed.name,
+        file=trusted.file.name,
+        line=line,
+        column=name,
+        action="have the extract sent as it is: opened and saved in a spreadsheet, numbers lose zeros and digits",
+    )
+
+
+def _check_digits(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, place: int | None) -> Trusted:
+    """Count the numbers whose check digit is wrong: told, never refused. The number may be restricted, so only its line is."""
+    feed = trusted.feed
+    if place is None or feed.check_digit is None:
+        return trusted
+    test = numbers.wrong_check_digit("value")
+    query = f"select count(value), count(*) filter (where {test}), min(row) filter (where {test}) from numbered"
+    numbered = f"with numbered as (select row_number() over () as row, trim(c{place}) as value from {csv_of(trusted)})"
+    filled, wrong, first = _asked(connection, f"{numbered} {query}", trusted)
+    if not wrong:
+        return trusted
+    line, heading = trusted.line_of(first), feed.check_digit.heading
+    note = Finding(
+        "info",
+        "check_digit_wrong",
+        f"{source} {feed.name}: {wrong:,} of {filled:,} values of {heading} in {trusted.file.name} have a check digit that does not fit, "
+        f"the first in line {line:,}; the rows were landed",
+        source=source,
+        feed=feed.name,
+        file=trusted.file.name,
+        line=line,
+        column=heading,
+        action=f"have the {heading} corrected in the student information system; check_digits = false under [sources.{source}] asks no more",
+    )
+    return replace(trusted, findings=(*trusted.findings, note))
+
+
+def _other_encoding(source: str, feed: Feed, file: Fetched, encoding: Encoding, last: LastGood) -> tuple[Finding, ...]:
+    """A feed that changes its encoding is worth a look at the names in it."""
+    before = {UTF_8: "utf-8", UTF_8_BOM: "utf-8", CP1252: "cp1252"}.get(last.encoding)
+    if before is None or before == encoding.codec or not encoding.tells:
+        return ()
+    return (
+        Finding(
+            "warning",
+            "encoding_changed",
+            f"{source} {feed.name}: {file.name} is read as {encoding.codec}, its last good load was {before}; the rows were landed",
+            source=source,
+            feed=feed.name,
+            file=file.name,
+            action="look at a name with an accent; if it is right, nothing is to be done",
+        ),
+    )
 
 
 def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
@@ -138,16 +215,23 @@ def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tol
             return _asked(connection, query.replace("from child", f"from {csv_of(child)}"), child)
 
         for reference in child.feed.references:
-            coverage.refuse_orphans(child, reference, known(reference), asked, tolerance)
+            if reference.column in child.places:
+                coverage.refuse_orphans(child, reference, value_of(child, reference.column), known(reference), asked=asked, tolerance=tolerance)
 
 
 def keys_of(parent: Trusted, column: str) -> pa.Table:
     """Every value of a column of a file that may be landed, once."""
     with table.connected() as connection:
-        place = parent.places.get(column)
-        if place is None:
+        if column not in parent.places:
             return pa.table({"value": pa.array([], pa.string())})
-        return connection.execute(f"select distinct trim(c{place}) as value from {csv_of(parent)} where c{place} is not null").to_arrow_table()
+        value = value_of(parent, column)
+        return connection.execute(f"select distinct trim({value}) as value from {csv_of(parent)} where {value} is not null").to_arrow_table()
+
+
+def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
+    """The SQL of a column of the cleaned copy, as it is landed."""
+    text = f"{rows}c{trusted.places[column]}"
+    return numbers.repaired(f"trim({text})") if column in trusted.repaired else text
 
 
 def csv_of(trusted: Trusted) -> str:
@@ -161,9 +245,9 @@ def csv_of(trusted: Trusted) -> str:
     )
 
 
-def _encoding(file: Fetched, buffer: mmap.mmap) -> Encoding:
+def _encoding(file: Fetched, buffer: mmap.mmap, before: str) -> Encoding:
     try:
-        return encoding_of(buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK))
+        return encoding_of((buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK)), before)
     except Unreadable as error:
         raise Refused("encoding", f"{file.name} cannot be read: {error}", "have the extract saved as UTF-8 text, comma or tab separated") from None
 
