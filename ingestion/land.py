@@ -25,10 +25,12 @@ from ingestion.table import memory
 from ingestion.trust import csv_of, value_of
 
 REJECTS = "rejects"
+MOST_KEYS = 10_000  # more rejected rows than that are told as if they named nobody
 PROVENANCE = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamptz", "_run_id": "varchar"}
 REJECT_COLUMNS = {
     "feed": "varchar", "_file": "varchar", "_line": "bigint", "reason": "varchar", "column_name": "varchar", "record_key": "varchar",
-    "school_number": "varchar", "owner": "varchar", "line_sha256": "varchar", "_loaded_at": "timestamptz", "_run_id": "varchar",
+    "school_number": "varchar", "owner": "varchar", "line_sha256": "varchar", "rejected_since": "timestamptz",
+    "_loaded_at": "timestamptz", "_run_id": "varchar",
 }  # fmt: skip
 
 
@@ -133,19 +135,34 @@ def _replace(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted, 
 
 
 def _replace_rejects(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted, *, run: Run, at: datetime, owner: str) -> None:
-    """The rejected lines of a feed: those of this file instead of those of its last."""
+    """The rejected lines of a feed: those of this file instead of those of its last. A line that was among them keeps its `rejected_since`."""
     told = ("line", "reason", "column", "record", "school_number", "sha256")
     found = {name: [getattr(reject, name) or None for reject in file.rejects] for name in told}
-    connection.execute(f"delete from {_table(source, REJECTS)} where feed = ?", [file.feed.name])
+    rejects = _table(source, REJECTS)
+    connection.execute(
+        f"create or replace temp table earlier as select line_sha256, min(rejected_since) as since from {rejects} where feed = ? group by 1", [file.feed.name]
+    )
+    connection.execute(f"delete from {rejects} where feed = ?", [file.feed.name])
     connection.register("found", pa.table({name: pa.array(values, pa.int64() if name == "line" else pa.string()) for name, values in found.items()}))
     connection.execute(
         f"""
-        insert into {_table(source, REJECTS)} ({", ".join(REJECT_COLUMNS)})
-        select ?, ?, line, reason, "column", record, school_number, nullif(?, ''), sha256, ?::timestamptz, ? from found
+        insert into {rejects} ({", ".join(REJECT_COLUMNS)})
+        select ?, ?, line, reason, "column", record, school_number, nullif(?, ''), sha256, coalesce(earlier.since, ?::timestamptz), ?::timestamptz, ?
+        from found left join earlier on found.sha256 = earlier.line_sha256
         """,
-        [file.feed.name, file.file.tag, owner, at, run.run_id],
+        [file.feed.name, file.file.tag, owner, at, at, run.run_id],
     )
     connection.unregister("found")
+
+
+def doubts(connection: duckdb.DuckDBPyConnection, source: str, feed: str) -> tuple[datetime | None, list[str]]:
+    """Whom the rejected lines of a feed may hide: since when the newest one that names nobody is there, and the keys the others name."""
+    keys = [row[0] for row in connection.execute(
+        f"select distinct record_key from {_table(source, REJECTS)} where feed = ? and record_key is not null order by 1 limit {MOST_KEYS + 1}", [feed]
+    ).fetchall()]  # fmt: skip
+    nameless = "record_key is null" if len(keys) <= MOST_KEYS else "true"
+    query = f"select max(rejected_since) from {_table(source, REJECTS)} where feed = ? and {nameless}"
+    return (connection.execute(query, [feed]).fetchone() or (None,))[0], keys[:MOST_KEYS]
 
 
 def _confirm(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted) -> None:

@@ -25,7 +25,7 @@ KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_line
 FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
-    "minimum_share", "good_loads", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
+    "minimum_share", "good_loads", "most_growth", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
     "stale_after_days", "refuse_after_days", "last_good_days",
 }  # fmt: skip
 TRUST_KEYS = THRESHOLDS | {"school", "record", "references", "content_date"}

@@ -381,11 +381,14 @@ def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
 def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, file: Fetched | Problem, *, at: datetime, accepted: bool) -> None:
     """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured against."""
     archived = archive.path_of(source=result.source, feed=result.feed, sha256=result.sha256)
+    doubt_since, rejected_keys = land.doubts(connection, result.source, result.feed) if result.status == "loaded" else (None, [])
     row = asdict(result) | {
         "run_id": run.run_id,
         "as_of": run.as_of,
         "held_schools": json.dumps(result.held_schools),
         "schools": json.dumps(outcome.schools) if isinstance(outcome, Trusted) else None,
+        "doubt_since": doubt_since,
+        "rejected_keys": json.dumps(rejected_keys) if rejected_keys else None,
         "content_on": outcome.content_on if isinstance(outcome, Trusted) else None,
         "accepted": accepted and result.status == "loaded",
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,

@@ -83,6 +83,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         trusted = _look(connection, source, trusted)
         trusted = _check_digits(connection, source, trusted, heading.checked)
         _no_key_twice(connection, trusted)
+        trusted = _not_doubled(connection, source, trusted, rules)
         _as_expected(connection, trusted)
         return _of_whole_district(connection, source, trusted, rules)
 
@@ -316,14 +317,38 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
         share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {rules.tolerance.most_rejected:.0%})"
         problem = f"{file.name}: {share} cannot be read, the first in line {bad[0].line:,} ({bad[0].reason})"
         raise Refused("rejects", problem, "check the extract's settings, or mend the layout", bad[0].line)
-    kept = rules.last.history[: rules.tolerance.good_loads]
-    before = max(kept, default=rules.last.rows)
+    kept, before = _before(rules)
     least = rules.tolerance.minimum_share
     if trusted.good < least * before and not rules.accept_smaller:
         which = "the last good load" if len(kept) < 2 else f"the largest of the last {len(kept)} good loads"
         share = f"{trusted.good / before:.0%} of the {before:,} of {which}, limit {least:.0%}"
         action = f'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller {trusted.feed.name}" once'
         raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
+
+
+def _before(rules: Rules) -> tuple[tuple[int, ...], int]:
+    """The rows of the last good loads, and the largest of them: what tonight's are measured against."""
+    kept = rules.last.history[: rules.tolerance.good_loads]
+    return kept, max(kept, default=rules.last.rows)
+
+
+def _not_doubled(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
+    """A feed without a key may hold a row twice, so only its growth can tell a file that was written twice into one."""
+    feed, most, (_, before) = trusted.feed, rules.tolerance.most_growth, _before(rules)
+    if feed.key or most is None or not before or trusted.good <= most * before:
+        return trusted
+    values = ", ".join(f"c{place}" for place in range(trusted.fields))
+    (different,) = _asked(connection, f"select count(distinct hash({values})) from {csv_of(trusted)}", trusted)
+    grown = f"{trusted.file.name} has {_rows(trusted.good)}, {trusted.good / before:.1f} times the {before:,} of the largest of its last good loads"
+    if different <= most * before:
+        problem = f"{grown}, and {trusted.good - different:,} of them repeat another row exactly (limit {most:g} times)"
+        action = "ask whether the extract ran twice into one file; if the repeats are real, set most_growth = false for this feed"
+        raise Refused("doubled", problem, action)
+    note = Finding(
+        "warning", "feed_grew", f"{source} {feed.name}: {grown}; they were landed", source=source, feed=feed.name, file=trusted.file.name,
+        action="nothing if a new school year or term began; else ask what the extract now holds",
+    )  # fmt: skip
+    return replace(trusted, findings=(*trusted.findings, note))
 
 
 def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:

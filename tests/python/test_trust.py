@@ -229,6 +229,44 @@ def test_a_few_letters_that_could_be_either_encoding_are_read_as_the_feed_was_be
     assert library.only("warning")["kind"] == "encoding_changed"
 
 
+def test_a_feed_without_a_key_that_holds_everything_twice_is_refused(library: Library) -> None:
+    library.good_night()
+    before = library.ask("select count(*), count(distinct _file) from raw_library.loans")
+    library.drop(Loans=loans() + loans().split("\r\n", 1)[1])
+    assert library.ingest() == 3
+    assert "Loans.csv has 40 rows, 2.0 times the 20 of the largest of its last good loads, and 20 of them repeat another row" in library.only()["message"]
+    assert library.ask("select count(*), count(distinct _file) from raw_library.loans") == before
+
+
+def test_a_feed_that_grows_by_rows_of_its_own_is_landed_and_told(library: Library) -> None:
+    library.good_night()
+    library.drop(Loans=loans(60))
+    assert library.ingest() == 0
+    assert library.only("warning")["kind"] == "feed_grew"
+    assert library.feed("loans")["landed"] == 60
+
+
+def test_a_line_that_is_rejected_for_months_doubts_nobody_who_left_since(library: Library) -> None:
+    """What core.feed_loads counts by: since when the newest line that names nobody is there, and the keys of the others."""
+    library.good_night()
+    nameless, another = '"7474001","x"\r\n', '"7474002","","","Li"\r\n'
+    asked = "select doubt_since = read_at, doubt_since is null, rejected_keys from ledger.audit.source_files"
+    asked += " where feed = 'people' order by read_at desc limit 1"
+    heading, rest = people().split("\r\n", 1)
+    library.drop(People=f"{heading}\r\n{nameless}{rest}")
+    assert library.ingest() == 0
+    assert library.ask(asked) == [(True, False, None)]
+    library.drop(People=f"{heading}\r\n{nameless}{rest.split(chr(10), 1)[1]}")
+    assert library.ingest() == 0
+    assert library.ask(asked) == [(False, False, None)], "the same line as before: it is not theirs who left since"
+    library.drop(People=f"{heading}\r\n{nameless}{another}{rest}")
+    assert library.ingest() == 0
+    assert library.ask(asked) == [(True, False, None)], "another line that names nobody"
+    library.drop(People=people().replace('"7474001","10003"', '"","10003"', 1))
+    assert library.ingest() == 0
+    assert library.ask(asked) == [(None, True, '["10003"]')]
+
+
 # ---------------------------------------------------------------- schools
 
 
