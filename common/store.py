@@ -67,6 +67,8 @@ create table if not exists ledger.identity.enrolments_last_seen (
     withdrawn_on date, last_seen_on date);
 create table if not exists ledger.identity.section_students_last_seen (
     section_id text, student_number text, last_seen_on date);
+create table if not exists ledger.identity.staff_assignments_last_seen (
+    staff_key text, school_number text, last_seen_on date);
 create table if not exists ledger.identity.student_guardians_last_seen (
     student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
     mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
