@@ -53,6 +53,8 @@ alter table ledger.audit.source_files add column if not exists held_schools json
 alter table ledger.audit.source_files add column if not exists schools json;
 alter table ledger.audit.source_files add column if not exists content_on date;
 alter table ledger.audit.source_files add column if not exists accepted boolean;
+alter table ledger.audit.source_files add column if not exists doubt_since timestamptz;
+alter table ledger.audit.source_files add column if not exists rejected_keys json;
 create table if not exists ledger.identity.students_last_seen (
     student_number text, legal_first_name text, legal_middle_name text, legal_last_name text, usual_first_name text,
     usual_last_name text, date_of_birth date, gender_code text, grade_code text, homeroom text,
@@ -65,6 +67,8 @@ create table if not exists ledger.identity.enrolments_last_seen (
     withdrawn_on date, last_seen_on date);
 create table if not exists ledger.identity.section_students_last_seen (
     section_id text, student_number text, last_seen_on date);
+create table if not exists ledger.identity.staff_assignments_last_seen (
+    staff_key text, school_number text, last_seen_on date);
 create table if not exists ledger.identity.student_guardians_last_seen (
     student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
     mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
