@@ -132,6 +132,7 @@ def fill_microsoft(tenant: Microsoft) -> None:
         store.put("users", user["id"], user)
         for address in (f"{local}@{domain}", *(f"{one}@{domain}" for one in others)):
             store.put("addresses", address, ["users", user["id"]])
+    store.put("roles", tenant.new_id(), {"displayName": "Global Administrator", "members": {_id_of(store["users"], "userPrincipalName", ADMIN): "user"}})
     gone = _microsoft_user(tenant, *DELETED)
     deleted_at = (datetime.now(UTC) - timedelta(days=DELETED_DAYS_AGO)).strftime("%Y-%m-%dT%H:%M:%SZ")
     store.put("deleted_users", gone["id"], gone | {"deletedDateTime": deleted_at})

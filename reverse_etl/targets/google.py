@@ -27,7 +27,7 @@ from reverse_etl.targets.reading import Reads, TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
-USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "isAdmin", "archived", "suspensionReason", "creationTime")
+USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "archived", "suspensionReason", "creationTime")
 GROUP_FIELDS = (*mask(GOOGLE_OBSERVED["groups"]), "aliases", "nonEditableAliases")
 REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "groups": "id", "members": "id"}
 WITH_KEY = {"projection": "custom", "customFieldMask": GOOGLE_SCHEMA}  # users carry our key only when asked for it
