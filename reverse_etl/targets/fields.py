@@ -178,9 +178,12 @@ GOOGLE_OBSERVED: dict[str, Table] = {
     "schemas": (field("remote_id", "schemaId"), *GOOGLE["schemas"]),
     "org_units": (field("remote_id", "orgUnitId"), *GOOGLE["org_units"]),
     "users": (
-        field("remote_id", "id"), *GOOGLE["users"],
+        field("remote_id", "id"),
+        *GOOGLE["users"],
         # by these an account without our key is matched to a person, or left alone
-        field("employee_id", "externalIds.[type=organization].value"), field("is_admin", "isAdmin"), field("is_delegated_admin", "isDelegatedAdmin"),
+        field("employee_id", "externalIds.[type=organization].value"),
+        field("is_admin", "isAdmin"),
+        field("is_delegated_admin", "isDelegatedAdmin"),
     ),  # fmt: skip
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
@@ -214,9 +217,12 @@ MICROSOFT: dict[str, Table] = {
 
 MICROSOFT_OBSERVED: dict[str, Table] = {
     "users": (
-        field("remote_id", "id"), *MICROSOFT["users"],
+        field("remote_id", "id"),
+        *MICROSOFT["users"],
         # isAdmin is no property of Graph: the adapter adds it from the members of the directory roles
-        field("employee_id", "employeeId"), field("is_admin", "isAdmin", sent=False), field("is_synced", "onPremisesSyncEnabled"),
+        field("employee_id", "employeeId"),
+        field("is_admin", "isAdmin", sent=False),
+        field("is_synced", "onPremisesSyncEnabled"),
     ),  # fmt: skip
     "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
