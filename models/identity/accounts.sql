@@ -186,7 +186,8 @@ minted as (
         numbered.number,
         asking.policy,
         asking.name_number,
-        asking.named_from
+        asking.named_from,
+        asking.alias_days
     from asking
     inner join numbered
         on asking.person_id = numbered.person_id
@@ -201,7 +202,8 @@ minted as (
         1 as number,
         'adopted from ' || kept.target || ' by ' || kept.rule as policy,
         requests.name_number,
-        requests.named_from
+        requests.named_from,
+        requests.alias_days
     from kept
     inner join requests
         on kept.person_id = requests.person_id
@@ -219,7 +221,8 @@ final as (
         minted.policy,
         night.as_of as minted_on,
         minted.name_number,
-        minted.named_from
+        minted.named_from,
+        minted.alias_days
     from minted
     cross join night
 

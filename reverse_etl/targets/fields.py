@@ -172,6 +172,7 @@ GOOGLE: dict[str, Table] = {
         field("description", "description"),
     ),
     "members": (field("role", "role"),),
+    "aliases": (field("alias", "alias"),),
 }
 
 GOOGLE_OBSERVED: dict[str, Table] = {
@@ -185,6 +186,7 @@ GOOGLE_OBSERVED: dict[str, Table] = {
         field("is_admin", "isAdmin"),
         field("is_delegated_admin", "isDelegatedAdmin"),
     ),  # fmt: skip
+    "aliases": (*GOOGLE["aliases"], field("person_id", "person_id")),
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
 }
@@ -196,6 +198,7 @@ MICROSOFT: dict[str, Table] = {
         field("person_id", "onPremisesExtensionAttributes.extensionAttribute15"),
         field("user_principal_name", "userPrincipalName"),
         field("mail_nickname", "mailNickname"),
+        field("mail", "mail"),
         field("display_name", "displayName"),
         field("given_name", "givenName"),
         field("surname", "surname"),

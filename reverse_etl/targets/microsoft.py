@@ -31,7 +31,7 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 PAGE = 999  # the most Graph allows
 READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
-USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "mail", "proxyAddresses", "createdDateTime")
+USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime")
 GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
 JSON = {"Content-Type": "application/json"}
 CREATING, REMOVING = frozenset({"create", "add"}), frozenset({"delete", "remove"})
@@ -217,6 +217,9 @@ class Microsoft:
         if removing:
             return {"method": "DELETE", "url": f"/{change.entity}/{change.remote_id}"}
         body = to_api(MICROSOFT[change.entity], change.new, creating=creating)
+        if change.action == "rename":
+            # the address of mail follows; what it was before stays among the proxyAddresses, which cannot be written
+            body["mail"] = change.new.get("user_principal_name") or body.get("mail")
         if not body:
             raise KeyError("the change holds no column that is sent to Microsoft")
         if not creating:
