@@ -73,6 +73,10 @@ create table if not exists ledger.identity.student_guardians_last_seen (
     student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
     mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
     lives_with_student boolean, last_seen_on date);
+create table if not exists ledger.identity.accounts (
+    person_id text not null, account_name text not null primary key, domain text not null, base_name text not null,
+    number integer not null, policy text not null, minted_on date not null, name_number integer not null,
+    named_from text, alias_days integer, unique (person_id, name_number));
 create table if not exists ledger.identity.lifecycle_events (
     person_id text not null, event_number integer not null, state text not null, reason text not null,
     since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));

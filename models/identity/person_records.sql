@@ -60,6 +60,10 @@ student_records as (
         -- names
         students.usual_first_name as first_name,
         students.usual_last_name as last_name,
+        students.legal_first_name,
+        students.legal_last_name,
+        students.email,
+        students.admitted_on,
 
         -- state
         case students.enrolment_status
@@ -107,6 +111,10 @@ staff_records as (
         -- names
         coalesce(staff_last_seen.usual_first_name, staff_last_seen.first_name) as first_name,
         staff_last_seen.last_name,
+        staff_last_seen.first_name as legal_first_name,
+        staff_last_seen.last_name as legal_last_name,
+        staff.email,
+        cast(null as date) as admitted_on,
 
         -- state
         case
@@ -176,6 +184,10 @@ final as (
         records.rule,
         records.first_name,
         records.last_name,
+        records.legal_first_name,
+        records.legal_last_name,
+        records.email,
+        records.admitted_on,
         records.state,
         case
             when records.reason = 'absent'
