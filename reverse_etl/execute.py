@@ -23,7 +23,7 @@ from typing import Any
 from common.log import event
 from reverse_etl import pacing
 from reverse_etl.journal import Journal, Past
-from reverse_etl.model import CREATE, DELIVER, FILE_ENTITY, REMOVALS, Adapter, Change, Outcome, key_text
+from reverse_etl.model import ARRIVALS, CREATE, DELIVER, FILE_ENTITY, REMOVALS, Adapter, Change, Outcome, key_text
 
 THROTTLES = 30  # how often one change may be told to come back later; each time the pace falls, so this is hours
 TROUBLE = 60  # calls in a row without any answer that counts: the platform is down, and the rest may wait
@@ -106,7 +106,7 @@ class Execution:
     journal: Journal
     past: Past
     stop: threading.Event
-    held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of creates that were not let through
+    held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of arrivals that were not let through
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -116,7 +116,7 @@ class Execution:
         self.bucket = pacing.Bucket(self.adapter.rate, self.clock, self.sleep or self.stop.wait)
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self._not_created = {*self.held, *((c.entity, key_text(c.key)) for c in self.changes if c.action == CREATE)}
+        self._not_created = {*self.held, *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS)}
 
     @property
     def stopped(self) -> bool:
@@ -268,7 +268,7 @@ class Execution:
             self._count(item.change, outcome.status, outcome.code, outcome.reason)
 
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
-        if change.action == CREATE and status == "applied":
+        if change.action in ARRIVALS and status == "applied":
             with self._lock:
                 self._not_created.discard((change.entity, key_text(change.key)))
                 if remote_id:

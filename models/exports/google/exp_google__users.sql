@@ -13,11 +13,21 @@ states as (
 
 ),
 
+accounts as (
+
+    select *
+    from {{ ref('target_accounts') }}
+    where target = 'google'
+
+),
+
 placed as (
 
     select
         holders.*,
         states.account,
+        accounts.address as account_address,
+        accounts.adopt_id,
         {{ org_unit_name('holders.school_name', 'No school') }} as school_unit,
         {{ org_unit_name('holders.grade_code', 'No grade') }} as grade_unit,
         {{ org_unit_name('holders.homeroom', 'No homeroom') }} as homeroom_unit,
@@ -25,6 +35,9 @@ placed as (
     from holders
     inner join states
         on holders.person_id = states.person_id
+    -- people whose match with an account already there waits for a decision are left out: they would get a second one
+    inner join accounts
+        on holders.person_id = accounts.person_id
     -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
@@ -38,7 +51,7 @@ final as (
 
     select
         placed.person_id,
-        placed.address as primary_email,
+        placed.account_address as primary_email,
         {{ first_name_or_placeholder(fitted_text('placed.first_name', 60)) }} as given_name,
         coalesce({{ fitted_text('placed.last_name', 60) }}, placed.account_name) as family_name,
         case
@@ -51,7 +64,8 @@ final as (
         placed.account = 'deleted' as deleted,
         placed.population,
         placed.school_number,
-        placed.source
+        placed.source,
+        placed.adopt_id
     from placed
 
 )

@@ -19,6 +19,7 @@ renamed as (
         -- names
         lower(source.user_principal_name) as user_principal_name,
         source.mail_nickname,
+        lower(source.mail) as mail,
         source.display_name,
         source.given_name,
         source.surname,
@@ -63,6 +64,7 @@ final as (
         deleted_names.person_id,
         null as user_principal_name,
         null as mail_nickname,
+        null as mail,
         null as display_name,
         null as given_name,
         null as surname,
