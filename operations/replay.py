@@ -94,6 +94,9 @@ def _prepared(run: Run) -> Path:
     folder.mkdir(parents=True, mode=0o700)
     scratch.chmod(0o700)
     (scratch / "archive").symlink_to(paths.var() / "archive")
+    (scratch / "target").mkdir()
+    if (parsed := paths.var() / "target" / "partial_parse.msgpack").is_file():
+        shutil.copyfile(parsed, scratch / "target" / parsed.name)
     facts = run.read("run.json") | {"finished_at": None, "exit_code": None, "status": "running", "steps": [], "verb": "replay"}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     (scratch / "runs" / "latest").symlink_to(run.run_id)
