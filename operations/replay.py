@@ -83,6 +83,8 @@ def night_of(day: date) -> Run:
     if not found:
         known = ", ".join(sorted({run.as_of.isoformat() for run in nights})[-7:])
         raise NotReplayable(f"no finished night of {day.isoformat()} recorded its exports; the latest that did are {known or 'none'}")
+    if not (found[-1].folder / "memory").is_dir():
+        raise NotReplayable(f"what the ledger knew on the night of {day.isoformat()} is past its keep_days and gone; a younger night can be replayed")
     return found[-1]
 
 
