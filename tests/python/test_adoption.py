@@ -12,7 +12,7 @@ from demo import before
 
 STUDENTS, SEED = 100, 5
 NUMBERS = "select coalesce(r.staff_id, p.source_key), p.person_id from identity.persons as p join identity.person_records as r using (person_id)"
-APPLIED = "from ledger.audit.changes where target = ? and entity = 'users' and status = 'applied'"
+APPLIED = "from audit.changes where target = ? and entity = 'users' and status = 'applied'"
 KEYS = {"google": lambda user: user.get("customSchemas", {}).get("Homeroom", {}).get("person_id"),
         "microsoft": lambda user: user.get("onPremisesExtensionAttributes", {}).get("extensionAttribute15")}  # fmt: skip
 NAMES = {"google": "primaryEmail", "microsoft": "userPrincipalName"}
@@ -102,7 +102,7 @@ def test_a_decision_adopts_and_a_married_teacher_is_renamed_with_the_old_address
     ended = District(adopted.var, checkout).run("demo", "again")
     assert ended.returncode == 0, ended.stdout[-2000:]
     planned = adopted.ask(
-        "select target, entity, action, key from ledger.audit.changes where run_id = (select max(run_id) from ledger.audit.runs) order by all"
+        "select target, entity, action, key from audit.changes where run_id = (select max(run_id) from audit.runs) order by all"
     )
     people = [(target, action, key) for target, entity, action, key in planned if entity == "users"]
     assert people == [("google", "adopt", keys[student]), ("google", "rename", keys[teacher]), ("microsoft", "rename", keys[teacher])]
