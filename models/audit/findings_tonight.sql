@@ -46,6 +46,12 @@ account_matches as (
 
 ),
 
+placements as (
+
+    select * from {{ ref('placements') }}
+
+),
+
 staff as (
 
     select * from {{ ref('staff') }}
@@ -495,9 +501,45 @@ matches_to_decide as (
 
 ),
 
+placed_nowhere as (
+
+    select
+        case when placements.org_unit_path is null then 'critical' else 'warning' end as level,
+        case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as kind,
+        '' as source,
+        'google' as target,
+        people.population as entity,
+        people.school_number,
+        min(people.source_key) as key,
+        cast(count(*) as {{ dbt.type_string() }}) || ' active ' || people.population || ' at this school fit '
+        || case
+            when placements.org_unit_path is null then 'no row of seeds/org_unit_rules.csv and are given no account in Google.'
+            else 'two rows of seeds/org_unit_rules.csv that are as specific as each other; they live in ' || placements.rule || '.'
+        end as message,
+        'analyst' as owner,
+        case
+            when placements.org_unit_path is null then 'Add a row that fits them.'
+            else 'Add a row with the columns of both, or take one away.'
+        end as action
+    from people
+    inner join placements
+        on people.person_id = placements.person_id
+    where
+        people.state in ('active', 'preregistered')
+        and (placements.org_unit_path is null or placements.is_contested)
+    group by
+        people.population,
+        people.school_number,
+        placements.org_unit_path is null,
+        placements.rule
+
+),
+
 judged as (
 
     select * from without_school
+    union all
+    select * from placed_nowhere
     union all
     select * from matches_to_decide
     union all

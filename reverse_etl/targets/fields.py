@@ -174,7 +174,7 @@ GOOGLE: dict[str, Table] = {
         field("description", "description"),
     ),
     "members": (field("role", "role"),),
-    "aliases": (field("alias", "alias"),),
+    "aliases": (field("alias_id", "alias_id", sent=False), field("alias", "alias")),  # the id stands for the address in keys
 }
 
 GOOGLE_OBSERVED: dict[str, Table] = {
@@ -187,8 +187,8 @@ GOOGLE_OBSERVED: dict[str, Table] = {
         field("employee_id", "externalIds.[type=organization].value"),
         field("is_admin", "isAdmin"),
         field("is_delegated_admin", "isDelegatedAdmin"),
-    ),  # fmt: skip
-    "aliases": (*GOOGLE["aliases"], field("person_id", "person_id")),
+    ),
+    "aliases": (field("alias", "alias"), field("person_id", "person_id")),
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
 }
@@ -229,7 +229,7 @@ MICROSOFT_OBSERVED: dict[str, Table] = {
         field("employee_id", "employeeId"),
         field("is_admin", "isAdmin", sent=False),
         field("is_synced", "onPremisesSyncEnabled"),
-    ),  # fmt: skip
+    ),
     "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
 }

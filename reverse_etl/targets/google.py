@@ -176,7 +176,7 @@ class Google:
 
     def find(self, change: Change) -> str | None:
         """Look a create up by what it would be called, and compare the key it carries: the remote id if it is ours."""
-        asked = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
+        asked = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
         return _ours(change, asked.body) if asked.good else None
 
     def _apply(self, change: Change) -> Outcome:
@@ -228,7 +228,7 @@ class Google:
             again = self._send(self._member(change, creating=False, removing=False))
             return outcome_of(change, replies.google(Call(repeatable=True), again), again, change.references.get("person_id"), "already a member; role set", 2)
         try:
-            found = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
+            found = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
         except TargetUnreadable as error:
             return Outcome(change.change_id, "unknown", reply.code, "duplicate", request_id=reply.request_id, note=str(error), calls=2)
         remote_id = _ours(change, found.body) if found.good else None
@@ -237,7 +237,7 @@ class Google:
         if remote_id and (change.action in CREATING or (remote_id == change.remote_id and _is_called(change, found.body))):
             # a rename is known to have answered 409 although it was done (google-api-python-client issue 949)
             return outcome_of(change, Verdict("applied", "duplicate"), reply, remote_id, "already there", 2)
-        note = f"the address meant for {_said(change)} belongs to another object, which does not carry this key; nothing was changed"
+        note = f"the address meant for {key_text(change.key)} belongs to another object, which does not carry this key; nothing was changed"
         return outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id, note, 2)
 
     def _lookup(self, change: Change) -> Any:
@@ -246,7 +246,7 @@ class Google:
         if change.entity == "users":
             return api.users.get(userKey=new["primary_email"], **WITH_KEY, fields="id,primaryEmail,customSchemas")
         if change.entity == "aliases":
-            return api.users.get(userKey=change.key[1], fields="id")
+            return api.users.get(userKey=new["alias"], fields="id")
         if change.entity == "groups":
             return api.groups.get(groupKey=new["email"])
         if change.entity == "members":
@@ -306,10 +306,10 @@ class Google:
         if not person:
             raise KeyError("the person has no account in the target yet")
         if creating:
-            return self._api.aliases.insert(userKey=person, body={"alias": change.key[1]})
+            return self._api.aliases.insert(userKey=person, body=to_api(GOOGLE["aliases"], {"alias": change.new["alias"]}))
         if not removing:
             raise KeyError("an alias has no columns to change")
-        return self._api.aliases.delete(userKey=person, alias=change.key[1])
+        return self._api.aliases.delete(userKey=person, alias=change.old["alias"])
 
     def _extend_schema(self, change: Change, calls: int) -> Outcome:
         """Give an existing schema our field. The list of fields is replaced whole, so it is read first."""
@@ -359,11 +359,6 @@ def _ours(change: Change, found: Mapping[str, Any]) -> str | None:
     if change.entity in {"users", "groups"} and _key_of(change.entity, found) != change.key[0]:
         return None
     return found.get(REMOTE_ID[change.entity])
-
-
-def _said(change: Change) -> str:
-    """The key as a note may quote it: of an alias the person alone, for an address is a person's data."""
-    return change.key[0] if change.entity == "aliases" else key_text(change.key)
 
 
 def _is_called(change: Change, found: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ final as (
 
     select
         aliases.person_id,
+        {{ alias_id('aliases.address') }} as alias_id,
         aliases.address as alias,
         users.school_number,
         users.source
