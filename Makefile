@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= AS_OF= SELECT= STUDENTS= SEED= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -24,6 +24,9 @@ demo-again: .venv/dev ## one more night on the same extracts: nothing should be 
 
 demo-next: .venv/dev ## move the synthetic district one school day on, and run its night
 	@$(PY) -m demo next
+
+year: .venv/dev ## a year of a synthetic district in twelve nights, each checked against the platforms (about ten minutes)
+	@$(PY) -m demo year --students $(or $(STUDENTS),60) --seed $(or $(SEED),1)
 
 ingest: .venv/nightly ## read the source systems into raw_*, checked first
 	@$(PY) -m ingestion
@@ -58,8 +61,14 @@ alert: .venv/nightly ## tell whom it concerns what the latest run found (the nig
 replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
 	@$(PY) -m operations replay "$(DATE)"
 
+rehearse: .venv/nightly ## a day to come, on a copy: what the lifecycle and the rollover would do (AS_OF=2027-09-07)
+	@$(PY) -m operations rehearse "$(AS_OF)"
+
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
+
+explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
+	@$(PY) -m operations explain "$(PERSON)" $(if $(NAMES),--names)
 
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
@@ -98,4 +107,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay status alert nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show push verify report replay rehearse status alert nightly explain audit test lint bench docs lock clean

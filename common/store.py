@@ -79,7 +79,9 @@ create table if not exists ledger.identity.accounts (
     named_from text, alias_days integer, unique (person_id, name_number));
 create table if not exists ledger.identity.lifecycle_events (
     person_id text not null, event_number integer not null, state text not null, reason text not null,
-    since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));
+    since date not null, recorded_on date not null, run_id text, record text, rule text, primary key (person_id, event_number));
+alter table ledger.identity.lifecycle_events add column if not exists record text;
+alter table ledger.identity.lifecycle_events add column if not exists rule text;
 create or replace view ledger.audit.changes as
     select
         planned.*,
@@ -137,8 +139,14 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 def begin_night(run: Run) -> None:
-    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at)."""
+    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at, data_as_of, rolled_over_on).
+
+    `data_as_of` is the day the records are of: before `as_of` in a rehearsal, the same day on every other night.
+    `rolled_over_on` is the rollover a rehearsal has passed since.
+    """
     with connect() as connection:
         connection.execute("create schema if not exists raw_homeroom")
-        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at",
-                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None)])  # fmt: skip
+        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at, "
+                           "?::date as data_as_of, ?::date as rolled_over_on",
+                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None),
+                            run.read("run.json").get("data_as_of", run.as_of.isoformat()), run.read("run.json").get("rolled_over_on")])  # fmt: skip

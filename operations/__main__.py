@@ -1,4 +1,4 @@
-"""`python -m operations nightly | build | report | alert | status | replay | audit`"""
+"""`python -m operations nightly | build | report | alert | status | replay | rehearse | explain | audit`"""
 
 from __future__ import annotations
 
@@ -90,6 +90,37 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
     except ValueError:
         raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
     except NotReplayable as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07")]) -> None:
+    """Live through the days until then on a copy, build and plan that day, and print what would happen; changes nothing."""
+    from operations.rehearse import NotRehearsable
+    from operations.rehearse import rehearse as run_rehearsal
+
+    try:
+        chosen = date.fromisoformat(day)
+    except ValueError:
+        raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
+    try:
+        raise SystemExit(run_rehearsal(chosen, Console()))
+    except NotRehearsable as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def explain(
+    person: Annotated[str, typer.Argument(help="a student number, staff key, person id or account")],
+    names: Annotated[bool, typer.Option("--names", help="show names, addresses and the like")] = False,
+) -> None:
+    """One person in plain words: who, which state and until when, what the targets hold, and who can mend what."""
+    from operations.explain import NobodyFound
+    from operations.explain import explain as run_explanation
+
+    try:
+        raise SystemExit(run_explanation(person, Console(), names=names))
+    except NobodyFound as error:
         raise SystemExit(_refuse(str(error))) from None
 
 

@@ -75,6 +75,8 @@ def plan(
             words = [f"{count:,} {what}" + (f" ({part['held'][what]:,} held)" if what in part["held"] else "") for what, count in part["planned"].items()]
             if words:
                 print(f"plan: {part['target']} {part['entity']}: {', '.join(words)}")
+            if part["set_aside"]:
+                print(f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of people under a hold set aside (seeds/holds.csv)")
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
         print(f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held" if planned else "plan: nothing to do")

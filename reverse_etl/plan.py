@@ -59,6 +59,7 @@ class Part:
     planned: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)
+    set_aside: int = 0  # changes of people under a hold: not planned, and not waiting for anybody
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         except (diff.DiffImpossible, holds.TargetUnusable) as error:
             stopped[export.target, export.entity] = str(error)
             continue
+        part.set_aside = holds.set_aside(connection, export)
         compared.append(export)
         sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
         if sentence:

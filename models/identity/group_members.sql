@@ -1,5 +1,5 @@
--- only active people are members: preregistered students get their account early and their groups on the first day,
--- and people who left are in none. People without a school are in no school's groups
+-- members are the people whose state keeps them in groups (seed lifecycle_states): preregistered students get their
+-- account early and their groups on the first day, and people who left are in none. People without a school are in no school's groups
 
 with
 
@@ -57,7 +57,7 @@ active_students as (
     from holders
     where
         population = 'student'
-        and state = 'active'
+        and is_in_groups
         and school_number is not null
 
 ),
@@ -68,7 +68,7 @@ active_staff as (
     from holders
     where
         population = 'staff'
-        and state = 'active'
+        and is_in_groups
         and school_number is not null
 
 ),

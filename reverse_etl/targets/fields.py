@@ -164,6 +164,8 @@ GOOGLE: dict[str, Table] = {
         field("family_name", "name.familyName"),
         field("org_unit_path", "orgUnitPath"),
         field("suspended", "suspended"),
+        field("archived", "archived"),
+        field("deleted", "deletionTime", sent=False),  # deleting and restoring are calls of their own
     ),
     "groups": (
         field("group_id", "externalIds.[namespace=homeroom].id"),
@@ -203,6 +205,7 @@ MICROSOFT: dict[str, Table] = {
         field("given_name", "givenName"),
         field("surname", "surname"),
         field("account_enabled", "accountEnabled"),
+        field("deleted", "deletedDateTime", sent=False),  # deleting and restoring are calls of their own
         field("usage_location", "usageLocation"),
         field("department", "department"),
         field("job_title", "jobTitle"),

@@ -13,12 +13,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import Change, Outcome, key_text
+from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
 from reverse_etl.passwords import PasswordRecipientWrong, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import GOOGLE, GOOGLE_OBSERVED, GOOGLE_SCHEMA, NAMES_TAKEN, columns, from_api, mask, names_batch, raw_batches, to_api
@@ -27,7 +28,7 @@ from reverse_etl.targets.reading import Reads, TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
-USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "archived", "suspensionReason", "creationTime")
+USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "suspensionReason", "creationTime")
 GROUP_FIELDS = (*mask(GOOGLE_OBSERVED["groups"]), "aliases", "nonEditableAliases")
 REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "aliases": "id", "groups": "id", "members": "id"}
 WITH_KEY = {"projection": "custom", "customFieldMask": GOOGLE_SCHEMA}  # users carry our key only when asked for it
@@ -193,8 +194,16 @@ class Google:
             return Outcome(change.change_id, "failed", reason="not_configured", note=str(error), calls=0)
         except KeyError as error:
             return Outcome(change.change_id, "failed", reason="unsupported", note=f"cannot {change.action} {change.entity}: {error.args[0]}", calls=0)
+        calls = 1
+        if _is_undeletion(change):
+            reply, calls = self._send(self._undelete(change)), 2
+            if not reply.good and reply.code != 404:  # 404: an attempt whose reply was lost has brought it back already
+                return outcome_of(change, replies.google(call, reply), reply, change.remote_id)
+            self._young.add(change.remote_id)
+            call = replace(call, young=True)
         reply = self._send(request)
         outcome = self._judge(change, replies.google(call, reply), reply)
+        outcome = replace(outcome, calls=outcome.calls + calls - 1)
         if outcome.status in {"applied", "failed"} and self._passwords:
             self._passwords.forget(change.change_id)
         return outcome
@@ -278,6 +287,10 @@ class Google:
             raise KeyError("a schema holds the durable key of every account and is never deleted")
         return api.schemas.insert(customerId=self._customer, body=_schema(change))
 
+    def _undelete(self, change: Change) -> Any:
+        where = {name: value for name, value in (("orgUnitPath", change.new.get("org_unit_path")),) if value}
+        return self._api.users.undelete(userKey=change.remote_id, body=where)
+
     def _member(self, change: Change, creating: bool, removing: bool) -> Any:
         group, person = change.references.get("group_id"), change.references.get("person_id")
         if not group or not person:
@@ -333,6 +346,10 @@ class Google:
     @property
     def _api(self) -> Any:
         return self._client.api
+
+
+def _is_undeletion(change: Change) -> bool:
+    return change.entity == "users" and change.action == "restore" and change.new.get(DELETED_COLUMN) is False
 
 
 def _ours(change: Change, found: Mapping[str, Any]) -> str | None:

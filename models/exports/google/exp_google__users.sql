@@ -6,6 +6,13 @@ holders as (
 
 ),
 
+states as (
+
+    select * from {{ ref('account_states') }}
+    where target = 'google'
+
+),
+
 accounts as (
 
     select *
@@ -24,10 +31,13 @@ placed as (
 
     select
         holders.*,
+        states.account,
         accounts.address as account_address,
         accounts.adopt_id,
         placements.org_unit_path
     from holders
+    inner join states
+        on holders.person_id = states.person_id
     -- people whose match with an account already there waits for a decision are left out: they would get a second one
     inner join accounts
         on holders.person_id = accounts.person_id
@@ -36,7 +46,7 @@ placed as (
     -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
-        holders.state = 'left'
+        states.account <> 'open'
         or (
             -- no row of seed org_unit_rules fits: nobody has said where the account should live
             placements.org_unit_path is not null
@@ -53,10 +63,12 @@ final as (
         {{ first_name_or_placeholder(fitted_text('placed.first_name', 60)) }} as given_name,
         coalesce({{ fitted_text('placed.last_name', 60) }}, placed.account_name) as family_name,
         case
-            when placed.state = 'left' then {{ leavers_org_unit_path() }}
+            when placed.account <> 'open' then {{ leavers_org_unit_path() }}
             else placed.org_unit_path
         end as org_unit_path,
-        placed.state = 'left' as suspended,
+        placed.account <> 'open' as suspended,
+        placed.account = 'archived' as archived,
+        placed.account = 'deleted' as deleted,
         placed.population,
         placed.school_number,
         placed.source,
