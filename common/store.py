@@ -38,6 +38,12 @@ create table if not exists ledger.audit.outcomes (
 create table if not exists ledger.audit.deliveries (
     delivery_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text,
     delivered_at timestamptz, receipt text);
+create table if not exists ledger.audit.drifts (
+    plan_id text, run_id text, found_at timestamptz, target text, entity text, key text, person_id text,
+    school_number text, column_name text, ours json, theirs json, policy text);
+create table if not exists ledger.audit.releases (
+    release_id text, released_at timestamptz, who text, why text, plan_id text, change_id text, target text,
+    entity text, key text, action text, seal text);
 create table if not exists ledger.audit.findings (
     finding_id text, run_id text, found_at timestamptz, level text, kind text, source text, feed text, target text,
     entity text, school_number text, key text, file text, line bigint, column_name text, message text, owner text,

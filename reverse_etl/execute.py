@@ -107,6 +107,7 @@ class Execution:
     past: Past
     stop: threading.Event
     held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of creates that were not let through
+    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key text) -> what it waits for in another target
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -298,6 +299,9 @@ class Execution:
         """What a change waits for: the object of a key column, or one that this plan was to create and did not."""
         if change.action in REMOVALS and change.remote_id:
             return ""
+        elsewhere = self.waiting.get((change.entity, key_text(change.key)))
+        if elsewhere:
+            return elsewhere
         for _, entity, key, essential in self._pointers(change):
             absent = (entity, key) not in self.known
             if (absent and essential) or (entity, key) in self._not_created:
@@ -329,7 +333,7 @@ def _line(item: Item, outcome: Outcome) -> dict[str, Any]:
         "started_at": item.started_at or _now(), "finished_at": _now(),
     }  # fmt: skip
     if item.change.action == DELIVER:
-        line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256")}
+        line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256", "without")}
     return {name: value for name, value in line.items() if value not in (None, "")}
 
 

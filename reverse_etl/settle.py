@@ -7,6 +7,7 @@ killed is settled by the next one. Safe to repeat: an outcome that is in the led
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from reverse_etl.model import FILE_ENTITY
 OUTCOMES = pa.schema([
     ("change_id", pa.string()), ("status", pa.string()), ("attempts", pa.int32()), ("code", pa.int32()), ("remote_id", pa.string()),
     ("request_id", pa.string()), ("started_at", pa.string()), ("finished_at", pa.string()), ("note", pa.string()),
-    ("bytes", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64()),
+    ("bytes", pa.int64()), ("sha256", pa.string()), ("rows", pa.int64()), ("without", pa.string()),
 ])  # fmt: skip
 
 
@@ -51,21 +52,24 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     rows: list[dict[str, Any]] = [{field.name: outcome.get(field.name) for field in OUTCOMES} for outcome in past.outcomes.values()]
     for row in rows:
         row["note"] = row["note"] or ""
+        row["without"] = json.dumps(row["without"] or {})
     said = pa.Table.from_pylist(rows, schema=OUTCOMES)
     connection.register("journal_said", said)
     connection.execute("""
         create or replace temp table settling as
         select planned.*, said.status, said.attempts, said.code, said.remote_id as made_id, said.request_id, said.note, said.bytes, said.sha256,
-               said.rows, said.started_at::timestamptz as started_at, said.finished_at::timestamptz as finished_at
+               said.rows, said.without, said.started_at::timestamptz as started_at, said.finished_at::timestamptz as finished_at
         from journal_said as said
         join ledger.audit.planned_changes as planned using (change_id)
         where change_id not in (select change_id from ledger.audit.outcomes)""")
     connection.unregister("journal_said")
-    # A delivered file delivers its rows; one that was refused leaves them undelivered.
+    # A delivered file delivers its rows, but those that were left out of it; one that was refused leaves all undelivered.
+    left_out = """coalesce(list_contains(cast(json_extract(file.without, '$."' || planned.entity || '"') as varchar[]), planned.key), false)"""
     connection.execute(f"""
         insert into settling
-        select planned.*, case when file.status = 'applied' then 'applied' else 'skipped' end, file.attempts, file.code, null, file.request_id,
-               'in file ' || file.key, null, null, null, file.started_at, file.finished_at
+        select planned.*, case when file.status = 'applied' and not {left_out} then 'applied' else 'skipped' end, file.attempts, file.code, null,
+               file.request_id, case when {left_out} then 'waits for another target; not yet in file ' else 'in file ' end || file.key,
+               null, null, null, null, file.started_at, file.finished_at
         from settling as file
         join ledger.audit.planned_changes as planned
             on planned.plan_id = file.plan_id and planned.target = file.target and planned.hold is null

@@ -218,9 +218,9 @@ USERS = Model("users", {"person_id": "varchar", "primary_email": "varchar", "giv
                         "usage_location": "varchar", "nickname": "varchar", "school_number": "varchar", "source": "varchar"},
               {"key": ["person_id"], "context": ["school_number", "source"], "school": "school_number", "limits": NO_LIMITS},
               {"usage_location": "initial", "nickname": "theirs"})  # fmt: skip
-GROUPS = Model("groups", {"group_id": "varchar", "email": "varchar", "name": "varchar"}, {"key": ["group_id"], "on_absent": "delete", "limits": NO_LIMITS})
+GROUPS = Model("groups", {"group_id": "varchar", "email": "varchar", "name": "varchar"}, {"key": ["group_id"], "on_absent": "delete", "when_empty": "write", "limits": NO_LIMITS})
 MEMBERS = Model("members", {"group_id": "varchar", "person_id": "varchar", "role": "varchar", "school_number": "varchar"},
-                {"key": ["group_id", "person_id"], "on_absent": "remove", "context": ["school_number"], "school": "school_number",
+                {"key": ["group_id", "person_id"], "on_absent": "remove", "when_empty": "write", "context": ["school_number"], "school": "school_number",
                  "references": {"group_id": "groups", "person_id": "users"}, "limits": NO_LIMITS})  # fmt: skip
 
 
