@@ -47,7 +47,7 @@ def _sentence(content: str, what: str, wait: float) -> str:
         owner = json.loads(content)
         minutes, seconds = divmod(int(time.time() - owner["since"]), 60)
         who = f"{owner['what']} is under way for {minutes} min {seconds} s already, in process {owner['pid']} of {owner['user']} on {owner['host']}"
-        end = f"or end it with \"kill {owner['pid']}\" (it stops cleanly)"
+        end = f'or end it with "kill {owner["pid"]}" (it stops cleanly)'
     except (ValueError, KeyError, TypeError):  # its holder is just writing who it is
         who, end = "another one is just beginning", "or end it"
     waited = f" and did not end within {wait:.0f} s" if wait else ""

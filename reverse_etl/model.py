@@ -16,8 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 
 CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "create", "update", "rename", "suspend", "restore"
 REMOVE, DELETE, DELIVER = "remove", "delete", "deliver"
-ACTIONS = (SUSPEND, CREATE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
+UNDELETE = "undelete"  # what was deleted, had back by its remote id
+ACTIONS = (SUSPEND, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
+MAKING = frozenset({CREATE, UNDELETE})  # after these an object is there that others may refer to
 
 # A change of one of these columns changes how a person signs in or how mail reaches a group: it is its own action.
 RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
@@ -221,6 +223,8 @@ class Adapter(Protocol):
 
     entities: tuple[str, ...]  # order of creates and updates; removals run in reverse. () for file targets
     raw_columns: Mapping[str, tuple[str, ...]]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
+    lasting: Mapping[str, str]  # entity -> why its objects are never deleted, not even by an undo
+    restorable: Mapping[str, int]  # entity -> days within which `undelete` brings a deleted object back
     batch: int  # how many changes one apply call takes
     threads: int
     rate: float  # writes per second at 100 % of the quota

@@ -21,11 +21,11 @@ import duckdb
 
 from common import settings
 from common.runs import Run, git_commit
-from reverse_etl import applied, diff, holds, releases, sql
+from reverse_etl import applied, diff, holds, releases, sql, undo
 from reverse_etl.exports import Exports, Refusal
 from reverse_etl.limits import Allowed, LimitWrong, in_season
 from reverse_etl.model import FILE_ENTITY, Export
-
+from reverse_etl.undo import Undo
 
 WAITS = "waits for "  # how the hold of a change begins that another target's object has to be made for first
 
@@ -78,6 +78,7 @@ class Plan:
     parts: tuple[Part, ...]
     allowed: Allowed
     scope: Scope
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Night:
     observed: Mapping[str, Any]  # observed.json
     entities: Callable[[str], tuple[str, ...]]  # target -> its entities in order; raises when the target is unusable
     written_at: Callable[[str], float]  # target -> when any journal was last written to (seconds), 0 for never
+    undo: Undo | None = None  # set: the changes are the opposite of what a run did
 
 
 def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope) -> Plan:
@@ -111,13 +113,18 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
             rank = _rank(export, order)
             of_today = [row for row in seasons if (row["target"], row["entity"]) == (export.target, export.entity)]
             export = replace(export, limits=in_season(export.limits, of_today, night.as_of))
-            part.desired, part.observed = diff.compare(connection, export, rank)
+            if night.undo is not None:
+                part.desired, part.observed = undo.compare(connection, export, rank, night.undo)
+            else:
+                part.desired, part.observed = diff.compare(connection, export, rank)
         except (diff.DiffImpossible, holds.TargetUnusable, LimitWrong) as error:
             stopped[export.target, export.entity] = str(error)
             continue
         compared.append(export)
         sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
-        sentences = [sentence] if sentence else holds.refusals(connection, export, part.desired, part.observed, allowed)
+        sentences = [sentence] if sentence else []
+        if not sentences and night.undo is None:
+            sentences = holds.refusals(connection, export, part.desired, part.observed, allowed)
         if sentences:
             stopped[export.target, export.entity] = sentences[0]
     for refusal in night.exports.unreadable:
@@ -133,17 +140,18 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         _hold(connection, key, sentence)
     for export in sorted(compared, key=lambda one: bool(one.after)):  # what waits for others comes after their limits
         parts[export.target, export.entity].holds += holds.by_school(connection, export, night.feeds)
-        wait(connection, export)
+        if night.undo is None:
+            wait(connection, export)
         sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
         parts[export.target, export.entity].holds += sentences
-    _deliveries(connection, night, [e for e in compared if e.file], parts)
+    _deliveries(connection, night, [e for e in compared if e.file and night.undo is None], parts)
     _within(connection, scope)
     _count(connection, parts)
     digests = {target: _digest(connection, target) for target in sorted({target for target, _ in parts})}
     lines = [*(f"{target} {one}" for target, one in digests.items()), json.dumps([allowed.words, asdict(scope)], sort_keys=True)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     plan_id = hashlib.sha256(f"{night.run_id}|{digest}".encode()).hexdigest()[:16]
-    return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope)
+    return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope, night.undo)
 
 
 def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dict[str, Any]:
@@ -170,6 +178,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
         "plan_id": plan.plan_id, "digest": plan.digest, "digests": plan.digests, "made_at": now.isoformat(), "rests_on": rests_on(Run.load(run_id)),
         "allowed": {"words": plan.allowed.words, "why": plan.allowed.why}, "scope": asdict(plan.scope),
         "exports": [asdict(part) for part in plan.parts],
+        "undoes": plan.undo.run_id if plan.undo else "", "cannot": plan.undo.cannot if plan.undo else [],
     }  # fmt: skip
 
 
@@ -250,7 +259,8 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: li
                                [sentence, target, [e.entity for e in members]])  # fmt: skip
         part = parts.setdefault((target, FILE_ENTITY), Part(target, FILE_ENTITY))
         part.desired += 1
-        new = {"file": name, "entities": [e.entity for e in sending], "rows": sum(parts[target, e.entity].desired for e in sending) - waiting, "shapes": shapes, "waiting": waiting}
+        count = sum(parts[target, e.entity].desired for e in sending) - waiting
+        new = {"file": name, "entities": [e.entity for e in sending], "rows": count, "waiting": waiting, "shapes": shapes}
         reason = f"{changed:,} rows changed" if changed else f"form changed: {', '.join(reshaped)}"
         connection.execute(
             f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99, null, '{{}}', ?, ?, ?, null, ?)",
@@ -276,7 +286,8 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
             from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed from {export.relation}) as wanted
             where wanted._key = changes.key and changes.target = $target and changes.entity = $entity and changes.action = 'create' and hold is null
                 and wanted.needed is not null and wanted.needed not in ({diff.existing(connection, target, entity)})
-                and wanted.needed not in (select key from changes where target = $other and entity = $kind and action in ('create', 'adopt') and hold is null)""",
+                and wanted.needed not in (select key from changes where target = $other and entity = $kind and hold is null
+                                          and action in ('create', 'adopt'))""",
             {"target": export.target, "entity": export.entity, "other": target, "kind": entity})  # fmt: skip
 
 

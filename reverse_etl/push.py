@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -38,7 +39,7 @@ from reverse_etl.limits import Allowed
 from reverse_etl.model import CREATE, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
 from reverse_etl.settle import settle
 
-LOG_EVERY = 30.0  # seconds between progress lines where nobody watches
+LOG_EVERY = 60.0  # seconds between progress lines where nobody watches
 
 
 @dataclass
@@ -181,9 +182,7 @@ def _take_over(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str)
         where plan_id = $plan and target = $target and policy = 'take_over'""", values)  # fmt: skip
 
 
-def _load(
-    run: Run, plan_id: str, pasts: Mapping[str, Past], night: planning.Night, adapter: Callable[[str], Adapter]
-) -> tuple[list[Work], list[Finding]]:
+def _load(run: Run, plan_id: str, pasts: Mapping[str, Past], night: planning.Night, adapter: Callable[[str], Adapter]) -> tuple[list[Work], list[Finding]]:
     """What each target has to do; findings for those that cannot be written to."""
     work, found = [], []
     with store.connect() as connection:
@@ -218,7 +217,8 @@ def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target:
     ]  # fmt: skip
     waiting = _waiting(connection, plan_id, exports)
     if is_file:
-        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting) for change in changes if change.change_id not in past.outcomes]
+        left = [change for change in changes if change.change_id not in past.outcomes]
+        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting) for change in left]
     held = connection.execute("select entity, key from ledger.audit.planned_changes where plan_id = ? and target = ? and action = ? and hold is not null",
                               [plan_id, target, CREATE]).fetchall()  # fmt: skip
     referred = {entity for export in exports for entity in export.references.values()}
@@ -329,23 +329,40 @@ def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence
         return sum(tally.done.values()) if tally else 0
 
     console = Console(stderr=True)
+    began = time.monotonic()
     if console.is_terminal:
-        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress:
-            tasks = {job.target: progress.add_task(job.target, total=len(job.changes)) for job in work}
-            while any(thread.is_alive() for thread in threads):
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+        with Progress(*columns, console=console) as progress:
+            tasks = {job.target: progress.add_task(job.target, total=len(job.changes), words="") for job in work}
+            while True:
+                alive = any(thread.is_alive() for thread in threads)
                 for job in work:
-                    progress.update(tasks[job.target], completed=done(job))
+                    pace = done(job) / max(time.monotonic() - began, 0.001)
+                    progress.update(tasks[job.target], completed=done(job), words=f"{pace:.0f}/s{_failed_so_far(tallies.get(job.target))}")
+                if not alive:
+                    break
                 time.sleep(0.2)
-            for job in work:
-                progress.update(tasks[job.target], completed=done(job))
     else:
-        said = time.monotonic()
+        said = began
         while any(thread.is_alive() for thread in threads):
             threads[[thread.is_alive() for thread in threads].index(True)].join(0.2)
             if time.monotonic() - said >= LOG_EVERY:
                 said = time.monotonic()
                 for job in work:
-                    event("push_progress", target=job.target, done=done(job), of=len(job.changes))
+                    finished, pace = done(job), done(job) / (said - began)
+                    left = round((len(job.changes) - finished) / pace) if pace else None
+                    event("push_progress", target=job.target, done=finished, of=len(job.changes), per_second=round(pace, 1), seconds_left=left,
+                          failed=_failed_so_far(tallies.get(job.target)).removeprefix(", ") or None)  # fmt: skip
+
+
+def _failed_so_far(tally: Tally | None) -> str:
+    """`, 3 failed (409 duplicate 2, 400 invalid 1)`."""
+    if tally is None or not tally.failures:
+        return ""
+    reasons: Counter[str] = Counter()
+    for (_, _, code, reason), count in dict(tally.failures).items():
+        reasons[" ".join(str(word) for word in (code or "", reason) if word)] += count
+    return f", {reasons.total():,} failed ({', '.join(f'{reason} {count:,}' for reason, count in reasons.most_common(4))})"
 
 
 @contextmanager

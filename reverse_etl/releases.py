@@ -53,9 +53,9 @@ def release(connection: duckdb.DuckDBPyConnection, plan_id: str, where: str, val
     if not chosen or unknown:
         words = f"{', '.join(unknown[:5])} is no held change of it" if unknown else "nothing of it is held that this speaks of"
         raise NothingToRelease(f'plan {plan_id}: {words}; "make show STATUS=held" lists what is held, with its keys')
-    at = datetime.now(UTC)
+    at = datetime.now(UTC).isoformat()
     rows = [
-        [hashlib.sha256(f"{change_id}|{at.isoformat()}".encode()).hexdigest()[:16], at.isoformat(), who, why, plan_id, change_id, target, entity, key, action, seal]
+        [hashlib.sha256(f"{change_id}|{at}".encode()).hexdigest()[:16], at, who, why, plan_id, change_id, target, entity, key, action, seal]
         for change_id, target, entity, key, action, _, seal in chosen
     ]
     connection.execute("begin")
