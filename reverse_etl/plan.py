@@ -21,7 +21,7 @@ import duckdb
 
 from common import settings
 from common.runs import Run, git_commit
-from reverse_etl import applied, diff, holds, releases, sql, undo
+from reverse_etl import applied, diff, holds, releases, settle, sql, undo
 from reverse_etl.exports import Exports, Refusal
 from reverse_etl.limits import Allowed, LimitWrong, in_season
 from reverse_etl.model import FILE_ENTITY, Export
@@ -116,6 +116,10 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
             if night.undo is not None:
                 part.desired, part.observed = undo.compare(connection, export, rank, night.undo)
             else:
+                seen = night.observed.get(export.target, {})
+                if seen.get("status") == "ok":
+                    applied.ensure(connection, export)
+                    settle.resolve(connection, export, seen["observed_at"])
                 part.desired, part.observed = diff.compare(connection, export, rank)
         except (diff.DiffImpossible, holds.TargetUnusable, LimitWrong) as error:
             stopped[export.target, export.entity] = str(error)

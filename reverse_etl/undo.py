@@ -87,7 +87,7 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
         imaged as (
             select *, case when action in ('{REMOVE}', '{DELETE}') then cast(old as varchar)
                 when action = '{CREATE}' then '{{}}'
-                else {_fields("old", KEPT)} end as back
+                else {sql.json_fields("old", KEPT)} end as back
             from fields
         )
         select *, case
@@ -107,19 +107,12 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
                list_position([{", ".join(sql.text(action) for action in (SUSPEND, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE))}], opposite),
                case when opposite = '{UNDELETE}' then remote_id when opposite = '{CREATE}' then null else coalesce(now_remote_id, remote_id) end,
                case when opposite in ('{REMOVE}', '{DELETE}') then cast(now as varchar) when opposite in ('{CREATE}', '{UNDELETE}') then '{{}}'
-                    else {_fields("now", "json_keys(back)")} end,
+                    else {sql.json_fields("now", "json_keys(back)")} end,
                case when opposite in ('{REMOVE}', '{DELETE}') then '{{}}' else back end,
                'undoes ' || action || ' of run ' || $run, null, source, export_model
         from opposite where opposite is not null""", {"rank": rank, "run": undo.run_id})  # fmt: skip
     undo.cannot += _cannot(connection, export, days, lasting)
     return touched, observed
-
-
-def _fields(source: str, names: str) -> str:
-    """A JSON object, as text, of some fields of another one."""
-    parts = f"""list_transform({names}, lambda name: cast(to_json(name) as varchar) || ':'
-        || coalesce(cast(json_extract({source}, '$."' || name || '"') as varchar), 'null'))"""
-    return f"'{{' || array_to_string({parts}, ',') || '}}'"
 
 
 def _cannot(connection: duckdb.DuckDBPyConnection, export: Export, days: int, lasting: str) -> list[str]:

@@ -3,8 +3,7 @@
 In: the run's plan, a fresh observation, the share each target declares as its level. Out: `verify.json`: per target and
 entity what still differs and why, without what the plan held or what waits for it, and the share of rows that are as
 they should be. Exit 3 when a share is under its level. Platforms list late what they have just accepted, so what is
-left is looked at again after a pause. What was answered as done and is not there is struck out of what we applied:
-else the next plan would take our own lost write for somebody's change.
+left is looked at again after a pause.
 
 Alone: `python -m reverse_etl verify [--target T]`.
 """
@@ -14,7 +13,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -22,7 +20,6 @@ import duckdb
 from common import findings, store
 from common.findings import Finding
 from common.runs import Run
-from reverse_etl import applied, sql
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
 from reverse_etl.settle import settle
@@ -48,15 +45,7 @@ def verify(
             settle(connection)
             night = make_night()
             plan = planning.make(connection, night, Allowed(), planning.Scope(left))
-            connection.execute("create or replace temp table to_do as select target, entity, key from changes")
-            if any(column.on_drift != "revert" for export in night.exports.good for column in export.columns):
-                # A policy that leaves what people change would leave our own lost writes too: they are looked for without it.
-                planning.make(connection, _reverting(night), Allowed(), planning.Scope(left))
-            now = {(part.target, part.entity): part for part in plan.parts}
-            result |= _measured(connection, document, left, now)
-            last = not waits or not any(_residual(one) for t in left for one in result.get(t, {}).values())
-            if last:
-                _strike_out(connection)
+            result |= _measured(connection, document, left, {(part.target, part.entity): part for part in plan.parts})
         unreadable += [target for target in left if night.observed.get(target, {}).get("status") == "failed"]
         left = tuple(t for t in left if t not in unreadable and any(_residual(one) for one in result.get(t, {}).values()))
         if not left or not waits or not _wrote(run, left):
@@ -90,12 +79,7 @@ def _measured(
         from changes
         left join (select * from ledger.audit.changes where plan_id = $plan) as planned
             on planned.target = changes.target and planned.entity = changes.entity and planned.key = changes.key
-        where coalesce(planned.status, '') not in ('held', 'skipped')
-            and ((changes.target, changes.entity, changes.key) in (select (target, entity, key) from to_do) or (planned.status = 'applied' and exists (
-                select 1 from (select unnest(json_keys(changes.new)) as name)
-                where json_exists(planned.old, '$."' || name || '"')
-                    and json_extract_string(planned.old, '$."' || name || '"') is not distinct from json_extract_string(changes.old, '$."' || name || '"'))))""",
-        {"plan": document["plan_id"]})  # fmt: skip
+        where coalesce(planned.status, '') not in ('held', 'skipped')""", {"plan": document["plan_id"]})  # fmt: skip
     rows = connection.execute("""
         select target, entity, action,
             case status when 'applied' then 'answered as done, not so when read back'
@@ -120,36 +104,6 @@ def _measured(
         measured[target][entity] = {"desired": part.desired, "observed": part.observed, "residual": dict(residual), "reasons": dict(reasons),
                                     "converged": None if stopped else round(share, 6)}  # fmt: skip
     return measured
-
-
-def _reverting(night: planning.Night) -> planning.Night:
-    good = tuple(replace(e, columns=tuple(replace(c, on_drift="revert") for c in e.columns)) for e in night.exports.good)
-    return replace(night, exports=replace(night.exports, good=good))
-
-
-def _strike_out(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take back from the applied tables what this plan was told is done and what reads back as it was before.
-
-    A create that left nothing was never ours; of a change the columns get the values that are still there."""
-    connection.execute("""create or replace temp table not_kept as
-        select left_over.* from left_over join ledger.applied.tables using (target, entity)
-        where left_over.status = 'applied' and left_over.action_planned not in ('remove', 'delete')""")
-    for target, entity in connection.execute("select distinct target, entity from not_kept").fetchall():
-        table, values = applied.table(target, entity), {"target": target, "entity": entity}
-        known = applied.columns(connection, table)
-        if not known:
-            continue
-        chosen = "target = $target and entity = $entity"
-        connection.execute(f"delete from {table} where _key in (select key from not_kept where {chosen} and action_planned = 'create' and action = 'create')",
-                           values)  # fmt: skip
-        for (column,) in connection.execute(f"select distinct unnest(json_keys(old_planned)) from not_kept where {chosen}", values).fetchall():
-            if column in known and column not in applied.OWN:
-                path = sql.text(f'$."{column}"')
-                connection.execute(f"""
-                    update {table} set {sql.name(column)} = try_cast(json_extract_string(lost.old_planned, {path}) as {known[column]})
-                    from not_kept as lost
-                    where lost.{chosen.replace(" and ", " and lost.")} and lost.key = _key and json_exists(lost.old_planned, {path})
-                        and json_extract_string(lost.old, {path}) is not distinct from json_extract_string(lost.old_planned, {path})""", values)  # fmt: skip
 
 
 def _because(one: Mapping[str, Any]) -> str:

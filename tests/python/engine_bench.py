@@ -269,9 +269,10 @@ class Bench:
                 listed = ", ".join(f'"{name}" {kind}' for name, kind in model.columns.items())
                 if model.entity in rows:
                     connection.execute(f'create or replace table exports."{model.name}" ({listed})')
-                    values = [[row.get(column) for column in model.columns] for row in rows[model.entity]]
-                    if values:
-                        connection.executemany(f'insert into exports."{model.name}" values ({", ".join("?" * len(model.columns))})', values)
+                    schema = pa.schema([(name, pa.bool_() if kind == "boolean" else pa.string()) for name, kind in model.columns.items()])
+                    connection.register("rows", pa.Table.from_pylist([dict(row) for row in rows[model.entity]], schema))
+                    connection.execute(f'insert into exports."{model.name}" select * from rows')
+                    connection.unregister("rows")
                 else:
                     connection.execute(f'create table if not exists exports."{model.name}" ({listed})')
         self.build()
@@ -387,7 +388,7 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         nodes[unique_id] = {
             "resource_type": "model", "name": model.name, "schema": "exports", "alias": model.name, "patch_path": f"homeroom://models/{model.name}.yml",
             "config": {"meta": {"export": {"target": model.target, "entity": model.entity, **model.meta}}},
-            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {**({"owner": model.owners[c]} if c in model.owners else {}), **model.metas.get(c, {})}}}
+            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {**model.metas.get(c, {}), **({"owner": model.owners[c]} if c in model.owners else {})}}}
                         for c, t in model.columns.items()},
         }  # fmt: skip
         parents[unique_id] = [f"model.homeroom.core_of_{model.name}"]
