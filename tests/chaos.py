@@ -363,12 +363,14 @@ class Chaos:
                 self.pushes.begin(self.run)
                 self.pushes.wait()
             quiet = False
-            for night in range(NIGHTS):
+            for night in range(1, NIGHTS + 1):
                 changes = self.ordinary_night()
-                if changes == 0:
-                    self.counts[f"{night} nights"] += 1
+                if changes >= 0:  # read back equal: what a plan would find now is nothing
+                    self.counts[f"{night} ordinary nights"] += 1
                     quiet = True
                     break
+            if quiet and number % 10 == 9 and self.ordinary_night() != 0:
+                raise Wrong("a night after a night that ended well found something to do")
             self.check(sent, quiet)
         except Wrong as error:
             raise Wrong(f"push {number} ({words or 'no faults'}): {error}") from None
