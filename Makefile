@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -72,6 +72,9 @@ lint: .venv/dev ## ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/lint \
 		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
 
+chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
+	@$(PY) -m tests.chaos $(or $(PUSHES),200) $(or $(SEED),1)
+
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench
 
@@ -99,4 +102,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show release undo push verify report replay nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show release undo push verify report replay nightly audit test chaos lint bench docs lock clean

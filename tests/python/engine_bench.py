@@ -388,8 +388,7 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         nodes[unique_id] = {
             "resource_type": "model", "name": model.name, "schema": "exports", "alias": model.name, "patch_path": f"homeroom://models/{model.name}.yml",
             "config": {"meta": {"export": {"target": model.target, "entity": model.entity, **model.meta}}},
-            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {**model.metas.get(c, {}), **({"owner": model.owners[c]} if c in model.owners else {})}}}
-                        for c, t in model.columns.items()},
+            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {**model.metas.get(c, {}), **_owner(model, c)}}} for c, t in model.columns.items()},
         }  # fmt: skip
         parents[unique_id] = [f"model.homeroom.core_of_{model.name}"]
         parents[f"model.homeroom.core_of_{model.name}"] = [f"source.homeroom.myedbc.{feed}" for feed in model.feeds]
@@ -398,6 +397,10 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         for test in tests_of(model):
             nodes[f"test.homeroom.{test}.1"] = {"resource_type": "test", "name": test, "attached_node": unique_id, "depends_on": {"nodes": [unique_id]}}
     return {"nodes": nodes, "sources": sources, "parent_map": parents}
+
+
+def _owner(model: Model, column: str) -> dict[str, str]:
+    return {"owner": model.owners[column]} if column in model.owners else {}
 
 
 def results(models: Sequence[Model]) -> dict[str, Any]:
