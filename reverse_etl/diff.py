@@ -53,6 +53,8 @@ def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) ->
 def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int) -> tuple[int, int]:
     """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target holds).
 
+    Leaves `decided` behind: what differs, and what the target holds that is neither wanted nor was written by us.
+
     Raises DiffImpossible when the export has no table, has rows without a key or two with the same, or when
     what was observed lacks a column that would have to be compared.
     """
@@ -67,7 +69,6 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: 
     query, observed = (_of_rows if export.file else _of_objects)(connection, export, types)
     values = {"target": export.target, "entity": export.entity, "rank": entity_rank, "model": export.model}
     connection.execute(f"insert into changes ({COLUMNS}) {query}", values)
-    connection.execute("drop table if exists decided")
     return desired, observed
 
 
@@ -128,23 +129,28 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
         found as (
             select *, {sql.key(export.key)} as _key from {view}
         ),
+        -- windows over everybody cost more than the comparison; over those that are there twice they cost nothing
+        twice as (select _key from found where _key is not null group by _key having count(*) > 1),
         observed as (
-            select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
-            from found where _key is not null
+            select *, 1 as copies from found where _key is not null and _key not in (from twice)
+            union all by name
+            select * exclude (copy) from (
+                select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
+                from found where _key in (from twice)
+            ) where copy = 1
         ),
         taken as (
             select key as _key, list(column_name) as columns from ledger.applied.taken_over where target = $target and entity = $entity group by key
-        ),
-        compared as (
-            select d, o, a, t.columns as taken, coalesce(d._key, o._key) as key
-            from desired as d
-            full outer join (select * from observed where copy = 1) as o on o._key = d._key
-            left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
-            left join taken as t on t._key = d._key
         )
-        select *, {action} as action, {" or ".join(_differs(c, types) for c in export.compared) or "false"} as differs
-        from compared
-        where action is not null or ({both} and (differs or taken is not null))""", {"target": export.target, "entity": export.entity})  # fmt: skip
+        select d, o, a, t.columns as taken, coalesce(d._key, o._key) as key, {action} as action,
+            {" or ".join(_differs(c, types) for c in export.compared) or "false"} as differs
+        from desired as d
+        full outer join observed as o on o._key = d._key
+        left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
+        left join taken as t on t._key = d._key
+        -- filtered here, before the rows become values: that is most of the time at half a million rows
+        where action is not null or ({both} and (differs or taken is not null)) or (d._key is null and a._key is null)""",
+        {"target": export.target, "entity": export.entity})  # fmt: skip
     connection.execute(f"""
         insert into drifts
         select $target, $entity, key, person_id, school_number, drift.column_name, drift.ours, drift.theirs, drift.policy
@@ -155,7 +161,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
                {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
                {_reason(export, changed, both, types)}, {hold}, {_context(export, "source", types, there)}, $model
         from decided where action is not null"""
-    observed = connection.execute(f"select count(distinct {sql.key(export.key)}) from {view}").fetchone()
+    observed = connection.execute(f"select count(*) from {view} where {sql.name(export.key[0])} is not null").fetchone()
     return query, observed[0] if observed else 0
 
 

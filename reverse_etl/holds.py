@@ -206,22 +206,14 @@ def refusals(connection: duckdb.DuckDBPyConnection, export: Export, desired: int
 def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
     """Whether keys we wrote came back in another form: such a target would be given everybody twice, and lose them after.
 
-    Looked for among the keys we wrote and no longer find, and those we find and neither wrote nor want: the same object by
-    its remote id, or the same key but for letter case, signs and leading zeros.
+    Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and neither wrote nor want:
+    the same object by its remote id, or the same key but for letter case, signs and leading zeros.
     """
-    view = diff.observed_view(export)
-    remote = "remote_id" in applied.columns(connection, view)
+    remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
     plain = r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
     row = connection.execute(f"""
-        with there as (select {sql.key(export.key)} as _key, {"remote_id" if remote else "null as remote_id"} from {view}),
-        missing as (
-            select past._key from {applied.table(export.target, export.entity)} as past where past._key not in (select _key from there where _key is not null)
-        ),
-        strange as (
-            select _key, remote_id from there
-            where _key is not null and _key not in (select _key from {applied.table(export.target, export.entity)})
-                and _key not in (select {sql.key(export.key)} from {export.relation})
-        ),
+        with missing as (select key as _key from decided where action = 'create' and a._key is not null),
+        strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"} from decided where d._key is null and a._key is null),
         made as (
             select planned.key, outcome.remote_id from ledger.audit.planned_changes as planned
             join ledger.audit.outcomes as outcome using (change_id)

@@ -31,6 +31,7 @@ def test_a_new_row_is_created_whole_and_a_changed_one_only_where_it_changed(benc
 def test_the_reason_tells_a_change_in_the_source_from_a_drift_in_the_target(bench: Bench) -> None:
     bench.desire(users=[user(1), user(2), user(3), user(4)])
     assert bench.whole_night() == 0
+    assert bench.verify() == 0
     by_key = {row["person_id"]: (remote_id, row) for remote_id, row in bench.platform.objects["users"].items()}
     by_key["p2"][1]["given_name"] = "changed by hand"
     by_key["p3"][1]["given_name"] = "changed by hand"
