@@ -56,6 +56,12 @@ verify: .venv/nightly ## read the targets back and measure what is left
 report: .venv/nightly ## close the run: audit tables, published copy, what needs a person
 	@$(PY) -m operations report
 
+status: .venv/nightly ## how things stand: the latest night, what is open, what is unusual
+	@$(PY) -m operations status
+
+alert: .venv/nightly ## tell whom it concerns what the latest run found (the night does this by itself)
+	@$(PY) -m operations alert
+
 replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
 	@$(PY) -m operations replay "$(DATE)"
 
@@ -102,4 +108,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show release undo push verify report replay nightly audit test chaos lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show release undo push verify report replay status alert nightly audit test chaos lint bench docs lock clean

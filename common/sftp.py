@@ -21,8 +21,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import paramiko
+if TYPE_CHECKING:
+    import paramiko
 
 # paramiko reports through logging what it also raises; with no handler anywhere Python would print it twice.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -145,6 +147,8 @@ class Sftp:
                     )
                 self._rename(part, target)
             except BaseException:
+                import paramiko
+
                 with suppress(OSError, EOFError, paramiko.SSHException):  # the first error is the one worth telling
                     self._client.remove(part)
                 raise
@@ -171,6 +175,8 @@ class Sftp:
 @contextmanager
 def connect(place: Place) -> Iterator[Sftp]:
     """Open the folder. Refuses a host whose key is not pinned and a key file that cannot be read."""
+    import paramiko  # a fifth of a second that a night without SFTP need not spend
+
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     try:
@@ -185,6 +191,8 @@ def connect(place: Place) -> Iterator[Sftp]:
 
 
 def _load_known_hosts(client: paramiko.SSHClient, place: Place) -> None:
+    import paramiko
+
     if not place.known_hosts:
         raise SftpError(f"{place}: no known_hosts file is set; pin the host's key before the first connection")
     try:
@@ -197,6 +205,8 @@ def _load_known_hosts(client: paramiko.SSHClient, place: Place) -> None:
 
 
 def _private_key(place: Place) -> paramiko.PKey:
+    import paramiko
+
     try:
         return paramiko.PKey.from_path(place.key_file)
     except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
@@ -207,6 +217,8 @@ def _private_key(place: Place) -> paramiko.PKey:
 
 
 def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) -> None:
+    import paramiko
+
     try:
         client.connect(
             place.host,
@@ -243,6 +255,8 @@ def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) 
 @contextmanager
 def _told(place: Place, deed: str) -> Iterator[None]:
     """Turn what paramiko raises into a sentence."""
+    import paramiko
+
     try:
         yield
     except FileNotFoundError:

@@ -59,6 +59,8 @@ alter table ledger.audit.source_files add column if not exists held_schools json
 alter table ledger.audit.source_files add column if not exists schools json;
 alter table ledger.audit.source_files add column if not exists content_on date;
 alter table ledger.audit.source_files add column if not exists accepted boolean;
+alter table ledger.audit.source_files add column if not exists doubt_since timestamptz;
+alter table ledger.audit.source_files add column if not exists rejected_keys json;
 create table if not exists ledger.identity.students_last_seen (
     student_number text, legal_first_name text, legal_middle_name text, legal_last_name text, usual_first_name text,
     usual_last_name text, date_of_birth date, gender_code text, grade_code text, homeroom text,
@@ -71,10 +73,16 @@ create table if not exists ledger.identity.enrolments_last_seen (
     withdrawn_on date, last_seen_on date);
 create table if not exists ledger.identity.section_students_last_seen (
     section_id text, student_number text, last_seen_on date);
+create table if not exists ledger.identity.staff_assignments_last_seen (
+    staff_key text, school_number text, last_seen_on date);
 create table if not exists ledger.identity.student_guardians_last_seen (
     student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
     mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
     lives_with_student boolean, last_seen_on date);
+create table if not exists ledger.identity.accounts (
+    person_id text not null, account_name text not null primary key, domain text not null, base_name text not null,
+    number integer not null, policy text not null, minted_on date not null, name_number integer not null,
+    named_from text, alias_days integer, unique (person_id, name_number));
 create table if not exists ledger.identity.lifecycle_events (
     person_id text not null, event_number integer not null, state text not null, reason text not null,
     since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));

@@ -1,6 +1,7 @@
 """The demo command: a synthetic district, emulated platforms, and nights between them.
 
     python -m demo run --students 5000 --seed 1     from nothing: day 0, then day 1 with its changes
+    python -m demo run --accounts-before            the same where people have accounts already: they are adopted
     python -m demo again                            one more night on the same files
     python -m demo next                             one school day on, and its night
     python -m demo state google                     what the platform holds, as JSON
@@ -53,14 +54,23 @@ def _end(code: int) -> None:
 def run(
     students: Annotated[int, typer.Option(min=1, help="How many students the district has.")] = 5000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
+    *,
+    accounts_before: Annotated[bool, typer.Option(help="Nearly everybody has accounts already, without our key and with the faults of years.")] = False,
+    nights: Annotated[int, typer.Option(min=1, max=2, help="Stop after the first night, or go on to the next day's.")] = 2,
 ) -> None:
     """Start from nothing: write a district, run its first night, then the night of the next day."""
     _say(f"A synthetic district of {students:,} students, seed {seed}", f"files, platforms and results are kept under {folder().parent}")
     today = begin(students, seed)
+    allow = "create"
+    if accounts_before:
+        from demo import before
+
+        before.fill(Places.within(folder()), students, seed)
+        allow = "adopt,create"
     with platforms() as environment:
         _say(f"First night: {today.words}", "everything is new, so the limit on creates is lifted once, by name and with a reason")
-        code = night(today, environment, "--allow", "create", "--why", "first night of the demo")
-        if code == 1:
+        code = night(today, environment, "--allow", allow, "--why", "first night of the demo")
+        if code == 1 or nights == 1:
             _end(code)  # a second night cannot mend an error; what is merely held can wait for it
         today = today.tomorrow()
         today.write()

@@ -19,11 +19,11 @@ from dataclasses import asdict
 from common import log, settings, store
 from common.runs import Run
 from common.sftp import SftpError
-from ingestion import archive, fetch, replay, rest, sql
+from ingestion import archive, replay
 from ingestion.land import LandingFailed
 from ingestion.layout import LayoutError
 from ingestion.model import Look, SourceUnreachable
-from ingestion.source import FeedResult, Source, ingest, source_of
+from ingestion.source import FeedResult, Source, ingest, reader_of, source_of
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 
@@ -110,11 +110,10 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
 
 def _check(sources: Sequence[Source]) -> int:
     """One line per source: does it let us in, and which of its feeds are there. Lands nothing, writes nothing."""
-    lookers = {"files": fetch.look, "sql": sql.look, "rest": rest.look}
     good = True
     for source in sources:
         try:
-            look = lookers[source.settings["kind"]](source.name, source.settings, source.layout)
+            look = reader_of(source).look(source.name, source.settings, source.layout)
         except (SourceUnreachable, SftpError) as error:
             look = Look(f"not reached: {error}", good=False)
         print(f"{source.name}: {look.line}")

@@ -69,13 +69,12 @@ def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> 
     )
 
 
-def refuse_orphans(child: Trusted, reference: Reference, known: pa.Table, asked: Callable[[str, pa.Table], tuple], tolerance: Tolerance) -> None:
+def refuse_orphans(child: Trusted, reference: Reference, value: str, known: pa.Table, *, asked: Callable[[str, pa.Table], tuple], tolerance: Tolerance) -> None:
     """Refuse a feed too many of whose rows name a record its parent feed has not, tonight or before. No parent known: nothing can be said."""
-    if reference.column not in child.places or not known.num_rows:
+    if not known.num_rows:
         return
-    place = child.places[reference.column]
     query = f"""
-        with numbered as (select row_number() over () as row, trim(c{place}) as value from child),
+        with numbered as (select row_number() over () as row, trim({value}) as value from child),
         orphans as (select row from numbered anti join known on numbered.value = known.value where numbered.value is not null)
         select (select count(value) from numbered), (select count(*) from orphans), (select min(row) from orphans)
     """
@@ -101,11 +100,11 @@ def content_day(file_name: str, newest: Any, until: date) -> date | None:
     return day_in_name(file_name) or (min(newest, until) if isinstance(newest, date) else None)
 
 
-def newest_query(place: int, until: date) -> str:
+def newest_query(column: str, until: date) -> str:
     """The newest date of a column that is not in the future."""
     formats = ", ".join(f"'{one}'" for one in DATES)
-    parsed = f"cast(try_strptime(replace(trim(c{place}), '.', ''), [{formats}]) as date)"
-    return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from child"
+    parsed = f"""cast(try_strptime(replace("{column}", '.', ''), [{formats}]) as date)"""
+    return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from looked"
 
 
 def old_content(source: str, trusted: Trusted, until: date, tolerance: Tolerance) -> tuple[Finding, ...]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from common.findings import Finding
 from ingestion.layout import Column, Feed
 from ingestion.model import Refused
+from ingestion.numbers import DECIMALS, POWERS
 
 RENAMED = "if a column was renamed, add its new heading to `aliases` in the layout; else have the extract's columns put back"
 TICK_HEADINGS = 'tick "include headings" in the extract job, or mend the layout'
@@ -22,13 +23,17 @@ TICK_HEADINGS = 'tick "include headings" in the extract job, or mend the layout'
 
 @dataclass(frozen=True)
 class Heading:
-    """How the first line was understood: `places` are the columns to land and their positions in the file."""
+    """How the first line was understood: `places` are the columns to land and their positions in the file.
+
+    `checked` is where the number with a check digit stands; it may be a restricted one.
+    """
 
     delimiter: str
     fields: int
     has_header: bool
     places: dict[str, int]
     findings: tuple[Finding, ...] = ()
+    checked: int | None = None
 
 
 def understood(source: str, feed: Feed, file: str, readings: Iterable[tuple[str, list[str]]]) -> Heading:
@@ -65,7 +70,8 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
         problem = f"{file} lacks the required column {_shown(needed)} (its heading line has {len(headings)} columns{also})"
         raise Refused("column_missing", problem, RENAMED, 1)
     landed = {name: place for name, place in places.items() if name in feed.landed and name not in feed.left_empty}
-    return Heading(delimiter, len(headings), True, landed, tuple(_notes(source, feed, file, unknown, missing)))
+    checked = places.get(feed.check_digit.name) if feed.check_digit else None
+    return Heading(delimiter, len(headings), True, landed, tuple(_notes(source, feed, file, unknown, missing)), checked)
 
 
 def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> Heading:
@@ -81,10 +87,11 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
         raise Refused("column_missing", f"{file} ends before the required column {_shown(needed)}", TICK_HEADINGS, 1)
     for name, shape in feed.shapes.items():
         value = values[places[name]].strip() if name in places else ""
-        if value and not re.fullmatch(shape, value):
+        if value and not re.fullmatch(shape, value) and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value)):
             raise Refused("header", f"{file}: line 1 holds neither known headings nor data ({name} does not look like one)", RENAMED, 1)
     landed = {name: place for name, place in places.items() if name not in feed.left_empty}
-    return Heading(delimiter, count, False, landed)
+    checked = feed.columns.index(feed.check_digit) if feed.check_digit else count
+    return Heading(delimiter, count, False, landed, checked=checked if checked < count else None)
 
 
 def _notes(source: str, feed: Feed, file: str, unknown: list[str], missing: list[Column]) -> Iterable[Finding]:

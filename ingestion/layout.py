@@ -17,14 +17,15 @@ from typing import Any
 LAYOUTS = Path(__file__).parent / "layouts"
 LAYOUT_KEYS = {
     "owner", "delimiters", "ends_with_newline", "archives", "limits", "restricted", "shapes", "aliases", "feeds", "school", "record",
+    "numbers",
 }  # fmt: skip
 FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases",
-             "optional", "optional_columns", "on_request"}  # fmt: skip
+             "optional", "optional_columns", "on_request", "check_digit"}  # fmt: skip
 KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
 FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
-    "minimum_share", "good_loads", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
+    "minimum_share", "good_loads", "most_growth", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
     "stale_after_days", "refuse_after_days", "last_good_days",
 }  # fmt: skip
 TRUST_KEYS = THRESHOLDS | {"school", "record", "references", "content_date"}
@@ -105,6 +106,8 @@ class Feed:
     school: str = ""  # the column that says which school a row belongs to
     record: str = ""  # the column whose value a reject may name: a student number, a staff id
     references: tuple[Reference, ...] = ()
+    numbers: frozenset[str] = frozenset()  # columns of whole numbers, which a spreadsheet may have turned into others
+    check_digit: Column | None = None  # a number whose last digit proves the others; it may be restricted: it is only counted
     content_date: str = ""  # a column whose newest date says how new the content is
     tolerance: Mapping[str, Any] = field(default_factory=dict)  # thresholds that differ from the source's
 
@@ -174,7 +177,8 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
         names = tuple((files or {}).get(feed.name, feed.files))
         kept = tuple(reference for reference in feed.references if reference.feed in wanted)  # a feed not taken vouches for nothing
         spellings = {**feed.aliases, **_aliases(feed.columns, aliases or {})}
-        read.append(replace(feed, files=names, aliases=spellings, left_empty=left, references=kept))
+        check_digit = feed.check_digit if settings.get("check_digits", True) else None
+        read.append(replace(feed, files=names, aliases=spellings, left_empty=left, references=kept, check_digit=check_digit))
     return replace(layout, feeds=tuple(read), tables=tuple(feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted))
 
 
@@ -254,6 +258,8 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         **_kind(where, facts, document, len(columns)),
         limits=_limits(layout, document),
         aliases=aliases,
+        numbers=frozenset(_names(where, columns, aliases, [heading for heading in document.get("numbers", ()) if plain(heading) in _plain_names(columns)])),
+        check_digit=_checked_column(where, columns, facts.get("check_digit", "")),
         shapes={column: shape for column, shape in document.get("shapes", {}).items() if column in {c.name for c in columns}},
         **_trust(where, columns, aliases, facts, document),
     )
@@ -273,6 +279,17 @@ def _trust(where: str, columns: tuple[Column, ...], aliases: Mapping[str, str], 
         feed, _, parent_heading = str(parent).partition(".")
         references.append(Reference(_names(where, columns, aliases, [heading])[0], feed, raw_name(parent_heading or heading)))
     return {**found, "references": tuple(references), "tolerance": {name: facts[name] for name in THRESHOLDS if name in facts}}
+
+
+def _plain_names(columns: Iterable[Column]) -> set[str]:
+    return {plain(column.heading) for column in columns}
+
+
+def _checked_column(where: str, columns: Iterable[Column], heading: str) -> Column | None:
+    found = next((column for column in columns if plain(column.heading) == plain(heading)), None)
+    if heading and found is None:
+        raise LayoutError(f"{where}: {heading!r} is none of its columns")
+    return found
 
 
 def _several(value: Any) -> Iterable[str]:

@@ -80,6 +80,7 @@ class LastGood:
     # the ledger
     sha256: str = ""
     file: str = ""
+    encoding: str = ""
     was: int = 0
     was_rejected: int = 0
     modified_at: float = 0.0  # seconds since 1970, of the file at its source
@@ -117,6 +118,7 @@ class Trusted:
     places: dict[str, int]  # raw column -> position in the file
     clean: Path  # UTF-8, LF, the whole records only, no heading line
     runs: tuple[tuple[int, int], ...]  # (first line, count) of records that follow each other
+    repaired: frozenset[str] = frozenset()  # columns in which a spreadsheet has changed numbers
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
     schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows the next load is measured against

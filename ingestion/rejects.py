@@ -17,7 +17,7 @@ from common.findings import Finding
 from ingestion.coverage import school_number
 from ingestion.layout import Feed
 from ingestion.model import Fetched, Reject
-from ingestion.scan import Bad, values_of
+from ingestion.scan import ROUNDED, Bad, values_of
 
 MOST_SHOWN = 20
 LOOKS_LIKE_A_KEY = r"[A-Za-z]{0,3}[0-9]{2,12}"  # a key has digits; a name or an address never looks so
@@ -41,7 +41,7 @@ def reject(feed: Feed, places: Mapping[str, int], bad: Bad, data: bytes, *, deli
 
 def is_whole(found: Reject) -> bool:
     """Whether every value of the row stands in its own column."""
-    return found.reason.endswith(" is empty")
+    return found.reason.endswith((" is empty", ROUNDED))
 
 
 def told(found: tuple[Reject, ...], known: Known, schools: Collection[str]) -> tuple[Reject, ...]:
@@ -91,6 +91,8 @@ def _plain(reason: str) -> str:
     """A reason in words: `student_number is empty` -> `without student number`."""
     if reason == "bad quoting":
         return "with a quotation mark that is not closed"
+    if reason.endswith(ROUNDED):
+        return f"with a {reason.removesuffix(ROUNDED).replace('_', ' ')} whose digits a spreadsheet rounded away"
     if reason.endswith(" is empty"):
         return f"without {reason.removesuffix(' is empty').replace('_', ' ')}"
     if " fields instead of " in reason:

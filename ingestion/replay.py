@@ -47,7 +47,7 @@ def replay(sources: Sequence[Source], run: Run) -> int:
             if trusted is None:
                 raise NotInArchive(f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot be read from the archive any more")
             restored.append(trusted)
-        land_all(source, restored, datetime.now(UTC))
+        land_all(source, restored, run, datetime.now(UTC))
         count += len(restored)
     log.event("replayed", run=run.run_id, feeds=count)
     return count

@@ -14,14 +14,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
+
+from ingestion import numbers
 
 WINDOW = 4 << 20  # bytes one match may look at: bounds memory, not records
 LONGEST_RECORD = 1 << 20  # DuckDB's reader stops at 2 MB a line
 UTF_8, UTF_8_BOM, CP1252 = "utf-8", "utf-8-bom", "cp1252"
 BOM = b"\xef\xbb\xbf"
-NOT_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+ASCII = bytes(range(128))
+
+ROUNDED = " was rounded by a spreadsheet"
+FEW = 5  # characters outside ASCII that prove nothing about an encoding
 
 Buffer = bytes | mmap
 
@@ -32,10 +38,11 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes are to be read. `damaged`: some lines are not, and have to be found one by one."""
+    """How the bytes are to be read. `damaged`: some lines are not, and have to be found one by one. `tells`: it is not all ASCII."""
 
     name: str
     damaged: bool = False
+    tells: bool = False
 
     @property
     def codec(self) -> str:
@@ -68,21 +75,23 @@ class Bad:
     column: str = ""  # the one that is wrong, where it is one
 
 
-def encoding_of(chunks: Iterable[bytes]) -> Encoding:
+def encoding_of(chunks: Iterable[bytes], before: str = "") -> Encoding:
     """UTF-8 if the bytes are (with or without byte order mark), else CP1252; refuses UTF-16, UTF-32 and binary files.
 
     A UTF-8 file with a few broken bytes stays UTF-8, `damaged`: read as CP1252 every accented name in it would
     change. It is taken for one when more of its characters outside ASCII are whole than broken.
+    The bytes of a few CP1252 letters may be UTF-8 by chance (É’ is ɒ): a feed that was CP1252 `before` stays so until
+    more than that speaks against it.
     """
-    whole = broken = undefined = 0
+    whole = broken = 0
     rest, first = b"", True
-    bom = False
+    bom = undefined = False
     for chunk in chunks:
         if first:
             first = False
             _refuse_other_files(chunk)
             bom = chunk.startswith(BOM)
-        undefined += len(NOT_IN_CP1252.findall(chunk))
+        undefined = undefined or len(chunk) > len(chunk.translate(None, NOT_IN_CP1252))
         data = rest + chunk
         cut = _last_boundary(data)
         data, rest = data[:cut], data[cut:]
@@ -90,11 +99,13 @@ def encoding_of(chunks: Iterable[bytes]) -> Encoding:
         whole, broken = whole + found[0], broken + found[1]
     found = _characters(rest)
     whole, broken = whole + found[0], broken + found[1]
+    if before == CP1252 and not bom and not broken and 0 < whole < FEW:
+        return Encoding(CP1252, damaged=undefined, tells=True)
     if not broken:
-        return Encoding(UTF_8_BOM if bom else UTF_8)
+        return Encoding(UTF_8_BOM if bom else UTF_8, tells=whole > 0)
     if bom or whole > broken:
-        return Encoding(UTF_8_BOM if bom else UTF_8, damaged=True)
-    return Encoding(CP1252, damaged=undefined > 0)
+        return Encoding(UTF_8_BOM if bom else UTF_8, damaged=True, tells=True)
+    return Encoding(CP1252, damaged=undefined, tells=True)
 
 
 def _refuse_other_files(head: bytes) -> None:
@@ -121,18 +132,23 @@ def _characters(data: bytes) -> tuple[int, int]:
     """How many characters outside ASCII are whole UTF-8, and how many bytes are not."""
     if data.isascii():
         return 0, 0
-    text = data.decode("utf-8", "surrogateescape")
-    broken = len(re.findall("[\udc80-\udcff]", text))
-    return len(re.findall("[^\x00-\x7f]", text)) - broken, broken
+    plain = len(data) - len(data.translate(None, ASCII))
+    try:
+        return len(data.decode("utf-8")) - plain, 0
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "surrogateescape")
+        broken = len(re.findall("[\udc80-\udcff]", text))
+        return len(text) - plain - broken, broken
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How records look: delimiter, number of fields, and the fields (position -> name) that may not be empty."""
+    """How records look: delimiter, number of fields, the fields (position -> name) that may not be empty, those that are numbers."""
 
     delimiter: str
     fields: int
     never_empty: dict[int, str]
+    numbers: dict[int, str] = field(default_factory=dict)
 
     def whole_lines(self) -> re.Pattern[bytes]:
         """As many one-line records as there are, each with the right number of fields."""
@@ -141,7 +157,8 @@ class Shape:
         inside = rb'[^"\r\n\0]*+(?:""[^"\r\n\0]*+)*+"'
         any_value = b'(?:"' + inside + b"|" + plain + b"*+)"
         some_value = b'(?:"(?!"(?!"))' + inside + b"|" + plain + b"++)"
-        values = (some_value if place in self.never_empty else any_value for place in range(self.fields))
+        whole = b"(?!" + numbers.in_powers(self.delimiter) + b")"
+        values = ((whole if at in self.numbers else b"") + (some_value if at in self.never_empty else any_value) for at in range(self.fields))
         # A line with nothing on it is no record, not even of a file with one column.
         return re.compile(rb"(?:(?!\r?\n)" + delimiter.join(values) + rb"\r?\n)++")
 
@@ -210,7 +227,10 @@ class _Single:
                 return Bad(place, line_end, line, "bad quoting")
             return Bad(place, end, line, f"{len(values)} fields instead of {self.shape.fields}")
         empty = [name for at, name in self.shape.never_empty.items() if not values[at]]
-        return Bad(place, end, line, f"{empty[0]} is empty", empty[0]) if empty else Good(place, end, line, 1)
+        if empty:
+            return Bad(place, end, line, f"{empty[0]} is empty", empty[0])
+        rounded = [name for at, name in self.shape.numbers.items() if at in self.shape.never_empty and numbers.is_rounded(values[at])]
+        return Bad(place, end, line, f"{rounded[0]}{ROUNDED}", rounded[0]) if rounded else Good(place, end, line, 1)
 
 
 def _any_record(delimiter: str) -> re.Pattern[bytes]:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
@@ -19,11 +20,13 @@ import pyarrow as pa
 from common import findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, fetch, land, layout, rest, sql
+from ingestion import archive, land, layout
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
+
+READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := from_archive(source, feed, last[feed.name]))]
     for file in trusted:
         archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
-    land_all(source, [*trusted, *restored], at)
+    land_all(source, [*trusted, *restored], run, at)
 
     brought_back = {file.feed.name for file in restored}
     results = [_result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back) for feed in feeds]
@@ -132,10 +135,14 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     return results
 
 
+def reader_of(source: Source) -> Any:
+    """The module that reads this kind of source, with `fetch` and `look`; the others are not even loaded."""
+    return import_module(READERS[source.settings["kind"]])
+
+
 def _fetch(source: Source) -> Fetch:
-    readers = {"files": fetch.fetch, "sql": sql.fetch, "rest": rest.fetch}
     try:
-        return readers[source.settings["kind"]](source.name, source.settings, source.layout)
+        return reader_of(source).fetch(source.name, source.settings, source.layout)
     except SourceUnreachable as error:
         return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
 
@@ -277,15 +284,11 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
         return None
 
 
-def land_all(source: Source, files: list[Trusted], at: datetime) -> None:
-    """Replace the tables of these feeds, and count what arrived."""
-    if not files:
-        return
-    with store.connect() as connection:
-        kept = land.rejects_of(connection, source.name, without=[file.feed.name for file in files])
-    land.land(source.name, files, kept, at, source.layout.owner)
-    with store.connect() as connection:
-        land.confirm(connection, source.name, files)
+def land_all(source: Source, files: list[Trusted], run: Run, at: datetime) -> None:
+    """Replace the tables of these feeds, all or none."""
+    if files:
+        with store.connect() as connection:
+            land.land(connection, source.name, files, run=run, at=at, owner=source.layout.owner)
 
 
 def _result(source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool) -> FeedResult:
@@ -378,11 +381,14 @@ def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
 def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, file: Fetched | Problem, *, at: datetime, accepted: bool) -> None:
     """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured against."""
     archived = archive.path_of(source=result.source, feed=result.feed, sha256=result.sha256)
+    doubt_since, rejected_keys = land.doubts(connection, result.source, result.feed) if result.status == "loaded" else (None, [])
     row = asdict(result) | {
         "run_id": run.run_id,
         "as_of": run.as_of,
         "held_schools": json.dumps(result.held_schools),
         "schools": json.dumps(outcome.schools) if isinstance(outcome, Trusted) else None,
+        "doubt_since": doubt_since,
+        "rejected_keys": json.dumps(rejected_keys) if rejected_keys else None,
         "content_on": outcome.content_on if isinstance(outcome, Trusted) else None,
         "accepted": accepted and result.status == "loaded",
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
+
 from common import paths
 from ingestion import cursor, table
 from ingestion.layout import Feed, Layout, plain
@@ -126,12 +128,11 @@ def _changes(source: str, feed: Feed, facts: Mapping[str, Any], columns: list[st
 
 
 def _read(engine: Any, where: tuple[str | None, str], columns: list[str], feed: Feed, to: Path, *, changes: Changes | None) -> Fetched | Problem:
-    from dlt.common.exceptions import DltException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return table.write(_batches(engine, where, columns, changes), columns, feed, to, changes and changes.since.before)
-    except (DltException, SQLAlchemyError) as error:
+    except SQLAlchemyError as error:
         # The driver's own message may quote a value; only its kind is told.
         return Problem("unstable", f"table {where[1]} could not be read to its end ({type(error).__name__})")
 
@@ -139,28 +140,18 @@ def _read(engine: Any, where: tuple[str | None, str], columns: list[str], feed: 
 def _batches(engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None) -> Iterator[Any]:
     """Arrow tables of text: the database itself casts, so a number keeps its digits and a date is ISO."""
     import sqlalchemy
-    from dlt.sources.sql_database import sql_table
 
     schema, name = where
-    kinds = {column["name"]: column["type"] for column in sqlalchemy.inspect(engine).get_columns(name, schema=schema)}
-
-    def as_text(_query: Any, reflected: Any, *_rest: Any) -> Any:
-        everything = sqlalchemy.select(*(sqlalchemy.cast(reflected.c[name], sqlalchemy.UnicodeText).label(name) for name in columns))
-        if changes is None:
-            return everything
-        by, value = reflected.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
+    there = sqlalchemy.Table(name, sqlalchemy.MetaData(), schema=schema, autoload_with=engine, resolve_fks=False)
+    query = sqlalchemy.select(*(sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name) for name in columns))
+    if changes is not None:
+        by, value = there.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
         if engine.dialect.name != "sqlite":  # which has no time type, and compares its texts
-            value = sqlalchemy.cast(value, kinds[changes.by])
+            value = sqlalchemy.cast(value, by.type)
+        else:
+            by = sqlalchemy.type_coerce(by, sqlalchemy.String)
         # A row without a stamp may have changed at any time.
-        return everything.where(sqlalchemy.or_(sqlalchemy.type_coerce(by, kinds[changes.by]) >= value, by.is_(None)))
-
-    yield from sql_table(
-        engine,
-        table=name,
-        schema=schema,
-        chunk_size=BATCH,
-        backend="pyarrow",
-        included_columns=columns,
-        type_adapter_callback=lambda _type: sqlalchemy.Text(),
-        query_adapter_callback=as_text,
-    )
+        query = query.where(sqlalchemy.or_(by >= value, by.is_(None)))
+    with engine.connect() as connection:
+        for rows in connection.execution_options(yield_per=BATCH).execute(query).partitions():
+            yield pa.table({column: pa.array(values, pa.string()) for column, values in zip(columns, zip(*rows, strict=True), strict=True)})

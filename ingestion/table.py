@@ -52,10 +52,14 @@ def earlier(path: Path, columns: Sequence[str]) -> str:
 
 def connected() -> duckdb.DuckDBPyConnection:
     """A database in memory that spills below var/ and thinks in UTC."""
-    spill = {"temp_directory": str(paths.var() / "tmp"), "memory_limit": os.environ.get("HOMEROOM_MEMORY", "1GB")}
-    connection = duckdb.connect(":memory:", config=spill)
+    connection = duckdb.connect(":memory:", config={"temp_directory": str(paths.var() / "tmp"), "memory_limit": memory()})
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def memory() -> str:
+    """How much DuckDB may hold before it spills, as `HOMEROOM_MEMORY` says: half of what a whole night may take."""
+    return os.environ.get("HOMEROOM_MEMORY", "512MB")
 
 
 def _quoted(name: str) -> str:

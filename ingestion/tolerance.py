@@ -14,7 +14,7 @@ from typing import Any
 from ingestion.layout import Feed, LayoutError
 
 SHARES = {"minimum_share", "school_share", "most_schools", "orphan_share", "most_rejected"}
-MAY_BE_OFF = {"stale_after_days", "refuse_after_days"}
+MAY_BE_OFF = {"stale_after_days", "refuse_after_days", "most_growth"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Tolerance:
 
     minimum_share: float = 0.5  # rows, against the largest of the last good loads
     good_loads: int = 5  # how many of them
+    most_growth: float | None = 1.5  # rows of a feed without a key, against the same; more than that may be the file twice
     school_share: float = 0.5  # rows of one school, against its last good count
     school_rows: int = 3  # schools with fewer rows than this come and go
     most_schools: float = 0.34  # more of the schools than this collapsed: the whole feed is refused
@@ -72,7 +73,10 @@ def _checked(where: str, name: str, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in SHARES and number and 0 <= value <= 1:
         return float(value)
-    if name not in SHARES and number and value == int(value) and value >= 0:
+    if name == "most_growth" and number and value >= 1:
+        return float(value)
+    if name not in SHARES | {"most_growth"} and number and value == int(value) and value >= 0:
         return int(value)
-    wanted = "a share between 0 and 1" if name in SHARES else "a whole number" + (", or false for never" if name in MAY_BE_OFF else "")
+    wanted = "a share between 0 and 1" if name in SHARES else "a number of at least 1" if name == "most_growth" else "a whole number"
+    wanted += ", or false for never" if name in MAY_BE_OFF else ""
     raise LayoutError(f"{name} of {where} is {value!r}; it must be {wanted}")

@@ -8,7 +8,6 @@ but the cleaned copy. No value of a row ever enters a sentence: only counts, lin
 from __future__ import annotations
 
 import mmap
-import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,12 +16,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from common import paths
-from ingestion import coverage, rejects
+from common.findings import Finding
+from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
-from ingestion.scan import Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
+from ingestion.scan import CP1252, UTF_8, UTF_8_BOM, Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
 from ingestion.text import Text, text_of
 from ingestion.tolerance import Tolerance
 
@@ -52,7 +51,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     if text.path.stat().st_size == 0:
         raise Refused("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
     with text.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-        encoding = _encoding(file, buffer)
+        encoding = _encoding(file, buffer, rules.last.encoding)
         begin, line = _first_record(file, buffer, encoding)
         readings = ((delimiter, fields_of(buffer, begin, delimiter, encoding.codec)) for delimiter in feed.delimiters)
         heading = understood(source, feed, file.name, [(delimiter, values) for delimiter, values in readings if values])
@@ -62,7 +61,8 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         if heading.has_header:
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
-        shape = Shape(heading.delimiter, heading.fields, {place: name for name, place in heading.places.items() if name in feed.never_empty})
+        never_empty, numbered = ({place: name for name, place in heading.places.items() if name in names} for names in (feed.never_empty, feed.numbers))
+        shape = Shape(heading.delimiter, heading.fields, never_empty, numbered)
         runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places), text=text)
         found = tuple(sorted((*text.rejects, *found), key=lambda reject: reject.line))
     trusted = Trusted(
@@ -76,13 +76,98 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         clean=clean,
         runs=runs,
         rejects=found,
-        findings=heading.findings,
+        findings=(*heading.findings, *_other_encoding(source, feed, file, encoding, rules.last)),
     )
     _enough(trusted, rules)
-    with _reader() as connection:
+    with table.connected() as connection:
+        trusted = _look(connection, source, trusted)
+        trusted = _check_digits(connection, source, trusted, heading.checked)
         _no_key_twice(connection, trusted)
+        trusted = _not_doubled(connection, source, trusted, rules)
         _as_expected(connection, trusted)
         return _of_whole_district(connection, source, trusted, rules)
+
+
+def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) -> Trusted:
+    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file is not kept in memory.
+
+    Numbers a spreadsheet has changed are given back what they were, here and when the file is landed.
+    """
+    feed = trusted.feed
+    asked = {*feed.key, *feed.shapes, *feed.numbers, feed.school, feed.record, feed.content_date} & set(trusted.places) or set(list(trusted.places)[:1])
+    listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
+    _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
+    names = sorted(feed.numbers & asked)
+    changed = [numbers.touched(f'"{name}"') for name in names]
+    counts = ", ".join(f"count(*) filter (where {test}), min(rowid + 1) filter (where {test})" for test in changed)
+    found = _asked(connection, f"select {counts} from looked", trusted) if names else ()
+    repairs = {name: (found[2 * at], found[2 * at + 1]) for at, name in enumerate(names) if found[2 * at]}
+    for name in repairs:
+        value = f'"{name}"'
+        connection.execute(f"update looked set {value} = {numbers.repaired(value)} where {numbers.touched(value)}")
+    notes = tuple(_repaired(source, trusted, name, count, trusted.line_of(first)) for name, (count, first) in repairs.items())
+    return replace(trusted, repaired=frozenset(repairs), findings=(*trusted.findings, *notes))
+
+
+def _repaired(source: str, trusted: Trusted, name: str, count: int, line: int) -> Finding:
+    values = "1 value" if count == 1 else f"{count:,} values"
+    return Finding(
+        "warning",
+        "numbers_repaired",
+        f"{source} {trusted.feed.name}: {values} of {name} in {trusted.file.name} were written as a spreadsheet writes numbers (502031.0 for 502031), "
+        f"the first in line {line:,}; they were landed as the whole numbers they stand for",
+        source=source,
+        feed=trusted.feed.name,
+        file=trusted.file.name,
+        line=line,
+        column=name,
+        action="have the extract sent as it is: opened and saved in a spreadsheet, numbers lose zeros and digits",
+    )
+
+
+def _check_digits(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, place: int | None) -> Trusted:
+    """Count the numbers whose check digit is wrong: told, never refused. The number may be restricted, so only its line is."""
+    feed = trusted.feed
+    if place is None or feed.check_digit is None:
+        return trusted
+    test = numbers.wrong_check_digit("value")
+    query = f"select count(value), count(*) filter (where {test}), min(row) filter (where {test}) from numbered"
+    numbered = f"with numbered as (select row_number() over () as row, trim(c{place}) as value from {csv_of(trusted)})"
+    filled, wrong, first = _asked(connection, f"{numbered} {query}", trusted)
+    if not wrong:
+        return trusted
+    line, heading = trusted.line_of(first), feed.check_digit.heading
+    note = Finding(
+        "info",
+        "check_digit_wrong",
+        f"{source} {feed.name}: {wrong:,} of {filled:,} values of {heading} in {trusted.file.name} have a check digit that does not fit, "
+        f"the first in line {line:,}; the rows were landed",
+        source=source,
+        feed=feed.name,
+        file=trusted.file.name,
+        line=line,
+        column=heading,
+        action=f"have the {heading} corrected in the student information system; check_digits = false under [sources.{source}] asks no more",
+    )
+    return replace(trusted, findings=(*trusted.findings, note))
+
+
+def _other_encoding(source: str, feed: Feed, file: Fetched, encoding: Encoding, last: LastGood) -> tuple[Finding, ...]:
+    """A feed that changes its encoding is worth a look at the names in it."""
+    before = {UTF_8: "utf-8", UTF_8_BOM: "utf-8", CP1252: "cp1252"}.get(last.encoding)
+    if before is None or before == encoding.codec or not encoding.tells:
+        return ()
+    return (
+        Finding(
+            "warning",
+            "encoding_changed",
+            f"{source} {feed.name}: {file.name} is read as {encoding.codec}, its last good load was {before}; the rows were landed",
+            source=source,
+            feed=feed.name,
+            file=file.name,
+            action="look at a name with an accent; if it is right, nothing is to be done",
+        ),
+    )
 
 
 def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
@@ -90,15 +175,13 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     feed, last = trusted.feed, rules.last
     rows: dict[str, int] = {}
     if feed.school in trusted.places:
-        place = trusted.places[feed.school]
-        for school, count in _all(connection, f"select trim(c{place}), count(*) from {csv_of(trusted)} where c{place} is not null group by 1", trusted):
+        for school, count in _all(connection, f'select "{feed.school}", count(*) from looked where "{feed.school}" is not null group by 1', trusted):
             rows[coverage.school_number(school)] = rows.get(coverage.school_number(school), 0) + count
     covered = coverage.of_schools(source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller)
 
     newest = None
     if feed.content_date in trusted.places:
-        query = coverage.newest_query(trusted.places[feed.content_date], rules.as_of).replace("child", csv_of(trusted))
-        newest = _all(connection, query, trusted)[0][0]
+        newest = _all(connection, coverage.newest_query(feed.content_date, rules.as_of), trusted)[0][0]
     day = coverage.content_day(trusted.file.name, newest, rules.as_of)
     if day and last.content_on and day < last.content_on and not rules.accept_smaller:
         problem = f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
@@ -107,8 +190,7 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     def known(keys: Collection[str]) -> Collection[str]:
         if feed.record not in trusted.places:
             return rules.known(keys)
-        place = trusted.places[feed.record]
-        here = _all(connection, f"select distinct trim(c{place}) from {csv_of(trusted)} where trim(c{place}) in (select unnest(?))", trusted, [list(keys)])
+        here = _all(connection, f'select distinct "{feed.record}" from looked where "{feed.record}" in (select unnest(?))', trusted, [list(keys)])
         return {row[0] for row in here} | set(rules.known(keys))
 
     found = rejects.told(trusted.rejects, known, {*rows, *last.schools})
@@ -127,23 +209,30 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
 
 def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance) -> None:
     """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys of a parent, tonight's and yesterday's."""
-    with _reader() as connection:
+    with table.connected() as connection:
 
         def asked(query: str, keys: pa.Table) -> tuple:
             connection.register("known", keys)
             return _asked(connection, query.replace("from child", f"from {csv_of(child)}"), child)
 
         for reference in child.feed.references:
-            coverage.refuse_orphans(child, reference, known(reference), asked, tolerance)
+            if reference.column in child.places:
+                coverage.refuse_orphans(child, reference, value_of(child, reference.column), known(reference), asked=asked, tolerance=tolerance)
 
 
 def keys_of(parent: Trusted, column: str) -> pa.Table:
     """Every value of a column of a file that may be landed, once."""
-    with _reader() as connection:
-        place = parent.places.get(column)
-        if place is None:
+    with table.connected() as connection:
+        if column not in parent.places:
             return pa.table({"value": pa.array([], pa.string())})
-        return connection.execute(f"select distinct trim(c{place}) as value from {csv_of(parent)} where c{place} is not null").to_arrow_table()
+        value = value_of(parent, column)
+        return connection.execute(f"select distinct trim({value}) as value from {csv_of(parent)} where {value} is not null").to_arrow_table()
+
+
+def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
+    """The SQL of a column of the cleaned copy, as it is landed."""
+    text = f"{rows}c{trusted.places[column]}"
+    return numbers.repaired(f"trim({text})") if column in trusted.repaired else text
 
 
 def csv_of(trusted: Trusted) -> str:
@@ -157,14 +246,9 @@ def csv_of(trusted: Trusted) -> str:
     )
 
 
-def _reader() -> duckdb.DuckDBPyConnection:
-    spill = paths.var() / "tmp"
-    return duckdb.connect(":memory:", config={"temp_directory": str(spill), "memory_limit": os.environ.get("HOMEROOM_MEMORY", "1GB")})
-
-
-def _encoding(file: Fetched, buffer: mmap.mmap) -> Encoding:
+def _encoding(file: Fetched, buffer: mmap.mmap, before: str) -> Encoding:
     try:
-        return encoding_of(buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK))
+        return encoding_of((buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK)), before)
     except Unreadable as error:
         raise Refused("encoding", f"{file.name} cannot be read: {error}", "have the extract saved as UTF-8 text, comma or tab separated") from None
 
@@ -233,8 +317,7 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
         share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {rules.tolerance.most_rejected:.0%})"
         problem = f"{file.name}: {share} cannot be read, the first in line {bad[0].line:,} ({bad[0].reason})"
         raise Refused("rejects", problem, "check the extract's settings, or mend the layout", bad[0].line)
-    kept = rules.last.history[: rules.tolerance.good_loads]
-    before = max(kept, default=rules.last.rows)
+    kept, before = _before(rules)
     least = rules.tolerance.minimum_share
     if trusted.good < least * before and not rules.accept_smaller:
         which = "the last good load" if len(kept) < 2 else f"the largest of the last {len(kept)} good loads"
@@ -243,16 +326,39 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
         raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
 
 
+def _before(rules: Rules) -> tuple[tuple[int, ...], int]:
+    """The rows of the last good loads, and the largest of them: what tonight's are measured against."""
+    kept = rules.last.history[: rules.tolerance.good_loads]
+    return kept, max(kept, default=rules.last.rows)
+
+
+def _not_doubled(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
+    """A feed without a key may hold a row twice, so only its growth can tell a file that was written twice into one."""
+    feed, most, (_, before) = trusted.feed, rules.tolerance.most_growth, _before(rules)
+    if feed.key or most is None or not before or trusted.good <= most * before:
+        return trusted
+    values = ", ".join(f"c{place}" for place in range(trusted.fields))
+    (different,) = _asked(connection, f"select count(distinct hash({values})) from {csv_of(trusted)}", trusted)
+    grown = f"{trusted.file.name} has {_rows(trusted.good)}, {trusted.good / before:.1f} times the {before:,} of the largest of its last good loads"
+    if different <= most * before:
+        problem = f"{grown}, and {trusted.good - different:,} of them repeat another row exactly (limit {most:g} times)"
+        action = "ask whether the extract ran twice into one file; if the repeats are real, set most_growth = false for this feed"
+        raise Refused("doubled", problem, action)
+    note = Finding(
+        "warning", "feed_grew", f"{source} {feed.name}: {grown}; they were landed", source=source, feed=feed.name, file=trusted.file.name,
+        action="nothing if a new school year or term began; else ask what the extract now holds",
+    )  # fmt: skip
+    return replace(trusted, findings=(*trusted.findings, note))
+
+
 def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
     names = [name for name in trusted.feed.key if name in trusted.places]
     if not names or len(names) < len(trusted.feed.key):
         return
+    listed = ", ".join(f'"{name}"' for name in names)
     query = f"""
-        with numbered as (select row_number() over () as row, {", ".join(f"trim(c{trusted.places[name]}) as k{at}" for at, name in enumerate(names))}
-                          from {csv_of(trusted)}),
-        repeated as (select min(row) as first, max(row) as last from numbered
-                     where {" and ".join(f"k{at} is not null" for at in range(len(names)))}
-                     group by {", ".join(f"k{at}" for at in range(len(names)))} having count(*) > 1)
+        with repeated as (select min(rowid) + 1 as first, max(rowid) + 1 as last from looked
+                          where {" and ".join(f'"{name}" is not null' for name in names)} group by {listed} having count(*) > 1)
         select count(*), min(first), arg_min(last, first) from repeated
     """
     count, first, last = _asked(connection, query, trusted)
@@ -267,10 +373,9 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
     shapes = {name: shape.replace("'", "''") for name, shape in trusted.feed.shapes.items() if name in trusted.places}
     if not shapes:
         return
-    values = ", ".join(f"trim(c{trusted.places[name]}) as v{at}" for at, name in enumerate(shapes))
-    odd = [f"not regexp_full_match(v{at}, '{shape}')" for at, shape in enumerate(shapes.values())]
-    counts = ", ".join(f"count(v{at}), count(*) filter (where {test}), min(row) filter (where {test})" for at, test in enumerate(odd))
-    query = f"with numbered as (select row_number() over () as row, {values} from {csv_of(trusted)}) select {counts} from numbered"
+    odd = {name: f"not regexp_full_match(\"{name}\", '{shape}')" for name, shape in shapes.items()}
+    counts = ", ".join(f'count("{name}"), count(*) filter (where {test}), min(rowid + 1) filter (where {test})' for name, test in odd.items())
+    query = f"select {counts} from looked"
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
         if strange > (1 - SHAPE_SHARE) * filled:

@@ -1,4 +1,4 @@
-{#- For names that leave no letter at all. It ends in a word, as every base must end in a letter. -#}
-{% macro account_name_fallback(source_key, policy) -%}
-    left({{ regex_replace("lower(" ~ source_key ~ ")", '[^a-z0-9]', '') }}, 40) || '.' || {{ policy }}.fallback_suffix
+{#- For names that leave no letter at all, and those a word of seed unfortunate_words is in. -#}
+{% macro account_name_fallback(number, policy) -%}
+    left({{ number }}, 40) || '.' || {{ policy }}.fallback_suffix
 {%- endmacro %}

@@ -1,4 +1,4 @@
-"""`python -m operations nightly | build | report | replay | audit`"""
+"""`python -m operations nightly | build | report | alert | status | replay | audit`"""
 
 from __future__ import annotations
 
@@ -53,6 +53,30 @@ def report() -> None:
     so_far = os.environ.get("HOMEROOM_EXIT_CODE")
     code = int(so_far) if so_far else nights.worst(step["exit_code"] for step in latest.read("run.json")["steps"])
     reports.report(latest, code)
+
+
+@app.command()
+def alert() -> None:
+    """Tell whom it concerns what the latest run found: e-mail, chat, incidents, heartbeat."""
+    from operations import alerts
+
+    latest = Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
+    if latest is None:
+        raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
+    if not latest.read("run.json")["finished_at"]:  # the report died: what broke it is the news
+        latest.finish(1)
+    try:
+        raise SystemExit(alerts.send(latest, reports.summarise(latest)))
+    except ValueError as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def status() -> None:
+    """How things stand: the latest night, what is open, what is unusual."""
+    from operations import status as standing
+
+    raise SystemExit(standing.show(Console()))
 
 
 @app.command()

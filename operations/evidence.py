@@ -16,7 +16,7 @@ from common import store
 from common.runs import Run
 
 # Tables of the ledger that only grow, and the day a row was written: these are cut at the night's date instead.
-GROWING = {"accounts": "minted_on", "persons": "first_seen_on"}
+GROWING = {"accounts": "minted_on", "adopted_accounts": "adopted_on", "persons": "first_seen_on"}
 MOST_ROWS = 2_000_000  # above this a night keeps its digests only
 
 

@@ -28,7 +28,9 @@ STEPS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("push", ("reverse_etl", "push"), ("build", "plan")),
     ("verify", ("reverse_etl", "verify"), ("build", "plan")),
     ("report", ("operations", "report"), ()),
+    ("alert", ("operations", "alert"), ()),
 )
+CLOSING = ("report", "alert")  # these look back on the run, so they are no steps of it
 SEVERITY = (0, 2, 3, 1)
 
 
@@ -73,7 +75,7 @@ def worst(codes) -> int:
 
 def _step(run: Run, name: str, command: tuple[str, ...], so_far: int) -> int:
     environment = os.environ | {"HOMEROOM_RUN": run.run_id, "HOMEROOM_EXIT_CODE": str(so_far), "PYTHONUNBUFFERED": "1"}
-    if name == "report":  # the report closes the run, so it cannot be timed inside it
+    if name in CLOSING:
         return subprocess.run([sys.executable, "-m", *command], cwd=paths.root(), env=environment, check=False).returncode
     with run.step(name) as step:
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=paths.root(), env=environment)

@@ -1,7 +1,7 @@
 """Report: close the run, fill the audit tables, publish the copy people query, and tell a person what happened.
 
 In: the run's documents (`run.json`, `feeds.json`, `plan.json`, `outcome.json`, `verify.json`, `findings.jsonl`).
-Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published warehouse, and the terminal report.
+Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published warehouse, `report.html` and the terminal report.
 
 Alone: `python -m operations report`.
 """
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from common import findings, store
 from common.runs import Run
+from operations import page, status
 from operations.publish import publish
 
 VERSION = "0.1.0"
@@ -62,7 +63,7 @@ def summarise(run: Run) -> dict[str, Any]:
         for target in sorted({*outcome, *observed})
     }  # fmt: skip
     return {
-        "run_id": run.run_id, "started_at": facts["started_at"], "finished_at": facts["finished_at"], "as_of": facts["as_of"],
+        "run_id": run.run_id, "verb": facts["verb"], "started_at": facts["started_at"], "finished_at": facts["finished_at"], "as_of": facts["as_of"],
         "status": facts["status"], "exit_code": facts["exit_code"], "git_commit": facts["git_commit"],
         "steps": [{key: step.get(key) for key in ("name", "seconds", "status", "peak_megabytes")} for step in facts["steps"]],
         "feeds": [{key: feed.get(key) for key in ("source", "feed", "status", "rows_in", "landed", "rejected")} for feed in run.read("feeds.json", [])],
@@ -92,8 +93,10 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
     """Close the run, publish, and print."""
     summary = close(run, exit_code)
     tables = publish()
+    written = page.write(run, summary)
+    status.write_metrics(summary)
     show(run, summary, console or Console())
-    (console or Console()).print(f'[dim]{tables} tables published for reading; "make audit" lists what you can ask them.[/]')
+    (console or Console()).print(f'[dim]{tables} tables published for reading; "make audit" lists what you can ask them. The page: {written}[/]')
 
 
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:

@@ -111,7 +111,7 @@ def record(connection: duckdb.DuckDBPyConnection, target: str, entity: str, chan
         select change.key as _key, {", ".join(f"{value} as {sql.name(column)}" for value, (column, _) in zip(values, known, strict=True))},
                change.run_id, change.finished_at as applied_at
         from {changes} as change
-        left join {name} as past on past._key = change.key and change.action <> 'create'
+        left join {name} as past on past._key = change.key and change.action not in ('create', 'adopt')
         where change.action not in ('remove', 'delete')""")
     connection.execute(f"delete from {name} where _key in (select key from {changes})")
     connection.execute(f"insert into {name} (_key, {listed}, run_id, applied_at) select * from applied_now")

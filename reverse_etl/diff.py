@@ -6,7 +6,8 @@ in the target since our last push. Column by column with `is distinct from`, in 
 changes takes seconds, and the reason can name the column.
 
 Rules: a column owned by the target's people is never written, one owned `initial` only on create; an object that is
-not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there. A value
+not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there. An
+object without our key is touched only when a row of the export names it in `adopt_id`: it is given the key. A value
 changed by hand is written again, left or taken over, as the column's `on_drift` says.
 """
 
@@ -17,7 +18,22 @@ import json
 import duckdb
 
 from reverse_etl import applied, sql
-from reverse_etl.model import ACTIONS, CREATE, DELETE, OFF_COLUMNS, REMOVE, RENAME, RENAME_COLUMNS, RESTORE, SUSPEND, UPDATE, Column, Export
+from reverse_etl.model import (
+    ACTIONS,
+    ADOPT,
+    ADOPT_COLUMN,
+    CREATE,
+    DELETE,
+    OFF_COLUMNS,
+    REMOVE,
+    RENAME,
+    RENAME_COLUMNS,
+    RESTORE,
+    SUSPEND,
+    UPDATE,
+    Column,
+    Export,
+)
 
 CHANGES = """
 create or replace temp table changes (
@@ -38,6 +54,11 @@ class DiffImpossible(Exception):
 def observed_view(export: Export) -> str:
     """The staging view that says, in the export's own columns, what the target holds of ours."""
     return f"staging.{sql.name(f'stg_{export.target}__{export.entity}')}"
+
+
+def unclaimed_view(export: Export) -> str:
+    """The staging view of the objects without our key, in the same columns; needed only where an export adopts."""
+    return f"staging.{sql.name(f'stg_{export.target}__unclaimed_{export.entity}')}"
 
 
 def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> str:
@@ -100,20 +121,23 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     both, create, absent = "d._key is not null and o._key is not null", "o._key is null", "d._key is null"
     action = f"""case
             when {create} then '{CREATE}'
+            when o._adopts then '{ADOPT}'
             when {absent} then {_when_absent(export)}
             when not ({" or ".join(changed.values()) or "false"}) then null
             {_switches(export, changed, types)}
             {_renames(changed)}
             else '{UPDATE}' end"""
     off = _off(export)
+    whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
     new = f"""case action
             when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
+            when '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in whole)}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then {sql.json_object([sql.json_field(off[0].name, str(off[1]).lower())]) if off else "'{}'"}
                  else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""
-    whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
     old = f"""case
             when {create} then '{{}}'
+            when action = '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
             when action in ('{REMOVE}', '{DELETE}') then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in whole)}
             when {absent} then {sql.json_object([sql.json_field(off[0].name, _o(off[0], types))]) if off else "'{}'"}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""
@@ -126,9 +150,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     connection.execute(f"""
         create or replace temp table decided as
         with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
-        found as (
-            select *, {sql.key(export.key)} as _key from {view}
-        ),
+        found as ({_found(connection, export, types, there)}),
         -- windows over everybody cost more than the comparison; over those that are there twice they cost nothing
         twice as (select _key from found where _key is not null group by _key having count(*) > 1),
         observed as (
@@ -163,6 +185,26 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
         from decided where action is not null"""
     observed = connection.execute(f"select count(*) from {view} where {sql.name(export.key[0])} is not null").fetchone()
     return query, observed[0] if observed else 0
+
+
+def _found(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str], there: dict[str, str]) -> str:
+    """What the target holds of ours, and the objects without our key that rows of the export adopt, as if they had it."""
+    view = observed_view(export)
+    ours = f"select *, {sql.key(export.key)} as _key, false as _adopts from {view}"
+    if ADOPT_COLUMN not in types:
+        return ours
+    unclaimed = applied.columns(connection, unclaimed_view(export))
+    missing = [name for name in ("remote_id", *there) if name not in unclaimed]
+    if missing:
+        raise DiffImpossible(f"{unclaimed_view(export)} has no column {', '.join(missing)}; it must name its columns as {view} does")
+    adopt = f"d.{sql.name(ADOPT_COLUMN)}"
+    rows, objects = connection.execute(f"select count({adopt}), count(distinct {adopt}) from {export.relation} as d").fetchone() or (0, 0)
+    if rows != objects:
+        raise DiffImpossible(f"{rows:,} rows of {export.relation} adopt {objects:,} objects; one object is one row's, mend the model")
+    values = ", ".join(f"{'d' if name in export.key else 'u'}.{sql.name(name)}" for name in there)
+    return f"""{ours} union all
+            select {values}, d._key, true from desired as d join {unclaimed_view(export)} as u on u.remote_id = {adopt}
+            where not exists (select 1 from (select {sql.key(export.key)} as _key from {view}) as ours where ours._key = d._key)"""
 
 
 def _d(column: Column) -> str:
@@ -276,6 +318,7 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
     return f"""case
             when action = '{CREATE}' and a._key is not null then 'gone from {export.target} since our last push'
             when action = '{CREATE}' then 'new in source'
+            when action = '{ADOPT}' then 'there before us without our key, and matched: identity.account_matches says by which rule'
             when not ({both}) then '{LEFT}'
             else array_to_string(list_filter([
                 'changed in source: ' || {source},

@@ -23,7 +23,7 @@ from typing import Any
 from common.log import event
 from reverse_etl import pacing
 from reverse_etl.journal import Journal, Past
-from reverse_etl.model import DELIVER, FILE_ENTITY, MAKING, REMOVALS, Adapter, Change, Outcome, key_text
+from reverse_etl.model import ARRIVALS, CREATE, DELIVER, FILE_ENTITY, REMOVALS, UNDELETE, Adapter, Change, Outcome, key_text
 
 THROTTLES = 30  # how often one change may be told to come back later; each time the pace falls, so this is hours
 TROUBLE = 60  # calls in a row without any answer that counts: the platform is down, and the rest may wait
@@ -106,7 +106,7 @@ class Execution:
     journal: Journal
     past: Past
     stop: threading.Event
-    held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of creates that were not let through
+    held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of arrivals that were not let through
     waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key text) -> what it waits for in another target
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
@@ -117,7 +117,7 @@ class Execution:
         self.bucket = pacing.Bucket(self.adapter.rate, self.clock, self.sleep or self.stop.wait)
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self._not_created = {*self.held, *((c.entity, key_text(c.key)) for c in self.changes if c.action in MAKING)}
+        self._not_created = {*self.held, *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS)}
 
     @property
     def stopped(self) -> bool:
@@ -206,7 +206,7 @@ class Execution:
     def _was_done(self, item: Item, queue: Queue) -> bool:
         """Look an unclear change up; True when it is dealt with (done, or to be looked up again later)."""
         change = item.change
-        if change.action not in (*MAKING, DELIVER):
+        if change.action not in (CREATE, UNDELETE, DELIVER):
             item.unclear = False  # repeating it has the same effect as doing it once
             return False
         try:
@@ -269,7 +269,7 @@ class Execution:
             self._count(item.change, outcome.status, outcome.code, outcome.reason)
 
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
-        if change.action in MAKING and status == "applied":
+        if change.action in ARRIVALS and status == "applied":
             with self._lock:
                 self._not_created.discard((change.entity, key_text(change.key)))
                 if remote_id:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reverse_etl.model import ACTIONS, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UNDELETE, UPDATE, Limit, Limits
+from reverse_etl.model import ACTIONS, ADOPT, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UNDELETE, UPDATE, Limit, Limits
 
 EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals a person may lift: see holds.refusals
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
@@ -25,7 +25,7 @@ DEFAULT_DROP = Limit(share=0.50)
 # What takes something away is watched per school even where nobody said so: one broken school hides in a district's total.
 DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {SUSPEND: Limit(share=0.20), DELETE: Limit(share=0.20), REMOVE: Limit(share=0.50)}
 # A small table must be able to change at all: below this many a share does not bind.
-AT_LEAST: Mapping[str, int] = {CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1, UNDELETE: 5}
+AT_LEAST: Mapping[str, int] = {ADOPT: 5, CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1, UNDELETE: 5}
 LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
 LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "create", "update", "rename", "suspend", "restore"
+ADOPT, CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "adopt", "create", "update", "rename", "suspend", "restore"
 REMOVE, DELETE, DELIVER = "remove", "delete", "deliver"
 UNDELETE = "undelete"  # what was deleted, had back by its remote id
-ACTIONS = (SUSPEND, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
+ACTIONS = (SUSPEND, ADOPT, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
-MAKING = frozenset({CREATE, UNDELETE})  # after these an object is there that others may refer to
+ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
+ADOPT_COLUMN = "adopt_id"  # context column: remote id of the object without our key that the row is
 
 # A change of one of these columns changes how a person signs in or how mail reaches a group: it is its own action.
 RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
@@ -139,9 +140,9 @@ class Export:
 class Change:
     """One thing to do to one object of one target.
 
-    `new` is the whole row on create (key columns included, context columns not) and only the changed
-    fields on an update, rename, suspend or restore; `old` the observed values of the same fields (the
-    whole observed row on remove and delete). A `deliver` change carries in `new` what `Rendered` says.
+    `new` is the whole row on create (key columns included, context columns not), on adopt the same without what is set on
+    create only, and only the changed fields on an update, rename, suspend or restore; `old` the observed values of the
+    same fields (the whole observed row on remove and delete). A `deliver` change carries in `new` what `Rendered` says.
     `references` is filled by the engine just before apply: {"group_id": <remote id>, "person_id": <remote id>}.
     """
 

@@ -36,7 +36,7 @@ from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
 from reverse_etl.limits import Allowed
-from reverse_etl.model import CREATE, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
+from reverse_etl.model import ARRIVALS, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
 from reverse_etl.settle import settle
 
 LOG_EVERY = 60.0  # seconds between progress lines where nobody watches
@@ -219,8 +219,9 @@ def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target:
     if is_file:
         left = [change for change in changes if change.change_id not in past.outcomes]
         changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting) for change in left]
-    held = connection.execute("select entity, key from ledger.audit.planned_changes where plan_id = ? and target = ? and action = ? and hold is not null",
-                              [plan_id, target, CREATE]).fetchall()  # fmt: skip
+    held = connection.execute("select entity, key from ledger.audit.planned_changes "
+                              "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
+                              [plan_id, target, sorted(ARRIVALS)]).fetchall()  # fmt: skip
     referred = {entity for export in exports for entity in export.references.values()}
     return Work(
         target, adapter, run.folder / "journal" / f"{target}.jsonl", past, changes,

@@ -222,6 +222,8 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any], readable: set[str] |
     """`column: old -> new` for every field; values only of columns in `readable` (None: of all)."""
     parts = []
     for column, value in new.items():
+        if column in old and old[column] == value:
+            continue  # an adopted object is written whole; what stays as it is says nothing
         shown = readable is None or column in readable
         before = f"{old[column] if shown else HIDDEN} -> " if column in old else ""
         parts.append(f"{column}: {before}{value if shown else HIDDEN}")

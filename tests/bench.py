@@ -1,9 +1,11 @@
 """Bench: how long a night takes, beside named baselines measured in the same run.
 
-Out: a table of seconds per step for each size of district (first night, second night), rows per second landed beside
-bare DuckDB `read_csv` of the same files, API write calls per changed record, and the peak memory of any step.
+Out: a table of seconds per step for each size of district (first night, second night, a night without any change), rows per second landed beside
+bare DuckDB `read_csv` of the same files, API write calls per changed record, the share of a full ingestion that a night
+without any change costs, and the peak memory of any step. `landing` writes one big extract and compares the whole of
+ingestion (fetch, hash, gate, archive, land) with `read_csv` into a table, each in a process of its own.
 
-Alone: `make bench`, or `python -m tests.bench 5000 20000`.
+Alone: `make bench`, `python -m tests.bench 5000 20000`, or `python -m tests.bench landing 5000000`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +25,20 @@ from rich.console import Console
 from rich.table import Table
 
 from common import paths
+from ingestion import layout
 
 STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
 
 
 def nights_of(students: int, folder: Path) -> list[dict[str, Any]]:
-    """Run the demo's two nights and return their summaries, first night first."""
+    """Run the demo's two nights, and a third on the extracts of the second; return their summaries, first night first."""
     environment = os.environ | {"HOMEROOM_VAR": str(folder)}
-    command = [sys.executable, "-m", "demo", "run", "--students", str(students), "--seed", "1"]
     started = time.monotonic()
-    ended = subprocess.run(command, cwd=paths.root(), env=environment, check=False, capture_output=True, text=True)
-    if ended.returncode not in (0, 2, 3):
-        raise SystemExit(f"the demo of {students:,} students ended with {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
-    print(f"{students:,} students: {time.monotonic() - started:.0f} s for two nights and the platforms", file=sys.stderr)
+    for words in (("run", "--students", str(students), "--seed", "1"), ("again",)):
+        ended = subprocess.run([sys.executable, "-m", "demo", *words], cwd=paths.root(), env=environment, check=False, capture_output=True, text=True)
+        if ended.returncode not in (0, 2, 3):
+            raise SystemExit(f"the demo of {students:,} students ended with {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
+    print(f"{students:,} students: {time.monotonic() - started:.0f} s for three nights and the platforms", file=sys.stderr)
     runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir() and not path.is_symlink())
     return [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs]
 
@@ -63,13 +67,85 @@ def bare_read(folder: Path) -> tuple[int, float]:
         return rows, time.monotonic() - started
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a process took: seconds by the clock, seconds of processor, most memory in megabytes."""
+
+    wall: float
+    processor: float
+    megabytes: int
+
+
+def cost_of(*words: str, **environment: str) -> Cost:
+    """Run `python <words>` to its end."""
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, *words], cwd=paths.root(), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit(f"python {' '.join(words[:3])} ended with {os.waitstatus_to_exitcode(status)}")
+    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+
+
+def big_extract(rows: int, path: Path) -> None:
+    """A student schedule of so many lines, as MyEducation BC writes it: eight classes per student, 60 schools, all quoted."""
+    headings = next(feed for feed in layout.load("myedbc").feeds if feed.name == "student_schedule").columns
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(column.heading for column in headings) + "\r\n")
+        for at in range(rows):
+            student, course = at // 8, at * 7 % 400
+            school = 7400001 + student % 60
+            values = (
+                "2026", school, 1000000 + student, "", f"{student % 12 + 1:02}", f"{student % 30:03}", school, f"M{course:04}", f"M{course:04}",
+                f"Course {course}", f"C {course}", at % 8 + 1, "1", "1", at % 9, f"T{school}M{course:04}{at % 9}",
+                20000 + at % 3000, f"Zoë, {at % 3000}", "Y", "Active",
+            )  # fmt: skip
+            file.write(",".join(f'"{value}"' for value in values) + "\r\n")
+
+
+def landing(rows: int, console: Console) -> None:
+    """One big file: the whole of ingestion beside a bare read, then the night in which it did not change; twice, the better counts."""
+    table = Table(title=f"Landing {rows:,} rows of 20 columns")
+    for heading in ("", "wall s", "processor s", "peak MB"):
+        table.add_column(heading, justify="right")
+    with tempfile.TemporaryDirectory(prefix="homeroom-bench-") as scratch:
+        folder = Path(scratch) / "drop"
+        folder.mkdir()
+        file = folder / "StudentSchedule.csv"
+        big_extract(rows, file)
+        costs: dict[str, list[Cost]] = {"bare read_csv": [], "first night": [], "unchanged night": []}
+        for attempt in range(2):
+            read = f"create table t as select * from read_csv('{file}', header = true, all_varchar = true)"
+            bare = f"import duckdb; duckdb.connect('{scratch}/bare{attempt}.duckdb').execute({read!r})"
+            costs["bare read_csv"].append(cost_of("-c", bare))
+            settings = {"HOMEROOM_VAR": f"{scratch}/var{attempt}", "SOURCES__MYEDBC__LOCATION": str(folder), "SOURCES__MYEDBC__FEEDS": '["student_schedule"]'}
+            for name in ("first night", "unchanged night"):
+                costs[name].append(cost_of("-m", "ingestion", "--source", "myedbc", **settings))
+    best = {name: Cost(min(one.wall for one in some), min(one.processor for one in some), max(one.megabytes for one in some)) for name, some in costs.items()}
+    for name, one in best.items():
+        table.add_row(name, f"{one.wall:.1f}", f"{one.processor:.1f}", f"{one.megabytes:,}")
+    bare_one, first, again = best.values()
+    table.add_row("first night : bare", f"{first.wall / bare_one.wall:.1f}x", f"{first.processor / bare_one.processor:.1f}x", "")
+    table.add_row("unchanged : first night", f"{again.wall / first.wall:.0%}", f"{again.processor / first.processor:.0%}", "")
+    console.print(table)
+
+
 def main(sizes: list[int]) -> None:
     """Measure each size and print the tables."""
     console = Console(width=120)
     steps, rates = Table(title="Seconds per step"), Table(title="Rates")
     for heading in ("students", "night", *STEPS, "sum", "peak MB"):
         steps.add_column(heading, justify="right")
-    for heading in ("students", "rows landed", "rows/s, ingest step", "rows/s, bare read_csv", "ratio", "night 2: changes", "write calls", "calls per change"):
+    for heading in (
+        "students",
+        "rows landed",
+        "rows/s, ingest step",
+        "rows/s, bare read_csv",
+        "ratio",
+        "ingest, unchanged",
+        "night 2: changes",
+        "write calls",
+        "calls per change",
+    ):
         rates.add_column(heading, justify="right")
     for students in sizes:
         with tempfile.TemporaryDirectory(prefix="homeroom-bench-") as scratch:
@@ -81,16 +157,19 @@ def main(sizes: list[int]) -> None:
                 steps.add_row(f"{students:,}", str(number), *(f"{seconds.get(name, 0):.1f}" for name in STEPS),
                               f"{sum(seconds.values()):.0f}", f"{peak:,}")  # fmt: skip
             landed = sum(feed["landed"] or 0 for feed in summaries[0]["feeds"])
-            ingest = next(step["seconds"] for step in summaries[0]["steps"] if step["name"] == "ingest")
+            ingest, _, unchanged = (next(step["seconds"] for step in summary["steps"] if step["name"] == "ingest") for summary in summaries)
             rows, bare = bare_read(folder)
             api = [row for row in summaries[1]["targets"] if row["target"] in ("google", "microsoft")]
             changes = sum(sum(row["planned"].values()) - row["held"] for row in api)
             calls = sum(summaries[1]["calls"][target]["write_calls"] for target in ("google", "microsoft"))
             rates.add_row(f"{students:,}", f"{landed:,}", f"{landed / ingest:,.0f}", f"{rows / bare:,.0f}", f"{(ingest / landed) / (bare / rows):.1f}x slower",
-                          f"{changes:,}", f"{calls:,}", f"{calls / max(changes, 1):.2f}")  # fmt: skip
+                          f"{unchanged / ingest:.0%}", f"{changes:,}", f"{calls:,}", f"{calls / max(changes, 1):.2f}")  # fmt: skip
     console.print(steps)
     console.print(rates)
 
 
 if __name__ == "__main__":
-    main([int(argument) for argument in sys.argv[1:]] or [5000, 20000])
+    if sys.argv[1:2] == ["landing"]:
+        landing(int(sys.argv[2]), Console(width=120))
+    else:
+        main([int(argument) for argument in sys.argv[1:]] or [5000, 20000])

@@ -286,8 +286,9 @@ class Chaos:
 
     def desire(self) -> None:
         with store.connect() as connection:
-            for name, rows in self.district.rows().items():
-                columns = self.models[f"model.homeroom.{name}"]["columns"]
+            wanted = self.district.rows()
+            for name in (unique_id.rpartition(".")[2] for unique_id in self.models):
+                rows, columns = wanted.get(name, []), self.models[f"model.homeroom.{name}"]["columns"]
                 listed = ", ".join(f'"{c}" {"boolean" if one["data_type"] == "boolean" else "varchar"}' for c, one in columns.items())
                 connection.execute(f"create or replace table exports.{name} ({listed})")
                 if rows:

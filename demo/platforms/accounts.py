@@ -88,12 +88,12 @@ def fill_google(tenant: Google) -> None:
         unit = {"etag": tenant.etag(), "name": path.rpartition("/")[2], "description": description, "orgUnitPath": path}
         store.put("org_units", path.lower(), unit | {"orgUnitId": tenant.new_code("id:03ph8a2z")})
     for local, given, family, domain, others in ((ADMIN.split("@", maxsplit=1)[0], "Homeroom", "Administrator", STAFF, ()), *PEOPLE):
-        user = _google_user(tenant, local, given, family, domain) | {"aliases": [f"{one}@{domain}" for one in others], "orgUnitPath": _unit(local)}
+        user = google_user(tenant, local, given, family, domain) | {"aliases": [f"{one}@{domain}" for one in others], "orgUnitPath": _unit(local)}
         user["isAdmin"] = user["primaryEmail"] == ADMIN
         store.put("users", user["id"], user)
         for address in (user["primaryEmail"], *user["aliases"]):
             store.put("addresses", address, ["user", user["id"]])
-    gone = _google_user(tenant, *DELETED)
+    gone = google_user(tenant, *DELETED)
     deleted_at = (datetime.now(UTC) - timedelta(days=DELETED_DAYS_AGO)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     store.put("deleted", gone["id"], gone | {"deletionTime": deleted_at})
     for local, name, description, members in GROUPS:
@@ -105,7 +105,7 @@ def fill_google(tenant: Google) -> None:
     store.commit(0)
 
 
-def _google_user(tenant: Google, local: str, given: str, family: str, domain: str) -> dict[str, Any]:
+def google_user(tenant: Google, local: str, given: str, family: str, domain: str) -> dict[str, Any]:
     return {
         "id": tenant.new_user_id(), "etag": tenant.etag(), "primaryEmail": f"{local}@{domain}",
         "name": {"givenName": given, "familyName": family, "fullName": f"{given} {family}"}, "isAdmin": False, "isDelegatedAdmin": False,
@@ -127,12 +127,13 @@ def fill_microsoft(tenant: Microsoft) -> None:
         store.put("skus", sku_id, {"id": f"{sku_id}_sku", "skuId": sku_id, "skuPartNumber": name, "capabilityStatus": "Enabled",
                                    "consumedUnits": 0, "prepaidUnits": {"enabled": seats, "suspended": 0, "warning": 0}})  # fmt: skip
     for local, given, family, domain, others in ((ADMIN.split("@", maxsplit=1)[0], "Homeroom", "Administrator", STAFF, ()), *PEOPLE):
-        user = _microsoft_user(tenant, local, given, family, domain)
+        user = microsoft_user(tenant, local, given, family, domain)
         user["proxyAddresses"] = [f"SMTP:{local}@{domain}", *(f"smtp:{one}@{domain}" for one in others)]
         store.put("users", user["id"], user)
         for address in (f"{local}@{domain}", *(f"{one}@{domain}" for one in others)):
             store.put("addresses", address, ["users", user["id"]])
-    gone = _microsoft_user(tenant, *DELETED)
+    store.put("roles", tenant.new_id(), {"displayName": "Global Administrator", "members": {_id_of(store["users"], "userPrincipalName", ADMIN): "user"}})
+    gone = microsoft_user(tenant, *DELETED)
     deleted_at = (datetime.now(UTC) - timedelta(days=DELETED_DAYS_AGO)).strftime("%Y-%m-%dT%H:%M:%SZ")
     store.put("deleted_users", gone["id"], gone | {"deletedDateTime": deleted_at})
     for local, name, description, members in GROUPS:
@@ -151,7 +152,7 @@ def fill_microsoft(tenant: Microsoft) -> None:
     store.commit(0)
 
 
-def _microsoft_user(tenant: Microsoft, local: str, given: str, family: str, domain: str) -> dict[str, Any]:
+def microsoft_user(tenant: Microsoft, local: str, given: str, family: str, domain: str) -> dict[str, Any]:
     return {
         "id": tenant.new_id(), "createdDateTime": f"{MADE_AT}Z", "userType": "Member", "userPrincipalName": f"{local}@{domain}", "mailNickname": local,
         "displayName": f"{given} {family}", "givenName": given, "surname": family, "accountEnabled": True, "usageLocation": "CA",

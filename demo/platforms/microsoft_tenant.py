@@ -20,7 +20,7 @@ from demo.platforms.store import Pages, Store
 
 TENANT_ID = "5d740000-0074-4074-8074-00000000aaaa"
 DOMAINS = ("sd74.example", "student.sd74.example")
-TABLES = ("users", "groups", "deleted_users", "deleted_groups", "addresses", "unique_names", "nicknames", "members", "owners", "skus", "counters")
+TABLES = ("users", "groups", "deleted_users", "deleted_groups", "addresses", "unique_names", "nicknames", "members", "owners", "skus", "roles", "counters")
 MOST_OBJECTS = 300_000  # of a tenant with a verified domain; deleted ones count
 UPN = re.compile(r"[A-Za-z0-9'.\-_!#^~]{1,64}@[A-Za-z0-9.-]{1,48}")
 

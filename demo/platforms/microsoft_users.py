@@ -137,7 +137,8 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
         _name(tenant, user, changed["userPrincipalName"])
     if body.get("mail") and body["mail"] != user.get("mail"):
         _claim(tenant, user["id"], body["mail"], "proxyAddresses")
-        changed["proxyAddresses"] = [*user.get("proxyAddresses", []), f"SMTP:{body['mail']}"]
+        others = [f"smtp:{one.partition(':')[2]}" for one in user.get("proxyAddresses", []) if one.partition(":")[2].lower() != body["mail"].lower()]
+        changed["proxyAddresses"] = [f"SMTP:{body['mail']}", *others]  # the primary address of before becomes a secondary one
     return changed
 
 

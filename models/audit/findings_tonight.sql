@@ -40,6 +40,12 @@ accounts as (
 
 ),
 
+account_matches as (
+
+    select * from {{ ref('account_matches') }}
+
+),
+
 staff as (
 
     select * from {{ ref('staff') }}
@@ -265,8 +271,13 @@ without_account as (
     from people
     left join accounts
         on people.person_id = accounts.person_id
+    left join account_matches
+        on
+            people.person_id = account_matches.person_id
+            and account_matches.decision = 'wait'
     where
         accounts.person_id is null
+        and account_matches.person_id is null
         and people.state in ('active', 'preregistered')
         and people.presence <> 'filtered'
 
@@ -402,9 +413,48 @@ strangers as (
 
 ),
 
+waiting_matches as (
+
+    select
+        account_matches.*,
+        row_number() over (order by account_matches.target, account_matches.source_key, account_matches.remote_id) as place,
+        count(*) over () as of_this_kind
+    from account_matches
+    where account_matches.decision = 'wait'
+
+),
+
+matches_to_decide as (
+
+    select
+        'warning' as level,
+        'account_match_waits' as kind,
+        '' as source,
+        waiting_matches.target,
+        'users' as entity,
+        waiting_matches.school_number,
+        waiting_matches.source_key as key,
+        'An account without our key may be this ' || waiting_matches.population || '''s: account ' || waiting_matches.remote_id
+        || ', rule ' || waiting_matches.rule || '; ' || waiting_matches.doubt || '. It is left as it is, and no other is made there.'
+        || case
+            when waiting_matches.of_this_kind <= {{ most_shown }} then ''
+            else
+                ' There are ' || cast(waiting_matches.of_this_kind as {{ dbt.type_string() }})
+                || ' of this kind tonight; identity.account_matches has them all.'
+        end as message,
+        'identity administrator' as owner,
+        'Say same or different in seeds/identity_decisions.csv (' || waiting_matches.population || ',' || waiting_matches.source_key || ','
+        || waiting_matches.target || ',' || waiting_matches.remote_id || ',…).' as action
+    from waiting_matches
+    where waiting_matches.of_this_kind <= {{ most_shown }} or waiting_matches.place = 1
+
+),
+
 judged as (
 
     select * from without_school
+    union all
+    select * from matches_to_decide
     union all
     select * from vanished
     union all

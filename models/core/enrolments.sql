@@ -10,6 +10,10 @@ feed_loads as (
     select * from {{ ref('feed_loads') }}
 ),
 
+held_loads as (
+    select * from {{ ref('held_loads') }}
+),
+
 absence_policy as (
     select * from {{ ref('absence_policy') }}
 ),
@@ -122,14 +126,19 @@ unplaced as (
 ),
 
 -- absence needs a reason: who is not in tonight's feed is still enrolled where last seen, until as many good feeds as the
--- district asks for have said the same
+-- district asks for have said the same. A row of theirs that was rejected is no absence either, and a feed in which their
+-- school was held is no good one
 vanished as (
     select
         last_seen.student_number,
         last_seen.school_number,
         last_seen.is_primary,
         case
-            when unplaced.student_number is null and feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'inactive'
+            when
+                unplaced.student_number is null
+                and not {{ is_rejected('feed_loads.latest_rejected_keys', 'last_seen.student_number') }}
+                and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
+                then 'inactive'
             else last_seen.enrolment_status
         end as enrolment_status,
         last_seen.grade_code,
@@ -141,6 +150,8 @@ vanished as (
     left join tonight on last_seen.student_number = tonight.student_number
     left join unplaced on last_seen.student_number = unplaced.student_number
     left join feed_loads on students_last_seen.source_file = feed_loads.source_file
+    left join held_loads
+        on students_last_seen.source_file = held_loads.source_file and students_last_seen.school_number = held_loads.school_number
     left join absence_policy on absence_policy.population = 'student'
     where tonight.student_number is null
 ),

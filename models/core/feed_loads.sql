@@ -25,54 +25,36 @@ taken as (
     group by source_files.source, source_files.feed, source_files.source_file
 ),
 
--- a file with rejected lines proves nobody's absence: the line of the one who is missing may be among them
-good_loads as (
-    select
-        source_files.source,
-        source_files.feed,
-        source_files.source_file,
-        max(source_files.read_at) as loaded_at
-    from source_files
-    where
-        source_files.status = 'loaded'
-        and coalesce(source_files.rejected, 0) = 0
-    group by source_files.source, source_files.feed, source_files.source_file
+loads as (
+    select * from source_files
+    where status = 'loaded'
 ),
 
-moments as (
+-- different files that came after one. A file proves nobody's absence when it has a rejected line that names nobody and was
+-- not there yet while the one who is missing was: it may be theirs. A line that was rejected before is somebody else's
+counted as (
     select
         taken.source,
         taken.feed,
         taken.source_file,
-        taken.last_read_at as moment,
-        0 as good_load
+        count(distinct loads.source_file) as good_loads_since
     from taken
-    union all
-    select
-        good_loads.source,
-        good_loads.feed,
-        good_loads.source_file,
-        good_loads.loaded_at as moment,
-        1 as good_load
-    from good_loads
-),
-
-counted as (
-    select
-        moments.source,
-        moments.feed,
-        moments.source_file,
-        moments.good_load,
-        sum(moments.good_load) over (
-            partition by moments.source, moments.feed
-            order by moments.moment desc, moments.good_load asc, moments.source_file asc
-            rows between unbounded preceding and current row
-        ) as good_loads_since
-    from moments
+    left join loads
+        on
+            taken.source = loads.source
+            and taken.feed = loads.feed
+            and taken.last_read_at < loads.read_at
+            and taken.source_file <> loads.source_file
+            and coalesce(loads.doubt_since <= taken.last_read_at, true)
+    group by taken.source, taken.feed, taken.source_file
 ),
 
 latest as (
     {{ first_row_per('source_files', 'source, feed', 'read_at desc') }}
+),
+
+latest_loads as (
+    {{ first_row_per('loads', 'source, feed', 'read_at desc') }}
 ),
 
 last_taken as (
@@ -108,18 +90,28 @@ judged as (
         counted.feed,
         cast(counted.good_loads_since as integer) as good_loads_since,
         latest.status as latest_status,
-        coalesce(latest.rejected, 0) > 0 as latest_has_rejects,
+        coalesce(latest_loads.doubt_since > taken.last_read_at, false) as latest_is_doubtful,
+        coalesce(cast(latest_loads.rejected_keys as {{ dbt.type_string() }}), '') as latest_rejected_keys,
+        coalesce(cast(latest.held_schools as {{ dbt.type_string() }}), '') as latest_held_schools,
         without_feed.not_taken_since
     from counted
+    inner join taken
+        on
+            counted.source = taken.source
+            and counted.feed = taken.feed
+            and counted.source_file = taken.source_file
     inner join latest
         on
             counted.source = latest.source
             and counted.feed = latest.feed
+    left join latest_loads
+        on
+            counted.source = latest_loads.source
+            and counted.feed = latest_loads.feed
     left join without_feed
         on
             counted.source = without_feed.source
             and counted.feed = without_feed.feed
-    where counted.good_load = 0
 ),
 
 -- one file under two names of a feed says what the more patient of the two says

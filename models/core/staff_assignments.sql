@@ -10,7 +10,11 @@ employees as (
     select * from {{ ref('intake_employees') }}
 ),
 
-final as (
+last_seen as (
+    select * from {{ source('ledger_identity', 'staff_assignments_last_seen') }}
+),
+
+tonight as (
     select
         matches.staff_key,
         assignments.school_number
@@ -24,6 +28,22 @@ final as (
     from matches
     inner join employees on matches.hr_staff_id = employees.staff_id
     where employees.school_number is not null
+),
+
+-- absence needs a reason: who is in no feed tonight keeps the schools of the last good night
+vanished as (
+    select
+        last_seen.staff_key,
+        last_seen.school_number
+    from last_seen
+    left join matches on last_seen.staff_key = matches.staff_key
+    where matches.staff_key is null
+),
+
+final as (
+    select * from tonight
+    union all
+    select * from vanished
 )
 
 select * from final

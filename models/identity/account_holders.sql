@@ -2,7 +2,20 @@ with
 
 accounts as (
 
-    select * from {{ ref('accounts') }}
+    {{ first_row_per(ref('accounts'), 'person_id', 'name_number desc') }}
+
+),
+
+target_accounts as (
+
+    select * from {{ ref('target_accounts') }}
+
+),
+
+-- the address people write to: where an account of before us was adopted, that one's
+addresses as (
+
+    {{ first_row_per('target_accounts', 'person_id', 'target') }}
 
 ),
 
@@ -35,7 +48,7 @@ final as (
         -- account
         accounts.account_name,
         accounts.domain,
-        accounts.account_name || '@' || accounts.domain as address,
+        coalesce(addresses.address, accounts.account_name || '@' || accounts.domain) as address,
         lifecycle.state,
 
         -- names
@@ -63,6 +76,8 @@ final as (
         on accounts.person_id = lifecycle.person_id
     inner join records
         on accounts.person_id = records.person_id
+    left join addresses
+        on accounts.person_id = addresses.person_id
     left join school_names
         on records.school_number = school_names.school_number
 

@@ -8,21 +8,15 @@
 
 with
 
-records as (
+requests as (
 
-    select * from {{ ref('person_records') }}
-
-),
-
-lifecycle as (
-
-    select * from {{ ref('lifecycle') }}
+    select * from {{ ref('name_requests') }}
 
 ),
 
-policies as (
+adopted_accounts as (
 
-    select * from {{ ref('name_policy') }}
+    select * from {{ ref('adopted_accounts') }}
 
 ),
 
@@ -41,112 +35,74 @@ night as (
 issued as (
 
     {% if is_incremental() %}
-    select person_id, account_name
+    select account_name
     from {{ this }}
     {% else %}
-    select
-        cast(null as {{ dbt.type_string() }}) as person_id,
-        cast(null as {{ dbt.type_string() }}) as account_name
+    select cast(null as {{ dbt.type_string() }}) as account_name
     from night
     where 1 = 0
     {% endif %}
 
 ),
 
--- people who had left before we first saw them need no account; they get one the night they come back
-new_people as (
+holders as (
 
-    select records.*
-    from records
-    inner join lifecycle
-        on records.person_id = lifecycle.person_id
-    left join issued
-        on records.person_id = issued.person_id
-    where
-        lifecycle.state in ('active', 'preregistered')
-        -- seed no_account: people the district gives none, see identity.presence
-        and coalesce(lifecycle.reason, '') not like 'filtered: %'
-        and issued.person_id is null
+    select
+        names_taken.account_name,
+        coalesce(names_taken.person_id, adopted_accounts.person_id) as person_id
+    from names_taken
+    left join adopted_accounts
+        on
+            names_taken.target = adopted_accounts.target
+            and names_taken.remote_id = adopted_accounts.remote_id
 
 ),
 
--- an account in a tenant that carries the key of a person the ledger does not know is that person's: a lost ledger
--- must not give anyone a second name, nor anyone else that name
-observed_names as (
+-- people who come with an account keep its name, where it is one we could give and is nobody else's
+adopted_names as (
 
     select
-        new_people.person_id,
-        names_taken.account_name,
-        names_taken.target
-    from new_people
-    inner join names_taken
-        on
-            new_people.person_id = names_taken.person_id
-            and names_taken.kind = 'user'
+        adopted_accounts.person_id,
+        adopted_accounts.account_name,
+        adopted_accounts.domain,
+        adopted_accounts.target,
+        adopted_accounts.rule
+    from adopted_accounts
+    inner join requests
+        on adopted_accounts.person_id = requests.person_id
     left join issued
-        on names_taken.account_name = issued.account_name
-    where issued.account_name is null
+        on adopted_accounts.account_name = issued.account_name
+    left join holders
+        on
+            adopted_accounts.account_name = holders.account_name
+            and holders.person_id is distinct from adopted_accounts.person_id
+    where
+        requests.name_number = 1
+        and issued.account_name is null
+        and holders.account_name is null
+        and {{ matches('adopted_accounts.account_name', '^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$') }}
 
 ),
 
 one_name_per_person as (
 
-    {{ first_row_per('observed_names', 'person_id', 'target, account_name') }}
+    {{ first_row_per('adopted_names', 'person_id', 'target, account_name') }}
 
 ),
 
-recovered as (
+kept as (
 
     {{ first_row_per('one_name_per_person', 'account_name', 'target, person_id') }}
 
 ),
 
-name_parts as (
+asking as (
 
-    select
-        new_people.person_id,
-        new_people.population,
-        new_people.source_key,
-        new_people.first_name,
-        {{ account_name_part('new_people.first_name', 'policies') }} as first_part,
-        {{ account_name_part('new_people.last_name', 'policies') }} as last_part
-    from new_people
-    inner join policies
-        on new_people.population = policies.population
-    left join recovered
-        on new_people.person_id = recovered.person_id
-    where recovered.person_id is null
-
-),
-
-bases as (
-
-    select
-        name_parts.person_id,
-        name_parts.population,
-        name_parts.source_key,
-        name_parts.first_name,
-        policies.policy,
-        policies.fallback_suffix,
-        {{ account_name_base('name_parts.first_part', 'name_parts.last_part', 'policies') }} as name_base
-    from name_parts
-    inner join policies
-        on name_parts.population = policies.population
-
-),
-
-named as (
-
-    select
-        bases.person_id,
-        bases.population,
-        coalesce(bases.name_base, {{ account_name_fallback('bases.source_key', 'bases') }}) as base_name,
-        bases.policy || '/' || case
-            when bases.name_base is null then 'fallback'
-            when bases.first_name is null then 'mononym'
-            else 'pattern'
-        end as policy
-    from bases
+    select requests.*
+    from requests
+    left join kept
+        on requests.person_id = kept.person_id
+    where kept.person_id is null
 
 ),
 
@@ -156,16 +112,33 @@ taken as (
     union
     select names_taken.account_name from names_taken
     union
-    select recovered.account_name from recovered
+    select adopted_accounts.account_name from adopted_accounts
 
 ),
 
+-- a name may be a whole base, or a base and a number; it takes the place of both. A base that ends in a digit may be given
+-- tonight as it stands, and so must not be made from a shorter base and a number
 taken_numbers as (
 
-    select distinct
+    select
+        taken.account_name as base_name,
+        1 as number
+    from taken
+
+    union
+
+    select
         {{ name_without_number('taken.account_name') }} as base_name,
         {{ number_of_name('taken.account_name') }} as number
     from taken
+
+    union
+
+    select
+        {{ name_without_number('asking.base_name') }} as base_name,
+        {{ number_of_name('asking.base_name') }} as number
+    from asking
+    where {{ name_has_number('asking.base_name') }}
 
 ),
 
@@ -183,9 +156,9 @@ passed_numbers as (
 placed as (
 
     select
-        named.*,
-        row_number() over (partition by named.base_name order by named.person_id) as place
-    from named
+        asking.*,
+        row_number() over (partition by asking.base_name order by asking.person_id) as place
+    from asking
 
 ),
 
@@ -193,43 +166,47 @@ numbered as (
 
     select
         placed.person_id,
-        placed.population,
-        placed.base_name,
-        placed.policy,
         cast(placed.place + count(passed_numbers.base_name) as integer) as number
     from placed
     left join passed_numbers
         on
             placed.base_name = passed_numbers.base_name
             and placed.place > passed_numbers.free_below
-    group by placed.person_id, placed.population, placed.base_name, placed.policy, placed.place
+    group by placed.person_id, placed.place
 
 ),
 
 minted as (
 
     select
-        numbered.person_id,
-        numbered.population,
-        numbered.base_name
-        || case when numbered.number = 1 then '' else cast(numbered.number as {{ dbt.type_string() }}) end as account_name,
-        numbered.base_name,
+        asking.person_id,
+        {{ numbered_name('asking.base_name', 'numbered.number') }} as account_name,
+        asking.domain,
+        asking.base_name,
         numbered.number,
-        numbered.policy
-    from numbered
+        asking.policy,
+        asking.name_number,
+        asking.named_from,
+        asking.alias_days
+    from asking
+    inner join numbered
+        on asking.person_id = numbered.person_id
 
     union all
 
     select
-        new_people.person_id,
-        new_people.population,
-        recovered.account_name,
-        {{ name_without_number('recovered.account_name') }} as base_name,
-        {{ number_of_name('recovered.account_name') }} as number,
-        'recovered from ' || recovered.target as policy
-    from recovered
-    inner join new_people
-        on recovered.person_id = new_people.person_id
+        kept.person_id,
+        kept.account_name,
+        kept.domain,
+        kept.account_name as base_name,
+        1 as number,
+        'adopted from ' || kept.target || ' by ' || kept.rule as policy,
+        requests.name_number,
+        requests.named_from,
+        requests.alias_days
+    from kept
+    inner join requests
+        on kept.person_id = requests.person_id
 
 ),
 
@@ -238,14 +215,15 @@ final as (
     select
         minted.person_id,
         minted.account_name,
-        policies.domain,
+        minted.domain,
         minted.base_name,
         minted.number,
         minted.policy,
-        night.as_of as minted_on
+        night.as_of as minted_on,
+        minted.name_number,
+        minted.named_from,
+        minted.alias_days
     from minted
-    inner join policies
-        on minted.population = policies.population
     cross join night
 
 )

@@ -30,6 +30,12 @@ feed_loads as (
 
 ),
 
+held_loads as (
+
+    select * from {{ ref('held_loads') }}
+
+),
+
 absence_policy as (
 
     select * from {{ ref('absence_policy') }}
@@ -54,6 +60,10 @@ student_records as (
         -- names
         students.usual_first_name as first_name,
         students.usual_last_name as last_name,
+        students.legal_first_name,
+        students.legal_last_name,
+        students.email,
+        students.admitted_on,
 
         -- state
         case students.enrolment_status
@@ -101,11 +111,19 @@ staff_records as (
         -- names
         coalesce(staff_last_seen.usual_first_name, staff_last_seen.first_name) as first_name,
         staff_last_seen.last_name,
+        staff_last_seen.first_name as legal_first_name,
+        staff_last_seen.last_name as legal_last_name,
+        staff.email,
+        cast(null as date) as admitted_on,
 
         -- state
         case
             when not staff_last_seen.is_active then 'left'
-            when staff.staff_key is null and feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'left'
+            when
+                staff.staff_key is null
+                and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
+                and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
+                then 'left'
             -- the end date stands in the record though the record is no longer sent
             when staff.staff_key is null and staff_last_seen.ended_on < night.as_of then 'left'
             else 'active'
@@ -114,7 +132,10 @@ staff_records as (
             when staff_last_seen.is_active and staff.staff_key is not null then 'employed'
             when staff_last_seen.ended_on < night.as_of then 'employment ended'
             when not staff_last_seen.is_active then 'not active'
-            when feed_loads.good_loads_since >= absence_policy.good_feeds_before_left then 'absent'
+            when
+                not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
+                and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
+                then 'absent'
             else 'employed'
         end as reason,
         staff.staff_key is not null as is_in_feed,
@@ -137,6 +158,10 @@ staff_records as (
         on staff_last_seen.staff_key = staff.staff_key
     left join feed_loads
         on staff_last_seen.source_file = feed_loads.source_file
+    left join held_loads
+        on
+            staff_last_seen.source_file = held_loads.source_file
+            and staff_last_seen.school_number = held_loads.school_number
     left join absence_policy
         on absence_policy.population = 'staff'
 
@@ -159,6 +184,10 @@ final as (
         records.rule,
         records.first_name,
         records.last_name,
+        records.legal_first_name,
+        records.legal_last_name,
+        records.email,
+        records.admitted_on,
         records.state,
         case
             when records.reason = 'absent'
@@ -167,7 +196,7 @@ final as (
         end as reason,
         records.is_in_feed,
         records.last_seen_on,
-        case when records.is_in_feed then 0 else coalesce(feed_loads.good_loads_since, 0) end as good_feeds_absent,
+        case when records.is_in_feed then 0 else coalesce(feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0), 0) end as good_feeds_absent,
         absence_policy.good_feeds_before_left,
         records.school_number,
         records.grade_code,
@@ -181,6 +210,10 @@ final as (
     from records
     left join feed_loads
         on records.source_file = feed_loads.source_file
+    left join held_loads
+        on
+            records.source_file = held_loads.source_file
+            and records.school_number = held_loads.school_number
     left join absence_policy
         on records.population = absence_policy.population
 

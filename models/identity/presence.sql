@@ -127,19 +127,26 @@ judged as (
         feed_loads.source as feed_source,
         feed_loads.feed,
         feed_loads.not_taken_since,
-        invalid.rule as invalid_rule,
+        case
+            when invalid.rule is not null then invalid.rule
+            when {{ is_rejected('feed_loads.latest_rejected_keys', "coalesce(records.staff_id, records.source_key)") }} then 'row_rejected'
+        end as invalid_rule,
         filtered.rule as filter_rule,
         case
             when records.state = 'left' then 'left'
             when records.is_in_feed and filtered.rule is not null then 'filtered'
             when not records.is_in_feed and invalid.rule is not null then 'invalid'
+            when
+                not records.is_in_feed
+                and {{ is_rejected('feed_loads.latest_rejected_keys', "coalesce(records.staff_id, records.source_key)") }}
+                then 'invalid'
             -- absent from a good feed already: tonight's not coming changes nothing about that
             when not records.is_in_feed and records.good_feeds_absent > 0 then 'vanished'
             when feed_loads.latest_status = 'missing' then 'file_missing'
             when feed_loads.latest_status = 'refused' then 'file_partial'
             when records.is_in_feed then 'present'
-            -- the line of the one who is absent may be among those that could not be read
-            when feed_loads.latest_has_rejects then 'file_partial'
+            -- the line of the one who is absent may be among those that could not be read, or those their school lacks
+            when feed_loads.latest_is_doubtful or {{ is_rejected('feed_loads.latest_held_schools', 'records.school_number') }} then 'file_partial'
             else 'vanished'
         end as presence
     from records

@@ -15,9 +15,22 @@ staff as (
 
 ),
 
+section_staff as (
+
+    select * from {{ ref('section_staff') }}
+
+),
+
 night as (
 
     select * from {{ source('homeroom', 'night') }}
+
+),
+
+teachers_of_record as (
+
+    select distinct section_staff.staff_key
+    from section_staff
 
 ),
 
@@ -35,7 +48,7 @@ final as (
 
         -- work
         staff.position,
-        staff.is_teacher,
+        staff.is_teacher or teachers_of_record.staff_key is not null as is_teacher,
         staff.school_number,
         staff.is_active,
         staff.match_rule,
@@ -47,6 +60,8 @@ final as (
         staff.source_line
     from staff
     cross join night
+    left join teachers_of_record
+        on staff.staff_key = teachers_of_record.staff_key
 
 )
 

@@ -23,7 +23,7 @@ users as (
         coalesce({{ name_key('coalesce(preferred_given_name, given_name)') }}, '') || '|'
         || coalesce({{ name_key('coalesce(preferred_family_name, family_name)') }}, '') as person_name
     from {{ ref('stg_oneroster__users') }}
-    where not is_removed
+    where coalesce(not is_removed, true)
 ),
 
 roles as (
@@ -36,7 +36,7 @@ parent_roles as (
         roles.user_id,
         min(roles.role) as role
     from roles
-    where roles.role in ('parent', 'guardian') and not roles.is_removed
+    where roles.role in ('parent', 'guardian') and coalesce(not roles.is_removed, true)
     group by roles.user_id
 ),
 
@@ -66,7 +66,7 @@ student_users as (
         users.student_number
     from users
     inner join roles on users.user_id = roles.user_id
-    where roles.role = 'student' and not roles.is_removed
+    where roles.role = 'student' and coalesce(not roles.is_removed, true)
 ),
 
 call_order as (

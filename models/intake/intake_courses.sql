@@ -29,7 +29,7 @@ course_orgs as (
         classes.course_id,
         classes.org_id
     from classes
-    where not classes.is_removed
+    where coalesce(not classes.is_removed, true)
 ),
 
 known_courses as (
@@ -57,7 +57,7 @@ known_courses as (
     from oneroster_courses
     inner join course_orgs on oneroster_courses.course_id = course_orgs.course_id
     inner join orgs on course_orgs.org_id = orgs.org_id and orgs.org_type = 'school'
-    where not oneroster_courses.is_removed
+    where coalesce(not oneroster_courses.is_removed, true)
 ),
 
 one_per_course as (

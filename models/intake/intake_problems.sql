@@ -32,7 +32,7 @@ orgs as (
 
 student_roles as (
     select * from {{ ref('stg_oneroster__roles') }}
-    where role = 'student' and not is_removed
+    where role = 'student' and coalesce(not is_removed, true)
 ),
 
 student_users as (
@@ -46,7 +46,7 @@ student_users as (
     from users
     inner join student_roles on users.user_id = student_roles.user_id
     left join orgs on student_roles.org_id = orgs.org_id and orgs.org_type = 'school'
-    where users.is_enabled and not users.is_removed
+    where users.is_enabled and coalesce(not users.is_removed, true)
     group by users.user_id
 ),
 
@@ -165,6 +165,56 @@ unknown_statuses as (
     from statuses
 ),
 
+status_column as (
+    select count(enrolments.enrolment_status) * 2 >= count(*) or {{ var('withdraw_date_decides', false) }} as is_filled
+    from enrolments
+),
+
+-- one problem for the whole column
+blank_statuses as (
+    select
+        'myedbc' as source_system,
+        'students' as entity,
+        'blank_status_column' as kind,
+        'enrolment_status' as key,
+        cast(null as {{ dbt.type_string() }}) as school_number,
+        'enrolment_status' as column_name,
+        enrolments.source_file,
+        enrolments.source_line
+    from enrolments
+    cross join status_column
+    where enrolments.enrolment_status is null and not status_column.is_filled
+),
+
+oneroster_statuses as (
+    {% for file, model in [
+        ('orgs', 'orgs'), ('users', 'users'), ('roles', 'roles'), ('courses', 'courses'),
+        ('classes', 'classes'), ('enrollments', 'enrolments'),
+    ] %}
+    select
+        '{{ file }}' as file,
+        {{ model }}.source_file,
+        {{ model }}.source_line
+    from {{ ref('stg_oneroster__' ~ model) }} as {{ model }}
+    where {{ model }}.is_removed is null
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+-- one problem per file
+unknown_oneroster_statuses as (
+    select
+        'oneroster' as source_system,
+        'files' as entity,
+        'unknown_record_status' as kind,
+        oneroster_statuses.file as key,
+        cast(null as {{ dbt.type_string() }}) as school_number,
+        'status' as column_name,
+        oneroster_statuses.source_file,
+        oneroster_statuses.source_line
+    from oneroster_statuses
+),
+
 -- a student is listed at a school: a line without one says nothing about where, but it does say that the student is here
 students_without_school as (
     select
@@ -222,6 +272,10 @@ final as (
     select * from unreadable_withdraw_dates
     union all
     select * from unknown_statuses
+    union all
+    select * from blank_statuses
+    union all
+    select * from unknown_oneroster_statuses
     union all
     select * from students_without_school
     union all

@@ -27,7 +27,7 @@ numbered_schools as (
         orgs.source_file,
         orgs.source_line
     from orgs
-    where orgs.org_type = 'school' and not orgs.is_removed and orgs.school_number is not null
+    where orgs.org_type = 'school' and coalesce(not orgs.is_removed, true) and orgs.school_number is not null
 ),
 
 one_per_school as (

@@ -70,8 +70,8 @@ teachers as (
     left join oneroster_classes on class_enrolments.class_id = oneroster_classes.class_id
     where
         class_enrolments.role = 'teacher'
-        and not class_enrolments.is_removed
-        and not users.is_removed
+        and coalesce(not class_enrolments.is_removed, true)
+        and coalesce(not users.is_removed, true)
         and coalesce(class_enrolments.ends_on > night.as_of, true)
         -- homerooms stand in the students' own records
         and coalesce(oneroster_classes.class_type, 'scheduled') <> 'homeroom'

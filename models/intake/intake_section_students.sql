@@ -80,8 +80,8 @@ known_members as (
     left join class_years on class_enrolments.class_id = class_years.class_id
     where
         class_enrolments.role = 'student'
-        and not class_enrolments.is_removed
-        and not users.is_removed
+        and coalesce(not class_enrolments.is_removed, true)
+        and coalesce(not users.is_removed, true)
         -- the end date is the first day the student is no longer in the class
         and coalesce(class_enrolments.ends_on > night.as_of, true)
         -- homerooms stand in the student's own record

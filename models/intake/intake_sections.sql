@@ -87,7 +87,7 @@ known_classes as (
     inner join orgs on oneroster_classes.org_id = orgs.org_id and orgs.org_type = 'school'
     left join courses on oneroster_classes.course_id = courses.course_id
     left join class_dates on oneroster_classes.class_id = class_dates.class_id
-    where coalesce(oneroster_classes.class_type, 'scheduled') <> 'homeroom' and not oneroster_classes.is_removed
+    where coalesce(oneroster_classes.class_type, 'scheduled') <> 'homeroom' and coalesce(not oneroster_classes.is_removed, true)
 ),
 
 one_per_section as (

@@ -63,8 +63,8 @@ assignments as (
     where
         roles.role not in ('student', 'parent', 'guardian', 'relative')
         and users.is_enabled
-        and not users.is_removed
-        and not roles.is_removed
+        and coalesce(not users.is_removed, true)
+        and coalesce(not roles.is_removed, true)
         and coalesce(roles.begins_on <= night.as_of, true)
         and coalesce(roles.ends_on > night.as_of, true)
         and coalesce(users.user_name, users.staff_id) is not null

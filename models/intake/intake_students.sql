@@ -55,14 +55,25 @@ joined as (
             and enrolments.school_number = demographics.school_number
 ),
 
+-- a status column that is all but empty is broken: who had a status last night keeps it, and no withdraw date, which
+-- children who came back keep, decides for everyone at once
+status_column as (
+    select count(enrolments.enrolment_status) * 2 >= count(*) or {{ var('withdraw_date_decides', false) }} as is_filled
+    from enrolments
+),
+
 with_status as (
     select
         joined.*,
         grades.grade_code,
-        {{ enrolment_status('joined.status_text', 'joined.withdraw_date_text', 'night.as_of') }} as enrolment_status,
+        case
+            when status_column.is_filled or joined.status_text is not null
+                then {{ enrolment_status('joined.status_text', 'joined.withdraw_date_text', 'night.as_of') }}
+        end as enrolment_status,
         coalesce(lower(joined.status_text), '') <> 'active no primary' as can_be_primary
     from joined
     cross join night
+    cross join status_column
     left join grades on joined.grade = grades.grade_text
 ),
 
@@ -84,7 +95,7 @@ class_enrolments as (
 
 homeroom_classes as (
     select * from {{ ref('stg_oneroster__classes') }}
-    where class_type = 'homeroom' and not is_removed
+    where class_type = 'homeroom' and coalesce(not is_removed, true)
 ),
 
 orgs as (
@@ -103,7 +114,7 @@ homeroom_enrolments as (
     from class_enrolments
     inner join homeroom_classes on class_enrolments.class_id = homeroom_classes.class_id
     cross join night
-    where not class_enrolments.is_removed and coalesce(class_enrolments.ends_on > night.as_of, true)
+    where coalesce(not class_enrolments.is_removed, true) and coalesce(class_enrolments.ends_on > night.as_of, true)
 ),
 
 teacher_enrolments as (
@@ -151,6 +162,7 @@ oneroster_students as (
         oneroster_roles.role_type,
         case
             when oneroster_users.is_removed or oneroster_roles.is_removed or not oneroster_users.is_enabled then 'inactive'
+            when oneroster_users.is_removed is null or oneroster_roles.is_removed is null then cast(null as {{ dbt.type_string() }})
             when oneroster_roles.ends_on <= night.as_of then 'inactive'
             when oneroster_roles.begins_on > night.as_of then 'preregistered'
             else 'active'

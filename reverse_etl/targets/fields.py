@@ -80,9 +80,9 @@ def getter(each: Field) -> Callable[[Mapping[str, Any]], Any]:
     return deep
 
 
-def mask(table: Table) -> list[str]:
+def mask(table: Table, without: Sequence[str] = ()) -> list[str]:
     """The top-level API fields of a table, in its order, each once: what a list call asks for."""
-    return list(dict.fromkeys(each.path[0] for each in table))
+    return [name for name in dict.fromkeys(each.path[0] for each in table) if name not in without]
 
 
 def raw_batch(table: Table, documents: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
@@ -172,12 +172,21 @@ GOOGLE: dict[str, Table] = {
         field("description", "description"),
     ),
     "members": (field("role", "role"),),
+    "aliases": (field("alias", "alias"),),
 }
 
 GOOGLE_OBSERVED: dict[str, Table] = {
     "schemas": (field("remote_id", "schemaId"), *GOOGLE["schemas"]),
     "org_units": (field("remote_id", "orgUnitId"), *GOOGLE["org_units"]),
-    "users": (field("remote_id", "id"), *GOOGLE["users"]),
+    "users": (
+        field("remote_id", "id"),
+        *GOOGLE["users"],
+        # by these an account without our key is matched to a person, or left alone
+        field("employee_id", "externalIds.[type=organization].value"),
+        field("is_admin", "isAdmin"),
+        field("is_delegated_admin", "isDelegatedAdmin"),
+    ),
+    "aliases": (*GOOGLE["aliases"], field("person_id", "person_id")),
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
 }
@@ -189,6 +198,7 @@ MICROSOFT: dict[str, Table] = {
         field("person_id", "onPremisesExtensionAttributes.extensionAttribute15"),
         field("user_principal_name", "userPrincipalName"),
         field("mail_nickname", "mailNickname"),
+        field("mail", "mail"),
         field("display_name", "displayName"),
         field("given_name", "givenName"),
         field("surname", "surname"),
@@ -209,7 +219,14 @@ MICROSOFT: dict[str, Table] = {
 }
 
 MICROSOFT_OBSERVED: dict[str, Table] = {
-    "users": (field("remote_id", "id"), *MICROSOFT["users"]),
+    "users": (
+        field("remote_id", "id"),
+        *MICROSOFT["users"],
+        # isAdmin is no property of Graph: the adapter adds it from the members of the directory roles
+        field("employee_id", "employeeId"),
+        field("is_admin", "isAdmin", sent=False),
+        field("is_synced", "onPremisesSyncEnabled"),
+    ),
     "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
 }

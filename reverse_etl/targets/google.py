@@ -1,4 +1,4 @@
-"""Google Workspace: schemas, org units, users, groups and members by the Directory API.
+"""Google Workspace: schemas, org units, users, their aliases, groups and members by the Directory API.
 
 In: changes whose `new` holds export columns (`fields.GOOGLE`). Out: outcomes, and what the domain holds now as Arrow.
 Settings: address (root of the API), credentials (service account key file), subject (the admin it acts as), customer,
@@ -27,12 +27,13 @@ from reverse_etl.targets.reading import Reads, TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
-USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "isAdmin", "archived", "suspensionReason", "creationTime")
+USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "archived", "suspensionReason", "creationTime")
 GROUP_FIELDS = (*mask(GOOGLE_OBSERVED["groups"]), "aliases", "nonEditableAliases")
-REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "groups": "id", "members": "id"}
+REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "aliases": "id", "groups": "id", "members": "id"}
 WITH_KEY = {"projection": "custom", "customFieldMask": GOOGLE_SCHEMA}  # users carry our key only when asked for it
 
 CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
+LINKS = frozenset({"members", "aliases"})  # what cannot come to be twice: a repeat is told so
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
 
@@ -40,7 +41,7 @@ Name = tuple[str, str, str, str | None]  # a row of names_taken
 class Google:
     """One Workspace domain."""
 
-    entities = ("schemas", "org_units", "users", "groups", "members")
+    entities = ("schemas", "org_units", "users", "aliases", "groups", "members")
     raw_columns: Mapping[str, tuple[str, ...]] = {**{entity: columns(table) for entity, table in GOOGLE_OBSERVED.items()}, "names_taken": NAMES_TAKEN}
     lasting: Mapping[str, str] = {"schemas": "a schema holds the durable key of every account"}
     restorable: Mapping[str, int] = {"users": 20}  # https://support.google.com/a/answer/1397578
@@ -59,6 +60,7 @@ class Google:
         self._passwords: Passwords | None = None
         self._young: set[str | None] = set()  # remote ids, and paths of org units, made by this process
         self._groups: list[str] | None = None  # remote ids of our groups, once observed
+        self._aliases: list[dict[str, str]] = []  # of our users, once observed
         self._names: dict[str, list[Name]] = {}  # what names_taken says of users and of groups, once observed
 
     @property
@@ -83,7 +85,7 @@ class Google:
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
         """What the domain holds of one entity (or "names_taken"), page by page; at least one batch, if an empty one."""
         pages = {
-            "schemas": self._schema_pages, "org_units": self._org_unit_pages, "users": self._user_pages,
+            "schemas": self._schema_pages, "org_units": self._org_unit_pages, "users": self._user_pages, "aliases": self._alias_pages,
             "groups": self._group_pages, "members": self._member_pages,
         }  # fmt: skip
         if entity == "names_taken":
@@ -101,10 +103,18 @@ class Google:
 
     def _user_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
+        aliases: list[dict[str, str]] = []
         for page in self._listed("users", "users", USER_FIELDS, maxResults=USERS_PER_PAGE, **WITH_KEY):
             names += [name for user in page for name in _names_of(user, "user")]
+            aliases += [{"alias": alias, "person_id": key} for user in page if (key := _key_of("users", user)) for alias in user.get("aliases", ())]
             yield page
-        self._names["users"] = names
+        self._names["users"], self._aliases = names, aliases
+
+    def _alias_pages(self) -> Iterator[list[dict[str, str]]]:
+        if "users" not in self._names:
+            for _ in self._user_pages():
+                continue
+        yield self._aliases
 
     def _group_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
@@ -167,7 +177,7 @@ class Google:
 
     def find(self, change: Change) -> str | None:
         """Look a create up by what it would be called, and compare the key it carries: the remote id if it is ours."""
-        asked = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
+        asked = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
         return _ours(change, asked.body) if asked.good else None
 
     def _apply(self, change: Change) -> Outcome:
@@ -176,7 +186,7 @@ class Google:
         inside = change.new.get("org_unit_path" if change.entity == "users" else "parent_org_unit_path")
         touched = {change.remote_id, *change.references.values(), inside}
         # A membership or a value cannot come to be twice; what is created has to be looked up after a lost reply.
-        call = Call(repeatable=not creating or change.entity == "members", removing=removing, young=not self._young.isdisjoint(touched - {None}))
+        call = Call(repeatable=not creating or change.entity in LINKS, removing=removing, young=not self._young.isdisjoint(touched - {None}))
         try:
             if change.entity == "schemas" and change.action == "update":
                 return self._extend_schema(change, 0)
@@ -211,7 +221,7 @@ class Google:
             again = self._send(self._member(change, creating=False, removing=False))
             return outcome_of(change, replies.google(Call(repeatable=True), again), again, change.references.get("person_id"), "already a member; role set", 2)
         try:
-            found = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
+            found = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
         except TargetUnreadable as error:
             return Outcome(change.change_id, "unknown", reply.code, "duplicate", request_id=reply.request_id, note=str(error), calls=2)
         remote_id = _ours(change, found.body) if found.good else None
@@ -222,12 +232,12 @@ class Google:
             return outcome_of(change, Verdict("applied", "duplicate"), reply, remote_id, "already there", 2)
         if remote_id and change.entity == "users" and remote_id == change.remote_id and change.action not in CREATING:
             return self._from_alias(change)
-        note = f"the address meant for {key_text(change.key)} belongs to another object, which does not carry this key; nothing was changed"
+        note = f"the address meant for {_said(change)} belongs to another object, which does not carry this key; nothing was changed"
         return outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id, note, 2)
 
     def _from_alias(self, change: Change) -> Outcome:
         """The address a user shall have is an alias of the same user (a rename taken back): Google wants the alias gone first."""
-        gone = self._send(self._api.user_aliases.delete(userKey=change.remote_id, alias=change.new["primary_email"]))
+        gone = self._send(self._api.aliases.delete(userKey=change.remote_id, alias=change.new["primary_email"]))
         if not gone.good and gone.code != 404:
             return outcome_of(change, replies.google(Call(repeatable=True), gone), gone, change.remote_id, calls=3)
         again = self._send(self._request(change, creating=False, removing=False))
@@ -238,6 +248,8 @@ class Google:
         api, new = self._api, change.new
         if change.entity == "users":
             return api.users.get(userKey=new["primary_email"], **WITH_KEY, fields="id,primaryEmail,customSchemas")
+        if change.entity == "aliases":
+            return api.users.get(userKey=change.key[1], fields="id")
         if change.entity == "groups":
             return api.groups.get(groupKey=new["email"])
         if change.entity == "members":
@@ -250,6 +262,8 @@ class Google:
         """The call of a change. Raises KeyError with a reason for what cannot be done."""
         if change.entity == "members":
             return self._member(change, creating, removing)
+        if change.entity == "aliases":
+            return self._alias(change, creating, removing)
         body = to_api(GOOGLE[change.entity], change.new, creating=creating)
         api, remote_id = self._api, change.remote_id
         if change.action != "create" and not remote_id:
@@ -287,6 +301,16 @@ class Google:
             return self._api.members.insert(groupKey=group, body={"id": person, **body}, fields="id")
         where = {"groupKey": group, "memberKey": person}
         return self._api.members.delete(**where) if removing else self._api.members.patch(**where, body=body, fields="id")
+
+    def _alias(self, change: Change, creating: bool, removing: bool) -> Any:
+        person = change.references.get("person_id")
+        if not person:
+            raise KeyError("the person has no account in the target yet")
+        if creating:
+            return self._api.aliases.insert(userKey=person, body={"alias": change.key[1]})
+        if not removing:
+            raise KeyError("an alias has no columns to change")
+        return self._api.aliases.delete(userKey=person, alias=change.key[1])
 
     def _extend_schema(self, change: Change, calls: int) -> Outcome:
         """Give an existing schema our field. The list of fields is replaced whole, so it is read first."""
@@ -327,9 +351,16 @@ class Google:
 
 def _ours(change: Change, found: Mapping[str, Any]) -> str | None:
     """The remote id of what was found if it carries the change's key; paths, schema names and members are keys themselves."""
+    if change.entity == "aliases" and found.get("id") != change.references.get("person_id"):
+        return None
     if change.entity in {"users", "groups"} and _key_of(change.entity, found) != change.key[0]:
         return None
     return found.get(REMOTE_ID[change.entity])
+
+
+def _said(change: Change) -> str:
+    """The key as a note may quote it: of an alias the person alone, for an address is a person's data."""
+    return change.key[0] if change.entity == "aliases" else key_text(change.key)
 
 
 def _is_called(change: Change, found: Mapping[str, Any]) -> bool:

@@ -49,7 +49,7 @@ class Api:
         self.schemas = service.schemas()
         self.org_units = service.orgunits()
         self.users = service.users()
-        self.user_aliases = self.users.aliases()
+        self.aliases = service.users().aliases()
         self.groups = service.groups()
         self.members = service.members()
 

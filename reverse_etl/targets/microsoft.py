@@ -31,7 +31,7 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 PAGE = 999  # the most Graph allows
 READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
-USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"]), "mail", "proxyAddresses", "onPremisesSyncEnabled", "createdDateTime")
+USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime")
 GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
 JSON = {"Content-Type": "application/json"}
 CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
@@ -91,10 +91,21 @@ class Microsoft:
 
     def _user_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
+        admins = self._admins()
         for page in self._listed("/users", USER_FIELDS):
             names += [name for user in page for name in _names_of(user, "user")]
-            yield page
+            yield [{**user, "isAdmin": user["id"] in admins} for user in page]
         self._names["users"] = names
+
+    def _admins(self) -> set[str]:
+        """The ids of everyone who holds a directory role, also through a group. Needs RoleManagement.Read.Directory."""
+        found: set[str] = set()
+        for role in self._read("directory roles", "/directoryRoles?$select=id").body.get("value", []):
+            holders = self._read("directory roles", f"/directoryRoles/{role['id']}/members?$select=id", missing_is_fine=True).body.get("value", [])
+            found |= {one["id"] for one in holders}
+            for group in (one["id"] for one in holders if one.get("@odata.type") == "#microsoft.graph.group"):
+                found |= {one["id"] for page in self._listed(f"/groups/{group}/members", ("id",)) for one in page}  # such groups hold no groups
+        return found
 
     def _group_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
@@ -210,6 +221,9 @@ class Microsoft:
         if removing:
             return {"method": "DELETE", "url": f"/{change.entity}/{change.remote_id}"}
         body = to_api(MICROSOFT[change.entity], change.new, creating=creating)
+        if change.action == "rename":
+            # the address of mail follows; what it was before stays among the proxyAddresses, which cannot be written
+            body["mail"] = change.new.get("user_principal_name") or body.get("mail")
         if not body:
             raise KeyError("the change holds no column that is sent to Microsoft")
         if not creating:

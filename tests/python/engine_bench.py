@@ -69,6 +69,8 @@ class Platform:
         with self.lock, self._exclusive():
             self.calls.append((change.entity, change.action, "|".join(change.key)))
             there = self.by_key(change.entity, change.key)
+            if change.action == "adopt" and change.remote_id in self.objects[change.entity]:
+                there = [change.remote_id]
             match change.action:
                 case "create":
                     if there and not self.allows_twins:
@@ -224,7 +226,7 @@ class Model:
         return f"exp_{self.target}__{self.entity}"
 
 
-NO_LIMITS = {**dict.fromkeys(("create", "update", "rename", "suspend", "restore", "remove", "delete"), 1_000_000),
+NO_LIMITS = {**dict.fromkeys(("adopt", "create", "update", "rename", "suspend", "restore", "remove", "delete"), 1_000_000),
              "per_school": dict.fromkeys(("suspend", "remove", "delete"), 1_000_000)}  # fmt: skip
 
 USERS = Model("users", {"person_id": "varchar", "primary_email": "varchar", "given_name": "varchar", "org_unit_path": "varchar", "suspended": "boolean",
@@ -372,6 +374,8 @@ class Bench:
                 listed = ", ".join(f"cast({c} as {'boolean' if c == 'suspended' else 'varchar'}) as {c}" for c in columns)
                 connection.execute(f"create or replace view staging.stg_fake__{entity} as select remote_id, {listed} from raw_fake.{entity} "
                                    f"where {KEYS[entity][-1]} is not null")  # fmt: skip
+                connection.execute(f"create or replace view staging.stg_fake__unclaimed_{entity} as select remote_id, {listed} from raw_fake.{entity} "
+                                   f"where {KEYS[entity][-1]} is null")  # fmt: skip
 
 
 def tests_of(model: Model) -> dict[str, str]:

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -448,3 +449,72 @@ def test_the_estimate_is_what_the_bucket_takes(calls: int, rate: float) -> None:
         bucket.take()
         bucket.succeeded()
     assert pacing.seconds(calls, rate) == pytest.approx(now[0], rel=0.1, abs=0.3)
+
+
+def adopting(bench: Bench) -> Bench:
+    """The same exports, with a column that says which object without our key a row is."""
+    users = replace(USERS, columns={**USERS.columns, "adopt_id": "varchar"}, meta={**USERS.meta, "context": [*USERS.meta["context"], "adopt_id"]})
+    bench.models = [users, GROUPS, MEMBERS]
+    return bench
+
+
+def theirs(bench: Bench, **values: object) -> str:
+    """An account that was there before us."""
+    row = {"primary_email": "old.name@x.example", "given_name": "Old", "org_unit_path": "/", "suspended": False, "usage_location": "US", "nickname": "Olly"}
+    return bench.platform.put("users", row | values)
+
+
+def test_an_adopted_object_is_given_the_key_and_made_equal_and_keeps_what_is_theirs(tmp_path: Path) -> None:
+    bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
+    there = theirs(bench)
+    other = theirs(bench, primary_email="somebody@x.example")
+    before = dict(bench.platform.objects["users"][other])
+    bench.desire(users=[user(1, primary_email="old.name@x.example", adopt_id=there)], groups=[{"group_id": "g", "email": "g", "name": "G"}],
+                 members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}])  # fmt: skip
+    assert bench.whole_night() == 0
+    assert ("users", "adopt", "p1") in bench.platform.calls
+    assert not [call for call in bench.platform.calls if call[:2] == ("users", "create")]
+    row = bench.platform.objects["users"][there]
+    assert (row["person_id"], row["primary_email"], row["given_name"], row["org_unit_path"]) == ("p1", "old.name@x.example", "G1", "/A")
+    assert (row["usage_location"], row["nickname"]) == ("US", "Olly"), "what is set on create only, or is theirs, stays"
+    assert bench.platform.objects["users"][other] == before
+    assert bench.platform.by_key("members", ("g", "p1")), "the adopted account is a member in the same night"
+    assert bench.verify() == 0
+    assert bench.whole_night() == 0
+    assert len(bench.platform.calls) == 3, "the second night writes nothing"
+    applied = bench.ask("select primary_email, org_unit_path from ledger.applied.fake__users")
+    assert applied == [("old.name@x.example", "/A")], "what an adopted account held counts as written by us"
+
+
+def test_adopting_has_a_limit_of_its_own_and_what_hangs_on_a_held_account_waits(tmp_path: Path) -> None:
+    bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
+    people = [user(n, primary_email=f"t{n}@x.example", adopt_id=theirs(bench, primary_email=f"t{n}@x.example")) for n in range(3)]
+    bench.models[0].meta["limits"]["adopt"] = 2  # type: ignore[index]
+    try:
+        bench.desire(users=people, groups=[{"group_id": "g", "email": "g", "name": "G"}], members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}])
+        assert bench.whole_night() == 2
+        assert [call for call in bench.platform.calls if call[0] != "groups"] == []
+        statuses = dict(bench.ask("select entity || ' ' || action, any_value(status) from ledger.audit.changes group by 1"))
+        assert statuses == {"users adopt": "held", "groups create": "applied", "members create": "skipped"}
+        assert bench.whole_night("fake.users.adopt", "checked with the help desk") == 0
+        assert sorted(row["person_id"] for row in bench.platform.rows("users")) == ["p0", "p1", "p2"]
+    finally:
+        bench.models[0].meta["limits"]["adopt"] = 1_000_000  # type: ignore[index]
+
+
+def test_an_object_two_rows_adopt_stops_the_export(tmp_path: Path) -> None:
+    bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
+    there = theirs(bench)
+    bench.desire(users=[user(1, adopt_id=there), user(2, adopt_id=there)])
+    bench.observe()
+    plan = bench.plan()
+    assert "adopt" in str(plan["exports"])
+    assert bench.changes(plan) == []
+
+
+def test_an_account_that_carries_a_key_is_never_adopted_by_another_row(tmp_path: Path) -> None:
+    bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
+    there = theirs(bench, person_id="p9")
+    bench.desire(users=[user(1, adopt_id=there)])
+    bench.observe()
+    assert [(action, key) for _, action, key, *_ in bench.changes(bench.plan())] == [("create", "p1")]

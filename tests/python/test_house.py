@@ -38,7 +38,7 @@ def test_imports_run_one_way(room):
 def test_help_lists_every_verb_of_a_working_day_in_its_order():
     printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     verbs = re.findall(r"make ([a-z-]+)", printed)
-    day = [*"setup check demo ingest observe build plan show push verify".split(), *"report replay nightly audit test lint bench docs clean".split()]  # noqa: SIM905
+    day = [*"setup check demo ingest observe build plan show push verify".split(), *"report status alert nightly audit test lint bench docs clean".split()]  # noqa: SIM905
     assert [verb for verb in verbs if verb in day] == day
 
 

@@ -20,16 +20,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sftp_server import host_key_line, running
 
 from common import paths, store
+from common.runs import Run
 from ingestion import land
 from ingestion.__main__ import main
 from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
@@ -123,7 +125,7 @@ def test_a_first_night_lands_every_feed_and_says_where_each_row_came_from(librar
     library.drop(People=people(3), Loans=loans(2))
     assert library.ingest() == 0
     sha = hashlib.sha256(people(3).encode()).hexdigest()
-    assert library.ask("select student_number, surname, am_pm, _file, _line, _dlt_load_id is not null from raw_library.people order by _line") == [
+    assert library.ask("select student_number, surname, am_pm, _file, _line, _run_id is not null from raw_library.people order by _line") == [
         ("100", "Sürname 0", None, f"People.csv#{sha[:12]}", 2, True),
         ("101", "Sürname 1", None, f"People.csv#{sha[:12]}", 3, True),
         ("102", "Sürname 2", None, f"People.csv#{sha[:12]}", 4, True),
@@ -221,7 +223,7 @@ def test_an_unknown_column_is_told_and_not_landed(library: Library) -> None:
     assert "Care Card" in kinds["unknown_column"]["message"]
     assert "AM / PM" in kinds["column_missing"]["message"]
     columns = [row[0] for row in library.ask("select column_name from information_schema.columns where table_schema = 'raw_library' and table_name = 'people'")]
-    assert sorted(columns) == ["_dlt_load_id", "_file", "_line", "_loaded_at", "am_pm", "first_name", "student_number", "surname"]
+    assert sorted(columns) == ["_file", "_line", "_loaded_at", "_run_id", "am_pm", "first_name", "student_number", "surname"]
 
 
 def test_headings_are_matched_whatever_their_case_spacing_order_and_alias(library: Library) -> None:
@@ -296,12 +298,12 @@ def test_rejects_of_a_feed_stay_while_it_is_unchanged_and_go_when_it_is_mended(l
 def test_an_unchanged_file_is_not_loaded_again(library: Library) -> None:
     library.drop(People=people(), Loans=loans())
     library.ingest()
-    before = library.ask("select distinct _loaded_at::text, _dlt_load_id from raw_library.people")
+    before = library.ask("select distinct _loaded_at::text, _run_id from raw_library.people")
     os.utime(library.folder / "People.csv")
     assert library.ingest() == 0
     assert library.feed("people")["status"] == "unchanged"
     assert library.feed("people")["landed"] == 20
-    assert library.ask("select distinct _loaded_at::text, _dlt_load_id from raw_library.people") == before
+    assert library.ask("select distinct _loaded_at::text, _run_id from raw_library.people") == before
 
 
 def test_a_file_that_stays_the_same_for_too_long_is_told(library: Library, tmp_path: Path) -> None:
@@ -355,9 +357,7 @@ def test_the_newest_of_several_files_is_taken_and_told(library: Library) -> None
 
 def test_feeds_never_loaded_have_empty_tables_so_that_models_build(library: Library) -> None:
     assert library.ingest() == 3
-    assert library.ask("select count(*), count(_file), count(_line), count(_loaded_at), count(_dlt_load_id), count(am_pm) from raw_library.people") == [
-        (0,) * 6
-    ]
+    assert library.ask("select count(*), count(_file), count(_line), count(_loaded_at), count(_run_id), count(am_pm) from raw_library.people") == [(0,) * 6]
     assert library.ask("select count(*) from raw_library.rejects") == [(0,)]
     assert "it was never loaded, so its table is empty" in library.feed("people")["message"]
 
@@ -387,30 +387,40 @@ KILLED = """
 import os, sys, threading
 from ingestion import land
 from ingestion.__main__ import main
-at = float(sys.argv[1])
-real = land.land
-def slow(*arguments):
-    threading.Timer(at, lambda: os.kill(os.getpid(), 9)).start()
-    real(*arguments)
-land.land = slow
-import ingestion.source
+at, real = int(sys.argv[1]), land.land
+class Watched:
+    def __init__(self, connection):
+        self.connection, self.count = connection, 0
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+    def execute(self, *words):
+        self.count += 1
+        if self.count == at:
+            if at % 2:
+                os.kill(os.getpid(), 9)
+            threading.Timer(0.002, lambda: os.kill(os.getpid(), 9)).start()
+        return self.connection.execute(*words)
+land.land = lambda connection, *words, **more: real(Watched(connection), *words, **more)
 sys.exit(main(["--source", "library"]))
 """
 
 
 def test_a_night_killed_while_landing_leaves_the_old_rows_or_the_new_and_the_next_one_mends_it(library: Library) -> None:
+    """Killed before and in the middle of each statement of the landing: memory, begin, rows, rejects, counts, commit."""
     library.drop(People=people(20_000), Loans=loans())
     assert library.ingest() == 0
-    killed = 0
-    for night, seconds in enumerate((0.1, 0.6, 1.0, 1.3, 1.6, 2.0)):
+    killed, kept = 0, 0
+    for night, statement in enumerate((3, 4, 5, 8, 9, 12)):
         library.drop(People=people(20_001 + night))
-        child = subprocess.run([sys.executable, "-c", KILLED, str(seconds)], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+        child = subprocess.run([sys.executable, "-c", KILLED, str(statement)], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
         killed += child.returncode == -signal.SIGKILL
         rows = library.ask("select count(*), count(distinct _file) from raw_library.people")
-        assert rows in ([(20_000 + night, 1)], [(20_001 + night, 1)]), f"killed after {seconds} s"
+        assert rows in ([(20_000 + night, 1)], [(20_001 + night, 1)]), f"killed at statement {statement}"
+        kept += rows == [(20_000 + night, 1)]
         assert library.ingest() == 0
         assert library.ask("select count(*), count(distinct _file) from raw_library.people") == [(20_001 + night, 1)]
     assert killed >= 3
+    assert kept >= 3
 
 
 def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,7 +608,10 @@ def test_every_row_keeps_its_values_and_the_line_it_begins_on(tmp_path_factory: 
         assert refused.kind in {"rejects", "empty", "truncated", "header", "column_count"}
         assert not rows or bad
         return
-    landed = [row for batch in land._batches(trusted, datetime.now(UTC)) for row in batch.to_pylist()]
+    with duckdb.connect() as warehouse:
+        land.prepare(warehouse, "wild", [FEED])
+        land.land(warehouse, "wild", [trusted], run=Run("a-night", Path(), date(2026, 9, 8), datetime.now(UTC)), at=datetime.now(UTC))
+        landed = warehouse.execute("select * from raw_wild.wild order by _line").to_arrow_table().to_pylist()
     assert [(row["_line"], (row["key_one"], row["some_text"], row["more_text"])) for row in landed] == rows
     assert [reject.line for reject in trusted.rejects] == bad
     assert trusted.rows_in == len(rows) + len(bad)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common import paths, store
+from common import paths, settings, store
+from ingestion import land, tables
 from ingestion.__main__ import main
 from ingestion.layout import LayoutError, load, of_district
 
@@ -72,3 +73,37 @@ def test_a_district_gets_the_eleven_extracts_in_use_unless_it_says_otherwise() -
 def test_a_profile_with_a_mistake_is_told(settings: dict, told: str) -> None:
     with pytest.raises(LayoutError, match=told):
         of_district(load("myedbc"), settings)
+
+
+def test_tables_of_a_source_that_is_not_configured_or_not_delivered_are_there_and_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models build on the first nights of a district whose human resources feed comes later."""
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    facts: dict[str, dict] = {}
+    monkeypatch.setattr(settings, "section", lambda *names: facts if names == ("sources",) else facts.get(names[1], {}))
+    columns = "select column_name from information_schema.columns where table_schema = 'raw_hr' and table_name = 'employees' order by ordinal_position"
+    wanted = [column.name for column in load("hr").feeds[0].columns]
+    with store.connect():
+        pass
+    tables.ensure_tables()
+    with store.connect() as connection:
+        assert [row[0] for row in connection.execute(columns).fetchall()] == [*wanted, *land.PROVENANCE]
+        assert connection.execute("select count(*) from raw_hr.employees").fetchone() == (0,)
+        assert connection.execute("select count(*) from raw_oneroster.users").fetchone() == (0,)
+
+    # as the district configures it, its own columns stay; a source that makes no sense leaves the usual ones
+    facts["hr"] = {"kind": "sql", "tables": {"employees": {"columns": [*wanted, "union"], "key": ["staff_id"]}}}
+    facts["myedbc"] = {"kind": "no such kind"}
+    tables.ensure_tables()
+    with store.connect() as connection:
+        assert {row[0] for row in connection.execute(columns).fetchall()} == {*wanted, "union", *land.PROVENANCE}
+        assert connection.execute("select count(*) from raw_myedbc.student_schedule").fetchone() == (0,)
+
+
+def test_employees_come_from_a_file_as_well_as_from_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Employees-2026.csv").write_text("Staff ID,First Name,Last Name,School Number\r\n20001,Zoë,Ng,7474001.0\r\n", encoding="cp1252")
+    for name, value in {"VAR": "", "KIND": "files", "LOCATION": tmp_path, "LAYOUT": "hr"}.items():
+        monkeypatch.setenv(f"SOURCES__HR__{name}" if value else "HOMEROOM_VAR", str(value or tmp_path / "var"))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    assert main(["--source", "hr"]) == 0
+    with store.connect() as connection:
+        assert connection.execute("select staff_id, first_name, school_number, email from raw_hr.employees").fetchall() == [("20001", "Zoë", "7474001", None)]

@@ -6,12 +6,21 @@ holders as (
 
 ),
 
+accounts as (
+
+    select *
+    from {{ ref('target_accounts') }}
+    where target = 'microsoft'
+
+),
+
 final as (
 
     select
         holders.person_id,
-        holders.address as user_principal_name,
-        holders.account_name as mail_nickname,
+        accounts.address as user_principal_name,
+        accounts.account_name as mail_nickname,
+        accounts.address as mail,
         {{ fitted_text(display_name('holders.first_name', 'holders.last_name'), 256) }} as display_name,
         -- a first name is not required here, so people with one name need no placeholder
         {{ fitted_text('holders.first_name', 64) }} as given_name,
@@ -25,8 +34,12 @@ final as (
         end as job_title,
         holders.population,
         holders.school_number,
-        holders.source
+        holders.source,
+        accounts.adopt_id
     from holders
+    -- people whose match with an account already there waits for a decision are left out: they would get a second one
+    inner join accounts
+        on holders.person_id = accounts.person_id
     -- students without a school are left out: they would have an account no school looks after. Staff without one belong to
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where

@@ -1,8 +1,9 @@
 with
 
+-- everybody ever on staff, as last seen: who is in no feed tonight is still there while the account is active
 staff as (
 
-    select * from {{ ref('staff') }}
+    select * from {{ ref('staff_last_seen') }}
 
 ),
 
@@ -12,22 +13,9 @@ holders as (
 
 ),
 
-section_staff as (
-
-    select * from {{ ref('section_staff') }}
-
-),
-
 roles as (
 
     select * from {{ ref('portfolio_roles') }}
-
-),
-
-teachers_of_record as (
-
-    select distinct section_staff.staff_key
-    from section_staff
 
 ),
 
@@ -38,11 +26,9 @@ with_roles as (
         -- an administrator is one whose position says so: the teaching flag says who teaches, not who may see it all
         case
             when roles.role is not null then roles.role
-            when staff.is_teacher or teachers_of_record.staff_key is not null then 'teacher'
+            when staff.is_teacher then 'teacher'
         end as role
     from staff
-    left join teachers_of_record
-        on staff.staff_key = teachers_of_record.staff_key
     left join roles
         on lower(staff.position) = lower(roles.position)
 

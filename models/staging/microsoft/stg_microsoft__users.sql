@@ -18,6 +18,7 @@ renamed as (
         -- names
         lower(source.user_principal_name) as user_principal_name,
         source.mail_nickname,
+        lower(source.mail) as mail,
         source.display_name,
         source.given_name,
         source.surname,

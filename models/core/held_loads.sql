@@ -1,0 +1,53 @@
+-- a school that lacks its rows is held, and its feed passes for the others: for this school that feed was no good one
+
+with source_files as (
+    select
+        source_files.*,
+        source_files.file || '#' || substr(source_files.sha256, 1, 12) as source_file
+    from {{ source('ledger_audit', 'source_files') }} as source_files
+),
+
+schools as (
+    select * from {{ ref('schools') }}
+),
+
+taken as (
+    select
+        source_files.source,
+        source_files.feed,
+        source_files.source_file,
+        max(source_files.read_at) as last_read_at
+    from source_files
+    where source_files.status in ('loaded', 'unchanged')
+    group by source_files.source, source_files.feed, source_files.source_file
+),
+
+held as (
+    select
+        source_files.source,
+        source_files.feed,
+        source_files.source_file,
+        source_files.read_at,
+        schools.school_number
+    from source_files
+    inner join schools
+        on {{ dbt.position("'\"' || schools.school_number || '\"'", "cast(source_files.held_schools as " ~ dbt.type_string() ~ ")") }} > 0
+    where source_files.status = 'loaded'
+),
+
+final as (
+    select
+        taken.source_file,
+        held.school_number,
+        cast(count(distinct held.source_file) as integer) as held_loads_since
+    from taken
+    inner join held
+        on
+            taken.source = held.source
+            and taken.feed = held.feed
+            and taken.last_read_at < held.read_at
+            and taken.source_file <> held.source_file
+    group by taken.source_file, held.school_number
+)
+
+select * from final

@@ -1,0 +1,108 @@
+with
+
+accounts as (
+
+    select * from {{ ref('accounts') }}
+
+),
+
+adopted_accounts as (
+
+    select * from {{ ref('adopted_accounts') }}
+
+),
+
+account_matches as (
+
+    select * from {{ ref('account_matches') }}
+
+),
+
+unclaimed_accounts as (
+
+    select * from {{ ref('unclaimed_accounts') }}
+
+),
+
+current_accounts as (
+
+    {{ first_row_per('accounts', 'person_id', 'name_number desc') }}
+
+),
+
+-- what a person decided against tonight is not theirs, whatever was adopted before
+standing as (
+
+    select adopted_accounts.*
+    from adopted_accounts
+    left join account_matches
+        on
+            adopted_accounts.person_id = account_matches.person_id
+            and adopted_accounts.target = account_matches.target
+            and adopted_accounts.remote_id = account_matches.remote_id
+            and account_matches.decision = 'different'
+    where account_matches.person_id is null
+
+),
+
+adopted as (
+
+    {{ first_row_per('standing', 'person_id, target', 'adopted_on desc, remote_id') }}
+
+),
+
+waiting as (
+
+    select distinct
+        account_matches.person_id,
+        account_matches.target
+    from account_matches
+    where account_matches.decision = 'wait'
+
+),
+
+people as (
+
+    {% for target in ['google', 'microsoft'] %}
+    select
+        current_accounts.*,
+        '{{ target }}' as target
+    from current_accounts
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+final as (
+
+    select
+        people.person_id,
+        people.target,
+        -- an adopted account keeps its address until its person is renamed
+        case
+            when people.name_number = 1 then coalesce(adopted.account_name, people.account_name)
+            else people.account_name
+        end as account_name,
+        case
+            when people.name_number = 1 then coalesce(adopted.account_name || '@' || adopted.domain, people.account_name || '@' || people.domain)
+            else people.account_name || '@' || people.domain
+        end as address,
+        unclaimed_accounts.remote_id as adopt_id
+    from people
+    left join adopted
+        on
+            people.person_id = adopted.person_id
+            and people.target = adopted.target
+    left join unclaimed_accounts
+        on
+            adopted.target = unclaimed_accounts.target
+            and adopted.remote_id = unclaimed_accounts.remote_id
+    left join waiting
+        on
+            people.person_id = waiting.person_id
+            and people.target = waiting.target
+    where waiting.person_id is null
+
+)
+
+select * from final

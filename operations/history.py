@@ -1,0 +1,92 @@
+"""The nights behind tonight: what each took and moved, and what is unusual beside them.
+
+In: `summary.json` of the runs. Out: one flat dict of numbers per night, and the measures of tonight that stand far
+from their own past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from common.runs import Run
+
+NIGHTS = 60  # how far back trends and baselines look
+FEWEST = 7  # nights before anything can be called usual
+FAR = 3.5  # robust z-score (0.6745 · distance / median absolute deviation) from which a number is far from its past
+# Small counts come and go: of these, ten more than usual is the least that counts.
+QUIET = ("rejected", "applied", "held", "failed", "write_calls", "critical", "warning")
+LABELS = {
+    "seconds": "seconds for the whole night", "rows": "rows landed", "rejected": "rows rejected", "applied": "changes applied", "held": "changes held",
+    "failed": "changes failed", "write_calls": "write calls", "critical": "critical findings", "warning": "warnings",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """One measure far from its own past: what tonight had and what the nights before it usually have."""
+
+    measure: str
+    tonight: float
+    usual: float
+
+    @property
+    def sentence(self) -> str:
+        """What to read: `seconds of build: 310 tonight, usually about 42`."""
+        return f"{LABELS.get(self.measure, self.measure)}: {self.tonight:,.0f} tonight, usually about {self.usual:,.0f}"
+
+
+def nights(limit: int = NIGHTS, before: str = "") -> list[dict[str, Any]]:
+    """Summaries of the finished nights, oldest first; with `before`, only those of an earlier run id."""
+    found: list[dict[str, Any]] = []
+    for run in reversed(Run.finished()):
+        summary = None if before and run.run_id >= before else run.read("summary.json")
+        if summary and summary.get("verb") == "nightly":
+            found.append(summary)
+        if len(found) == limit:
+            break
+    return found[::-1]
+
+
+def measures(summary: dict[str, Any]) -> dict[str, float]:
+    """The numbers of one night worth comparing: rows, changes, calls, findings, and seconds per step."""
+    targets = summary["targets"]
+    found = summary["findings"]
+    numbers: dict[str, float] = {
+        "seconds": sum(step["seconds"] for step in summary["steps"]),
+        "rows": sum(feed["landed"] or 0 for feed in summary["feeds"]),
+        "rejected": sum(feed["rejected"] or 0 for feed in summary["feeds"]),
+        "applied": sum(target["applied"] for target in targets),
+        "held": sum(target["held"] for target in targets),
+        "failed": sum(target["failed"] + target["skipped"] for target in targets),
+        "write_calls": sum(calls["write_calls"] for calls in summary["calls"].values()),
+        "critical": found.get("critical", 0),
+        "warning": found.get("warning", 0),
+    }
+    return numbers | {f"seconds of {step['name']}": step["seconds"] for step in summary["steps"]}
+
+
+def converged(summary: dict[str, Any]) -> float | None:
+    """Share of all desired records that the targets were read back to hold; None when nothing was verified."""
+    read = [target for target in summary["targets"] if target["converged"] is not None]
+    desired = sum(target["desired"] for target in read)
+    if not read:
+        return None
+    return 1.0 if not desired else sum(target["converged"] * target["desired"] for target in read) / desired
+
+
+def unusual(tonight: dict[str, Any], past: list[dict[str, Any]]) -> list[Unusual]:
+    """The measures of tonight that are far from their own past, in the order of `measures`; none before FEWEST nights."""
+    behind = [measures(summary) for summary in past]
+    found = []
+    for measure, number in measures(tonight).items():
+        seen = [numbers[measure] for numbers in behind if measure in numbers]
+        if len(seen) < FEWEST:
+            continue
+        usual = median(seen)
+        spread = max(median(abs(one - usual) for one in seen), abs(usual) * 0.05, 1.0)
+        least = 10 if measure in QUIET or measure.startswith("seconds") else 1
+        if abs(number - usual) >= least and 0.6745 * abs(number - usual) / spread > FAR:
+            found.append(Unusual(measure, number, usual))
+    return found

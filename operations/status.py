@@ -1,0 +1,119 @@
+"""Status: how things stand now, in a dozen lines, without opening the warehouse; and the same as metrics.
+
+In: the runs' documents, `incidents.json`, the night's lock. Out: a terminal report; `metrics.prom` in the text format
+Prometheus' node exporter reads from its textfile folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from common import paths
+from common.runs import Run
+from operations import alerts, history
+
+LATE_HOURS = 26.0  # a night a day, and two hours' grace
+
+
+def show(console: Console) -> int:
+    """Print how things stand; 0 when well, 1 when the latest night failed or is overdue, 2 when something waits, 3 when partly failed."""
+    nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
+    running = _lock_held()
+    if running:
+        console.print(f"Now:       a night is running ({running})", highlight=False)
+    if not nights:
+        console.print('Nights:    none yet; "make nightly" runs one', highlight=False)
+        return 0
+    latest = nights[-1]
+    recorded, summary = latest.read("run.json"), latest.read("summary.json")
+    hours = (datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])).total_seconds() / 3600
+    console.print(f"Latest:    night of {recorded['as_of']}, {recorded['status']}, ended {_ago(hours)} ago", highlight=False)
+    console.print(f"           run {latest.run_id}, page {latest.folder / 'report.html'}", highlight=False, soft_wrap=True)
+    late = hours > LATE_HOURS and not running
+    if late:
+        console.print(f"[red]Overdue:[/]   no night has ended for {_ago(hours)}; is the schedule on?", highlight=False)
+    if summary:
+        _numbers(summary, console)
+    for one in alerts.open_incidents():
+        console.print(f"[red]Open:[/]      {one['condition']} since the night of {one['since']}", highlight=False)
+        console.print(f"           {one['sentence']}", markup=False, highlight=False)
+    if summary and (odd := history.unusual(summary, history.nights(before=latest.run_id))):
+        for one in odd:
+            console.print(f"[yellow]Unusual:[/]   {one.sentence}", highlight=False)
+    recent = nights[-14:]
+    signs = {0: ".", 1: "E", 2: "h", 3: "p"}
+    strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
+    console.print(f"Before:    {strip}  last {len(recent)} nights (. done, h held, p partly failed, E error)", highlight=False)
+    return 1 if late else recorded["exit_code"]
+
+
+def _numbers(summary: dict[str, Any], console: Console) -> None:
+    numbers = history.measures(summary)
+    share = history.converged(summary)
+    held = f", {numbers['held']:,.0f} held" if numbers["held"] else ""
+    failed = f", {numbers['failed']:,.0f} failed" if numbers["failed"] else ""
+    console.print(f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}; converged {'unknown' if share is None else f'{share:.1%}'}", highlight=False)
+    bad = [f"{feed['source']}.{feed['feed']} {feed['status']}" for feed in summary["feeds"] if feed["status"] in ("refused", "missing")]
+    console.print(f"Feeds:     {len(summary['feeds'])} expected, " + (f"{len(bad)} not taken: {', '.join(bad[:4])}" if bad else "all taken"), highlight=False)
+    found = summary["findings"]
+    said = ", ".join(f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level))
+    console.print(f"Findings:  {said or 'none'}", highlight=False)
+
+
+def _ago(hours: float) -> str:
+    return f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _lock_held() -> str:
+    """What the night's lock says when a process holds it; '' when nobody does."""
+    path = paths.var() / "night.lock"
+    if not path.is_file():
+        return ""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "by another process"
+    return ""
+
+
+def write_metrics(summary: dict[str, Any]) -> Path:
+    """Write `metrics.prom`: the numbers of this run, per step, feed and target."""
+    lines: list[str] = []
+
+    def gauge(name: str, what: str, rows: list[tuple[dict[str, str], float | int | None]]) -> None:
+        known = [(labels, value) for labels, value in rows if value is not None]
+        if known:
+            lines.extend([f"# HELP homeroom_{name} {what}", f"# TYPE homeroom_{name} gauge"])
+            lines.extend(f"homeroom_{name}{_labels(labels)} {value:g}" for labels, value in known)
+
+    finished = summary["finished_at"] and datetime.fromisoformat(summary["finished_at"]).timestamp()
+    gauge("night_finished_seconds", "When the latest run ended, seconds since 1970.", [({}, round(finished) if finished else None)])
+    gauge("night_exit_code", "0 done, 1 error, 2 held, 3 partly failed.", [({}, summary["exit_code"])])
+    gauge("step_seconds", "How long a step took.", [({"step": step["name"]}, step["seconds"]) for step in summary["steps"]])
+    gauge("step_peak_megabytes", "Most memory a step held.", [({"step": step["name"]}, step["peak_megabytes"]) for step in summary["steps"]])
+    for name, what in (("landed", "Rows landed."), ("rejected", "Rows rejected.")):
+        gauge(f"feed_rows_{name}", what, [({"source": feed["source"], "feed": feed["feed"]}, feed[name]) for feed in summary["feeds"]])
+    gauge("feed_taken", "1 when the feed was loaded or unchanged.",
+          [({"source": feed["source"], "feed": feed["feed"]}, int(feed["status"] in ("loaded", "unchanged"))) for feed in summary["feeds"]])  # fmt: skip
+    for name, what in (("desired", "Records the export holds."), ("applied", "Changes applied."), ("held", "Changes held."), ("failed", "Changes failed."),
+                       ("converged", "Share of records read back as desired.")):  # fmt: skip
+        gauge(f"target_{name}", what, [({"target": row["target"], "entity": row["entity"]}, row[name]) for row in summary["targets"]])
+    gauge("target_write_calls", "Write calls.", [({"target": target}, calls["write_calls"]) for target, calls in summary["calls"].items()])
+    gauge("findings", "Findings.", [({"level": level}, summary["findings"].get(level, 0)) for level in ("critical", "warning", "info")])
+    path = paths.var() / "metrics.prom"
+    temporary = path.with_name(".metrics.prom.part")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _labels(labels: dict[str, str]) -> str:
+    """`{step="build"}`, escaped as the text format asks."""
+    escaped = (f'{name}="' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for name, value in labels.items())
+    return "{" + ",".join(escaped) + "}" if labels else ""

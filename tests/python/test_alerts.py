@@ -1,0 +1,272 @@
+"""Alerts as their receivers have them: mail by a real SMTP server with STARTTLS and sign-in, messages by a real HTTP server."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from night_kit import feed, finding, night
+
+from common import settings
+from operations import alerts, status
+
+
+class Inbox:
+    """What arrived: mails with their address, and requests with path and body."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, email.message.EmailMessage]] = []
+        self.requests: list[tuple[str, str, dict | None, str]] = []
+        self.answer = 200
+
+    async def handle_DATA(self, server, session, envelope):
+        assert session.ssl is not None, "mail came in the clear"
+        assert session.authenticated
+        message = email.message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=email.policy.default)
+        self.mails += [(address, message) for address in envelope.rcpt_tos]
+        return "250 OK"
+
+    def to(self, path: str) -> list[dict]:
+        return [body for _, found, body, _ in self.requests if found == path]
+
+
+@pytest.fixture
+def inbox(tmp_path, monkeypatch):
+    received = Inbox()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def sign_in(server, session, envelope, mechanism, data):
+        return AuthResult(success=(data.login, data.password) == (b"homeroom", b"pass-for-tests"), handled=False)
+
+    mail = Controller(received, hostname="localhost", port=0, tls_context=context, require_starttls=True, authenticator=sign_in, auth_required=True)
+    mail.port = _free_port()
+    mail.start()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _take(self):
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            received.requests.append((self.command, self.path, body, self.headers.get("Authorization", "")))
+            self.send_response(received.answer)
+            self.end_headers()
+
+        do_GET = do_POST = _take
+
+        def log_message(self, *_):
+            """Tests say what went wrong themselves."""
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    received.web = f"http://127.0.0.1:{web.server_port}"
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    written = {"smtp": {"host": "localhost", "port": mail.port, "user": "homeroom", "password": "pass-for-tests", "from": "homeroom@sd74.example",
+                        "ca_file": str(tmp_path / "ca.pem")}, "wait_seconds": 0.01}  # fmt: skip
+    monkeypatch.setattr(settings, "everything", lambda: {"alerts": written, "district": {"name": "School District No. 74 (Gold Trail)"}})
+    received.settings = written
+    yield received
+    mail.stop()
+    web.shutdown()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+REFUSED = finding("critical", "feed_refused", "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.",
+                  source="myedbc", feed="student_schedule", owner="operator", action="Ask for the extract again.")  # fmt: skip
+HELD_NIGHT = """\
+Held: some changes wait for a person. Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.
+40 changes applied in 40 write calls; 300 changes held for a person, nothing failed.
+2 feeds expected: 1 loaded, 0 unchanged, 1 refused or missing.
+For a person to look at: 1 critical finding, 3 warnings.
+It took 1 min 50 s.
+
+CRITICAL: Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.
+   operator: Ask for the extract again.
+
+WARNING: A student has no address. (3 like it)
+   key 1234560, StudentDemographics.csv line 12
+   key 1234561, StudentDemographics.csv line 13
+   key 1234562, StudentDemographics.csv line 14
+   school office: Enter it in MyEdBC.
+
+The page: https://homeroom.sd74.example/20261001T090000Z-0000/report.html
+"""
+
+
+def no_address(number: int, school: str = "07474001"):
+    return finding(key=str(1234560 + number), school_number=school, file="StudentDemographics.csv", line=12 + number)
+
+
+def test_the_operator_gets_one_mail_with_the_night_and_what_to_do(inbox):
+    inbox.settings["page_url"] = "https://homeroom.sd74.example/"
+    inbox.settings["routes"] = {"operator": {"email": "operator@sd74.example"}, "again": {"email": ["operator@sd74.example"], "level": "critical"}}
+    run, summary = night(0, exit_code=2, held=300, feeds=[feed(), feed("student_schedule", "refused", 0)], found=(REFUSED, *map(no_address, range(3))))
+    assert alerts.send(run, summary) == 0
+    [(address, mail)] = inbox.mails
+    assert address == "operator@sd74.example"
+    assert mail["Subject"] == "Homeroom 2026-10-01: held for a person, 2 things need you"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail.get_content() == HELD_NIGHT
+    assert [one["status"] for one in run.read("alerts.json")["sent"]] == ["sent"]
+
+
+def test_a_school_hears_only_of_its_own_records(inbox):
+    inbox.settings["routes"] = {"school_one": {"email": "office-001@sd74.example", "schools": ["07474001"], "owners": ["school office"]}}
+    run, summary = night(0, exit_code=2, held=300, found=(REFUSED, no_address(0), no_address(1, "07474002")))
+    alerts.send(run, summary)
+    [(_, mail)] = inbox.mails
+    assert mail["Subject"] == "Homeroom 2026-10-01: school data, 1 thing needs you"
+    assert mail.get_content() == (
+        "WARNING: A student has no address.\n   key 1234560, StudentDemographics.csv line 12\n   school office: Enter it in MyEdBC.\n\n"
+        "Run 20261001T090000Z-0000.\n"
+    )
+
+
+def test_a_quiet_night_is_told_to_nobody_who_did_not_ask(inbox):
+    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}, "asked": {"email": "b@sd74.example", "always": True}}
+    run, summary = night(0, found=(finding("info", "a_note"),))
+    alerts.send(run, summary)
+    assert [(address, mail["Subject"]) for address, mail in inbox.mails] == [("b@sd74.example", "Homeroom 2026-10-01: done, nothing needs you")]
+
+
+def test_teams_slack_and_any_webhook_get_their_own_shapes(inbox):
+    inbox.settings["routes"] = {"chat": {"teams": f"{inbox.web}/teams", "slack": f"{inbox.web}/slack", "webhook": f"{inbox.web}/hook"}}
+    run, summary = night(0, found=(finding(message="Column <Grade> & more."),))
+    assert alerts.send(run, summary) == 0
+    [card] = inbox.to("/teams")
+    assert card["type"] == "message" and card["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert card["attachments"][0]["content"]["body"][0]["text"] == "Homeroom 2026-10-01: done, 1 thing needs you"
+    assert "Column &lt;Grade&gt; &amp; more." in inbox.to("/slack")[0]["text"]
+    assert inbox.to("/hook")[0]["level"] == "warning"
+
+
+@pytest.mark.parametrize("kind", ["pagerduty", "opsgenie", "generic"])
+def test_an_incident_is_opened_once_and_closed_once(inbox, kind):
+    inbox.settings["incidents"] = {"kind": kind, "url": f"{inbox.web}/incidents", "key": "key-for-tests"}
+    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
+    for number, found in enumerate([(REFUSED,), (REFUSED,), (), ()]):
+        alerts.send(*night(number, exit_code=2 if found else 0, found=found))
+    name = "homeroom.feed_refused.myedbc.student_schedule"
+    seen = [(path, body, token) for _, path, body, token in inbox.requests]
+    assert len(seen) == 2
+    if kind == "pagerduty":
+        assert [body["event_action"] for _, body, _ in seen] == ["trigger", "resolve"]
+        assert {body["dedup_key"] for _, body, _ in seen} == {name} and {body["routing_key"] for _, body, _ in seen} == {"key-for-tests"}
+        assert seen[0][1]["payload"]["severity"] == "critical"
+    elif kind == "opsgenie":
+        assert [path for path, _, _ in seen] == ["/incidents", f"/incidents/{name}/close?identifierType=alias"]
+        assert seen[0][1]["alias"] == name and {token for _, _, token in seen} == {"GenieKey key-for-tests"}
+    else:
+        assert [body["action"] for _, body, _ in seen] == ["open", "close"] and {token for _, _, token in seen} == {"Bearer key-for-tests"}
+    recovered = inbox.mails[-1][1]
+    assert len(inbox.mails) == 3 and "Recovered: Feed myedbc.student_schedule was refused" in recovered.get_content()
+    assert "(open since the night of 2026-10-01)" in recovered.get_content()
+    assert alerts.open_incidents() == []
+
+
+def test_a_night_that_broke_or_a_single_verb_closes_no_incident(inbox):
+    alerts.send(*night(0, exit_code=2, found=(REFUSED,)))
+    alerts.send(*night(1, exit_code=1))
+    alerts.send(*night(2, verb="push"))
+    assert [one["condition"] for one in alerts.open_incidents()] == ["feed_refused.myedbc.student_schedule", "night_failed"]
+
+
+def test_the_heartbeat_beats_after_every_night_and_says_when_it_failed(inbox):
+    inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive", "failed_url": f"{inbox.web}/failed"}
+    alerts.send(*night(0))
+    alerts.send(*night(1, exit_code=2))
+    alerts.send(*night(2, exit_code=1))
+    alerts.send(*night(3, verb="plan"))
+    assert [path for _, path, _, _ in inbox.requests] == ["/alive", "/alive", "/failed"]
+
+
+def test_what_cannot_be_sent_is_said_and_kept_without_address_or_secret(inbox, capsys):
+    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "smtp": inbox.settings["smtp"] | {"password": "wrong-password"}}
+    run, summary = night(0, exit_code=2, found=(REFUSED,))
+    assert alerts.send(run, summary) == 3
+    text = json.dumps(run.read("alerts.json")) + capsys.readouterr().out
+    assert "SMTPAuthenticationError" in text
+    assert "wrong-password" not in text and "a@sd74.example" not in text
+
+
+def test_a_server_that_is_down_for_a_moment_is_asked_again(inbox, monkeypatch):
+    inbox.settings["routes"] = {"chat": {"slack": f"{inbox.web}/slack"}}
+    inbox.answer = 503
+    run, summary = night(0, found=(no_address(0),))
+    assert alerts.send(run, summary) == 3
+    assert len(inbox.requests) == alerts.ATTEMPTS
+    inbox.answer = 403
+    assert alerts.send(run, summary) == 3
+    assert len(inbox.requests) == alerts.ATTEMPTS + 1  # told no: not asked again
+
+
+def test_a_password_is_never_sent_in_the_clear(inbox):
+    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "smtp": inbox.settings["smtp"] | {"security": "none"}}
+    run, summary = night(0, found=(no_address(0),))
+    assert alerts.send(run, summary) == 3
+    assert "would send the password in the clear" in run.read("alerts.json")["sent"][0]["reason"]
+
+
+def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critical(inbox):
+    summer = {"from": "2026-10-01", "until": "2026-10-02", "kinds": ["student_without_address", "feed_refused"], "why": "offices are closed"}
+    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "silences": {"summer": summer}}
+    alerts.send(*night(0, found=(no_address(0),)))
+    assert inbox.mails == []
+    alerts.send(*night(1, found=(no_address(0), REFUSED)))
+    assert "A student has no address" not in inbox.mails[0][1].get_content() and "CRITICAL" in inbox.mails[0][1].get_content()
+    alerts.send(*night(2, found=(no_address(0),)))
+    assert len(inbox.mails) == 2
+
+
+def test_a_route_with_an_unknown_key_or_level_is_refused_with_a_sentence(inbox):
+    inbox.settings["routes"] = {"operator": {"mail": "a@sd74.example"}}
+    with pytest.raises(ValueError, match=r"\[alerts.routes.operator\] mail: no such key; known are always, email"):
+        alerts.routes()
+    inbox.settings["routes"] = {"operator": {"level": "loud"}}
+    with pytest.raises(ValueError, match="'loud': it is one of info, warning, critical"):
+        alerts.routes()
+
+
+def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):
+    from rich.console import Console
+
+    for number in range(9):
+        night(number)
+    alerts.send(*night(9, exit_code=2, held=300, feeds=[feed(), feed("student_schedule", "refused", 0)], found=(REFUSED,)))
+    assert status.show(Console(width=80, no_color=True)) == 1
+    said = capsys.readouterr().out
+    assert "Latest:    night of 2026-10-10, refused, ended" in said
+    assert "Overdue:" in said
+    assert "Changes:   40 applied, 300 held; converged 98.0%" in said
+    assert "Feeds:     2 expected, 1 not taken: myedbc.student_schedule refused" in said
+    assert "Open:      feed_refused.myedbc.student_schedule since the night of 2026-10-10" in said
+    assert "Unusual:   changes held: 300 tonight, usually about 0" in said
+    assert ".........h" in said
+
+
+def test_metrics_are_in_the_format_prometheus_reads(inbox):
+    import re
+
+    _, summary = night(0, exit_code=3)
+    text = status.write_metrics(summary).read_text(encoding="utf-8")
+    assert "homeroom_night_exit_code 3\n" in text
+    assert 'homeroom_step_seconds{step="build"} 42\n' in text
+    assert 'homeroom_target_converged{target="google",entity="users"} 0.98\n' in text
+    sample = re.compile(r'^homeroom_\w+(\{(\w+="[^"]*",?)+\})? -?[0-9.e+]+$')
+    assert all(line.startswith("# ") or sample.match(line) for line in text.splitlines())
