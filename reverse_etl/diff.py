@@ -165,7 +165,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
             select key as _key, list(column_name) as columns from ledger.applied.taken_over where target = $target and entity = $entity group by key
         )
         select d, o, a, t.columns as taken, coalesce(d._key, o._key) as key, {action} as action,
-            {" or ".join(_differs(c, types) for c in export.compared) or "false"} as differs
+            {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
         from desired as d
         full outer join observed as o on o._key = d._key
         left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
