@@ -30,7 +30,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,14 @@ from reverse_etl import configured, exports, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
+from reverse_etl import undo as undoing
 from reverse_etl import verify as verifying
 from reverse_etl.limits import Allowed
 from reverse_etl.model import Change
 
 TARGETS = ("google", "microsoft")
 STUDENTS = "student.sd74.example"
-EVERYTHING = "create,update,rename,suspend,restore,remove,delete"
+EVERYTHING = "adopt,create,undelete,update,rename,suspend,restore,remove,delete"
 NIGHTS = 5  # ordinary nights after a push within which everything must be as desired
 FAULTS: dict[str, tuple[float, ...]] = {  # switch -> the values it may take in a push
     "lose_reply_after_commit": (0.0, 0.05, 0.2), "drop_writes": (0.0, 0.0, 0.1), "random_5xx": (0.0, 0.05, 0.3), "throttle": (0.0, 0.1, 0.5),
@@ -263,6 +264,7 @@ class Chaos:
         self.district = District(random.Random(seed + 1))
         self.district.begin(people)
         self.counts: Counter[str] = Counter()
+        self.folders: list[Path] = []  # of the runs since the trial began
         self.by_hand: set[tuple[str, str]] = set()  # (platform, remote id) somebody edited in this push
         observing.ensure_tables({name: configured.kind(name) for name in TARGETS})
         self.run = Run.open("test")
@@ -341,13 +343,32 @@ class Chaos:
             raise Wrong(f"an ordinary night was held: {held[0]}")
         return sum(sum(part["planned"].values()) for part in document["exports"]) if code == 0 else -1
 
+    def undo(self, run_id: str) -> list[str]:
+        """Take a run back; what was said beforehand of what will not be as it was."""
+        self.new_night()
+        self.observe()
+        kinds = {name: configured.kind(name) for name in TARGETS}
+
+        def night() -> planning.Night:
+            taking_back = undoing.Undo(run_id, {name: kind.lasting for name, kind in kinds.items()}, {name: kind.restorable for name, kind in kinds.items()})
+            return replace(self.night(), undo=taking_back)
+
+        with store.connect() as connection:
+            settle.settle(connection)
+            document = planning.store(connection, planning.make(connection, night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()), self.run.run_id)
+        self.run.write("plan.json", document)
+        code = pushing.push(self.run, night, lambda name: configured.adapter(name, self.run.run_id))
+        if code:
+            raise Wrong(f"the undo ended with {code}")
+        return document["cannot"]
+
     # ------------------------------------------------------------ one push in bad weather
 
     def trial(self, number: int) -> None:
         """One day, one push under faults, ordinary nights; raises Wrong."""
         sent = lines(self.log)
         self.by_hand.clear()
-        self.folders: list[Path] = []
+        self.folders.clear()
         if number:
             self.district.day()
         self.new_night()

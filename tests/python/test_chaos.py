@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from pathlib import Path
 
 import pytest
 
+from demo.platforms import running
 from tests import chaos
 
 PUSHES = 4
@@ -15,6 +18,28 @@ def test_pushes_under_every_kind_of_fault_end_as_desired() -> None:
     met = chaos.run(PUSHES, seed=5, people=20, say=lambda _: None)
     assert sum(met[how] for how in ("SIGKILL", "SIGTERM", "left alone")) == PUSHES
     assert met["SIGKILL"] + met["SIGTERM"] > 0
+
+
+def test_a_day_pushed_to_the_platforms_and_taken_back_leaves_them_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    with running(tmp_path / "var" / "demo") as platforms:
+        trial = chaos.Chaos(platforms, 3, 40)
+        try:
+            trial.desire()
+            assert trial.ordinary_night() > 0
+            before = copy.deepcopy(trial.district)
+            for _ in range(3):
+                trial.district.day()
+            trial.desire()
+            assert trial.ordinary_night() > 0
+            said = trial.undo(trial.run.run_id)
+            trial.district = before
+            trial.check_state()
+            assert trial.of_others() == trial.unmanaged
+        finally:
+            trial.close()
+    assert any("google users" in sentence and "come back from the deleted ones" in sentence for sentence in said)
+    assert any("microsoft users" in sentence and "addresses stay taken" in sentence for sentence in said)
 
 
 def test_a_platform_that_is_not_as_desired_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
