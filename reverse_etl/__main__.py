@@ -252,6 +252,8 @@ def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _minutes(seconds: float) -> str:
+    if seconds < 1:
+        return "a second"
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 

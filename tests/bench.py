@@ -26,6 +26,7 @@ from rich.table import Table
 
 from common import paths
 from ingestion import layout
+from tests import bench_engine
 
 STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
 
@@ -171,5 +172,9 @@ def main(sizes: list[int]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["landing"]:
         landing(int(sys.argv[2]), Console(width=120))
+    elif sys.argv[1:2] == ["engine"]:
+        bench_engine.main(*(int(argument) for argument in sys.argv[2:]))
     else:
         main([int(argument) for argument in sys.argv[1:]] or [5000, 20000])
+        if not sys.argv[1:]:
+            bench_engine.main()
