@@ -1,10 +1,11 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= AS_OF= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
 VAR := $(or $(HOMEROOM_VAR),var)
 FILTERS = $(if $(TARGET),--target $(TARGET)) $(if $(SCHOOL),--school $(SCHOOL)) $(if $(PERSON),--person $(PERSON)) $(if $(ACTION),--action $(ACTION))
+FILTERS_OF_SHOW = $(FILTERS) $(if $(STATUS),--status $(STATUS)) $(if $(FORMAT),--format $(FORMAT)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(NAMES),--names)
 LIFT = $(if $(ALLOW),--allow "$(ALLOW)") $(if $(WHY),--why "$(WHY)")
 export HOMEROOM_RUN := $(or $(RUN),$(HOMEROOM_RUN))
 
@@ -40,8 +41,14 @@ build: .venv/nightly ## run the dbt models and their tests (SELECT=…)
 plan: build ## compare what should be with what is; writes nothing to any target
 	@$(PY) -m reverse_etl plan $(FILTERS) $(LIFT)
 
-show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION=; NAMES=1 shows values)
-	@$(PY) -m reverse_etl show $(FILTERS) $(if $(NAMES),--names)
+show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION= STATUS=held FORMAT=csv; NAMES=1 shows values)
+	@$(PY) -m reverse_etl show $(FILTERS_OF_SHOW)
+
+release: .venv/nightly ## let changes go that a limit held, once (RUN= ONLY="key,key" or the filters; WHY= WHO=)
+	@$(PY) -m reverse_etl release $(FILTERS) $(if $(ONLY),--only "$(ONLY)") $(if $(WHY),--why "$(WHY)") $(if $(WHO),--who "$(WHO)")
+
+undo: .venv/nightly ## plan how a run is taken back (RUN=); then show, push, report as ever
+	@HOMEROOM_RUN= $(PY) -m reverse_etl undo "$(RUN)" $(if $(TARGET),--target $(TARGET)) $(LIFT)
 
 push: .venv/nightly ## apply the plan, as far as its limits let it
 	@$(PY) -m reverse_etl push $(if $(TARGET),--target $(TARGET))
@@ -80,6 +87,9 @@ lint: .venv/dev ## ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/lint \
 		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
 
+chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
+	@$(PY) -m tests.chaos $(or $(PUSHES),200) $(or $(SEED),1)
+
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench
 
@@ -107,4 +117,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show push verify report replay rehearse status alert nightly explain audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain audit test chaos lint bench docs lock clean

@@ -38,6 +38,12 @@ create table if not exists ledger.audit.outcomes (
 create table if not exists ledger.audit.deliveries (
     delivery_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text,
     delivered_at timestamptz, receipt text);
+create table if not exists ledger.audit.drifts (
+    plan_id text, run_id text, found_at timestamptz, target text, entity text, key text, person_id text,
+    school_number text, column_name text, ours json, theirs json, policy text);
+create table if not exists ledger.audit.releases (
+    release_id text, released_at timestamptz, who text, why text, plan_id text, change_id text, target text,
+    entity text, key text, action text, seal text);
 create table if not exists ledger.audit.findings (
     finding_id text, run_id text, found_at timestamptz, level text, kind text, source text, feed text, target text,
     entity text, school_number text, key text, file text, line bigint, column_name text, message text, owner text,
@@ -92,6 +98,18 @@ create or replace view ledger.audit.changes as
     from ledger.audit.planned_changes as planned
     left join ledger.audit.outcomes as outcome using (change_id)
     left join (select distinct run_id from ledger.audit.runs) as run on run.run_id = planned.run_id;
+create or replace view ledger.audit.dead_letters as
+    -- what was tried last and failed, per object: nothing of it is lost, the next night's plan takes it up again
+    with tried as (
+        select changes.*, row_number() over (partition by target, entity, key order by finished_at desc, seq desc) as latest,
+            max(case when status = 'applied' then finished_at end) over (partition by target, entity, key) as last_applied_at
+        from ledger.audit.changes as changes where status in ('applied', 'failed'))
+    select target, entity, key, arg_max(person_id, finished_at) as person_id, arg_max(action, finished_at) as action,
+        arg_max(code, finished_at) as code, arg_max(note, finished_at) as note, arg_max(run_id, finished_at) as run_id,
+        min(finished_at) as failing_since, max(finished_at) as last_tried_at, count(distinct run_id) as runs
+    from tried
+    where status = 'failed' and (last_applied_at is null or finished_at > last_applied_at)
+    group by target, entity, key;
 """
 
 

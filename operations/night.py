@@ -8,14 +8,13 @@ Alone: `python -m operations nightly`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from common import lock as locks
 from common import paths, store
 from common.log import event
 from common.runs import Run
@@ -42,18 +41,11 @@ class NightRunning(Exception):
 @contextmanager
 def lock() -> Iterator[None]:
     """One night at a time per state folder; the lock file says who holds it."""
-    path = paths.var() / "night.lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise NightRunning(f"another night is running ({file.read().strip()}); wait for it to end, or end that process, then try again") from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}")
-        file.flush()
-        yield
-        file.truncate(0)
+    try:
+        with locks.lock(paths.var() / "night.lock", "a night"):
+            yield
+    except locks.Held as error:
+        raise NightRunning(str(error)) from error
 
 
 def nightly(allow: str = "", why: str = "") -> int:
