@@ -114,5 +114,5 @@ def _refuse(sentence: str) -> int:
 if __name__ == "__main__":
     try:
         app()
-    except store.StoreBusy as error:
+    except store.StoreUnusable as error:
         raise SystemExit(_refuse(str(error))) from None
