@@ -20,7 +20,7 @@ PROGRAM = "0.1.0"
 MIGRATIONS = paths.root() / "common" / "migrations"
 TABLES = {"ledger": "ledger.audit.versions", "warehouse": "raw_homeroom.versions"}
 WAY_OUT = {
-    "ledger": "update Homeroom, or go back to a backup made before with \"make restore FROM=…\" (docs/deploy.md, going back)",
+    "ledger": 'update Homeroom, or go back to a backup made before with "make restore FROM=…" (docs/deploy.md, going back)',
     "warehouse": "update Homeroom, or move the file away: the next night builds it again from the archive",
 }
 

@@ -61,15 +61,15 @@ def test_a_ledger_from_before_there_were_versions_is_brought_forward_after_a_cop
 
 def test_a_later_program_applies_its_migrations_once_in_order_after_a_copy(later):
     with store.connect() as connection:
-        connection.execute("insert into ledger.audit.pauses values (now(), 'paused', null, 'before', null)")
-    migration(later, "ledger", "alter table ledger.audit.pauses rename column why to reason")
-    migration(later, "ledger", "update ledger.audit.pauses set reason = reason || ' and after'")
+        connection.execute("insert into ledger.audit.interventions values ('1', now(), 'paused', null, 'before', null, null)")
+    migration(later, "ledger", "alter table ledger.audit.interventions rename column why to reason")
+    migration(later, "ledger", "update ledger.audit.interventions set reason = reason || ' and after'")
     for _ in range(2):
         with store.connect() as connection:
-            assert connection.execute("select reason from ledger.audit.pauses").fetchall() == [("before and after",)]
+            assert connection.execute("select reason from ledger.audit.interventions").fetchall() == [("before and after",)]
     assert len(copies()) == 1
     with duckdb.connect(str(copies()[0]), read_only=True) as connection:
-        assert connection.execute("select why from audit.pauses").fetchall() == [("before",)]
+        assert connection.execute("select why from audit.interventions").fetchall() == [("before",)]
         assert connection.execute("select max(version) from audit.versions").fetchone() == (newest("ledger") - 2,)
 
 
@@ -88,13 +88,13 @@ def test_an_older_program_refuses_a_newer_file_with_a_sentence_and_changes_nothi
 
 def test_a_migration_that_fails_leaves_the_version_before_it_and_says_where_the_copy_is(later):
     with store.connect() as connection:
-        connection.execute("insert into ledger.audit.pauses values (now(), 'paused', null, 'before', null)")
-    migration(later, "ledger", "alter table ledger.audit.pauses rename column why to reason; select * from ledger.audit.nowhere")
+        connection.execute("insert into ledger.audit.interventions values ('1', now(), 'paused', null, 'before', null, null)")
+    migration(later, "ledger", "alter table ledger.audit.interventions rename column why to reason; select * from ledger.audit.nowhere")
     with pytest.raises(store.StoreUnusable, match=r"could not be brought to version \d+ \(more\).*a copy from before stands in .*go back"):
         with store.connect():
             pass
     with duckdb.connect(str(paths.ledger()), read_only=True) as connection:
-        assert connection.execute("select why from audit.pauses").fetchall() == [("before",)]
+        assert connection.execute("select why from audit.interventions").fetchall() == [("before",)]
         assert connection.execute("select max(version) from audit.versions").fetchone() == (newest("ledger") - 1,)
 
 
