@@ -141,13 +141,14 @@ class Run:
     def step(self, name: str) -> Iterator[Step]:
         """Time a step into `run.json`: name, seconds, status (done, refused, partly, failed) and exit code."""
         step, started, clock = Step(name), datetime.now(UTC), time.monotonic()
+        self.write("run.json", self.read("run.json") | {"running": name})  # what was under way, if nobody lives to say so
         try:
             yield step
         except BaseException:
             step.exit_code = step.exit_code or 1
             raise
         finally:
-            facts = self.read("run.json")
+            facts = self.read("run.json") | {"running": None}
             facts["steps"].append({
                 "name": name, "started_at": started.isoformat(), "seconds": round(time.monotonic() - clock, 2),
                 "status": STATUS.get(step.exit_code, "failed"), "exit_code": step.exit_code, "note": step.note,

@@ -131,6 +131,12 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
+    if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
+        # A new one would forget every name ever issued, and who is missing since when.
+        raise StoreUnusable(
+            f'the ledger {paths.ledger()} is gone, though runs were finished here: put its last copy back with "make restore FROM=latest"; '
+            f"to begin anew on purpose, move {paths.runs()} away too"
+        )
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         connection, path = None, paths.warehouse()

@@ -1,7 +1,8 @@
-"""`python -m operations nightly | build | report | alert | status | replay | audit`"""
+"""`python -m operations nightly | intraday | pause | resume | build | report | alert | status | replay | audit | backup | restore | …`"""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from datetime import date
@@ -10,11 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from common import store
+from common import findings, paths, store
 from common.runs import Run
 from operations import audit as cookbook
+from operations import interventions
 from operations import night as nights
 from operations import report as reports
+from operations.room import size
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.", pretty_exceptions_enable=False)
 
@@ -27,10 +30,51 @@ def nightly(
     """Run one whole night: ingest, observe, build, plan, push, verify, report."""
     if allow and not why:
         raise SystemExit(_refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"'))
+    raise SystemExit(nights.nightly(allow, why))
+
+
+@app.command()
+def pause(
+    until: Annotated[str, typer.Option(help="the first day nights run again, 2027-09-07")],
+    why: Annotated[str, typer.Option(help="the reason, recorded and said by every night that does not run")],
+) -> None:
+    """No night begins until then."""
+    print(interventions.pause(until, why).sentence)
+
+
+@app.command()
+def resume() -> None:
+    """End the pause."""
+    print("nights run again" if interventions.resume() else "nothing was paused")
+
+
+@app.command()
+def backup() -> None:
+    """Copy what cannot be built again, prove the copy, keep the newest few."""
+    from operations import backup as backups
+
     try:
-        raise SystemExit(nights.nightly(allow, why))
-    except nights.NightRunning as error:
-        raise SystemExit(_refuse(str(error))) from None
+        made = backups.backup()
+    except backups.BackupFailed as error:
+        if os.environ.get("HOMEROOM_RUN"):
+            findings.record(Run.load(os.environ["HOMEROOM_RUN"]), [findings.Finding("critical", "backup_failed", str(error), owner="technician")])
+        print(f"backup: {error}", file=sys.stderr)
+        raise SystemExit(3) from None
+    print(f"backup: {made}, {size(made) / 1e6:,.1f} MB, unpacked and counted")
+
+
+@app.command()
+def restore(which: Annotated[str, typer.Argument(help="latest, a name, or a folder")] = "") -> None:
+    """Put a backup back; what it replaces is kept beside."""
+    from operations import backup as backups
+
+    chosen, aside = backups.restore(which)
+    print(f"restored: {chosen}")
+    print(f"replaced: {aside}")
+    later = backups.not_covered(chosen)
+    if later:
+        print(f"{len(later)} runs are newer than this backup ({later[0]} to {later[-1]}): what they wrote stands in the targets and in their run folders, "
+              "their changes are no longer in the audit tables; the next night compares everything anew")  # fmt: skip
 
 
 @app.command()
@@ -106,13 +150,24 @@ def audit(
         raise SystemExit(_refuse(str(error))) from None
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: int = 2) -> int:
     print(sentence, file=sys.stderr)
-    return 2
+    return code
+
+
+def main() -> None:
+    """Run the command; what we expect to go wrong is a sentence and exit code 2."""
+    from operations.backup import NotRestorable
+
+    try:
+        app()
+    except (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable) as error:
+        raise SystemExit(_refuse(str(error))) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SystemExit(_refuse(f'the disk of {paths.var()} is full: nothing more could be written; make room, e.g. with "make retention"', 1)) from None
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except store.StoreUnusable as error:
-        raise SystemExit(_refuse(str(error))) from None
+    main()

@@ -75,8 +75,8 @@ def backup() -> Path:
         tables = _pack_ledger(part / LEDGER)
         runs = _pack_documents(part / DOCUMENTS)
         files = {name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)} for name in (LEDGER, DOCUMENTS)}
-        manifest = {"made_at": moment.isoformat(), "program": versions.PROGRAM, "duckdb": duckdb.__version__, "ledger_version": _version(tables), "files": files,
-                    "tables": tables, "runs": runs}  # fmt: skip
+        manifest = {"made_at": moment.isoformat(), "program": versions.PROGRAM, "duckdb": duckdb.__version__,
+                    "ledger_version": _version(tables), "files": files, "tables": tables, "runs": runs}  # fmt: skip
         _write(part / MANIFEST, json.dumps(manifest, indent=1).encode())
         with _proven(part):
             pass
