@@ -56,8 +56,11 @@ def record(what: str, why: str = "", until: datetime | None = None, details: str
     who = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
     line = {"happened_at": datetime.now(UTC).isoformat(), "what": what, "who": who, "why": why,
             "until": until.isoformat() if until else None, "details": details}  # fmt: skip
-    with path().open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with path().open("ab+") as file:
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)  # a last line a kill or a full disk has torn would spoil this one
+        file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
