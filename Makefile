@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= SELECT= STUDENTS= SEED= ASK= SET= UNTIL= FROM= REALLY=1 TO= AS= SHOW=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -61,6 +61,27 @@ replay: .venv/nightly ## build an old night again from the archive and compare i
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
 
+pause: .venv/nightly ## no night until then (UNTIL=2027-09-07 WHY="…")
+	@$(PY) -m operations pause --until "$(UNTIL)" --why "$(WHY)"
+
+resume: .venv/nightly ## end the pause
+	@$(PY) -m operations resume
+
+backup: .venv/nightly ## copy what cannot be built again, and prove the copy (the night does this by itself)
+	@$(PY) -m operations backup
+
+restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=latest)
+	@$(PY) -m operations restore "$(FROM)"
+
+retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
+	@$(PY) -m operations retention $(if $(REALLY),--really)
+
+compact: .venv/nightly ## write the warehouse anew without the air in it
+	@$(PY) -m operations compact
+
+install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
+	@$(PY) -m operations install $(if $(TO),--to "$(TO)") $(if $(AS),--user "$(AS)") $(if $(SHOW),--show $(SHOW))
+
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
@@ -98,4 +119,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay status alert nightly audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next ingest observe build plan show push verify report replay status alert nightly pause resume backup restore retention compact install audit test lint bench docs lock clean

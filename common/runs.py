@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from common import paths, settings
 
-READS_ANEW = ("nightly", "ingest")  # the verbs that bring today's data
+READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
 
 def business_date(verb: str, latest: Run | None) -> date:

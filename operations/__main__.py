@@ -1,4 +1,4 @@
-"""`python -m operations nightly | intraday | pause | resume | build | report | alert | status | replay | audit | backup | restore | …`"""
+"""`python -m operations nightly | intraday | build | report | alert | status | replay | audit | pause | resume | backup | restore | install | …`"""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import errno
 import os
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from common import findings, paths, store
-from common.runs import Run
+from common.runs import Run, business_date
 from operations import audit as cookbook
-from operations import interventions
+from operations import interventions, schedule
 from operations import night as nights
 from operations import report as reports
 from operations.room import size
@@ -26,11 +27,82 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night an
 def nightly(
     allow: Annotated[str, typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend")] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
+    scheduled: Annotated[bool, typer.Option("--scheduled", help="a timer calls: heed the days the district is closed")] = False,
 ) -> None:
-    """Run one whole night: ingest, observe, build, plan, push, verify, report."""
+    """Run one whole night: ingest, observe, build, plan, push, verify, backup, report, alert."""
+    if scheduled and (reason := schedule.not_today(schedule.entries()[0], business_date("nightly", None))):
+        print(f"no night today: {reason}")
+        raise SystemExit(0)
     if allow and not why:
         raise SystemExit(_refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"'))
     raise SystemExit(nights.nightly(allow, why))
+
+
+@app.command()
+def intraday(name: Annotated[str, typer.Argument(help="a [schedule.intraday.<name>] of the settings")]) -> None:
+    """A short run by day for some targets, e.g. the call-out after attendance was taken."""
+    raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
+
+
+@app.command()
+def install(
+    to: Annotated[str, typer.Option(help="folder of the systemd units")] = "/etc/systemd/system",
+    user: Annotated[str, typer.Option(help="who the service runs as; default: the owner of the state folder")] = "",
+    show: Annotated[str, typer.Option(help="write nothing, print: cron or windows")] = "",
+) -> None:
+    """Have this machine run the nights: systemd units, or the lines for cron or Windows Task Scheduler."""
+    if show not in ("", "cron", "windows"):
+        raise SystemExit(_refuse(f"--show {show}: cron or windows"))
+    if show:
+        print(schedule.cron() if show == "cron" else schedule.windows())
+        raise SystemExit(0)
+    after = schedule.install(Path(to), user or schedule.owner())
+    print(f"units written to {to}; now run, as root:")
+    for line in after:
+        print(f"  {line}")
+    for day, runs in schedule.next_days(7, business_date("nightly", None)):
+        print(f"  {day:%a} {day.isoformat()}: {', '.join(runs) or 'closed'}")
+
+
+@app.command()
+def health() -> None:
+    """One line and exit 0 when all is well, 1 when the last night failed or none has ended for too long."""
+    from operations import status as standing
+
+    good, sentence = standing.health()
+    print(sentence)
+    raise SystemExit(0 if good else 1)
+
+
+@app.command()
+def retention(really: Annotated[bool, typer.Option("--really", help="let it go; without, only say what would go")] = False) -> None:
+    """What is past its days, class by class ([retention] of the settings)."""
+    from operations import retention as keeping
+
+    found = keeping.past()
+    for one in found:
+        what = f"{one.rows:,} rows" if one.name in keeping.ROWS else f"{len(one.files):,} files, {one.bytes / 1e6:,.1f} MB"
+        print(f"{one.name}: " + ("kept for ever" if one.days is None else f"{what} older than {one.days} days"))
+    if not any(one.rows or one.files for one in found):
+        print("nothing is past its days")
+    elif really:
+        keeping.let_go(found)
+        print("let go")
+    else:
+        print('nothing was deleted; "make retention REALLY=1" does it')
+
+
+@app.command()
+def compact() -> None:
+    """Write the warehouse anew without the air in it."""
+    from operations import retention as keeping
+
+    share = keeping.air()
+    if share < keeping.AIR:
+        print(f"{share:.0%} of the warehouse is air; below {keeping.AIR:.0%} it is not worth it")
+        raise SystemExit(0)
+    before, after = keeping.compact()
+    print(f"compacted: {before / 1e6:,.1f} MB became {after / 1e6:,.1f} MB")
 
 
 @app.command()
@@ -158,10 +230,12 @@ def _refuse(sentence: str, code: int = 2) -> int:
 def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
     from operations.backup import NotRestorable
+    from operations.retention import RetentionWrong
 
+    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, schedule.ScheduleWrong, RetentionWrong)
     try:
         app()
-    except (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable) as error:
+    except expected as error:
         raise SystemExit(_refuse(str(error))) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

@@ -121,8 +121,7 @@ def nightly(allow: str = "", why: str = "", *, verb: str = "nightly", steps: Seq
         run, done = _begin(verb, limits, allow)
         code = _live(run, steps, keeper, allow, why, done=done)
         if not _worth_another(run, code, keeper):
-            _close(run, steps, keeper, code)
-            return code
+            return _close(run, steps, keeper, code)
         minutes = f"{(limits.retry_after or 0) / 60:g} min"
         findings.record(run, [Finding("info", "tried_again", f"what failed may only need time: the night is lived once more in {minutes}", owner="operator")])
         _close(run, steps, keeper, code, last=False)
@@ -131,8 +130,7 @@ def nightly(allow: str = "", why: str = "", *, verb: str = "nightly", steps: Seq
         if not stop.is_set():
             run = Run.open(verb)
             code = _live(run, steps, keeper, allow, why)
-        _close(run, steps, keeper, code)
-        return code
+        return _close(run, steps, keeper, code)
 
 
 def worst(codes) -> int:
@@ -289,17 +287,19 @@ def _worth_another(run: Run, code: int, keeper: _Keeper) -> bool:
     return any(finding["kind"] in MENDED_BY_TIME for finding in findings.read(run))
 
 
-def _close(run: Run, steps: Sequence[Step], keeper: _Keeper, code: int, *, last: bool = True) -> None:
+def _close(run: Run, steps: Sequence[Step], keeper: _Keeper, code: int, *, last: bool = True) -> int:
     """The closing steps, each whatever became of the one before; only the report when the night is lived once more."""
     for name, command, _ in steps:
         if name not in CLOSING or not (last or name == "report"):
             continue
         ended = _closing(run, command, keeper, code)
         if ended and name == "report" and room.make():  # a full disk is the one thing that can be helped now
-            _closing(run, command, keeper, code)
+            ended = _closing(run, command, keeper, code)
+        code = worst((code, ended))
     if not run.read("run.json")["finished_at"]:
         run.finish(code or 1)
     event("night_finished", run=run.run_id, exit_code=code)
+    return code
 
 
 def _closing(run: Run, command: tuple[str, ...], keeper: _Keeper, code: int) -> int:

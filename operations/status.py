@@ -15,7 +15,7 @@ from rich.console import Console
 
 from common import paths
 from common.runs import Run
-from operations import alerts, history
+from operations import alerts, history, interventions
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 
@@ -50,6 +50,21 @@ def show(console: Console) -> int:
     strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
     console.print(f"Before:    {strip}  last {len(recent)} nights (. done, h held, p partly failed, E error)", highlight=False)
     return 1 if late else recorded["exit_code"]
+
+
+def health() -> tuple[bool, str]:
+    """For a machine that watches: is all well, in one line? Held changes are for a person in the morning, not for a restart."""
+    pause = interventions.current()
+    if pause is not None:
+        return True, pause.sentence
+    nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
+    if not nights:
+        return True, "no night has run yet"
+    recorded = nights[-1].read("run.json")
+    hours = (datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])).total_seconds() / 3600
+    if hours > LATE_HOURS and not _lock_held():
+        return False, f"no night has ended for {_ago(hours)}"
+    return recorded["exit_code"] != 1, f"the night of {recorded['as_of']} ended {_ago(hours)} ago: {recorded['status']}"
 
 
 def _numbers(summary: dict[str, Any], console: Console) -> None:
