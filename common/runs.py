@@ -42,7 +42,8 @@ def git_commit() -> str:
     """The commit of the models and code in use, with `+` behind it when files differ from it; '' outside git."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        safe = ("-c", f"safe.directory={paths.root()}")  # a service reads a checkout that belongs to somebody else
+        return subprocess.run(["git", *safe, *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")

@@ -20,8 +20,6 @@ from common.runs import Run
 from operations import interventions, night, room
 from operations import report as reports
 
-WROTE = "import os, pathlib; pathlib.Path(os.environ['HOMEROOM_VAR'], 'did.txt').open('a').write(os.environ['STEP'] + chr(10)); "
-
 
 @pytest.fixture(autouse=True)
 def var(tmp_path, monkeypatch) -> Path:
@@ -42,8 +40,10 @@ def var(tmp_path, monkeypatch) -> Path:
 
 def start(run, command, so_far, held):
     """A step here is Python given as text, in a process of its own as always."""
-    return subprocess.Popen([sys.executable, "-c", WROTE + command[0]], start_new_session=True, pass_fds=(held,),
-                            env=night._environment(run, so_far) | {"STEP": command[1]})  # fmt: skip
+    with (paths.var() / "did.txt").open("a", encoding="utf-8") as file:
+        file.write(command[1] + "\n")
+    return subprocess.Popen([sys.executable, "-c", "import os, pathlib; " + command[0]], start_new_session=True, pass_fds=(held,),
+                            env=night._environment(run, so_far))  # fmt: skip
 
 
 def closing(run, _command, _keeper, code):
@@ -88,11 +88,12 @@ def test_a_step_that_takes_too_long_is_ended_and_named_and_the_rest_goes_on(monk
 
 
 def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
-    monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.02")
+    monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.05")
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     assert live(step("observe", stubborn), step("build")) == 1
     assert did() == ["observe", "build"]
     assert "step_out_of_time" in told()
+    assert summary()["steps"][0]["seconds"] < 55, "it was not waited for"
 
 
 def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeypatch):
