@@ -1,5 +1,6 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TO= AS= SHOW=
+#         SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -77,6 +78,27 @@ nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
 	@$(PY) -m operations explain "$(PERSON)" $(if $(NAMES),--names)
 
+pause: .venv/nightly ## no night until then (UNTIL=2027-09-07 WHY="…")
+	@$(PY) -m operations pause --until "$(UNTIL)" --why "$(WHY)"
+
+resume: .venv/nightly ## end the pause
+	@$(PY) -m operations resume
+
+backup: .venv/nightly ## copy what cannot be built again, and prove the copy (the night does this by itself)
+	@$(PY) -m operations backup
+
+restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=latest)
+	@$(PY) -m operations restore "$(FROM)"
+
+retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
+	@$(PY) -m operations retention $(if $(REALLY),--really)
+
+compact: .venv/nightly ## write the warehouse anew without the air in it
+	@$(PY) -m operations compact
+
+install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
+	@$(PY) -m operations install $(if $(TO),--to "$(TO)") $(if $(AS),--user "$(AS)") $(if $(SHOW),--show $(SHOW))
+
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
@@ -117,4 +139,5 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain audit test chaos lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
+	pause resume backup restore retention compact install audit test chaos lint bench docs lock clean
