@@ -1,10 +1,12 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= NAMES=1 RUN= ALLOW= WHY= AS_OF= SELECT= STUDENTS= SEED= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TO= AS= SHOW=
+#         SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
 VAR := $(or $(HOMEROOM_VAR),var)
 FILTERS = $(if $(TARGET),--target $(TARGET)) $(if $(SCHOOL),--school $(SCHOOL)) $(if $(PERSON),--person $(PERSON)) $(if $(ACTION),--action $(ACTION))
+FILTERS_OF_SHOW = $(FILTERS) $(if $(STATUS),--status $(STATUS)) $(if $(FORMAT),--format $(FORMAT)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(NAMES),--names)
 LIFT = $(if $(ALLOW),--allow "$(ALLOW)") $(if $(WHY),--why "$(WHY)")
 export HOMEROOM_RUN := $(or $(RUN),$(HOMEROOM_RUN))
 
@@ -40,8 +42,14 @@ build: .venv/nightly ## run the dbt models and their tests (SELECT=…)
 plan: build ## compare what should be with what is; writes nothing to any target
 	@$(PY) -m reverse_etl plan $(FILTERS) $(LIFT)
 
-show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION=; NAMES=1 shows values)
-	@$(PY) -m reverse_etl show $(FILTERS) $(if $(NAMES),--names)
+show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION= STATUS=held FORMAT=csv; NAMES=1 shows values)
+	@$(PY) -m reverse_etl show $(FILTERS_OF_SHOW)
+
+release: .venv/nightly ## let changes go that a limit held, once (RUN= ONLY="key,key" or the filters; WHY= WHO=)
+	@$(PY) -m reverse_etl release $(FILTERS) $(if $(ONLY),--only "$(ONLY)") $(if $(WHY),--why "$(WHY)") $(if $(WHO),--who "$(WHO)")
+
+undo: .venv/nightly ## plan how a run is taken back (RUN=); then show, push, report as ever
+	@HOMEROOM_RUN= $(PY) -m reverse_etl undo "$(RUN)" $(if $(TARGET),--target $(TARGET)) $(LIFT)
 
 push: .venv/nightly ## apply the plan, as far as its limits let it
 	@$(PY) -m reverse_etl push $(if $(TARGET),--target $(TARGET))
@@ -70,6 +78,27 @@ nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
 	@$(PY) -m operations explain "$(PERSON)" $(if $(NAMES),--names)
 
+pause: .venv/nightly ## no night until then (UNTIL=2027-09-07 WHY="…")
+	@$(PY) -m operations pause --until "$(UNTIL)" --why "$(WHY)"
+
+resume: .venv/nightly ## end the pause
+	@$(PY) -m operations resume
+
+backup: .venv/nightly ## copy what cannot be built again, and prove the copy (the night does this by itself)
+	@$(PY) -m operations backup
+
+restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=latest)
+	@$(PY) -m operations restore "$(FROM)"
+
+retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
+	@$(PY) -m operations retention $(if $(REALLY),--really)
+
+compact: .venv/nightly ## write the warehouse anew without the air in it
+	@$(PY) -m operations compact
+
+install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
+	@$(PY) -m operations install $(if $(TO),--to "$(TO)") $(if $(AS),--user "$(AS)") $(if $(SHOW),--show $(SHOW))
+
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
@@ -79,6 +108,9 @@ test: .venv/dev ## prove it: units, properties, real servers, whole nights
 lint: .venv/dev ## ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/lint \
 		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
+
+chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
+	@$(PY) -m tests.chaos $(or $(PUSHES),200) $(or $(SEED),1)
 
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench
@@ -107,4 +139,5 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show push verify report replay rehearse status alert nightly explain audit test lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
+	pause resume backup restore retention compact install audit test chaos lint bench docs lock clean

@@ -1,27 +1,31 @@
-"""`python -m reverse_etl check | observe | plan | show | push | verify`"""
+"""`python -m reverse_etl check | observe | plan | show | release | push | verify | undo`"""
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from common import findings, paths, store
+from common import findings, paths, settings, store
 from common.findings import Finding
+from common.lock import Held
 from common.runs import Run
 from reverse_etl import check as checking
-from reverse_etl import configured, exports, settle
+from reverse_etl import configured, exports, pacing, releases, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
 from reverse_etl import show as showing
+from reverse_etl import undo as undoing
 from reverse_etl import verify as verifying
 from reverse_etl.holds import TargetUnusable
 from reverse_etl.journal import JournalDamaged
@@ -66,10 +70,9 @@ def plan(
             settle.settle(connection)
             if person:
                 scope = replace(scope, person=showing.resolve_person(connection, person))
-            made = planning.make(connection, _night(current)(), allowed, scope)
+            made = planning.make(connection, _night(current, "")(), allowed, scope)
             document = planning.store(connection, made, current.run_id)
-        current.write("plan.json", document)
-        findings.record(current, _holds(document))
+        _planned_document(current, document)
         planned, held = planning.totals(document)
         for part in document["exports"]:
             words = [f"{count:,} {what}" + (f" ({part['held'][what]:,} held)" if what in part["held"] else "") for what, count in part["planned"].items()]
@@ -79,6 +82,9 @@ def plan(
                 print(f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of people under a hold set aside (seeds/holds.csv)")
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
+        for name, one in document["estimate"].items():
+            if one["calls"]:
+                print(f"plan: {name}: {one['calls']:,} calls, about {_minutes(one['seconds'])}; done at {one['done_at'][11:16]} UTC if pushed now")
         print(f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held" if planned else "plan: nothing to do")
         done(2 if held or any(part["holds"] for part in document["exports"]) else 0)
 
@@ -87,7 +93,9 @@ def plan(
 def show(
     *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
     names: Annotated[bool, typer.Option("--names", help="show values that may name a person")] = False,
-    limit: Annotated[int, typer.Option(help="how many changes to list")] = 40,
+    status: Annotated[str, typer.Option(help="only changes that are held, planned, applied, failed or skipped")] = "",
+    limit: Annotated[int, typer.Option(help="how many changes to list; files list all")] = 40,
+    form: Annotated[str, typer.Option("--format", help=f"one of {', '.join(showing.FORMATS)}")] = "text",
 ) -> None:  # fmt: skip
     """The plan, change by change; keys only, unless --names."""
     with _sentences():
@@ -96,35 +104,172 @@ def show(
             raise planning.NoPlan('there is no run yet; run "make plan"')
         with store.connect(read_only=True) as connection:
             scope = planning.Scope(tuple(target or ()), school, showing.resolve_person(connection, person) if person else "", action)
-            showing.show(connection, current, scope, names=names, limit=limit, console=Console())
+            chosen = showing.Chosen(scope, status, names, limit)
+            if form == "text":
+                showing.show(connection, current, chosen, console=Console())
+            else:
+                sys.stdout.write(showing.written(connection, current, chosen, form))
 
 
 @app.command()
-def push(target: Targets = None, run: RunId = "") -> None:
-    """Apply the plan, as far as its limits let it. Goes on where an interrupted push stopped."""
+def release(
+    *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
+    only: Annotated[str, typer.Option(help="keys, person ids or change ids, separated by commas; none: all that is held of what the filters say")] = "",
+    why: Annotated[str, typer.Option(help="the reason, recorded")] = "",
+    who: Annotated[str, typer.Option(help="who says so; default: the user of this machine")] = "",
+) -> None:  # fmt: skip
+    """Let changes go that a limit held in a run, each once: the next plan that finds them unchanged applies them."""
+    with _sentences():
+        current = _run(run) or Run.latest()
+        document = current.read("plan.json") if current else None
+        if current is None or document is None:
+            raise planning.NoPlan('there is no plan whose changes could be released; run "make plan"')
+        if not why.strip():
+            raise LimitWrong('a release is recorded with its reason: add WHY="…"')
+        with store.connect() as connection:
+            scope = planning.Scope(tuple(target or ()), school, showing.resolve_person(connection, person) if person else "", action)
+            if not only and scope == planning.Scope():
+                raise LimitWrong('say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION=')
+            where, values = showing.conditions(document["plan_id"], scope)
+            who = who or os.environ.get("SUDO_USER") or getpass.getuser()
+            keys = tuple(word.strip() for word in only.split(",") if word.strip())
+            count = releases.release(connection, document["plan_id"], where, values, only=keys, who=who, why=why.strip())
+        print(f'release: {count:,} held {"change" if count == 1 else "changes"} of run {current.run_id} released by {who}; '
+              'the next night lets them through once, or "make plan" and "make push" do now')  # fmt: skip
+
+
+@app.command()
+def undo(
+    undone: Annotated[str, typer.Argument(help="the run to take back", metavar="RUN")], target: Targets = None,
+    allow: Annotated[str, typer.Option(help="lift limits for this plan only, e.g. google.users.delete")] = "",
+    why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
+) -> None:  # fmt: skip
+    """Plan how a run is taken back: the opposite of every change it applied that still stands. Then show, push, report."""
+    with _sentences():
+        if not undone:
+            raise undoing.NothingToUndo('say which run is to be taken back: RUN=…; "ls var/runs" lists them')
+        before = Run.load(undone)
+        allowed = Allowed.parse(allow, why)
+        with store.connect() as connection:
+            settle.settle(connection)
+            undoing.written(connection, before.run_id)
+    with _step("undo", Run.open("undo")) as (current, done):
+        wanted = observing.api_targets(tuple(target or ()))
+        observing.observe(current, wanted, _adapter(current))
+        with store.connect() as connection:
+            made = planning.make(connection, _night(current, before.run_id)(), allowed, planning.Scope(tuple(target or ())))
+            document = planning.store(connection, made, current.run_id)
+        _planned_document(current, document)
+        planned, held = planning.totals(document)
+        for sentence in document["cannot"]:
+            print(f"undo: not as before: {sentence}")
+        for part in document["exports"]:
+            for sentence in part["holds"]:
+                print(f"undo: held: {sentence}", file=sys.stderr)
+        print(f'undo: {planned.total():,} changes take run {before.run_id} back, {held.total():,} of them held; "make show" lists them, "make push" does it')
+        done(2 if held else 0)
+
+
+@app.command()
+def push(
+    target: Targets = None, run: RunId = "",
+    wait: Annotated[float, typer.Option(help="seconds to wait for another push to end")] = 30.0,
+) -> None:  # fmt: skip
+    """Apply the plan, as far as its limits let it. Goes on where an interrupted push stopped.
+
+    By hand, what the targets hold is read again first: a plan somebody approved is pushed onto what he approved it for."""
     with _step("push", _planned(run)) as (current, done):
-        done(pushing.push(current, _night(current), _adapter(current), tuple(target or ())))
+        look = None if "HOMEROOM_EXIT_CODE" in os.environ else _look(current)
+        done(pushing.push(current, _night(current), _adapter(current), tuple(target or ()), look=look, wait=wait))
 
 
 @app.command()
 def verify(target: Targets = None, run: RunId = "") -> None:
     """Read the targets back and measure what is left. Exit 3 when something of ours did not converge."""
     with _step("verify", _planned(run)) as (current, done):
-        readable = observing.api_targets()
-        look = lambda names: observing.observe(current, [n for n in names if n in readable], _adapter(current))  # noqa: E731 one line says it
-        done(verifying.verify(current, _night(current), look, tuple(target or ())))
+        done(verifying.verify(current, _night(current), _look(current), tuple(target or ()), level=_level))
 
 
 # ---------------------------------------------------------------- what the verbs share
 
 
-def _night(run: Run) -> Callable[[], planning.Night]:
+def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
+    """What a plan of this run is made from; `undoes` (default: what its plan says): the run it takes back."""
+    undone = run.read("plan.json", {}).get("undoes", "") if undoes is None else undoes
+
     def make() -> planning.Night:
-        return planning.Night(
-            run.run_id, run.as_of.isoformat(), exports.load(run), _feeds(run), run.read("observed.json", {}), _entities, settle.last_written,
-        )  # fmt: skip
+        observed = run.read("observed.json", {})
+        if undone:
+            kinds = {name: configured.kind(name) for name in observing.api_targets()}
+            taking_back = undoing.Undo(undone, {name: kind.lasting for name, kind in kinds.items()}, {name: kind.restorable for name, kind in kinds.items()})
+            found = exports.load(Run.load(undone))
+            # an undo rests on what the ledger remembers, not on tonight's feeds and tests
+            every = exports.Exports((*found.good, *(export for export, _ in found.refused)), (), ())
+            return planning.Night(run.run_id, run.as_of.isoformat(), every, [], observed, _entities, settle.last_written, taking_back)
+        return planning.Night(run.run_id, run.as_of.isoformat(), exports.load(run), _feeds(run), observed, _entities, settle.last_written)
 
     return make
+
+
+def _look(run: Run) -> Callable[[Sequence[str]], int]:
+    """Observe those of some targets that can be read."""
+    readable = observing.api_targets()
+    return lambda names: observing.observe(run, [name for name in names if name in readable], _adapter(run))
+
+
+def _level(target: str) -> float:
+    """The share of rows that has to be as it should for a target to be green: `[targets.<name>] converged`, a share or "99.5%"."""
+    given = str(settings.get(f"targets.{target}.converged", "100%")).strip()
+    try:
+        level = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
+    except ValueError:
+        level = -1.0
+    if not 0 <= level <= 1:
+        raise configured.TargetWrong(f'[targets.{target}] converged is {given!r}; write a share like "99.5%"')
+    return level
+
+
+def _planned_document(run: Run, document: dict[str, Any]) -> None:
+    """Keep a plan with its run: when it would be done, and what a person should know of it."""
+    document["estimate"] = _estimate(document)
+    run.write("plan.json", document)
+    findings.record(run, [*_holds(document), *_drifts(document)])
+
+
+def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Target -> calls the plan makes and how long they take at the target's quota."""
+    calls: Counter[str] = Counter()
+    for part in document["exports"]:
+        try:
+            files = configured.is_file_target(configured.kind(part["target"]))
+        except configured.TargetWrong:
+            continue
+        calls[part["target"]] += 0 if files else sum(part["planned"].values()) - sum(part["held"].values()) - part["waiting"]
+    estimate = {}
+    for target, count in calls.items():
+        seconds = pacing.seconds(count, configured.adapter(target, "estimate").rate) if count else 0.0
+        done_at = datetime.fromisoformat(document["made_at"]) + timedelta(seconds=seconds)
+        estimate[target] = {"calls": count, "seconds": round(seconds, 1), "done_at": done_at.isoformat()}
+    return estimate
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 1:
+        return "a second"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _drifts(document: Mapping[str, Any]) -> list[Finding]:
+    """What somebody changed by hand in a target, and what is done about it."""
+    words = {"revert": "put back as they should be", "leave": "left, until the source changes them", "take_over": "taken over: theirs from now on",
+             "give_back": "ours again"}  # fmt: skip
+    return [
+        Finding("info" if policy == "give_back" else "warning", "changed_by_hand",
+                f"{part['target']} {part['entity']}: {sum(columns.values()):,} values were changed by hand since our last push "
+                f"({', '.join(f'{column} {count:,}' for column, count in columns.items())}); {words[policy]}",
+                target=part["target"], entity=part["entity"], owner="technician", action="ask audit.drifts whose they are")
+        for part in document["exports"] for policy, columns in part["drift"].items()
+    ]  # fmt: skip
 
 
 def _feeds(run: Run) -> list[dict]:
@@ -186,8 +331,8 @@ def _planned(run_id: str) -> Run:
 
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
-    (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreBusy, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
-    (configured.TargetWrong, 1),
+    (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreUnusable, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
+    (configured.TargetWrong, 1), (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
 )  # fmt: skip
 
 

@@ -20,6 +20,9 @@ OWN = ("_key", "run_id", "applied_at")
 REGISTRY = """
 create schema if not exists ledger.applied;
 create table if not exists ledger.applied.tables (target text, entity text, key json, school text, shape text);
+create table if not exists ledger.applied.unclear (
+    change_id text, target text, entity text, key text, since timestamptz, struck boolean);
+create table if not exists ledger.applied.taken_over (target text, entity text, key text, column_name text, theirs text, run_id text, taken_at timestamptz);
 """
 
 

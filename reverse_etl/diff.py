@@ -1,17 +1,21 @@
 """The comparison: what should be, what is, what we last wrote; as SQL over the warehouse.
 
 In: one `Export`, the relation with what the target holds, the applied table. Out: rows in the temporary table
-`changes` (see CHANGES), one per object that must change. Column by column with `is distinct from`, in the database:
-a first night of 100,000 changes takes seconds, and the reason can name the column.
+`changes` (see CHANGES), one per object that must change, and in `drifts`, one per value of ours that somebody changed
+in the target since our last push. Column by column with `is distinct from`, in the database: a first night of 100,000
+changes takes seconds, and the reason can name the column.
 
 Rules: a column owned by the target's people is never written, one owned `initial` only on create; an object that is
 not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there. An
-object without our key is touched only when a row of the export names it in `adopt_id`: it is given the key.
+object without our key is touched only when a row of the export names it in `adopt_id`: it is given the key. A value
+changed by hand is written again, left or taken over, as the column's `on_drift` says.
 A row whose column `deleted` is true wants its object gone; an object that lies among the target's deleted ones and is
 wanted again is restored, not made anew.
 """
 
 from __future__ import annotations
+
+import json
 
 import duckdb
 
@@ -37,8 +41,12 @@ from reverse_etl.model import (
 CHANGES = """
 create or replace temp table changes (
     target text, entity text, entity_rank integer, key text, person_id text, school_number text, action text,
-    action_rank integer, remote_id text, old text, new text, reason text, hold text, source text, export_model text);
+    action_rank integer, remote_id text, old text, new text, reason text, hold text, source text, export_model text,
+    released boolean default false);
+create or replace temp table drifts (
+    target text, entity text, key text, person_id text, school_number text, column_name text, ours text, theirs text, policy text);
 """
+COLUMNS = "target, entity, entity_rank, key, person_id, school_number, action, action_rank, remote_id, old, new, reason, hold, source, export_model"
 LEFT = "left: no longer in export"
 
 
@@ -56,8 +64,20 @@ def unclaimed_view(export: Export) -> str:
     return f"staging.{sql.name(f'stg_{export.target}__unclaimed_{export.entity}')}"
 
 
+def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> str:
+    """A query of the keys of the objects of ours that a target holds, as its key columns were last registered."""
+    row = connection.execute("select key from ledger.applied.tables where target = ? and entity = ?", [target, entity]).fetchone()
+    view = f"staging.{sql.name(f'stg_{target}__{entity}')}"
+    if row is None or not applied.columns(connection, view):
+        return "select null where false"
+    key = sql.key(json.loads(row[0]))
+    return f"select {key} from {view} where {key} is not null"
+
+
 def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int) -> tuple[int, int]:
     """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target holds).
+
+    Leaves `decided` behind: what differs, and what the target holds that is neither wanted nor was written by us.
 
     Raises DiffImpossible when the export has no table, has rows without a key or two with the same, or when
     what was observed lacks a column that would have to be compared.
@@ -71,7 +91,8 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: 
     desired = _checked(connection, export)
     applied.ensure(connection, export)
     query, observed = (_of_rows if export.file else _of_objects)(connection, export, types)
-    connection.execute(f"insert into changes {query}", {"target": export.target, "entity": export.entity, "rank": entity_rank, "model": export.model})
+    values = {"target": export.target, "entity": export.entity, "rank": entity_rank, "model": export.model}
+    connection.execute(f"insert into changes ({COLUMNS}) {query}", values)
     return desired, observed
 
 
@@ -99,7 +120,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     if export.on_absent == SUSPEND and _off(export) is None:
         raise DiffImpossible(f"{export.model} says on_absent: suspend but has none of the columns {', '.join(OFF_COLUMNS)}")
 
-    changed = {c.name: f"({_d(c)} is distinct from {_o(c, types)})" for c in export.compared}
+    changed = {c.name: _changed(c, types) for c in export.compared}
     both, create, absent = "d._key is not null and o._key is not null", "o._key is null", "d._key is null"
     action = f"""case
             when {create} then {_when_missing(export)}
@@ -127,24 +148,46 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     hold = f"""case when o.copies > 1 then
             o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""
     order = "remote_id" if "remote_id" in there else "1"
-    query = f"""
+    drifts = [f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy := {policy}, ours := {_json(_d(c))}, "
+              f"theirs := {_json(_o(c, types))}) end" for c in export.compared for policy in [_drift(c, types)]]  # fmt: skip
+    context = f"""{_context(export, "person_id", types, there)} as person_id, {_context(export, export.school, types, there)} as school_number"""
+    connection.execute(f"""
+        create or replace temp table decided as
         with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
         found as ({_found(connection, export, types, there)}),
+        -- windows over everybody cost more than the comparison; over those that are there twice they cost nothing
+        twice as (select _key from found where _key is not null group by _key having count(*) > 1),
         observed as (
-            select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
-            from found where _key is not null
+            select *, 1 as copies from found where _key is not null and _key not in (from twice)
+            union all by name
+            select * exclude (copy) from (
+                select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
+                from found where _key in (from twice)
+            ) where copy = 1
         ),
-        decided as (
-            select d, o, a, coalesce(d._key, o._key) as key, {action} as action
-            from desired as d
-            full outer join (select * from observed where copy = 1) as o on o._key = d._key
-            left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
+        taken as (
+            select key as _key, list(column_name) as columns from ledger.applied.taken_over where target = $target and entity = $entity group by key
         )
-        select $target, $entity, $rank, key, {_context(export, "person_id", types, there)}, {_context(export, export.school, types, there)}, action,
+        select d, o, a, t.columns as taken, coalesce(d._key, o._key) as key, {action} as action,
+            {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
+        from desired as d
+        full outer join observed as o on o._key = d._key
+        left join {applied.table(export.target, export.entity)} as a on a._key = coalesce(d._key, o._key)
+        left join taken as t on t._key = d._key
+        -- filtered here, before the rows become values: that is most of the time at half a million rows
+        where action is not null or ({both} and (differs or taken is not null)) or (d._key is null and a._key is null)""",
+        {"target": export.target, "entity": export.entity})  # fmt: skip
+    connection.execute(f"""
+        insert into drifts
+        select $target, $entity, key, person_id, school_number, drift.column_name, drift.ours, drift.theirs, drift.policy
+        from (select key, {context}, unnest(list_filter([{", ".join(drifts) or "null"}], lambda drift: drift is not null)) as drift
+              from decided where {both} and a._key is not null)""", {"target": export.target, "entity": export.entity})  # fmt: skip
+    query = f"""
+        select $target, $entity, $rank, key, {context}, action,
                {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
-               {_reason(export, changed, both)}, {hold}, {_context(export, "source", types, there)}, $model
+               {_reason(export, changed, both, types)}, {hold}, {_context(export, "source", types, there)}, $model
         from decided where action is not null"""
-    observed = connection.execute(f"select count(distinct {sql.key(export.key)}) from {view}").fetchone()
+    observed = connection.execute(f"select count(*) from {view} where {sql.name(export.key[0])} is not null").fetchone()
     return query, observed[0] if observed else 0
 
 
@@ -175,6 +218,67 @@ def _d(column: Column) -> str:
 def _o(column: Column, types: dict[str, str]) -> str:
     # What was observed arrived as text; the export's contract says what it is.
     return f"cast(o.{sql.name(column.name)} as {types[column.name]})"
+
+
+def _json(expression: str) -> str:
+    return f"cast(to_json({expression}) as varchar)"
+
+
+def _same(column: Column, expression: str) -> str:
+    """A value without the differences that are none for this column."""
+    if column.ignoring:
+        expression = f"cast({expression} as varchar)"
+    if "spaces" in column.ignoring:
+        expression = f"trim(regexp_replace({expression}, '\\s+', ' ', 'g'))"
+    if "case" in column.ignoring:
+        expression = f"lower({expression})"
+    if "order" in column.ignoring:
+        expression = f"array_to_string(list_sort(list_transform(string_split({expression}, ','), lambda part: trim(part))), ',')"
+    return expression
+
+
+def _differs(column: Column, types: dict[str, str]) -> str:
+    """What should be is not what is."""
+    return f"({_same(column, _d(column))} is distinct from {_same(column, _o(column, types))})"
+
+
+def _ours_moved(column: Column) -> str:
+    """What should be is not what we last wrote: the source, or a rule, changed it."""
+    return f"({_same(column, _d(column))} is distinct from {_same(column, _a(column))})"
+
+
+def _theirs_moved(column: Column, types: dict[str, str]) -> str:
+    """What is there is not what we last wrote: somebody changed it in the target."""
+    return f"(a._key is not null and {_same(column, _o(column, types))} is distinct from {_same(column, _a(column))})"
+
+
+def _taken(column: Column) -> str:
+    return f"coalesce(list_contains(taken, {sql.text(column.name)}), false)"
+
+
+def _changed(column: Column, types: dict[str, str]) -> str:
+    """A difference that is to be written: all but those the column's policy leaves to the target's people."""
+    differs, theirs = _differs(column, types), _theirs_moved(column, types)
+    if column.on_drift == "leave":
+        return f"({differs} and not ({theirs} and not {_ours_moved(column)}))"
+    if column.on_drift == "take_over":
+        return f"({differs} and not {_taken(column)} and not {theirs})"
+    return differs
+
+
+def _drift(column: Column, types: dict[str, str]) -> str:
+    """What is done about a value changed by hand, as text; null where nobody did, or where it is known and done with."""
+    drifted = f"{_differs(column, types)} and {_theirs_moved(column, types)}"
+    if column.on_drift == "leave":
+        return f"case when {drifted} then case when {_ours_moved(column)} then 'revert' else 'leave' end end"
+    if column.on_drift == "take_over":
+        # equal again: whoever made it so gave the column back
+        return f"case when {_taken(column)} then case when not {_differs(column, types)} then 'give_back' end when {drifted} then 'take_over' end"
+    return f"case when {drifted} then 'revert' end"
+
+
+def _a(column: Column) -> str:
+    return f"a.{sql.name(column.name)}"
 
 
 def _off(export: Export) -> tuple[Column, bool] | None:
@@ -220,11 +324,13 @@ def _renames(changed: dict[str, str]) -> str:
     return f"when {' or '.join(names)} then '{RENAME}'" if names else ""
 
 
-def _reason(export: Export, changed: dict[str, str], both: str) -> str:
+def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str, str]) -> str:
     """In words: what is new, what left, which columns the source changed and which somebody changed in the target."""
-    ours = {name: f"(a._key is not null and a.{sql.name(name)} is not distinct from d.{sql.name(name)})" for name in changed}
-    source = _listed({name: f"{changed[name]} and not {ours[name]} and a._key is not null" for name in changed})
-    drift = _listed({name: f"{changed[name]} and {ours[name]}" for name in changed})
+    ours = {c.name: f"a._key is not null and {_ours_moved(c)}" for c in export.compared}
+    theirs = {c.name: _theirs_moved(c, types) for c in export.compared}
+    source = _listed({name: f"{changed[name]} and {ours[name]} and not {theirs[name]}" for name in changed})
+    conflict = _listed({name: f"{changed[name]} and {ours[name]} and {theirs[name]}" for name in changed})
+    drift = _listed({name: f"{changed[name]} and a._key is not null and not ({ours[name]})" for name in changed})
     unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
     return f"""case
             when action = '{CREATE}' and a._key is not null then 'gone from {export.target} since our last push'
@@ -235,6 +341,7 @@ def _reason(export: Export, changed: dict[str, str], both: str) -> str:
             else array_to_string(list_filter([
                 'changed in source: ' || {source},
                 'drift: changed in {export.target} since our last push: ' || {drift},
+                'changed in source and, by hand, in {export.target}: ' || {conflict},
                 'differs from {export.target}, not written by us before: ' || {unlike}
             ], lambda part: part is not null), '; ') end"""
 

@@ -23,7 +23,7 @@ from typing import Any
 from common.log import event
 from reverse_etl import pacing
 from reverse_etl.journal import Journal, Past
-from reverse_etl.model import ARRIVALS, CREATE, DELIVER, FILE_ENTITY, REMOVALS, Adapter, Change, Outcome, key_text
+from reverse_etl.model import ARRIVALS, CREATE, DELIVER, FILE_ENTITY, REMOVALS, UNDELETE, Adapter, Change, Outcome, key_text
 
 THROTTLES = 30  # how often one change may be told to come back later; each time the pace falls, so this is hours
 TROUBLE = 60  # calls in a row without any answer that counts: the platform is down, and the rest may wait
@@ -107,6 +107,7 @@ class Execution:
     past: Past
     stop: threading.Event
     held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of arrivals that were not let through
+    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key text) -> what it waits for in another target
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -205,7 +206,7 @@ class Execution:
     def _was_done(self, item: Item, queue: Queue) -> bool:
         """Look an unclear change up; True when it is dealt with (done, or to be looked up again later)."""
         change = item.change
-        if change.action not in (CREATE, DELIVER):
+        if change.action not in (CREATE, UNDELETE, DELIVER):
             item.unclear = False  # repeating it has the same effect as doing it once
             return False
         try:
@@ -298,6 +299,9 @@ class Execution:
         """What a change waits for: the object of a key column, or one that this plan was to create and did not."""
         if change.action in REMOVALS and change.remote_id:
             return ""
+        elsewhere = self.waiting.get((change.entity, key_text(change.key)))
+        if elsewhere:
+            return elsewhere
         for _, entity, key, essential in self._pointers(change):
             absent = (entity, key) not in self.known
             if (absent and essential) or (entity, key) in self._not_created:
@@ -329,7 +333,7 @@ def _line(item: Item, outcome: Outcome) -> dict[str, Any]:
         "started_at": item.started_at or _now(), "finished_at": _now(),
     }  # fmt: skip
     if item.change.action == DELIVER:
-        line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256")}
+        line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256", "without")}
     return {name: value for name, value in line.items() if value not in (None, "")}
 
 

@@ -16,10 +16,10 @@ from typing import Any, get_type_hints
 
 from common.runs import Run
 from reverse_etl.limits import LimitWrong, parse
-from reverse_etl.model import ON_ABSENT, OWNERS, Column, Export, FileFormat
+from reverse_etl.model import IGNORING, ON_ABSENT, ON_DRIFT, OWNERS, Column, Export, FileFormat
 
-KNOWN = ("target", "entity", "key", "on_absent", "limits", "references", "context", "school", "file")
-COLUMN_KNOWN = ("owner", "personal_data", "header")
+KNOWN = ("target", "entity", "key", "on_absent", "on_drift", "when_empty", "limits", "references", "after", "context", "school", "file")
+COLUMN_KNOWN = ("owner", "personal_data", "header", "on_drift", "ignoring")
 CHOICES = {"quoting": ("minimal", "all", "none"), "encoding": ("utf-8", "utf-8-sig"), "line_end": ("crlf", "lf"), "when_empty": ("skip", "send")}
 SIGNED = "personal_data_is_signed"  # the test that compares an export's columns with seeds/privacy_register.csv
 
@@ -103,11 +103,16 @@ def parsed(node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str],
     for name in ("key", "context"):
         if not isinstance(meta.get(name, []), list):
             raise ExportWrong(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
-    columns = tuple(_column(name, column, where) for name, column in node["columns"].items())
+    _one_of(meta, "on_drift", ON_DRIFT, where)
+    _one_of(meta, "when_empty", ("hold", "write"), where)
+    columns = tuple(_column(name, column, where, meta.get("on_drift", "revert")) for name, column in node["columns"].items())
     names = {column.name for column in columns}
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
     references, school = dict(meta.get("references", {})), meta.get("school")
-    used = {"key": key, "context": context, "references": references, "school": (school,) if school else ()}
+    after = {column: _after(there, f"{where}.after.{column}") for column, there in dict(meta.get("after", {})).items()}
+    limits = parse(meta.get("limits", {}), where)
+    used = {"key": key, "context": context, "references": references, "after": after, "school": (school,) if school else (),
+            "limits.columns": limits.columns, "limits.per_school.columns": limits.columns_per_school}  # fmt: skip
     for setting, given in used.items():
         for name in given:
             if name not in names:
@@ -120,18 +125,37 @@ def parsed(node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str],
     schema, table = node["schema"], node.get("alias") or node["name"]
     return Export(
         model=node["name"], relation=f'"{schema}"."{table}"', target=str(meta["target"]), entity=str(meta["entity"]), key=key, columns=columns,
-        on_absent=on_absent, limits=parse(meta.get("limits", {}), where), references=references, context=context, school=school,
+        on_absent=on_absent, limits=limits, references=references, after=after, context=context, school=school, when_empty=meta.get("when_empty", "hold"),
         file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None, feeds=made_from,
     )  # fmt: skip
 
 
-def _column(name: str, column: Mapping[str, Any], where: str) -> Column:
+def _one_of(settings: Mapping[str, Any], name: str, choices: tuple[str, ...], where: str) -> None:
+    if settings.get(name, choices[0]) not in choices:
+        raise ExportWrong(f"{where}.{name} is {settings[name]!r}; it must be one of {', '.join(choices)}")
+
+
+def _after(there: Any, where: str) -> tuple[str, str]:
+    """`google.users` as (target, entity)."""
+    target, _, entity = str(there).partition(".")
+    if not target or not entity:
+        raise ExportWrong(f"{where} is {there!r}; write target.entity, for example google.users")
+    return target, entity
+
+
+def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> Column:
     meta = _meta(column)
     _strict(meta, COLUMN_KNOWN, f"{where}, column {name}")
     owner = meta.get("owner", "ours")
     if owner not in OWNERS:
         raise ExportWrong(f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}")
-    return Column(name, str(column.get("data_type") or "varchar"), owner, str(meta.get("personal_data", "none")), str(meta.get("header", "")))
+    _one_of(meta, "on_drift", ON_DRIFT, f"{where}, column {name}")
+    ignoring = meta.get("ignoring", [])
+    ignoring = tuple(ignoring) if isinstance(ignoring, list) else (str(ignoring),)
+    if not set(ignoring) <= set(IGNORING):
+        raise ExportWrong(f"{where}, column {name}: ignoring is {meta['ignoring']!r}; it may name {', '.join(IGNORING)}")
+    kind, personal_data, header = str(column.get("data_type") or "varchar"), str(meta.get("personal_data", "none")), str(meta.get("header", ""))
+    return Column(name, kind, owner, personal_data, header, meta.get("on_drift", on_drift), ignoring)
 
 
 def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:

@@ -14,11 +14,13 @@ import duckdb
 
 from reverse_etl import applied, diff, sql
 from reverse_etl.exports import Refusal
-from reverse_etl.limits import DEFAULT_PER_SCHOOL, Allowed, Group, drop_hold
+from reverse_etl.limits import DEFAULT_PER_SCHOOL, EMPTY, FIRST, KEYS, Allowed, Group, column_holds, drop_hold
 from reverse_etl.limits import holds as over_limit
-from reverse_etl.model import Export, FileFormat
+from reverse_etl.model import CREATE, Export, FileFormat
 
 DISTRUSTED = ("refused", "missing")
+COUNTED = "target = ? and entity = ? and hold is null and not released"  # what limits count: released changes were counted by a person
+CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
 
 class TargetUnusable(Exception):
@@ -122,9 +124,7 @@ def by_limits(connection: duckdb.DuckDBPyConnection, export: Export, observed: i
         return [sentence] if sentence else []
     groups = [
         Group(action, planned, observed)
-        for action, planned in connection.execute(
-            "select action, count(*) from changes where target = ? and entity = ? and hold is null group by action", [target, entity]
-        ).fetchall()
+        for action, planned in connection.execute(f"select action, count(*) from changes where {COUNTED} group by action", [target, entity]).fetchall()
     ]
     watched = [group.action for group in groups if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL]
     if export.school and watched:
@@ -132,11 +132,34 @@ def by_limits(connection: duckdb.DuckDBPyConnection, export: Export, observed: i
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
         connection.execute(
-            "update changes set hold = $hold where target = $target and entity = $entity and action = $action and hold is null "
+            "update changes set hold = $hold where target = $target and entity = $entity and action = $action and hold is null and not released "
             "and ($school is null or school_number = $school)",
             {"hold": hold.sentence, "target": target, "entity": entity, "action": hold.action, "school": hold.school},
         )
         sentences.append(hold.sentence)
+    return sentences + _by_columns(connection, export, observed, allowed)
+
+
+def _by_columns(connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed) -> list[str]:
+    """Hold the changes of a column that changes in too many rows: first within schools, then over the export."""
+    target, entity, sentences = export.target, export.entity, []
+    for limits, by_school in ((export.limits.columns_per_school, True), (export.limits.columns, False)):
+        if not limits or (by_school and not export.school):
+            continue
+        there = _there(connection, export) if by_school else {}
+        school = "school_number" if by_school else "cast(null as varchar)"
+        rows = connection.execute(f"""
+            select field, {school} as school, count(*)
+            from (select school_number, unnest(json_keys(new)) as field from changes where {COUNTED} and action in ('update', 'rename', 'suspend', 'restore'))
+            where field in (select unnest(?)) and {"school_number is not null" if by_school else "true"} group by all order by all""",
+            [target, entity, list(limits)]).fetchall()  # fmt: skip
+        groups = [Group("update", planned, there.get(where, 0) if by_school else observed, where, column) for column, where, planned in rows]
+        for hold in column_holds(target, entity, limits, groups, allowed):
+            connection.execute(f"""
+                update changes set hold = $hold where target = $target and entity = $entity and hold is null and not released and action <> 'create'
+                and ($school is null or school_number = $school) and json_exists(new, {sql.text(f'$."{hold.column}"')})""",
+                {"hold": hold.sentence, "target": target, "entity": entity, "school": hold.school})  # fmt: skip
+            sentences.append(hold.sentence)
     return sentences
 
 
@@ -147,16 +170,92 @@ def _desired(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
 
 def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]) -> list[Group]:
     """Per school: how much of each watched action is planned, and how many rows of ours are there."""
+    there = _there(connection, export)
+    planned = connection.execute(f"""
+        select action, school_number, count(*) from changes
+        where {COUNTED} and school_number is not null and action in (select unnest(?))
+        group by all""", [export.target, export.entity, actions]).fetchall()  # fmt: skip
+    return [Group(action, number, there.get(where, 0), where) for action, where, number in planned]
+
+
+def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
+    """School -> how many rows of ours the target holds."""
     school = sql.name(export.school or "")
-    there = dict(connection.execute(f"""
+    return dict(connection.execute(f"""
         with observed as (select distinct {sql.key(export.key)} as _key from {diff.observed_view(export)}),
         desired as (select {school}, {sql.key(export.key)} as _key from {export.relation})
         select coalesce(cast(desired.{school} as varchar), cast(past.{school} as varchar)), count(*)
         from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
         group by 1""").fetchall())  # fmt: skip
-    planned = connection.execute("""
-        select action, school_number, count(*) from changes
-        where target = ? and entity = ? and hold is null and school_number is not null and action in (select unnest(?))
-        group by all""", [export.target, export.entity, actions]).fetchall()  # fmt: skip
-    return [Group(action, number, there.get(where, 0), where) for action, where, number in planned]
+
+
+# ---------------------------------------------------------------- what waits for a word
+
+
+def refusals(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int, allowed: Allowed) -> list[str]:
+    """Why nothing of this export may flow until a person says so: an emptied export, keys that do not come back as they
+    were written, a first push into a target that was lived in. Each is lifted by its word, for one plan."""
+    if export.file is not None:
+        return []
+    table = applied.table(export.target, export.entity)
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    written = row[0] if row else 0
+    found = [
+        (EMPTY, f"its export holds no row, and {written:,} objects we wrote are there" if written and not desired and export.when_empty == "hold" else ""),
+        (KEYS, _keys_changed(connection, export) if written and desired else ""),
+        (FIRST, _first_push(connection, export, desired, observed) if not written and desired else ""),
+    ]
+    target, entity = export.target, export.entity
+    return [
+        f'{target} {entity}: {why}; nothing of it is written until somebody looked: "make show TARGET={target}", '
+        f'then "make plan ALLOW={target}.{entity}.{word} WHY=…" and "make push"'
+        # on a first push every create is over its limit: who lifts that has said that this is one
+        for word, why in found if why and not allowed.lifts(target, entity, word) and not (word == FIRST and allowed.lifts(target, entity, CREATE))
+    ]  # fmt: skip
+
+
+def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
+    """Whether keys we wrote came back in another form: such a target would be given everybody twice, and lose them after.
+
+    Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and neither wrote nor want:
+    the same object by its remote id, or the same key but for letter case, signs and leading zeros.
+    """
+    remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
+    plain = r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
+    row = connection.execute(f"""
+        with missing as (select key as _key from decided where action = 'create' and a._key is not null),
+        strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"} from decided where d._key is null and a._key is null),
+        made as (
+            select planned.key, outcome.remote_id from ledger.audit.planned_changes as planned
+            join ledger.audit.outcomes as outcome using (change_id)
+            where planned.target = $target and planned.entity = $entity and planned.action = 'create' and outcome.status = 'applied'
+                and planned.key in (select _key from missing) and (select count(*) from strange) > 0
+        ),
+        pairs as (
+            select missing._key as written, strange._key as found from missing join strange on {plain.format("missing._key")} = {plain.format("strange._key")}
+            union
+            select made.key, strange._key from made join strange using (remote_id)
+        )
+        select count(*), min(written || ' came back as ' || found) from pairs""",
+        {"target": export.target, "entity": export.entity}).fetchone()  # fmt: skip
+    if not row or not row[0]:
+        return ""
+    return f"{row[0]:,} keys came back in another form than they were written ({row[1]}); the staging model must give them as they were written"
+
+
+def _first_push(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int) -> str:
+    """Whether a ledger that never wrote here meets a target that is not empty."""
+    view = diff.observed_view(export)
+    row = connection.execute(f"""
+        select count(*) from {export.relation} as wanted
+        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""").fetchone()  # fmt: skip
+    known = row[0] if row else 0
+    if known >= CROWD:
+        return f"nothing was ever written here by this ledger, and {known:,} of {desired:,} objects carry our key already: is it the right ledger?"
+    raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
+    total = connection.execute(f"select count(*) from {raw}").fetchone() if applied.columns(connection, raw) else None
+    others = (total[0] if total else 0) - observed
+    if others >= CROWD:
+        return f"this would be the first push, and {others:,} objects that are not ours are there already: are they the same people?"
+    return ""

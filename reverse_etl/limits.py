@@ -1,30 +1,34 @@
 """Limits: how much may change in one run before a person is asked.
 
-In: how many changes of each action are planned, per export and per school, and how many rows of ours the target
-holds. Out: the holds: which action (of which school) is stopped, and the sentence that says why. Everything else
-flows. Pure: standard library only.
+In: how many changes of each action, and of each column, are planned, per export and per school, and how many rows of
+ours the target holds. Out: the holds: which action or column (of which school) is stopped, and the sentence that says
+why. Everything else flows. Pure: standard library only.
 
 An override is a list of words: `create` (that action everywhere), `google.suspend` (one target), or
-`google.users.suspend` (one export). It lifts limits, nothing else: a feed that was refused stays refused.
+`google.users.suspend` (one export). It lifts limits and the three refusals that wait for a word, nothing else: a feed
+that was refused stays refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reverse_etl.model import ACTIONS, ADOPT, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UPDATE, Limit, Limits
+from reverse_etl.model import ACTIONS, ADOPT, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UNDELETE, UPDATE, Limit, Limits
 
+EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals a person may lift: see holds.refusals
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
 DEFAULT = Limit(share=0.10)
 DEFAULT_DROP = Limit(share=0.50)
 # What takes something away is watched per school even where nobody said so: one broken school hides in a district's total.
 DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {SUSPEND: Limit(share=0.20), DELETE: Limit(share=0.20), REMOVE: Limit(share=0.50)}
 # A small table must be able to change at all: below this many a share does not bind.
-AT_LEAST: Mapping[str, int] = {ADOPT: 5, CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1}
+AT_LEAST: Mapping[str, int] = {ADOPT: 5, CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1, UNDELETE: 5}
 LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
+LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
+COLUMN_AT_LEAST = 5
 
 
 class LimitWrong(Exception):
@@ -33,37 +37,68 @@ class LimitWrong(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """The changes of one action in one export, or in one school of it (`school` set)."""
+    """The changes of one action in one export, or of one column (`column` set); in one school of it (`school` set)."""
 
     action: str
     planned: int
     observed: int
     school: str | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True)
 class Hold:
-    """One action (of one school) that must wait for a person."""
+    """One action, or one column (of one school), that must wait for a person."""
 
     action: str
     sentence: str
     school: str | None = None
+    column: str | None = None
 
 
 def parse(settings: Mapping[str, Any], where: str) -> Limits:
-    """Read `meta.export.limits`: {action: count | "n%", per_school: {action: …}}. Raises LimitWrong naming file and key."""
+    """Read `meta.export.limits`: {action: count | "n%", columns: {column: …}, per_school: {action: …, columns: {column: …}}}.
+
+    Raises LimitWrong naming file and key."""
     per_school = settings.get("per_school", {})
-    if not isinstance(per_school, Mapping):
-        raise LimitWrong(f"{where}: limits.per_school must be a table of action: limit, not {per_school!r}")
+    for name, table in (("per_school", per_school), ("columns", settings.get("columns", {}))):
+        if not isinstance(table, Mapping):
+            raise LimitWrong(f"{where}: limits.{name} must be a table of limits, not {table!r}")
     return Limits(
-        {action: _limit(action, value, where) for action, value in settings.items() if action != "per_school"},
-        {action: _limit(action, value, f"{where}: per_school") for action, value in per_school.items()},
+        {action: _of_action(action, value, where) for action, value in settings.items() if action not in ("per_school", "columns")},
+        {action: _of_action(action, value, f"{where}: per_school") for action, value in per_school.items() if action != "columns"},
+        {column: _limit(column, value, where) for column, value in settings.get("columns", {}).items()},
+        {column: _limit(column, value, f"{where}: per_school") for column, value in per_school.get("columns", {}).items()},
     )
 
 
-def _limit(action: str, value: Any, where: str) -> Limit:
+def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: str) -> Limits:
+    """The limits of one export on a day (ISO), with the rows of `seeds/limit_seasons.csv` for this export over them.
+
+    A row counts from `first_day` to `last_day` (MM-DD, both included; a season may span the new year); of two rows for
+    the same thing the later one counts. Raises LimitWrong."""
+    for row in seasons:
+        first, last, today = str(row["first_day"]), str(row["last_day"]), day[5:]
+        if not (first <= today <= last if first <= last else today >= first or today <= last):
+            continue
+        where = f"seeds/limit_seasons.csv ({row['target']} {row['entity']} {row['action'] or row['column_name']})"
+        name = str(row["column_name"] or row["action"])
+        text = str(row["limit_text"])
+        value: int | str = int(text) if text.isdigit() else text
+        limit = _limit(name, value, where) if row["column_name"] else _of_action(name, value, where)
+        per_school = row["scope"] == "school"
+        part = ("columns_per_school" if per_school else "columns") if row["column_name"] else "per_school" if per_school else "per_run"
+        limits = replace(limits, **{part: {**getattr(limits, part), name: limit}})
+    return limits
+
+
+def _of_action(action: str, value: Any, where: str) -> Limit:
     if action not in (*LIMITED, DROP):
-        raise LimitWrong(f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))}, per_school")
+        raise LimitWrong(f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))}, columns, per_school")
+    return _limit(action, value, where)
+
+
+def _limit(action: str, value: Any, where: str) -> Limit:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Limit(count=value)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
@@ -85,8 +120,8 @@ class Allowed:
         words = tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
         for word in words:
             parts = word.split(".")
-            if len(parts) > 3 or parts[-1] not in (*LIMITED, DROP):
-                raise LimitWrong(f"--allow {word!r}: write an action ({', '.join((*LIMITED, DROP))}), or target.action, or target.entity.action")
+            if len(parts) > 3 or parts[-1] not in LIFTED:
+                raise LimitWrong(f"--allow {word!r}: write an action ({', '.join(LIFTED)}), or target.action, or target.entity.action")
         if words and not why.strip():
             raise LimitWrong(f'--allow {",".join(words)} needs a reason for the record: add --why "…"')
         return cls(words, why.strip() if words else "")
@@ -109,6 +144,19 @@ def holds(target: str, entity: str, limits: Limits, groups: list[Group], allowed
         stopped = sum(one.planned for one in schools if (one.action, one.school) in held and one.action == group.action)
         limit = limits.per_run.get(group.action, DEFAULT)
         found += _judged(target, entity, group, limit, group.planned - stopped, allowed)
+    return found
+
+
+def column_holds(target: str, entity: str, limits: Mapping[str, Limit], groups: Iterable[Group], allowed: Allowed) -> list[Hold]:
+    """Which columns change in more rows than their limit lets through; an override of the action that carries them lifts it."""
+    found = []
+    for group in groups:
+        limit = limits.get(group.column or "")
+        if limit is None or allowed.lifts(target, entity, UPDATE):
+            continue
+        most = limit.allowed(group.observed, COLUMN_AT_LEAST)
+        if group.planned > most:
+            found.append(Hold(group.action, _sentence(target, entity, group, limit, most), group.school, group.column))
     return found
 
 
@@ -135,10 +183,11 @@ def drop_hold(target: str, entity: str, limits: Limits, *, before: int, after: i
 
 def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -> str:
     where = f" in school {group.school}" if group.school else ""
+    what = f"changes of {group.column}" if group.column else f"{group.action}s"
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
     bound = f"limit {limit}" + (f" = {most:,}" if limit.share is not None else "")
     return (
-        f"{target} {entity}{where}: {group.planned:,} {group.action}s planned, {group.observed:,} rows of ours there ({share}{bound}); "
+        f"{target} {entity}{where}: {group.planned:,} {what} planned, {group.observed:,} rows of ours there ({share}{bound}); "
         f'see "make show TARGET={target} ACTION={group.action}", then "make plan ALLOW={target}.{entity}.{group.action} WHY=…" and "make push"'
     )
 

@@ -16,9 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 
 ADOPT, CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "adopt", "create", "update", "rename", "suspend", "restore"
 REMOVE, DELETE, DELIVER = "remove", "delete", "deliver"
-ACTIONS = (SUSPEND, ADOPT, CREATE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
+UNDELETE = "undelete"  # what was deleted, had back by its remote id
+ACTIONS = (SUSPEND, ADOPT, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
-ARRIVALS = frozenset({ADOPT, CREATE})  # an object is ours from here on
+ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
 ADOPT_COLUMN = "adopt_id"  # context column: remote id of the object without our key that the row is
 
 # A change of one of these columns changes how a person signs in or how mail reaches a group: it is its own action.
@@ -29,6 +30,10 @@ OFF_COLUMNS: Mapping[str, bool] = {"suspended": True, "account_enabled": False, 
 DELETED_COLUMN = "deleted"
 
 OWNERS = ("ours", "theirs", "initial")
+# What becomes of a value of ours that somebody changed in the target since our last push. revert: ours is written again;
+# leave: theirs stays until the source itself changes; take_over: theirs stays for good, the column of that object is theirs.
+ON_DRIFT = ("revert", "leave", "take_over")
+IGNORING = ("case", "spaces", "order")  # differences that are none: letter case, runs of spaces, order of a comma-separated list
 ON_ABSENT = ("ignore", "suspend", "remove", "delete")
 FILE_ENTITY = "file"  # the entity of a `deliver` change
 
@@ -45,6 +50,8 @@ class Column:
     owner: str = "ours"  # ours: compared and written; initial: written on create only; theirs: never written
     personal_data: str = "none"
     header: str = ""  # file targets: the heading in the file
+    on_drift: str = "revert"
+    ignoring: tuple[str, ...] = ()  # what the target may answer otherwise than it was told without that being a difference
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,12 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """The brakes of one export: per action over the whole export, and per action within one school."""
+    """The brakes of one export: per action and per changed column, over the whole export and within one school."""
 
     per_run: Mapping[str, Limit] = field(default_factory=dict)
     per_school: Mapping[str, Limit] = field(default_factory=dict)
+    columns: Mapping[str, Limit] = field(default_factory=dict)
+    columns_per_school: Mapping[str, Limit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class Export:
     on_absent: str = "ignore"
     limits: Limits = field(default_factory=Limits)
     references: Mapping[str, str] = field(default_factory=dict)  # column -> entity whose key it holds
+    after: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # column -> (target, entity) whose object must exist first
+    when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
     school: str | None = None  # the column that names the school
     file: FileFormat | None = None  # set: a file target
@@ -188,6 +199,7 @@ class Delivery:
     members: tuple[tuple[str, Export], ...]  # (file name inside, export), ordered by file name
     archive: bool  # True: a zip of the members
     path: Path  # where the adapter renders it; its folder exists
+    without: Mapping[str, frozenset[str]] = field(default_factory=dict)  # entity -> key texts of rows that wait for another target
 
 
 @dataclass(frozen=True)
@@ -214,6 +226,8 @@ class Adapter(Protocol):
 
     entities: tuple[str, ...]  # order of creates and updates; removals run in reverse. () for file targets
     raw_columns: Mapping[str, tuple[str, ...]]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
+    lasting: Mapping[str, str]  # entity -> why its objects are never deleted, not even by an undo
+    restorable: Mapping[str, int]  # entity -> days within which `undelete` brings a deleted object back
     batch: int  # how many changes one apply call takes
     threads: int
     rate: float  # writes per second at 100 % of the quota

@@ -89,6 +89,14 @@ class Bucket:
         self._filled_at = now
 
 
+def seconds(calls: int, rate: float) -> float:
+    """How long so many calls take at a quota of `rate` calls a second when nobody is throttled."""
+    left, share, passed = calls - max(1.0, rate / 5), START, 0.0
+    while left > rate * share and share < CAP:
+        left, passed, share = left - rate * share, passed + 1, min(CAP, share * RECOVERY_PER_SECOND)
+    return passed + max(left, 0.0) / (rate * share)
+
+
 def pause(attempt: int, chance: Callable[[], float] = random.random) -> float:
     """Seconds before attempt number `attempt + 1`: doubling, with jitter so that workers do not come back together."""
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))

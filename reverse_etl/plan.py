@@ -13,17 +13,21 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
 from common import settings
-from reverse_etl import applied, diff, holds, sql
+from common.runs import Run, git_commit
+from reverse_etl import applied, diff, holds, releases, settle, sql, undo
 from reverse_etl.exports import Exports, Refusal
-from reverse_etl.limits import Allowed
+from reverse_etl.limits import Allowed, LimitWrong, in_season
 from reverse_etl.model import FILE_ENTITY, Export
+from reverse_etl.undo import Undo
+
+WAITS = "waits for "  # how the hold of a change begins that another target's object has to be made for first
 
 
 class NoPlan(Exception):
@@ -60,6 +64,9 @@ class Part:
     held: dict[str, int] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)
     set_aside: int = 0  # changes of people under a hold: not planned, and not waiting for anybody
+    waiting: int = 0  # for another target's object
+    released: int = 0
+    drift: dict[str, dict[str, int]] = field(default_factory=dict)  # policy -> column -> values changed by hand
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Plan:
     parts: tuple[Part, ...]
     allowed: Allowed
     scope: Scope
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ class Night:
     observed: Mapping[str, Any]  # observed.json
     entities: Callable[[str], tuple[str, ...]]  # target -> its entities in order; raises when the target is unusable
     written_at: Callable[[str], float]  # target -> when any journal was last written to (seconds), 0 for never
+    undo: Undo | None = None  # set: the changes are the opposite of what a run did
 
 
 def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope) -> Plan:
@@ -94,6 +103,7 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
     parts: dict[tuple[str, str], Part] = {}
     stopped: dict[tuple[str, str], str] = {}  # exports of which nothing may flow, and why
     compared: list[Export] = []
+    seasons = _seasons(connection)
     for export, refusal in _ordered(night.exports, scope):
         part = parts.setdefault((export.target, export.entity), Part(export.target, export.entity))
         if refusal is not None:
@@ -102,15 +112,27 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         try:
             order = night.entities(export.target)
             rank = _rank(export, order)
-            part.desired, part.observed = diff.compare(connection, export, rank)
-        except (diff.DiffImpossible, holds.TargetUnusable) as error:
+            of_today = [row for row in seasons if (row["target"], row["entity"]) == (export.target, export.entity)]
+            export = replace(export, limits=in_season(export.limits, of_today, night.as_of))
+            if night.undo is not None:
+                part.desired, part.observed = undo.compare(connection, export, rank, night.undo)
+            else:
+                seen = night.observed.get(export.target, {})
+                if seen.get("status") == "ok":
+                    applied.ensure(connection, export)
+                    settle.resolve(connection, export, seen["observed_at"])
+                part.desired, part.observed = diff.compare(connection, export, rank)
+        except (diff.DiffImpossible, holds.TargetUnusable, LimitWrong) as error:
             stopped[export.target, export.entity] = str(error)
             continue
         part.set_aside = holds.set_aside(connection, export)
         compared.append(export)
         sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
-        if sentence:
-            stopped[export.target, export.entity] = sentence
+        sentences = [sentence] if sentence else []
+        if not sentences and night.undo is None:
+            sentences = holds.refusals(connection, export, part.desired, part.observed, allowed)
+        if sentences:
+            stopped[export.target, export.entity] = sentences[0]
     for refusal in night.exports.unreadable:
         if scope.covers(refusal.target):
             parts.setdefault((refusal.target, refusal.entity), Part(refusal.target, refusal.entity))
@@ -118,21 +140,24 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
     every = [export for export, _ in _ordered(night.exports, scope)]
     for target, entity, sentence in holds.spread_over_files(every, stopped, night.exports.unreadable):
         stopped.setdefault((target, entity), sentence)
+    releases.mark(connection)
     for key, sentence in stopped.items():
         parts[key].holds.append(sentence)
         _hold(connection, key, sentence)
-    for export in compared:
+    for export in sorted(compared, key=lambda one: bool(one.after)):  # what waits for others comes after their limits
         parts[export.target, export.entity].holds += holds.by_school(connection, export, night.feeds)
+        if night.undo is None:
+            wait(connection, export)
         sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
         parts[export.target, export.entity].holds += sentences
-    _deliveries(connection, night, [e for e in compared if e.file], parts)
+    _deliveries(connection, night, [e for e in compared if e.file and night.undo is None], parts)
     _within(connection, scope)
     _count(connection, parts)
     digests = {target: _digest(connection, target) for target in sorted({target for target, _ in parts})}
     lines = [*(f"{target} {one}" for target, one in digests.items()), json.dumps([allowed.words, asdict(scope)], sort_keys=True)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     plan_id = hashlib.sha256(f"{night.run_id}|{digest}".encode()).hexdigest()[:16]
-    return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope)
+    return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope, night.undo)
 
 
 def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dict[str, Any]:
@@ -148,15 +173,18 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
                    row_number() over (order by target, entity_rank, action_rank, key)
             from changes order by target, entity_rank, action_rank, key""", {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
         allowed = json.dumps({"words": plan.allowed.words, "why": plan.allowed.why})
+        connection.execute("insert into ledger.audit.drifts select $plan, $run, $now::timestamptz, drifts.* from drifts",
+                           {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
         for part in plan.parts:
             connection.execute("insert into ledger.audit.plans values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
                 plan.plan_id, run_id, now.isoformat(), plan.digest, part.target, part.entity, part.desired, part.observed,
                 json.dumps(part.planned), json.dumps(part.held), allowed])  # fmt: skip
         connection.execute("commit")
     return {
-        "plan_id": plan.plan_id, "digest": plan.digest, "digests": plan.digests, "made_at": now.isoformat(),
+        "plan_id": plan.plan_id, "digest": plan.digest, "digests": plan.digests, "made_at": now.isoformat(), "rests_on": rests_on(Run.load(run_id)),
         "allowed": {"words": plan.allowed.words, "why": plan.allowed.why}, "scope": asdict(plan.scope),
         "exports": [asdict(part) for part in plan.parts],
+        "undoes": plan.undo.run_id if plan.undo else "", "cannot": plan.undo.cannot if plan.undo else [],
     }  # fmt: skip
 
 
@@ -174,11 +202,28 @@ def moved(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> s
     return " and ".join(words) or "the objects behind the changes are others"
 
 
+def rests_on(run: Run) -> dict[str, Any]:
+    """What a plan is made from besides what the targets hold: the code, and the export tables (rows and hash, as built)."""
+    return {"code": git_commit(), "tables": run.read("exports.json", {})}
+
+
+def ground_moved(then: Mapping[str, Any], now: Mapping[str, Any], target: str, *, code: bool) -> str:
+    """What of the ground under an approved plan is no longer as it was, in words; '' when it stands."""
+    words = [f"the code is at {now['code'] or 'no commit'} and was at {then['code'] or 'no commit'}"] if code and then["code"] != now["code"] else []
+    tables = sorted(name for name in {*then["tables"], *now["tables"]} if name.startswith(f"exp_{target}__"))
+    for name in tables:
+        before, after = then["tables"].get(name), now["tables"].get(name)
+        if before != after:
+            rows = [f"{one['rows']:,} rows" if one else "no table" for one in (before, after)]
+            words.append(f"table {name} was built anew and differs ({rows[0]}, now {rows[1]})")
+    return "; ".join(words)
+
+
 # ---------------------------------------------------------------- steps
 
 
 def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, Refusal | None]]:
-    every = [*((export, None) for export in exports.good), *exports.refused]
+    every: list[tuple[Export, Refusal | None]] = [*((export, None) for export in exports.good), *exports.refused]
     every = [(e, r) for e, r in every if scope.covers(e.target) and not (scope.is_partial and e.file)]
     return sorted(every, key=lambda pair: (pair[0].target, pair[0].entity))
 
@@ -205,11 +250,12 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: li
         for skipped in (e for e in members if e not in sending):
             # Nothing to say is said by sending nothing: the rows that vanished stay as they were delivered.
             connection.execute("delete from changes where target = ? and entity = ? and hold is null", [target, skipped.entity])
-        rows = connection.execute(
-            "select count(*), count(hold), any_value(hold) from changes where target = ? and entity in (select unnest(?))",
-            [target, [e.entity for e in members]],
-        ).fetchone()
-        changed, held, sentence = rows or (0, 0, None)
+        # A row that waits for another target is left out of the file; any other hold holds the file.
+        rows = connection.execute(f"""
+            select count(*) filter (not waits), count(hold) filter (not waits), any_value(hold) filter (not waits), count(*) filter (waits)
+            from (select hold, coalesce(starts_with(hold, '{WAITS}'), false) as waits from changes
+                  where target = ? and entity in (select unnest(?)))""", [target, [e.entity for e in members]]).fetchone()  # fmt: skip
+        changed, held, sentence, waiting = rows or (0, 0, None, 0)
         shapes = {e.entity: shape(e) for e in sending}
         reshaped = [entity for entity, now in shapes.items() if (applied.shape(connection, target, entity) or now) != now]
         if not sending or not (changed or reshaped):
@@ -219,13 +265,36 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: li
                                [sentence, target, [e.entity for e in members]])  # fmt: skip
         part = parts.setdefault((target, FILE_ENTITY), Part(target, FILE_ENTITY))
         part.desired += 1
-        new = {"file": name, "entities": [e.entity for e in sending], "rows": sum(parts[target, e.entity].desired for e in sending), "shapes": shapes}
+        count = sum(parts[target, e.entity].desired for e in sending) - waiting
+        new = {"file": name, "entities": [e.entity for e in sending], "rows": count, "waiting": waiting, "shapes": shapes}
         reason = f"{changed:,} rows changed" if changed else f"form changed: {', '.join(reshaped)}"
         connection.execute(
-            "insert into changes values (?, ?, 99, ?, null, null, 'deliver', 99, null, '{}', ?, ?, ?, null, ?)",
+            f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99, null, '{{}}', ?, ?, ?, null, ?)",
             [target, FILE_ENTITY, name.replace("\\", "\\\\").replace("|", "\\|"), json.dumps(new), reason, sentence if held else None,
              ", ".join(e.model for e in sending)],
         )  # fmt: skip
+
+
+def _seasons(connection: duckdb.DuckDBPyConnection) -> list[dict[str, str | None]]:
+    """The rows of `seeds/limit_seasons.csv`, in their order; none before the first build."""
+    if not applied.columns(connection, "seeds.limit_seasons"):
+        return []
+    names = ("target", "entity", "action", "column_name", "scope", "limit_text", "first_day", "last_day")
+    rows = connection.execute(f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day, target, entity, action").fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
+    """Hold the new rows whose object in another target (`after:`) is neither there nor about to be made by this plan."""
+    for column, (target, entity) in export.after.items():
+        connection.execute(f"""
+            update changes set hold = '{WAITS}{target} {entity} ' || wanted.needed
+            from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed from {export.relation}) as wanted
+            where wanted._key = changes.key and changes.target = $target and changes.entity = $entity and changes.action = 'create' and hold is null
+                and wanted.needed is not null and wanted.needed not in ({diff.existing(connection, target, entity)})
+                and wanted.needed not in (select key from changes where target = $other and entity = $kind and hold is null
+                                          and action in ('create', 'adopt'))""",
+            {"target": export.target, "entity": export.entity, "other": target, "kind": entity})  # fmt: skip
 
 
 def shape(export: Export) -> str:
@@ -242,12 +311,21 @@ def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 
 
 def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], Part]) -> None:
-    rows = connection.execute("select target, entity, action, count(*), count(hold) from changes group by all order by all").fetchall()
-    for target, entity, action, planned, held in rows:
+    rows = connection.execute(f"""
+        select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold, '{WAITS}'))
+        from changes group by all order by all""").fetchall()  # fmt: skip
+    for target, entity, action, planned, held, waiting in rows:
         part = parts[target, entity]
         part.planned[action] = planned
+        part.waiting += waiting
+        held -= waiting
         if held:
             part.held[action] = held
+    for target, entity, released in connection.execute("select target, entity, count(*) from changes where released group by all").fetchall():
+        parts[target, entity].released = released
+    rows = connection.execute("select target, entity, policy, column_name, count(*) from drifts group by all order by all").fetchall()
+    for target, entity, policy, column, drifted in rows:
+        parts[target, entity].drift.setdefault(policy, {})[column] = drifted
     for sentence, target, entity, copies in connection.execute(
         "select hold, target, entity, count(*) from changes where hold like '% objects in % carry this key%' group by all order by all"
     ).fetchall():

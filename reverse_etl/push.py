@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,7 @@ import duckdb
 
 from common import findings, paths, settings, store
 from common.findings import Finding
+from common.lock import lock
 from common.log import event
 from common.runs import Run
 from reverse_etl import applied, diff, holds, journal, sql
@@ -37,7 +39,7 @@ from reverse_etl.limits import Allowed
 from reverse_etl.model import ARRIVALS, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
 from reverse_etl.settle import settle
 
-LOG_EVERY = 30.0  # seconds between progress lines where nobody watches
+LOG_EVERY = 60.0  # seconds between progress lines where nobody watches
 
 
 @dataclass
@@ -53,21 +55,49 @@ class Work:
     references: dict[str, Mapping[str, str]] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     held: frozenset[tuple[str, str]] = frozenset()
+    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key) -> what it waits for in another target
 
 
-def push(run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...] = ()) -> int:
-    """Push the run's plan to all its targets, or to some; returns the exit code."""
+def push(
+    run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...] = (), *,
+    look: Callable[[Sequence[str]], Any] | None = None, wait: float = 0.0,
+) -> int:  # fmt: skip
+    """Push the run's plan to all its targets, or to some; returns the exit code.
+
+    `look` observes targets anew: given where a person approved the plan, left out in the night, which plans and pushes in
+    one go. `wait`: seconds to wait for another push. Raises NoPlan, lock.Held.
+    """
+    with lock(paths.var() / "push.lock", f"a push of run {run.run_id}", wait):
+        return _push(run, make_night, adapter, targets, look)
+
+
+def _push(
+    run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...],
+    look: Callable[[Sequence[str]], Any] | None,
+) -> int:  # fmt: skip
     document = run.read("plan.json")
     if document is None:
         raise planning.NoPlan(f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then "make push"')
     plan_id = document["plan_id"]
     chosen = [t for t in dict.fromkeys(part["target"] for part in document["exports"]) if not targets or t in targets]
-    work, found, refused = _load(run, document, chosen, make_night, adapter)
+    pasts = {target: journal.read(run.folder / "journal" / f"{target}.jsonl") for target in chosen}
+    if look:
+        look([target for target in chosen if pasts[target].plan_id != plan_id])
+    night, cleared, found = _cleared(run, document, pasts, make_night, code=look is not None)
+    refused = bool(found)
+    work: list[Work] = []
+    tallies: dict[str, Tally] = {}
+    with _stoppable() as stop:
+        for phase in phases(cleared, night.exports.good):
+            if stop.is_set():
+                break
+            now, unusable = _load(run, plan_id, {t: pasts[t] for t in phase}, night, adapter)
+            found += unusable
+            work += now
+            tallies |= _execute(now, plan_id, stop)
     findings.record(run, found)
     for finding in found:
         print(f"push: {finding.message}", file=sys.stderr)
-    with _stoppable() as stop:
-        tallies = _execute(work, plan_id, stop)
     with store.connect() as connection:
         settle(connection)
         outcome = _outcome(connection, run, plan_id, work)
@@ -90,13 +120,26 @@ def push(run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[
 # ---------------------------------------------------------------- loading
 
 
-def _load(
-    run: Run, document: Mapping[str, Any], chosen: Sequence[str], make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter]
-) -> tuple[list[Work], list[Finding], bool]:
-    """What each target has to do; findings for those that cannot be written to; whether any was refused."""
-    plan_id, work, found, refused = document["plan_id"], [], [], False
-    folder = run.folder / "journal"
-    pasts = {target: journal.read(folder / f"{target}.jsonl") for target in chosen}
+def phases(targets: Sequence[str], exports: Sequence[Export]) -> list[list[str]]:
+    """Targets in the order they are pushed: at the same time, but for those that wait for another one (`after:`)."""
+    waits: dict[str, set[str]] = {target: set() for target in targets}
+    for export in exports:
+        if export.target in waits:
+            waits[export.target] |= {other for other, _ in export.after.values() if other in waits and other != export.target}
+    ordered: list[list[str]] = []
+    while waits:
+        ready = sorted(target for target, others in waits.items() if not others & waits.keys()) or sorted(waits)  # a circle: all at once
+        ordered.append(ready)
+        for target in ready:
+            del waits[target]
+    return ordered
+
+
+def _cleared(
+    run: Run, document: Mapping[str, Any], pasts: Mapping[str, Past], make_night: Callable[[], planning.Night], *, code: bool
+) -> tuple[planning.Night, list[str], list[Finding]]:
+    """The targets whose plan still is the one that was shown (or whose push was interrupted); a finding for each other."""
+    plan_id, cleared, found = document["plan_id"], [], []
     with store.connect() as connection:
         settle(connection)
         connection.execute(applied.REGISTRY)
@@ -106,29 +149,56 @@ def _load(
             fresh = planning.Scope(tuple(scope["targets"]), scope["school"], scope["person"], scope["action"])
             allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
             now = planning.make(connection, night, allowed, fresh)
-        for target in chosen:
-            past = pasts[target]
+        ground = planning.rests_on(run)
+        for target, past in pasts.items():
             if past.plan_id == plan_id and past.ended:
                 event("push_already_done", target=target, plan=plan_id)
                 continue
-            resumed = past.plan_id == plan_id
-            if not resumed and now.digests.get(target) != document["digests"].get(target):
-                refused = True
-                found.append(Finding(
-                    "critical", "plan_moved", f'{target}: not the plan that was shown: {planning.moved(connection, plan_id, target)}; '
-                    'nothing was written; run "make plan", look at it with "make show", then "make push"', target=target, owner="analyst",
-                    action='run "make plan" again'))  # fmt: skip
-                continue
+            if past.plan_id != plan_id:
+                moved = planning.ground_moved(document["rests_on"], ground, target, code=code)
+                if now.digests.get(target) != document["digests"].get(target):
+                    moved = "; ".join(words for words in (planning.moved(connection, plan_id, target), moved) if words)
+                if moved:
+                    found.append(Finding(
+                        "critical", "plan_moved", f'{target}: not the plan that was shown: {moved}; '
+                        'nothing was written; run "make plan", look at it with "make show", then "make push"', target=target, owner="analyst",
+                        action='run "make plan" again'))  # fmt: skip
+                    continue
+                _take_over(connection, plan_id, target)
+            cleared.append(target)
+    return night, cleared, found
+
+
+def _take_over(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> None:
+    """Values changed by hand in columns that give way to the target's people: theirs from now on, or given back."""
+    values = {"plan": plan_id, "target": target}
+    connection.execute("""
+        delete from ledger.applied.taken_over as taken using ledger.audit.drifts as drift
+        where drift.plan_id = $plan and drift.target = $target and drift.policy in ('give_back', 'take_over')
+            and (taken.target, taken.entity, taken.key, taken.column_name) = (drift.target, drift.entity, drift.key, drift.column_name)""", values)  # fmt: skip
+    connection.execute("""
+        insert into ledger.applied.taken_over
+        select target, entity, key, column_name, cast(theirs as varchar), run_id, found_at from ledger.audit.drifts
+        where plan_id = $plan and target = $target and policy = 'take_over'""", values)  # fmt: skip
+
+
+def _load(run: Run, plan_id: str, pasts: Mapping[str, Past], night: planning.Night, adapter: Callable[[str], Adapter]) -> tuple[list[Work], list[Finding]]:
+    """What each target has to do; findings for those that cannot be written to."""
+    work, found = [], []
+    with store.connect() as connection:
+        settle(connection)  # what an earlier phase made is what a later one waits for
+        connection.execute(applied.REGISTRY)
+        for target, past in pasts.items():
             try:
                 one = _work(connection, run, plan_id, target, past, night, adapter(target))
             except Exception as error:  # one target that cannot be used must not stop the others
                 found.append(Finding("critical", "target_unusable", f"{target}: nothing was written: {_plain(error)}", target=target,
                                      owner="technician", action="mend the target's settings or wait until it answers, then push again"))  # fmt: skip
                 continue
-            if resumed:
+            if past.plan_id == plan_id:
                 event("push_resumed", target=target, plan=plan_id, done=len(past.outcomes), unclear=len(past.unclear))
             work.append(one)
-    return work, found, refused
+    return work, found
 
 
 def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target: str, past: Past, night: planning.Night, adapter: Adapter) -> Work:  # noqa: PLR0917 one caller
@@ -145,8 +215,10 @@ def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target:
                person_id, school, source, model, seq)
         for change_id, name, entity, key, action, remote_id, old, new, reason, person_id, school, source, model, seq in rows
     ]  # fmt: skip
+    waiting = _waiting(connection, plan_id, exports)
     if is_file:
-        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter) for change in changes if change.change_id not in past.outcomes]
+        left = [change for change in changes if change.change_id not in past.outcomes]
+        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting) for change in left]
     held = connection.execute("select entity, key from ledger.audit.planned_changes "
                               "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
                               [plan_id, target, sorted(ARRIVALS)]).fetchall()  # fmt: skip
@@ -154,8 +226,26 @@ def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target:
     return Work(
         target, adapter, run.folder / "journal" / f"{target}.jsonl", past, changes,
         _remote_ids(connection, [e for e in exports if e.entity in referred]) if changes else {},
-        {e.entity: e.references for e in exports}, {e.entity: e.key for e in exports}, frozenset(held),
+        {e.entity: e.references for e in exports}, {e.entity: e.key for e in exports}, frozenset(held), waiting,
     )  # fmt: skip
+
+
+def _waiting(connection: duckdb.DuckDBPyConnection, plan_id: str, exports: Sequence[Export]) -> dict[tuple[str, str], str]:
+    """(entity, key) of planned rows whose object in another target was to be made before them and is not there -> its name."""
+    waiting: dict[tuple[str, str], str] = {}
+    for export in exports:
+        for column, (target, entity) in export.after.items():
+            rows = connection.execute(f"""
+                select planned.key, {sql.key([column], "wanted")} as needed
+                from ledger.audit.planned_changes as planned
+                join {export.relation} as wanted on {sql.key(export.key, "wanted")} = planned.key
+                where planned.plan_id = $plan and planned.target = $target and planned.entity = $entity and planned.action = 'create'
+                    and needed is not null and needed not in ({diff.existing(connection, target, entity)})
+                    and needed not in (select key from ledger.audit.changes where plan_id = $plan and target = $other and entity = $kind
+                                       and action in ('create', 'adopt') and status = 'applied')""",
+                {"plan": plan_id, "target": export.target, "entity": export.entity, "other": target, "kind": entity}).fetchall()  # fmt: skip
+            waiting |= {(export.entity, key): f"{target} {entity} {needed}" for key, needed in rows}
+    return waiting
 
 
 def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> Known:
@@ -169,25 +259,32 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
     return known
 
 
-def _rendered(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter) -> Change:
+def _rendered(
+    connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter,
+    waiting: Mapping[tuple[str, str], str],
+) -> Change:  # fmt: skip
     """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is the one that goes."""
     if not isinstance(adapter, FileAdapter):
         raise TypeError(f"target {change.target} has no way to render a file")
     folder = _outbox(change.target, plan_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = change.key[0]
-    path = folder / name
+    path, beside = folder / name, folder / f"{name}.without.json"
+    without = {entity: sorted(key for kind, key in waiting if kind == entity) for entity in change.new["entities"]}
     if path.is_file():
-        content = path.read_bytes()
+        content, without = path.read_bytes(), json.loads(beside.read_text(encoding="utf-8"))
         made = Rendered(str(path), int(change.new["rows"]), len(content), hashlib.sha256(content).hexdigest())
     else:
+        beside.write_text(json.dumps(without), encoding="utf-8")
         members = [e for e in exports if e.file and e.entity in change.new["entities"]]
         district = str(settings.get("district.number", ""))
         named = sorted((FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e) for e in members if e.file)
-        made = adapter.render(connection, Delivery(change.target, name, tuple(named), any(e.file and e.file.archive for e in members), path))
-    if made.rows != change.new["rows"]:
-        raise holds.TargetUnusable(f'{name} would hold {made.rows:,} rows and the plan says {change.new["rows"]:,}; run "make plan" again')
-    return replace(change, new={**change.new, **asdict(made)})
+        left_out = {entity: frozenset(keys) for entity, keys in without.items() if keys}
+        made = adapter.render(connection, Delivery(change.target, name, tuple(named), any(e.file and e.file.archive for e in members), path, left_out))
+        planned = change.new["rows"] - sum(map(len, without.values())) + change.new.get("waiting", 0)
+        if made.rows != planned:
+            raise holds.TargetUnusable(f'{name} would hold {made.rows:,} rows and the plan says {planned:,}; run "make plan" again')
+    return replace(change, new={**change.new, **asdict(made), "without": {entity: keys for entity, keys in without.items() if keys}})
 
 
 def _outbox(target: str, plan_id: str) -> Path:
@@ -207,7 +304,7 @@ def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[
         lines: Journal | None = None
         try:
             lines = Journal(job.path, plan_id)
-            Execution(job.adapter, job.changes, job.references, job.keys, job.known, lines, job.past, stop, job.held, tally=tally).run()
+            Execution(job.adapter, job.changes, job.references, job.keys, job.known, lines, job.past, stop, job.held, job.waiting, tally=tally).run()
         except Exception as error:
             tally.trouble = tally.trouble or f"stopped by {_plain(error)}"
         finally:
@@ -233,23 +330,40 @@ def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence
         return sum(tally.done.values()) if tally else 0
 
     console = Console(stderr=True)
+    began = time.monotonic()
     if console.is_terminal:
-        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console) as progress:
-            tasks = {job.target: progress.add_task(job.target, total=len(job.changes)) for job in work}
-            while any(thread.is_alive() for thread in threads):
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+        with Progress(*columns, console=console) as progress:
+            tasks = {job.target: progress.add_task(job.target, total=len(job.changes), words="") for job in work}
+            while True:
+                alive = any(thread.is_alive() for thread in threads)
                 for job in work:
-                    progress.update(tasks[job.target], completed=done(job))
+                    pace = done(job) / max(time.monotonic() - began, 0.001)
+                    progress.update(tasks[job.target], completed=done(job), words=f"{pace:.0f}/s{_failed_so_far(tallies.get(job.target))}")
+                if not alive:
+                    break
                 time.sleep(0.2)
-            for job in work:
-                progress.update(tasks[job.target], completed=done(job))
     else:
-        said = time.monotonic()
+        said = began
         while any(thread.is_alive() for thread in threads):
             threads[[thread.is_alive() for thread in threads].index(True)].join(0.2)
             if time.monotonic() - said >= LOG_EVERY:
                 said = time.monotonic()
                 for job in work:
-                    event("push_progress", target=job.target, done=done(job), of=len(job.changes))
+                    finished, pace = done(job), done(job) / (said - began)
+                    left = round((len(job.changes) - finished) / pace) if pace else None
+                    event("push_progress", target=job.target, done=finished, of=len(job.changes), per_second=round(pace, 1), seconds_left=left,
+                          failed=_failed_so_far(tallies.get(job.target)).removeprefix(", ") or None)  # fmt: skip
+
+
+def _failed_so_far(tally: Tally | None) -> str:
+    """`, 3 failed (409 duplicate 2, 400 invalid 1)`."""
+    if tally is None or not tally.failures:
+        return ""
+    reasons: Counter[str] = Counter()
+    for (_, _, code, reason), count in dict(tally.failures).items():
+        reasons[" ".join(str(word) for word in (code or "", reason) if word)] += count
+    return f", {reasons.total():,} failed ({', '.join(f'{reason} {count:,}' for reason, count in reasons.most_common(4))})"
 
 
 @contextmanager

@@ -1,16 +1,21 @@
 """Show: the plan of a run, as a person decides on it.
 
 In: `audit.changes` of the run's plan. Out: text: what would happen per target, entity and action, how much of it is
-held and why; the same per school; then the changes themselves. By default keys and column names only; values that
-may name a person are shown with --names.
+held and why; the same per school; what was changed by hand; then the changes themselves. Or the changes alone as JSON,
+CSV or one HTML page, to be filtered and passed on. By default keys and column names only; values that may name a
+person are shown with --names.
 
-Alone: `python -m reverse_etl show [--target T] [--school S] [--person P] [--action A] [--run R] [--names] [--limit N]`.
+Alone: `python -m reverse_etl show [--target T] [--school S] [--person P] [--action A] [--status held] [--run R] [--names]
+[--limit N] [--format json]`.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -23,15 +28,38 @@ from reverse_etl.model import FILE_ENTITY
 from reverse_etl.plan import NoPlan, Scope
 
 HIDDEN = "…"
+FORMATS = ("text", "json", "csv", "html")
+COLUMNS = ("target", "entity", "action", "key", "person_id", "school_number", "status", "reason", "hold", "old", "new", "export_model", "source", "change_id")
 
 
-def show(connection: duckdb.DuckDBPyConnection, run: Run, scope: Scope, *, names: bool, limit: int, console: Console) -> None:
+class UnknownFormat(Exception):
+    """A form nobody writes; the message names those there are."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which changes of a plan to show, and how much of them."""
+
+    scope: Scope
+    status: str = ""
+    names: bool = False
+    limit: int = 40
+
+    def where(self, plan_id: str) -> tuple[str, dict[str, Any]]:
+        where, values = conditions(plan_id, self.scope)
+        return (f"{where} and status = $status", {**values, "status": self.status}) if self.status else (where, values)
+
+
+def show(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, *, console: Console) -> None:
     """Print the run's plan within a scope. Raises NoPlan when the run has none."""
-    document = run.read("plan.json")
-    if document is None:
-        raise NoPlan(f'run {run.run_id} has no plan; run "make plan"')
-    where, values = _where(document["plan_id"], scope)
+    document = _document(run)
+    scope = chosen.scope
+    where, values = chosen.where(document["plan_id"])
     console.print(f"Plan {document['plan_id']} of run {run.run_id}, made {document['made_at'][:19]} UTC", highlight=False)
+    if document.get("undoes"):
+        console.print(f"It undoes run {document['undoes']}.", highlight=False)
+        for sentence in document["cannot"]:
+            console.print(f"not undone: {sentence}", markup=False, highlight=False)
     if document["allowed"]["words"]:
         console.print(f"Limits lifted: {', '.join(document['allowed']['words'])}: {document['allowed']['why']}", markup=False, highlight=False)
     _summary(connection, where, values, console)
@@ -39,9 +67,81 @@ def show(connection: duckdb.DuckDBPyConnection, run: Run, scope: Scope, *, names
         if scope.covers(part["target"]):
             for sentence in part["holds"]:
                 console.print(f"held: {sentence}", markup=False, highlight=False)
+            for policy, columns in part.get("drift", {}).items():
+                words = ", ".join(f"{column} {count:,}" for column, count in columns.items())
+                console.print(f"changed by hand: {part['target']} {part['entity']}: {words} ({policy})", markup=False, highlight=False)
+    for target, one in document.get("estimate", {}).items():
+        if one["calls"] and scope.covers(target):
+            console.print(f"{target}: {one['calls']:,} calls, about {one['seconds']:,.0f} s at its quota", highlight=False)
     if not scope.school:
         _schools(connection, where, values, console)
-    _changes(connection, where, values, _open_columns(run), names=names, limit=limit, console=console)
+    _changes(connection, where, values, _open_columns(run, document), names=chosen.names, limit=chosen.limit, console=console)
+
+
+def written(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, form: str) -> str:
+    """Every chosen change as json, csv or html. Raises NoPlan, UnknownFormat."""
+    if form not in FORMATS[1:]:
+        raise UnknownFormat(f"{form!r} is no form of a plan; there are {', '.join(FORMATS)}")
+    document = _document(run)
+    where, values = chosen.where(document["plan_id"])
+    cursor = connection.execute(f"select {', '.join(COLUMNS)} from ledger.audit.changes where {where} order by seq", values)
+    readable = _open_columns(run, document)
+    rows = []
+    while found := cursor.fetchmany(10_000):
+        rows += [_readable(dict(zip(COLUMNS, row, strict=True)), readable, chosen.names) for row in found]
+    if form == "json":
+        return json.dumps({"run_id": run.run_id, "plan_id": document["plan_id"], "made_at": document["made_at"], "changes": rows}, ensure_ascii=False, indent=1)
+    flat = [{**row, "old": _flat(row["old"]), "new": _flat(row["new"])} for row in rows]
+    return _csv(flat) if form == "csv" else _html(run, document, flat)
+
+
+def _document(run: Run) -> dict[str, Any]:
+    document = run.read("plan.json")
+    if document is None:
+        raise NoPlan(f'run {run.run_id} has no plan; run "make plan"')
+    return document  # type: ignore[no-any-return]
+
+
+def _readable(row: dict[str, Any], open_columns: Mapping[tuple[str, str], set[str]], names: bool) -> dict[str, Any]:
+    """A change with its values as objects, those that may name a person hidden."""
+    shown = None if names or row["entity"] == FILE_ENTITY else open_columns.get((row["target"], row["entity"]), set())
+    for side in ("old", "new"):
+        values = json.loads(row[side] or "{}")
+        row[side] = {column: value if shown is None or column in shown else HIDDEN for column, value in values.items()}
+    return row
+
+
+def _flat(values: Mapping[str, Any]) -> str:
+    return "; ".join(f"{column}: {'' if value is None else value}" for column, value in values.items())
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    # A spreadsheet must not take a value for a formula.
+    writer.writerows({name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _html(run: Run, document: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
+    from jinja2 import Environment
+
+    page = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
+    return page.render(run=run, document=document, rows=rows, columns=COLUMNS)
+
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Plan {{ document.plan_id }}</title>
+<style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}
+td,th{border-bottom:1px solid #ccc;padding:3px 8px;text-align:left;vertical-align:top}
+.held{background:#fff3d6}</style>
+<h1>Plan {{ document.plan_id }} of run {{ run.run_id }}</h1><p>Made {{ document.made_at[:19] }} UTC; {{ rows|length }} changes.</p>
+{% for part in document.exports %}{% for sentence in part.holds %}<p class="held">held: {{ sentence }}</p>
+{% endfor %}{% endfor %}
+<table><tr>{% for column in columns %}<th>{{ column }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr{% if row.status == "held" %} class="held"{% endif %}>{% for column in columns %}<td>{{ row[column] or "" }}</td>{% endfor %}</tr>
+{% endfor %}</table></html>
+"""
 
 
 def resolve_person(connection: duckdb.DuckDBPyConnection, person: str) -> str:
@@ -53,7 +153,8 @@ def resolve_person(connection: duckdb.DuckDBPyConnection, person: str) -> str:
     return row[0] if row else person
 
 
-def _where(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
+def conditions(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
+    """A plan's changes within a scope, as the conditions of a query and their values."""
     conditions, values = ["plan_id = $plan"], {"plan": plan_id}
     for name, column in (("school", "school_number"), ("person", "person_id"), ("action", "action")):
         value = getattr(scope, name)
@@ -129,10 +230,10 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any], readable: set[str] |
     return ", ".join(parts)
 
 
-def _open_columns(run: Run) -> dict[tuple[str, str], set[str]]:
+def _open_columns(run: Run, document: Mapping[str, Any]) -> dict[tuple[str, str], set[str]]:
     """(target, entity) -> columns that are classed as no personal data or as a key."""
     try:
-        found = exports.load(run)
+        found = exports.load(Run.load(document["undoes"]) if document.get("undoes") else run)
     except exports.ExportsMissing:
         return {}
     every = [*found.good, *(export for export, _ in found.refused)]

@@ -36,6 +36,13 @@ def json_field(field: str, expression: str) -> str:
     return f"""{text(f'"{field}":')} || coalesce(cast(to_json({expression}) as varchar), 'null')"""
 
 
+def json_fields(source: str, names: str) -> str:
+    """A JSON object, as text, of those fields of the JSON `source` that the list `names` names."""
+    parts = f"""list_transform({names}, lambda name: cast(to_json(name) as varchar) || ':'
+        || coalesce(cast(json_extract({source}, '$."' || name || '"') as varchar), 'null'))"""
+    return f"'{{' || array_to_string({parts}, ',') || '}}'"
+
+
 def json_object(fields: Iterable[str]) -> str:
     """A JSON object out of `json_field` expressions; those that are NULL are left out."""
     listed = ", ".join(fields)

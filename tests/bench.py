@@ -28,6 +28,7 @@ from rich.table import Table
 
 from common import paths
 from ingestion import layout
+from tests import bench_engine
 
 STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
 
@@ -210,5 +211,9 @@ if __name__ == "__main__":
         landing(int(sys.argv[2]), Console(width=120))
     elif sys.argv[1:2] == ["names"]:
         names(int(sys.argv[2]), Console(width=120))
+    elif sys.argv[1:2] == ["engine"]:
+        bench_engine.main(*(int(argument) for argument in sys.argv[2:]))
     else:
         main([int(argument) for argument in sys.argv[1:]] or [5000, 20000])
+        if not sys.argv[1:]:
+            bench_engine.main()

@@ -18,6 +18,7 @@ class Faults:
     read_lag_seconds: float = 0.0  # lists and searches show what was true so long ago; reads by key are current
     drop_writes: float = 0.0  # share of writes answered as done and not kept
     lose_reply_after_commit: float = 0.0  # share of writes that are kept while the connection closes without a reply
+    reset: float = 0.0  # share of requests whose connection closes before anything was done
     random_5xx: float = 0.0  # share of API calls refused with 503 before anything was done
     throttle: float = 0.0  # share of API calls refused with 429, whatever the quota says
     latency_seconds: float = 0.0  # every reply comes so much later

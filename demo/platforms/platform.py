@@ -77,6 +77,8 @@ class Platform:
         if url is not None:
             self._record(request, url)
         self._wrote = False
+        if self.faults.happens("reset"):
+            return None
         try:
             reply = self.serve(request)
         except Refusal as refusal:

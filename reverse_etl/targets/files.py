@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common import paths, sftp
+from reverse_etl import sql
 from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Outcome, Rendered
 
 QUOTING = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL}
@@ -74,13 +75,14 @@ def headings(columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(column.header or column.name for column in columns)
 
 
-def export_rows(connection: Any, export: Export) -> Iterator[tuple[str | None, ...]]:
-    """The rows of an export as text, ordered by key, a few thousand at a time."""
+def export_rows(connection: Any, export: Export, without: frozenset[str] = frozenset()) -> Iterator[tuple[str | None, ...]]:
+    """The rows of an export as text, ordered by key, a few thousand at a time; but those with the keys in `without`."""
     columns = ", ".join(f'cast("{column.name}" as varchar)' for column in export.sent)
     order = ", ".join(f'"{name}"' for name in export.key)
     cursor = connection.cursor()
     try:
-        cursor.execute(f"select {columns} from {export.relation} order by {order}")
+        kept = f"where {sql.key(export.key)} not in (select unnest(?))" if without else ""
+        cursor.execute(f"select {columns} from {export.relation} {kept} order by {order}", [sorted(without)] if without else [])
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             yield from rows
     finally:
@@ -101,6 +103,8 @@ class Files:
 
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
+    lasting: Mapping[str, str] = {}
+    restorable: Mapping[str, int] = {}
     batch = 1
     threads = 1
     rate = 10.0  # uploads a second: a drop folder has no quota worth pacing for
@@ -128,18 +132,18 @@ class Files:
                 with zipfile.ZipFile(out, "w") as archive:
                     for name, export in delivery.members:
                         with archive.open(zip_entry(name), "w") as member:
-                            rows += self._render_one(connection, export, member)
+                            rows += self._render_one(connection, export, member, delivery.without.get(export.entity, frozenset()))
             else:
                 for _, export in delivery.members:
-                    rows += self._render_one(connection, export, out)
+                    rows += self._render_one(connection, export, out, delivery.without.get(export.entity, frozenset()))
             out.flush()
             os.fsync(out.fileno())
         part.replace(delivery.path)
         return Rendered(str(delivery.path), rows, delivery.path.stat().st_size, _sha256(delivery.path))
 
-    def _render_one(self, connection: Any, export: Export, out: BinaryIO) -> int:
+    def _render_one(self, connection: Any, export: Export, out: BinaryIO, without: frozenset[str]) -> int:
         form = export.file or FileFormat(name=export.entity)
-        return write_rows(out, form, headings(export.sent), export_rows(connection, export))
+        return write_rows(out, form, headings(export.sent), export_rows(connection, export, without))
 
     # ------------------------------------------------------------ delivering
 

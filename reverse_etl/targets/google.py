@@ -33,7 +33,7 @@ GROUP_FIELDS = (*mask(GOOGLE_OBSERVED["groups"]), "aliases", "nonEditableAliases
 REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "aliases": "id", "groups": "id", "members": "id"}
 WITH_KEY = {"projection": "custom", "customFieldMask": GOOGLE_SCHEMA}  # users carry our key only when asked for it
 
-CREATING, REMOVING = frozenset({"create", "add"}), frozenset({"delete", "remove"})
+CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
 LINKS = frozenset({"members", "aliases"})  # what cannot come to be twice: a repeat is told so
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
@@ -44,6 +44,8 @@ class Google:
 
     entities = ("schemas", "org_units", "users", "aliases", "groups", "members")
     raw_columns: Mapping[str, tuple[str, ...]] = {**{entity: columns(table) for entity, table in GOOGLE_OBSERVED.items()}, "names_taken": NAMES_TAKEN}
+    lasting: Mapping[str, str] = {"schemas": "a schema holds the durable key of every account"}
+    restorable: Mapping[str, int] = {"users": 20}  # https://support.google.com/a/answer/1397578
     batch = 1
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
@@ -218,7 +220,7 @@ class Google:
             return self._look(change, reply) if named else outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id)
         remote_id = change.remote_id
         if verdict.status == "applied" and reply.good and change.action in CREATING:
-            remote_id = reply.body.get(REMOTE_ID[change.entity])
+            remote_id = reply.body.get(REMOTE_ID[change.entity]) or change.remote_id
             self._young |= {remote_id, change.new.get("org_unit_path") if change.entity == "org_units" else None}
         return outcome_of(change, verdict, reply, remote_id)
 
@@ -237,8 +239,18 @@ class Google:
         if remote_id and (change.action in CREATING or (remote_id == change.remote_id and _is_called(change, found.body))):
             # a rename is known to have answered 409 although it was done (google-api-python-client issue 949)
             return outcome_of(change, Verdict("applied", "duplicate"), reply, remote_id, "already there", 2)
+        if remote_id and change.entity == "users" and remote_id == change.remote_id and change.action not in CREATING:
+            return self._from_alias(change)
         note = f"the address meant for {key_text(change.key)} belongs to another object, which does not carry this key; nothing was changed"
         return outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id, note, 2)
+
+    def _from_alias(self, change: Change) -> Outcome:
+        """The address a user shall have is an alias of the same user (a rename taken back): Google wants the alias gone first."""
+        gone = self._send(self._api.aliases.delete(userKey=change.remote_id, alias=change.new["primary_email"]))
+        if not gone.good and gone.code != 404:
+            return outcome_of(change, replies.google(Call(repeatable=True), gone), gone, change.remote_id, calls=3)
+        again = self._send(self._request(change, creating=False, removing=False))
+        return outcome_of(change, replies.google(Call(repeatable=True), again), again, change.remote_id, "was its own alias before", 4)
 
     def _lookup(self, change: Change) -> Any:
         """The consistent read of the object a change wants to exist under its name."""
@@ -263,12 +275,14 @@ class Google:
             return self._alias(change, creating, removing)
         body = to_api(GOOGLE[change.entity], change.new, creating=creating)
         api, remote_id = self._api, change.remote_id
-        if not creating and not remote_id:
+        if change.action != "create" and not remote_id:
             raise KeyError("the remote id is not known; observe and plan again")
+        if change.action == "undelete":
+            return api.users.undelete(userKey=remote_id, body={"orgUnitPath": change.new["org_unit_path"]})
         if not removing and not body:
             raise KeyError("the change holds no column that is sent to Google")
         if change.entity == "users":
-            if creating:
+            if change.action == "create":
                 body["password"] = self._password(change)
                 body["changePasswordAtNextLogin"] = True
                 return api.users.insert(body=body, fields="id")

@@ -34,7 +34,7 @@ READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members
 USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime")
 GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
 JSON = {"Content-Type": "application/json"}
-CREATING, REMOVING = frozenset({"create", "add"}), frozenset({"delete", "remove"})
+CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
 Item = tuple[Change, Mapping[str, Any]]  # a change and its part of a batch
@@ -45,6 +45,8 @@ class Microsoft:
 
     entities = ("users", "groups", "members")
     raw_columns: Mapping[str, tuple[str, ...]] = {**{entity: columns(table) for entity, table in MICROSOFT_OBSERVED.items()}, "names_taken": NAMES_TAKEN}
+    lasting: Mapping[str, str] = {}
+    restorable: Mapping[str, int] = {"users": 30}  # https://learn.microsoft.com/graph/api/directory-deleteditems-restore
     batch = BATCH
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
@@ -228,8 +230,10 @@ class Microsoft:
         creating, removing = change.action in CREATING, change.action in REMOVING
         if change.entity == "members":
             return self._member_item(change, creating, removing)
-        if not creating and not change.remote_id:
+        if change.action != "create" and not change.remote_id:
             raise KeyError("the remote id is not known; observe and plan again")
+        if change.action == "undelete":
+            return {"method": "POST", "url": f"/directory/deletedItems/{change.remote_id}/restore", "headers": JSON, "body": {}}
         if removing:
             return {"method": "DELETE", "url": f"/{change.entity}/{change.remote_id}"}
         body = to_api(MICROSOFT[change.entity], change.new, creating=creating)

@@ -30,6 +30,7 @@ from reverse_etl import push as pushing
 from reverse_etl import verify as verifying
 from reverse_etl.limits import Allowed
 from reverse_etl.model import Change, Delivery, Outcome, Rendered
+from reverse_etl.undo import Undo
 
 KEYS = {"org_units": ("org_unit_path",), "users": ("person_id",), "groups": ("group_id",), "members": ("group_id", "person_id")}
 FIELDS = {
@@ -46,6 +47,7 @@ class Platform:
     def __init__(self, file: Path | None = None, allows_twins: bool = False) -> None:
         self.file, self.allows_twins = file, allows_twins
         self.objects: dict[str, dict[str, dict[str, Any]]] = {entity: {} for entity in FIELDS}
+        self.deleted: dict[str, dict[str, Any]] = {}  # users, by remote id
         self.calls: list[tuple[str, str, str]] = []  # (entity, action, key)
         self.lock = threading.Lock()
         if file is not None and file.is_file():
@@ -79,8 +81,13 @@ class Platform:
                     return Outcome(change.change_id, "applied", 201, remote_id=remote_id, request_id=f"r{len(self.calls)}")
                 case "remove" | "delete":
                     for remote_id in there:
-                        del self.objects[change.entity][remote_id]
+                        self.deleted[remote_id] = self.objects[change.entity].pop(remote_id)
                     return Outcome(change.change_id, "applied", 204, "" if there else "not_found")
+                case "undelete":
+                    if change.remote_id not in self.deleted:
+                        return Outcome(change.change_id, "failed", 404, "not_found")
+                    self.objects[change.entity][change.remote_id] = self.deleted.pop(change.remote_id)
+                    return Outcome(change.change_id, "applied", 204, remote_id=change.remote_id)
                 case _:
                     if not there:
                         return Outcome(change.change_id, "failed", 404, "not_found")
@@ -112,6 +119,8 @@ class FakeTarget:
         **{entity: ("remote_id", *columns) for entity, columns in FIELDS.items()}, "names_taken": ("address", "kind", "remote_id", "person_id"),
     }  # fmt: skip
     batch, threads, rate = 1, 8, 100_000.0
+    lasting: Mapping[str, str] = {"org_units": "units stay"}
+    restorable: Mapping[str, int] = {"users": 20}
 
     def __init__(self, platform: Platform, faults: Callable[[Change], Outcome | None] | None = None, delay: float = 0.0) -> None:
         self.platform, self.faults, self.delay = platform, faults, delay
@@ -151,6 +160,8 @@ class FakeFolder:
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
     batch, threads, rate = 1, 1, 1000.0
+    lasting: Mapping[str, str] = {}
+    restorable: Mapping[str, int] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -161,7 +172,8 @@ class FakeFolder:
         lines: list[str] = []
         for name, export in delivery.members:
             columns = ", ".join(f'"{c.name}"' for c in export.sent)
-            rows = connection.execute(f"select {columns} from {export.relation} order by 1").fetchall()
+            key, without = export.key[0], list(delivery.without.get(export.entity, ()))
+            rows = connection.execute(f'select {columns} from {export.relation} where "{key}" not in (select unnest(?)) order by 1', [without]).fetchall()
             lines += [f"{name}:" + ",".join(map(str, row)) for row in rows]
         delivery.path.write_text("\n".join(lines))
         return Rendered(str(delivery.path), len(lines), delivery.path.stat().st_size, "0" * 64)
@@ -202,6 +214,7 @@ class Model:
     columns: Mapping[str, str]  # name -> type
     meta: Mapping[str, Any]
     owners: Mapping[str, str] = field(default_factory=dict)
+    metas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # column -> what its meta says besides the owner
     target: str = "fake"
     feeds: Sequence[str] = ()  # feeds of source myedbc it is made from
     status: str = "success"
@@ -220,9 +233,13 @@ USERS = Model("users", {"person_id": "varchar", "primary_email": "varchar", "giv
                         "usage_location": "varchar", "nickname": "varchar", "school_number": "varchar", "source": "varchar"},
               {"key": ["person_id"], "context": ["school_number", "source"], "school": "school_number", "limits": NO_LIMITS},
               {"usage_location": "initial", "nickname": "theirs"})  # fmt: skip
-GROUPS = Model("groups", {"group_id": "varchar", "email": "varchar", "name": "varchar"}, {"key": ["group_id"], "on_absent": "delete", "limits": NO_LIMITS})
+GROUPS = Model(
+    "groups",
+    {"group_id": "varchar", "email": "varchar", "name": "varchar"},
+    {"key": ["group_id"], "on_absent": "delete", "when_empty": "write", "limits": NO_LIMITS},
+)
 MEMBERS = Model("members", {"group_id": "varchar", "person_id": "varchar", "role": "varchar", "school_number": "varchar"},
-                {"key": ["group_id", "person_id"], "on_absent": "remove", "context": ["school_number"], "school": "school_number",
+                {"key": ["group_id", "person_id"], "on_absent": "remove", "when_empty": "write", "context": ["school_number"], "school": "school_number",
                  "references": {"group_id": "groups", "person_id": "users"}, "limits": NO_LIMITS})  # fmt: skip
 
 
@@ -254,9 +271,10 @@ class Bench:
                 listed = ", ".join(f'"{name}" {kind}' for name, kind in model.columns.items())
                 if model.entity in rows:
                     connection.execute(f'create or replace table exports."{model.name}" ({listed})')
-                    values = [[row.get(column) for column in model.columns] for row in rows[model.entity]]
-                    if values:
-                        connection.executemany(f'insert into exports."{model.name}" values ({", ".join("?" * len(model.columns))})', values)
+                    schema = pa.schema([(name, pa.bool_() if kind == "boolean" else pa.string()) for name, kind in model.columns.items()])
+                    connection.register("rows", pa.Table.from_pylist([dict(row) for row in rows[model.entity]], schema))
+                    connection.execute(f'insert into exports."{model.name}" select * from rows')
+                    connection.unregister("rows")
                 else:
                     connection.execute(f'create table if not exists exports."{model.name}" ({listed})')
         self.build()
@@ -291,9 +309,11 @@ class Bench:
         self.run.write("observed.json", {"fake": {"status": "ok", "observed_at": started.isoformat(), "entities": {}, "read_calls": 1}})
         return 0
 
-    def night(self) -> planning.Night:
+    def night(self, undoes: str = "") -> planning.Night:
+        undone = undoes or self.run.read("plan.json", {}).get("undoes", "")
+        undo = Undo(undone, {"fake": FakeTarget.lasting}, {"fake": FakeTarget.restorable}) if undone else None
         return planning.Night(self.run.run_id, self.run.as_of.isoformat(), exports.load(self.run), self.feeds, self.run.read("observed.json", {}),
-                              lambda target: () if target == "folder" else FakeTarget.entities, settle.last_written)  # fmt: skip
+                              lambda target: () if target == "folder" else FakeTarget.entities, settle.last_written, undo)  # fmt: skip
 
     def plan(self, allow: str = "", why: str = "", scope: planning.Scope | None = None) -> dict[str, Any]:
         with store.connect() as connection:
@@ -303,11 +323,22 @@ class Bench:
         self.run.write("plan.json", document)
         return document
 
-    def push(self) -> int:
-        return pushing.push(self.run, self.night, self._adapter)
+    def push(self, look: bool = False) -> int:
+        return pushing.push(self.run, self.night, self._adapter, look=(lambda _: self.observe()) if look else None)
 
-    def verify(self) -> int:
-        return verifying.verify(self.run, self.night, lambda _: self.observe(), pauses=())
+    def verify(self, level: float = 1.0) -> int:
+        return verifying.verify(self.run, self.night, lambda _: self.observe(), pauses=(), level=lambda _: level)
+
+    def undo(self, run_id: str, allow: str = "", why: str = "") -> dict[str, Any]:
+        """Plan, in a new run, how another is taken back."""
+        self.new_night()
+        self.observe()
+        with store.connect() as connection:
+            settle.settle(connection)
+            made = planning.make(connection, self.night(run_id), Allowed.parse(allow, why), planning.Scope())
+            document = planning.store(connection, made, self.run.run_id)
+        self.run.write("plan.json", document)
+        return document
 
     def whole_night(self, allow: str = "", why: str = "") -> int:
         """Observe, plan, push, in a new run; returns the exit code of the push."""
@@ -361,8 +392,7 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         nodes[unique_id] = {
             "resource_type": "model", "name": model.name, "schema": "exports", "alias": model.name, "patch_path": f"homeroom://models/{model.name}.yml",
             "config": {"meta": {"export": {"target": model.target, "entity": model.entity, **model.meta}}},
-            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {"owner": model.owners[c]} if c in model.owners else {}}}
-                        for c, t in model.columns.items()},
+            "columns": {c: {"name": c, "data_type": t, "config": {"meta": {**model.metas.get(c, {}), **_owner(model, c)}}} for c, t in model.columns.items()},
         }  # fmt: skip
         parents[unique_id] = [f"model.homeroom.core_of_{model.name}"]
         parents[f"model.homeroom.core_of_{model.name}"] = [f"source.homeroom.myedbc.{feed}" for feed in model.feeds]
@@ -371,6 +401,10 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         for test in tests_of(model):
             nodes[f"test.homeroom.{test}.1"] = {"resource_type": "test", "name": test, "attached_node": unique_id, "depends_on": {"nodes": [unique_id]}}
     return {"nodes": nodes, "sources": sources, "parent_map": parents}
+
+
+def _owner(model: Model, column: str) -> dict[str, str]:
+    return {"owner": model.owners[column]} if column in model.owners else {}
 
 
 def results(models: Sequence[Model]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_bench import Bench, FakeFolder, Model
+from engine_bench import USERS, Bench, FakeFolder, Model, user
+
+from reverse_etl.model import Outcome
 
 STUDENTS = Model("students", {"student_id": "varchar", "name": "varchar", "person_id": "varchar", "source": "varchar"},
                  {"key": ["student_id"], "context": ["person_id", "source"], "file": {"name": "students.csv", "archive": "all_{date}.zip"}},
@@ -129,3 +131,44 @@ def test_a_file_whose_form_changed_is_sent_again_even_if_no_row_did(bench: Bench
     bench.models[0] = replace(STUDENTS, meta={**STUDENTS.meta, "file": {**STUDENTS.meta["file"], "delimiter": ";"}})
     bench.new_night()
     assert [(entity, action, reason) for entity, action, _, _, reason, _ in bench.changes(bench.plan())] == [("file", "deliver", "form changed: students")]
+
+
+# ---------------------------------------------------------------- a file that waits for accounts
+
+
+def test_a_child_is_listed_only_once_the_account_exists(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    after = replace(STUDENTS, meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}})
+    bench = Bench(tmp_path / "var", [after, replace(USERS, meta={**USERS.meta, "limits": {"create": 2}})])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 400, "invalid") if change.key == ("p2",) else None
+    bench.desire(users=[user(1), user(2)], students=[student(1), student(2), student(3)])  # nobody plans an account for p3
+    assert bench.whole_night() == 3
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert file.read_text() == "students.csv:1,S1"
+    assert bench.ask("select key, status, coalesce(note, hold) from ledger.audit.changes where entity = 'students' order by key") == [
+        ("1", "applied", f"in file {file.name}"), ("2", "skipped", f"waits for another target; not yet in file {file.name}"),
+        ("3", "held", "waits for fake users p3")]  # fmt: skip
+    assert bench.ask("select rows from ledger.audit.deliveries") == [(1,)]
+    assert bench.run.read("plan.json")["exports"][1]["waiting"] == 1
+    bench.target.faults = None
+    bench.desire(users=[user(n) for n in (1, 2, 3)], students=[student(1), student(2), student(3)])
+    assert bench.whole_night() == 0
+    assert file.read_text() == "students.csv:1,S1\nstudents.csv:2,S2\nstudents.csv:3,S3"
+    assert bench.verify() == 0
+    calls = bench.folder.write_calls
+    assert bench.whole_night() == 0
+    assert bench.folder.write_calls == calls
+
+
+def test_a_child_whose_account_is_held_waits_too_and_the_file_goes(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    after = replace(STUDENTS, meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}})
+    bench = Bench(tmp_path / "var", [after, replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(users=[user(1)], students=[student(1)])
+    assert bench.whole_night() == 0
+    bench.desire(users=[user(n) for n in (1, 2, 3)], students=[student(n) for n in (1, 2, 3)])
+    assert bench.whole_night() == 2
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert file.read_text() == "students.csv:1,S1"

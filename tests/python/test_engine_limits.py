@@ -11,8 +11,12 @@ from engine_bench import GROUPS, MEMBERS, USERS, Bench, user
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_etl.limits import Allowed, Group, LimitWrong, drop_hold, holds, parse
+from common import store
+from reverse_etl import releases
+from reverse_etl.limits import Allowed, Group, LimitWrong, drop_hold, holds, in_season, parse
 from reverse_etl.model import Limit, Limits
+from reverse_etl.plan import Scope
+from reverse_etl.show import conditions
 
 NOTHING = Allowed()
 
@@ -202,3 +206,124 @@ def test_an_export_with_an_unknown_setting_is_refused_naming_file_and_key(tmp_pa
     assert bench.platform.calls == [("groups", "create", "g1")]
     (users,) = [part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"]
     assert "models/exp_fake__users.yml: meta.export has no setting 'on_absence'" in users["holds"][0]
+
+
+# ---------------------------------------------------------------- columns, seasons, releases, words
+
+
+def test_a_column_that_changes_in_too_many_rows_is_held_and_other_columns_flow(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [limited(USERS, create=1000, update="100%", columns={"org_unit_path": 6}, per_school={"columns": {"given_name": 3}})])
+    people = [user(n, school_number="07474001" if n < 20 else "07474002") for n in range(40)]
+    bench.desire(users=people)
+    assert bench.whole_night() == 0
+    moved = [{**p, **({"org_unit_path": "/B"} if n < 7 else {"given_name": "x"} if n in range(10, 16) or n in (20, 21) else {})} for n, p in enumerate(people)]
+    bench.desire(users=moved)
+    assert bench.whole_night() == 2
+    assert [row["person_id"] for row in bench.platform.rows("users") if row["org_unit_path"] == "/B"] == []
+    assert sorted(row["person_id"] for row in bench.platform.rows("users") if row["given_name"] == "x") == ["p20", "p21"]
+    said = bench.run.read("plan.json")["exports"][0]["holds"]
+    assert "in school 07474001: 6 changes of given_name planned, 20 rows of ours there" in said[0]
+    assert "7 changes of org_unit_path planned, 40 rows of ours there" in said[1]
+    assert bench.whole_night("fake.users.update", "the units were renamed") == 0
+
+
+@pytest.mark.parametrize(("day", "held"), [("2026-08-24", True), ("2026-08-25", False), ("2026-12-31", False), ("2027-01-05", False), ("2027-01-06", True)])
+def test_a_season_has_its_own_limits_also_over_the_new_year(day: str, held: bool) -> None:
+    row = {
+        "target": "t",
+        "entity": "e",
+        "action": "update",
+        "column_name": None,
+        "scope": "run",
+        "limit_text": "100%",
+        "first_day": "08-25",
+        "last_day": "01-05",
+    }
+    limits = in_season(parse({"update": 5}, "x"), [row], day)
+    assert bool(holds("t", "e", limits, [Group("update", 50, 50)], NOTHING)) is held
+
+
+def test_a_season_that_cannot_be_read_holds_its_export_with_a_sentence(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS])
+    bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
+    bench.ask("create schema seeds")
+    bench.ask("""create table seeds.limit_seasons as select 'fake' as target, 'users' as entity, 'create' as action, null::varchar as column_name,
+                 'run' as scope, 'lots' as limit_text, '01-01' as first_day, '12-31' as last_day""")
+    assert bench.whole_night() == 2
+    assert bench.platform.calls == [("groups", "create", "g1")]
+    (users,) = [part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"]
+    assert "seeds/limit_seasons.csv (fake users create): limits.create is 'lots'" in users["holds"][0]
+
+
+def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_ten_applies_ten_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [limited(USERS, create=1000, suspend="2%", restore="100%", per_school={"suspend": "100%"})])
+    bench.desire(users=[user(n) for n in range(1000)])
+    assert bench.whole_night() == 0
+    people = [user(n, suspended=n < 300) for n in range(1040)]
+    bench.desire(users=people)
+    assert bench.whole_night() == 2
+    assert bench.ask("select action, status, count(*) from ledger.audit.changes where run_id = ? group by all order by all", bench.run.run_id) == [
+        ("create", "applied", 40), ("suspend", "held", 300)]  # fmt: skip
+    plan = bench.run.read("plan.json")
+    where, values = conditions(plan["plan_id"], Scope(action="suspend"))
+    with store.connect() as connection:
+        with pytest.raises(releases.NothingToRelease, match="p999 is no held change"):
+            releases.release(connection, plan["plan_id"], where, values, only=("p1", "p999"), who="x", why="y")
+        ten = tuple(f"p{n}" for n in range(10))
+        assert releases.release(connection, plan["plan_id"], where, values, only=ten, who="the principal", why="they left on Friday") == 10
+    assert bench.whole_night() == 2
+    assert sorted(row["person_id"] for row in bench.platform.rows("users") if row["suspended"]) == sorted(ten)
+    assert bench.ask("select distinct who, why from ledger.audit.releases") == [("the principal", "they left on Friday")]
+    # used up: somebody switches one on again, and the next suspension of him waits with the others
+    bench.platform.rows("users")[0]["suspended"] = False
+    assert bench.whole_night() == 2
+    assert bench.ask("select count(*) from ledger.audit.changes where run_id = ? and status = 'held'", bench.run.run_id) == [(291,)]
+
+
+def test_a_release_is_void_when_the_change_is_no_longer_what_was_released(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [limited(USERS, create=1000, rename=0)])
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    bench.desire(users=[user(1, primary_email="a@x.example")])
+    assert bench.whole_night() == 2
+    plan = bench.run.read("plan.json")["plan_id"]
+    with store.connect() as connection:
+        assert releases.release(connection, plan, *conditions(plan, Scope()), only=(), who="x", why="y") == 1
+    bench.desire(users=[user(1, primary_email="b@x.example")])
+    assert bench.whole_night() == 2
+    assert bench.platform.rows("users")[0]["primary_email"] == "u1@x.example"
+
+
+def test_an_emptied_export_is_refused_until_said_explicitly(tmp_path: Path) -> None:
+    groups = replace(GROUPS, meta={name: value for name, value in GROUPS.meta.items() if name != "when_empty"})
+    bench = Bench(tmp_path / "var", [groups])
+    bench.desire(groups=[{"group_id": "g1", "email": "a", "name": "G"}])
+    assert bench.whole_night() == 0
+    bench.desire(groups=[])
+    assert bench.whole_night() == 2
+    assert "its export holds no row, and 1 objects we wrote are there" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert len(bench.platform.rows("groups")) == 1
+    assert bench.whole_night("fake.groups.empty", "the school closed") == 0
+    assert bench.platform.rows("groups") == []
+
+
+def test_a_target_that_changes_our_keys_is_refused_before_it_gets_everybody_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [GROUPS])
+    bench.desire(groups=[{"group_id": f"School-0{n}", "email": f"e{n}", "name": "G"} for n in range(3)])
+    assert bench.whole_night() == 0
+    for row in bench.platform.rows("groups"):
+        row["group_id"] = row["group_id"].lower().replace("-0", "-")  # a target that re-cases and trims zeros
+    assert bench.whole_night() == 2
+    assert "3 keys came back in another form than they were written (School-00 came back as school-0)" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert len(bench.platform.rows("groups")) == 3
+
+
+def test_a_first_push_into_a_target_that_was_lived_in_waits_for_a_word(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var")
+    for number in range(60):
+        bench.platform.put("users", {"person_id": None, "primary_email": f"old{number}@x.example"})
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 2
+    assert "60 objects that are not ours are there already" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert bench.whole_night("first", "we looked: they are the board's") == 0
+    assert bench.whole_night() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, Model, user
 
+from reverse_etl.model import Outcome
 from reverse_etl.plan import Scope
 
 
@@ -30,6 +31,7 @@ def test_a_new_row_is_created_whole_and_a_changed_one_only_where_it_changed(benc
 def test_the_reason_tells_a_change_in_the_source_from_a_drift_in_the_target(bench: Bench) -> None:
     bench.desire(users=[user(1), user(2), user(3), user(4)])
     assert bench.whole_night() == 0
+    assert bench.verify() == 0
     by_key = {row["person_id"]: (remote_id, row) for remote_id, row in bench.platform.objects["users"].items()}
     by_key["p2"][1]["given_name"] = "changed by hand"
     by_key["p3"][1]["given_name"] = "changed by hand"
@@ -199,3 +201,75 @@ def test_an_export_may_gain_a_column_between_two_nights(tmp_path: Path) -> None:
     assert bench.whole_night() == 0
     assert bench.platform.rows("users")[0]["given_name"] == "G1"
     assert bench.ask("select given_name, run_id from ledger.applied.fake__users") == [("G1", bench.run.run_id)]
+
+
+# ---------------------------------------------------------------- changed by hand
+
+
+@pytest.mark.parametrize(("policy", "first", "source_moves"), [
+    ("revert", "G1", "new"), ("leave", "by hand", "new"), ("take_over", "by hand", "by hand"),
+])  # fmt: skip
+def test_a_value_changed_by_hand_is_treated_as_its_column_declares(tmp_path: Path, policy: str, first: str, source_moves: str) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_drift": policy})])
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    bench.platform.rows("users")[0]["given_name"] = "by hand"
+    assert bench.whole_night() == 0
+    assert bench.platform.rows("users")[0]["given_name"] == first
+    assert bench.run.read("plan.json")["exports"][0]["drift"] == {policy: {"given_name": 1}}
+    told = bench.ask("select key, column_name, cast(ours as varchar), cast(theirs as varchar), policy from ledger.audit.drifts")
+    assert told == [("p1", "given_name", '"G1"', '"by hand"', policy)]
+    assert bench.verify() == 0
+    assert bench.whole_night() == 0
+    drift = bench.run.read("plan.json")["exports"][0]["drift"]
+    assert drift == ({"leave": {"given_name": 1}} if policy == "leave" else {})  # told every night only while it stays so and may change
+    bench.desire(users=[user(1, given_name="new"), user(2)])
+    assert bench.whole_night() == 0
+    assert bench.platform.rows("users")[0]["given_name"] == source_moves
+
+
+def test_a_column_taken_over_is_ours_again_when_both_agree(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_drift": "take_over"})])
+    bench.desire(users=[user(1)])
+    bench.whole_night()
+    bench.platform.rows("users")[0]["given_name"] = "theirs"
+    bench.whole_night()
+    bench.platform.rows("users")[0]["given_name"] = "G1"
+    assert bench.whole_night() == 0
+    assert bench.run.read("plan.json")["exports"][0]["drift"] == {"give_back": {"given_name": 1}}
+    bench.desire(users=[user(1, given_name="new")])
+    assert bench.whole_night() == 0
+    assert bench.platform.rows("users")[0]["given_name"] == "new"
+
+
+def test_a_write_that_was_answered_and_not_kept_is_never_taken_for_somebodys_change(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_drift": "leave"})])
+    bench.desire(users=[user(1), user(2)])
+    bench.whole_night()
+    bench.desire(users=[user(1, given_name="new"), user(2), user(3)])
+    bench.target.faults = lambda change: Outcome(change.change_id, "applied", 200, remote_id=change.remote_id)
+    assert bench.whole_night() == 0
+    assert bench.verify() == 3  # a target that answers 200 and stores nothing is red
+    found = bench.run.read("verify.json")["fake"]["users"]
+    assert found["residual"] == {"create": 1, "update": 1}
+    assert found["reasons"] == {"answered as done, not so when read back": 2}
+    bench.target.faults = None
+    assert bench.whole_night() == 0
+    assert [row["given_name"] for row in bench.platform.rows("users")] == ["new", "G2", "G3"]
+    assert bench.run.read("plan.json")["exports"][0]["drift"] == {}
+    assert bench.verify() == 0
+
+
+def test_differences_that_are_none_for_a_column_are_no_changes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, metas={"given_name": {"ignoring": ["case", "spaces"]}, "org_unit_path": {"ignoring": ["order"]}})])
+    bench.desire(users=[user(1, given_name="Zoë  Ann", org_unit_path="/A,/B")])
+    assert bench.whole_night() == 0
+    row = bench.platform.rows("users")[0]
+    row["given_name"], row["org_unit_path"] = " zoë ann", "/B, /A"
+    bench.new_night()
+    bench.observe()
+    assert bench.changes(bench.plan()) == []
+    row["given_name"] = "zoe ann"
+    bench.new_night()
+    bench.observe()
+    assert [new for _, _, _, new, _, _ in bench.changes(bench.plan())] == [{"given_name": "Zoë  Ann"}]

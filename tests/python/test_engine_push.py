@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, Platform, user
 
+from common.lock import Held, lock
 from common.runs import Run
 from reverse_etl import execute, journal, pacing
+from reverse_etl import plan as planning
+from reverse_etl import push as pushing
 from reverse_etl.model import Change, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -332,6 +335,120 @@ def test_rounds_put_removals_last_and_in_reverse_order() -> None:
     changes = [Change(f"c{n}", "fake", entity, ("/a/b",), action) for n, (entity, action) in enumerate(actions)]
     assert [(c.entity, c.action) for one in execute.rounds(target, changes) for c in one] == [
         ("org_units", "create"), ("users", "create"), ("members", "create"), ("members", "remove"), ("users", "delete"), ("org_units", "delete")]  # fmt: skip
+
+
+def test_what_was_made_by_a_push_that_never_heard_of_it_is_ours_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
+    member = {"group_id": "g1", "person_id": "p1", "role": "MEMBER"}
+
+    def lost(change: Change) -> Outcome | None:
+        if change.entity == "members":
+            bench.platform.do(change)
+            bench.target.faults = None
+            os.kill(os.getpid(), signal.SIGTERM)  # nothing is journaled after this one
+            return Outcome(change.change_id, "unknown", None, "no_reply")
+        return None
+
+    bench.target.faults = lost
+    bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=[member])
+    assert bench.whole_night() == 3
+    assert bench.ask("select count(*) from ledger.applied.fake__members") == [(0,)]
+    assert bench.whole_night() == 0  # it is there as wanted, so nothing is planned
+    assert bench.ask("select status, note from ledger.audit.changes where entity = 'members' and status = 'applied'") == [
+        ("applied", "no answer came; read back as it was wanted")]  # fmt: skip
+    bench.desire(members=[])
+    assert bench.whole_night() == 0
+    assert bench.platform.rows("members") == []
+
+
+# ---------------------------------------------------------------- a plan that somebody approved
+
+
+def test_an_account_edited_after_the_plan_was_approved_stops_the_push_which_names_it(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    bench.desire(users=[user(1, org_unit_path="/B"), user(2)])
+    bench.new_night()
+    bench.observe()
+    bench.plan()
+    bench.platform.rows("users")[1]["given_name"] = "by hand"
+    calls = len(bench.platform.calls)
+    assert bench.push(look=True) == 2
+    assert len(bench.platform.calls) == calls
+    assert "fake: not the plan that was shown: 1 new or different (first: update users p2)" in capsys.readouterr().err
+    bench.plan()
+    assert bench.push(look=True) == 0
+    assert bench.push(look=True) == 0  # done already: nothing to look at, nothing to write
+    assert [row["given_name"] for row in bench.platform.rows("users")] == ["G1", "G2"]
+
+
+@pytest.mark.parametrize("moved", ["tables", "code"])
+def test_new_tables_or_new_code_under_an_approved_plan_stop_the_push(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    bench.desire(users=[user(1)])
+    bench.run.write("exports.json", {"exp_fake__users": {"rows": 1, "sha256": "a"}, "exp_other__users": {"rows": 1, "sha256": "a"}})
+    bench.observe()
+    bench.plan()
+    if moved == "tables":
+        bench.run.write("exports.json", {"exp_fake__users": {"rows": 2, "sha256": "b"}, "exp_other__users": {"rows": 3, "sha256": "c"}})
+    else:
+        monkeypatch.setattr(planning, "git_commit", lambda: "another")
+    assert bench.push(look=True) == 2
+    assert bench.platform.calls == []
+    said = capsys.readouterr().err
+    assert ("table exp_fake__users was built anew and differs (1 rows, now 2 rows)" in said and "exp_other" not in said) == (moved == "tables")
+    assert ("the code is at another" in said) == (moved == "code")
+
+
+def test_a_second_push_waits_and_then_says_whose_turn_it_is(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    bench.observe()
+    bench.plan()
+    with lock(bench.run.folder.parents[1] / "push.lock", "a push of run X"):
+        with pytest.raises(Held, match=rf"a push of run X is under way for 0 min 0 s already, in process {os.getpid()} of .* and did not end within 0 s"):
+            pushing.push(bench.run, bench.night, bench._adapter, wait=0.05)
+        assert bench.platform.calls == []
+        waiting = threading.Thread(target=lambda: pushing.push(bench.run, bench.night, bench._adapter, wait=30.0))
+        waiting.start()
+        time.sleep(0.2)
+        assert bench.platform.calls == []
+    waiting.join(30)
+    assert bench.platform.calls == [("users", "create", "p1")]
+
+
+def test_a_change_that_fails_night_after_night_is_on_the_list_until_it_is_done(bench: Bench) -> None:
+    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 409, "duplicate", note="belongs to another") if change.key == ("p1",) else None
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 3
+    assert bench.whole_night() == 3
+    assert bench.ask("select target, entity, key, action, code, note, runs from ledger.audit.dead_letters") == [
+        ("fake", "users", "p1", "create", 409, "belongs to another", 2)]  # fmt: skip
+    bench.target.faults = None
+    assert bench.whole_night() == 0
+    assert bench.ask("select count(*) from ledger.audit.dead_letters") == [(0,)]
+
+
+def test_a_target_is_green_at_the_level_it_declares(bench: Bench) -> None:
+    bench.target.faults = lambda change: Outcome(change.change_id, "applied", 200) if change.key == ("p1",) else None
+    bench.desire(users=[user(n) for n in range(20)])
+    assert bench.whole_night() == 0
+    assert bench.verify(level=0.95) == 0
+    assert bench.verify(level=0.96) == 3
+
+
+@pytest.mark.parametrize(("calls", "rate"), [(10, 40.0), (2000, 40.0), (40_000, 40.0), (500, 20.0)])
+def test_the_estimate_is_what_the_bucket_takes(calls: int, rate: float) -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    bucket = pacing.Bucket(rate, clock=lambda: now[0], sleep=sleep)
+    for _ in range(calls):
+        bucket.take()
+        bucket.succeeded()
+    assert pacing.seconds(calls, rate) == pytest.approx(now[0], rel=0.1, abs=0.3)
 
 
 def adopting(bench: Bench) -> Bench:

@@ -377,3 +377,32 @@ def test_one_token_serves_all_threads(platforms, target):
     with ThreadPoolExecutor(8) as pool:
         assert {outcome.status for part in pool.map(lambda _: adapter.apply([target.user()]), range(16)) for outcome in part} == {"applied"}
     assert tokens() == before + 1
+
+
+# ---------------------------------------------------------------- taking back
+
+
+def test_a_deleted_account_is_had_back_with_its_id_and_a_second_time_is_refused_for_good(target):
+    change = target.done(target.user())
+    remote_id = target.made["users", change.key]
+    row = {name: value for name, value in change.new.items() if name != "person_id"}
+    target.done(target.to(change, "delete"))
+    assert target.adapter.restorable["users"] >= 20
+    back = target.to(change, "undelete", **row, person_id=change.key[0])
+    assert target.apply(back).remote_id == remote_id
+    assert {column: target.row(change)[column] for column in row} == {column: as_text(value) for column, value in row.items()}
+    (again,) = target.another().apply([target.to(change, "undelete", **row, person_id=change.key[0])])
+    assert again.status == "failed"
+
+
+def test_an_account_renamed_gets_its_former_name_back(target):
+    change = target.done(target.user())
+    former = change.new[target.user_key]
+    target.done(target.to(change, "rename", **{target.user_key: "other." + former}))
+    target.done(target.to(change, "rename", **{target.user_key: former}))
+    assert target.row(change)[target.user_key] == former
+
+
+def test_what_lasts_is_named_with_its_reason(target):
+    assert set(target.adapter.lasting) <= set(target.adapter.entities)
+    assert all(reason for reason in target.adapter.lasting.values())

@@ -1,0 +1,77 @@
+"""Showing a plan: keys by default, names only when asked, and files that can be filtered and passed on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_bench import USERS, Bench, user
+from rich.console import Console
+
+from common import store
+from reverse_etl import show
+from reverse_etl.plan import Scope
+
+NAMED = replace(USERS, metas={"given_name": {"personal_data": "name"}, "primary_email": {"personal_data": "contact"}},
+                meta={**USERS.meta, "limits": {"create": 3, "suspend": 0}})  # fmt: skip
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path / "var", [NAMED])
+    bench.desire(users=[user(n, given_name=f"=Zoë{n}") for n in range(3)])
+    assert bench.whole_night() == 0
+    bench.platform.rows("users")[2]["org_unit_path"] = "/by hand"
+    bench.desire(users=[user(0, suspended=True, given_name="=Zoë0"), user(1, given_name="=Ann"), user(2, given_name="=Zoë2", school_number="07474002")])
+    bench.new_night()
+    bench.observe()
+    bench.plan()
+    return bench
+
+
+def shown(bench: Bench, form: str = "text", scope: Scope | None = None, status: str = "", names: bool = False) -> str:
+    chosen = show.Chosen(scope or Scope(), status, names)
+    with store.connect(read_only=True) as connection:
+        if form != "text":
+            return show.written(connection, bench.run, chosen, form)
+        out = io.StringIO()
+        show.show(connection, bench.run, chosen, console=Console(file=out, width=200))
+        return out.getvalue()
+
+
+def test_names_are_shown_only_when_asked_for_in_every_form(planned: Bench) -> None:
+    for form in show.FORMATS:
+        assert "Zoë" not in shown(planned, form) and "Ann" not in shown(planned, form)
+        assert "p1" in shown(planned, form)
+        assert "Ann" in shown(planned, form, names=True)
+
+
+def test_what_is_held_and_what_was_changed_by_hand_stand_in_the_summary(planned: Bench) -> None:
+    text = shown(planned)
+    assert "held: fake users: 1 suspends planned" in text
+    assert "changed by hand: fake users: org_unit_path 1 (revert)" in text
+
+
+def test_files_hold_every_change_of_the_filter(planned: Bench) -> None:
+    document = json.loads(shown(planned, "json", names=True))
+    assert [(one["key"], one["action"], one["status"]) for one in document["changes"]] == [
+        ("p0", "suspend", "held"), ("p1", "update", "planned"), ("p2", "update", "planned")]  # fmt: skip
+    assert document["changes"][1]["new"] == {"given_name": "=Ann"}
+    assert [one["key"] for one in json.loads(shown(planned, "json", status="held"))["changes"]] == ["p0"]
+    assert [one["key"] for one in json.loads(shown(planned, "json", Scope(school="07474002")))["changes"]] == ["p2"]
+    rows = list(csv.DictReader(io.StringIO(shown(planned, "csv", names=True))))
+    assert rows[1]["new"] == "given_name: =Ann"
+    assert rows[2]["old"] == "org_unit_path: /by hand"
+
+
+def test_a_page_escapes_what_people_type_and_a_spreadsheet_runs_nothing() -> None:
+    assert "'=cmd()" in show._csv([{**dict.fromkeys(show.COLUMNS, ""), "reason": "=cmd()"}])
+
+
+def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:
+    with pytest.raises(show.UnknownFormat, match="there are text, json, csv, html"):
+        shown(planned, "pdf")
