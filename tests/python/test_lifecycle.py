@@ -35,6 +35,15 @@ def manifest(two_nights: District) -> dict[str, Any]:
     return json.loads((two_nights.var / "runs" / "latest" / "dbt" / "manifest.json").read_text(encoding="utf-8"))
 
 
+def compiled_test(district: District, name: str) -> str:
+    """A dbt test as SQL, from the last night that ran it: what rests on seeds alone is not built every night."""
+    for run in sorted((district.var / "runs").glob("2*/dbt/manifest.json"), reverse=True):
+        for node in json.loads(run.read_text(encoding="utf-8"))["nodes"].values():
+            if node["name"] == name and node.get("compiled_code"):
+                return node["compiled_code"]
+    raise AssertionError(f"no night has run {name}")
+
+
 class Machine:
     """`lifecycle_events` as the last night compiled it, over tables made by hand: one call is one night for many people."""
 
@@ -181,12 +190,12 @@ def test_a_held_person_never_changes(machine):
     {"from_state": "active", "record": "left", "to_state": "archived"},
     {"from_state": "leave", "record": "left", "to_state": "delete_eligible"},
 ])  # fmt: skip
-def test_a_rule_that_breaks_a_promise_is_found_by_the_walk_and_refused_by_the_build(machine, manifest, change):
+def test_a_rule_that_breaks_a_promise_is_found_by_the_walk_and_refused_by_the_build(machine, two_nights, change):
     rules = [rule | (change if (rule["from_state"], rule["record"]) == (change["from_state"], change["record"]) else {}) for rule in seed("lifecycle_rules")]
     promised = {(p["population"], p["from_state"], p["to_state"]): int(p["days"]) for p in seed("lifecycle_promises")}
     steps = ways(machine, switched_on(rules))
     assert any((fewest_nights(steps, *way) or days) < days for way, days in promised.items())
-    test = next(node["compiled_code"] for node in manifest["nodes"].values() if node["name"] == "lifecycle__no_way_is_shorter_than_promised")
+    test = compiled_test(two_nights, "lifecycle__no_way_is_shorter_than_promised")
     machine.connection.execute("create or replace table warehouse.seeds.lifecycle_promises (population text, from_state text, to_state text, days int)")
     machine.connection.executemany("insert into warehouse.seeds.lifecycle_promises values (?, ?, ?, ?)", [[*way, days] for way, days in promised.items()])
     machine.rules(rules)
