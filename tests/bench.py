@@ -149,7 +149,7 @@ def minting(target: Path, people: int) -> tuple[int, Cost]:
             select n, 'Élo' || chr((97 + k % 26)::integer) || chr((97 + k // 26 % 26)::integer) || case when k % 7 = 0 then '-Zoë' else '' end as first,
                    'O’' || chr((97 + k % 25)::integer) || 'ḵł' || chr((97 + k // 200 % 26)::integer) || chr((97 + k // 5200 % 26)::integer) as last
             from (select n, case when n % 3 = 0 then hash(n) % 200 else hash(n) % 150000 end::bigint as k from range({people}) as r(n)))""")
-    run("insert into warehouse.identity.lifecycle select person_id, 'active', 'enrolled' from warehouse.identity.person_records")
+    run("insert into warehouse.identity.lifecycle select person_id, true, 'enrolled' from warehouse.identity.person_records")
     started, processor = time.monotonic(), time.process_time()
     given = mint.night()
     cost = Cost(time.monotonic() - started, time.process_time() - processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

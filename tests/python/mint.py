@@ -22,7 +22,7 @@ create table warehouse.seeds.unfortunate_words (word text, where_found text);
 create table warehouse.identity.person_records (
     person_id text, population text, source_key text, school_number text, first_name text, last_name text, legal_first_name text,
     legal_last_name text, admitted_on date);
-create table warehouse.identity.lifecycle (person_id text, state text, reason text);
+create table warehouse.identity.lifecycle (person_id text, is_open boolean, reason text);
 create table warehouse.identity.account_matches (person_id text, decision text);
 create table warehouse.identity.names_taken (account_name text, address text, kind text, target text, person_id text, remote_id text);
 create table ledger.identity.adopted_accounts (person_id text, target text, remote_id text, account_name text, domain text, rule text, adopted_on date);
@@ -60,7 +60,7 @@ class Mint:
         """Tonight's records: (person_id, population, source_key, school_number, first, last, legal first, legal last, admitted_on)."""
         self.connection.execute("delete from warehouse.identity.person_records; delete from warehouse.identity.lifecycle")
         self._fill("warehouse.identity.person_records", list(rows))
-        self.connection.execute("insert into warehouse.identity.lifecycle select person_id, 'active', 'enrolled' from warehouse.identity.person_records")
+        self.connection.execute("insert into warehouse.identity.lifecycle select person_id, true, 'enrolled' from warehouse.identity.person_records")
 
     def taken(self, names: Iterable[str]) -> None:
         """Names somebody holds in a tenant."""
