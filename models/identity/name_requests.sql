@@ -171,14 +171,23 @@ bases as (
 
 ),
 
+letters as (
+
+    select
+        bases.person_id,
+        {{ regex_replace('bases.name_base', '[^a-z]', '') }} as name_letters
+    from bases
+
+),
+
 unfortunate as (
 
-    select distinct bases.person_id
-    from bases
+    select distinct letters.person_id
+    from letters
     inner join unfortunate_words
         on
-            {{ regex_replace('bases.name_base', '[^a-z]', '') }} = unfortunate_words.word
-            or (unfortunate_words.where_found = 'anywhere' and strpos({{ regex_replace('bases.name_base', '[^a-z]', '') }}, unfortunate_words.word) > 0)
+            letters.name_letters = unfortunate_words.word
+            or (unfortunate_words.where_found = 'anywhere' and letters.name_letters like '%' || unfortunate_words.word || '%')
 
 ),
 

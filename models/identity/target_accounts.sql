@@ -84,7 +84,10 @@ final as (
             else people.account_name
         end as account_name,
         case
-            when people.name_number = 1 then coalesce(adopted.account_name || '@' || adopted.domain, people.account_name || '@' || people.domain)
+            when people.name_number = 1
+                then coalesce(
+                    adopted.account_name || '@' || adopted.domain, people.account_name || '@' || people.domain
+                )
             else people.account_name || '@' || people.domain
         end as address,
         unclaimed_accounts.remote_id as adopt_id
