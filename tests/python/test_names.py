@@ -1,6 +1,6 @@
 """Names are minted once: unique, legal on both platforms, nobody else's, and the same in whatever order people come.
 
-HOMEROOM_PROPERTY_EXAMPLES says how many people the long test generates (3,000 unless set; 1,000,000 takes some minutes).
+HOMEROOM_PROPERTY_EXAMPLES says how many people the long test generates (3,000 unless set; 100,000 take some minutes).
 """
 
 from __future__ import annotations
