@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from common import findings, paths, settings, store
+from common import ballast, findings, paths, settings, store
 from common import lock as locks
 from common.findings import Finding
 from common.log import event
@@ -229,7 +229,7 @@ def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _
 
 def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far: int) -> int:
     told = sum(1 for finding in findings.read(run) if finding["level"] == "critical")
-    seconds = keeper.seconds(name)
+    seconds, laid = keeper.seconds(name), ballast.path().is_file()
     with run.step(name) as step:
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
@@ -241,6 +241,9 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         if step.exit_code not in SEVERITY or ended.why == OUT_OF_TIME:
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
+    if step.exit_code and (room.is_full() or (laid and not ballast.path().is_file())):
+        trouble = Finding("critical", "disk_full", f"the disk of {paths.var()} filled up during {name}; what it had done stays, what rests on it waits",
+                          owner="technician", action='make room, e.g. with "make retention", then "make nightly"')  # fmt: skip
     silent = sum(1 for finding in findings.read(run) if finding["level"] == "critical") == told
     if trouble is not None and (silent or trouble.kind != "step_failed"):
         findings.record(run, [trouble])
