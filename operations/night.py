@@ -52,6 +52,7 @@ MENDED_BY_TIME = frozenset({
     "warehouse_held", "step_died", "step_failed", "step_out_of_time",
 })  # fmt: skip
 STEP_MINUTES = {"ingest": 90, "observe": 90, "build": 120, "plan": 60, "push": 300, "verify": 90, "backup": 60}
+OUT_OF_TIME, ASKED, TIME_OVER = "out of time", "asked to stop", "the night's time is over"
 GRACE_SECONDS = 60.0  # between asking a step to stop and ending it: a push finishes the calls in flight
 
 
@@ -204,6 +205,7 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
     except store.StoreUnusable as error:
         findings.record(run, [Finding("critical", "warehouse_held", str(error), owner="technician")])
         return 1
+    late: list[str] = []
     for name, command, needs in steps:
         if name in CLOSING or name in codes:
             continue
@@ -211,9 +213,13 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
         if because:
             event("step_skipped", step=name, because=because)
             codes[name] = 1
+            late += [name] if because == TIME_OVER else []
             continue
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
+    if late:
+        findings.record(run, [Finding("critical", "night_out_of_time", f"the night took all the time it has: {' and '.join(late)} were not begun; what was done "
+                                      "stays, the next night goes on", owner="technician", action="find out what took so long; [night] maximum_minutes")])  # fmt: skip
     return worst(codes.values())
 
 
@@ -224,7 +230,7 @@ def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _
         return f"{broken[0]} failed"
     if keeper.stop.is_set():
         return "the night was asked to stop"
-    return "the night's time is over" if keeper.seconds(name) <= 0 else ""
+    return TIME_OVER if keeper.seconds(name) <= 0 else ""
 
 
 def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far: int) -> int:
@@ -249,9 +255,6 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         findings.record(run, [trouble])
         print(f"night: {trouble.message}", file=sys.stderr)
     return step.exit_code
-
-
-OUT_OF_TIME, ASKED = "out of time", "asked to stop"
 
 
 def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:

@@ -98,10 +98,19 @@ def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
 
 
 def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeypatch):
-    monkeypatch.setenv("NIGHT__MAXIMUM_MINUTES", "0.02")
-    assert live(step("ingest", "import time; time.sleep(60)"), step("observe"), step("build")) == 1
+    seconds = night._Keeper.seconds
+
+    def late(keeper, name):
+        """The clock of a night whose first step took all its time."""
+        if did():
+            keeper.deadline = time.monotonic() - 1
+        return seconds(keeper, name)
+
+    monkeypatch.setattr(night._Keeper, "seconds", late)
+    assert live(step("ingest"), step("observe"), step("build")) == 1
     assert did() == ["ingest"]
     assert summary()["exit_code"] == 1
+    assert "observe and build were not begun" in told()["night_out_of_time"]
 
 
 def test_a_step_killed_from_outside_is_named_with_its_signal_and_what_needs_it_waits():
