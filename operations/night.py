@@ -218,8 +218,9 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
     if late:
-        findings.record(run, [Finding("critical", "night_out_of_time", f"the night took all the time it has: {' and '.join(late)} were not begun; what was done "
-                                      "stays, the next night goes on", owner="technician", action="find out what took so long; [night] maximum_minutes")])  # fmt: skip
+        message = f"the night took all the time it has: {' and '.join(late)} were not begun; what was done stays, the next night goes on"
+        findings.record(run, [Finding("critical", "night_out_of_time", message, owner="technician",
+                                      action="find out what took so long, or raise [night] maximum_minutes")])  # fmt: skip
     return worst(codes.values())
 
 
