@@ -376,6 +376,15 @@ def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_wr
     assert [one["name"] for one in summary()["steps"]] == ["build", "backup"]
 
 
+def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the_alerts(monkeypatch):
+    full(monkeypatch, 100_000)
+    run = Run.open("nightly")
+    reports.report(run, 1)
+    assert "the disk is full; the next night takes this one in too" in told()["not_published"]
+    assert summary()["exit_code"] == 1 and (run.folder / "report.html").is_file()
+    assert not paths.ledger().exists(), "neither database was opened"
+
+
 def test_findings_a_full_disk_has_torn_are_written_again_whole(monkeypatch):
     run = Run.open("nightly")
     findings.record(run, [findings.Finding("info", "first", "said")])
