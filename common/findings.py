@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from common import ballast
 from common.runs import Run
 
 LEVELS = ("info", "warning", "critical")
@@ -44,9 +45,17 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
     """Append findings to the run, each with the moment it was found (UTC)."""
     found_at = datetime.now(UTC).isoformat()
     lines = [json.dumps({"found_at": found_at, **asdict(finding)}, ensure_ascii=False) for finding in findings]
-    if lines:
-        with (run.folder / "findings.jsonl").open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+    if not lines:
+        return
+    path = run.folder / "findings.jsonl"
+    before = path.stat().st_size if path.is_file() else 0
+
+    def write() -> None:
+        with path.open("ab") as file:
+            file.truncate(before)  # what a full disk left of a first try
+            file.write(("\n".join(lines) + "\n").encode())
+
+    ballast.or_dropped(write)
 
 
 def read(run: Run) -> list[dict]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from common import paths, settings
+from common import ballast, paths, settings
 
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
@@ -127,11 +127,15 @@ class Run:
         """Write one JSON document of the run, whole or not at all."""
         path = self.folder / name
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1, default=str)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+
+        def write() -> None:
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(value, file, ensure_ascii=False, indent=1, default=str)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+
+        ballast.or_dropped(write)
 
     def read(self, name: str, default: Any = None) -> Any:
         """Read one JSON document of the run; `default` when no step wrote it."""

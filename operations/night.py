@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from common import findings, paths, settings, store
+from common import ballast, findings, paths, settings, store
 from common import lock as locks
 from common.findings import Finding
 from common.log import event
@@ -52,6 +52,7 @@ MENDED_BY_TIME = frozenset({
     "warehouse_held", "step_died", "step_failed", "step_out_of_time",
 })  # fmt: skip
 STEP_MINUTES = {"ingest": 90, "observe": 90, "build": 120, "plan": 60, "push": 300, "verify": 90, "backup": 60}
+OUT_OF_TIME, ASKED, TIME_OVER = "out of time", "asked to stop", "the night's time is over"
 GRACE_SECONDS = 60.0  # between asking a step to stop and ending it: a push finishes the calls in flight
 
 
@@ -204,6 +205,7 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
     except store.StoreUnusable as error:
         findings.record(run, [Finding("critical", "warehouse_held", str(error), owner="technician")])
         return 1
+    late: list[str] = []
     for name, command, needs in steps:
         if name in CLOSING or name in codes:
             continue
@@ -211,9 +213,14 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
         if because:
             event("step_skipped", step=name, because=because)
             codes[name] = 1
+            late += [name] if because == TIME_OVER else []
             continue
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
+    if late:
+        message = f"the night took all the time it has: {' and '.join(late)} were not begun; what was done stays, the next night goes on"
+        findings.record(run, [Finding("critical", "night_out_of_time", message, owner="technician",
+                                      action="find out what took so long, or raise [night] maximum_minutes")])  # fmt: skip
     return worst(codes.values())
 
 
@@ -224,12 +231,12 @@ def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _
         return f"{broken[0]} failed"
     if keeper.stop.is_set():
         return "the night was asked to stop"
-    return "the night's time is over" if keeper.seconds(name) <= 0 else ""
+    return TIME_OVER if keeper.seconds(name) <= 0 else ""
 
 
 def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far: int) -> int:
     told = sum(1 for finding in findings.read(run) if finding["level"] == "critical")
-    seconds = keeper.seconds(name)
+    seconds, laid = keeper.seconds(name), ballast.path().is_file()
     with run.step(name) as step:
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
@@ -241,14 +248,14 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         if step.exit_code not in SEVERITY or ended.why == OUT_OF_TIME:
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
+    if step.exit_code and (room.is_full() or (laid and not ballast.path().is_file())):
+        trouble = Finding("critical", "disk_full", f"the disk of {paths.var()} filled up during {name}; what it had done stays, what rests on it waits",
+                          owner="technician", action='make room, e.g. with "make retention", then "make nightly"')  # fmt: skip
     silent = sum(1 for finding in findings.read(run) if finding["level"] == "critical") == told
     if trouble is not None and (silent or trouble.kind != "step_failed"):
         findings.record(run, [trouble])
         print(f"night: {trouble.message}", file=sys.stderr)
     return step.exit_code
-
-
-OUT_OF_TIME, ASKED = "out of time", "asked to stop"
 
 
 def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:

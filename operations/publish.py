@@ -7,6 +7,7 @@ read-only, swapped in by rename so that a reader sees the old night or the new o
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import duckdb
 
@@ -24,6 +25,16 @@ def publish() -> int:
     fresh = destination.parent / ".next" / destination.name
     shutil.rmtree(fresh.parent, ignore_errors=True)
     fresh.parent.mkdir(parents=True, mode=0o700)
+    try:
+        copied = _copy(fresh)
+        fresh.chmod(0o400)
+        fresh.replace(destination)
+    finally:
+        shutil.rmtree(fresh.parent)  # half a copy would take the room the report needs
+    return copied
+
+
+def _copy(fresh: Path) -> int:
     copied: set[tuple[str, str]] = set()
     with store.connect(read_only=True) as held, duckdb.connect() as connection:
         held.close()  # waited for whoever wrote last; now both files are opened from an empty one that may write beside them
@@ -48,7 +59,4 @@ def publish() -> int:
             connection.execute(f'create table published.{schema}."{table}" as select * from {catalog}.{schema}."{table}"')
             copied.add((schema, table))
         connection.execute("detach published")
-    fresh.chmod(0o400)
-    fresh.replace(destination)
-    shutil.rmtree(fresh.parent)
     return len(copied)

@@ -8,6 +8,7 @@ Alone: `python -m operations report`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections import Counter
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from common import findings, store
 from common.runs import Run
-from operations import interventions, page, status
+from operations import interventions, page, room, status
 from operations.publish import publish
 
 VERSION = "0.1.0"
@@ -99,6 +100,8 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
     """Close the run, publish, and print."""
     summary = close(run, exit_code)
     try:
+        if room.is_full():  # what is left is for the page and the alerts
+            raise OSError(errno.ENOSPC, "the disk is full")
         remember()
         published = f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
     except (store.StoreUnusable, duckdb.Error, OSError) as error:  # the night must be told of even then; the next one catches up

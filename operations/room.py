@@ -11,7 +11,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import paths, settings, store
+from common import ballast, paths, settings, store
 from common.findings import Finding
 from common.log import event
 
@@ -31,6 +31,7 @@ def ready() -> tuple[list[Finding], int]:
     if lacking:
         return [*found, Finding("critical", "disk_full", f"{lacking}; this run reads and writes nothing", owner="technician",
                                 action='make room, e.g. with "make retention", or lower [night] free_megabytes; then "make nightly"')], 2  # fmt: skip
+    ballast.lay()
     try:
         with store.connect():
             pass
@@ -57,9 +58,15 @@ def shortage() -> str:
     return f"{paths.var()} has {free / 1e6:,.0f} MB free and a night needs {needed / 1e6:,.0f}" if free < needed else ""
 
 
+def is_full() -> bool:
+    """Whether next to nothing is free: less than the ballast itself."""
+    return shutil.disk_usage(paths.var()).free < ballast.MEGABYTES << 20
+
+
 def make() -> int:
     """Remove what is ours and not needed; returns how many bytes that was."""
-    freed = 0
+    freed = size(ballast.path()) if ballast.path().is_file() else 0
+    ballast.drop()
     for name in LEFT_OVERS:
         folder = paths.var() / name
         if folder.is_dir():

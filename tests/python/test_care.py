@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from common import findings, paths, runs, store
+from common import ballast, findings, paths, runs, store
 from common.runs import Run
 from operations import interventions, night, room
 from operations import report as reports
@@ -33,6 +33,7 @@ def var(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(night, "GRACE_SECONDS", 1.0)
     monkeypatch.setattr(runs, "git_commit", lambda: "abc")
     monkeypatch.setattr(night, "git_commit", lambda: "abc")
+    monkeypatch.setattr(ballast, "MEGABYTES", 1)
     monkeypatch.setattr(night, "_start", start)
     monkeypatch.setattr(night, "_closing", closing)
     return tmp_path / "var"
@@ -97,10 +98,19 @@ def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
 
 
 def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeypatch):
-    monkeypatch.setenv("NIGHT__MAXIMUM_MINUTES", "0.02")
-    assert live(step("ingest", "import time; time.sleep(60)"), step("observe"), step("build")) == 1
+    seconds = night._Keeper.seconds
+
+    def late(keeper, name):
+        """The clock of a night whose first step took all its time."""
+        if did():
+            keeper.deadline = time.monotonic() - 1
+        return seconds(keeper, name)
+
+    monkeypatch.setattr(night._Keeper, "seconds", late)
+    assert live(step("ingest"), step("observe"), step("build")) == 1
     assert did() == ["ingest"]
     assert summary()["exit_code"] == 1
+    assert "observe and build were not begun" in told()["night_out_of_time"]
 
 
 def test_a_step_killed_from_outside_is_named_with_its_signal_and_what_needs_it_waits():
@@ -345,6 +355,51 @@ def test_a_ledger_of_a_newer_homeroom_refuses_the_night():
         connection.execute("insert into ledger.audit.versions values (99, 'of_tomorrow', now(), '9')")
     assert live(step("ingest")) == 2
     assert "of version 99" in told()["store_refused"]
+
+
+def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_written_down(monkeypatch):
+    """The step finds the disk full; so does the night when it writes down how the step ended, until the ballast goes."""
+    whole = Path.replace
+    fails = []
+
+    def replace(self, target):
+        if ballast.path().is_file() and Path(target).name == "run.json" and did():
+            fails.append(target)
+            raise OSError(28, "No space left on device")
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    assert live(step("build", "raise SystemExit(1)"), step("backup")) == 1
+    assert len(fails) == 1
+    assert not ballast.path().is_file()
+    assert "filled up during build" in told()["disk_full"]
+    assert [one["name"] for one in summary()["steps"]] == ["build", "backup"]
+
+
+def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the_alerts(monkeypatch):
+    full(monkeypatch, 100_000)
+    run = Run.open("nightly")
+    reports.report(run, 1)
+    assert "the disk is full; the next night takes this one in too" in told()["not_published"]
+    assert summary()["exit_code"] == 1 and (run.folder / "report.html").is_file()
+    assert not paths.ledger().exists(), "neither database was opened"
+
+
+def test_findings_a_full_disk_has_torn_are_written_again_whole(monkeypatch):
+    run = Run.open("nightly")
+    findings.record(run, [findings.Finding("info", "first", "said")])
+    ballast.lay()
+    torn = run.folder / "findings.jsonl"
+
+    def full_once(write):
+        with torn.open("a", encoding="utf-8") as file:
+            file.write('{"found_at": "20')
+        ballast.drop()
+        return write()
+
+    monkeypatch.setattr(findings.ballast, "or_dropped", full_once)
+    findings.record(run, [findings.Finding("info", "second", "said")])
+    assert [finding["kind"] for finding in findings.read(run)] == ["first", "second"]
 
 
 def test_a_report_that_dies_of_a_full_disk_is_tried_again_once_space_was_made(monkeypatch, var):
