@@ -127,8 +127,10 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         _aged(result, outcomes[result.feed], last[result.feed], limits[result.feed], as_of=run.as_of, back=result.feed in brought_back) for result in results
     ]
     with store.connect() as connection:
+        connection.execute("begin")
         for result, feed in zip(results, feeds, strict=True):
             _remember(connection, run, result, outcomes[feed.name], fetched.feeds[feed.name], at=at, accepted=feed.name in accept_smaller)
+        connection.execute("commit")
     notes = [*fetched.findings, *_notes(source, outcomes, results, last, accept_smaller), *_stale(source, results, outcomes, last, limits)]
     findings.record(run, [replace(note, owner=note.owner or source.layout.owner) for note in notes])
     for result in results:

@@ -332,7 +332,7 @@ def _object(name: str, row: dict[str, str]) -> dict:
 
 def raw(table_name: str) -> Counter[tuple]:
     """What staging reads of a raw table: not where a row came from, nor what a bulk file leaves empty."""
-    left_out = ["_file", "_line", "_loaded_at", "_run_id", "status", "date_last_modified", *(["sourced_id"] if table_name == "roles" else [])]
+    left_out = ["_file", "_line", "_loaded_at", "_run_id", "_dlt_load_id", "status", "date_last_modified", *(["sourced_id"] if table_name == "roles" else [])]
     with store.connect() as connection:
         columns = [row[0] for row in connection.execute(f"select column_name from (describe raw_oneroster.{table_name})").fetchall()]
         kept = ", ".join(f'"{name}"' for name in columns if name not in left_out)

@@ -270,7 +270,7 @@ def test_every_kind_of_defect_has_its_code_its_sentence_its_finding_and_its_hold
         library.good_night()
         shutil.copytree(paths.var(), good_night, symlinks=True)
     feed = defect.feed or "people"
-    rows = f"select * exclude (_loaded_at, _run_id) from raw_library.{feed} order by _line"
+    rows = f"select * exclude (_loaded_at, _run_id, _dlt_load_id) from raw_library.{feed} order by _line"
     before = library.ask(rows)
     if "*" in defect.files:
         library.folder.rename(library.folder.with_name("gone"))
