@@ -1,5 +1,6 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TO= AS= SHOW=
+#         SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -25,6 +26,9 @@ demo-again: .venv/dev ## one more night on the same extracts: nothing should be 
 
 demo-next: .venv/dev ## move the synthetic district one school day on, and run its night
 	@$(PY) -m demo next
+
+year: .venv/dev ## a year of a synthetic district in twelve nights, each checked against the platforms (about ten minutes)
+	@$(PY) -m demo year --students $(or $(STUDENTS),60) --seed $(or $(SEED),1)
 
 ingest: .venv/nightly ## read the source systems into raw_*, checked first
 	@$(PY) -m ingestion
@@ -65,8 +69,35 @@ alert: .venv/nightly ## tell whom it concerns what the latest run found (the nig
 replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
 	@$(PY) -m operations replay "$(DATE)"
 
+rehearse: .venv/nightly ## a day to come, on a copy: what the lifecycle and the rollover would do (AS_OF=2027-09-07)
+	@$(PY) -m operations rehearse "$(AS_OF)"
+
 nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
 	@$(PY) -m operations nightly $(LIFT)
+
+explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
+	@$(PY) -m operations explain "$(PERSON)" $(if $(NAMES),--names)
+
+pause: .venv/nightly ## no night until then (UNTIL=2027-09-07 WHY="…")
+	@$(PY) -m operations pause --until "$(UNTIL)" --why "$(WHY)"
+
+resume: .venv/nightly ## end the pause
+	@$(PY) -m operations resume
+
+backup: .venv/nightly ## copy what cannot be built again, and prove the copy (the night does this by itself)
+	@$(PY) -m operations backup
+
+restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=latest)
+	@$(PY) -m operations restore "$(FROM)"
+
+retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
+	@$(PY) -m operations retention $(if $(REALLY),--really)
+
+compact: .venv/nightly ## write the warehouse anew without the air in it
+	@$(PY) -m operations compact
+
+install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
+	@$(PY) -m operations install $(if $(TO),--to "$(TO)") $(if $(AS),--user "$(AS)") $(if $(SHOW),--show $(SHOW))
 
 audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
@@ -108,4 +139,5 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next ingest observe build plan show release undo push verify report replay status alert nightly audit test chaos lint bench docs lock clean
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
+	pause resume backup restore retention compact install audit test chaos lint bench docs lock clean

@@ -20,8 +20,11 @@ class Held(Exception):
 
 
 @contextmanager
-def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold `path`, waiting up to `wait` seconds for whoever does. Raises Held. The kernel frees it with the process."""
+def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
+    """Hold `path`, waiting up to `wait` seconds for whoever does. Raises Held. The kernel frees it with the process.
+
+    Yields the file's descriptor: a child that inherits it holds the lock too.
+    """
     deadline = time.monotonic() + wait
     with path.open("a+") as file:
         while True:
@@ -37,9 +40,25 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "user": _user(), "since": time.time(), "what": what}))
         file.flush()
         try:
-            yield
+            yield file.fileno()
         finally:
             file.truncate(0)
+
+
+def holder(path: Path) -> str:
+    """Who holds it, as `process 4711, for 12 min`; '' when nobody does."""
+    if not path.is_file():
+        return ""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                owner = json.loads(file.read())
+                return f"process {owner['pid']}, for {(time.time() - owner['since']) / 60:.0f} min"
+            except (ValueError, KeyError, TypeError):  # its holder is just writing who it is
+                return "another process"
+    return ""
 
 
 def _sentence(content: str, what: str, wait: float) -> str:

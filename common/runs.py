@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from common import paths, settings
 
-READS_ANEW = ("nightly", "ingest")  # the verbs that bring today's data
+READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
 
 def business_date(verb: str, latest: Run | None) -> date:
@@ -42,7 +42,8 @@ def git_commit() -> str:
     """The commit of the models and code in use, with `+` behind it when files differ from it; '' outside git."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        safe = ("-c", f"safe.directory={paths.root()}")  # a service reads a checkout that belongs to somebody else
+        return subprocess.run(["git", *safe, *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
@@ -141,13 +142,14 @@ class Run:
     def step(self, name: str) -> Iterator[Step]:
         """Time a step into `run.json`: name, seconds, status (done, refused, partly, failed) and exit code."""
         step, started, clock = Step(name), datetime.now(UTC), time.monotonic()
+        self.write("run.json", self.read("run.json") | {"running": name})  # what was under way, if nobody lives to say so
         try:
             yield step
         except BaseException:
             step.exit_code = step.exit_code or 1
             raise
         finally:
-            facts = self.read("run.json")
+            facts = self.read("run.json") | {"running": None}
             facts["steps"].append({
                 "name": name, "started_at": started.isoformat(), "seconds": round(time.monotonic() - clock, 2),
                 "status": STATUS.get(step.exit_code, "failed"), "exit_code": step.exit_code, "note": step.note,

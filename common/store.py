@@ -1,18 +1,20 @@
 """The two database files: the warehouse, and the ledger attached to it.
 
 DuckDB lets one process write at a time, so a connection is opened late, closed soon, and waited for when another
-step still holds it.
+step still holds it. Whoever opens them to write brings them forward to this program's version (`versions`).
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
-from common import paths
+from common import paths, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
@@ -85,7 +87,9 @@ create table if not exists ledger.identity.accounts (
     named_from text, alias_days integer, unique (person_id, name_number));
 create table if not exists ledger.identity.lifecycle_events (
     person_id text not null, event_number integer not null, state text not null, reason text not null,
-    since date not null, recorded_on date not null, run_id text, primary key (person_id, event_number));
+    since date not null, recorded_on date not null, run_id text, record text, rule text, primary key (person_id, event_number));
+alter table ledger.identity.lifecycle_events add column if not exists record text;
+alter table ledger.identity.lifecycle_events add column if not exists rule text;
 create or replace view ledger.audit.changes as
     select
         planned.*,
@@ -111,15 +115,33 @@ create or replace view ledger.audit.dead_letters as
 """
 
 
-class StoreBusy(Exception):
-    """Another process holds the warehouse; the message says which file and what to do."""
+class StoreUnusable(Exception):
+    """The warehouse or the ledger cannot be used; the message says which file and what to do."""
+
+
+class StoreBusy(StoreUnusable):
+    """Another process holds the warehouse."""
+
+
+class StoreDamaged(StoreUnusable):
+    """A file is there and cannot be read. `path` is that file."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        way_out = (
+            'put its last copy back with "make restore FROM=latest"'
+            if path == paths.ledger()
+            else "the next night moves it aside and builds it again from the archive"
+        )
+        super().__init__(f"{path} cannot be read ({why}); {way_out}")
+        self.path = path
 
 
 @contextmanager
 def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse with the ledger attached as `ledger` and its audit tables in place; times are UTC.
 
-    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS.
+    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS, StoreDamaged when one cannot
+    be read, StoreUnusable when a newer Homeroom has written to it or it cannot be brought forward.
     """
     connection = _opened(read_only)
     try:
@@ -129,34 +151,78 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
+    if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
+        # A new one would forget every name ever issued, and who is missing since when.
+        raise StoreUnusable(
+            f'the ledger {paths.ledger()} is gone, though runs were finished here: put its last copy back with "make restore FROM=latest"; '
+            f"to begin anew on purpose, move {paths.runs()} away too"
+        )
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        connection = None
+        connection, path = None, paths.warehouse()
         try:
             temporary = paths.var() / "tmp"
-            connection = duckdb.connect(str(paths.warehouse()), read_only=read_only, config={"temp_directory": str(temporary)})
+            connection = duckdb.connect(str(path), read_only=read_only, config={"temp_directory": str(temporary)})
             connection.execute("set TimeZone = 'UTC'")
             mode = " (read_only)" if read_only else ""
-            connection.execute(f"attach '{str(paths.ledger()).replace(chr(39), chr(39) * 2)}' as ledger{mode}")
-            if not read_only:
-                connection.execute(LEDGER)
+            path = paths.ledger()
+            connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as ledger{mode}")
+            _bring_forward(connection, read_only)
             return connection
-        except duckdb.IOException as error:
+        except (versions.TooNew, versions.MigrationFailed) as error:
+            connection.close()
+            raise StoreUnusable(str(error)) from error
+        except duckdb.Error as error:
             if connection is not None:
                 connection.close()
-            if "lock" not in str(error).lower():
+            if UNREADABLE.search(str(error)):
+                raise StoreDamaged(path, _first_words(error)) from error
+            if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
                 raise
             if time.monotonic() > deadline:
                 raise StoreBusy(
-                    f"the warehouse {paths.warehouse()} is held by another process for more than {WAIT_SECONDS:.0f} seconds; "
-                    "let the other step finish, or end it, then run this one again"
+                    f"the warehouse {path} is held by {_holder(error)} for more than {WAIT_SECONDS:.0f} seconds; "
+                    "let it finish, or end it, then run this one again"
                 ) from error
             time.sleep(0.2)
 
 
+# What DuckDB says of a file that is torn, foreign, or of a DuckDB newer than the one we pin.
+UNREADABLE = re.compile(r"corrupt database|not a valid duckdb|version number|failed to deserialize|newer version of duckdb|checksum", re.I)
+
+
+def _bring_forward(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+    if read_only:
+        for what in versions.TABLES:
+            versions.check(connection, what)
+        return
+    versions.upgrade(connection, "warehouse")  # nothing in it that cannot be built again
+    waiting = versions.check(connection, "ledger")  # before anything is written to a ledger that is not ours to write
+    is_new = not connection.execute("select 1 from duckdb_tables() where database_name = 'ledger' limit 1").fetchone()
+    copy = versions.copy_ledger(connection, waiting[0].version) if waiting and not is_new else None
+    connection.execute(LEDGER)
+    versions.upgrade(connection, "ledger", copy=copy)
+
+
+def _first_words(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0].partition(":")[2].partition(":")[0].strip() or type(error).__name__
+
+
+def _holder(error: duckdb.Error) -> str:
+    """Which process has the lock, as DuckDB tells it."""
+    found = re.search(r"PID (\d+)", str(error))
+    return f"process {found[1]}" if found else "another process"
+
+
 def begin_night(run: Run) -> None:
-    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at)."""
+    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at, data_as_of, rolled_over_on).
+
+    `data_as_of` is the day the records are of: before `as_of` in a rehearsal, the same day on every other night.
+    `rolled_over_on` is the rollover a rehearsal has passed since.
+    """
     with connect() as connection:
         connection.execute("create schema if not exists raw_homeroom")
-        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at",
-                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None)])  # fmt: skip
+        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at, "
+                           "?::date as data_as_of, ?::date as rolled_over_on",
+                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None),
+                            run.read("run.json").get("data_as_of", run.as_of.isoformat()), run.read("run.json").get("rolled_over_on")])  # fmt: skip

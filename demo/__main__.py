@@ -4,6 +4,7 @@
     python -m demo run --accounts-before            the same where people have accounts already: they are adopted
     python -m demo again                            one more night on the same files
     python -m demo next                             one school day on, and its night
+    python -m demo year --students 60               from nothing: a year in twelve nights, checked
     python -m demo state google                     what the platform holds, as JSON
     python -m demo with -- make push                any command, with the platforms running
     python -m demo serve --state DIR --requests FILE   the platforms alone; prints the environment their clients need
@@ -99,6 +100,21 @@ def next_day() -> None:
         _say(f"The next school day: {today.words}")
         code = night(today, environment)
     _end(code)
+
+
+@app.command()
+def year(
+    students: Annotated[int, typer.Option(min=1, help="How many students the district has.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
+) -> None:
+    """A year in twelve nights, each checked against what the platforms hold; exit 1 when an account is not as it should be."""
+    from demo.year import NIGHTS, live
+
+    _say(f"A year of a synthetic district of {students:,} students, seed {seed}: {len(NIGHTS)} nights")
+    begin(students, seed)
+    wrong = live(students, seed, _say)
+    _say("Every account was as it should be on every night" if not wrong else f"{wrong} accounts or memberships were not as they should be")
+    raise typer.Exit(1 if wrong else 0)
 
 
 @app.command()

@@ -95,7 +95,8 @@ def _put(google: google_tenant.Tenant, microsoft: microsoft_tenant.Tenant, one: 
         google.store.put("addresses", made["primaryEmail"], ["user", made["id"]])
         if case == "google_only":
             continue
-        other = accounts.microsoft_user(microsoft, local + copy, given, family, one.domain) | {"accountEnabled": case != "closed"}
+        other = accounts.microsoft_user(microsoft, local + copy, given, family, one.domain)
+        other |= {"accountEnabled": case != "closed", "proxyAddresses": [f"SMTP:{local}{copy}@{one.domain}"]}
         if number:
             other["employeeId"] = number
         microsoft.store.put("users", other["id"], other)

@@ -1,6 +1,7 @@
 """The days of the demo: day 0 is Monday 2026-10-05, day N the Nth weekday after it; days before it are negative.
 
-School is not in session on statutory holidays and in the breaks of 2026/2027: nobody is absent on those days.
+School is not in session on statutory holidays and in the breaks of 2026/2027: nobody is absent on those days. In summer
+class lists and homerooms are empty and grade 12 has graduated; on the first day of the next year everybody moves up.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from functools import lru_cache
 DAY_0 = date(2026, 10, 5)
 END_YEAR = 2027
 SEMESTER_2 = date(2027, 2, 1)
+GRADUATION = date(2027, 6, 30)
+NEXT_YEAR = date(2027, 9, 7)  # the first day of 2027/2028
 LAST_DAY = 400  # two school years: past it the demo's identifiers for arrivals would run out
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _CLOSED = (  # first and last day
@@ -33,6 +36,15 @@ def date_of(day: int) -> date:
 
 def is_school_day(when: date) -> bool:
     return when.weekday() < 5 and not any(first <= when <= last for first, last in _CLOSED)
+
+
+def is_summer(when: date) -> bool:
+    return GRADUATION < when < NEXT_YEAR
+
+
+def end_year(when: date) -> int:
+    """The year a school year is called by, as timetables show it; in summer they still show the last one."""
+    return END_YEAR + (when >= NEXT_YEAR)
 
 
 @lru_cache(maxsize=32768)

@@ -18,7 +18,7 @@ from datetime import date
 from functools import lru_cache
 from random import Random
 
-from demo.calendar import LAST_DAY, date_of
+from demo.calendar import GRADUATION, LAST_DAY, NEXT_YEAR, date_of, is_summer
 from demo.chance import Permutation, fraction, pick, stream, wait, whole
 from demo.families import Child, Family, Household, admitted, arrivals, family_on, household
 from demo.people import given, pen, usual
@@ -137,7 +137,7 @@ class Day:
 
     def sections_of(self, student: Student) -> Iterator[tuple[School, Section]]:
         """What a student's schedule shows: attendance, classes, and the class at a second school."""
-        if not student.attends:
+        if not student.attends or is_summer(self.date):
             return
         school, timetable = student.school, self.timetable(student.school)
         if student.homeroom is not None:
@@ -274,7 +274,18 @@ class _Telling:
         if student.present:
             if family[1] and student.status != INACTIVE:
                 self._note(family[1], student.number)
-            yield student
+            yield self._in_season(student)
+
+    def _in_season(self, student: Student) -> Student:
+        """After June grade 12 has graduated; from the first day of the next year on everybody else is a grade further."""
+        if self.day.date <= GRADUATION or student.status not in {ACTIVE, NO_PRIMARY} or (student.admitted_on and student.admitted_on >= NEXT_YEAR):
+            return student
+        if student.grade == 12:
+            return replace(student, status=INACTIVE, withdrawn_on=GRADUATION)
+        if self.day.date < NEXT_YEAR:
+            return student
+        school = self.plan.secondary(self.zone) if student.school.kind == "elementary" and student.grade == 7 else student.school
+        return replace(student, grade=student.grade + 1, school=school, second=None)
 
     def _after(self, student: Student, kind: str, draw: float, when: int) -> tuple[Student, str]:
         """One event. Returns the student and what the event turned out to be: "" if nothing could change."""

@@ -23,7 +23,7 @@ from zlib import crc32
 
 from demo import layouts
 from demo.absences import DAYS_SHOWN, absence
-from demo.calendar import END_YEAR, SEMESTER_2, date_of, gde_date, is_school_day
+from demo.calendar import END_YEAR, SEMESTER_2, date_of, end_year, gde_date, is_school_day, is_summer
 from demo.district import ACTIVE, INACTIVE, PREREG, Day, District, Student, Summary, Zone
 from demo.layouts import Layout
 from demo.schools import DISTRICT_NAME, DISTRICT_NUMBER, Course, School, Section, Timetable, grade_code
@@ -140,9 +140,10 @@ class _Writer:
     def _schedule_rows(self, student: Student, room: _Room) -> Iterator[str]:
         who = (student.number, student.pen, grade_code(student.grade))
         status = value(student.status)
-        own = row(str(END_YEAR), student.school.number, *who, room.name)
+        year = str(end_year(self.today.date))
+        own = row(year, student.school.number, *who, room.name)
         for school, section in self.today.sections_of(student):
-            before = own if school is student.school else row(str(END_YEAR), school.number, *who, "")
+            before = own if school is student.school else row(year, school.number, *who, "")
             yield f"{before},{self._class_part(school, section)},{status}"
 
     def _schedule_part(self, school: School, section: Section) -> str:
@@ -196,7 +197,7 @@ class _Room:
 
     @classmethod
     def of(cls, writer: _Writer, student: Student) -> _Room:
-        if student.homeroom is None or student.status == PREREG:
+        if student.homeroom is None or student.status == PREREG or is_summer(writer.today.date):
             return cls(student.school, student.status)
         teacher = writer._teacher(student.school, student.school.homeroom_teacher(student.homeroom))
         return cls(student.school, student.status, student.school.homeroom_name(student.homeroom), teacher)

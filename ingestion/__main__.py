@@ -2,7 +2,7 @@
 
     python -m ingestion [--source NAME …] [--accept-smaller FEED …]
     python -m ingestion check
-    python -m ingestion retention [--really]      which archived files are past their keep_days
+    python -m ingestion retention [--really]      which archived files and memories of old nights are past their keep_days
     python -m ingestion replay                    the feeds of an old night from the archive; called by "make replay"
 
 Exit codes: 0 all feeds landed or unchanged, 1 error, 2 a school or a feed that grew stale is held for a person, 3 some
@@ -12,11 +12,12 @@ feed refused or missing (its table stayed as it was).
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from common import log, settings, store
+from common import log, paths, settings, store
 from common.runs import Run
 from common.sftp import SftpError
 from ingestion import archive, replay
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
         return _ingest(sources, given.accept_smaller)
-    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreBusy, settings.SettingMissing) as error:
+    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingMissing) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR
 
@@ -103,7 +104,14 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
             print(f"  {file.relative_to(archive.folder())}")
             if really:
                 file.unlink()
-    if any(found.values()):
+    memories = archive.past_memories(default) if default is not None else []
+    if default is not None:
+        print(f"nights: {len(memories):,} older than {default} days keep what the ledger knew of people then, for replay")
+    for folder in memories:
+        print(f"  {folder.relative_to(paths.var())}")
+        if really:
+            shutil.rmtree(folder)
+    if any(found.values()) or memories:
         print("deleted" if really else 'nothing was deleted; "python -m ingestion retention --really" does it')
     return DONE
 

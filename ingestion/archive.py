@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -45,6 +46,21 @@ def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> 
         for file in (folder() / source).glob("*/*.gz")
         if (key := (file.parent.name, file.stem)) not in set(newest) and met.get(key, file.stat().st_mtime) < oldest
     )
+
+
+def past_memories(keep_days: int) -> list[Path]:
+    """The folders `runs/<id>/memory` of nights longer than `keep_days` ago: what the ledger knew of people then, for `make replay`.
+
+    The newest night keeps its own. A night without its memory cannot be replayed, as it cannot without its files.
+    """
+    oldest = time.time() - keep_days * 86400
+    nights = sorted(folder for folder in paths.runs().glob("*Z-*/memory") if folder.is_dir())
+    return [folder for folder in nights[:-1] if _began(folder.parent) < oldest]
+
+
+def _began(run: Path) -> float:
+    """When a run began, by its name (20261005T100000Z-…): files are touched when a folder is restored."""
+    return datetime.strptime(run.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def path_of(source: str, feed: str, sha256: str) -> Path:

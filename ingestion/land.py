@@ -1,8 +1,9 @@
-"""Put trusted files into `raw_<source>.<feed>`, all of a source in one transaction; and say what is landed now.
+"""Put trusted files into `raw_<source>.<feed>`, all of a source in one dlt run; and say what is landed now.
 
-In: `Trusted` files. Out: raw tables (all text, `_file`, `_line`, `_loaded_at`, `_run_id`) and `rejects`.
-DuckDB reads the cleaned copy straight into the warehouse; the rows are counted before anything is committed, so a
-table holds its old rows or its new ones, whenever the night is killed (docs/decisions/0005-landing-without-dlt.md).
+In: `Trusted` files. Out: raw tables (all text, `_file`, `_line`, `_loaded_at`, `_run_id`, `_dlt_load_id`) and `rejects`.
+DuckDB writes each cleaned copy as Parquet, dlt loads it into a table beside the one in force, and one transaction puts
+all tables of the source in their places after the rows were counted: a table holds its old rows or its new ones,
+whenever the night is killed (docs/decisions/0005-landing-beside.md).
 
 Restricted columns are not read at all. Refuses (LandingFailed) when the rows that arrived are not the rows that were
 checked: then nothing of the source is replaced.
@@ -11,13 +12,17 @@ checked: then nothing of the source is replaced.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+import os
+import shutil
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from common import paths
 from common.runs import Run
 from ingestion.layout import Feed
 from ingestion.model import LastGood, Trusted
@@ -26,12 +31,20 @@ from ingestion.trust import csv_of, value_of
 
 REJECTS = "rejects"
 MOST_KEYS = 10_000  # more rejected rows than that are told as if they named nobody
-PROVENANCE = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamptz", "_run_id": "varchar"}
+BESIDE = "new_"  # dlt loads a feed into a table of that name first
+PROVENANCE = {"_file": "varchar", "_line": "bigint", "_loaded_at": "timestamptz", "_run_id": "varchar", "_dlt_load_id": "varchar"}
 REJECT_COLUMNS = {
     "feed": "varchar", "_file": "varchar", "_line": "bigint", "reason": "varchar", "column_name": "varchar", "record_key": "varchar",
     "school_number": "varchar", "owner": "varchar", "line_sha256": "varchar", "rejected_since": "timestamptz",
     "_loaded_at": "timestamptz", "_run_id": "varchar",
 }  # fmt: skip
+
+# dlt reads its settings from the environment. Why each is needed:
+DLT = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",  # nothing about a district leaves the machine
+    "DESTINATION__REPLACE_STRATEGY": "truncate-and-insert",  # into a table beside: no second copy in a staging dataset
+    "RESTORE_FROM_DESTINATION": "false",  # we keep no state in dlt, so there is none to restore
+}
 
 
 class LandingFailed(Exception):
@@ -98,40 +111,108 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str, feeds: Sequence[
 def land(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Trusted], *, run: Run, at: datetime, owner: str = "") -> None:
     """Replace the tables of these feeds and their rejects, all of them or none. Raises LandingFailed."""
     connection.execute(f"set memory_limit = '{memory()}'")
-    connection.execute("begin")
+    beside = {file.feed.name: f"{BESIDE}{file.feed.name}" for file in files}
+    # what a killed night left; and by dlt's own note of its tables it would take those for there that were swapped away
+    _drop(connection, source, [*beside.values(), "_dlt_version"])
     try:
-        for file in files:
-            try:
-                _replace(connection, source, file, run, at)
+        load_id = _load(connection, source, files, run, at)
+        connection.execute("begin")
+        try:
+            for file in files:
+                _swap(connection, source, file.feed.name, beside[file.feed.name], load_id)
                 _replace_rejects(connection, source, file, run=run, at=at, owner=owner)
-            except duckdb.Error as error:
-                # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is told.
-                raise LandingFailed(
-                    f"{source} {file.feed.name}: its rows could not be written ({type(error).__name__}); what was landed before stays; "
-                    "check the space on the disk, then run ingestion again"
-                ) from None
-            _confirm(connection, source, file)
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    connection.execute("commit")
+                _confirm(connection, source, file)
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        connection.execute("commit")
+    except duckdb.Error as error:
+        # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is told.
+        raise LandingFailed(
+            f"{source}: its rows could not be written ({type(error).__name__}); what was landed before stays; "
+            "check the space on the disk, then run ingestion again"
+        ) from None
+    finally:
+        _drop(connection, source, beside.values())
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted, run: Run, at: datetime) -> None:
+def _load(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Trusted], run: Run, at: datetime) -> str:
+    """One dlt run over these feeds, each into a table beside the one in force; returns dlt's load id.
+
+    DuckDB writes each cleaned copy as Parquet and dlt imports the file as it is: nothing is encoded twice. The folder
+    goes afterwards, whatever happened: it holds a copy of the rows, and what a killed run left pending dlt would load
+    instead of today's data.
+    """
+    os.environ.update(DLT | {"DLT_DATA_DIR": str(paths.var() / "dlt")})
+    import dlt  # two seconds of imports, only where something is landed
+    from dlt.common.exceptions import DltException
+
+    folder = paths.var() / "dlt" / f"ingestion_{source}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        resources = [
+            dlt.resource(
+                iter([dlt.mark.with_file_import(str(path), "parquet", file.good)]),
+                name=f"{BESIDE}{file.feed.name}",
+                write_disposition="replace",
+                columns=_hints(dict.fromkeys(file.feed.landed, "varchar") | PROVENANCE),
+            )
+            for file in files
+            for path in [_as_parquet(file, run, at, folder / f"{file.feed.name}.parquet")]
+        ]
+        pipeline = dlt.pipeline(
+            pipeline_name=f"ingestion_{source}", pipelines_dir=str(folder), dataset_name=f"raw_{source}",
+            destination=dlt.destinations.duckdb(connection.cursor()),
+        )  # fmt: skip
+        info = pipeline.run(resources)
+        info.raise_on_failed_jobs()
+        return info.loads_ids[0]
+    except DltException as error:
+        raise LandingFailed(
+            f"{source}: its rows could not be loaded ({type(error.__cause__ or error).__name__}); what was landed before stays; "
+            "check the space on the disk, then run ingestion again"
+        ) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     """The rows of a file with where each came from: the lines are counted off beside the reader, in file order."""
     columns = ", ".join(f'{value_of(file, name, "rows.")} as "{name}"' if name in file.places else f'null::varchar as "{name}"' for name in file.feed.landed)
     runs = pa.table({name: pa.array([run[place] for run in file.runs], pa.int64()) for place, name in enumerate(("first", "count"))})
-    connection.register("runs", runs)
-    connection.execute(
-        f"""
-        create or replace table {_table(source, file.feed.name)} as
-        select {columns}, ?::varchar as _file, lines._line, ?::timestamptz as _loaded_at, ?::varchar as _run_id
-        from {csv_of(file)} as rows
-        positional join (select unnest(range(first, first + count)) as _line from runs) as lines
-        """,
-        [file.file.tag, at, run.run_id],
-    )
-    connection.unregister("runs")
+    with duckdb.connect(":memory:", config={"memory_limit": memory(), "temp_directory": str(path.parent)}) as reader:
+        reader.execute("set TimeZone = 'UTC'")
+        reader.register("runs", runs)
+        reader.execute(
+            f"""
+            copy (
+                select {columns}, $tag::varchar as _file, lines._line, $at::timestamptz as _loaded_at, $run::varchar as _run_id
+                from {csv_of(file)} as rows
+                positional join (select unnest(range(first, first + count)) as _line from runs) as lines
+            ) to '{str(path).replace("'", "''")}' (format parquet, compression snappy)
+            """,
+            {"tag": file.file.tag, "at": at, "run": run.run_id},
+        )
+    return path
+
+
+def _swap(connection: duckdb.DuckDBPyConnection, source: str, feed: str, beside: str, load_id: str) -> None:
+    """The table that was loaded beside takes the place of the one in force; every row says which load brought it."""
+    connection.execute(f"drop table if exists {_table(source, feed)}")
+    connection.execute(f'alter table {_table(source, beside)} rename to "{feed}"')
+    connection.execute(f"alter table {_table(source, feed)} add column _dlt_load_id varchar default '{load_id}'")
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, source: str, tables: Iterable[str]) -> None:
+    for table in tables:
+        connection.execute(f"drop table if exists {_table(source, table)}")
+
+
+def _hints(columns: dict[str, str]) -> Any:
+    """DuckDB types as dlt says them."""
+    kinds: dict[str, Any] = {"varchar": {"data_type": "text"}, "bigint": {"data_type": "bigint"}, "timestamptz": {"data_type": "timestamp", "timezone": True}}
+    return {name: dict(kinds[kind]) for name, kind in columns.items() if name != "_dlt_load_id"}  # dlt writes into what it is given
 
 
 def _replace_rejects(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted, *, run: Run, at: datetime, owner: str) -> None:

@@ -184,7 +184,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
 
 def parse(name: str, document: Mapping[str, Any]) -> Layout:
     """A layout from its document; refuses unknown keys, feeds without columns, names no column has."""
-    _only(f"layout {name}", document, LAYOUT_KEYS)
+    only(f"layout {name}", document, LAYOUT_KEYS)
     restricted = {plain(heading) for heading in document.get("restricted", ())}
     feeds = tuple(_feed(name, feed, facts, document, restricted) for feed, facts in document.get("feeds", {}).items())
     if not feeds:
@@ -196,7 +196,7 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
 TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_every_days"}
 KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
     "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
-    "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param"}, "the API"),
+    "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param", "cursor_format", "total_header"}, "the API"),
 }
 
 
@@ -208,7 +208,7 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
     feeds = []
     for name, facts in tables.items():
         where = f"[sources.{source}.{called}.{name}]"
-        _only(where, facts, known | TRUST_KEYS)
+        only(where, facts, known | TRUST_KEYS)
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
             raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
@@ -234,7 +234,7 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
         raise LayoutError(f"{where}: a feed's name is a table's name in snake_case, and rejects is taken")
-    _only(where, facts, FEED_KEYS | KIND_KEYS | TRUST_KEYS)
+    only(where, facts, FEED_KEYS | KIND_KEYS | TRUST_KEYS)
     columns = tuple(Column(heading, raw_name(heading), plain(heading) in restricted) for heading in facts.get("columns", ()))
     if not columns or not facts.get("files"):
         raise LayoutError(f"{where}: `files` and `columns` are needed")
@@ -342,7 +342,7 @@ def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[in
 
 def _limits(layout: str, document: Mapping[str, Any]) -> Limits:
     given = document.get("limits", {})
-    _only(f"layout {layout}, limits", given, {"members", "megabytes", "ratio"})
+    only(f"layout {layout}, limits", given, {"members", "megabytes", "ratio"})
     return Limits(**given)
 
 
@@ -363,7 +363,8 @@ def _names(where: str, columns: Iterable[Column], aliases: Mapping[str, str], he
     return tuple(found)
 
 
-def _only(where: str, facts: Mapping[str, Any], known: set[str]) -> None:
+def only(where: str, facts: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse keys nobody knows."""
     unknown = sorted(set(facts) - known)
     if unknown:
         raise LayoutError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")

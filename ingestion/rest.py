@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,16 @@ class PageWrong(Exception):
     """A page that cannot be what the settings say; the message says why, without a value."""
 
 
-def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
-    """Read every resource of the source into a file here."""
+Spread = Callable[[Feed, Mapping[str, Any], bool], Iterable[Mapping[str, Any]]]
+
+
+def as_it_is(_feed: Feed, item: Mapping[str, Any], _is_change: bool) -> Iterable[Mapping[str, Any]]:
+    """One row per object, its values under their own names."""
+    return (item,)
+
+
+def fetch(source: str, settings: Mapping[str, Any], layout: Layout, spread: Spread = as_it_is) -> Fetch:
+    """Read every resource of the source into a file here. `spread` makes rows of an object: (feed, object, whether it is a change)."""
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
@@ -42,7 +51,7 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
         _known_paginator(source, _paginator(settings, feed))
     session = rest_session.opened(source, settings)
     try:
-        return Fetch({feed.name: _read(source, settings, feed, session, into) for feed in layout.feeds})
+        return Fetch({feed.name: _read(source, settings, feed, session, into=into, spread=spread) for feed in layout.feeds})
     finally:
         session.close()
 
@@ -63,19 +72,22 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
-def _read(source: str, settings: Mapping[str, Any], feed: Feed, session: Any, into: Path) -> Fetched | Problem:
+def _read(source: str, settings: Mapping[str, Any], feed: Feed, session: Any, *, into: Path, spread: Spread) -> Fetched | Problem:
     facts = settings["resources"][feed.name]
-    headings = [column.heading for column in feed.columns]
+    headings = [column.heading for column in feed.columns if not column.restricted]
     since = None
     if facts.get("cursor"):
         by = next(heading for heading in headings if plain(heading) == plain(facts["cursor"]))
         since = cursor.since(source, feed, by, headings, full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)), into=into)
     pages = Pages(facts)
     try:
-        rows = Rows(feed, into / f"{feed.name}.rows")
+        rows = Rows(headings, into / f"{feed.name}.rows")
+        taken = 0
         for item in _items(settings, feed, session, since, pages):
-            rows.add(item)
-        pages.complete(rows.count)
+            taken += 1
+            for row in spread(feed, item, since is not None):
+                rows.add(row)
+        pages.complete(taken)
     except Exception as error:
         # dlt wraps whatever happened, and its own text quotes answers; an address that does not answer is the whole source's.
         if pages.count == 0 and rest_session.is_unreachable(_cause(error)):
@@ -85,7 +97,8 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, session: Any, in
     lost = [column.heading for column in feed.columns if column.name in feed.required and since and rows.count and column.heading not in rows.seen]
     if lost:
         return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
-    found = table.write(rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before)
+    merged = replace(feed, key=(str(facts["merge_by"]),)) if "merge_by" in facts else feed
+    found = table.write(rows.tables(columns), columns, merged, into / f"{feed.name}.csv", since and since.before)
     if facts.get("cursor") and since is None:
         cursor.read_whole(source, feed.name, found.sha256)
     return found
@@ -99,7 +112,9 @@ def _items(settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.
     facts = settings["resources"][feed.name]
     params = dict(facts.get("params", {}))
     if since and facts.get("cursor_param"):
-        params[str(facts["cursor_param"])] = since.value
+        # in ISO form where it stands in an expression
+        given = facts["cursor_format"].format(value=since.value.replace(" ", "T").replace("+00:00", "Z")) if "cursor_format" in facts else since.value
+        params[str(facts["cursor_param"])] = given
     endpoint: dict[str, Any] = {
         "path": str(facts.get("path", feed.name)),
         "params": params,
@@ -137,7 +152,7 @@ class Pages:
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.selector = str(facts.get("data", "$"))
         self.count = self._rows = 0
-        self._total_path = facts.get("total")
+        self._total_path, self._total_header = facts.get("total"), str(facts.get("total_header", ""))
         self._total: int | None = None
         self._seen: set[str] = set()
 
@@ -161,6 +176,8 @@ class Pages:
         self._seen.add(asked)
         if self._total_path and (totals := jsonpath.find_values(str(self._total_path), document)):
             self._total = int(totals[0])
+        elif self._total_header and response.headers.get(self._total_header, "").isdigit():
+            self._total = int(response.headers[self._total_header])
         self.count, self._rows = self.count + 1, self._rows + len(rows)
 
     def complete(self, taken: int) -> None:
@@ -174,8 +191,8 @@ class Pages:
 class Rows:
     """The rows of a resource as text, parked in a file here: a million of them do not fit in memory as dicts."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
-        self._headings = [column.heading for column in feed.columns]
+    def __init__(self, headings: list[str], path: Path) -> None:
+        self._headings = headings
         self._path = path
         self._file = path.open("w", encoding="utf-8")
         self.count = 0

@@ -26,7 +26,7 @@ from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUn
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
-READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest"}
+READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest", "oneroster": "ingestion.oneroster"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
     if kind == "rest":
         return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), "rest"))
-    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files, sql and rest; mend [sources.{name}] in .dlt/config.toml")
+    if kind == "oneroster":
+        return Source(name, settings, import_module(READERS[kind]).layout_of(settings))
+    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files, sql, rest and oneroster; mend [sources.{name}] in .dlt/config.toml")
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:

@@ -1,20 +1,24 @@
-"""`python -m operations nightly | build | report | alert | status | replay | audit`"""
+"""`python -m operations nightly | intraday | build | report | alert | status | replay | rehearse | explain | audit | pause | resume | backup | …`"""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from common import store
-from common.runs import Run
+from common import findings, paths, store
+from common.runs import Run, business_date
 from operations import audit as cookbook
+from operations import interventions, schedule
 from operations import night as nights
 from operations import report as reports
+from operations.room import size
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.", pretty_exceptions_enable=False)
 
@@ -23,14 +27,126 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night an
 def nightly(
     allow: Annotated[str, typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend")] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
+    scheduled: Annotated[bool, typer.Option("--scheduled", help="a timer calls: heed the days the district is closed")] = False,
 ) -> None:
-    """Run one whole night: ingest, observe, build, plan, push, verify, report."""
+    """Run one whole night: ingest, observe, build, plan, push, verify, backup, report, alert."""
+    if scheduled and (reason := schedule.not_today(schedule.entries()[0], business_date("nightly", None))):
+        print(f"no night today: {reason}")
+        raise SystemExit(0)
     if allow and not why:
         raise SystemExit(_refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"'))
+    raise SystemExit(nights.nightly(allow, why))
+
+
+@app.command()
+def intraday(name: Annotated[str, typer.Argument(help="a [schedule.intraday.<name>] of the settings")]) -> None:
+    """A short run by day for some targets, e.g. the call-out after attendance was taken."""
+    raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
+
+
+@app.command()
+def install(
+    to: Annotated[str, typer.Option(help="folder of the systemd units")] = "/etc/systemd/system",
+    user: Annotated[str, typer.Option(help="who the service runs as; default: the owner of the state folder")] = "",
+    show: Annotated[str, typer.Option(help="write nothing, print: cron or windows")] = "",
+) -> None:
+    """Have this machine run the nights: systemd units, or the lines for cron or Windows Task Scheduler."""
+    if show not in ("", "cron", "windows"):
+        raise SystemExit(_refuse(f"--show {show}: cron or windows"))
+    if show:
+        print(schedule.cron() if show == "cron" else schedule.windows())
+        raise SystemExit(0)
+    after = schedule.install(Path(to), user or schedule.owner())
+    print(f"units written to {to}; now run, as root:")
+    for line in after:
+        print(f"  {line}")
+    for day, runs in schedule.next_days(7, business_date("nightly", None)):
+        print(f"  {day:%a} {day.isoformat()}: {', '.join(runs) or 'closed'}")
+
+
+@app.command()
+def health() -> None:
+    """One line and exit 0 when all is well, 1 when the last night failed or none has ended for too long."""
+    from operations import status as standing
+
+    good, sentence = standing.health()
+    print(sentence)
+    raise SystemExit(0 if good else 1)
+
+
+@app.command()
+def retention(really: Annotated[bool, typer.Option("--really", help="let it go; without, only say what would go")] = False) -> None:
+    """What is past its days, class by class ([retention] of the settings)."""
+    from operations import retention as keeping
+
+    found = keeping.past()
+    for one in found:
+        what = f"{one.rows:,} rows" if one.name in keeping.ROWS else f"{len(one.files):,} files, {one.bytes / 1e6:,.1f} MB"
+        print(f"{one.name}: " + ("kept for ever" if one.days is None else f"{what} older than {one.days} days"))
+    if not any(one.rows or one.files for one in found):
+        print("nothing is past its days")
+    elif really:
+        keeping.let_go(found)
+        print("let go")
+    else:
+        print('nothing was deleted; "make retention REALLY=1" does it')
+
+
+@app.command()
+def compact() -> None:
+    """Write the warehouse anew without the air in it."""
+    from operations import retention as keeping
+
+    share = keeping.air()
+    if share < keeping.AIR:
+        print(f"{share:.0%} of the warehouse is air; below {keeping.AIR:.0%} it is not worth it")
+        raise SystemExit(0)
+    before, after = keeping.compact()
+    print(f"compacted: {before / 1e6:,.1f} MB became {after / 1e6:,.1f} MB")
+
+
+@app.command()
+def pause(
+    until: Annotated[str, typer.Option(help="the first day nights run again, 2027-09-07")],
+    why: Annotated[str, typer.Option(help="the reason, recorded and said by every night that does not run")],
+) -> None:
+    """No night begins until then."""
+    print(interventions.pause(until, why).sentence)
+
+
+@app.command()
+def resume() -> None:
+    """End the pause."""
+    print("nights run again" if interventions.resume() else "nothing was paused")
+
+
+@app.command()
+def backup() -> None:
+    """Copy what cannot be built again, prove the copy, keep the newest few."""
+    from operations import backup as backups
+
     try:
-        raise SystemExit(nights.nightly(allow, why))
-    except nights.NightRunning as error:
-        raise SystemExit(_refuse(str(error))) from None
+        made = backups.backup()
+    except backups.BackupFailed as error:
+        if os.environ.get("HOMEROOM_RUN"):
+            findings.record(Run.load(os.environ["HOMEROOM_RUN"]), [findings.Finding("critical", "backup_failed", str(error), owner="technician")])
+        print(f"backup: {error}", file=sys.stderr)
+        raise SystemExit(3) from None
+    print(f"backup: {made}, {size(made) / 1e6:,.1f} MB, unpacked and counted")
+
+
+@app.command()
+def restore(which: Annotated[str, typer.Argument(help="latest, a name, or a folder")] = "") -> None:
+    """Put a backup back; what it replaces is kept beside."""
+    from operations import backup as backups
+
+    chosen, aside = backups.restore(which)
+    print(f"restored: {chosen}")
+    print(f"replaced: {aside}")
+    later = backups.not_covered(chosen)
+    if later:
+        print(f"{len(later)} runs are newer than this backup ({later[0]} to {later[-1]}): what they wrote stands in the targets and in their run folders, "
+              "their changes are no longer in the audit tables; the next night compares everything anew")  # fmt: skip
 
 
 @app.command()
@@ -94,6 +210,37 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
 
 
 @app.command()
+def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07")]) -> None:
+    """Live through the days until then on a copy, build and plan that day, and print what would happen; changes nothing."""
+    from operations.rehearse import NotRehearsable
+    from operations.rehearse import rehearse as run_rehearsal
+
+    try:
+        chosen = date.fromisoformat(day)
+    except ValueError:
+        raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
+    try:
+        raise SystemExit(run_rehearsal(chosen, Console()))
+    except NotRehearsable as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
+def explain(
+    person: Annotated[str, typer.Argument(help="a student number, staff key, person id or account")],
+    names: Annotated[bool, typer.Option("--names", help="show names, addresses and the like")] = False,
+) -> None:
+    """One person in plain words: who, which state and until when, what the targets hold, and who can mend what."""
+    from operations.explain import NobodyFound
+    from operations.explain import explain as run_explanation
+
+    try:
+        raise SystemExit(run_explanation(person, Console(), names=names))
+    except NobodyFound as error:
+        raise SystemExit(_refuse(str(error))) from None
+
+
+@app.command()
 def audit(
     ask: Annotated[int | None, typer.Argument(help="the number of a question")] = None,
     values: Annotated[list[str] | None, typer.Option("--set", help="a value for a question, name=value")] = None,
@@ -106,13 +253,26 @@ def audit(
         raise SystemExit(_refuse(str(error))) from None
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: int = 2) -> int:
     print(sentence, file=sys.stderr)
-    return 2
+    return code
+
+
+def main() -> None:
+    """Run the command; what we expect to go wrong is a sentence and exit code 2."""
+    from operations.backup import NotRestorable
+    from operations.retention import RetentionWrong
+
+    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, schedule.ScheduleWrong, RetentionWrong)
+    try:
+        app()
+    except expected as error:
+        raise SystemExit(_refuse(str(error))) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SystemExit(_refuse(f'the disk of {paths.var()} is full: nothing more could be written; make room, e.g. with "make retention"', 1)) from None
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except store.StoreBusy as error:
-        raise SystemExit(_refuse(str(error))) from None
+    main()

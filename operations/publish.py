@@ -1,6 +1,6 @@
 """Publish: the copy of the warehouse people query while the next night writes.
 
-In: the schemas people ask about, from the warehouse and the ledger. Out: `published/warehouse.duckdb`, plain tables,
+In: the schemas people ask about, from the warehouse and the ledger, and of staging what the targets hold. Out: `published/warehouse.duckdb`, plain tables,
 read-only, swapped in by rename so that a reader sees the old night or the new one and nothing between.
 """
 
@@ -15,8 +15,11 @@ from common import paths, store
 SCHEMAS = ("core", "identity", "exports", "audit", "seeds")  # seeds: what people decided and signed
 
 
+OBSERVED = "staging"  # of this schema, the views that say what a target holds, in the columns of its export
+
+
 def publish() -> int:
-    """Copy every table and view of SCHEMAS as a table; returns how many. The warehouse's own wins over the ledger's."""
+    """Copy every table and view of SCHEMAS, and what was observed, as a table; returns how many. The warehouse's own wins over the ledger's."""
     destination = paths.published()
     fresh = destination.parent / ".next" / destination.name
     shutil.rmtree(fresh.parent, ignore_errors=True)
@@ -32,7 +35,12 @@ def publish() -> int:
             " order by table_catalog = 'ledger', table_schema, table_name",
             [list(SCHEMAS)],
         ).fetchall()
-        for schema in SCHEMAS:
+        exports = {table for _, schema, table in found if schema == "exports"}
+        seen = connection.execute(
+            "select table_catalog, table_schema, table_name from information_schema.tables where table_schema = ? order by all", [OBSERVED]
+        )
+        found += [one for one in seen.fetchall() if one[2].replace("stg_", "exp_", 1) in exports]
+        for schema in (*SCHEMAS, OBSERVED):
             connection.execute(f"create schema if not exists published.{schema}")
         for catalog, schema, table in found:
             if (schema, table) in copied:

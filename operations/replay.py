@@ -83,6 +83,8 @@ def night_of(day: date) -> Run:
     if not found:
         known = ", ".join(sorted({run.as_of.isoformat() for run in nights})[-7:])
         raise NotReplayable(f"no finished night of {day.isoformat()} recorded its exports; the latest that did are {known or 'none'}")
+    if not (found[-1].folder / "memory").is_dir():
+        raise NotReplayable(f"what the ledger knew on the night of {day.isoformat()} is past its keep_days and gone; a younger night can be replayed")
     return found[-1]
 
 
@@ -94,6 +96,9 @@ def _prepared(run: Run) -> Path:
     folder.mkdir(parents=True, mode=0o700)
     scratch.chmod(0o700)
     (scratch / "archive").symlink_to(paths.var() / "archive")
+    (scratch / "target").mkdir()
+    if (parsed := paths.var() / "target" / "partial_parse.msgpack").is_file():
+        shutil.copyfile(parsed, scratch / "target" / parsed.name)
     facts = run.read("run.json") | {"finished_at": None, "exit_code": None, "status": "running", "steps": [], "verb": "replay"}
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     (scratch / "runs" / "latest").symlink_to(run.run_id)

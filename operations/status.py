@@ -6,16 +6,15 @@ Prometheus' node exporter reads from its textfile folder.
 
 from __future__ import annotations
 
-import fcntl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from common import paths
+from common import lock, paths
 from common.runs import Run
-from operations import alerts, history
+from operations import alerts, history, interventions
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 
@@ -23,7 +22,7 @@ LATE_HOURS = 26.0  # a night a day, and two hours' grace
 def show(console: Console) -> int:
     """Print how things stand; 0 when well, 1 when the latest night failed or is overdue, 2 when something waits, 3 when partly failed."""
     nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
-    running = _lock_held()
+    running = lock.holder(paths.var() / "night.lock")
     if running:
         console.print(f"Now:       a night is running ({running})", highlight=False)
     if not nights:
@@ -52,6 +51,21 @@ def show(console: Console) -> int:
     return 1 if late else recorded["exit_code"]
 
 
+def health() -> tuple[bool, str]:
+    """For a machine that watches: is all well, in one line? Held changes are for a person in the morning, not for a restart."""
+    pause = interventions.current()
+    if pause is not None:
+        return True, pause.sentence
+    nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
+    if not nights:
+        return True, "no night has run yet"
+    recorded = nights[-1].read("run.json")
+    hours = (datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])).total_seconds() / 3600
+    if hours > LATE_HOURS and not lock.holder(paths.var() / "night.lock"):
+        return False, f"no night has ended for {_ago(hours)}"
+    return recorded["exit_code"] != 1, f"the night of {recorded['as_of']} ended {_ago(hours)} ago: {recorded['status']}"
+
+
 def _numbers(summary: dict[str, Any], console: Console) -> None:
     numbers = history.measures(summary)
     share = history.converged(summary)
@@ -67,19 +81,6 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
 
 def _ago(hours: float) -> str:
     return f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-def _lock_held() -> str:
-    """What the night's lock says when a process holds it; '' when nobody does."""
-    path = paths.var() / "night.lock"
-    if not path.is_file():
-        return ""
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return file.read().strip() or "by another process"
-    return ""
 
 
 def write_metrics(summary: dict[str, Any]) -> Path:

@@ -78,6 +78,8 @@ def plan(
             words = [f"{count:,} {what}" + (f" ({part['held'][what]:,} held)" if what in part["held"] else "") for what, count in part["planned"].items()]
             if words:
                 print(f"plan: {part['target']} {part['entity']}: {', '.join(words)}")
+            if part["set_aside"]:
+                print(f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of people under a hold set aside (seeds/holds.csv)")
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
         for name, one in document["estimate"].items():
@@ -329,7 +331,7 @@ def _planned(run_id: str) -> Run:
 
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
-    (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreBusy, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
+    (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreUnusable, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
     (configured.TargetWrong, 1), (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
 )  # fmt: skip
 

@@ -9,6 +9,8 @@ Rules: a column owned by the target's people is never written, one owned `initia
 not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there. An
 object without our key is touched only when a row of the export names it in `adopt_id`: it is given the key. A value
 changed by hand is written again, left or taken over, as the column's `on_drift` says.
+A row whose column `deleted` is true wants its object gone; an object that lies among the target's deleted ones and is
+wanted again is restored, not made anew.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from reverse_etl.model import (
     ADOPT_COLUMN,
     CREATE,
     DELETE,
+    DELETED_COLUMN,
     OFF_COLUMNS,
     REMOVE,
     RENAME,
@@ -120,9 +123,10 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     changed = {c.name: _changed(c, types) for c in export.compared}
     both, create, absent = "d._key is not null and o._key is not null", "o._key is null", "d._key is null"
     action = f"""case
-            when {create} then '{CREATE}'
+            when {create} then {_when_missing(export)}
             when o._adopts then '{ADOPT}'
             when {absent} then {_when_absent(export)}
+            {_deletions(export, types)}
             when not ({" or ".join(changed.values()) or "false"}) then null
             {_switches(export, changed, types)}
             {_renames(changed)}
@@ -293,6 +297,19 @@ def _when_absent(export: Export) -> str:
     return "null"
 
 
+def _when_missing(export: Export) -> str:
+    return f"case when not {_d(gone)} then '{CREATE}' end" if (gone := export.column(DELETED_COLUMN)) else f"'{CREATE}'"
+
+
+def _deletions(export: Export, types: dict[str, str]) -> str:
+    gone = export.column(DELETED_COLUMN)
+    if gone is None:
+        return ""
+    return f"""when {_d(gone)} and {_o(gone, types)} then null
+            when {_d(gone)} then case when a._key is not null then '{DELETE}' end
+            when {_o(gone, types)} then '{RESTORE}'"""
+
+
 def _switches(export: Export, changed: dict[str, str], types: dict[str, str]) -> str:
     off = _off(export)
     if off is None:
@@ -320,12 +337,21 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
             when action = '{CREATE}' then 'new in source'
             when action = '{ADOPT}' then 'there before us without our key, and matched: identity.account_matches says by which rule'
             when not ({both}) then '{LEFT}'
+            {_words_of_deletion(export)}
             else array_to_string(list_filter([
                 'changed in source: ' || {source},
                 'drift: changed in {export.target} since our last push: ' || {drift},
                 'changed in source and, by hand, in {export.target}: ' || {conflict},
                 'differs from {export.target}, not written by us before: ' || {unlike}
             ], lambda part: part is not null), '; ') end"""
+
+
+def _words_of_deletion(export: Export) -> str:
+    gone = export.column(DELETED_COLUMN)
+    if gone is None:
+        return ""
+    return f"""when action = '{DELETE}' then 'to be deleted, as its row says'
+            when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean) then 'wanted again: it lies among the deleted ones of {export.target}'"""
 
 
 def _listed(conditions: dict[str, str]) -> str:

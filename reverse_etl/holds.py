@@ -53,6 +53,17 @@ def _distrust(feed: Mapping[str, Any]) -> str:
     return feed["hold"] if "hold" in feed else (feed["status"] if feed["status"] in DISTRUSTED else "")
 
 
+def set_aside(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
+    """Take the changes of people under a hold (seed `holds`) out of the plan; how many. Files go on: a hold is about accounts."""
+    if export.file is not None or "hold" not in applied.columns(connection, "identity.lifecycle"):
+        return 0
+    gone = connection.execute(
+        "delete from changes where target = ? and entity = ? and person_id in (select person_id from identity.lifecycle where hold is not null)",
+        [export.target, export.entity],
+    ).fetchone()
+    return gone[0] if gone else 0
+
+
 def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]) -> list[str]:
     """Hold the changes of schools whose rows collapsed in a feed this export rests on; the other schools flow.
 

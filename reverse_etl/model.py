@@ -26,6 +26,8 @@ ADOPT_COLUMN = "adopt_id"  # context column: remote id of the object without our
 RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
 # Columns that switch an account off, with the value that means "off".
 OFF_COLUMNS: Mapping[str, bool] = {"suspended": True, "account_enabled": False, "active": False}
+# A column that says of a row that its object is to be deleted, and of what is observed that it lies among the deleted.
+DELETED_COLUMN = "deleted"
 
 OWNERS = ("ours", "theirs", "initial")
 # What becomes of a value of ours that somebody changed in the target since our last push. revert: ours is written again;

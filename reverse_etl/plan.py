@@ -63,6 +63,7 @@ class Part:
     planned: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)
+    set_aside: int = 0  # changes of people under a hold: not planned, and not waiting for anybody
     waiting: int = 0  # for another target's object
     released: int = 0
     drift: dict[str, dict[str, int]] = field(default_factory=dict)  # policy -> column -> values changed by hand
@@ -124,6 +125,7 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         except (diff.DiffImpossible, holds.TargetUnusable, LimitWrong) as error:
             stopped[export.target, export.entity] = str(error)
             continue
+        part.set_aside = holds.set_aside(connection, export)
         compared.append(export)
         sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
         sentences = [sentence] if sentence else []

@@ -3,15 +3,17 @@
 Out: a table of seconds per step for each size of district (first night, second night, a night without any change), rows per second landed beside
 bare DuckDB `read_csv` of the same files, API write calls per changed record, the share of a full ingestion that a night
 without any change costs, and the peak memory of any step. `landing` writes one big extract and compares the whole of
-ingestion (fetch, hash, gate, archive, land) with `read_csv` into a table, each in a process of its own.
+ingestion (fetch, hash, gate, archive, land) with `read_csv` into a table, each in a process of its own. `names` gives so
+many new people account names in one build.
 
-Alone: `make bench`, `python -m tests.bench 5000 20000`, or `python -m tests.bench landing 5000000`.
+Alone: `make bench`, `python -m tests.bench 5000 20000`, `python -m tests.bench landing 5000000`, or `python -m tests.bench names 600000`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -130,6 +132,41 @@ def landing(rows: int, console: Console) -> None:
     console.print(table)
 
 
+def minting(target: Path, people: int) -> tuple[int, Cost]:
+    """Names given and what it took, by the models as dbt compiled them into `target`, on 2 threads and 4 GB at most."""
+    sys.path.insert(0, str(paths.root() / "tests" / "python"))
+    from mint import Mint
+
+    mint = Mint(target, [{}, {"population": "staff", "pattern": "{f}{last}"}])
+    run = mint.connection.execute
+    run("set threads = 2; set memory_limit = '4GB'")
+    # some 150,000 different names, a third of the people under the two hundred commonest; accents, apostrophes, hyphens
+    run(f"""
+        insert into warehouse.identity.person_records
+        select 'p' || left(sha256(n::text), 15), case when n % 9 = 0 then 'staff' else 'student' end, n::text, (n % 40)::text, first, last, first, last,
+               date '2026-09-08'
+        from (
+            select n, 'Élo' || chr((97 + k % 26)::integer) || chr((97 + k // 26 % 26)::integer) || case when k % 7 = 0 then '-Zoë' else '' end as first,
+                   'O’' || chr((97 + k % 25)::integer) || 'ḵł' || chr((97 + k // 200 % 26)::integer) || chr((97 + k // 5200 % 26)::integer) as last
+            from (select n, case when n % 3 = 0 then hash(n) % 200 else hash(n) % 150000 end::bigint as k from range({people}) as r(n)))""")
+    run("insert into warehouse.identity.lifecycle select person_id, 'active', 'enrolled' from warehouse.identity.person_records")
+    started, processor = time.monotonic(), time.process_time()
+    given = mint.night()
+    cost = Cost(time.monotonic() - started, time.process_time() - processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    mint.close()
+    return given, cost
+
+
+def names(people: int, console: Console) -> None:
+    """The naming models of a small demo's build, over a crowd of new people."""
+    with tempfile.TemporaryDirectory(prefix="homeroom-bench-") as scratch:
+        nights_of(60, Path(scratch) / "var")
+        given, cost = minting(Path(scratch) / "var" / "target", people)
+    console.print(
+        f"{given:,} new people given account names in one build: {cost.wall:.0f} s ({cost.processor:.0f} s of processor), {cost.megabytes:,} MB at most"
+    )
+
+
 def main(sizes: list[int]) -> None:
     """Measure each size and print the tables."""
     console = Console(width=120)
@@ -172,6 +209,8 @@ def main(sizes: list[int]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["landing"]:
         landing(int(sys.argv[2]), Console(width=120))
+    elif sys.argv[1:2] == ["names"]:
+        names(int(sys.argv[2]), Console(width=120))
     elif sys.argv[1:2] == ["engine"]:
         bench_engine.main(*(int(argument) for argument in sys.argv[2:]))
     else:

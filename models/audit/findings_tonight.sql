@@ -46,6 +46,12 @@ account_matches as (
 
 ),
 
+placements as (
+
+    select * from {{ ref('placements') }}
+
+),
+
 staff as (
 
     select * from {{ ref('staff') }}
@@ -102,7 +108,8 @@ people as (
         records.source_key,
         records.school_number,
         records.position,
-        lifecycle.state,
+        lifecycle.record as state,
+        lifecycle.state as account_state,
         lifecycle.since,
         lifecycle.reason,
         presence.presence,
@@ -192,7 +199,7 @@ left_by_absence as (
         people.source_key as key,
         'A ' || case people.population when 'student' then 'student' else 'person on staff' end
         || ' has been absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
-        || ' good feeds, counts as having left from tonight on, and is suspended.' as message,
+        || ' good feeds and counts as having left from tonight on; the account is in state ' || people.account_state || '.' as message,
         case people.population when 'student' then 'school office' else 'human resources' end as owner,
         'If the person is still here, have the extract list them: everything comes back the next night.' as action
     from people
@@ -201,6 +208,50 @@ left_by_absence as (
     where
         people.state = 'left'
         and people.reason like 'absent from %'
+
+),
+
+hold_of_nobody as (
+
+    select
+        'warning' as level,
+        'hold_of_nobody' as kind,
+        '' as source,
+        '' as target,
+        holds.population as entity,
+        '' as school_number,
+        holds.source_key as key,
+        'A hold in seeds/holds.csv names a person nobody knows, so it holds nothing.' as message,
+        holds.placed_by as owner,
+        'Correct population or number in seeds/holds.csv, or delete the row.' as action
+    from {{ ref('holds') }} as holds
+    left join presence
+        on
+            holds.population = presence.population
+            and holds.source_key = presence.source_key
+    where presence.person_id is null
+
+),
+
+calendar_over as (
+
+    select
+        'warning' as level,
+        'calendar_ends' as kind,
+        '' as source,
+        '' as target,
+        calendar.population as entity,
+        '' as school_number,
+        '' as key,
+        'The school calendar of ' || calendar.population || ' ends on '
+        || cast(max(calendar.ends_on) as {{ dbt.type_string() }})
+        || '; on days it does not cover timers run and class lists are believed, in summer too.' as message,
+        'analyst' as owner,
+        'Add the next school year to seeds/school_calendar.csv.' as action
+    from {{ ref('school_calendar') }} as calendar
+    cross join night
+    group by calendar.population, night.as_of
+    having max(calendar.ends_on) < {{ dbt.dateadd('day', 60, 'night.as_of') }}
 
 ),
 
@@ -450,15 +501,55 @@ matches_to_decide as (
 
 ),
 
+placed_nowhere as (
+
+    select
+        case when placements.org_unit_path is null then 'critical' else 'warning' end as level,
+        case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as kind,
+        '' as source,
+        'google' as target,
+        people.population as entity,
+        people.school_number,
+        min(people.source_key) as key,
+        cast(count(*) as {{ dbt.type_string() }}) || ' active ' || people.population || ' at this school fit '
+        || case
+            when placements.org_unit_path is null then 'no row of seeds/org_unit_rules.csv and are given no account in Google.'
+            else 'two rows of seeds/org_unit_rules.csv that are as specific as each other; they live in ' || placements.rule || '.'
+        end as message,
+        'analyst' as owner,
+        case
+            when placements.org_unit_path is null then 'Add a row that fits them.'
+            else 'Add a row with the columns of both, or take one away.'
+        end as action
+    from people
+    inner join placements
+        on people.person_id = placements.person_id
+    where
+        people.state in ('active', 'preregistered')
+        and (placements.org_unit_path is null or placements.is_contested)
+    group by
+        people.population,
+        people.school_number,
+        placements.org_unit_path is null,
+        placements.rule
+
+),
+
 judged as (
 
     select * from without_school
+    union all
+    select * from placed_nowhere
     union all
     select * from matches_to_decide
     union all
     select * from vanished
     union all
     select * from left_by_absence
+    union all
+    select * from hold_of_nobody
+    union all
+    select * from calendar_over
     union all
     select * from unmatched_staff
     union all

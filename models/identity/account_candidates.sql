@@ -77,7 +77,7 @@ people as (
     inner join lifecycle
         on records.person_id = lifecycle.person_id
     where
-        lifecycle.state in ('active', 'preregistered')
+        lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
 

@@ -50,6 +50,8 @@ final as (
         accounts.domain,
         coalesce(addresses.address, accounts.account_name || '@' || accounts.domain) as address,
         lifecycle.state,
+        lifecycle.is_open,
+        lifecycle.is_in_groups,
 
         -- names
         records.first_name,

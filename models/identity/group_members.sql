@@ -1,5 +1,5 @@
--- only active people are members: preregistered students get their account early and their groups on the first day,
--- and people who left are in none. People without a school are in no school's groups
+-- members are the people whose state keeps them in groups (seed lifecycle_states): preregistered students get their
+-- account early and their groups on the first day, and people who left are in none. People without a school are in no school's groups
 
 with
 
@@ -21,13 +21,43 @@ assignments as (
 
 ),
 
+sections as (
+
+    select * from {{ ref('sections') }}
+
+),
+
+section_students as (
+
+    select * from {{ ref('section_students') }}
+
+),
+
+section_staff as (
+
+    select * from {{ ref('section_staff') }}
+
+),
+
+grants as (
+
+    select * from {{ ref('group_grants') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('group_rules') }}
+
+),
+
 active_students as (
 
     select *
     from holders
     where
         population = 'student'
-        and state = 'active'
+        and is_in_groups
         and school_number is not null
 
 ),
@@ -38,7 +68,7 @@ active_staff as (
     from holders
     where
         population = 'staff'
-        and state = 'active'
+        and is_in_groups
         and school_number is not null
 
 ),
@@ -110,6 +140,78 @@ homeroom_teachers as (
 
 ),
 
+-- class groups are made only where a tenant wants them: there are as many as there are classes
+section_people as (
+
+    select
+        'section-' || sections.school_number || '-' || {{ group_slug('sections.section_id') }} as group_id,
+        sections.school_number,
+        coalesce(sections.title, sections.section_id) as section_name,
+        active_students.person_id,
+        false as is_owner,
+        active_students.source
+    from sections
+    inner join section_students
+        on sections.section_id = section_students.section_id
+    inner join active_students
+        on section_students.student_number = active_students.source_key
+    inner join rules
+        on rules.rule = 'section' and (rules.in_google or rules.in_microsoft)
+    where sections.kind = 'class'
+
+    union all
+
+    select
+        'section-' || sections.school_number || '-' || {{ group_slug('sections.section_id') }} as group_id,
+        sections.school_number,
+        coalesce(sections.title, sections.section_id) as section_name,
+        active_staff.person_id,
+        true as is_owner,
+        active_staff.source
+    from sections
+    inner join section_staff
+        on sections.section_id = section_staff.section_id
+    inner join active_staff
+        on section_staff.staff_key = active_staff.source_key
+    inner join rules
+        on rules.rule = 'section' and (rules.in_google or rules.in_microsoft)
+    where sections.kind = 'class'
+
+),
+
+-- people as seed group_grants sees them: once per school they belong to
+placed_people as (
+
+    select
+        holders.person_id,
+        holders.population,
+        coalesce(student_schools.school_number, staff_schools.school_number) as school_number,
+        holders.grade_code,
+        holders.position,
+        holders.source
+    from holders
+    left join student_schools
+        on holders.person_id = student_schools.person_id
+    left join staff_schools
+        on holders.person_id = staff_schools.person_id
+    where student_schools.person_id is not null or staff_schools.person_id is not null
+
+),
+
+granted as (
+
+    select
+        grants.rule,
+        placed_people.school_number,
+        placed_people.person_id,
+        grants.is_owner,
+        placed_people.source
+    from placed_people
+    inner join grants
+        on {{ rule_fits('grants', 'placed_people') }}
+
+),
+
 members as (
 
     select
@@ -171,6 +273,30 @@ members as (
         true as is_owner,
         homeroom_teachers.source
     from homeroom_teachers
+
+    union all
+
+    select
+        section_people.group_id,
+        'section' as rule,
+        section_people.school_number,
+        section_people.section_name as part,
+        section_people.person_id,
+        section_people.is_owner,
+        section_people.source
+    from section_people
+
+    union all
+
+    select
+        granted.rule || '-' || granted.school_number as group_id,
+        granted.rule,
+        granted.school_number,
+        '' as part,
+        granted.person_id,
+        granted.is_owner,
+        granted.source
+    from granted
 
 ),
 

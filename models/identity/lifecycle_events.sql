@@ -6,11 +6,40 @@
     on_schema_change='fail',
 ) }}
 
+-- the machine of seed lifecycle_rules, one step a night: from the state somebody is in, by what the record says, after so
+-- many days. It knows no state by name
+
 with
 
 presence as (
 
     select * from {{ ref('presence') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('lifecycle_rules') }}
+    where is_on
+
+),
+
+calendar as (
+
+    select * from {{ ref('school_calendar') }}
+    where timers = 'stand'
+
+),
+
+holds as (
+
+    select * from {{ ref('holds') }}
+
+),
+
+leaves as (
+
+    select * from {{ ref('leaves') }}
 
 ),
 
@@ -30,6 +59,7 @@ earlier as (
         cast(null as integer) as event_number,
         cast(null as {{ dbt.type_string() }}) as state,
         cast(null as {{ dbt.type_string() }}) as reason,
+        cast(null as {{ dbt.type_string() }}) as record,
         cast(null as date) as since
     from night
     where 1 = 0
@@ -37,24 +67,121 @@ earlier as (
 
 ),
 
-final as (
+held as (
+
+    select distinct
+        holds.population,
+        holds.source_key
+    from holds
+    cross join night
+    where coalesce(holds.expires_on >= night.as_of, true)
+
+),
+
+away as (
+
+    select distinct
+        leaves.population,
+        leaves.source_key
+    from leaves
+    cross join night
+    where
+        leaves.starts_on <= night.as_of
+        and coalesce(leaves.ends_on >= night.as_of, true)
+
+),
+
+tonight as (
 
     select
         presence.person_id,
-        coalesce(earlier.event_number, 0) + 1 as event_number,
-        presence.state,
+        presence.population,
+        case when presence.state = 'active' and away.source_key is not null then 'leave' else presence.state end as record,
         presence.reason,
-        case when presence.state = earlier.state then earlier.since else night.as_of end as since,
-        night.as_of as recorded_on,
+        coalesce(earlier.event_number, 0) as event_number,
+        coalesce(earlier.state, 'new') as state,
+        coalesce(earlier.reason, '') as earlier_reason,
+        coalesce(earlier.record, '') as earlier_record,
+        coalesce(earlier.since, night.as_of) as since,
+        night.as_of,
         night.run_id
     from presence
     cross join night
     left join earlier
         on presence.person_id = earlier.person_id
+    left join away
+        on
+            presence.population = away.population
+            and presence.source_key = away.source_key
+    left join held
+        on
+            presence.population = held.population
+            and presence.source_key = held.source_key
+    -- a held person never changes: no event, until the hold is lifted or expires
+    where held.source_key is null
+
+),
+
+-- the days of a state, without those on which the calendar says that timers stand
+waited as (
+
+    select
+        days.population,
+        days.since,
+        {{ dbt.datediff('days.since', 'days.as_of', 'day') }} - coalesce(sum(
+            case
+                when calendar.population is not null then {{ days_shared(
+                    'calendar.starts_on', 'calendar.ends_on', dbt.dateadd('day', 1, 'days.since'), 'days.as_of'
+                ) }}
+            end
+        ), 0) as days
+    from (select distinct tonight.population, tonight.since, tonight.as_of from tonight) as days
+    left join calendar
+        on
+            days.population = calendar.population
+            and calendar.starts_on <= days.as_of
+            and days.since < calendar.ends_on
+    group by days.population, days.since, days.as_of
+
+),
+
+stepped as (
+
+    select
+        tonight.*,
+        rules.to_state,
+        rules.rule
+    from tonight
+    inner join waited
+        on
+            tonight.population = waited.population
+            and tonight.since = waited.since
+    left join rules
+        on
+            tonight.population = rules.population
+            and tonight.state = rules.from_state
+            and tonight.record = rules.record
+            and rules.days <= waited.days
+
+),
+
+final as (
+
+    select
+        stepped.person_id,
+        stepped.event_number + 1 as event_number,
+        coalesce(stepped.to_state, stepped.state) as state,
+        stepped.reason,
+        case when stepped.to_state is null then stepped.since else cast(stepped.as_of as date) end as since,
+        stepped.as_of as recorded_on,
+        stepped.run_id,
+        stepped.record,
+        stepped.rule
+    from stepped
     where
-        earlier.person_id is null
-        or presence.state <> earlier.state
-        or presence.reason <> earlier.reason
+        stepped.to_state is not null
+        or stepped.reason <> stepped.earlier_reason
+        or stepped.record <> stepped.earlier_record
 
 )
 

@@ -117,7 +117,7 @@ people as (
     left join waiting
         on records.person_id = waiting.person_id
     where
-        lifecycle.state in ('active', 'preregistered')
+        lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
         -- someone who may have an account already is given no second one until somebody decides

@@ -1,3 +1,9 @@
+{% set plain_columns = [
+    'population', 'source_key', 'rule', 'first_name', 'last_name', 'legal_first_name', 'legal_last_name', 'email', 'admitted_on',
+    'is_in_feed', 'last_seen_on', 'school_number', 'grade_code', 'homeroom', 'homeroom_teacher_id', 'staff_id', 'position',
+    'source_file', 'source_line',
+] %}
+
 with
 
 students as (
@@ -39,6 +45,18 @@ held_loads as (
 absence_policy as (
 
     select * from {{ ref('absence_policy') }}
+
+),
+
+person_merges as (
+
+    select * from {{ ref('person_merges') }}
+
+),
+
+issued as (
+
+    select * from {{ source('ledger_identity', 'accounts') }}
 
 ),
 
@@ -167,11 +185,66 @@ staff_records as (
 
 ),
 
-records as (
+all_records as (
 
     select * from student_records
     union all
     select * from staff_records
+
+),
+
+-- a second number of one person: the record counts, the person is the one of the first number
+merged_records as (
+
+    select
+        all_records.*,
+        {{ person_id('person_merges.population', 'person_merges.same_as') }} as first_person_id
+    from all_records
+    inner join person_merges
+        on
+            all_records.population = person_merges.population
+            and all_records.source_key = person_merges.source_key
+
+),
+
+records as (
+
+    select
+        all_records.person_id,
+        all_records.state,
+        all_records.reason,
+        all_records.{{ plain_columns | join(',\n        all_records.') }}
+    from all_records
+    left join merged_records
+        on all_records.person_id = merged_records.person_id
+    left join merged_records as merged_into
+        on all_records.person_id = merged_into.first_person_id
+    where
+        merged_records.person_id is null
+        and merged_into.person_id is null
+
+    union all
+
+    select
+        merged_records.first_person_id as person_id,
+        merged_records.state,
+        merged_records.reason,
+        merged_records.{{ plain_columns | join(',\n        merged_records.') }}
+    from merged_records
+
+    union all
+
+    -- the account the second number was given before anybody noticed
+    select
+        merged_records.person_id,
+        'left' as state,
+        'merged' as reason,
+        merged_records.{{ plain_columns | join(',\n        merged_records.') }}
+    from merged_records
+    inner join issued
+        on
+            merged_records.person_id = issued.person_id
+            and issued.name_number = 1
 
 ),
 

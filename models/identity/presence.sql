@@ -73,7 +73,7 @@ classed_events as (
     select
         events.*,
         case
-            when events.state = 'left' then 'left'
+            when events.record = 'left' then 'left'
             when events.reason = 'vanished' then 'vanished'
             when events.reason like 'invalid: %' then 'invalid'
             when events.reason like 'filtered: %' then 'filtered'

@@ -272,41 +272,76 @@ one_per_enrolment as (
     ) }}
 ),
 
+-- in a rehearsal the clock is ahead of the records: pre-registered students have begun, and past a rollover everybody who
+-- attends has moved up or graduated. On every other night both days are the same and nothing is foreseen
+foreseen as (
+    select
+        one_per_enrolment.*,
+        night.data_as_of < night.as_of
+        and one_per_enrolment.enrolment_status = 'preregistered'
+        and one_per_enrolment.admitted_on <= night.as_of as has_begun,
+        night.data_as_of < night.rolled_over_on
+        and one_per_enrolment.enrolment_status = 'active'
+        and count(*) over (partition by one_per_enrolment.student_number) = 1 as has_moved_up,
+        night.rolled_over_on,
+        {{ next_grade('one_per_enrolment.grade_code') }} as next_grade_code
+    from one_per_enrolment
+    cross join night
+),
+
 final as (
     select
-        one_per_enrolment.source_system,
-        one_per_enrolment.student_number,
-        one_per_enrolment.school_number,
-        one_per_enrolment.home_school_number,
-        one_per_enrolment.next_school_number,
-        one_per_enrolment.legal_first_name,
-        one_per_enrolment.legal_middle_name,
-        one_per_enrolment.legal_last_name,
+        foreseen.source_system,
+        foreseen.student_number,
+        case
+            when foreseen.has_moved_up then coalesce(foreseen.next_school_number, foreseen.school_number)
+            else foreseen.school_number
+        end as school_number,
+        foreseen.home_school_number,
+        case when not coalesce(foreseen.has_moved_up, false) then foreseen.next_school_number end as next_school_number,
+        foreseen.legal_first_name,
+        foreseen.legal_middle_name,
+        foreseen.legal_last_name,
         -- a person with one name has it as the last name: no usual first name is filled in from anywhere
-        coalesce(one_per_enrolment.usual_first_name, one_per_enrolment.legal_first_name) as usual_first_name,
-        coalesce(one_per_enrolment.usual_last_name, one_per_enrolment.legal_last_name) as usual_last_name,
-        one_per_enrolment.date_of_birth,
-        one_per_enrolment.gender_code,
-        one_per_enrolment.grade_code,
-        one_per_enrolment.homeroom,
-        one_per_enrolment.homeroom_teacher_id,
-        one_per_enrolment.homeroom_teacher_name,
-        one_per_enrolment.enrolment_status,
-        one_per_enrolment.can_be_primary,
-        one_per_enrolment.admitted_on,
-        one_per_enrolment.withdrawn_on,
-        one_per_enrolment.email,
-        one_per_enrolment.home_phone,
-        one_per_enrolment.street_number,
-        one_per_enrolment.street_name,
-        one_per_enrolment.apartment,
-        one_per_enrolment.municipality,
-        one_per_enrolment.province,
-        one_per_enrolment.postal_code,
-        one_per_enrolment.may_call,
-        one_per_enrolment.source_file,
-        one_per_enrolment.source_line
-    from one_per_enrolment
+        coalesce(foreseen.usual_first_name, foreseen.legal_first_name) as usual_first_name,
+        coalesce(foreseen.usual_last_name, foreseen.legal_last_name) as usual_last_name,
+        foreseen.date_of_birth,
+        foreseen.gender_code,
+        case
+            when foreseen.has_moved_up and foreseen.next_grade_code <> 'graduated' then foreseen.next_grade_code
+            else foreseen.grade_code
+        end as grade_code,
+        -- next year's homerooms are not known yet
+        case when not coalesce(foreseen.has_moved_up, false) then foreseen.homeroom end as homeroom,
+        case
+            when not coalesce(foreseen.has_moved_up, false) then foreseen.homeroom_teacher_id
+        end as homeroom_teacher_id,
+        case
+            when not coalesce(foreseen.has_moved_up, false) then foreseen.homeroom_teacher_name
+        end as homeroom_teacher_name,
+        case
+            when foreseen.has_begun then 'active'
+            when foreseen.has_moved_up and foreseen.next_grade_code = 'graduated' then 'inactive'
+            else foreseen.enrolment_status
+        end as enrolment_status,
+        foreseen.can_be_primary,
+        foreseen.admitted_on,
+        case
+            when foreseen.has_moved_up and foreseen.next_grade_code = 'graduated' then foreseen.rolled_over_on
+            else foreseen.withdrawn_on
+        end as withdrawn_on,
+        foreseen.email,
+        foreseen.home_phone,
+        foreseen.street_number,
+        foreseen.street_name,
+        foreseen.apartment,
+        foreseen.municipality,
+        foreseen.province,
+        foreseen.postal_code,
+        foreseen.may_call,
+        foreseen.source_file,
+        foreseen.source_line
+    from foreseen
 )
 
 select * from final

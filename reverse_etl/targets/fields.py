@@ -164,6 +164,8 @@ GOOGLE: dict[str, Table] = {
         field("family_name", "name.familyName"),
         field("org_unit_path", "orgUnitPath"),
         field("suspended", "suspended"),
+        field("archived", "archived"),
+        field("deleted", "deletionTime", sent=False),  # deleting and restoring are calls of their own
     ),
     "groups": (
         field("group_id", "externalIds.[namespace=homeroom].id"),
@@ -172,7 +174,7 @@ GOOGLE: dict[str, Table] = {
         field("description", "description"),
     ),
     "members": (field("role", "role"),),
-    "aliases": (field("alias", "alias"),),
+    "aliases": (field("alias_id", "alias_id", sent=False), field("alias", "alias")),  # the id stands for the address in keys
 }
 
 GOOGLE_OBSERVED: dict[str, Table] = {
@@ -186,7 +188,7 @@ GOOGLE_OBSERVED: dict[str, Table] = {
         field("is_admin", "isAdmin"),
         field("is_delegated_admin", "isDelegatedAdmin"),
     ),
-    "aliases": (*GOOGLE["aliases"], field("person_id", "person_id")),
+    "aliases": (field("alias", "alias"), field("person_id", "person_id")),
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
 }
@@ -203,6 +205,7 @@ MICROSOFT: dict[str, Table] = {
         field("given_name", "givenName"),
         field("surname", "surname"),
         field("account_enabled", "accountEnabled"),
+        field("deleted", "deletedDateTime", sent=False),  # deleting and restoring are calls of their own
         field("usage_location", "usageLocation"),
         field("department", "department"),
         field("job_title", "jobTitle"),

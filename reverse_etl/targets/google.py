@@ -13,12 +13,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import Change, Outcome, key_text
+from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
 from reverse_etl.passwords import PasswordRecipientWrong, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import GOOGLE, GOOGLE_OBSERVED, GOOGLE_SCHEMA, NAMES_TAKEN, columns, from_api, mask, names_batch, raw_batches, to_api
@@ -27,7 +28,7 @@ from reverse_etl.targets.reading import Reads, TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
-USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "archived", "suspensionReason", "creationTime")
+USER_FIELDS = (*mask(GOOGLE_OBSERVED["users"]), "aliases", "nonEditableAliases", "suspensionReason", "creationTime")
 GROUP_FIELDS = (*mask(GOOGLE_OBSERVED["groups"]), "aliases", "nonEditableAliases")
 REMOTE_ID = {"schemas": "schemaId", "org_units": "orgUnitId", "users": "id", "aliases": "id", "groups": "id", "members": "id"}
 WITH_KEY = {"projection": "custom", "customFieldMask": GOOGLE_SCHEMA}  # users carry our key only when asked for it
@@ -177,7 +178,7 @@ class Google:
 
     def find(self, change: Change) -> str | None:
         """Look a create up by what it would be called, and compare the key it carries: the remote id if it is ours."""
-        asked = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
+        asked = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
         return _ours(change, asked.body) if asked.good else None
 
     def _apply(self, change: Change) -> Outcome:
@@ -195,8 +196,16 @@ class Google:
             return Outcome(change.change_id, "failed", reason="not_configured", note=str(error), calls=0)
         except KeyError as error:
             return Outcome(change.change_id, "failed", reason="unsupported", note=f"cannot {change.action} {change.entity}: {error.args[0]}", calls=0)
+        calls = 1
+        if _is_undeletion(change):
+            reply, calls = self._send(self._undelete(change)), 2
+            if not reply.good and reply.code != 404:  # 404: an attempt whose reply was lost has brought it back already
+                return outcome_of(change, replies.google(call, reply), reply, change.remote_id)
+            self._young.add(change.remote_id)
+            call = replace(call, young=True)
         reply = self._send(request)
         outcome = self._judge(change, replies.google(call, reply), reply)
+        outcome = replace(outcome, calls=outcome.calls + calls - 1)
         if outcome.status in {"applied", "failed"} and self._passwords:
             self._passwords.forget(change.change_id)
         return outcome
@@ -221,7 +230,7 @@ class Google:
             again = self._send(self._member(change, creating=False, removing=False))
             return outcome_of(change, replies.google(Call(repeatable=True), again), again, change.references.get("person_id"), "already a member; role set", 2)
         try:
-            found = self._read(f"{change.entity} {_said(change)}", self._lookup(change), missing_is_fine=True)
+            found = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
         except TargetUnreadable as error:
             return Outcome(change.change_id, "unknown", reply.code, "duplicate", request_id=reply.request_id, note=str(error), calls=2)
         remote_id = _ours(change, found.body) if found.good else None
@@ -232,7 +241,7 @@ class Google:
             return outcome_of(change, Verdict("applied", "duplicate"), reply, remote_id, "already there", 2)
         if remote_id and change.entity == "users" and remote_id == change.remote_id and change.action not in CREATING:
             return self._from_alias(change)
-        note = f"the address meant for {_said(change)} belongs to another object, which does not carry this key; nothing was changed"
+        note = f"the address meant for {key_text(change.key)} belongs to another object, which does not carry this key; nothing was changed"
         return outcome_of(change, Verdict("failed", "duplicate"), reply, change.remote_id, note, 2)
 
     def _from_alias(self, change: Change) -> Outcome:
@@ -249,7 +258,7 @@ class Google:
         if change.entity == "users":
             return api.users.get(userKey=new["primary_email"], **WITH_KEY, fields="id,primaryEmail,customSchemas")
         if change.entity == "aliases":
-            return api.users.get(userKey=change.key[1], fields="id")
+            return api.users.get(userKey=new["alias"], fields="id")
         if change.entity == "groups":
             return api.groups.get(groupKey=new["email"])
         if change.entity == "members":
@@ -292,6 +301,10 @@ class Google:
             raise KeyError("a schema holds the durable key of every account and is never deleted")
         return api.schemas.insert(customerId=self._customer, body=_schema(change))
 
+    def _undelete(self, change: Change) -> Any:
+        where = {name: value for name, value in (("orgUnitPath", change.new.get("org_unit_path")),) if value}
+        return self._api.users.undelete(userKey=change.remote_id, body=where)
+
     def _member(self, change: Change, creating: bool, removing: bool) -> Any:
         group, person = change.references.get("group_id"), change.references.get("person_id")
         if not group or not person:
@@ -307,10 +320,10 @@ class Google:
         if not person:
             raise KeyError("the person has no account in the target yet")
         if creating:
-            return self._api.aliases.insert(userKey=person, body={"alias": change.key[1]})
+            return self._api.aliases.insert(userKey=person, body=to_api(GOOGLE["aliases"], {"alias": change.new["alias"]}))
         if not removing:
             raise KeyError("an alias has no columns to change")
-        return self._api.aliases.delete(userKey=person, alias=change.key[1])
+        return self._api.aliases.delete(userKey=person, alias=change.old["alias"])
 
     def _extend_schema(self, change: Change, calls: int) -> Outcome:
         """Give an existing schema our field. The list of fields is replaced whole, so it is read first."""
@@ -349,6 +362,10 @@ class Google:
         return self._client.api
 
 
+def _is_undeletion(change: Change) -> bool:
+    return change.entity == "users" and change.action == "restore" and change.new.get(DELETED_COLUMN) is False
+
+
 def _ours(change: Change, found: Mapping[str, Any]) -> str | None:
     """The remote id of what was found if it carries the change's key; paths, schema names and members are keys themselves."""
     if change.entity == "aliases" and found.get("id") != change.references.get("person_id"):
@@ -356,11 +373,6 @@ def _ours(change: Change, found: Mapping[str, Any]) -> str | None:
     if change.entity in {"users", "groups"} and _key_of(change.entity, found) != change.key[0]:
         return None
     return found.get(REMOTE_ID[change.entity])
-
-
-def _said(change: Change) -> str:
-    """The key as a note may quote it: of an alias the person alone, for an address is a person's data."""
-    return change.key[0] if change.entity == "aliases" else key_text(change.key)
 
 
 def _is_called(change: Change, found: Mapping[str, Any]) -> bool:

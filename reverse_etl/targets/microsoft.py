@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import Change, Outcome, key_text
+from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
 from reverse_etl.passwords import PasswordRecipientWrong, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import MICROSOFT, MICROSOFT_OBSERVED, NAMES_TAKEN, columns, from_api, mask, names_batch, raw_batches, to_api
@@ -37,6 +37,7 @@ JSON = {"Content-Type": "application/json"}
 CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
+Item = tuple[Change, Mapping[str, Any]]  # a change and its part of a batch
 
 
 class Microsoft:
@@ -175,7 +176,7 @@ class Microsoft:
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Apply up to 20 changes by one batch; each is answered, judged and counted by itself."""
         outcomes: dict[str, Outcome] = {}
-        items: list[tuple[Change, Mapping[str, Any]]] = []
+        items: list[Item] = []
         for change in changes:
             try:
                 items.append((change, self._item(change)))
@@ -187,13 +188,28 @@ class Microsoft:
         if items:
             with self._lock:
                 self.write_calls += len(items)
+            items, outcomes = self._undeleted(items, outcomes)
             try:
-                answers = self._client.batch([item for _, item in items])
+                answers = self._client.batch([item for _, item in items]) if items else []
             except TargetUnreadable as error:
                 return [Outcome(change.change_id, "failed", reason="not_configured", note=str(error), calls=0) for change in changes]
             for (change, _), reply in zip(items, answers, strict=True):
                 outcomes[change.change_id] = self._judge(change, reply)
         return [outcomes[change.change_id] for change in changes]
+
+    def _undeleted(self, items: list[Item], outcomes: dict[str, Outcome]) -> tuple[list[Item], dict[str, Outcome]]:
+        """Bring back the deleted users that are wanted again, so that they can be written to; drops the items of those that stay deleted."""
+        back = [change for change, _ in items if change.entity == "users" and change.action == "restore" and change.new.get(DELETED_COLUMN) is False]
+        if not back:
+            return items, outcomes
+        with self._lock:
+            self.write_calls += len(back)
+        replied = self._client.batch([{"method": "POST", "url": f"/directory/deletedItems/{change.remote_id}/restore"} for change in back])
+        for change, reply in zip(back, replied, strict=True):
+            self._young.add(change.remote_id)
+            if not reply.good and reply.code != 404:  # 404: an attempt whose reply was lost has brought it back already
+                outcomes[change.change_id] = outcome_of(change, replies.microsoft(Call(repeatable=True), reply), reply, change.remote_id)
+        return [(change, item) for change, item in items if change.change_id not in outcomes], outcomes
 
     def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
         """Nothing in a tenant has to exist before its own kind."""

@@ -5,5 +5,5 @@ inner join {{ ref('lifecycle') }} as lifecycle
 left join {{ ref('exp_google__members') }} as members
     on users.person_id = members.person_id
 where
-    lifecycle.state = 'left'
+    lifecycle.state in ('suspended', 'archived', 'delete_eligible', 'deleted')
     and (not users.suspended or members.person_id is not null)

@@ -49,6 +49,6 @@ inner join people on lifecycle.person_id = people.person_id
 inner join {{ ref('absence_policy') }} as policy on people.population = policy.population
 left join good_feeds on lifecycle.person_id = good_feeds.person_id
 where
-    lifecycle.state = 'left'
+    lifecycle.record = 'left'
     and not people.left_by_record
     and (policy.good_feeds_before_left is null or coalesce(good_feeds.feeds, 0) < policy.good_feeds_before_left)

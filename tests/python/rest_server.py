@@ -2,7 +2,8 @@
 
 `with running(rows) as api:` -> `api.url`; `api.faults` is what the next requests meet, in turn: 429, 500, "drop" (the
 connection ends in the middle of the body), "expire" (every token given so far is void), "late" (still answers 503 after
-all attempts), or None. Every answered page is in `api.served`, every request's path in `api.asked`.
+all attempts), or None. With `api.lists` it is the rostering service of OneRoster 1.2.
+Every answered page is counted in `api.served`, every request's path in `api.asked`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Api:
     early: int = 0  # requests that came before Retry-After was over
     next_host: str = ""
     retry_after: int = 1
+    lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # OneRoster: what each list holds
 
     def token(self) -> str:
         made = f"token-canary-{len(self.tokens)}"
@@ -74,7 +76,20 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
                 api.tokens = dict.fromkeys(api.tokens, False)
             if path[0] in {"bearer", "key", "oauth"} and not self._may(path.pop(0), query):
                 return self._answer(401, {"error": "who are you?"})
+            if api.lists:
+                return self._list(path[-1], query, fault)
             return self._page(path[0], query, fault)
+
+        def _list(self, name: str, query: dict[str, str], fault: Any) -> None:
+            """A list of the OneRoster rostering service: limit, offset, sort, and a filter by dateLastModified."""
+            if name not in api.lists:
+                return self._answer(404, {"imsx_codeMajor": "failure"})
+            since = query.get("filter", "dateLastModified>=''").removeprefix("dateLastModified>='").removesuffix("'")
+            rows = sorted((row for row in api.lists[name] if row["dateLastModified"] >= since), key=lambda row: row[query.get("sort", "sourcedId")])
+            start = int(query.get("offset", 0))
+            found = rows[start : start + min(int(query.get("limit", 100)), api.page)]
+            api.served += 1
+            return self._answer(200, {name: found}, {"X-Total-Count": str(len(rows))}, cut=fault == "drop")
 
         def _may(self, how: str, query: dict[str, str]) -> bool:
             signed = self.headers.get("Authorization", "").removeprefix("Bearer ")

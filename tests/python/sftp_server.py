@@ -1,17 +1,24 @@
 """A real SFTP server (asyncssh) on a free port, for tests: own host key, one user with a key, one folder.
 
 `with running(folder) as server:` -> `server.place(...)` is what a client needs; `server.host_key_line` is what the
-client pins. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, and `hang_up=[n, …]`: so
+client pins. `openssh(folder, keys)` is the machine's own OpenSSH server, where it has one, and `cut_off(server, …)` a wire
+to either that breaks. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, and `hang_up=[n, …]`: so
 many bytes into a file the connection ends, once for each number.
 """
 
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
+import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +37,16 @@ class Server:
     key_file: Path
     known_hosts: Path
     host_key_line: str
+    user: str = USER
+    folder: str = ""
 
     def place(self, **changes: Any) -> Place:
         """What `common.sftp.connect` takes; `changes` replace single values."""
         facts = {
             "host": "127.0.0.1",
             "port": self.port,
-            "user": USER,
+            "user": self.user,
+            "folder": self.folder,
             "key_file": str(self.key_file),
             "known_hosts": str(self.known_hosts),
             "timeout": 5.0,
@@ -49,16 +59,112 @@ def host_key_line(port: int, key: asyncssh.SSHKey) -> str:
     return f"[127.0.0.1]:{port} {key.export_public_key().decode().strip()}\n"
 
 
+def sshd() -> str | None:
+    """The OpenSSH server of this machine, if it has one."""
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
 @contextmanager
-def running(
-    folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False, hang_up: list[int] | None = None
-) -> Iterator[Server]:
-    """Serve `folder`; keys and known_hosts are written into `keys`."""
+def openssh(folder: Path, keys: Path) -> Iterator[Server]:
+    """Serve `folder` by OpenSSH, to the very user who runs the tests; keys, configuration and log are written into `keys`."""
+    program = sshd()
+    assert program, "there is no sshd on this machine"
+    host_key, key_file, authorized = _keys(keys)
+    host_key.write_private_key(keys / "host_key")
+    for secret in (keys / "host_key", key_file):
+        secret.chmod(0o600)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd of root separates its privileges
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (keys / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {keys / 'host_key'}\nAuthorizedKeysFile {authorized}\nPidFile none\nStrictModes no\n"
+        "PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nForceCommand internal-sftp\n",
+        encoding="ascii",
+    )
+    command = [program, "-D", "-f", str(keys / "sshd_config"), "-E", str(keys / "sshd.log")]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            _listening(process, port, keys / "sshd.log")
+            line = host_key_line(port, host_key)
+            known_hosts = keys / "known_hosts"
+            known_hosts.write_text(line, encoding="ascii")
+            yield Server(port, key_file, known_hosts, line, user=getpass.getuser(), folder=str(folder))
+        finally:
+            process.terminate()
+
+
+def _listening(process: subprocess.Popen, port: int, log: Path) -> None:
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"sshd does not listen:\n{log.read_text(encoding='utf-8') if log.is_file() else ''}")
+
+
+@contextmanager
+def cut_off(server: Server, after: list[int]) -> Iterator[Server]:
+    """A wire to `server` that breaks when it has carried so many bytes to the client, once for each number; whole then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry(from_: socket.socket, to: socket.socket, limit: int | None) -> None:
+        carried = 0
+        try:
+            while data := from_.recv(16384):
+                carried += len(data)
+                if limit is not None and carried > limit:
+                    break
+                to.sendall(data)
+        except OSError:
+            pass  # the other direction has closed it
+        for end in (from_, to):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return  # the test is over
+            there = socket.create_connection(("127.0.0.1", server.port))
+            limit = after.pop(0) if after else None
+            for words in ((client, there, None), (there, client, limit)):
+                threading.Thread(target=carry, args=words, daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    port = listener.getsockname()[1]
+    known_hosts = server.known_hosts.with_name("known_hosts_of_the_wire")
+    line = server.host_key_line.replace(f":{server.port} ", f":{port} ")
+    known_hosts.write_text(line, encoding="ascii")
+    try:
+        yield replace(server, port=port, known_hosts=known_hosts, host_key_line=line)
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _keys(keys: Path) -> tuple[asyncssh.SSHKey, Path, Path]:
+    """A new host key; a new user key written into `keys`, and its public half where a server looks for it."""
     host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     keys.mkdir(parents=True, exist_ok=True)
     key_file, authorized = keys / "id_ed25519", keys / "authorized_keys"
     user_key.write_private_key(key_file)
     authorized.write_bytes(user_key.export_public_key())
+    return host_key, key_file, authorized
+
+
+@contextmanager
+def running(
+    folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False, hang_up: list[int] | None = None
+) -> Iterator[Server]:
+    """Serve `folder`; keys and known_hosts are written into `keys`."""
+    host_key, key_file, authorized = _keys(keys)
 
     class Files(asyncssh.SFTPServer):
         gone = False

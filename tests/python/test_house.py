@@ -79,3 +79,26 @@ def test_the_small_lock_agrees_with_the_large_one():
     nightly, dev = pins("requirements.txt"), pins("requirements-dev.txt")
     assert nightly
     assert {name: version for name, version in nightly.items() if dev.get(name) != version} == {}
+
+
+def test_a_fresh_machine_is_scheduled_in_fewer_than_ten_commands_that_exist():
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    commands = re.search(r"```sh\n(.*?)```", text, re.S)[1].strip().splitlines()
+    assert 5 <= sum(line.count("&&") + 1 for line in commands) < 12 and len(commands) < 10
+    known = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert {verb for line in commands for verb in re.findall(r"make ([a-z]+)", line)} <= known
+    run = [words for line in commands for words in re.findall(r"python -m (\w+) (\w+)", line)]
+    assert run == [("ingestion", "check"), ("operations", "nightly")]
+    assert any("systemctl enable --now homeroom-nightly.timer" in line for line in commands), "what schedule.install says to type next"
+
+
+def test_every_row_of_when_it_fails_names_findings_the_code_can_make():
+    text = (ROOT / "docs" / "when-it-fails.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    code = "".join(path.read_text(encoding="utf-8") for room in ("common", "ingestion", "reverse_etl", "operations") for path in (ROOT / room).rglob("*.py"))
+    kinds = {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row[4]) if "audit" not in kind and "step_skipped" not in kind}
+    # kinds of feeds and of failed nodes are put together from two words
+    assert {
+        kind for kind in kinds if f'"{kind}"' not in code and f'"{kind.partition("_")[2]}"' not in code and f"_{kind.partition('_')[2]}" not in code
+    } == set()

@@ -97,13 +97,13 @@ def test_names_survive_the_loss_of_the_warehouse(district):
     equal_to_exports(district)
 
 
-def test_one_changed_line_of_sql_plans_exactly_the_accounts_that_would_move(district, tmp_path):
+def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tmp_path):
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
-    rule = checkout / "macros" / "student_org_unit_path.sql"
+    rule = checkout / "seeds" / "org_unit_rules.csv"
     text = rule.read_text(encoding="utf-8")
-    assert text.count("'/Students/'") == 1
-    rule.write_text(text.replace("'/Students/'", "'/Learners/'"), encoding="utf-8")
+    assert text.count("/Students/") == 1
+    rule.write_text(text.replace("/Students/", "/Learners/"), encoding="utf-8")
     analyst = District(district.var, checkout)
     students = {row[0] for row in district.ask("select person_id from exports.exp_google__users where org_unit_path like '/Students/%'")}
     sent = len(district.requests())

@@ -19,8 +19,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import rest_server
 
+from common import paths, settings, store
 from demo import extracts, hr, oneroster
+from ingestion.__main__ import main
+from ingestion.layout import LayoutError, load
+from ingestion.source import source_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = {"students": 200, "seed": 22, "day": 1}
@@ -289,3 +294,129 @@ def test_the_demo_writes_its_district_as_oneroster(tmp_path: Path) -> None:
     refused = run(tmp_path, "demo", "extracts", "--day", "1", "--as", "clever")
     assert refused.returncode == 2
     assert "does not write 'clever'" in refused.stderr
+
+
+# --- the same over REST --------------------------------------------------------------------------------------
+
+LISTS = ("orgs", "academicSessions", "courses", "classes", "users", "enrollments", "demographics")
+LONG_AGO, TODAY = "2026-09-01T08:00:00.000Z", "2099-01-01T08:00:00.000Z"
+
+
+def served(folder: Path) -> dict[str, list[dict]]:
+    """The CSV files as the service's lists: references by id, lists as lists, roles in their users."""
+    lists = {name: [_object(name, row) for row in table(folder, name)] for name in LISTS}
+    roles = [_object("roles", row) for row in table(folder, "roles")]
+    for user in lists["users"]:
+        user["roles"] = [{name: role[name] for name in ("roleType", "role", "org", "beginDate", "endDate")}
+                         for role in roles if role["user"]["sourcedId"] == user["sourcedId"]]  # fmt: skip
+    return lists
+
+
+def _object(name: str, row: dict[str, str]) -> dict:
+    made: dict = {}
+    for column, text in row.items():
+        if column.endswith("SourcedIds"):
+            made[column.removesuffix("SourcedIds") + "s"] = [{"href": f"https://x/{one}", "sourcedId": one, "type": "x"} for one in text.split(",") if one]
+        elif column.endswith("SourcedId"):
+            made[column.removesuffix("SourcedId")] = {"href": "https://x", "sourcedId": text, "type": "x"} if text else None
+        elif column in {"grades", "subjects", "subjectCodes", "periods"}:
+            made[column] = text.split(",") if text else []
+        elif column in {"enabledUser", "primary"} and text:
+            made[column] = text == "true"
+        else:
+            made[column] = text or None
+    renamed = {"preferredGivenName": "preferredFirstName", "preferredFamilyName": "preferredLastName"}
+    made = {renamed.get(key, key): value for key, value in made.items()}
+    return made | {"status": "active", "dateLastModified": LONG_AGO}
+
+
+def raw(table_name: str) -> Counter[tuple]:
+    """What staging reads of a raw table: not where a row came from, nor what a bulk file leaves empty."""
+    left_out = ["_file", "_line", "_loaded_at", "_run_id", "status", "date_last_modified", *(["sourced_id"] if table_name == "roles" else [])]
+    with store.connect() as connection:
+        columns = [row[0] for row in connection.execute(f"select column_name from (describe raw_oneroster.{table_name})").fetchall()]
+        kept = ", ".join(f'"{name}"' for name in columns if name not in left_out)
+        return Counter(connection.execute(f"select {kept} from raw_oneroster.{table_name}").fetchall())
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, var: Path, **facts: object) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(var))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    real = settings.section
+    monkeypatch.setattr("common.settings.section", lambda *names: {"oneroster": facts} if names == ("sources",) else real(*names))
+
+
+def test_the_rostering_service_fills_the_raw_tables_the_files_fill_and_so_the_same_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through throttling, failures, a broken connection and a token that runs out; then only what changed is asked for."""
+    oneroster.write_day(tmp_path / "files", students=60, seed=22, day=1)
+    configure(monkeypatch, tmp_path / "csv", kind="files", layout="oneroster", location=str(tmp_path / "files"))
+    assert main(["--source", "oneroster"]) == 0
+    names = [feed.name for feed in load("oneroster").feeds if feed.name != "manifest"]
+    expected = {name: raw(name) for name in names}
+
+    with rest_server.running([], page=200) as api:
+        api.lists = served(tmp_path / "files")
+        auth = {
+            "type": "oauth2_client_credentials",
+            "client_id": rest_server.CLIENT,
+            "client_secret": rest_server.SECRET,
+            "access_token_url": f"{api.url}/token",
+        }
+        base = f"{api.url}/oauth/ims/oneroster/rostering/v1p2"
+        configure(monkeypatch, tmp_path / "api", kind="oneroster", base_url=base, auth=auth, page_size=200, wait_seconds=0.05)
+        api.faults = [None, 429, None, "expire", 503, "drop"]
+        assert main(["--source", "oneroster"]) == 0
+        assert api.early == 0, "Retry-After was respected"
+        assert len(api.tokens) >= 2, "the token was renewed"
+        for name in names:
+            assert raw(name) == expected[name], name
+
+        # nothing changed: what was asked for is a filter, and nothing is loaded
+        asked = len(api.asked)
+        assert main(["--source", "oneroster"]) == 0
+        assert all("filter=dateLastModified" in path for path in api.asked[asked:])
+        assert {feed["status"] for feed in json.loads((paths.runs() / "latest" / "feeds.json").read_text())} == {"unchanged"}
+
+        # one user moves to another school, one is deleted, one loses every role
+        users = {user["sourcedId"]: user for user in api.lists["users"] if any(role["role"] == "student" for role in user["roles"])}
+        mover, leaver, loser = sorted(users)[:3]
+        schools = [org["sourcedId"] for org in api.lists["orgs"] if org["type"] == "school"]
+        here = users[mover]["roles"][0]["org"]["sourcedId"]
+        there = next(school for school in schools if school != here)
+        users[mover].update(roles=[{**users[mover]["roles"][0], "org": {"sourcedId": there}}], dateLastModified=TODAY)
+        users[leaver].update(status="tobedeleted", dateLastModified=TODAY)
+        users[loser].update(roles=[], dateLastModified=TODAY)
+        assert main(["--source", "oneroster"]) == 0
+        with store.connect() as connection:
+            asked_roles = "select org_sourced_id, status from raw_oneroster.roles where user_sourced_id = ? order by 1"
+            assert connection.execute(asked_roles, [mover]).fetchall() == [(there, "active")]
+            assert {status for _, status in connection.execute(asked_roles, [leaver]).fetchall()} == {"tobedeleted"}
+            assert connection.execute(asked_roles, [loser]).fetchall() == [("none", "tobedeleted")]
+            assert connection.execute("select count(*) from raw_oneroster.users").fetchone() == (sum(expected["users"].values()),)
+
+
+def test_a_service_that_lacks_an_optional_list_or_sends_half_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    oneroster.write_day(tmp_path / "files", students=60, seed=22, day=1)
+    with rest_server.running([], page=500) as api:
+        api.lists = served(tmp_path / "files")
+        del api.lists["demographics"]
+        configure(monkeypatch, tmp_path / "api", kind="oneroster", base_url=f"{api.url}/one", page_size=2000, attempts=2, wait_seconds=0.05)
+        assert main(["--source", "oneroster"]) == 0
+        statuses = {feed["feed"]: feed["status"] for feed in json.loads((paths.runs() / "latest" / "feeds.json").read_text())}
+        assert (statuses["demographics"], statuses["users"]) == ("absent", "loaded")
+        assert main(["check"]) == 3  # the list that is not there is named
+        before = raw("users")
+        for user in api.lists["users"]:
+            del user["familyName"]
+            user["dateLastModified"] = TODAY
+        api.faults = [None, 500, 500]
+        assert main(["--source", "oneroster"]) == 3
+        told = {feed["feed"]: feed["message"] for feed in json.loads((paths.runs() / "latest" / "feeds.json").read_text()) if feed["status"] == "refused"}
+        assert set(told) == {"users", "orgs"}
+        assert "lacks the required column family_name" in told["users"]
+        assert raw("users") == before
+
+
+def test_a_setting_the_rostering_service_has_no_use_for_is_told() -> None:
+    with pytest.raises(LayoutError, match="unknown key location"):
+        source_of("oneroster", {"kind": "oneroster", "base_url": "https://x/v1p2", "location": "here"})

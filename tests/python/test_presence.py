@@ -104,7 +104,7 @@ def test_who_vanishes_keeps_everything_until_enough_good_feeds_have_said_so(dist
     assert presence_of(district, person) == ("vanished", 4, "active", False)
     good_feeds(district, "loaded")
     district.run("operations", "build", **day)
-    assert presence_of(district, person) == ("left", 5, "left", True)
+    assert presence_of(district, person) == ("left", 5, "grace", False)
 
 
 def test_a_typo_in_the_status_of_everyone_suspends_nobody_and_is_one_finding(district):

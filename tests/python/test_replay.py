@@ -67,7 +67,7 @@ def test_a_rule_edited_since_shows_as_rows_that_differ(three_nights: District, t
     district = three_nights.copy(tmp_path / "var")
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
-    rule = checkout / "macros" / "student_org_unit_path.sql"
+    rule = checkout / "seeds" / "org_unit_rules.csv"
     rule.write_text(rule.read_text(encoding="utf-8").replace("'/Students/'", "'/Learners/'"), encoding="utf-8")
     ended = District(district.var, checkout).run("operations", "replay", "2026-10-05")
     assert ended.returncode == 3, ended.stdout + ended.stderr
@@ -135,12 +135,27 @@ def test_the_archive_lets_go_of_old_files_but_never_of_the_last_good_ones(three_
     left = set((district.var / "archive").rglob("*.gz"))
     assert left < every
     gone = {path.relative_to(district.var).as_posix() for path in every - left}
-    assert gone == {line.strip().replace("myedbc/", "archive/myedbc/", 1) for line in said.splitlines() if line.startswith("  ")}
+    assert gone == {line.strip().replace("myedbc/", "archive/myedbc/", 1) for line in said.splitlines() if line.startswith("  myedbc/")}
     in_force = {
         row[0] for row in district.ask("select arg_max(archived_as, read_at) from audit.source_files where archived_as is not null group by source, feed")
     }
     assert in_force & gone == set()
     assert {(district.var / name).is_file() for name in in_force} == {True}
+
+
+def test_what_the_ledger_knew_of_people_goes_with_the_files_of_its_night(three_nights: District, tmp_path: Path) -> None:
+    district = three_nights.copy(tmp_path / "var")
+    nights = sorted(folder.parent for folder in (district.var / "runs").glob("2*Z-*/memory"))
+    old = nights[0].rename(nights[0].with_name("20200101T100000Z-abcd"))
+    facts = json.loads((old / "run.json").read_text()) | {"run_id": old.name, "as_of": "2020-01-01"}
+    (old / "run.json").write_text(json.dumps(facts))
+    said = district.run("ingestion", "retention", ARCHIVE__KEEP_DAYS="30").stdout
+    assert "runs/20200101T100000Z-abcd/memory" in said
+    assert (old / "memory").is_dir()
+    district.run("ingestion", "retention", "--really", ARCHIVE__KEEP_DAYS="30")
+    assert [(night / "memory").is_dir() for night in (old, *nights[1:])] == [False] + [True] * (len(nights) - 1)
+    ended = district.run("operations", "replay", "2020-01-01", check=False)
+    assert "what the ledger knew on the night of 2020-01-01 is past its keep_days" in ended.stderr
 
 
 def test_keeping_days_that_make_no_sense_are_an_error(three_nights: District) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncssh
 import pytest
-from sftp_server import host_key_line, running
+from sftp_server import Server, cut_off, host_key_line, openssh, running, sshd
 
+from common import paths, store
 from common.sftp import SftpError, connect
+from ingestion.__main__ import main
 
 
 @pytest.fixture
@@ -131,3 +135,64 @@ def test_a_host_that_is_not_there_and_a_missing_folder_say_what_to_do(tmp_path: 
         gone = server.place()
     with pytest.raises(SftpError, match="could not connect"), connect(gone):
         pass
+
+
+# ---------------------------------------------------------------- two servers, one wire that breaks
+
+
+@pytest.fixture(params=["asyncssh", "openssh"])
+def server(request: pytest.FixtureRequest, tmp_path: Path, served: Path) -> Iterator[Server]:
+    if request.param == "openssh" and sshd() is None:
+        pytest.skip("there is no sshd on this machine: install openssh-server to try the real one")
+    with (openssh if request.param == "openssh" else running)(served, tmp_path / "keys") as there:
+        yield there
+
+
+def test_a_file_comes_and_goes_whole(server: Server, served: Path, tmp_path: Path) -> None:
+    (served / "Students.csv").write_bytes(b"Student Number\r\n" * 50_000)
+    outgoing = tmp_path / "out.csv"
+    outgoing.write_bytes(b"today" * 50_000)
+    with connect(server.place()) as sftp:
+        assert [(entry.name, entry.size) for entry in sftp.list()] == [("Students.csv", 800_000)]
+        assert sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv").read_bytes() == (served / "Students.csv").read_bytes()
+        for _ in range(2):  # the second replaces the first
+            assert sftp.put(outgoing, "out.csv").size == 250_000
+    assert (served / "out.csv").read_bytes() == outgoing.read_bytes()
+    assert not list(served.glob("*.part"))
+
+
+def test_a_host_that_shows_another_key_than_the_pinned_one_is_refused(server: Server, tmp_path: Path) -> None:
+    other = tmp_path / "other_hosts"
+    other.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
+    with pytest.raises(SftpError, match="not the pinned one"), connect(server.place(known_hosts=str(other))):
+        pass
+
+
+def test_a_wire_that_breaks_in_the_middle_of_a_file_leaves_the_last_good_rows(
+    server: Server, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is read as in a night: three tries, then the feed is missing, and nothing half is kept."""
+    heading = "staff_id,last_name,first_name\r\n"
+    text = heading + "".join(f"{at},Ng,Zoë\r\n" for at in range(20_000))
+    (served / "Employees.csv").write_text(text, encoding="utf-8", newline="")
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    after = [len(text) // 2, len(text) // 3]
+    with cut_off(server, after) as wire:
+        place = wire.place()
+        location = f"sftp://{place.user}@127.0.0.1:{place.port}{place.folder or '/'}"
+        facts = {"KIND": "files", "LAYOUT": "hr", "LOCATION": location, "KEY_FILE": place.key_file, "KNOWN_HOSTS": place.known_hosts, "WAIT_SECONDS": 0}
+        for name, value in facts.items():
+            monkeypatch.setenv(f"SOURCES__HR__{name}", str(value))
+        assert main(["--source", "hr"]) == 0, "the third try brought it"
+        assert after == []
+
+        (served / "Employees.csv").write_text(text + "20000,Li,\r\n", encoding="utf-8", newline="")
+        after += [len(text) // 2] * 3
+        assert main(["--source", "hr"]) == 3
+    feed = json.loads((paths.runs() / "latest" / "feeds.json").read_text())[0]
+    assert (feed["status"], feed["landed"]) == ("refused", 0)
+    assert "its 20,000 rows of" in feed["message"]
+    with store.connect() as connection:
+        assert connection.execute("select count(*), count(distinct _file) from raw_hr.employees").fetchone() == (20_000, 1)
+    assert not list(paths.var().rglob("*.part"))

@@ -106,5 +106,5 @@ def test_many_small_pages_become_few_batches():
 
 def test_a_list_call_asks_for_every_field_that_is_compared():
     assert mask(GOOGLE_OBSERVED["users"]) == [
-        "id", "customSchemas", "primaryEmail", "name", "orgUnitPath", "suspended", "externalIds", "isAdmin", "isDelegatedAdmin",
+        "id", "customSchemas", "primaryEmail", "name", "orgUnitPath", "suspended", "archived", "deletionTime", "externalIds", "isAdmin", "isDelegatedAdmin",
     ]  # fmt: skip

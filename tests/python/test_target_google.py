@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from target_kit import STAFF, Kit, kit
 
 from demo import platforms as emulated
+from reverse_etl.model import Change
 from reverse_etl.targets import replies
 from reverse_etl.targets.google import Google, path_in_url
 from reverse_etl.targets.google_client import SCOPES
@@ -99,6 +101,42 @@ def test_the_role_of_a_member_follows_the_export(google):
     google.done(google.member(group, user, role="MEMBER"))  # added again, with another role: the role is set
     ids = (google.made["groups", group.key], google.made["users", user.key])
     assert [row["role"] for row in google.observed("members") if (row["group_remote_id"], row["member_remote_id"]) == ids] == ["MEMBER"]
+
+
+def test_the_address_of_before_a_rename_is_an_alias_and_can_be_taken_away(google):
+    user = google.done(google.user())
+    old = user.new["primary_email"]
+    google.done(google.to(user, "rename", primary_email=f"new-{old}"))
+
+    def alias(action: str) -> Change:
+        new, before = ({"person_id": user.key[0], "alias_id": "a1", "alias": old}, {}) if action == "create" else ({}, {"alias": old})
+        made = google.change("aliases", (user.key[0], "a1"), action, new)
+        return replace(made, old=before, references={"person_id": google.made["users", user.key]})
+
+    assert google.apply(alias("create")).reason == "duplicate", "Google made it one by itself"
+    assert (old, user.key[0]) in {(row["alias"], row["person_id"]) for row in google.observed("aliases")}
+    assert google.adapter.find(alias("create")) == google.made["users", user.key]
+    google.done(alias("remove"))
+    assert old not in {row["alias"] for row in google.observed("aliases")}
+    assert google.adapter.find(alias("create")) is None
+    google.done(alias("create"))
+    other = google.done(google.user())
+    taken = replace(alias("create"), references={"person_id": google.made["users", other.key]})
+    assert google.apply(taken).status == "failed", "an address somebody else has stays theirs"
+    assert google.adapter.find(taken) is None
+
+
+def test_an_adopted_account_is_given_our_key_and_keeps_what_is_not_ours(google):
+    api = google.adapter._client.api
+    body = {"primaryEmail": f"jsmith@{STAFF}", "name": {"givenName": "J", "familyName": "Smith"}, "password": "long enough 1",
+            "externalIds": [{"type": "organization", "value": "0042"}], "notes": {"value": "kept"}}  # fmt: skip
+    google.adapter._client.ask(api.users.insert(body=body))
+    row = next(row for row in google.observed("users") if row["primary_email"] == body["primaryEmail"])
+    assert (row["person_id"], row["employee_id"], row["is_admin"]) == (None, "0042", "false")
+    new = {"person_id": "p42", "primary_email": body["primaryEmail"], "given_name": "Jo", "family_name": "Smith", "org_unit_path": "/", "suspended": False}
+    google.done(replace(google.change("users", ("p42",), "adopt", new), remote_id=row["remote_id"]))
+    after = next(one for one in google.observed("users") if one["remote_id"] == row["remote_id"])
+    assert (after["person_id"], after["given_name"], after["employee_id"]) == ("p42", "Jo", "0042")
 
 
 def test_our_field_is_added_to_a_schema_that_others_use_too(google):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,24 @@ def test_an_item_without_a_change_to_make_does_not_stop_the_others(microsoft):
     good, bad = microsoft.user(), microsoft.change("members", ("g", "p"), "create", {})
     first, second = microsoft.adapter.apply([bad, good])
     assert (first.status, second.status) == ("failed", "applied")
+
+
+def test_the_address_of_before_a_rename_goes_on_receiving_mail(microsoft):
+    plain = microsoft.user()
+    old, new = plain.new["user_principal_name"], f"new.{plain.new['user_principal_name']}"
+    user = microsoft.done(replace(plain, new={**plain.new, "mail": old}))
+    microsoft.done(microsoft.to(user, "rename", user_principal_name=new, mail_nickname=new.partition("@")[0]))
+    row = microsoft.row(user)
+    assert (row["user_principal_name"], row["mail"]) == (new, new)
+    assert json.loads(row["_json"])["proxyAddresses"] == [f"SMTP:{new}", f"smtp:{old}"]
+    assert (old, "alias", user.key[0]) in {(name["address"], name["kind"], name["person_id"]) for name in microsoft.observed("names_taken")}
+    refused = microsoft.user(user_principal_name=old, mail_nickname="somebody.else")
+    assert microsoft.apply(replace(refused, new={**refused.new, "mail": old})).status == "failed", "nobody else is given it"
+
+
+def test_who_holds_a_directory_role_is_an_administrator(microsoft):
+    admins = [row["user_principal_name"] for row in microsoft.observed("users") if row["is_admin"] == "true"]
+    assert admins == ["homeroom.admin@sd74.example"]
 
 
 def test_a_group_made_twice_is_one_group(microsoft, platforms):

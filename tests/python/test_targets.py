@@ -56,6 +56,21 @@ def test_an_adapter_can_be_made_where_the_target_cannot_be_reached():
         ADAPTERS[name](name, {}).close()
 
 
+def test_a_deleted_account_comes_back_as_the_same_one(target):
+    user = target.done(target.user())
+    before = target.row(user)
+    target.done(target.to(user, "delete"))
+    assert [row for row in target.observed("users") if row["remote_id"] == before["remote_id"]] == []
+    deleted = [row for row in target.observed("names_taken") if row["kind"] == "deleted" and row["person_id"] == user.key[0]]
+    assert {row["remote_id"] for row in deleted} == {before["remote_id"]}
+    back = target.to(user, "restore", deleted=False, **user.new)
+    for _ in range(2):  # the second time as after a lost reply
+        target.done(back)
+        after = target.row(user)
+        assert {name: value for name, value in after.items() if name != "_json"} == {name: value for name, value in before.items() if name != "_json"}
+    assert [row for row in target.observed("names_taken") if row["kind"] == "deleted" and row["person_id"] == user.key[0]] == []
+
+
 def test_what_is_created_is_read_back_equal(target):
     for change in (target.done(target.user()), target.done(target.group())):
         found = target.row(change)

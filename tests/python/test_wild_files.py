@@ -92,7 +92,9 @@ def zero_bytes(content: bytes, chance: random.Random) -> bytes:
 
 def endless_line(content: bytes, chance: random.Random) -> bytes:
     at = content.find(b"\n") + 1
-    return content[:at] + b'"9","' + b"x" * chance.choice([70_000, 1_100_000, 3_000_000]) + chance.choice([b'"\r\n', b"\r\n", b'","","",""\r\n']) + content[at:]
+    return (
+        content[:at] + b'"9","' + b"x" * chance.choice([70_000, 1_100_000, 10_500_000]) + chance.choice([b'"\r\n', b"\r\n", b'","","",""\r\n']) + content[at:]
+    )
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
@@ -108,19 +110,77 @@ def lines_moved(content: bytes, chance: random.Random) -> bytes:
     return b"".join(lines)
 
 
+def columns_moved(content: bytes, chance: random.Random) -> bytes:
+    """The columns in another order, headings and all."""
+    return _moved(content, chance, headings_only=False)
+
+
+def headings_moved(content: bytes, chance: random.Random) -> bytes:
+    """The headings alone in another order."""
+    return _moved(content, chance, headings_only=True)
+
+
+def _moved(content: bytes, chance: random.Random, *, headings_only: bool) -> bytes:
+    text = content.decode("utf-8", "replace")
+    delimiter = max(",\t|", key=text.split("\n", 1)[0].count)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error:  # an endless line
+        return content
+    if not lines or len({len(line) for line in lines}) > 1:
+        return content
+    order = chance.sample(range(len(lines[0])), len(lines[0]))
+    out = io.StringIO()
+    moved = [line if headings_only and number else [line[at] for at in order] for number, line in enumerate(lines)]
+    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(moved)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def as_decimals(content: bytes, chance: random.Random) -> bytes:
+    """Student numbers as a spreadsheet writes them, some with their digits lost."""
+
+    def written_so(found: re.Match[bytes]) -> bytes:
+        digits = found[1]
+        return chance.choice([digits + b".0", digits + b".00", digits[:1] + b"." + digits[1:] + b"E+03", digits[:1] + b".0e3"])
+
+    return re.sub(rb"\b(1[0-9]{3})\b", written_so, content, count=chance.choice([0, 1, 3]))
+
+
 def other_line_ends(content: bytes, chance: random.Random) -> bytes:
     return content.replace(b"\r\n", chance.choice([b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r\n", b"\x0b", b"\xc2\x85"]))
 
 
-MUTATIONS: list[Mutation] = [cut, doubled, reencoded, stray_quote, zero_bytes, endless_line, damaged, lines_moved, other_line_ends]
-MAY_SHIFT_VALUES = {reencoded, stray_quote, damaged, other_line_ends, cut, zero_bytes}  # what the bytes now say is something else
+MUTATIONS: list[Mutation] = [
+    cut,
+    doubled,
+    reencoded,
+    stray_quote,
+    zero_bytes,
+    endless_line,
+    damaged,
+    lines_moved,
+    columns_moved,
+    headings_moved,
+    as_decimals,
+    other_line_ends,
+]
+MAY_SHIFT_VALUES = {reencoded, headings_moved, stray_quote, damaged, other_line_ends, cut, zero_bytes}  # what the bytes now say is something else
 
 
 # --- reading them as a night does ----------------------------------------------------------------------------
 
 
 def layout_of(**kind: object) -> Layout:
-    return parse("wild", {"archives": ["*.zip"], "limits": {"megabytes": 20}, "shapes": SHAPES, "feeds": {"people": {"files": ["People*"], **FACTS, **kind}}})
+    return parse(
+        "wild",
+        {
+            "archives": ["*.zip"],
+            "limits": {"megabytes": 20},
+            "numbers": HEADINGS[:1],
+            "shapes": SHAPES,
+            "feeds": {"people": {"files": ["People*"], **FACTS, **kind}},
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +301,8 @@ def test_other_kinds_of_files_are_a_sentence_or_the_same_rows(var: Path, rows, s
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
             packed.writestr(chance.choice(["People.csv", "a/People.csv"]), written(rows, ",", csv.QUOTE_ALL))
             if mutated:
+                if chance.random() < 0.1:
+                    packed.writestr("People2.csv", b"0" * 15_000_000)  # a bomb
                 packed.writestr(chance.choice(["../x", "/x", "a\\..\\..\\x", "b/", "C:\\x", "x.zip", "x" * 300, "People.CSV", "\u202e.csv"]), b"x")
         content, name, layout = out.getvalue(), "People.zip", layout_of()
     if mutated:

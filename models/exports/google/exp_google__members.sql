@@ -18,6 +18,13 @@ users as (
 
 ),
 
+states as (
+
+    select * from {{ ref('account_states') }}
+    where target = 'google' and in_groups
+
+),
+
 final as (
 
     select
@@ -31,6 +38,8 @@ final as (
         on members.group_id = groups.group_id
     inner join users
         on members.person_id = users.person_id
+    inner join states
+        on members.person_id = states.person_id
 
 )
 

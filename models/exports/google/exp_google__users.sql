@@ -6,6 +6,13 @@ holders as (
 
 ),
 
+states as (
+
+    select * from {{ ref('account_states') }}
+    where target = 'google'
+
+),
+
 accounts as (
 
     select *
@@ -14,26 +21,37 @@ accounts as (
 
 ),
 
+placements as (
+
+    select * from {{ ref('placements') }}
+
+),
+
 placed as (
 
     select
         holders.*,
+        states.account,
         accounts.address as account_address,
         accounts.adopt_id,
-        {{ org_unit_name('holders.school_name', 'No school') }} as school_unit,
-        {{ org_unit_name('holders.grade_code', 'No grade') }} as grade_unit,
-        {{ org_unit_name('holders.homeroom', 'No homeroom') }} as homeroom_unit,
-        {{ org_unit_name('holders.position', 'No position') }} as position_unit
+        placements.org_unit_path
     from holders
+    inner join states
+        on holders.person_id = states.person_id
     -- people whose match with an account already there waits for a decision are left out: they would get a second one
     inner join accounts
         on holders.person_id = accounts.person_id
+    inner join placements
+        on holders.person_id = placements.person_id
     -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
     where
-        holders.school_number is not null
-        or holders.population = 'staff'
-        or holders.state = 'left'
+        states.account <> 'open'
+        or (
+            -- no row of seed org_unit_rules fits: nobody has said where the account should live
+            placements.org_unit_path is not null
+            and (holders.school_number is not null or holders.population = 'staff')
+        )
 
 ),
 
@@ -45,11 +63,12 @@ final as (
         {{ first_name_or_placeholder(fitted_text('placed.first_name', 60)) }} as given_name,
         coalesce({{ fitted_text('placed.last_name', 60) }}, placed.account_name) as family_name,
         case
-            when placed.state = 'left' then {{ leavers_org_unit_path() }}
-            when placed.population = 'staff' then {{ staff_org_unit_path('placed.school_unit', 'placed.position_unit') }}
-            else {{ student_org_unit_path('placed.school_unit', 'placed.grade_unit', 'placed.homeroom_unit') }}
+            when placed.account <> 'open' then {{ leavers_org_unit_path() }}
+            else placed.org_unit_path
         end as org_unit_path,
-        placed.state = 'left' as suspended,
+        placed.account <> 'open' as suspended,
+        placed.account = 'archived' as archived,
+        placed.account = 'deleted' as deleted,
         placed.population,
         placed.school_number,
         placed.source,

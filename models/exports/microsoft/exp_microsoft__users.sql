@@ -6,6 +6,13 @@ holders as (
 
 ),
 
+states as (
+
+    select * from {{ ref('account_states') }}
+    where target = 'microsoft'
+
+),
+
 accounts as (
 
     select *
@@ -25,7 +32,8 @@ final as (
         -- a first name is not required here, so people with one name need no placeholder
         {{ fitted_text('holders.first_name', 64) }} as given_name,
         {{ fitted_text('holders.last_name', 64) }} as surname,
-        holders.state <> 'left' as account_enabled,
+        states.account = 'open' as account_enabled,
+        states.account = 'deleted' as deleted,
         'CA' as usage_location,
         {{ fitted_text('holders.school_name', 64) }} as department,
         case
@@ -37,6 +45,8 @@ final as (
         holders.source,
         accounts.adopt_id
     from holders
+    inner join states
+        on holders.person_id = states.person_id
     -- people whose match with an account already there waits for a decision are left out: they would get a second one
     inner join accounts
         on holders.person_id = accounts.person_id
@@ -45,7 +55,7 @@ final as (
     where
         holders.school_number is not null
         or holders.population = 'staff'
-        or holders.state = 'left'
+        or states.account <> 'open'
 
 )
 

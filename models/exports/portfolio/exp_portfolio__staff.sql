@@ -51,7 +51,7 @@ final as (
             with_roles.staff_key = holders.source_key
             and holders.population = 'staff'
     where
-        holders.state = 'active'
+        holders.is_in_groups
         -- staff who neither teach nor administer are left out: the vendor has no third role, and either would be too much
         and with_roles.role is not null
         -- staff without an id or a school are left out: the vendor keys staff by that id and rosters by school

@@ -50,7 +50,7 @@ final as (
         on students.grade_code = grades.grade_code
     where
         -- students who left are left out: the vendor closes their portfolio when they are no longer listed
-        holders.state in ('active', 'preregistered')
+        (holders.is_in_groups or holders.state = 'preregistered')
         -- students without a school are left out: the vendor rosters by school
         and students.school_number is not null
 

@@ -12,8 +12,9 @@ renamed as (
 
     select
         -- ids
-        lower(source.alias) as remote_id,
+        {{ alias_id('source.alias') }} as remote_id,
         source.person_id,
+        {{ alias_id('source.alias') }} as alias_id,
 
         -- names
         lower(source.alias) as alias

@@ -26,6 +26,8 @@ renamed as (
 
         -- flags
         coalesce(cast(source.suspended as boolean), false) as suspended,
+        coalesce(cast(source.archived as boolean), false) as archived,
+        false as deleted,
         coalesce(cast(source.is_admin as boolean), false)
         or coalesce(cast(source.is_delegated_admin as boolean), false) as is_admin
     from source

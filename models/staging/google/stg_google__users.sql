@@ -1,4 +1,5 @@
--- accounts without our key are not ours and are left out: what is not seen here is never touched
+-- accounts without our key are not ours and are left out: what is not seen here is never touched. Deleted ones that can
+-- still be restored are seen too, by the names they keep
 
 with
 
@@ -24,10 +25,48 @@ renamed as (
         source.org_unit_path,
 
         -- flags
-        coalesce(cast(source.suspended as boolean), false) as suspended
+        coalesce(cast(source.suspended as boolean), false) as suspended,
+        coalesce(cast(source.archived as boolean), false) as archived,
+        false as deleted
     from source
     where source.person_id is not null
 
+),
+
+deleted_names as (
+
+    select
+        names.person_id,
+        min(names.remote_id) as remote_id
+    from {{ source('google', 'names_taken') }} as names
+    left join renamed
+        on names.person_id = renamed.person_id
+    where
+        names.kind = 'deleted'
+        and names.person_id is not null
+        and renamed.person_id is null
+    group by names.person_id
+
+),
+
+final as (
+
+    select * from renamed
+
+    union all
+
+    select
+        deleted_names.remote_id,
+        deleted_names.person_id,
+        null as primary_email,
+        null as given_name,
+        null as family_name,
+        null as org_unit_path,
+        null as suspended,
+        null as archived,
+        true as deleted
+    from deleted_names
+
 )
 
-select * from renamed
+select * from final

@@ -31,6 +31,7 @@ renamed as (
 
         -- flags
         coalesce(cast(source.account_enabled as boolean), false) as account_enabled,
+        false as deleted,
         coalesce(cast(source.is_admin as boolean), false) as is_admin,
         -- kept by an on-premises directory, which would undo what is written here
         coalesce(cast(source.is_synced as boolean), false) as is_synced

@@ -1,4 +1,5 @@
--- accounts without our key are not ours and are left out: what is not seen here is never touched
+-- accounts without our key are not ours and are left out: what is not seen here is never touched. Deleted ones that can
+-- still be restored are seen too, by the names they keep
 
 with
 
@@ -29,10 +30,51 @@ renamed as (
         source.job_title,
 
         -- flags
-        coalesce(cast(source.account_enabled as boolean), false) as account_enabled
+        coalesce(cast(source.account_enabled as boolean), false) as account_enabled,
+        false as deleted
     from source
     where source.person_id is not null
 
+),
+
+deleted_names as (
+
+    select
+        names.person_id,
+        min(names.remote_id) as remote_id
+    from {{ source('microsoft', 'names_taken') }} as names
+    left join renamed
+        on names.person_id = renamed.person_id
+    where
+        names.kind = 'deleted'
+        and names.person_id is not null
+        and renamed.person_id is null
+    group by names.person_id
+
+),
+
+final as (
+
+    select * from renamed
+
+    union all
+
+    select
+        deleted_names.remote_id,
+        deleted_names.person_id,
+        null as user_principal_name,
+        null as mail_nickname,
+        null as mail,
+        null as display_name,
+        null as given_name,
+        null as surname,
+        null as usage_location,
+        null as department,
+        null as job_title,
+        null as account_enabled,
+        true as deleted
+    from deleted_names
+
 )
 
-select * from renamed
+select * from final

@@ -1,4 +1,0 @@
-{#- Where a staff account lives; see student_org_unit_path. -#}
-{% macro staff_org_unit_path(school, position) -%}
-    '/Staff/' || {{ school }}
-{%- endmacro %}

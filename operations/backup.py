@@ -1,0 +1,266 @@
+"""Backup: what cannot be built again, copied, compressed, checked; and put back.
+
+In: the ledger, and the documents of runs, sealed first passwords, read cursors and interventions. Out:
+`<folder>/<moment>/` with `ledger.duckdb.gz`, `documents.tar.gz` and `manifest.json` (SHA-256 and bytes of both, rows and
+a fingerprint of every table). A backup counts once it was unpacked, opened and every table was counted again; until then
+it has another name. `restore` refuses one that is damaged and keeps what it replaces.
+
+Not in it: the warehouse (built again by the next night), `archive/` (files that never change: any file copier does for
+them), seeds and settings (git), credentials.
+
+Alone: `python -m operations backup`, `python -m operations restore latest`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from common import paths, settings, store, versions
+from common.runs import Run
+from operations import interventions
+from operations.night import lock
+
+LEDGER, DOCUMENTS, MANIFEST = "ledger.duckdb.gz", "documents.tar.gz", "manifest.json"
+KEPT_BESIDE = ("passwords/*.jsonl", "cursors/*.json", "*.jsonl", "*.json")  # under the state folder, beside the runs
+OF_A_RUN = ("*.json", "*.jsonl", "journal/*.jsonl")  # not dbt/ and memory/, which are large and serve replay only
+NAME = re.compile(r"\d{8}T\d{6}Z")
+
+
+class BackupFailed(Exception):
+    """No backup was made; the message says why and what to do."""
+
+
+class NotRestorable(Exception):
+    """This backup cannot be put back; nothing was changed. The message says what is wrong with it."""
+
+
+def folder() -> Path:
+    """Where backups are kept: `[backup] folder`, else `backups/` under the state folder."""
+    given = str(settings.get("backup.folder", "") or "")
+    return (paths.root() / given) if given else paths.var() / "backups"
+
+
+def backups() -> list[Path]:
+    """Every whole backup, oldest first."""
+    return sorted(path for path in folder().glob("*Z") if NAME.fullmatch(path.name) and (path / MANIFEST).is_file())
+
+
+def backup() -> Path:
+    """Make one, prove it, let the oldest go. Raises BackupFailed; store.StoreUnusable when the ledger cannot be opened."""
+    keep = settings.get("backup.keep", 14)
+    if type(keep) is not int or keep < 1:
+        raise BackupFailed(f"[backup] keep is {keep!r}; it must be a whole number, 1 or more")
+    moment = datetime.now(UTC)
+    final = folder() / f"{moment:%Y%m%dT%H%M%SZ}"
+    part = final.with_name(f".{final.name}.part")
+    try:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in folder().glob(".*.part"):
+            shutil.rmtree(left)
+        part.mkdir(mode=0o700)
+        tables = _pack_ledger(part / LEDGER)
+        runs = _pack_documents(part / DOCUMENTS)
+        files = {name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)} for name in (LEDGER, DOCUMENTS)}
+        manifest = {"made_at": moment.isoformat(), "program": versions.PROGRAM, "duckdb": duckdb.__version__,
+                    "ledger_version": _version(tables), "files": files, "tables": tables, "runs": runs}  # fmt: skip
+        _write(part / MANIFEST, json.dumps(manifest, indent=1).encode())
+        with _proven(part):
+            pass
+        if final.exists():
+            raise BackupFailed(f"{final} is there already; one backup a second is enough")
+        part.replace(final)
+    except (OSError, duckdb.Error, NotRestorable) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        reason = str(error) if isinstance(error, NotRestorable) else getattr(error, "strerror", None) or type(error).__name__
+        raise BackupFailed(f'no backup was made in {folder()}: {reason}; the ones before are untouched; mend it, then "make backup"') from error
+    for old in backups()[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def restore(given: str) -> tuple[Path, Path]:
+    """Put a backup back: its ledger, and documents that are gone; returns the backup and where the replaced ledger lies.
+
+    `given` is `latest`, a name under `folder()` or a path. Raises NotRestorable, night.NightRunning.
+    """
+    chosen = _chosen(given)
+    with lock(), _proven(chosen) as ledger:
+        aside = paths.var() / "replaced" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+        aside.mkdir(parents=True, mode=0o700)
+        target = paths.ledger()
+        for file in (target, target.with_suffix(".duckdb.wal")):
+            if file.is_file():
+                file.replace(aside / file.name)
+        ledger.replace(target)
+        _put_back_documents(chosen / DOCUMENTS)
+        for mark in paths.runs().glob("2*/journal/*.settled"):  # what a journal knows and this ledger does not is settled again
+            mark.unlink()
+        interventions.record("restored", details=f"{chosen.name}; the ledger before stands in {aside}")
+    return chosen, aside
+
+
+def not_covered(chosen: Path) -> list[str]:
+    """The runs this state folder knows and a backup does not: their audit rows are gone with the ledger that had them."""
+    manifest = json.loads((chosen / MANIFEST).read_text(encoding="utf-8"))
+    return [run.run_id for run in Run.finished() if run.run_id > max(manifest["runs"], default="")]
+
+
+# ---------------------------------------------------------------- making
+
+
+def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
+    """A consistent copy, packed; returns rows and fingerprint per table as the ledger itself has them."""
+    with tempfile.TemporaryDirectory(dir=_scratch(), prefix="backup-") as scratch:
+        plain = Path(scratch) / paths.ledger().name
+        if not paths.ledger().is_file():
+            raise BackupFailed(f"there is nothing to back up: {paths.ledger()} is not there")
+        with store.connect(read_only=paths.warehouse().is_file()) as held:
+            held.close()  # waited for whoever wrote last; now from an empty one that may write beside it
+            with duckdb.connect() as connection:
+                connection.execute(f"attach {_text(paths.ledger())} as ledger (read_only)")
+                versions.copy_database(connection, "ledger", plain)
+                tables = _tables(connection)
+        with plain.open("rb") as source, _durable(to) as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed:
+            shutil.copyfileobj(source, packed, 1 << 20)
+    return tables
+
+
+def _pack_documents(to: Path) -> list[str]:
+    """The documents of the last runs and what stands beside them; returns those runs."""
+    known = sorted(path for path in paths.runs().glob("2*Z-*") if path.is_dir())
+    kept = known[-int(settings.get("backup.runs", 60)) :]
+    files = [file for run in kept for pattern in OF_A_RUN for file in run.glob(pattern)]
+    files += [file for pattern in KEPT_BESIDE for file in paths.var().glob(pattern)]
+    with _durable(to) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as packed:
+        for file in sorted(set(files)):
+            if file.is_file() and not file.is_symlink():
+                packed.add(file, arcname=str(file.relative_to(paths.var())))
+    return [run.name for run in kept]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """Rows and an order-free fingerprint of every table of the attached `ledger`."""
+    found = connection.execute("select schema_name, table_name from duckdb_tables() where database_name = 'ledger' order by all").fetchall()
+    tables = {}
+    for schema, table in found:
+        rows, print_ = connection.execute(f'select count(*), cast(coalesce(sum(hash(t)), 0) as varchar) from ledger."{schema}"."{table}" as t').fetchall()[0]
+        tables[f"{schema}.{table}"] = {"rows": rows, "fingerprint": print_}
+    return tables
+
+
+def _version(tables: dict[str, dict[str, Any]]) -> int:
+    return tables.get("audit.versions", {"rows": 0})["rows"]
+
+
+# ---------------------------------------------------------------- proving
+
+
+@contextmanager
+def _proven(chosen: Path) -> Iterator[Path]:
+    """The backup's ledger, unpacked beside the real one, after everything the manifest says was found true."""
+    manifest = _manifest(chosen)
+    for name, facts in manifest["files"].items():
+        file = chosen / name
+        if not file.is_file() or file.stat().st_size != facts["bytes"] or _sha256(file) != facts["sha256"]:
+            raise NotRestorable(f"the backup {chosen} is damaged: {name} is not the file its manifest describes; take another one")
+    if manifest["ledger_version"] > len(versions.migrations("ledger")):
+        raise NotRestorable(
+            f"the backup {chosen} is of ledger version {manifest['ledger_version']} and this Homeroom ({versions.PROGRAM}) knows up to "
+            f"{len(versions.migrations('ledger'))}; update Homeroom first, or take an older backup"
+        )
+    with tempfile.TemporaryDirectory(dir=_scratch(), prefix="restore-") as scratch:
+        plain = Path(scratch) / paths.ledger().name
+        try:
+            with gzip.open(chosen / LEDGER, "rb") as packed, plain.open("wb") as file:
+                shutil.copyfileobj(packed, file, 1 << 20)
+                os.fsync(file.fileno())
+            with duckdb.connect() as connection:
+                connection.execute(f"attach {_text(plain)} as ledger (read_only)")
+                there = _tables(connection)
+        except (OSError, EOFError, duckdb.Error) as error:
+            raise NotRestorable(f"the ledger in the backup {chosen} cannot be opened ({type(error).__name__}); take another one") from error
+        # another DuckDB may compute another fingerprint of the same rows
+        parts = ("rows", "fingerprint") if manifest.get("duckdb") == duckdb.__version__ else ("rows",)
+        told = manifest["tables"]
+        wrong = sorted(name for name in {*there, *told} if any(there.get(name, {}).get(part) != told.get(name, {}).get(part) for part in parts))
+        if wrong:
+            raise NotRestorable(f"the ledger in the backup {chosen} does not hold what its manifest says, first in {wrong[0]}; take another one")
+        yield plain
+
+
+def _manifest(chosen: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((chosen / MANIFEST).read_text(encoding="utf-8"))
+        if {LEDGER, DOCUMENTS} <= set(manifest["files"]) and isinstance(manifest["ledger_version"], int) and isinstance(manifest["tables"], dict):
+            return manifest
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise NotRestorable(f"{chosen} is no backup, or its manifest.json is damaged; {_known()}")
+
+
+def _chosen(given: str) -> Path:
+    if given == "latest":
+        if not backups():
+            raise NotRestorable(f"there is no backup in {folder()}")
+        return backups()[-1]
+    for path in (folder() / given, Path(given)):
+        if given and path.is_dir():
+            return path.resolve()
+    raise NotRestorable(f"there is no backup {given!r}; {_known()}" if given else f"say which one: FROM=latest, or a name; {_known()}")
+
+
+def _known() -> str:
+    names = [path.name for path in backups()[-5:]]
+    return f"in {folder()} are {', '.join(names)}" if names else f"{folder()} holds none"
+
+
+def _put_back_documents(archive: Path) -> None:
+    """Unpack what is not there; what is there is newer or the same."""
+    with tarfile.open(archive, "r:gz") as packed:
+        members = [member for member in packed.getmembers() if member.isfile() and not (paths.var() / member.name).exists()]
+        packed.extractall(paths.var(), members=members, filter="data")
+
+
+# ---------------------------------------------------------------- files
+
+
+def _scratch() -> Path:
+    path = paths.var() / "tmp"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+@contextmanager
+def _durable(path: Path) -> Iterator[Any]:
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with _durable(path) as file:
+        file.write(content)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

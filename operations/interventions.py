@@ -1,0 +1,124 @@
+"""Interventions: what people do to the nights, and who, when and why. A pause is one of them.
+
+In: `make pause`, `make resume`, `make restore`, `make retention`. Out: one line each in `interventions.jsonl`, written
+also while a night holds the warehouse; `load` brings the lines into `audit.interventions`, where people ask.
+
+Alone: `python -m operations pause --until 2027-09-07 --why "summer"`, `python -m operations resume`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from common import paths, settings
+
+FIELDS = ("happened_at", "what", "who", "why", "until", "details")
+
+
+class Wrong(Exception):
+    """What was asked makes no sense; the message says what to write."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """No night begins before `until` (UTC); `why` is what the person said."""
+
+    until: datetime
+    why: str
+    who: str
+
+    @property
+    def sentence(self) -> str:
+        """What a night that does not run says."""
+        return f'paused until {self.until.astimezone(zone()):%Y-%m-%d %H:%M}: {self.why} (by {self.who}); "make resume" ends the pause'
+
+
+def zone() -> ZoneInfo:
+    """The district's time zone."""
+    return ZoneInfo(settings.get("district.time_zone", "America/Vancouver"))
+
+
+def path() -> Path:
+    """Where the lines stand."""
+    return paths.var() / "interventions.jsonl"
+
+
+def record(what: str, why: str = "", until: datetime | None = None, details: str = "") -> None:
+    """Append one line, durably."""
+    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+    line = {"happened_at": datetime.now(UTC).isoformat(), "what": what, "who": who, "why": why,
+            "until": until.isoformat() if until else None, "details": details}  # fmt: skip
+    with path().open("ab+") as file:
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)  # a last line a kill or a full disk has torn would spoil this one
+        file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def lines() -> list[dict]:
+    """Every intervention, oldest first; a last line torn by a full disk or a kill is left out."""
+    if not path().is_file():
+        return []
+    whole = [line for line in path().read_text(encoding="utf-8").split("\n")[:-1] if line]
+    return [json.loads(line) for line in whole]
+
+
+def load(connection: duckdb.DuckDBPyConnection) -> int:
+    """Bring what is not in `audit.interventions` yet; returns how many lines that were."""
+    rows = [[hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:16], *(line[field] for field in FIELDS)] for line in lines()]
+    known = {row[0] for row in connection.execute("select intervention_id from ledger.audit.interventions").fetchall()}
+    fresh = [row for row in rows if row[0] not in known]
+    if fresh:
+        connection.executemany("insert into ledger.audit.interventions values (?, ?, ?, ?, ?, ?, ?)", fresh)
+    return len(fresh)
+
+
+def pause(until: str, why: str) -> Pause:
+    """No night begins until then: a date (that day's night runs again) or a date and time of the district. Raises Wrong."""
+    if not why.strip():
+        raise Wrong('a pause is recorded with its reason: add WHY="…"')
+    moment = _moment(until)
+    if moment <= datetime.now(UTC):
+        raise Wrong(f"{until} is past; a pause needs a day to come, e.g. UNTIL=2027-09-07")
+    record("paused", why.strip(), moment)
+    found = current()
+    if found is None:
+        raise Wrong("the pause was not recorded")
+    return found
+
+
+def resume() -> bool:
+    """End the pause; False when there was none."""
+    if current() is None:
+        return False
+    record("resumed")
+    return True
+
+
+def current(now: datetime | None = None) -> Pause | None:
+    """The pause in force, if any."""
+    said = [line for line in lines() if line["what"] in ("paused", "resumed")]
+    if not said or said[-1]["what"] == "resumed":
+        return None
+    until = datetime.fromisoformat(said[-1]["until"])
+    return Pause(until, said[-1]["why"], said[-1]["who"]) if (now or datetime.now(UTC)) < until else None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if len(text) == len("2027-09-07"):
+            return datetime.combine(date.fromisoformat(text), time(), zone()).astimezone(UTC)
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise Wrong(f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"') from None
+    return (given if given.tzinfo else given.replace(tzinfo=zone())).astimezone(UTC)

@@ -1,0 +1,88 @@
+"""Room: is there what a night needs, before it begins: space on the disk, a warehouse and a ledger that can be read?
+
+In: the state folder, `[night] free_megabytes`. Out: findings, and 0 to go on, 1 to try again later, 2 for a person to act.
+What Homeroom does by itself: it removes its own left-overs when space is short, and moves a warehouse nobody can read
+aside, which the night then builds again. A ledger that is gone or damaged is never begun anew: a person restores it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common import paths, settings, store
+from common.findings import Finding
+from common.log import event
+
+# Left by something that was killed, or made again whenever it is asked for.
+LEFT_OVERS = ("tmp", "published/.next", "replay", "inbox/.fetched")
+
+
+def ready() -> tuple[list[Finding], int]:
+    """What is to be known before a run goes on, and whether it may."""
+    found: list[Finding] = []
+    lacking = shortage()
+    if lacking:
+        freed = make()
+        if freed:
+            found.append(Finding("warning", "space_made", f"{lacking}; {freed / 1e6:,.0f} MB of left-overs were removed", owner="technician"))
+        lacking = shortage()
+    if lacking:
+        return [*found, Finding("critical", "disk_full", f"{lacking}; this run reads and writes nothing", owner="technician",
+                                action='make room, e.g. with "make retention", or lower [night] free_megabytes; then "make nightly"')], 2  # fmt: skip
+    try:
+        with store.connect():
+            pass
+    except store.StoreDamaged as error:
+        if error.path == paths.ledger():
+            return [*found, _unusable("ledger_damaged", error)], 2
+        aside = _aside(error.path)
+        event("warehouse_put_aside", as_=aside)
+        found.append(Finding("critical", "warehouse_damaged", f"the warehouse could not be read and was moved to {aside}; this run builds it again from the "
+                             "archive", owner="technician", action="look for the cause (disk, memory, a copy made while it was written)"))  # fmt: skip
+    except store.StoreBusy as error:
+        return [*found, _unusable("warehouse_held", error)], 1
+    except store.StoreUnusable as error:
+        return [*found, _unusable("ledger_gone" if not paths.ledger().is_file() else "store_refused", error)], 2
+    return found, 0
+
+
+def shortage() -> str:
+    """The sentence when too little is free, else ''. A night needs the size of its databases again, and something over."""
+    least = settings.get("night.free_megabytes", 500) * 1_000_000
+    files = (paths.warehouse(), paths.ledger(), paths.published())
+    needed = least + sum(file.stat().st_size for file in files if file.is_file())
+    free = shutil.disk_usage(paths.var()).free
+    return f"{paths.var()} has {free / 1e6:,.0f} MB free and a night needs {needed / 1e6:,.0f}" if free < needed else ""
+
+
+def make() -> int:
+    """Remove what is ours and not needed; returns how many bytes that was."""
+    freed = 0
+    for name in LEFT_OVERS:
+        folder = paths.var() / name
+        if folder.is_dir():
+            freed += size(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def size(path: Path) -> int:
+    """Bytes of a file or of everything in a folder; links are not followed."""
+    if path.is_symlink() or path.is_file():
+        return path.lstat().st_size
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file())
+
+
+def _aside(path: Path) -> Path:
+    folder = paths.var() / "replaced" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    folder.mkdir(parents=True, mode=0o700)
+    for file in (path, path.with_suffix(".duckdb.wal")):
+        if file.is_file():
+            file.replace(folder / file.name)
+    return folder / path.name
+
+
+def _unusable(kind: str, error: store.StoreUnusable) -> Finding:
+    return Finding("critical", kind, f"{error}; this run reads and writes nothing", owner="technician")

@@ -1,0 +1,414 @@
+"""What the night does by itself when something goes wrong: each row of docs/when-it-fails.md, with steps that are small programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from common import findings, paths, runs, store
+from common.runs import Run
+from operations import interventions, night, room
+from operations import report as reports
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path, monkeypatch) -> Path:
+    """A state folder of its own; nothing waits; the report is the real one."""
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-05")
+    monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "false")
+    monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "1")
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    monkeypatch.setattr(store, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(night, "GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(runs, "git_commit", lambda: "abc")
+    monkeypatch.setattr(night, "git_commit", lambda: "abc")
+    monkeypatch.setattr(night, "_start", start)
+    monkeypatch.setattr(night, "_closing", closing)
+    return tmp_path / "var"
+
+
+def start(run, command, so_far, held):
+    """A step here is Python given as text, in a process of its own as always."""
+    with (paths.var() / "did.txt").open("a", encoding="utf-8") as file:
+        file.write(command[1] + "\n")
+    return subprocess.Popen([sys.executable, "-c", "import os, pathlib; " + command[0]], start_new_session=True, pass_fds=(held,),
+                            env=night._environment(run, so_far))  # fmt: skip
+
+
+def closing(run, _command, _keeper, code):
+    reports.close(run, code)
+    return 0
+
+
+def step(name: str, does: str = "", needs: tuple[str, ...] = ()) -> night.Step:
+    return name, (does, name), needs
+
+
+REPORT = ("report", ("operations", "report"), ())
+
+
+def live(*steps: night.Step, **more) -> int:
+    return night.nightly(steps=(*steps, REPORT), **more)
+
+
+def did() -> list[str]:
+    """The steps that began, in order."""
+    path = paths.var() / "did.txt"
+    return path.read_text(encoding="utf-8").split() if path.is_file() else []
+
+
+def told(run: Run | None = None) -> dict[str, str]:
+    return {finding["kind"]: finding["message"] for finding in findings.read(run or Run.latest())}
+
+
+def summary() -> dict:
+    return Run.latest().read("summary.json")
+
+
+# ---------------------------------------------------------------- steps that fail
+
+
+def test_a_step_that_takes_too_long_is_ended_and_named_and_the_rest_goes_on(monkeypatch):
+    monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.01")
+    assert live(step("ingest"), step("observe", "import time; time.sleep(60)"), step("build")) == 1
+    assert did() == ["ingest", "observe", "build"]
+    assert told()["step_out_of_time"].startswith("observe was ended after 0 min, the longest it may take")
+    assert {one["name"]: one["status"] for one in summary()["steps"]} == {"ingest": "done", "observe": "failed", "build": "done"}
+
+
+def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
+    monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.05")
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    assert live(step("observe", stubborn), step("build")) == 1
+    assert did() == ["observe", "build"]
+    assert "step_out_of_time" in told()
+    assert summary()["steps"][0]["seconds"] < 55, "it was not waited for"
+
+
+def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeypatch):
+    monkeypatch.setenv("NIGHT__MAXIMUM_MINUTES", "0.02")
+    assert live(step("ingest", "import time; time.sleep(60)"), step("observe"), step("build")) == 1
+    assert did() == ["ingest"]
+    assert summary()["exit_code"] == 1
+
+
+def test_a_step_killed_from_outside_is_named_with_its_signal_and_what_needs_it_waits():
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert live(step("build", kill), step("plan", "", ("build",)), step("backup")) == 1
+    assert did() == ["build", "backup"]
+    assert "SIGKILL, which is how a machine out of memory does it" in told()["step_died"]
+
+
+def test_a_step_that_says_nothing_of_its_error_is_named_and_one_that_does_is_not_named_twice():
+    assert live(step("ingest", "raise SystemExit(1)")) == 1
+    assert "ingest ended with an error (exit code 1)" in told()["step_failed"]
+    speaks = "from common import findings; from common.runs import Run; from common.findings import Finding; "
+    speaks += "findings.record(Run.current('x'), [Finding('critical', 'its_own', 'because')]); raise SystemExit(1)"
+    assert live(step("ingest", speaks)) == 1
+    assert set(told()) == {"its_own"}
+
+
+def test_the_exit_code_is_the_one_that_matters_most():
+    assert live(step("ingest", "raise SystemExit(3)"), step("plan", "raise SystemExit(2)")) == 3
+    assert live(step("plan", "raise SystemExit(2)"), step("push")) == 2
+    assert live(step("push", "raise SystemExit(77)")) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAXIMUM_MINUTES", "-1"), ("STEP_MINUTES__BILD", "5"), ("RETRY_AFTER_MINUTES", "true")])
+def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, value):
+    monkeypatch.setenv(f"NIGHT__{name}", value)
+    with pytest.raises(night.NightRefused, match=r"\[night\] "):
+        live(step("ingest"))
+    assert did() == []
+
+
+# ---------------------------------------------------------------- once more
+
+
+def finding(kind: str, code: int) -> str:
+    """A step that reports this the first time it runs, and is well afterwards."""
+    return (
+        "from common import findings; from common.runs import Run; from common.findings import Finding; import os\n"
+        f"once = pathlib.Path(os.environ['HOMEROOM_VAR'], 'once'); first = not once.exists(); once.touch()\n"
+        f"first and findings.record(Run.current('x'), [Finding('critical', '{kind}', 'because')])\n"
+        f"raise SystemExit({code} if first else 0)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["source_unreachable", "feed_missing", "target_unreadable", "target_given_up"])
+def test_what_only_needed_time_is_lived_once_more_and_the_night_ends_well(monkeypatch, kind):
+    monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "0.001")
+    assert live(step("ingest", finding(kind, 3)), step("build")) == 0
+    assert did() == ["ingest", "build"] * 2
+    first, second = sorted(Run.finished(), key=lambda run: run.started_at)  # both may have begun within one second
+    assert (first.read("summary.json")["exit_code"], second.read("summary.json")["exit_code"]) == (3, 0)
+    assert {kind, "tried_again"} == set(told(first))
+    assert told(second) == {}
+
+
+def test_what_waiting_cannot_mend_is_not_tried_again_and_nothing_is_tried_twice(monkeypatch):
+    monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "0.001")
+    assert live(step("ingest", finding("feed_truncated", 3))) == 3
+    assert did() == ["ingest"]
+    assert live(step("ingest", "raise SystemExit(1)")) == 1
+    assert did() == ["ingest"] * 3
+
+
+# ---------------------------------------------------------------- killed nights
+
+
+def killed(during: str, *, pushed: bool, verb: str = "nightly", steps: tuple[str, ...] = ("ingest", "build", "plan")) -> Run:
+    """A run nobody finished."""
+    run = Run.open(verb)
+    for name in steps:
+        with run.step(name):
+            pass
+    run.write("run.json", run.read("run.json") | {"running": during})
+    run.write("plan.json", {"plan_id": "p1", "exports": []})
+    if pushed:
+        (run.folder / "journal").mkdir()
+        (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
+    return run
+
+
+FOUR = (step("ingest"), step("build"), step("plan"), step("push"), step("verify"))
+
+
+def test_a_night_killed_while_it_pushed_goes_on_where_it_stopped():
+    run = killed("push", pushed=True)
+    assert live(*FOUR) == 0
+    assert did() == ["push", "verify"]
+    assert Run.latest().run_id == run.run_id
+    assert "was killed (push) and went on" in told()["night_resumed"]
+    assert [one["name"] for one in summary()["steps"]] == ["ingest", "build", "plan", "push", "verify"]
+
+
+def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
+    run = killed("build", pushed=False, steps=("ingest",))
+    assert live(*FOUR) == 0
+    assert did() == ["ingest", "build", "plan", "push", "verify"]
+    assert Run.latest().run_id != run.run_id
+    assert run.run_id in told()["night_was_killed"] and "killed (build)" in told()["night_was_killed"]
+
+
+@pytest.mark.parametrize("change", ["another day", "other code", "too long ago", "an override"])
+def test_a_killed_push_is_not_gone_on_with_when_the_night_is_another(monkeypatch, change):
+    run = killed("push", pushed=True)
+    more = {}
+    if change == "another day":
+        monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-06")
+    if change == "other code":
+        monkeypatch.setattr(night, "git_commit", lambda: "def")
+    if change == "too long ago":
+        monkeypatch.setenv("NIGHT__RESUME_WITHIN_HOURS", "0")
+    if change == "an override":
+        more = {"allow": "create", "why": "test"}
+    assert live(*FOUR, **more) == 0
+    assert len(did()) == len(FOUR)
+    assert Run.latest().run_id != run.run_id
+    assert "night_was_killed" in told()
+
+
+def test_a_night_that_is_killed_leaves_the_lock_to_its_step_until_that_ends(var):
+    """Two pushes of one plan at once would write everything twice."""
+    code = "from operations import night; import subprocess, sys, os, signal\n"
+    code += "with night.lock() as held:\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(2)'], pass_fds=(held,))\n"
+    code += "    print('on', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=paths.root())
+    assert process.stdout.readline() == "on\n"
+    process.wait()
+    with pytest.raises(night.NightRunning):
+        live(step("ingest"))
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            assert live(step("ingest")) == 0
+            break
+        except night.NightRunning:
+            time.sleep(0.1)
+    assert did() == ["ingest"]
+
+
+def test_a_night_asked_to_stop_stops_its_step_politely_and_still_reports(var):
+    polite = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3)); "
+    polite += "pathlib.Path(os.environ['HOMEROOM_VAR'], 'up').touch(); time.sleep(60)"
+
+    def ask():
+        while not (var / "up").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert live(step("push", polite), step("verify")) == 1
+    thread.join()
+    assert did() == ["push"]
+    assert "somebody stopped the night during push" in told()["night_stopped"]
+    assert summary()["steps"][0]["status"] == "partly"
+
+
+# ---------------------------------------------------------------- disk, warehouse, ledger
+
+
+def full(monkeypatch, *free: int) -> None:
+    """The disk has so many bytes free, each time somebody looks."""
+    left = list(free)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=left.pop(0) if len(left) > 1 else left[0]))
+
+
+def test_with_too_little_space_left_overs_go_first_and_the_night_runs(monkeypatch, var):
+    (var / "tmp").mkdir(parents=True)
+    (var / "tmp" / "spill").write_bytes(bytes(2_000_000))
+    full(monkeypatch, 1, 10**12)
+    assert live(step("ingest")) == 0
+    assert did() == ["ingest"]
+    assert "2 MB of left-overs were removed" in told()["space_made"]
+
+
+def test_a_full_disk_refuses_the_night_with_the_numbers_and_still_reports(monkeypatch):
+    full(monkeypatch, 100_000)
+    assert live(step("ingest")) == 2
+    assert did() == []
+    assert "has 0 MB free and a night needs 1; this run reads and writes nothing" in told()["disk_full"]
+    assert summary()["exit_code"] == 2
+
+
+def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_runs_without_it(monkeypatch, var):
+    with store.connect():
+        pass
+    reads = f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}, read_only=True); print('on', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen([sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "on\n"
+    monkeypatch.setattr(night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0)
+    try:
+        assert live(step("ingest")) == 1
+    finally:
+        holder.communicate()
+    assert did() == []
+    assert f"is held by process {holder.pid}" in told()["warehouse_held"]
+    assert "the next night takes this one in too" in told()["not_published"]
+    assert summary()["exit_code"] == 1
+    first = Run.latest().run_id
+    assert live(step("ingest")) == 0
+    reports.remember()
+    with store.connect(read_only=True) as connection:
+        assert connection.execute("select run_id, exit_code from ledger.audit.runs order by 1").fetchall() == [(first, 1), (Run.latest().run_id, 0)]
+        assert connection.execute("select count(*) from ledger.audit.findings where kind = 'warehouse_held'").fetchone() == (1,)
+
+
+def spoil(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table if not exists much as select md5(range::varchar) as text from range(20000)")
+    path.write_bytes(b"\x07" * 8192 + path.read_bytes()[8192:])
+
+
+def test_a_damaged_warehouse_is_moved_aside_and_the_night_goes_on():
+    spoil(paths.warehouse())
+    assert live(step("ingest")) == 0
+    assert did() == ["ingest"]
+    assert list((paths.var() / "replaced").glob("*/warehouse.duckdb"))
+    assert "builds it again from the archive" in told()["warehouse_damaged"]
+
+
+def test_a_damaged_ledger_refuses_the_night_and_stays_as_it_is():
+    spoil(paths.ledger())
+    before = paths.ledger().read_bytes()
+    assert live(step("ingest")) == 2
+    assert did() == []
+    assert 'with "make restore FROM=latest"' in told()["ledger_damaged"]
+    assert paths.ledger().read_bytes() == before
+
+
+def test_a_lost_ledger_is_never_begun_anew_by_itself(monkeypatch):
+    monkeypatch.setattr(night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0)
+    assert live(step("ingest")) == 0
+    paths.ledger().unlink()
+    assert live(step("ingest")) == 2
+    assert did() == ["ingest"]
+    assert not paths.ledger().exists()
+    assert 'with "make restore FROM=latest"' in told()["ledger_gone"]
+
+
+def test_a_ledger_of_a_newer_homeroom_refuses_the_night():
+    with store.connect() as connection:
+        connection.execute("insert into ledger.audit.versions values (99, 'of_tomorrow', now(), '9')")
+    assert live(step("ingest")) == 2
+    assert "of version 99" in told()["store_refused"]
+
+
+def test_a_report_that_dies_of_a_full_disk_is_tried_again_once_space_was_made(monkeypatch, var):
+    tries = []
+
+    def dies_once(run, _command, _keeper, code):
+        tries.append(code)
+        if len(tries) == 1:
+            return 1
+        return closing(run, _command, _keeper, code)
+
+    monkeypatch.setattr(night, "_closing", dies_once)
+    left = "d = pathlib.Path(os.environ['HOMEROOM_VAR'], 'replay'); d.mkdir(); (d / 'x').write_bytes(bytes(1000))"
+    assert live(step("ingest", left)) == 0
+    assert len(tries) == 2
+    assert summary()["exit_code"] == 0
+
+
+def test_a_report_that_cannot_run_at_all_leaves_the_run_closed(monkeypatch):
+    monkeypatch.setattr(night, "_closing", lambda *_: 1)
+    assert live(step("ingest")) == 1
+    assert Run.latest().read("run.json")["finished_at"]
+
+
+# ---------------------------------------------------------------- pauses
+
+
+def test_a_pause_refuses_nights_with_its_reason_until_it_is_over_and_is_kept(monkeypatch):
+    monkeypatch.setenv("USER", "operator")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    tomorrow = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    interventions.pause(tomorrow, "the tenant is being moved")
+    with pytest.raises(night.NightRefused, match=rf"no nightly run: paused until {tomorrow} 00:00: the tenant is being moved \(by operator\)"):
+        live(step("ingest"))
+    assert did() == [] and Run.latest() is None
+    assert interventions.resume() and not interventions.resume()
+    assert live(step("ingest")) == 0
+    reports.remember()
+    with store.connect(read_only=True) as connection:
+        rows = connection.execute("select what, who, why, until is not null from ledger.audit.interventions order by happened_at").fetchall()
+    assert rows == [("paused", "operator", "the tenant is being moved", True), ("not_run", "operator", "", False), ("resumed", "operator", "", False)]
+
+
+def test_a_pause_ends_by_itself():
+    interventions.pause((datetime.now(UTC) + timedelta(hours=1)).isoformat(), "a short one")
+    assert interventions.current() is not None
+    assert interventions.current(datetime.now(UTC) + timedelta(hours=2)) is None
+
+
+def test_a_pause_until_a_date_ends_at_midnight_of_the_district():
+    assert interventions.pause("2099-07-01", "summer").until == datetime(2099, 7, 1, 7, tzinfo=UTC), "Vancouver is seven hours behind in July"
+
+
+@pytest.mark.parametrize(("until", "why", "says"), [("soon", "x", "is no date"), ("2020-01-01", "x", "is past"), ("2099-01-01", " ", "with its reason")])
+def test_a_pause_that_makes_no_sense_is_refused(until, why, says):
+    with pytest.raises(interventions.Wrong, match=says):
+        interventions.pause(until, why)
+    assert interventions.current() is None
+
+
+def test_a_line_torn_by_a_kill_spoils_no_other():
+    interventions.pause("2099-01-01", "summer")
+    with interventions.path().open("a", encoding="utf-8") as file:
+        file.write('{"happened_at": "2026')
+    assert interventions.current().why == "summer"
+    interventions.resume()
+    assert [line["what"] for line in interventions.lines()] == ["paused", "resumed"]

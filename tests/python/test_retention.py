@@ -1,0 +1,121 @@
+"""Retention: what is past its days is listed, goes only when told to, and what is still needed never goes."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from common import paths, store
+from common.runs import Run
+from operations import interventions, retention
+
+NOW = datetime(2027, 6, 1, tzinfo=UTC)
+
+
+def night(days_ago: int, *, settled: bool = True) -> Run:
+    """A closed run of so many days ago, with everything a night leaves."""
+    run = Run.open("nightly")
+    began = NOW - timedelta(days=days_ago)
+    folder = run.folder.with_name(f"{began:%Y%m%dT%H%M%SZ}-{run.run_id[-4:]}")
+    run.folder.rename(folder)
+    run = Run(folder.name, folder, run.as_of, began)
+    run.write("run.json", run.read("run.json") | {"run_id": folder.name, "started_at": began.isoformat(), "finished_at": began.isoformat()})
+    for name in ("dbt", "memory", "journal"):
+        (folder / name).mkdir()
+        (folder / name / ("google.jsonl" if name == "journal" else "x.json")).write_text("{}\n", encoding="utf-8")
+    if settled:
+        (folder / "journal" / "google.settled").write_text("3", encoding="utf-8")
+    (paths.runs() / "latest").unlink()
+    (paths.runs() / "latest").symlink_to(folder.name)
+    return run
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("HOMEROOM_AS_OF", "2027-06-01")
+    monkeypatch.setenv("RETENTION__EVIDENCE_DAYS", "60")
+    monkeypatch.setattr(store, "WAIT_SECONDS", 0.3)
+    with store.connect() as connection:
+        connection.execute("insert into ledger.audit.findings (finding_id, found_at) values ('old', ?), ('new', ?)", [NOW - timedelta(days=900), NOW])
+        connection.execute("create table ledger.identity.names as select 'quinn' as name")
+    return tmp_path / "var"
+
+
+def test_without_being_told_nothing_goes():
+    old = night(100)
+    night(1)
+    found = {one.name: one for one in retention.past(NOW)}
+    assert {path.name for path in found["evidence"].files} == {"dbt", "memory"} and found["evidence"].files[0].parent == old.folder
+    assert found["evidence"].bytes > 0 and found["runs"].days is None
+    assert (old.folder / "dbt").is_dir()
+
+
+def test_what_is_past_its_days_goes_when_told_and_that_is_kept(monkeypatch):
+    monkeypatch.setenv("RETENTION__FINDINGS_DAYS", "800")
+    old, unsettled, newest = night(100), night(90, settled=False), night(70)
+    retention.let_go(retention.past(NOW), NOW)
+    assert not (old.folder / "dbt").exists() and (old.folder / "run.json").is_file() and (old.folder / "journal").is_dir()
+    assert (unsettled.folder / "dbt").is_dir(), "its journal is not in the ledger yet"
+    assert (newest.folder / "dbt").is_dir(), "the newest run is what the next one stands on"
+    with store.connect() as connection:
+        assert connection.execute("select finding_id from ledger.audit.findings").fetchall() == [("new",)]
+        assert connection.execute("select name from ledger.identity.names").fetchall() == [("quinn",)]
+    assert interventions.lines()[-1]["what"] == "let_go"
+    assert "evidence: 2 older than 60 days; findings: 1 older than 800 days" in interventions.lines()[-1]["details"]
+    assert not any(one.rows or one.files for one in retention.past(NOW))
+
+
+def test_old_passwords_runs_and_what_was_put_aside_have_days_of_their_own(monkeypatch, state):
+    for name in ("passwords", "runs", "replaced", "upgrade_copies"):
+        monkeypatch.setenv(f"RETENTION__{name.upper()}_DAYS", "90")
+    old = night(100)
+    night(1)
+    files = [state / "passwords" / "a.google.jsonl", state / "replaced" / "20270101" / "ledger.duckdb", state / "backups" / "before-0002-x" / "ledger.duckdb",
+             state / "backups" / "20270101T000000Z" / "ledger.duckdb.gz"]  # fmt: skip
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x", encoding="utf-8")
+        for path in (file, file.parent):
+            os.utime(path, ((NOW - timedelta(days=100)).timestamp(),) * 2)
+    retention.let_go(retention.past(NOW), NOW)
+    assert [file.exists() for file in files] == [False, False, False, True], "backups are counted, not dated"
+    assert not old.folder.exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")])
+def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"RETENTION__{name}", value)
+    with pytest.raises(retention.RetentionWrong, match="the classes are evidence, runs, passwords"):
+        retention.past(NOW)
+
+
+def test_a_compacted_warehouse_holds_what_it_held_in_less_space():
+    with store.connect() as connection:
+        connection.execute("create schema staging; create schema core")
+        connection.execute("create table core.people as select range as person_id, md5(range::varchar) as text from range(300000)")
+        connection.execute("create view staging.b_people as from core.people")
+        connection.execute("create view staging.a_people as select p.person_id, v.version from staging.b_people as p cross join ledger.audit.versions as v")
+        connection.execute("checkpoint")
+        connection.execute("delete from core.people where person_id % 100 > 0")
+        connection.execute("create table core.other as from core.people; drop table core.people; alter table core.other rename to people; checkpoint")
+    before, after = retention.compact()
+    assert after < before / 2
+    assert retention.air() < 0.1
+    with store.connect(read_only=True) as connection:
+        assert connection.execute("select count(*) from core.people").fetchone() == (3000,)
+        assert connection.execute("select count(*) from staging.a_people").fetchone() == (6000,)
+
+
+def test_a_copy_that_differs_is_not_swapped_in(monkeypatch):
+    with store.connect() as connection:
+        connection.execute("create table kept as select 1 as one")
+    counts = retention._counts
+    monkeypatch.setattr(retention, "_counts", lambda connection, catalog: counts(connection, catalog) | ({"main.lost": 1} if catalog == "warehouse" else {}))
+    with pytest.raises(Exception, match=r"differs in main.lost; the warehouse stays"):
+        retention.compact()
+    with store.connect(read_only=True) as connection:
+        assert connection.execute("select one from kept").fetchall() == [(1,)]
