@@ -120,7 +120,7 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer = csv.DictWriter(out, COLUMNS)
     writer.writeheader()
     # A spreadsheet must not take a value for a formula.
-    writer.writerows({name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value for name, value in row.items()} for row in rows)
+    writer.writerows({name: f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value for name, value in row.items()} for row in rows)
     return out.getvalue()
 
 
