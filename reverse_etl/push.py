@@ -152,6 +152,7 @@ def _cleared(
             allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
             now = planning.make(connection, night, allowed, fresh)
         ground = planning.rests_on(run)
+        again = f"make undo RUN={document['undoes']}" if document.get("undoes") else "make plan"
         waits = waits_for(list(pasts), night.exports.good)
         begun = {part["target"] for part in document["exports"] if journal.read(run.folder / "journal" / f"{part['target']}.jsonl").plan_id == plan_id}
         for target, past in pasts.items():
@@ -166,8 +167,8 @@ def _cleared(
                 if moved:
                     found.append(Finding(
                         "critical", "plan_moved", f'{target}: not the plan that was shown: {moved}; '
-                        'nothing was written; run "make plan", look at it with "make show", then "make push"', target=target, owner="analyst",
-                        action='run "make plan" again'))  # fmt: skip
+                        f'nothing was written; run "{again}", look at it with "make show", then "make push"', target=target, owner="analyst",
+                        action=f'run "{again}" again'))  # fmt: skip
                     continue
                 _take_over(connection, plan_id, target)
             cleared.append(target)

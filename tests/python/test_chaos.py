@@ -11,7 +11,7 @@ import pytest
 from demo.platforms import running
 from tests import chaos
 
-PUSHES = 4
+PUSHES = 3
 
 
 def test_pushes_under_every_kind_of_fault_end_as_desired() -> None:
