@@ -47,12 +47,14 @@ class Models:
         for name in names:
             node = self._node(name)
             if node["config"]["materialized"] != "view":
+                if not node.get("compiled_code"):
+                    raise ModelUnknown(f'model {name} is not in the last build as compiled SQL; run "make build" (the whole of it), then try again')
                 _fill(connection, node)
 
     def _node(self, name: str) -> Mapping[str, Any]:
         node = self._nodes.get(name)
-        if node is None or not node.get("compiled_code"):
-            raise ModelUnknown(f'model {name} is not in the last build as compiled SQL; run "make build" (the whole of it), then try again')
+        if node is None:
+            raise ModelUnknown(f'model {name} is not in the last build; run "make build" (the whole of it), then try again')
         return node
 
 

@@ -25,8 +25,9 @@ def layer(node: dict) -> str:
 
 def dbt(district: District, *words: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "dbt"), *words, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
-    environment = district.environment(DBT_TARGET_PATH=str(district.var / "target"), DBT_LOG_PATH=str(district.var / "logs"))
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    # from within the state folder, as the night does it: the project stays parsed
+    environment = district.environment(HOMEROOM_VAR=".", DBT_TARGET_PATH=str(district.var / "target"), DBT_LOG_PATH=str(district.var / "logs"))
+    return subprocess.run(command, cwd=district.var, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def test_every_unit_test_of_the_models_passes(district):
@@ -41,6 +42,21 @@ def test_the_documentation_generates(district):
     ended = dbt(district, "docs", "generate", "--static")
     assert ended.returncode == 0, ended.stdout[-3000:]
     assert "exp_google__users" in (district.var / "target" / "static_index.html").read_text(encoding="utf-8")
+
+
+def test_a_second_night_of_the_same_project_leaves_seeds_and_staging_as_they_are(two_nights, manifest):
+    """What rests on data is built and tested every night; what only files decide, when the files change."""
+    runs = sorted(path for path in (two_nights.var / "runs").iterdir() if path.is_dir() and not path.is_symlink())[:2]
+    first, second = ({result["unique_id"] for result in json.loads((run / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]} for run in runs)
+    left = {name for name, node in manifest["nodes"].items() if node["resource_type"] == "seed" or "staging" in node["fqn"]}
+    assert {name for name in left if not name.startswith("test.")} <= first
+    assert second & left == set()
+    models = {name for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    assert models - left <= second
+    exports = {
+        name for name, node in manifest["nodes"].items() if node["resource_type"] == "test" and str(node.get("attached_node")).startswith("model.homeroom.exp_")
+    }
+    assert exports <= second
 
 
 def test_models_refer_backwards_only(manifest):
