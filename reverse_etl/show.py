@@ -119,9 +119,13 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, COLUMNS)
     writer.writeheader()
-    # A spreadsheet must not take a value for a formula.
-    writer.writerows({name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value for name, value in row.items()} for row in rows)
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """A text a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _html(run: Run, document: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:

@@ -127,7 +127,7 @@ def _cannot(connection: duckdb.DuckDBPyConnection, export: Export, days: int, la
         f"action = '{DELETE}' and opposite = '{CREATE}'": "are made anew: their id, settings and history are gone",
         "action = 'adopt'": "keep our key: who was adopted by mistake gets a row in seeds/identity_decisions.csv",
         f"opposite = '{UNDELETE}'": "come back from the deleted ones, without memberships that are not ours",
-        f"opposite = '{DELETE}'": "are deleted; their addresses stay taken for as long as the platform keeps what is deleted",
+        f"opposite = '{DELETE}'": "are deleted; their names stay taken for as long as the platform keeps what is deleted",
         f"opposite = '{RENAME}'": "get their former address; mail to the newer one is no longer theirs for certain",
     }  # fmt: skip
     sentences = []

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from engine_bench import USERS, Bench, FakeFolder, Model, user
 
-from reverse_etl.model import Outcome
+from reverse_etl import push as pushing
+from reverse_etl.model import Export, Outcome
 
 STUDENTS = Model("students", {"student_id": "varchar", "name": "varchar", "person_id": "varchar", "source": "varchar"},
                  {"key": ["student_id"], "context": ["person_id", "source"], "file": {"name": "students.csv", "archive": "all_{date}.zip"}},
@@ -172,3 +173,26 @@ def test_a_child_whose_account_is_held_waits_too_and_the_file_goes(tmp_path: Pat
     assert bench.whole_night() == 2
     (file,) = (tmp_path / "vendor").iterdir()
     assert file.read_text() == "students.csv:1,S1"
+
+
+def test_a_file_that_waits_goes_out_when_the_push_of_the_accounts_was_cut_off_before_it(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    after = replace(STUDENTS, meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}})
+    bench = Bench(tmp_path / "var", [after, USERS])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(users=[user(1)], students=[student(1)])
+    bench.observe()
+    bench.plan()
+    assert pushing.push(bench.run, bench.night, bench._adapter, ("fake",)) == 0
+    assert list((tmp_path / "vendor").iterdir()) == []
+    assert bench.push() == 0
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert file.read_text() == "students.csv:1,S1"
+
+
+def test_targets_that_wait_for_another_are_pushed_after_it() -> None:
+    google, files = (Export(f"exp_{t}__x", "r", t, "x", ("k",), (), after=after) for t, after in (("google", {}), ("files", {"k": ("google", "x")})))
+    assert pushing.phases(["files", "google", "other"], [google, files]) == [["google", "other"], ["files"]]
+    assert pushing.phases(["files", "other"], [google, files]) == [["files", "other"]]
+    circle = [replace(google, after={"k": ("files", "x")}), files]
+    assert pushing.phases(["files", "google"], circle) == [["files", "google"]]

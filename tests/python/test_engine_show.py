@@ -69,7 +69,9 @@ def test_files_hold_every_change_of_the_filter(planned: Bench) -> None:
 
 
 def test_a_page_escapes_what_people_type_and_a_spreadsheet_runs_nothing() -> None:
-    assert "'=cmd()" in show._csv([{**dict.fromkeys(show.COLUMNS, ""), "reason": "=cmd()"}])
+    written = show._csv([{**dict.fromkeys(show.COLUMNS, ""), "reason": "=cmd()"}])
+    assert "'=cmd()" in written
+    assert written.count("'") == 1
 
 
 def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:

@@ -48,7 +48,7 @@ def test_a_thousand_mixed_changes_are_taken_back_but_for_what_was_said(tmp_path:
     document = bench.undo(run_id)
     assert state(bench) == after  # a plan writes nothing
     said = " ".join(document["cannot"])
-    for words in ("org_units: 1 stay: units stay (first: /B)", "users: 120 are deleted; their addresses stay taken", "users: 40 come back from the deleted",
+    for words in ("org_units: 1 stay: units stay (first: /B)", "users: 120 are deleted; their names stay taken", "users: 40 come back from the deleted",
                   "groups: 1 are made anew: their id, settings and history are gone (first: g9)", "users: 60 get their former address"):  # fmt: skip
         assert words in said
     assert bench.push() == 0
