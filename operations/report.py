@@ -19,12 +19,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common import findings, store
+from common import findings, store, versions
 from common.runs import Run
 from operations import interventions, page, room, status
 from operations.publish import publish
 
-VERSION = "0.1.0"
 SHOWN_FINDINGS = 12
 FINDING = ("level", "kind", "source", "feed", "target", "entity", "school_number", "key", "file", "line", "column", "message", "owner", "action")
 
@@ -89,7 +88,7 @@ def _load(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     connection.execute(
         "insert into ledger.audit.runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [run.run_id, summary["started_at"], summary["finished_at"], summary["as_of"], summary["status"],
-         summary["exit_code"], summary["git_commit"], VERSION, json.dumps(summary["steps"])],
+         summary["exit_code"], summary["git_commit"], versions.PROGRAM, json.dumps(summary["steps"])],
     )  # fmt: skip
     if rows:
         connection.executemany(f"insert into ledger.audit.findings values ({', '.join('?' * 17)})", rows)

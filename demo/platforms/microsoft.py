@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, unquote
 from demo.platforms import microsoft_groups, microsoft_users
 from demo.platforms.faults import Faults
 from demo.platforms.http import Refusal, Reply, Request
-from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, missing, refuse
+from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, refuse
 from demo.platforms.platform import Platform, RequestLog
 from demo.platforms.store import Store, Window
 
@@ -205,8 +205,6 @@ def _answer(parts: tuple[str, ...]) -> Callable[[Tenant, Call], Reply]:
         return microsoft_users.deleted_items
     if parts[0] in ("subscribedSkus", "organization", "domains"):
         return _tenant_facts
-    if parts[0] == "directoryRoles":
-        return _roles
     raise refuse(400, "BadRequest", f"Resource not found for the segment '{parts[0]}'.")
 
 
@@ -220,20 +218,6 @@ def _tenant_facts(tenant: Tenant, asked: Call) -> Reply:
         rows = [{"id": name, "isVerified": True, "isDefault": name == DOMAINS[0]} for name in DOMAINS]
     else:
         rows = [{"id": TENANT_ID, "displayName": "School District No. 74 (Gold Trail)", "verifiedDomains": [{"name": name} for name in DOMAINS]}]
-    return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#{asked.parts[0]}", "value": rows})
-
-
-def _roles(tenant: Tenant, asked: Call) -> Reply:
-    """The roles somebody holds, and who holds one of them."""
-    match (asked.method, asked.parts):
-        case ("GET", ("directoryRoles",)):
-            rows = [{"id": role_id, "displayName": role["displayName"]} for role_id, role in tenant.store["roles"].items()]
-        case ("GET", ("directoryRoles", role_id, "members")):
-            if role_id not in tenant.store["roles"]:
-                raise missing(role_id)
-            rows = [{"@odata.type": f"#microsoft.graph.{kind}", "id": holder} for holder, kind in tenant.store["roles"][role_id]["members"].items()]
-        case _:
-            raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
     return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#{asked.parts[0]}", "value": rows})
 
 

@@ -42,6 +42,8 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return _create(tenant, asked.body)
         case ("GET", ("users", key)):
             return _one(tenant, tenant.user(key), asked)
+        case ("GET", ("users", key, "memberOf")):
+            return _belonging(tenant, tenant.user(key)["id"])
         case ("PATCH", ("users", key)):
             return _update(tenant, tenant.user(key), asked.body)
         case ("DELETE", ("users", key)):
@@ -52,6 +54,14 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             tenant.user(key)
             return Reply(200, {"value": True})
     raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+
+
+def _belonging(tenant: Tenant, user_id: str) -> Reply:
+    """The groups and directory roles a user is a direct member of, their type and id; all on one page."""
+    kinds = (("members", "group", lambda relation: relation), ("roles", "directoryRole", lambda role: role["members"]))
+    rows = [{"@odata.type": f"#microsoft.graph.{kind}", "id": key}
+            for table, kind, members in kinds for key, row in tenant.store[table].items() if user_id in members(row)]  # fmt: skip
+    return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#directoryObjects", "value": rows})
 
 
 def deleted_items(tenant: Tenant, asked: Call) -> Reply:

@@ -225,7 +225,7 @@ MICROSOFT_OBSERVED: dict[str, Table] = {
     "users": (
         field("remote_id", "id"),
         *MICROSOFT["users"],
-        # isAdmin is no property of Graph: the adapter adds it from the members of the directory roles
+        # isAdmin is no property of Graph: the adapter adds it to users without our key, from the roles they belong to
         field("employee_id", "employeeId"),
         field("is_admin", "isAdmin", sent=False),
         field("is_synced", "onPremisesSyncEnabled"),

@@ -30,6 +30,7 @@ from reverse_etl.targets.reading import Reads, TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 PAGE = 999  # the most Graph allows
+DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
 USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime")
 GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
@@ -92,21 +93,23 @@ class Microsoft:
 
     def _user_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
-        admins = self._admins()
-        for page in self._listed("/users", USER_FIELDS):
-            names += [name for user in page for name in _names_of(user, "user")]
-            yield [{**user, "isAdmin": user["id"] in admins} for user in page]
+        roles = self._role_groups()
+        with ThreadPoolExecutor(self.threads, thread_name_prefix=f"{self.name}-read") as pool:
+            for page in self._listed("/users", USER_FIELDS):
+                names += [name for user in page for name in _names_of(user, "user")]
+                strangers = [user["id"] for user in page if not _person_of(user)]  # only these are ever asked about: theirs is no account of ours
+                belong = pool.map(self._belongings_of, [strangers[at : at + BATCH] for at in range(0, len(strangers), BATCH)])
+                admins = {user for some in belong for user, what in some if what["id"] in roles or what.get("@odata.type") == DIRECTORY_ROLE}
+                yield [{**user, "isAdmin": user["id"] in admins} for user in page]
         self._names["users"] = names
 
-    def _admins(self) -> set[str]:
-        """The ids of everyone who holds a directory role, also through a group. Needs RoleManagement.Read.Directory."""
-        found: set[str] = set()
-        for role in self._read("directory roles", "/directoryRoles?$select=id").body.get("value", []):
-            holders = self._read("directory roles", f"/directoryRoles/{role['id']}/members?$select=id", missing_is_fine=True).body.get("value", [])
-            found |= {one["id"] for one in holders}
-            for group in (one["id"] for one in holders if one.get("@odata.type") == "#microsoft.graph.group"):
-                found |= {one["id"] for page in self._listed(f"/groups/{group}/members", ("id",)) for one in page}  # such groups hold no groups
-        return found
+    def _role_groups(self) -> set[str]:
+        """The groups that may carry a directory role: whoever is in one counts as an administrator."""
+        return {group["id"] for page in self._listed("/groups", ("id", "isAssignableToRole")) for group in page if group.get("isAssignableToRole")}
+
+    def _belongings_of(self, users: list[str]) -> list[tuple[str, dict[str, Any]]]:
+        """The groups and directory roles of up to 20 users by one batch. Needs Directory.Read.All, else roles stay unseen."""
+        return self._related(users, "users", "memberOf")
 
     def _group_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
@@ -129,21 +132,25 @@ class Microsoft:
             pool.shutdown(cancel_futures=True)
 
     def _members_of(self, groups: list[str]) -> list[dict[str, Any]]:
-        """The members of up to 20 groups by one batch; further pages, and what the batch was refused, one by one."""
-        where = [f"/groups/{group}/members?$select=id&$top={PAGE}" for group in groups]
-        self._reads.one_call(len(groups))
+        """The members of up to 20 groups by one batch."""
+        return [{"group_remote_id": group, **member} for group, member in self._related(groups, "groups", "members")]
+
+    def _related(self, owners: list[str], kind: str, relation: str) -> list[tuple[str, dict[str, Any]]]:
+        """What up to 20 users or groups are related to, by one batch; further pages, and what the batch was refused, one by one."""
+        where = [f"/{kind}/{owner}/{relation}?$select=id&$top={PAGE}" for owner in owners]
+        self._reads.one_call(len(owners))
         first = self._client.batch([{"method": "GET", "url": each} for each in where])
-        found: list[dict[str, Any]] = []
-        for group, start, reply in zip(groups, where, first, strict=True):
+        found: list[tuple[str, dict[str, Any]]] = []
+        for owner, start, reply in zip(owners, where, first, strict=True):
             if not reply.good and reply.code != 404:
                 self._reads.told(reply)
-                reply = self._read(f"members of group {group}", start, missing_is_fine=True)
+                reply = self._read(f"{relation} of {owner}", start, missing_is_fine=True)
             while True:
-                found += [{"group_remote_id": group, **member} for member in reply.body.get("value", [])]
+                found += [(owner, one) for one in reply.body.get("value", [])]
                 following = reply.body.get("@odata.nextLink")
                 if not following:
                     break
-                reply = self._read(f"members of group {group}", following)
+                reply = self._read(f"{relation} of {owner}", following)
         return found
 
     def _names_taken(self) -> list[Name]:
