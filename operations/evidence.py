@@ -31,6 +31,15 @@ def remember(run: Run) -> None:
             if table not in GROWING:
                 target = str(folder / f"{table}.parquet").replace("'", "''")
                 connection.execute(f"copy ledger.identity.\"{table}\" to '{target}' (format parquet, compression zstd)")
+        for schema, table in observed_tables(connection):
+            target = str(folder / f"{schema}.{table}.parquet").replace("'", "''")
+            connection.execute(f'copy "{schema}"."{table}" to \'{target}\' (format parquet, compression zstd)')
+
+
+def observed_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """What the targets were seen to hold: schema and table."""
+    query = "select distinct table_schema, table_name from information_schema.columns where table_catalog = current_database() and column_name = '_observed_at' order by all"
+    return connection.execute(query).fetchall()
 
 
 def identity_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:

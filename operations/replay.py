@@ -63,6 +63,8 @@ def replay(day: date, console: Console) -> int:
     scratch = _prepared(run)
     for what in (("ingestion", "replay"), ("operations", "build")):
         _step(run, scratch, what)
+        if what[0] == "ingestion":
+            _observe(run, scratch)
     compared = compare(run.folder, scratch / "runs" / run.run_id)
     console.print(f"night of {day.isoformat()}, run {run.run_id}, built again in {scratch}")
     for one in compared:
@@ -124,6 +126,15 @@ def _forget(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
         connection.execute(f'delete from ledger.identity."{table}"')  # a table that came later was empty then
         if kept.is_file():
             connection.execute(f'insert into ledger.identity."{table}" by name select * from read_parquet(?)', [str(kept)])
+
+
+def _observe(run: Run, scratch: Path) -> None:
+    """The targets as they were seen that night, from what the night remembered of them."""
+    with duckdb.connect(str(scratch / "warehouse.duckdb")) as connection:
+        for kept in sorted((run.folder / "memory").glob("raw_*.*.parquet")):
+            schema, table, _ = kept.name.split(".")
+            connection.execute(f'create schema if not exists "{schema}"')
+            connection.execute(f'create or replace table "{schema}"."{table}" as select * from read_parquet(?)', [str(kept)])
 
 
 def _step(run: Run, scratch: Path, what: tuple[str, ...]) -> None:

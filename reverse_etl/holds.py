@@ -203,7 +203,7 @@ def refusals(connection: duckdb.DuckDBPyConnection, export: Export, desired: int
     written = row[0] if row else 0
     found = [
         (EMPTY, f"its export holds no row, and {written:,} objects we wrote are there" if written and not desired and export.when_empty == "hold" else ""),
-        (KEYS, _keys_changed(connection, export) if written and desired else ""),
+        (KEYS, _keys_changed(connection, export) if desired else ""),
         (FIRST, _first_push(connection, export, desired, observed) if not written and desired else ""),
     ]
     target, entity = export.target, export.entity
@@ -224,7 +224,12 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
     remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
     plain = r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
     row = connection.execute(f"""
-        with missing as (select key as _key from decided where action = 'create' and a._key is not null),
+        with ours as (
+            select planned.key from ledger.audit.planned_changes as planned join ledger.audit.outcomes as outcome using (change_id)
+            where planned.target = $target and planned.entity = $entity and planned.action = 'create' and outcome.status = 'applied'
+        ),
+        -- a write is in doubt until it is read back, and under another key it never is: what was answered counts here too
+        missing as (select key as _key from decided where action = 'create' and (a._key is not null or key in (select key from ours))),
         strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"} from decided where d._key is null and a._key is null),
         made as (
             select planned.key, outcome.remote_id from ledger.audit.planned_changes as planned

@@ -180,6 +180,7 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
         for name in ready:
             text = re.sub(r"\{\{ source\('(\w+)', '(\w+)'\) \}\}", r"raw_\1.\2", waiting.pop(name))
             text = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"staging.\1", text)
+            text = re.sub(r"\{\{ alias_id\('([\w.]+)'\) \}\}", r"left(sha256(lower(\1)), 16)", text)
             if "{{" not in text:  # those with macros are for identity, not for comparing
                 connection.execute(f"create or replace view staging.{name} as {text}")
 

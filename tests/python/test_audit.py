@@ -26,7 +26,7 @@ def test_every_question_of_the_cookbook_runs(published, number):
     question = audit.questions()[number - 1]
     names, rows = audit.answer(question, values_for(question, published))
     assert names
-    if "held" not in question.title and "failed" not in question.title:
+    if not any(word in question.title for word in ("held", "failed", "changed by hand", "keeps failing")):  # nothing of the kind happened
         assert rows, question.title
 
 

@@ -40,7 +40,7 @@ def test_a_push_makes_the_target_equal_to_the_exports_and_the_next_plan_is_empty
     written: set[tuple[str, str]] = set()
     for persons, groups, members in (first, second):
         bench.desire(users=persons, groups=groups, members=members)
-        assert bench.whole_night() == 0
+        assert bench.whole_night("empty", "an export may be emptied here") == 0
         for model, desired in ((USERS, persons), (GROUPS, groups), (MEMBERS, members)):
             entity, key = model.entity, model.meta["key"]
             there = {tuple(row[c] for c in key): row for row in bench.platform.rows(entity)}
