@@ -38,7 +38,10 @@ def remember(run: Run) -> None:
 
 def observed_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """What the targets were seen to hold: schema and table."""
-    query = "select distinct table_schema, table_name from information_schema.columns where table_catalog = current_database() and column_name = '_observed_at' order by all"
+    query = (
+        "select distinct table_schema, table_name from information_schema.columns"
+        " where table_catalog = current_database() and column_name = '_observed_at' order by all"
+    )
     return connection.execute(query).fetchall()
 
 

@@ -66,8 +66,8 @@ LOST = {
     },
 }
 SAME = (
-    "exp_google__schemas", "exp_google__aliases", "exp_google__org_units", "exp_google__users", "exp_google__groups", "exp_google__members", "exp_microsoft__users",
-    "exp_microsoft__groups", "exp_microsoft__members", "exp_portfolio__classes", "exp_portfolio__enrolments", "exp_portfolio__staff",
+    "exp_google__schemas", "exp_google__aliases", "exp_google__org_units", "exp_google__users", "exp_google__groups", "exp_google__members",
+    "exp_microsoft__users",    "exp_microsoft__groups", "exp_microsoft__members", "exp_portfolio__classes", "exp_portfolio__enrolments", "exp_portfolio__staff",
 )  # fmt: skip
 
 Row = dict[str, object]
