@@ -125,6 +125,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     action = f"""case
             when {create} then {_when_missing(export)}
             when o._adopts then '{ADOPT}'
+            {_already_gone(export, types, absent)}
             when {absent} then {_when_absent(export)}
             {_deletions(export, types)}
             when not ({" or ".join(changed.values()) or "false"}) then null
@@ -295,6 +296,12 @@ def _when_absent(export: Export) -> str:
         case "delete":
             return f"case when a._key is not null then '{DELETE}' end"
     return "null"
+
+
+def _already_gone(export: Export, types: dict[str, str], absent: str) -> str:
+    """An object among the target's deleted ones needs nothing more when no row wants it."""
+    gone = export.column(DELETED_COLUMN)
+    return f"when {absent} and coalesce({_o(gone, types)}, false) then null" if gone else ""
 
 
 def _when_missing(export: Export) -> str:

@@ -130,7 +130,8 @@ class District:
             "exp_google__org_units": [{"org_unit_path": u, "name": u.rpartition("/")[2], "parent_org_unit_path": u.rpartition("/")[0] or "/"} for u in units],
             "exp_google__users": [
                 {"person_id": key, "primary_email": f"{p['local']}@{STUDENTS}", "given_name": p["first"], "family_name": "O’Brien",
-                 "org_unit_path": f"/Chaos/{p['unit']}", "suspended": p["off"], "archived": False, "deleted": False, **common} for key, p in self.people.items()],
+                 "org_unit_path": f"/Chaos/{p['unit']}", "suspended": p["off"], "archived": False, "deleted": False, **common}
+                for key, p in self.people.items()],
             "exp_google__groups": [{"group_id": g, "email": f"{g}@sd74.example", "name": f"Students {g[-12:]}"} for g in self.groups],
             "exp_google__members": members,
             "exp_microsoft__users": [
