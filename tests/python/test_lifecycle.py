@@ -269,6 +269,9 @@ class Year:
             where lifecycle.record = 'active' and is_in_feed and school_number is not null and homeroom is not null
                 and student_number not in (select student_number from core.enrolments group by all having count(*) > 1)
             order by 1""").fetchall()  # fmt: skip
+        # whose match with an account already there waits for a decision has none, whatever the lifecycle says
+        with_account = self.open_accounts("google").keys() & self.open_accounts("microsoft").keys()
+        listed = [row for row in listed if row[1] in with_account]
         self.people = {number: person for number, person, _ in listed}
         self.graduates = {number for number, _, grade in listed if grade == "12"}
         others = [number for number in self.people if number not in self.graduates]
