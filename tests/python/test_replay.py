@@ -68,7 +68,7 @@ def test_a_rule_edited_since_shows_as_rows_that_differ(three_nights: District, t
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
     rule = checkout / "seeds" / "org_unit_rules.csv"
-    rule.write_text(rule.read_text(encoding="utf-8").replace("'/Students/'", "'/Learners/'"), encoding="utf-8")
+    rule.write_text(rule.read_text(encoding="utf-8").replace("/Students/", "/Learners/"), encoding="utf-8")
     ended = District(district.var, checkout).run("operations", "replay", "2026-10-05")
     assert ended.returncode == 3, ended.stdout + ended.stderr
     said = {line.split()[0]: line for line in ended.stdout.splitlines() if line.startswith("  exp_")}
