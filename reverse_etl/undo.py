@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from reverse_etl import applied, diff, sql
-from reverse_etl.model import CREATE, DELETE, OFF_COLUMNS, REMOVE, RENAME, RENAME_COLUMNS, RESTORE, SUSPEND, UNDELETE, UPDATE, Export
+from reverse_etl.model import CREATE, DELETE, DELETED_COLUMN, OFF_COLUMNS, REMOVE, RENAME, RENAME_COLUMNS, RESTORE, SUSPEND, UNDELETE, UPDATE, Export
 
 KEPT = """list_filter(ours, lambda name: json_exists(old, '$."' || name || '"'))"""  # the fields that still are as the run left them
 
@@ -62,10 +62,11 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
     if not there or not touched:
         return touched, observed
     remote = "remote_id" if "remote_id" in there else "null"
+    lives = f"not coalesce(try_cast(found.{DELETED_COLUMN} as boolean), false)" if DELETED_COLUMN in there else "true"  # among the deleted ones is not there
     connection.execute(f"""
         create or replace temp table now_there as
         select _key, any_value(now_remote_id) as now_remote_id, any_value(now) as now from (
-            select {sql.key(export.key)} as _key, cast({remote} as varchar) as now_remote_id, to_json(found) as now from {view} as found
+            select {sql.key(export.key)} as _key, cast({remote} as varchar) as now_remote_id, to_json(found) as now from {view} as found where {lives}
         ) where _key is not null group by _key""")  # fmt: skip
     days, lasting = undo.restorable.get(export.target, {}).get(export.entity, 0), undo.lasting.get(export.target, {}).get(export.entity, "")
     away = export.on_absent if export.on_absent in (REMOVE, DELETE) else DELETE
@@ -97,6 +98,7 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
                     case when finished_at > $now::timestamptz - interval {days} day then '{UNDELETE}' end
                 else '{CREATE}' end
             when not is_there or back = '{{}}' then null
+            when (back ->> '$."{DELETED_COLUMN}"') = 'true' then '{DELETE}'
             {switch}
             when {renamed} then '{RENAME}'
             else '{UPDATE}' end as opposite
