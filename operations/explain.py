@@ -23,6 +23,7 @@ HIDDEN = "…"
 PERSONAL = ("name", "contact", "birth", "address", "family", "attendance")  # classes of seeds/privacy_register.csv that stay hidden
 FORESEEN_DAYS = 3 * 366
 EVENTS_SHOWN = 6
+MANY = ("group_id", "licence")  # of what a person may have several, by the name of its column
 FOR_ALL = ("person_id", "source", "source_file", "source_line")
 PRESENCE = {
     "present": "listed in last night's feeds", "filtered": "listed, but of a kind that is given no account", "left": "left",
@@ -192,16 +193,16 @@ def _targets(connection: duckdb.DuckDBPyConnection, person: str, names: bool) ->
             nothing.append(f"{target} {entity}")
         elif is_file:
             yield f"{target} {entity}: {_count(wanted)} in the file"
-        elif "group_id" in {column for row in (*wanted, *there) for column in row}:
-            yield from _memberships(f"{target} {entity}", {row["group_id"] for row in wanted}, {row["group_id"] for row in there})
+        elif many := next((column for column in MANY if column in (*wanted, *there)[0]), None):
+            yield from _several(f"{target} {entity}", {row[many] for row in wanted}, {row[many] for row in there})
         else:
             yield from _differences(f"{target} {entity}", wanted, there, {column for name, column in hidden if name == model and not names})
     if nothing:
         yield f"nothing, and nothing there: {', '.join(nothing)}"
 
 
-def _memberships(what: str, wanted: set[str], there: set[str]) -> Iterator[str]:
-    parts = [f"should be in {len(wanted)}, is in {len(there)}"]
+def _several(what: str, wanted: set[str], there: set[str]) -> Iterator[str]:
+    parts = [f"should be {len(wanted)}, are {len(there)}"]
     parts += [f"missing {', '.join(sorted(wanted - there))}"] if wanted - there else []
     parts += [f"too many {', '.join(sorted(there - wanted))}"] if there - wanted else []
     yield f"{what}: {'; '.join(parts)}"

@@ -24,6 +24,7 @@ class Faults:
     latency_seconds: float = 0.0  # every reply comes so much later
     incomplete_creation_seconds: float = 0.0  # so long after a create Google answers 412 to updates and Microsoft 404 to everything
     security_groups_soft_delete: bool = True  # Microsoft: since 2026 security groups go to the deleted items too; before, they were gone
+    licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
     seed: int = 1
     chance: random.Random = field(default_factory=lambda: random.Random(1), repr=False)
 

@@ -213,7 +213,8 @@ def _tenant_facts(tenant: Tenant, asked: Call) -> Reply:
     if asked.method != "GET" or len(asked.parts) > 1:
         raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
     if asked.parts[0] == "subscribedSkus":
-        rows = list(tenant.store["skus"].values())
+        most = tenant.faults.licence_seats
+        rows = [sku | {"prepaidUnits": sku["prepaidUnits"] | {"enabled": min(sku["prepaidUnits"]["enabled"], most)}} for sku in tenant.store["skus"].values()]
     elif asked.parts[0] == "domains":
         rows = [{"id": name, "isVerified": True, "isDefault": name == DOMAINS[0]} for name in DOMAINS]
     else:

@@ -62,6 +62,11 @@ def shown(row: Row, names: tuple[str, ...]) -> dict[str, Any]:
     for name in names:
         if name == "onPremisesExtensionAttributes":
             resource[name] = dict.fromkeys(ATTRIBUTES) | row.get(name, {})
+        elif name == "licenseAssignmentStates":  # all of them given directly: this tenant has no groups with licences
+            resource[name] = [
+                {"skuId": one["skuId"], "disabledPlans": one["disabledPlans"], "assignedByGroup": None, "state": "Active", "error": "None"}
+                for one in row.get("assignedLicenses", [])
+            ]
         elif name != "passwordProfile":
             lists = name in ("businessPhones", "otherMails", "proxyAddresses", "groupTypes", "assignedLicenses", "resourceBehaviorOptions")
             resource[name] = row.get(name, [] if lists else None)

@@ -36,7 +36,8 @@ USER_PROPERTIES = {
     **dict.fromkeys(USER_TEXTS, TEXT), "accountEnabled": FLAG, "businessPhones": LIST, "otherMails": LIST,
     "onPremisesExtensionAttributes": OBJECT, "passwordProfile": OBJECT,
 }  # fmt: skip
-USER_READ_ONLY = ("id", "createdDateTime", "deletedDateTime", "proxyAddresses", "assignedLicenses", "onPremisesSyncEnabled", "creationType")
+USER_READ_ONLY = ("id", "createdDateTime", "deletedDateTime", "proxyAddresses", "assignedLicenses", "licenseAssignmentStates", "onPremisesSyncEnabled",
+                  "creationType")  # fmt: skip
 USER_DEFAULTS = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage", "surname",
                  "userPrincipalName", "id")  # fmt: skip
 GROUP_TEXTS = {"displayName": 256, "mailNickname": 64, "description": 1024, "uniqueName": 256, "visibility": 32, "classification": 64,

@@ -239,6 +239,6 @@ def _seats(tenant: Tenant, sku_id: str, more: int) -> None:
     sku = tenant.store["skus"].get(sku_id)
     if sku is None:
         raise bad(f"License {sku_id} does not correspond to a valid company License.")
-    if sku["consumedUnits"] + more > sku["prepaidUnits"]["enabled"]:
+    if more > 0 and sku["consumedUnits"] + more > min(sku["prepaidUnits"]["enabled"], tenant.faults.licence_seats):
         raise bad(f"Subscription with SKU {sku_id} does not have any available licenses.")
     tenant.store.put("skus", sku_id, sku | {"consumedUnits": sku["consumedUnits"] + more})

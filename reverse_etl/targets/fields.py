@@ -219,6 +219,7 @@ MICROSOFT: dict[str, Table] = {
         field("security_enabled", "securityEnabled"),
     ),
     "members": (),
+    "licences": (field("licence", "skuPartNumber", sent=False),),  # the call wants the id of the product, looked up by its name
 }
 
 MICROSOFT_OBSERVED: dict[str, Table] = {
@@ -232,6 +233,14 @@ MICROSOFT_OBSERVED: dict[str, Table] = {
     ),
     "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
+    # licenseAssignmentStates of a user, each with whose it is and what it is called
+    "licences": (field("user_remote_id", "user_remote_id"), field("licence", "skuPartNumber"), field("state", "state")),
+    "subscriptions": (
+        field("remote_id", "skuId"),
+        field("licence", "skuPartNumber"),
+        field("seats", "prepaidUnits.enabled"),
+        field("seats_used", "consumedUnits"),
+    ),
 }
 
 # Every address something or somebody has in a target. kind: user, alias, group, deleted

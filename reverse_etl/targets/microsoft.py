@@ -1,11 +1,11 @@
-"""Microsoft Entra ID: users, groups and members by Microsoft Graph, written in batches of 20.
+"""Microsoft Entra ID: users, groups, licences and members by Microsoft Graph, written in batches of 20.
 
 In: changes whose `new` holds export columns (`fields.MICROSOFT`). Out: outcomes, and what the tenant holds now as Arrow.
 Settings: address, authority, client_id, certificate (or client_secret), ca_file, writes_per_minute, threads, timeout. The key of a user
 is onPremisesExtensionAttributes.extensionAttribute15, of a group its uniqueName.
 
 What makes a repeat harmless: a PATCH to a value, a DELETE (404 is done), a member added again (400 is done), a group by
-upsert on its uniqueName. Only a user can come to be without our knowing; it is looked up by its name and its key.
+upsert on its uniqueName, a licence given again. Only a user can come to be without our knowing; it is looked up by its name and its key.
 
 A member is always removed by an address that ends in `/$ref`: without it Graph would delete the person.
 """
@@ -32,7 +32,7 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 PAGE = 999  # the most Graph allows
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 READS_PER_WRITE = 10  # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
-USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime")
+USER_FIELDS = (*mask(MICROSOFT_OBSERVED["users"], without=("isAdmin",)), "proxyAddresses", "createdDateTime", "licenseAssignmentStates")
 GROUP_FIELDS = (*mask(MICROSOFT_OBSERVED["groups"]), "mail", "proxyAddresses", "groupTypes", "createdDateTime")
 JSON = {"Content-Type": "application/json"}
 CREATING, REMOVING = frozenset({"create", "add", "undelete"}), frozenset({"delete", "remove"})
@@ -44,7 +44,7 @@ Item = tuple[Change, Mapping[str, Any]]  # a change and its part of a batch
 class Microsoft:
     """One Entra tenant."""
 
-    entities = ("users", "groups", "members")
+    entities = ("users", "groups", "licences", "members")
     raw_columns: Mapping[str, tuple[str, ...]] = {**{entity: columns(table) for entity, table in MICROSOFT_OBSERVED.items()}, "names_taken": NAMES_TAKEN}
     lasting: Mapping[str, str] = {}
     restorable: Mapping[str, int] = {"users": 30}  # https://learn.microsoft.com/graph/api/directory-deleteditems-restore
@@ -63,6 +63,8 @@ class Microsoft:
         self._young: set[str | None] = set()  # remote ids made by this process
         self._groups: list[str] | None = None  # remote ids of our groups, once observed
         self._names: dict[str, list[Name]] = {}  # what names_taken says of users and of groups, once observed
+        self._licences: list[dict[str, Any]] | None = None  # what users hold directly, once observed
+        self._products: list[dict[str, Any]] | None = None  # what the tenant subscribes to, once read
 
     @property
     def read_calls(self) -> int:
@@ -88,20 +90,23 @@ class Microsoft:
         if entity == "names_taken":
             yield names_batch(self._names_taken())
             return
-        pages = {"users": self._user_pages, "groups": self._group_pages, "members": self._member_pages}[entity]
+        pages = {"users": self._user_pages, "groups": self._group_pages, "members": self._member_pages, "licences": self._licence_pages,
+                 "subscriptions": lambda: [self._subscribed()]}[entity]  # fmt: skip
         yield from raw_batches(MICROSOFT_OBSERVED[entity], pages())
 
     def _user_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
+        held: list[dict[str, Any]] = []
         roles = self._role_groups()
         with ThreadPoolExecutor(self.threads, thread_name_prefix=f"{self.name}-read") as pool:
             for page in self._listed("/users", USER_FIELDS):
                 names += [name for user in page for name in _names_of(user, "user")]
+                held += [{"user_remote_id": user["id"], **one} for user in page for one in user.pop("licenseAssignmentStates", None) or [] if _is_direct(one)]
                 strangers = [user["id"] for user in page if not _person_of(user)]  # only these are ever asked about: theirs is no account of ours
                 belong = pool.map(self._belongings_of, [strangers[at : at + BATCH] for at in range(0, len(strangers), BATCH)])
                 admins = {user for some in belong for user, what in some if what["id"] in roles or what.get("@odata.type") == DIRECTORY_ROLE}
                 yield [{**user, "isAdmin": user["id"] in admins} for user in page]
-        self._names["users"] = names
+        self._names["users"], self._licences = names, held
 
     def _role_groups(self) -> set[str]:
         """The groups that may carry a directory role: whoever is in one counts as an administrator."""
@@ -110,6 +115,19 @@ class Microsoft:
     def _belongings_of(self, users: list[str]) -> list[tuple[str, dict[str, Any]]]:
         """The groups and directory roles of up to 20 users by one batch. Needs Directory.Read.All, else roles stay unseen."""
         return self._related(users, "users", "memberOf")
+
+    def _licence_pages(self) -> Iterator[list[dict[str, Any]]]:
+        if self._licences is None:
+            for _ in self._user_pages():
+                continue
+        called = {product["skuId"]: product["skuPartNumber"] for product in self._subscribed()}
+        yield [{**one, "skuPartNumber": called.get(one["skuId"], one["skuId"])} for one in self._licences or []]
+
+    def _subscribed(self) -> list[dict[str, Any]]:
+        with self._lock:
+            if self._products is None:
+                self._products = list(self._read("subscriptions", "/subscribedSkus").body.get("value", []))
+            return self._products
 
     def _group_pages(self) -> Iterator[list[dict[str, Any]]]:
         names: list[Name] = []
@@ -225,9 +243,9 @@ class Microsoft:
     def find(self, change: Change) -> str | None:
         """Look a create up by what it would be called, and compare the key it carries: the remote id if it is ours.
 
-        A membership is never looked up: adding it again is the same as adding it once.
+        A membership is never looked up, nor a licence: adding it again is the same as adding it once.
         """
-        if change.entity == "members":
+        if change.entity in ("members", "licences"):
             return None
         reply = self._read(f"{change.entity} {key_text(change.key)}", self._lookup(change), missing_is_fine=True)
         return _ours(change, reply) if reply.good else None
@@ -237,6 +255,8 @@ class Microsoft:
         creating, removing = change.action in CREATING, change.action in REMOVING
         if change.entity == "members":
             return self._member_item(change, creating, removing)
+        if change.entity == "licences":
+            return self._licence_item(change, creating, removing)
         if change.action != "create" and not change.remote_id:
             raise KeyError("the remote id is not known; observe and plan again")
         if change.action == "undelete":
@@ -268,6 +288,18 @@ class Microsoft:
             raise KeyError("a membership has no columns to change")
         return {"method": "DELETE", "url": f"/groups/{group}/members/{person}/$ref"}
 
+    def _licence_item(self, change: Change, creating: bool, removing: bool) -> dict[str, Any]:
+        person, licence = change.references.get("person_id"), change.key[1]
+        product = next((one["skuId"] for one in self._subscribed() if one["skuPartNumber"] == licence), None)
+        if not person:
+            raise KeyError("the person does not exist in the target yet")
+        if not product:
+            raise KeyError(f"the tenant has no subscription called {licence}")
+        if not creating and not removing:
+            raise KeyError("a licence has no columns to change")
+        body = {"addLicenses": [{"skuId": product, "disabledPlans": []}] if creating else [], "removeLicenses": [product] if removing else []}
+        return {"method": "POST", "url": f"/users/{person}/assignLicense", "headers": JSON, "body": body}
+
     def _judge(self, change: Change, reply: Reply) -> Outcome:
         creating = change.action in CREATING
         call = Call(
@@ -287,7 +319,7 @@ class Microsoft:
         return outcome
 
     def _created(self, change: Change, verdict: Verdict, reply: Reply) -> Outcome:
-        remote_id = change.references.get("person_id") if change.entity == "members" else reply.body.get("id")
+        remote_id = change.references.get("person_id") if change.entity in ("members", "licences") else reply.body.get("id")
         if remote_id:
             self._young.add(remote_id)
             return outcome_of(change, verdict, reply, remote_id)
@@ -334,6 +366,10 @@ def _ours(change: Change, reply: Reply) -> str | None:
     if change.entity == "users" and _person_of(reply.body) != change.key[0]:
         return None
     return reply.body.get("id")
+
+
+def _is_direct(state: Mapping[str, Any]) -> bool:
+    return not state.get("assignedByGroup")
 
 
 def _person_of(found: Mapping[str, Any]) -> str | None:

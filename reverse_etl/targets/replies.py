@@ -102,6 +102,8 @@ def microsoft(call: Call, reply: Reply) -> Verdict:
         return Verdict("retry", "throttled")
     if code == 400 and _exists_already(reply):
         return Verdict("look", "duplicate")
+    if code == 400 and (about := _licence_refused(call, reply)):
+        return about
     if code in {401, 403}:
         return Verdict("failed", {"Directory_QuotaExceeded": "quota_exceeded"}.get(reply.reason, "unauthorized" if code == 401 else "forbidden"))
     if code == 404:
@@ -118,6 +120,15 @@ def _missing(call: Call) -> Verdict:
     if call.removing:
         return Verdict("applied", "not_found")
     return Verdict("retry" if call.young else "failed", "not_found")
+
+
+def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
+    """What only the text of a refusal says of a licence: no seat is free, or there is none to take back."""
+    if "does not have any available licenses" in reply.message:
+        return Verdict("failed", "no_seats")
+    if call.removing and "does not have a corresponding license" in reply.message:
+        return Verdict("applied", "not_found")
+    return None
 
 
 def _exists_already(reply: Reply) -> bool:

@@ -58,6 +58,10 @@ def equal_to_exports(district: District) -> None:
     assert {name for name in group_of.values() if name} == {row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")}
     members = {(group_of[m["group"]], key_of[m["member"]]) for m in microsoft["members"] if group_of.get(m["group"])}
     assert members == set(district.ask("select group_id, person_id from exports.exp_microsoft__members"))
+    products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["skus"]}
+    licences = {(key, products[one["skuId"]]) for key, user in users.items() for one in user.get("assignedLicenses", [])}
+    assert licences == set(district.ask("select person_id, licence from exports.exp_microsoft__licences"))
+    assert len(licences) >= len(users) - 1
 
 
 def test_after_two_nights_both_platforms_equal_the_exports(two_nights):

@@ -57,7 +57,7 @@ EMPTY = {
     "exp_callout__contacts": "nothing says whether a family may be called, so nobody is",
     "exp_transport__students": "there are no addresses",
 }
-LATER = "exp_google__aliases"  # a first night renames nobody
+LATER = ("exp_google__aliases", "exp_microsoft__licences")  # nobody is renamed, and no tenant has been read for its subscriptions
 # Columns that differ, whatever the row.
 LOST = {
     "exp_portfolio__students": {"pre_reg_school_code": "next year's school is not carried"},
@@ -68,7 +68,7 @@ LOST = {
 }
 SAME = (
     "exp_google__schemas", "exp_google__org_units", "exp_google__users", "exp_google__groups", "exp_google__members",
-    "exp_microsoft__users",    "exp_microsoft__groups", "exp_microsoft__members", "exp_portfolio__classes", "exp_portfolio__enrolments", "exp_portfolio__staff",
+    "exp_microsoft__users", "exp_microsoft__groups", "exp_microsoft__members", "exp_portfolio__classes", "exp_portfolio__enrolments", "exp_portfolio__staff",
 )  # fmt: skip
 
 Row = dict[str, object]
@@ -179,16 +179,16 @@ def test_the_written_files_are_a_whole_bulk_set(version: str, tmp_path: Path) ->
     assert {row["givenName"] for row in tables["users"]} & {""} == set()
 
 
-@pytest.mark.parametrize("export", [*SAME, LATER])
+@pytest.mark.parametrize("export", [*SAME, *LATER])
 def test_accounts_groups_and_memberships_are_the_same_as_from_the_extracts(export: str, extracted: Built, rostered: Built) -> None:
     expected, found = extracted.export(export), rostered.export(export)
-    assert bool(expected) == (export != LATER)
+    assert bool(expected) == (export not in LATER)
     assert found == expected
 
 
 def test_no_export_is_left_out_of_the_comparison(extracted: Built) -> None:
     exports = {row["table_name"] for row in extracted.rows("select table_name from information_schema.tables where table_schema = 'exports'")}
-    assert exports == {*SAME, LATER, *EMPTY, *LOST}
+    assert exports == {*SAME, *LATER, *EMPTY, *LOST}
 
 
 @pytest.mark.parametrize("export", LOST)

@@ -14,8 +14,9 @@ import trustme
 from target_kit import Kit, kit
 
 from demo import platforms as emulated
+from reverse_etl.model import Change
 from reverse_etl.targets import replies
-from reverse_etl.targets.microsoft import Microsoft, group_url
+from reverse_etl.targets.microsoft import Microsoft, _is_direct, group_url
 from reverse_etl.targets.microsoft_client import Client, TokenRefused
 from reverse_etl.targets.reading import TargetUnreadable
 from reverse_etl.targets.replies import Call, Reply, Verdict
@@ -32,7 +33,7 @@ def microsoft(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     made = kit("microsoft", platforms)
     yield made
-    made.faults(throttle=0.0)
+    made.faults(throttle=0.0, licence_seats=1_000_000)
     made.adapter.close()
 
 
@@ -112,6 +113,46 @@ def test_a_membership_is_always_removed_by_reference(microsoft, platforms):
     assert removed["method"] == "DELETE"
     assert removed["url"].endswith(f"/members/{microsoft.made['users', user.key]}/$ref")
     assert "body" not in removed
+
+
+def licence(microsoft: Kit, user: Change, name: str, action: str = "create") -> Change:
+    change = microsoft.change("licences", (*user.key, name), action, {"person_id": user.key[0], "licence": name} if action == "create" else {})
+    remote_id = microsoft.made["users", user.key]
+    return replace(change, references={"person_id": remote_id}, remote_id=None if action == "create" else f"{remote_id}/{name}")
+
+
+def held(microsoft: Kit, user: Change) -> set[tuple[str, str]]:
+    return {(row["licence"], row["state"]) for row in microsoft.observed("licences") if row["user_remote_id"] == microsoft.made["users", user.key]}
+
+
+def test_a_licence_is_given_read_back_and_taken_back_and_repeats_are_harmless(microsoft):
+    user = microsoft.done(microsoft.user())
+    a1, faculty = "STANDARDWOFFPACK_STUDENT", "STANDARDWOFFPACK_FACULTY"
+    for name in (a1, faculty, a1):
+        microsoft.done(licence(microsoft, user, name))
+    assert held(microsoft, user) == {(a1, "Active"), (faculty, "Active")}
+    seats = {row["licence"]: int(row["seats_used"]) for row in microsoft.observed("subscriptions")}
+    microsoft.done(licence(microsoft, user, a1, "remove"))
+    assert microsoft.apply(licence(microsoft, user, a1, "remove")).reason == "not_found"
+    assert held(microsoft, user) == {(faculty, "Active")}
+    assert {row["licence"]: int(row["seats_used"]) for row in microsoft.observed("subscriptions")} == seats | {a1: seats[a1] - 1}
+
+
+def test_a_licence_without_a_seat_or_a_subscription_is_refused_in_a_word(microsoft):
+    first, second = microsoft.done(microsoft.user()), microsoft.done(microsoft.user())
+    (used,) = [int(row["seats_used"]) for row in microsoft.observed("subscriptions") if row["licence"] == "STANDARDWOFFPACK_FACULTY"]
+    microsoft.faults(licence_seats=used + 1)
+    microsoft.done(licence(microsoft, first, "STANDARDWOFFPACK_FACULTY"))
+    refused = microsoft.apply(licence(microsoft, second, "STANDARDWOFFPACK_FACULTY"))
+    assert (refused.status, refused.reason) == ("failed", "no_seats")
+    unknown = microsoft.apply(licence(microsoft, second, "M365EDU_A9"))
+    assert (unknown.status, unknown.note, unknown.calls) == ("failed", "cannot create licences: the tenant has no subscription called M365EDU_A9", 0)
+    assert held(microsoft, second) == set()
+
+
+def test_a_licence_that_comes_by_a_group_is_left_to_the_group(microsoft):
+    assert _is_direct({"skuId": "x", "assignedByGroup": None})
+    assert not _is_direct({"skuId": "x", "assignedByGroup": "a-group"})
 
 
 def test_a_membership_of_somebody_just_made_waits_for_the_replicas(microsoft):
@@ -240,6 +281,9 @@ CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=Tru
         (CREATE, 503, "serviceUnavailable", "", Verdict("unknown", "server_error")),
         (UPDATE, 504, "", "", Verdict("retry", "server_error")),
         (CREATE, None, "no_reply", "", Verdict("unknown", "no_reply")),
+        (UPDATE, 400, "Request_BadRequest", "Subscription with SKU x does not have any available licenses.", Verdict("failed", "no_seats")),
+        (REMOVE, 400, "Request_BadRequest", "User does not have a corresponding license.", Verdict("applied", "not_found")),
+        (UPDATE, 400, "Request_BadRequest", "User does not have a corresponding license.", Verdict("failed", "invalid")),
     ],
 )
 def test_what_a_reply_means(call, code, reason, message, verdict):

@@ -1,0 +1,335 @@
+-- keys, never names: findings are shown on a page and sent by e-mail
+
+with
+
+lifecycle as (
+
+    select * from {{ ref('lifecycle') }}
+
+),
+
+presence as (
+
+    select * from {{ ref('presence') }}
+
+),
+
+records as (
+
+    select * from {{ ref('person_records') }}
+
+),
+
+staff as (
+
+    select * from {{ ref('staff') }}
+
+),
+
+student_guardians as (
+
+    select * from {{ ref('student_guardians') }}
+
+),
+
+transport_students as (
+
+    select * from {{ ref('exp_transport__students') }}
+
+),
+
+callout_contacts as (
+
+    select * from {{ ref('exp_callout__contacts') }}
+
+),
+
+callout_absences as (
+
+    select * from {{ ref('exp_callout__absences') }}
+
+),
+
+night as (
+
+    select * from {{ source('homeroom', 'night') }}
+
+),
+
+people as (
+
+    select
+        records.person_id,
+        records.population,
+        records.source_key,
+        records.school_number,
+        records.position,
+        lifecycle.record as state,
+        lifecycle.state as account_state,
+        lifecycle.since,
+        lifecycle.reason,
+        presence.presence,
+        presence.last_seen_on,
+        presence.good_feeds_absent,
+        presence.good_feeds_before_left
+    from records
+    inner join lifecycle
+        on records.person_id = lifecycle.person_id
+    inner join presence
+        on records.person_id = presence.person_id
+
+),
+
+-- without a human resources feed nobody is in it, and that is one finding of the ingestion, not one per person
+hr_is_read as (
+
+    select count(*) as people_in_hr
+    from staff
+    where staff.is_in_hr
+
+),
+
+without_school as (
+
+    select
+        'warning' as level,
+        'person_without_school' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        '' as school_number,
+        people.source_key as key,
+        'A teacher has no school: the account stands in the unit '
+        || {{ district_office() }} || ', in no group and in no roster.' as message,
+        'human resources' as owner,
+        'Enter the school in the source system; account and groups follow the next night.' as action
+    from people
+    left join staff
+        on people.source_key = staff.staff_key
+    where
+        -- others without a school work for the district as a whole
+        people.population = 'staff'
+        and (staff.is_teacher or lower(people.position) like '%teacher%')
+        and people.school_number is null
+        and people.state <> 'left'
+
+),
+
+vanished as (
+
+    select
+        'warning' as level,
+        'person_vanished' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
+        || ' is no longer in any feed, without a withdrawal or an end date, last seen on '
+        || cast(people.last_seen_on as {{ dbt.type_string() }})
+        || ' and absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
+        || case people.good_feeds_absent when 1 then ' good feed' else ' good feeds' end
+        || '; everything is kept as it was' || case
+            when people.good_feeds_before_left is null then ', for absence alone never counts as having left.'
+            else
+                '. After ' || cast(people.good_feeds_before_left - people.good_feeds_absent as {{ dbt.type_string() }})
+                || ' more without them they count as left.'
+        end as message,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner,
+        'If the person left, record it in the source system; if not, find out why the extract leaves them out.' as action
+    from people
+    where people.presence = 'vanished'
+
+),
+
+left_by_absence as (
+
+    select
+        'warning' as level,
+        'person_left_by_absence' as kind,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
+        || ' has been absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
+        || ' good feeds and counts as having left from tonight on; the account is in state ' || people.account_state || '.' as message,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner,
+        'If the person is still here, have the extract list them: everything comes back the next night.' as action
+    from people
+    inner join night
+        on people.since = night.as_of
+    where
+        people.state = 'left'
+        and people.reason like 'absent from %'
+
+),
+
+hold_of_nobody as (
+
+    select
+        'warning' as level,
+        'hold_of_nobody' as kind,
+        '' as source,
+        '' as target,
+        holds.population as entity,
+        '' as school_number,
+        holds.source_key as key,
+        'A hold in seeds/holds.csv names a person nobody knows, so it holds nothing.' as message,
+        holds.placed_by as owner,
+        'Correct population or number in seeds/holds.csv, or delete the row.' as action
+    from {{ ref('holds') }} as holds
+    left join presence
+        on
+            holds.population = presence.population
+            and holds.source_key = presence.source_key
+    where presence.person_id is null
+
+),
+
+calendar_over as (
+
+    select
+        'warning' as level,
+        'calendar_ends' as kind,
+        '' as source,
+        '' as target,
+        calendar.population as entity,
+        '' as school_number,
+        '' as key,
+        'The school calendar of ' || calendar.population || ' ends on '
+        || cast(max(calendar.ends_on) as {{ dbt.type_string() }})
+        || '; on days it does not cover timers run and class lists are believed, in summer too.' as message,
+        'analyst' as owner,
+        'Add the next school year to seeds/school_calendar.csv.' as action
+    from {{ ref('school_calendar') }} as calendar
+    cross join night
+    group by calendar.population, night.as_of
+    having max(calendar.ends_on) < {{ dbt.dateadd('day', 60, 'night.as_of') }}
+
+),
+
+unmatched_staff as (
+
+    select
+        'warning' as level,
+        'staff_unmatched' as kind,
+        '' as source,
+        '' as target,
+        'staff' as entity,
+        staff.school_number,
+        staff.staff_key as key,
+        case
+            when staff.is_in_sis
+                then 'A person on staff is in the student information system but not in human resources.'
+            else 'A teacher is in human resources but not in the student information system.'
+        end as message,
+        case when staff.is_in_sis then 'human resources' else 'school office' end as owner,
+        'Enter the same staff id in both systems; until then the one record decides.' as action
+    from staff
+    cross join hr_is_read
+    where
+        hr_is_read.people_in_hr > 0
+        and staff.is_active
+        -- most support staff need no login to the student information system, so only its own people are asked for there
+        and (not staff.is_in_hr or (not staff.is_in_sis and lower(staff.position) like '%teacher%'))
+
+),
+
+without_bus_address as (
+
+    select
+        'info' as level,
+        'student_without_address' as kind,
+        '' as source,
+        'transport' as target,
+        'students' as entity,
+        people.school_number,
+        people.source_key as key,
+        'An active student has no street address with a number, and is left out of the transport file.' as message,
+        'school office' as owner,
+        'Enter the civic address in the student information system.' as action
+    from people
+    left join transport_students
+        on people.person_id = transport_students.person_id
+    where
+        people.population = 'student'
+        and people.state = 'active'
+        and people.school_number is not null
+        and transport_students.person_id is null
+
+),
+
+-- silence here is dangerous: a child is absent and nobody can be told
+absent_without_contact as (
+
+    select distinct
+        'warning' as level,
+        'absent_student_without_contact' as kind,
+        '' as source,
+        'callout' as target,
+        'contacts' as entity,
+        callout_absences.school_number,
+        callout_absences.student_id as key,
+        'A student is absent without excuse and has no guardian who can be called.' as message,
+        'school office' as owner,
+        'Call by hand today, and enter a guardian with a phone number or an e-mail address.' as action
+    from callout_absences
+    left join callout_contacts
+        on callout_absences.person_id = callout_contacts.person_id
+    where
+        callout_contacts.person_id is null
+        and callout_absences.home_phone = ''
+
+),
+
+without_guardian as (
+
+    select
+        'info' as level,
+        'student_without_guardian' as kind,
+        '' as source,
+        '' as target,
+        'guardians' as entity,
+        people.school_number,
+        people.source_key as key,
+        'An active student has no contact with parental authority.' as message,
+        'school office' as owner,
+        'Enter the guardian, or mark the contact who has parental authority.' as action
+    from people
+    left join student_guardians
+        on
+            people.source_key = student_guardians.student_number
+            and student_guardians.is_guardian
+    where
+        people.population = 'student'
+        and people.state = 'active'
+        and student_guardians.student_number is null
+
+),
+
+final as (
+
+    select * from without_school
+    union all
+    select * from vanished
+    union all
+    select * from left_by_absence
+    union all
+    select * from hold_of_nobody
+    union all
+    select * from calendar_over
+    union all
+    select * from unmatched_staff
+    union all
+    select * from without_bus_address
+    union all
+    select * from absent_without_contact
+    union all
+    select * from without_guardian
+
+)
+
+select * from final

@@ -1,0 +1,38 @@
+with
+
+licences as (
+
+    select * from {{ ref('licences') }}
+
+),
+
+subscriptions as (
+
+    select * from {{ ref('stg_microsoft__subscriptions') }}
+
+),
+
+users as (
+
+    select * from {{ ref('exp_microsoft__users') }}
+
+),
+
+-- a licence the tenant has no subscription for cannot be given to anybody: audit.findings_tonight says so once
+final as (
+
+    select
+        licences.person_id,
+        licences.licence,
+        licences.school_number,
+        licences.source
+    from licences
+    inner join subscriptions
+        on licences.licence = subscriptions.licence
+    inner join users
+        on licences.person_id = users.person_id
+    where not users.deleted
+
+)
+
+select * from final
