@@ -1,6 +1,6 @@
 """What a platform holds, for people and programs who check the demo from outside: `python -m demo state google`.
 
-In: a platform's saved state. Out: {users, groups, members, org_units, schemas, deleted_users}; members are
+In: a platform's saved state. Out: {users, groups, members, org_units, schemas, deleted_users}, of Microsoft subscriptions too; members are
 {group, member, role}, by address for Google, by id with names beside it for Microsoft.
 """
 
@@ -50,5 +50,6 @@ def _microsoft(tables: Tables) -> dict[str, Any]:
         ],
         "org_units": [],
         "schemas": [],
+        "subscriptions": list(tables["skus"].values()),
         "deleted_users": list(tables["deleted_users"].values()),
     }  # fmt: skip

@@ -33,7 +33,7 @@ def teams(draw: st.DrawFn) -> tuple[list[dict], list[dict], list[dict]]:
     return persons, groups, [{"group_id": g, "person_id": p, "role": draw(st.sampled_from(["MEMBER", "OWNER"]))} for g, p in chosen]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=teams(), second=teams())
 def test_a_push_makes_the_target_equal_to_the_exports_and_the_next_plan_is_empty(tmp_path_factory: pytest.TempPathFactory, first, second) -> None:
     bench = Bench(tmp_path_factory.mktemp("bench") / "var", [USERS, GROUPS, MEMBERS])

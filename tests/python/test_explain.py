@@ -182,9 +182,10 @@ def planted(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> P
         people: dict[str, tuple[str, str]] = {}
         with store.connect() as connection:
             (run,) = connection.execute("select max(run_id) from ledger.audit.runs").fetchone()
+            connection.execute("create temp table faults_before as select person_id, kind, owner from audit.person_faults")
             for name, fault in FAULTS.items():
                 people[name] = _someone(connection, fault.who, {person for person, _ in people.values()})
-            known = {name: _faults(connection, person) for name, (person, _) in people.items()}
+            known = {name: _faults_before(connection, person) for name, (person, _) in people.items()}
             for name, fault in FAULTS.items():
                 values = {"p": people[name][0], "k": people[name][1], "run": run}
                 for statement in connection.extract_statements(fault.does):
@@ -205,14 +206,14 @@ def _someone(connection: duckdb.DuckDBPyConnection, who: str, taken: set[str]) -
         left join seeds.grades as grades on grades.grade_text = students.grade_code
         where lifecycle.population = $population and lifecycle.record = 'active' and holders.school_number is not null and {where}
             and lifecycle.person_id not in (select unnest($taken))
-            and lifecycle.person_id not in (select person_id from audit.person_faults where kind <> 'legal_names')
+            and lifecycle.person_id not in (select person_id from faults_before where kind <> 'legal_names')
         order by 1 limit 1""", {"population": "staff" if who == "staff" else "student", "taken": sorted(taken) or [""]}).fetchone()  # fmt: skip
     assert row, f"nobody is left for a fault of {who}"
     return row
 
 
-def _faults(connection: duckdb.DuckDBPyConnection, person: str) -> set[tuple[str, str]]:
-    return set(connection.execute("select kind, owner from audit.person_faults where person_id = ?", [person]).fetchall())
+def _faults_before(connection: duckdb.DuckDBPyConnection, person: str) -> set[tuple[str, str]]:
+    return set(connection.execute("select kind, owner from faults_before where person_id = ?", [person]).fetchall())
 
 
 @pytest.mark.parametrize("name", FAULTS)

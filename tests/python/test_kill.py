@@ -21,7 +21,7 @@ from conftest import ROOT, District
 from demo import extracts, hr
 from demo.platforms import running
 
-TRIALS = 21
+TRIALS = 20
 
 
 @pytest.fixture(scope="module")

@@ -17,54 +17,44 @@ from conftest import ROOT, District
 TWO_SCHOOLS = {"TRUST__MOST_SCHOOLS": "0.6"}
 
 
-@pytest.fixture(scope="module")
-def three_nights(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> District:
-    district = two_nights.copy(tmp_path_factory.mktemp("three") / "var")
-    ended = district.run("demo", "next")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return district
-
-
-def test_an_old_night_is_built_again_and_its_exports_are_equal(three_nights: District) -> None:
-    warehouse, ledger = ((three_nights.var / name).read_bytes() for name in ("warehouse.duckdb", "ledger.duckdb"))
+def test_an_old_night_is_built_again_and_its_exports_are_equal(district: District) -> None:
+    warehouse, ledger = ((district.var / name).read_bytes() for name in ("warehouse.duckdb", "ledger.duckdb"))
     for day in ("2026-10-05", "2026-10-06"):
-        ended = three_nights.run("operations", "replay", day)
+        ended = district.run("operations", "replay", day)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         lines = [line.split() for line in ended.stdout.splitlines() if line.startswith("  exp_")]
         assert len(lines) == len(list((ROOT / "models" / "exports").rglob("exp_*.sql")))
         assert {line[1] for line in lines} == {"equal"}, ended.stdout
-    assert (three_nights.var / "warehouse.duckdb").read_bytes() == warehouse
-    assert (three_nights.var / "ledger.duckdb").read_bytes() == ledger
-    assert (three_nights.var / "replay" / "2026-10-05" / "warehouse.duckdb").is_file()
+    assert (district.var / "warehouse.duckdb").read_bytes() == warehouse
+    assert (district.var / "ledger.duckdb").read_bytes() == ledger
+    assert (district.var / "replay" / "2026-10-05" / "warehouse.duckdb").is_file()
 
 
-def test_what_a_night_recorded_of_its_exports_holds_no_value_of_a_person(three_nights: District) -> None:
-    run = (three_nights.var / "runs" / "latest").resolve()
+def test_what_a_night_recorded_of_its_exports_holds_no_value_of_a_person(two_nights: District) -> None:
+    run = (two_nights.var / "runs" / "latest").resolve()
     recorded = json.loads((run / "exports.json").read_text(encoding="utf-8"))
-    assert recorded["exp_google__users"]["rows"] == three_nights.ask("select count(*) from exports.exp_google__users")[0][0]
+    assert recorded["exp_google__users"]["rows"] == two_nights.ask("select count(*) from exports.exp_google__users")[0][0]
     assert {len(one["sha256"]) for one in recorded.values()} == {64}
     kept = (run / "exports.parquet").read_bytes()
-    for (name,) in three_nights.ask("select distinct family_name from exports.exp_google__users where length(family_name) > 4"):
+    for (name,) in two_nights.ask("select distinct family_name from exports.exp_google__users where length(family_name) > 4"):
         assert name.encode() not in kept
 
 
-def test_a_night_that_is_gone_is_refused_with_the_nights_that_are_there(three_nights: District) -> None:
-    ended = three_nights.run("operations", "replay", "2026-09-01")
+def test_a_night_that_is_gone_is_refused_with_the_nights_that_are_there(two_nights: District) -> None:
+    ended = two_nights.run("operations", "replay", "2026-09-01")
     assert ended.returncode == 2
-    assert "no finished night of 2026-09-01 recorded its exports; the latest that did are 2026-10-05, 2026-10-06, 2026-10-07" in ended.stderr
-    assert three_nights.run("operations", "replay", "yesterday").returncode == 2
+    assert "no finished night of 2026-09-01 recorded its exports; the latest that did are 2026-10-05, 2026-10-06" in ended.stderr
+    assert two_nights.run("operations", "replay", "yesterday").returncode == 2
 
 
-def test_a_night_whose_file_is_gone_from_the_archive_says_which(three_nights: District, tmp_path: Path) -> None:
-    district = three_nights.copy(tmp_path / "var")
+def test_a_night_whose_file_is_gone_from_the_archive_says_which(district: District, tmp_path: Path) -> None:
     shutil.rmtree(district.var / "archive" / "myedbc" / "parent_information")
     ended = district.run("operations", "replay", "2026-10-05")
     assert ended.returncode == 2
     assert "myedbc parent_information: ParentInformation.csv of that night (sha256 " in ended.stderr
 
 
-def test_a_rule_edited_since_shows_as_rows_that_differ(three_nights: District, tmp_path: Path) -> None:
-    district = three_nights.copy(tmp_path / "var")
+def test_a_rule_edited_since_shows_as_rows_that_differ(district: District, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
     rule = checkout / "seeds" / "org_unit_rules.csv"
@@ -115,8 +105,7 @@ def _renamed(lines: list[bytes], first_name: str) -> list[bytes]:
     pytest.fail("school 7474001 has no active student")
 
 
-def test_the_archive_lets_go_of_old_files_but_never_of_the_last_good_ones(three_nights: District, tmp_path: Path) -> None:
-    district = three_nights.copy(tmp_path / "var")
+def test_the_archive_lets_go_of_old_files_but_never_of_the_last_good_ones(district: District) -> None:
     code = (
         "from common import store\n"
         'with store.connect() as c: c.execute("update ledger.audit.source_files set read_at = read_at - interval 40 day '
@@ -143,8 +132,7 @@ def test_the_archive_lets_go_of_old_files_but_never_of_the_last_good_ones(three_
     assert {(district.var / name).is_file() for name in in_force} == {True}
 
 
-def test_what_the_ledger_knew_of_people_goes_with_the_files_of_its_night(three_nights: District, tmp_path: Path) -> None:
-    district = three_nights.copy(tmp_path / "var")
+def test_what_the_ledger_knew_of_people_goes_with_the_files_of_its_night(district: District) -> None:
     nights = sorted(folder.parent for folder in (district.var / "runs").glob("2*Z-*/memory"))
     old = nights[0].rename(nights[0].with_name("20200101T100000Z-abcd"))
     facts = json.loads((old / "run.json").read_text()) | {"run_id": old.name, "as_of": "2020-01-01"}
@@ -158,8 +146,8 @@ def test_what_the_ledger_knew_of_people_goes_with_the_files_of_its_night(three_n
     assert "what the ledger knew on the night of 2020-01-01 is past its keep_days" in ended.stderr
 
 
-def test_keeping_days_that_make_no_sense_are_an_error(three_nights: District) -> None:
-    ended = three_nights.run("ingestion", "retention", check=False, ARCHIVE__KEEP_DAYS="0")
+def test_keeping_days_that_make_no_sense_are_an_error(two_nights: District) -> None:
+    ended = two_nights.run("ingestion", "retention", check=False, ARCHIVE__KEEP_DAYS="0")
     assert ended.returncode == 1
     assert "must be a whole number of days" in ended.stderr
     assert os.environ.get("ARCHIVE__KEEP_DAYS") is None
