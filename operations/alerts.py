@@ -96,12 +96,15 @@ def routes() -> list[Route]:
 def send(run: Run, summary: dict[str, Any]) -> int:
     """Tell everyone; returns 0, or 3 when a message could not be delivered anywhere."""
     found = [finding for finding in findings.read(run) if not _silenced(finding, run.as_of)]
-    opened, closed = _incidents(run, summary, found)
+    standing, opened, over = _incidents(summary, found)
+    closed = [one for one in over if not one.get("closing")]
     told: list[dict[str, str]] = []
     for channel, address, message in _messages(summary, found, closed):
         told.append(_try(channel, lambda channel=channel, address=address, message=message: CHANNELS[channel](address, message)) | {"routes": message.routes})
-    for action, condition in [*(("open", one) for one in opened), *(("close", one) for one in closed)]:
-        told += _tell_incident(action, condition)
+    # an incident that could not be opened or closed is told the next night; one nobody heard of needs no closing
+    untold = [one for one in standing if not _told(told, "open", one)]
+    unclosed = [one for one in over if one.get("told") is not False and not _told(told, "close", one)]
+    _remember([*(one | {"told": one not in untold} for one in standing), *(one | {"closing": True} for one in unclosed)])
     told += _heartbeat(summary)
     run.write("alerts.json", {"sent": told, "opened": [one["condition"] for one in opened], "closed": [one["condition"] for one in closed]})
     lost = [one for one in told if one["status"] != "sent"]
@@ -209,23 +212,45 @@ def conditions(summary: dict[str, Any], found: list[dict[str, Any]]) -> dict[str
 
 def open_incidents() -> list[dict[str, Any]]:
     """The conditions open now, oldest first: condition, sentence, since (date), run_id."""
+    return [one for one in _kept() if not one.get("closing")]
+
+
+def _kept() -> list[dict[str, Any]]:
+    """Those, and the ones whose end nobody could be told of yet."""
     path = paths.var() / "incidents.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
-def _incidents(run: Run, summary: dict[str, Any], found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Compare what is wrong with what was: (opened, closed). Only a whole night closes anything, one verb sees too little."""
-    before = {one["condition"]: one for one in open_incidents()}
+def _incidents(summary: dict[str, Any], found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Compare what is wrong with what was: (all that is wrong now, the new ones, the ones that are over).
+
+    Only a whole night closes anything, one verb sees too little.
+    """
+    before = {one["condition"]: one for one in _kept()}
     wrong = conditions(summary, found)
-    new = {name: sentence for name, sentence in wrong.items() if name not in before}
-    opened = [{"condition": name, "sentence": sentence, "since": summary["as_of"], "run_id": run.run_id} for name, sentence in new.items()]
-    closed = [one for name, one in before.items() if name not in wrong] if summary["verb"] == "nightly" and summary["exit_code"] != 1 else []
-    left = [one for one in before.values() if one not in closed] + opened
+    fresh = {name: {"condition": name, "sentence": sentence, "since": summary["as_of"], "run_id": summary["run_id"]} for name, sentence in wrong.items()}
+    new = [one for name, one in fresh.items() if name not in before]
+    over = [one for name, one in before.items() if name not in wrong] if summary["verb"] == "nightly" and summary["exit_code"] != 1 else []
+    # what is wrong again before anybody heard that it was over has never been over
+    standing = [{key: value for key, value in one.items() if key != "closing"} for one in before.values() if one not in over]
+    return [*standing, *new], new, over
+
+
+def _remember(incidents: list[dict[str, Any]]) -> None:
+    """Written after the telling: whoever is killed in between tells twice rather than never."""
     path = paths.var() / "incidents.json"
     temporary = path.with_name(".incidents.json.part")
-    temporary.write_text(json.dumps(left, ensure_ascii=False, indent=1), encoding="utf-8")
+    temporary.write_text(json.dumps(incidents, ensure_ascii=False, indent=1), encoding="utf-8")
     temporary.replace(path)
-    return opened, closed
+
+
+def _told(told: list[dict[str, str]], action: str, condition: dict[str, Any]) -> bool:
+    """Tell of it unless that was done, note what came of it, and say whether it was heard."""
+    if action == "open" and condition.get("told") is True:
+        return True
+    answers = _tell_incident(action, condition)
+    told += answers
+    return all(one["status"] == "sent" for one in answers)
 
 
 def _tell_incident(action: str, condition: dict[str, Any]) -> list[dict[str, str]]:

@@ -180,6 +180,20 @@ def test_an_incident_is_opened_once_and_closed_once(inbox, kind):
     assert alerts.open_incidents() == []
 
 
+def test_an_incident_that_could_not_be_told_is_told_the_next_night_and_no_third_time(inbox):
+    inbox.settings["incidents"] = {"kind": "generic", "url": f"{inbox.web}/incidents", "key": "key-for-tests"}
+    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
+    heard = []
+    for number, (found, answer) in enumerate([(REFUSED, 400), (REFUSED, 200), (REFUSED, 200), ((), 400), ((), 200), ((), 200), (REFUSED, 400), ((), 200)]):
+        inbox.answer, before = answer, len(inbox.requests)
+        alerts.send(*night(number, exit_code=2 if found else 0, found=(found,) if found else ()))
+        heard.append([body["action"] for _, _, body, _ in inbox.requests[before:]])
+    assert heard == [["open"], ["open"], [], ["close"], ["close"], [], ["open"], []]
+    recovered = ["Recovered:" in message.get_content() for _, message in inbox.mails]
+    assert recovered == [False, False, False, True, False, True], "told once by mail, whatever the incidents' server says"
+    assert alerts.open_incidents() == []
+
+
 def test_a_night_that_broke_or_a_single_verb_closes_no_incident(inbox):
     alerts.send(*night(0, exit_code=2, found=(REFUSED,)))
     alerts.send(*night(1, exit_code=1))
