@@ -112,6 +112,9 @@ lint: .venv/dev ## ruff and sqlfluff
 chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
 	@$(PY) -m tests.chaos $(or $(PUSHES),200) $(or $(SEED),1)
 
+month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, alerts received and counted (about forty minutes)
+	@HOMEROOM_MONTH=whole $(PY) -m pytest -q -s tests/python/test_month.py
+
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench
 
@@ -140,4 +143,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
-	pause resume backup restore retention compact install audit test chaos lint bench docs lock clean
+	pause resume backup restore retention compact install audit test chaos month lint bench docs lock clean

@@ -90,6 +90,41 @@ class District:
         return District(folder, self.root)
 
 
+def equal_to_exports(district: District) -> None:
+    """Compare the platforms' own state with the export tables, both ways."""
+    google = district.state("google")
+    ours = {user["customSchemas"]["Homeroom"]["person_id"]: user for user in google["users"] if user.get("customSchemas", {}).get("Homeroom")}
+    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_google__users")}
+    assert set(ours) == set(desired)
+    assert {
+        key: (user["primaryEmail"], user["name"]["givenName"], user["name"]["familyName"], user["orgUnitPath"], user["suspended"]) for key, user in ours.items()
+    } == {key: (row["primary_email"], row["given_name"], row["family_name"], row["org_unit_path"], row["suspended"]) for key, row in desired.items()}
+    groups = {entry["id"]: group for group in google["groups"] for entry in group.get("externalIds", []) if entry["namespace"] == "homeroom"}
+    desired_groups = {row["group_id"]: row for row in district.rows("select * from exports.exp_google__groups")}
+    assert {key: (group["email"], group["name"]) for key, group in groups.items()} == {key: (row["email"], row["name"]) for key, row in desired_groups.items()}
+    by_email = {user["primaryEmail"]: key for key, user in ours.items()} | {group["email"]: key for key, group in groups.items()}
+    members = {(by_email[m["group"]], by_email[m["member"]], m["role"]) for m in google["members"] if m["group"] in by_email and m["member"] in by_email}
+    assert members == set(district.ask("select group_id, person_id, role from exports.exp_google__members"))
+    units = {unit["orgUnitPath"] for unit in google["org_units"]}
+    assert {row[0] for row in district.ask("select org_unit_path from exports.exp_google__org_units")} <= units
+
+    microsoft = district.state("microsoft")
+    key_of = {user["id"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in microsoft["users"]}
+    users = {key_of[user["id"]]: user for user in microsoft["users"] if key_of[user["id"]]}
+    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_microsoft__users")}
+    assert {
+        key: (user["userPrincipalName"], user["displayName"], user.get("givenName"), user["surname"], user["accountEnabled"]) for key, user in users.items()
+    } == {key: (row["user_principal_name"], row["display_name"], row["given_name"], row["surname"], row["account_enabled"]) for key, row in desired.items()}
+    group_of = {group["id"]: group.get("uniqueName") for group in microsoft["groups"]}
+    assert {name for name in group_of.values() if name} == {row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")}
+    members = {(group_of[m["group"]], key_of[m["member"]]) for m in microsoft["members"] if group_of.get(m["group"])}
+    assert members == set(district.ask("select group_id, person_id from exports.exp_microsoft__members"))
+    products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["subscriptions"]}
+    licences = {(key, products[one["skuId"]]) for key, user in users.items() for one in user.get("assignedLicenses", [])}
+    assert licences == set(district.ask("select person_id, licence from exports.exp_microsoft__licences"))
+    assert licences
+
+
 @pytest.fixture(autouse=True)
 def _environment_as_it_was() -> Iterator[None]:
     """No test leaves a setting behind for the next one."""

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import json
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import trustme
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
+from inbox import open_inbox
 from night_kit import feed, finding, night
 
 from common import settings
 from operations import alerts, status
 
 
-class Inbox:
-    """What arrived: mails with their address, and requests with path and body."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, email.message.EmailMessage]] = []
-        self.requests: list[tuple[str, str, dict | None, str]] = []
-        self.answer = 200
-
-    async def handle_DATA(self, server, session, envelope):
-        assert session.ssl is not None, "mail came in the clear"
-        assert session.authenticated
-        message = email.message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=email.policy.default)
-        self.mails += [(address, message) for address in envelope.rcpt_tos]
-        return "250 OK"
-
-    def to(self, path: str) -> list[dict]:
-        return [body for _, found, body, _ in self.requests if found == path]
-
-
 @pytest.fixture
 def inbox(tmp_path, monkeypatch):
-    received = Inbox()
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-
-    def sign_in(server, session, envelope, mechanism, data):
-        return AuthResult(success=(data.login, data.password) == (b"homeroom", b"pass-for-tests"), handled=False)
-
-    mail = Controller(received, hostname="localhost", port=0, tls_context=context, require_starttls=True, authenticator=sign_in, auth_required=True)
-    mail.port = _free_port()
-    mail.start()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _take(self):
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            received.requests.append((self.command, self.path, body, self.headers.get("Authorization", "")))
-            self.send_response(received.answer)
-            self.end_headers()
-
-        do_GET = do_POST = _take
-
-        def log_message(self, *_):
-            """Tests say what went wrong themselves."""
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    received.web = f"http://127.0.0.1:{web.server_port}"
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
-    written = {"smtp": {"host": "localhost", "port": mail.port, "user": "homeroom", "password": "pass-for-tests", "from": "homeroom@sd74.example",
-                        "ca_file": str(tmp_path / "ca.pem")}, "wait_seconds": 0.01}  # fmt: skip
-    monkeypatch.setattr(settings, "everything", lambda: {"alerts": written, "district": {"name": "School District No. 74 (Gold Trail)"}})
-    received.settings = written
-    yield received
-    mail.stop()
-    web.shutdown()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
+    with open_inbox(tmp_path) as received:
+        written = {"smtp": received.smtp, "wait_seconds": 0.01}
+        monkeypatch.setattr(settings, "everything", lambda: {"alerts": written, "district": {"name": "School District No. 74 (Gold Trail)"}})
+        received.settings = written
+        yield received
 
 
 REFUSED = finding("critical", "feed_refused", "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.",
