@@ -103,7 +103,7 @@ audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1
 	@$(PY) -m operations audit $(ASK) $(if $(SET),--set "$(SET)")
 
 test: .venv/dev ## prove it: units, properties, real servers, whole nights
-	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile tests/python
+	@$(PY) -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/python
 
 lint: .venv/dev ## ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && HOMEROOM_VAR=$(abspath $(VAR)) DBT_TARGET_PATH=$(abspath $(VAR))/lint \

@@ -134,6 +134,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
             else '{UPDATE}' end"""
     off = _off(export)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
+    lost = [*whole, *(column for column in export.sent if column.owner == "initial" and column.name in there)]  # an undo makes it anew
     new = f"""case action
             when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
             when '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in whole)}
@@ -143,7 +144,7 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
     old = f"""case
             when {create} then '{{}}'
             when action = '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
-            when action in ('{REMOVE}', '{DELETE}') then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in whole)}
+            when action in ('{REMOVE}', '{DELETE}') then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
             when {absent} then {sql.json_object([sql.json_field(off[0].name, _o(off[0], types))]) if off else "'{}'"}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""
     hold = f"""case when o.copies > 1 then

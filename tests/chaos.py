@@ -1,7 +1,7 @@
 """Chaos: pushes that are killed, lied to, throttled, cut off and raced by a person, and what the platforms hold in the end.
 
 One small tenant on each emulated platform lives through many pushes. Before each its desired state changes (creates,
-renames, moves, suspensions, memberships, deletes); the push then meets faults drawn by chance: SIGKILL or SIGTERM at a
+renames, moves, suspensions, memberships, licences, deletes); the push then meets faults drawn by chance: SIGKILL or SIGTERM at a
 random request, lost replies after the commit, writes answered 200 and dropped, throttling, 5xx, resets, read lag, tokens
 that expire, somebody editing our accounts in the tenant meanwhile. Ordinary nights follow. Then it must hold, every time:
 
@@ -58,6 +58,7 @@ FAULTS: dict[str, tuple[float, ...]] = {  # switch -> the values it may take in 
     "lose_reply_after_commit": (0.0, 0.05, 0.2), "drop_writes": (0.0, 0.0, 0.1), "random_5xx": (0.0, 0.05, 0.3), "throttle": (0.0, 0.1, 0.5),
     "reset": (0.0, 0.0, 0.05), "read_lag_seconds": (0.0, 0.0, 2.0), "incomplete_creation_seconds": (0.0, 0.0, 0.5), "latency_seconds": (0.0, 0.005),
 }  # fmt: skip
+LICENCES = ("STANDARDWOFFPACK_STUDENT", "STANDARDWOFFPACK_FACULTY", "")  # the last: none
 CALM = dict.fromkeys(FAULTS, 0.0)
 
 
@@ -90,7 +91,7 @@ class District:
 
     def join(self) -> None:
         person = f"p{self.number():015x}"
-        self.people[person] = {"local": self.name(), "first": f"Zoë {self.made}", "unit": self.chance.choice("ABC"), "off": False}
+        self.people[person] = {"local": self.name(), "first": f"Zoë {self.made}", "unit": self.chance.choice("ABC"), "off": False, "licence": LICENCES[0]}
         for members in self.chance.sample(sorted(self.groups), min(2, len(self.groups))):
             self.groups[members].add(person)
 
@@ -107,6 +108,7 @@ class District:
             self.people[person]["off"] = not self.people[person]["off"]
         for person in picked[7:9]:
             self.people[person]["first"] += "x"
+            self.people[person]["licence"] = self.chance.choice(LICENCES)
         for person in picked[9:11]:
             for members in self.groups.values():
                 members.symmetric_difference_update({person} if self.chance.random() < 0.5 else ())
@@ -141,6 +143,7 @@ class District:
             "exp_microsoft__groups": [
                 {"group_id": g, "display_name": f"Students {g[-12:]}", "mail_nickname": g, "mail_enabled": False, "security_enabled": True}
                 for g in self.groups],
+            "exp_microsoft__licences": [{"person_id": key, "licence": p["licence"]} for key, p in self.people.items() if p["licence"]],
             "exp_microsoft__members": members,
         }  # fmt: skip
 
@@ -175,6 +178,7 @@ def manifest(models: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     """The project's own staging models of the targets, as views."""
     connection.execute("create schema if not exists staging")
+    connection.execute("create or replace table staging.licence_rules as select unnest(?) as licence", [[name for name in LICENCES if name]])
     waiting = {file.stem: file.read_text(encoding="utf-8") for target in TARGETS for file in (paths.root() / "models" / "staging" / target).glob("stg_*.sql")}
     while waiting:
         ready = [name for name, text in waiting.items() if not any(other in waiting for other in re.findall(r"ref\('(\w+)'\)", text))]
@@ -504,6 +508,13 @@ class Chaos:
             there = (user["userPrincipalName"], user["displayName"], user["givenName"], user["department"], user["accountEnabled"])
             if there != (row["user_principal_name"], row["display_name"], row["given_name"], row["department"], row["account_enabled"]):
                 raise Wrong(f"microsoft: account {row['person_id']} is not as desired")
+        products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["skus"].values()}
+        held = {(key, products[one["skuId"]]) for key, user in users.items() for one in user.get("assignedLicenses", [])}
+        if held != {(row["person_id"], row["licence"]) for row in wanted["exp_microsoft__licences"]}:
+            raise Wrong("microsoft: licences are not as desired")
+        for sku in microsoft["skus"].values():
+            if sku["consumedUnits"] != sum(licence == sku["skuPartNumber"] for _, licence in held):
+                raise Wrong(f"microsoft: {sku['consumedUnits']} seats of {sku['skuPartNumber']} are taken, which is not how many hold it")
         for target, tables in (("google", google), ("microsoft", microsoft)):
             keys = self.ours(target)
             groups = {remote_id: group_key(group) for remote_id, group in tables["groups"].items() if group_key(group)}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_nights import equal_to_exports, writes
+from conftest import equal_to_exports
+from test_nights import writes
 
 from common import paths, store
 from common.runs import Run

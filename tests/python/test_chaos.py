@@ -63,4 +63,4 @@ def test_every_day_of_the_district_changes_something_of_every_kind() -> None:
         kinds |= {field for old, new in both for field in old if old[field] != new[field]}
         kinds |= {"members" for group in groups if group in district.groups and groups[group] != district.groups[group]}
         kinds |= {"groups" for group in groups.keys() ^ district.groups.keys() if group}
-    assert kinds == {"create", "delete", "local", "unit", "off", "first", "members", "groups"}
+    assert kinds == {"create", "delete", "local", "unit", "off", "first", "licence", "members", "groups"}

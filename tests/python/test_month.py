@@ -68,7 +68,8 @@ class World:
             "ALERTS__INCIDENTS__KIND": "generic", "ALERTS__INCIDENTS__URL": f"{web}/incidents", "ALERTS__WAIT_SECONDS": "0.05",
             "ALERTS__HEARTBEAT__URL": f"{web}/alive", "ALERTS__HEARTBEAT__FAILED_URL": f"{web}/failed",
         }  # fmt: skip
-        environment = self.district.environment(**self.platforms.environment, **CALM, **alerts, HOMEROOM_AS_OF=date_of(self.day).isoformat()) | self.given
+        tonight = {"HOMEROOM_AS_OF": date_of(self.day).isoformat(), **self.given}
+        environment = self.district.environment(**(self.platforms.environment | CALM | alerts | tonight))
         return subprocess.Popen([sys.executable, "-m", "operations", "nightly", *ALLOW], cwd=ROOT, env=environment, start_new_session=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
 
