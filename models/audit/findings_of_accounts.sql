@@ -294,10 +294,10 @@ licences_short as (
             when subscriptions.licence is null
                 then
                     'The tenant has no subscription called ' || licences.licence || ', which '
-                    || cast(count(*) as {{ dbt.type_string() }}) || ' people should hold; nobody is given it.'
+                    || {{ people_counted('count(*)') }} || ' should hold; nobody is given it.'
             else
-                cast(count(*) filter (where held_licences.person_id is null) as {{ dbt.type_string() }})
-                || ' people are still to be given ' || licences.licence || ', but only '
+                licences.licence || ' is still to be given to ' || {{ people_counted('count(*) filter (where held_licences.person_id is null)') }}
+                || ', but only '
                 || cast(greatest(subscriptions.seats - subscriptions.seats_used, 0) as {{ dbt.type_string() }}) || ' of its '
                 || cast(subscriptions.seats as {{ dbt.type_string() }}) || ' seats are free; the others are tried again every night.'
         end as message,

@@ -208,10 +208,17 @@ def the_warehouse_is_open_in_another_program(world: World) -> Iterator[None]:
     reader.communicate("")
 
 
-@trouble(3, "changes_failed", other=("licence_short",))
+@trouble(3, "not_converged", other=("licence_short", "changes_failed"))
 def licences_run_short(world: World) -> Iterator[None]:
-    used = [sku["consumedUnits"] for sku in world.district.state("microsoft")["subscriptions"] if sku["skuPartNumber"].endswith("STUDENT")]
-    world.platforms.set_faults(microsoft={"licence_seats": max(used)})
+    """Somebody takes a licence from one person and gives its seat away."""
+    store = world.platforms.microsoft.store
+    user = next(one for one in store["users"].values() if one.get("assignedLicenses"))
+    (held,) = user["assignedLicenses"]
+    product = store["skus"][held["skuId"]]
+    store.put("users", user["id"], user | {"assignedLicenses": []})
+    store.put("skus", product["skuId"], product | {"consumedUnits": product["consumedUnits"] - 1})
+    store.commit(0)
+    world.platforms.set_faults(microsoft={"licence_seats": product["consumedUnits"] - 1})
     yield
     world.platforms.set_faults(microsoft={"licence_seats": 1_000_000})
 
