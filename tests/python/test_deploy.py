@@ -2,7 +2,8 @@
 
 What needs root or another machine has a stand-in: `sudo`, `useradd` and `systemctl` are small programs that write down what
 they are asked, the address of the repository is this checkout, folders of the system lie in a folder of the test. Everything
-else is the real thing: clone, checks, a first night against emulated platforms, units that systemd is asked about.
+else is the real thing: clone, checks, a first night against emulated platforms, units that systemd is asked about. And as
+on many a first night one feed is missing: whoever does not need it is served all the same.
 """
 
 from __future__ import annotations
@@ -67,9 +68,11 @@ def test_a_fresh_machine_is_brought_to_a_scheduled_night_by_the_commands_of_the_
         for line in typed:
             for real, here_instead in replaced.items():
                 line = line.replace(real, here_instead)
+            if "nightly --allow" in line:
+                (folder / "extracts" / "ParentInformation.csv").unlink()
             ended = subprocess.run(["sh", "-c", f"{line} && pwd > '{tmp_path}/here'"], cwd=here, env=environment, capture_output=True, text=True, check=False,
                                    timeout=600)  # fmt: skip
-            assert ended.returncode == 0, f"{line}\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+            assert ended.returncode == (3 if "nightly --allow" in line else 0), f"{line}\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
             here = Path((tmp_path / "here").read_text(encoding="utf-8").strip())
             if "git clone" in line:  # that set-up makes an environment is what this suite shows on a clean clone; here it is this one
                 here.joinpath(".venv").symlink_to(ROOT / ".venv")

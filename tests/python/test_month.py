@@ -1,6 +1,6 @@
 """A month of nights with trouble in it: each ends as docs/when-it-fails.md says, whoever should be told is told, and nobody else.
 
-Every trouble befalls one night, and the night after is an ordinary one. A short version runs here; `make month` lives all of them in a row.
+Every trouble befalls one night, and the night after is an ordinary one. `make month` lives all of them in a row; `make test` has no time for it.
 """
 
 from __future__ import annotations
@@ -248,7 +248,6 @@ def the_platforms_have_a_bad_hour(world: World) -> Iterator[None]:
 
 
 TROUBLES = [one for one in list(globals().values()) if isinstance(one, Trouble)]
-SHORT = [licences_run_short]
 
 
 @contextmanager
@@ -290,15 +289,6 @@ def live(world: World, tonight: Trouble | None, open_before: set[str]) -> set[st
         assert feed["rows_in"] == feed["landed"] + feed["rejected"] or feed["status"] in ("refused", "missing", "held"), (where, feed)
     print(f"day {world.day}: {name}: exit {process.returncode}, {len(opened)} incidents opened, {len(closed)} closed", flush=True)
     return now
-
-
-@pytest.mark.skipif(WHOLE, reason="the whole month is lived instead")
-def test_a_night_in_trouble_ends_as_documented_and_the_next_one_mends_it(district: District, tmp_path: Path) -> None:
-    with world_of(district, tmp_path) as world:
-        for tonight in SHORT:
-            left = live(world, None, live(world, tonight, set()))
-            assert left == set()
-    equal_to_exports(district)
 
 
 @pytest.mark.skipif(not WHOLE, reason="half an hour: make month")

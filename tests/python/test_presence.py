@@ -101,7 +101,7 @@ def test_who_vanishes_keeps_everything_until_enough_good_feeds_have_said_so(dist
     good_feeds(district, "loaded", "loaded", "refused", "missing", "loaded")
     day = {"HOMEROOM_AS_OF": night["as_of"]}
     district.run("operations", "build", **day)
-    assert presence_of(district, person) == ("vanished", 4, "active", False)
+    assert presence_of(district, person) == ("vanished", 4, "active", False), "one fewer than it takes"
     good_feeds(district, "loaded")
     district.run("operations", "build", **day)
     assert presence_of(district, person) == ("left", 5, "grace", False)
