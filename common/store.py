@@ -6,9 +6,7 @@ step still holds it. Whoever opens them to write brings them forward to this pro
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +18,6 @@ from common import paths, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
-
-# DuckDB looks for pandas at every parameter of every query; where there is none, Python would search its whole path each time
-if importlib.util.find_spec("pandas") is None:
-    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 LEDGER = """
 create schema if not exists ledger.audit;

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def _fits(feed: Feed, file: Fetched) -> None:
                         _not_too_wide(file, sheet)
     except ArchiveRefused as error:
         raise Refused("encoding", f"{file.name} is refused: {error}", SAVE_AS) from None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise Refused("encoding", f"{file.name} cannot be unpacked as an Excel workbook ({type(error).__name__}); it may be cut off", SAVE_AS) from None
 
 

@@ -42,6 +42,7 @@ def test_a_day_pushed_to_the_platforms_and_taken_back_leaves_them_as_they_were(t
     assert any("microsoft users" in sentence and "names stay taken" in sentence for sentence in said)
 
 
+@pytest.mark.long
 def test_a_platform_that_is_not_as_desired_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The suite itself: had the push not been followed by nights, it would say so."""
     monkeypatch.setattr(chaos.Chaos, "ordinary_night", lambda self: 0)

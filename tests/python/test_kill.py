@@ -21,7 +21,7 @@ from conftest import ROOT, District
 from demo import extracts, hr
 from demo.platforms import running
 
-TRIALS, KILLS = 7, 3  # each push is killed so often before it is let to its end
+TRIALS, KILLS = 5, 4  # each push is killed so often before it is let to its end
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ from demo import nights as demo_nights
 from demo.district import date_of
 from demo.platforms import Platforms, running
 
-WHOLE = os.environ.get("HOMEROOM_MONTH") == "whole"
 ALLOW = ("--allow", "create,update,rename,suspend,restore,remove,drop", "--why", "in so small a district every day is a large share of it")
 # of three schools two are large enough to be watched, and one of them may collapse without the feed being refused
 CALM = {"NIGHT__RETRY_AFTER_MINUTES": "false", "TRUST__MOST_SCHOOLS": "0.6", "BACKUP__NIGHTLY": "false"}
@@ -291,7 +290,7 @@ def live(world: World, tonight: Trouble | None, open_before: set[str]) -> set[st
     return now
 
 
-@pytest.mark.skipif(not WHOLE, reason="half an hour: make month")
+@pytest.mark.long
 def test_thirty_nights_in_a_row(district: District, tmp_path: Path) -> None:
     nights: list[Trouble | None] = [None]
     for one in random.Random(74).sample(TROUBLES, len(TROUBLES)):

@@ -53,6 +53,7 @@ def test_a_night_whose_file_is_gone_from_the_archive_says_which(district: Distri
     assert "myedbc parent_information: ParentInformation.csv of that night (sha256 " in ended.stderr
 
 
+@pytest.mark.long
 def test_a_rule_edited_since_shows_as_rows_that_differ(district: District, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
