@@ -55,14 +55,10 @@ def migrations(what: str, folder: Path | None = None) -> list[Migration]:
 
 def version(connection: duckdb.DuckDBPyConnection, what: str) -> int:
     """The version of an open file; 0 for a new one and for one from before there were versions."""
-    catalog = "ledger" if what == "ledger" else connection.execute("select current_database()").fetchall()[0][0]
-    schema, table = TABLES[what].split(".")[-2:]
-    there = connection.execute(
-        "select 1 from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", [catalog, schema, table]
-    ).fetchone()
-    if not there:
+    try:
+        found = connection.execute(f"select coalesce(max(version), 0) from {TABLES[what]}").fetchone()
+    except duckdb.CatalogException:
         return 0
-    found = connection.execute(f"select coalesce(max(version), 0) from {TABLES[what]}").fetchone()
     return found[0] if found else 0
 
 

@@ -103,9 +103,18 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str, feeds: Sequence[
     A column the layout no longer lands goes at once, with what it held: it may just have been found confidential.
     """
     connection.execute(f'create schema if not exists "raw_{source}"')
+    there: dict[str, list[str]] = {}
+    for table, column in connection.execute(
+        """
+        select table_name, column_name from duckdb_columns()
+        where database_name = current_database() and schema_name = ? order by table_name, column_index
+        """,
+        [f"raw_{source}"],
+    ).fetchall():
+        there.setdefault(table, []).append(column)
     for feed in feeds:
-        _ensure(connection, source, feed.name, dict.fromkeys(feed.landed, "varchar") | PROVENANCE)
-    _ensure(connection, source, REJECTS, REJECT_COLUMNS)
+        _ensure(connection, source, feed.name, dict.fromkeys(feed.landed, "varchar") | PROVENANCE, there.get(feed.name, []))
+    _ensure(connection, source, REJECTS, REJECT_COLUMNS, there.get(REJECTS, []))
 
 
 def land(connection: duckdb.DuckDBPyConnection, source: str, files: Sequence[Trusted], *, run: Run, at: datetime, owner: str = "") -> None:
@@ -257,8 +266,7 @@ def _confirm(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted) 
         )
 
 
-def _ensure(connection: duckdb.DuckDBPyConnection, source: str, table: str, columns: dict[str, str]) -> None:
-    present = _columns(connection, source, table)
+def _ensure(connection: duckdb.DuckDBPyConnection, source: str, table: str, columns: dict[str, str], present: Collection[str]) -> None:
     if not present:
         listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         connection.execute(f"create table {_table(source, table)} ({listed})")

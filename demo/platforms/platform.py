@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,7 +41,7 @@ class RequestLog:
         self._file.close()
 
 
-class Platform:
+class Platform(ABC):
     """The part of an emulator that is the same for every vendor; subclasses say what is served and how it refuses."""
 
     name = ""
@@ -54,19 +55,21 @@ class Platform:
 
     # --- what a vendor says about itself
 
+    @abstractmethod
     def production_url(self, request: Request) -> str | None:
         """The address this request would have had in production; None when it is no API call to record."""
-        raise NotImplementedError
 
+    @abstractmethod
     def serve(self, request: Request) -> Reply:
-        raise NotImplementedError
+        """The vendor's reply to a call."""
 
+    @abstractmethod
     def broken(self, status: int) -> Reply:
         """The vendor's reply to a call it could not handle."""
-        raise NotImplementedError
 
+    @abstractmethod
     def password_is_accepted(self, password: str) -> bool:
-        raise NotImplementedError
+        """Would the vendor have let somebody sign in with it?"""
 
     # --- one request
 

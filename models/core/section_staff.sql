@@ -26,6 +26,10 @@ staff as (
     select * from {{ ref('staff') }}
 ),
 
+last_seen as (
+    select * from {{ source('ledger_identity', 'staff_last_seen') }}
+),
+
 matches as (
     select * from {{ ref('staff_matches') }}
 ),
@@ -45,6 +49,28 @@ names_at_school as (
     inner join matches on assignments.sis_key = matches.sis_key
     group by 1, 2
     having count(distinct matches.staff_key) = 1
+),
+
+-- absence needs a reason: a teacher in no staff feed tonight keeps the classes the timetable still gives them
+vanished as (
+    select last_seen.*
+    from last_seen
+    left join staff on last_seen.staff_id = staff.staff_id
+    where
+        last_seen.staff_id is not null
+        and staff.staff_id is null
+),
+
+known_staff as (
+    select
+        staff.staff_id,
+        staff.staff_key
+    from staff
+    union all
+    select
+        kept.staff_id,
+        kept.staff_key
+    from ({{ first_row_per('vanished', 'staff_id', 'last_seen_on desc, staff_key') }}) as kept
 ),
 
 class_teachers as (
@@ -102,19 +128,19 @@ teachers as (
 final as (
     select
         sections.section_id,
-        coalesce(staff.staff_key, names_at_school.staff_key) as staff_key,
+        coalesce(known_staff.staff_key, names_at_school.staff_key) as staff_key,
         bool_or(teachers.is_primary) as is_primary,
         sections.school_number
     from teachers
     inner join sections on teachers.section_id = sections.section_id
-    left join staff on teachers.staff_id = staff.staff_id
+    left join known_staff on teachers.staff_id = known_staff.staff_id
     left join names_at_school
         on
             teachers.staff_id is null
             and teachers.school_number = names_at_school.school_number
             and {{ name_key('teachers.teacher_name') }} = names_at_school.teacher_name
     -- a teacher nobody on staff answers to is in feed_problems
-    where coalesce(staff.staff_key, names_at_school.staff_key) is not null
+    where coalesce(known_staff.staff_key, names_at_school.staff_key) is not null
     group by 1, 2, 4
 )
 

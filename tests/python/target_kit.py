@@ -1,6 +1,7 @@
 """What the tests of the API targets share: the emulated platforms, an adapter on them, and changes of every kind.
 
 A `Kit` is one target with its own idea of a user, a group and a membership, so that one test can be told of all.
+What a target calls its fields stands in `FIELDS` and nowhere else: a new target is a new row of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,45 @@ STAFF, STUDENTS = "sd74.example", "student.sd74.example"
 numbers = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Fields:
+    """How a target says the same as the others; {person}, {local} and {key} stand for what is new in each change."""
+
+    user: Mapping[str, Any]
+    group: Mapping[str, Any]
+    member: Mapping[str, Any]
+    user_key: str  # the column that names a user
+    off: Mapping[str, Any]  # an account closed
+    on: Mapping[str, Any]  # and open
+    stranger: Mapping[str, Any]  # settings that let nobody in
+    retry_after: float | None = None  # seconds the emulator asks for when it throttles; None: it asks for none
+    first: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()  # entity, key and row of what must be there before anything else
+
+
+FIELDS = {
+    "google": Fields(
+        user={"person_id": "{person}", "primary_email": f"{{local}}@{STUDENTS}", "given_name": "Mia Zoë", "family_name": "O’Brien-Łuk",
+              "org_unit_path": "/", "suspended": False},
+        group={"group_id": "{key}", "email": f"{{key}}@{STAFF}", "name": "Students of a school", "description": None},
+        member={"role": "MEMBER"},
+        user_key="primary_email", off={"suspended": True}, on={"suspended": False},
+        stranger={"subject": "nobody@elsewhere.example"},
+        first=(("schemas", "Homeroom", {"schema_name": "Homeroom", "field_name": "person_id"}),),
+    ),
+    "microsoft": Fields(
+        user={"person_id": "{person}", "user_principal_name": f"{{local}}@{STUDENTS}", "mail_nickname": "{local}", "display_name": "Mia Zoë O’Brien-Łuk",
+              "given_name": "Mia Zoë", "surname": None, "account_enabled": True, "usage_location": "CA", "department": "Gold Trail Secondary",
+              "job_title": "Student"},
+        group={"group_id": "{key}", "display_name": "Students of a school", "mail_nickname": "{key}", "description": "All of them",
+               "mail_enabled": False, "security_enabled": True},
+        member={},
+        user_key="user_principal_name", off={"account_enabled": False}, on={"account_enabled": True},
+        stranger={"client_secret": "not the secret"},
+        retry_after=0.2,
+    ),
+}  # fmt: skip
+
+
 @dataclass
 class Kit:
     """One target on its emulator; every user and group it makes has names of its own."""
@@ -25,38 +65,34 @@ class Kit:
     name: str
     adapter: Any
     platforms: Platforms
-    user_key: str  # the column that names a user
-    off: dict[str, Any]
-    on: dict[str, Any]
+    fields: Fields
     made: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    @property
+    def user_key(self) -> str:
+        return self.fields.user_key
+
+    @property
+    def off(self) -> dict[str, Any]:
+        return dict(self.fields.off)
+
+    @property
+    def on(self) -> dict[str, Any]:
+        return dict(self.fields.on)
 
     def user(self, **changes: Any) -> Change:
         number = next(numbers)
-        person, local = f"p{number:015x}", f"mia.o'brien{number}"
-        google = {
-            "person_id": person, "primary_email": f"{local}@{STUDENTS}", "given_name": "Mia Zoë", "family_name": "O’Brien-Łuk",
-            "org_unit_path": "/", "suspended": False,
-        }  # fmt: skip
-        microsoft = {
-            "person_id": person, "user_principal_name": f"{local}@{STUDENTS}", "mail_nickname": local, "display_name": "Mia Zoë O’Brien-Łuk",
-            "given_name": "Mia Zoë", "surname": None, "account_enabled": True, "usage_location": "CA", "department": "Gold Trail Secondary",
-            "job_title": "Student",
-        }  # fmt: skip
-        return self.change("users", (person,), "create", (google if self.name == "google" else microsoft) | changes)
+        person = f"p{number:015x}"
+        return self.change("users", (person,), "create", filled(self.fields.user, person=person, local=f"mia.o'brien{number}") | changes)
 
     def group(self, **changes: Any) -> Change:
         key = f"school-0747400{next(numbers)}-students"
-        google = {"group_id": key, "email": f"{key}@{STAFF}", "name": "Students of a school", "description": None}
-        microsoft = {
-            "group_id": key, "display_name": "Students of a school", "mail_nickname": key, "description": "All of them",
-            "mail_enabled": False, "security_enabled": True,
-        }  # fmt: skip
-        return self.change("groups", (key,), "create", (google if self.name == "google" else microsoft) | changes)
+        return self.change("groups", (key,), "create", filled(self.fields.group, key=key) | changes)
 
     def member(self, group: Change, user: Change, action: str = "create", **new: Any) -> Change:
         references = {"group_id": self.made["groups", group.key], "person_id": self.made["users", user.key]}
-        row = {"role": "MEMBER"} if self.name == "google" and action == "create" else {}
-        change = self.change("members", (*group.key, *user.key), action, row | new)
+        row = self.fields.member if action == "create" else {}
+        change = self.change("members", (*group.key, *user.key), action, {**row, **new})
         return replace(change, references=references, remote_id=None if action == "create" else references["person_id"])
 
     def change(self, entity: str, key: tuple[str, ...], action: str, new: Mapping[str, Any]) -> Change:
@@ -105,11 +141,15 @@ def kit(name: str, platforms: Platforms, **more: Any) -> Kit:
     """A target on the running platforms."""
     settings = settings_of(name, platforms.environment) | {"run_id": "run1", "timeout": 5} | more
     adapter = ADAPTERS[name](name, settings)
-    if name == "google":
-        made = Kit(name, adapter, platforms, "primary_email", {"suspended": True}, {"suspended": False})
-        made.done(made.change("schemas", ("Homeroom",), "create", {"schema_name": "Homeroom", "field_name": "person_id"}))
-        return made
-    return Kit(name, adapter, platforms, "user_principal_name", {"account_enabled": False}, {"account_enabled": True})
+    made = Kit(name, adapter, platforms, FIELDS[name])
+    for entity, key, row in made.fields.first:
+        made.done(made.change(entity, (key,), "create", row))
+    return made
+
+
+def filled(row: Mapping[str, Any], **values: str) -> dict[str, Any]:
+    """A row of the table with what is new in this change."""
+    return {column: value.format(**values) if isinstance(value, str) else value for column, value in row.items()}
 
 
 def settings_of(name: str, environment: Mapping[str, str]) -> dict[str, Any]:

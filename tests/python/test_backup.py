@@ -187,10 +187,12 @@ def test_large_documents_and_other_programs_files_are_left_out(state):
     assert made.stat().st_mode & 0o077 == 0
 
 
-def test_a_district_that_lost_its_ledger_restores_it_and_the_next_night_writes_nothing(district):
+def test_a_district_that_lost_ledger_and_warehouse_restores_one_and_the_next_night_builds_the_other_and_writes_nothing(district):
     """The whole point: the names, the lifecycle and what we last wrote are known again, so nothing has to be done."""
+    names_before = district.ask("select person_id, account_name, domain from identity.accounts order by all")
     district.run("operations", "backup")
     (district.var / "ledger.duckdb").unlink()
+    (district.var / "warehouse.duckdb").unlink()
     refused = district.run("demo", "again")
     assert refused.returncode == 2, refused.stdout + refused.stderr
     assert "make restore FROM=latest" in refused.stderr
@@ -202,5 +204,6 @@ def test_a_district_that_lost_its_ledger_restores_it_and_the_next_night_writes_n
     assert writes(district.requests()[before:]) == []
     assert {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()} == received
     equal_to_exports(district)
+    assert district.ask("select person_id, account_name, domain from identity.accounts order by all") == names_before
     assert [step["name"] for step in district.summaries()[-1]["steps"]][-1] == "backup"
     assert len(list((district.var / "backups").glob("*Z"))) > 1, "the night made its own"

@@ -100,7 +100,7 @@ def test_who_vanishes_keeps_everything_until_enough_good_feeds_have_said_so(dist
 
     good_feeds(district, "loaded", "loaded", "refused", "missing", "loaded")
     day = {"HOMEROOM_AS_OF": night["as_of"]}
-    district.run("operations", "build", **day)
+    district.run("operations", "build", "--select", "feed_loads person_records presence", **day)
     assert presence_of(district, person) == ("vanished", 4, "active", False), "one fewer than it takes"
     good_feeds(district, "loaded")
     district.run("operations", "build", **day)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import pytest
 from conftest import District
 
 
@@ -18,6 +19,7 @@ def moved(printed: str, step: str) -> int:
     return sum(int(count.replace(",", "")) for count in re.findall(rf"([\d,]+) (?:students?|on staff): {step}$", printed, re.M))
 
 
+@pytest.mark.long
 def test_the_first_day_of_the_next_year_is_rehearsed_and_nothing_else_is_touched(district: District):
     before, requests = contents(district.var), len(district.requests())
     ended = district.run("operations", "rehearse", "2027-09-07")

@@ -100,7 +100,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it_and_says_where_the_
 
 def test_migrations_count_without_a_gap(later):
     migration(later, "ledger", "select 1")
-    (later / "ledger" / "0001_versions.sql").unlink()
+    (later / "ledger" / "0001_tables.sql").unlink()
     with pytest.raises(ValueError, match="must count 1, 2, 3"):
         versions.migrations("ledger")
 
