@@ -280,6 +280,14 @@ placed_nowhere as (
 
 ),
 
+-- before a tenant was ever read nobody knows what it subscribes to
+tenant as (
+
+    select count(*) > 0 as is_read
+    from subscriptions
+
+),
+
 licences_short as (
 
     select
@@ -296,14 +304,16 @@ licences_short as (
                     'The tenant has no subscription called ' || licences.licence || ', which '
                     || {{ people_counted('count(*)') }} || ' should hold; nobody is given it.'
             else
-                licences.licence || ' is still to be given to ' || {{ people_counted('count(*) filter (where held_licences.person_id is null)') }}
+                licences.licence || ' is still to be given to '
+                || {{ people_counted('count(*) filter (where held_licences.person_id is null)') }}
                 || ', but only '
                 || cast(greatest(subscriptions.seats - subscriptions.seats_used, 0) as {{ dbt.type_string() }}) || ' of its '
                 || cast(subscriptions.seats as {{ dbt.type_string() }}) || ' seats are free; the others are tried again every night.'
         end as message,
         case when subscriptions.licence is null then 'analyst' else 'identity administrator' end as owner,
         case
-            when subscriptions.licence is null then 'Correct the name in seeds/licence_rules.csv; staging.stg_microsoft__subscriptions lists those there are.'
+            when subscriptions.licence is null
+                then 'Correct the name in seeds/licence_rules.csv; staging.stg_microsoft__subscriptions lists those there are.'
             else 'Buy seats, or give it to fewer people in seeds/licence_rules.csv.'
         end as action
     from licences
@@ -313,8 +323,8 @@ licences_short as (
         on
             licences.person_id = held_licences.person_id
             and licences.licence = held_licences.licence
-    -- before a tenant was ever read nobody knows what it subscribes to
-    where exists (select 1 from subscriptions as any_subscription)
+    cross join tenant
+    where tenant.is_read
     group by licences.licence, subscriptions.licence, subscriptions.seats, subscriptions.seats_used
     having
         subscriptions.licence is null

@@ -43,8 +43,10 @@ students as (
         students.admitted_on,
         students.may_call,
         grades.is_k_to_7,
-        students.usual_first_name is not distinct from students.legal_first_name
-        and students.usual_last_name is not distinct from students.legal_last_name as is_called_by_legal_names
+        (
+            coalesce(students.usual_first_name, '') = coalesce(students.legal_first_name, '')
+            and coalesce(students.usual_last_name, '') = coalesce(students.legal_last_name, '')
+        ) as is_called_by_legal_names
     from people
     inner join {{ ref('students') }} as students
         on people.source_key = students.student_number
@@ -113,7 +115,8 @@ absent as (
         people.source as system,
         case people.presence
             when 'file_missing'
-                then 'the feed ' || coalesce(people.feed, '') || ' has not come since '
+                then
+                    'the feed ' || coalesce(people.feed, '') || ' has not come since '
                     || cast(people.presence_since as {{ dbt.type_string() }}) || '; everything is kept as it was'
             when 'file_partial'
                 then 'the feed ' || coalesce(people.feed, '') || ' was refused, or has lines nobody can read; everything is kept as it was'
@@ -227,7 +230,8 @@ records as (
         students.person_id,
         'legal_names' as kind,
         students.system,
-        'usual surname and first name blank or as the legal ones, school ' || students.school_number || '; the legal names are shown' as sentence,
+        'usual surname and first name blank or as the legal ones, school ' || students.school_number
+        || '; the legal names are shown' as sentence,
         'school office' as owner,
         'Enter the usual names if the family uses others.' as action
     from students

@@ -45,7 +45,7 @@ counted as (
             and taken.feed = loads.feed
             and taken.last_read_at < loads.read_at
             and taken.source_file <> loads.source_file
-            and coalesce(loads.doubt_since <= taken.last_read_at, true)
+            and coalesce(taken.last_read_at >= loads.doubt_since, true)
     group by taken.source, taken.feed, taken.source_file
 ),
 

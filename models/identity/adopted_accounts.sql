@@ -41,7 +41,10 @@ night as (
 known as (
 
     {% if is_incremental() %}
-    select person_id, target, remote_id
+    select
+        person_id,
+        target,
+        remote_id
     from {{ this }}
     {% else %}
     select

@@ -135,11 +135,17 @@ waited as (
                 ) }}
             end
         ), 0) as days
-    from (select distinct tonight.population, tonight.since, tonight.as_of from tonight) as days
+    from (
+        select distinct
+            tonight.population,
+            tonight.since,
+            tonight.as_of
+        from tonight
+    ) as days
     left join calendar
         on
             days.population = calendar.population
-            and calendar.starts_on <= days.as_of
+            and days.as_of >= calendar.starts_on
             and days.since < calendar.ends_on
     group by days.population, days.since, days.as_of
 
@@ -161,7 +167,7 @@ stepped as (
             tonight.population = rules.population
             and tonight.state = rules.from_state
             and tonight.record = rules.record
-            and rules.days <= waited.days
+            and waited.days >= rules.days
 
 ),
 

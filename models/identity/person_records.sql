@@ -269,7 +269,10 @@ final as (
         end as reason,
         records.is_in_feed,
         records.last_seen_on,
-        case when records.is_in_feed then 0 else coalesce(feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0), 0) end as good_feeds_absent,
+        case
+            when records.is_in_feed then 0
+            else coalesce(feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0), 0)
+        end as good_feeds_absent,
         absence_policy.good_feeds_before_left,
         records.school_number,
         records.grade_code,

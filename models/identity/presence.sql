@@ -146,7 +146,8 @@ judged as (
             when feed_loads.latest_status = 'refused' then 'file_partial'
             when records.is_in_feed then 'present'
             -- the line of the one who is absent may be among those that could not be read, or those their school lacks
-            when feed_loads.latest_is_doubtful or {{ is_rejected('feed_loads.latest_held_schools', 'records.school_number') }} then 'file_partial'
+            when feed_loads.latest_is_doubtful or {{ is_rejected('feed_loads.latest_held_schools', 'records.school_number') }}
+                then 'file_partial'
             else 'vanished'
         end as presence
     from records
