@@ -48,7 +48,10 @@ def verify(
             night = make_night()
             plan = planning.make(connection, night, Allowed(), planning.Scope(left))
             result |= _measured(connection, document, left, {(part.target, part.entity): part for part in plan.parts})
-        unreadable += [target for target in left if night.observed.get(target, {}).get("status") == "failed"]
+        silent = [target for target in left if night.observed.get(target, {}).get("status") == "failed"]
+        for target in silent:  # what it held before the push says nothing about now
+            result[target] = {entity: {**one, "residual": {}, "reasons": {}, "converged": None} for entity, one in result[target].items()}
+        unreadable += silent
         left = tuple(t for t in left if t not in unreadable and any(_residual(one) for one in result.get(t, {}).values()))
         if not left or not waits or not _wrote(run, left):
             break

@@ -92,6 +92,21 @@ def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
     assert waited == [5.0]
 
 
+@pytest.mark.parametrize(("away", "told"), [("since the push", ["not_verified"]), ("all night", [])])
+def test_a_target_that_cannot_be_read_back_is_told_of_unless_that_was_known_and_nothing_was_written(bench: Bench, away: str, told: list[str]) -> None:
+    def nobody_answers() -> None:
+        bench.run.write("observed.json", {"fake": {"status": "failed", "observed_at": "", "entities": {}, "read_calls": 6, "error": "unreachable"}})
+
+    bench.desire(users=[user(1)])
+    bench.observe()
+    if away == "all night":
+        nobody_answers()
+    bench.plan()
+    bench.push()
+    assert verifying.verify(bench.run, bench.night, lambda _: nobody_answers(), pauses=()) == (3 if told else 0)
+    assert [one["kind"] for one in findings.read(bench.run) if one["level"] == "critical"] == told
+
+
 # ---------------------------------------------------------------- what dbt's documents say
 
 
