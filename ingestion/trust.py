@@ -183,7 +183,8 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     if feed.content_date in trusted.places:
         newest = _all(connection, coverage.newest_query(feed.content_date, rules.as_of), trusted)[0][0]
     day = coverage.content_day(trusted.file.name, newest, rules.as_of)
-    if day and last.content_on and day < last.content_on and not rules.accept_smaller:
+    # no file is older than what is landed where the clock itself has gone back: days after tonight are not counted
+    if day and last.content_on and day < last.content_on <= rules.as_of and not rules.accept_smaller:
         problem = f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
         raise Refused("older_content", problem, "find out why an old file came again, and have today's sent")
 

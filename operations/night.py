@@ -146,7 +146,12 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
     """The run to live: a new one, or the one a kill interrupted while it wrote, with the codes of the steps it had done."""
     left = Run.latest()
     if left is None or left.read("run.json")["finished_at"]:
-        return Run.open(verb), {}
+        run = Run.open(verb)
+        if left is not None and left.as_of > run.as_of:
+            findings.record(run, [Finding("warning", "clock_back", f"this night is of {run.as_of}, and the run before it was of {left.as_of}: the clock "
+                                          "of this machine is wrong now, or was wrong then; days that count towards a suspension count from today's",
+                                          owner="technician", action="set the clock, and let the machine keep it by NTP")])  # fmt: skip
+        return run, {}
     facts = left.read("run.json")
     during = facts.get("running") or "between two steps"
     if not allow and _wrote(left) and facts["verb"] == verb and _is_fresh(left, facts, limits):

@@ -212,6 +212,14 @@ def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
     assert run.run_id in told()["night_was_killed"] and "killed (build)" in told()["night_was_killed"]
 
 
+def test_a_night_of_an_earlier_day_than_the_one_before_says_that_a_clock_is_wrong(monkeypatch):
+    assert live(*FOUR) == 0
+    assert "clock_back" not in told()
+    monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-02")
+    assert live(*FOUR) == 0
+    assert "this night is of 2026-10-02, and the run before it was of 2026-10-05" in told()["clock_back"]
+
+
 @pytest.mark.parametrize("change", ["another day", "other code", "too long ago", "an override"])
 def test_a_killed_push_is_not_gone_on_with_when_the_night_is_another(monkeypatch, change):
     run = killed("push", pushed=True)

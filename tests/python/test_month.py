@@ -163,7 +163,7 @@ def nobody_takes_mail_when_there_is_something_to_say(world: World) -> Iterator[N
     world.inbox.open_post_office()
 
 
-@trouble(0)
+@trouble(0, other=("clock_back",))
 def the_clock_is_set_back(world: World) -> Iterator[None]:
     world.given = {"HOMEROOM_AS_OF": date_of(world.day - 3).isoformat()}
     yield

@@ -631,6 +631,13 @@ def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(l
     assert len(library.people()) == 44
 
 
+def test_no_file_is_older_than_what_is_landed_where_the_clock_has_gone_back(library: Library) -> None:
+    library.good_night()
+    library.drop(Visits=visits(MONDAY, 6))
+    assert library.ingest(day=MONDAY - timedelta(3)) == 0
+    assert library.feed("visits")["status"] == "loaded"
+
+
 # ---------------------------------------------------------------- rows that are rejected
 
 
