@@ -39,17 +39,7 @@ renamed as (
 
 deleted_names as (
 
-    select
-        names.person_id,
-        min(names.remote_id) as remote_id
-    from {{ source('microsoft', 'names_taken') }} as names
-    left join renamed
-        on names.person_id = renamed.person_id
-    where
-        names.kind = 'deleted'
-        and names.person_id is not null
-        and renamed.person_id is null
-    group by names.person_id
+    {{ deleted_accounts('microsoft', 'renamed') }}
 
 ),
 
