@@ -39,13 +39,15 @@ NAMES = tuple(one.name for one in fields(Tolerance))
 
 def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -> Tolerance:
     """The thresholds of a feed. A table of a database or a service may stay the same for months, so only files grow stale unasked."""
-    given: dict[str, Any] = {} if source.get("kind", "files") == "files" else {"stale_after_days": False, "refuse_after_days": False}
+    growing_stale = ("stale_after_days", "refuse_after_days")
+    is_file = source.get("kind", "files") == "files"
+    given: dict[str, Any] = {} if is_file else dict.fromkeys(growing_stale)
     unknown = sorted(set(trust) - set(NAMES))
     if unknown:
         raise LayoutError(f"[trust] has no setting {', '.join(unknown)}; known are {', '.join(NAMES)}")
     for where, facts in (("[trust]", trust), ("its source", source), (f"feed {feed.name}", feed.tolerance)):
         for name in NAMES:
-            if facts.get(name) is not None:
+            if facts.get(name) is not None and (is_file or where != "[trust]" or name not in growing_stale):
                 given[name] = _checked(where, name, facts[name])
     if given.get("stale_after_days", ...) is None:
         given.setdefault("refuse_after_days", None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -706,7 +706,18 @@ def test_thresholds_come_from_the_feed_then_its_source_then_the_trust_table() ->
     assert tolerance({}, {}, feed) == Tolerance(stale_after_days=20, refuse_after_days=None)
     assert tolerance({"minimum_share": 0.4, "last_good_days": 2}, {"minimum_share": 0.3}, feed).minimum_share == 0.3
     plain = next(feed for feed in load("myedbc").feeds if feed.name == "course_information")
-    assert (tolerance({}, {"kind": "sql"}, plain).stale_after_days, tolerance({}, {}, plain).refuse_after_days) == (None, None)
+    assert tolerance({}, {}, plain).refuse_after_days is None
+
+
+def test_a_table_of_a_database_grows_stale_only_where_it_is_asked_to() -> None:
+    table = replace(load("myedbc").feeds[0], tolerance={})
+    of_all = {"stale_after_days": 3, "refuse_after_days": 10}
+    read = tolerance(of_all, {"kind": "sql"}, table)
+    assert (read.stale_after_days, read.refuse_after_days) == (None, None)
+    asked = tolerance(of_all, {"kind": "sql", "stale_after_days": 5, "refuse_after_days": 20}, table)
+    assert (asked.stale_after_days, asked.refuse_after_days) == (5, 20)
+    file = tolerance(of_all, {}, table)
+    assert (file.stale_after_days, file.refuse_after_days) == (3, 10)
 
 
 @pytest.mark.parametrize("wrong", [{"minimum_share": 1.5}, {"good_loads": -1}, {"last_good_days": False}, {"stale_after_days": "3"}, {"minimum_rows": 3}])
