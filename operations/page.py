@@ -36,7 +36,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]), trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"count": _count, "span": _span, "moment": _moment}
     template = environment.get_template("page.html")
-    common = {"district": settings.get("district.name", "this district"), "headlines": HEADLINES}
+    common = {"district": settings.get("district.name", "this district"), "headlines": HEADLINES, "said": said}
     page = run.folder / "report.html"
     _replace(page, template.render(common | facts(run, summary, past)))
     _replace(paths.runs() / "index.html", template.render(common | {"runs": _index()}))
@@ -73,7 +73,7 @@ def five_lines(summary: dict[str, Any], found: list[dict[str, Any]], odd: list[h
     failed = f"{_count(numbers['failed'], 'change')} failed or skipped" if numbers["failed"] else "nothing failed"
     person = ", ".join(_count(per_level[level], word) for level, word in (("critical", "critical finding"), ("warning", "warning")) if per_level[level])
     return [
-        HEADLINES[summary["exit_code"]] + (f" {first}" if first else ""),
+        HEADLINES[summary["exit_code"]] + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
         f"{_count(numbers['applied'], 'change')} applied in {_count(numbers['write_calls'], 'write call')}; {held.lower()}, {failed}.",
         f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded, {feeds['unchanged']} unchanged, "
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
@@ -103,6 +103,11 @@ def by_school(run: Run) -> list[dict[str, Any]]:
         school[status if status in ("applied", "held", "failed") else "other"] += changes
         school["actions"][action] += changes
     return list(schools.values())
+
+
+def said(finding: dict[str, Any]) -> str:
+    """A finding's sentence without what to do about it, which stands above the list."""
+    return finding["message"].removesuffix(finding["action"] or "").rstrip("; ") if finding["action"] else finding["message"]
 
 
 def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -170,7 +170,7 @@ def the_clock_is_set_back(world: World) -> Iterator[None]:
     yield
 
 
-@trouble(0, other=("night_resumed",))
+@trouble(0, other=("night_was_killed",))  # an override begins the night anew, docs/when-it-fails.md
 def the_power_fails_during_the_push(world: World) -> Iterator[None]:
     before = len(world.district.requests())
     writes = 0

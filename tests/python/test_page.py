@@ -151,3 +151,12 @@ def test_a_real_browser_searches_the_page(tmp_path):
     assert "1 row holds “7654321”" in seen
     hidden = [row for row in re.findall(r"<li[^>]*data-search[^>]*>[^<]*", seen) if "hidden" in row]
     assert len(hidden) == 1 and "One." in hidden[0]
+
+
+def test_the_first_line_is_short_and_what_to_do_stands_once():
+    action = "have the extract sent again"
+    long = finding("critical", "feed_missing", f"Feed people is missing; its 40 rows stay; {action}", owner="whoever runs MyEducation BC", action=action)
+    read = written(exit_code=3, found=(long,))
+    assert "what could go on went on. Feed people is missing.\n" in re.sub(r" +\n", "\n", read.text)
+    assert read.text.count(action) == 1
+    assert "Whoever runs MyEducation BC" in read.text
