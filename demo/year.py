@@ -3,7 +3,8 @@
 In: a district, the nights of NIGHTS (first days, the end of a grace, June, a July without class lists, the rollover,
 October). Out: one line a night and an exit code. What is expected is worked out here, from the district's own story and
 the days of `seeds/`, by other means than the models': who is enrolled or employed has an open account in both tenants and
-in summer keeps every group; who has left has a closed one once the days of grace are over.
+in summer keeps every group; who has left has a closed one once the days of grace are over; who waits for somebody to say
+whether an account is theirs has none of ours.
 
 Limits are lifted by name, for between two of these nights lie weeks.
 
@@ -108,12 +109,14 @@ def live(students: int, seed: int, say: Any = print) -> int:
             trouble = [
                 f"{person} is {'closed' if wants else 'open'}" for person, wants in must.items() if person in open_now and wants is (not open_now[person])
             ]
-            trouble += [f"{person} has no account" for person, wants in must.items() if wants and person not in open_now]
+            waiting = _waiting(platform)  # for a person's word: an account of others bears their name
+            trouble += [f"{person} has no account" for person, wants in must.items() if wants and person not in open_now and person not in waiting]
+            trouble += [f"{person} has an account before anybody decided" for person in waiting & open_now.keys()]
             if is_summer(when):
                 trouble += [f"{person} lost a group" for person in stayed if earlier.get(person, set()) - groups[platform].get(person, set())]
             wrong += len(trouble)
             belong = sum(map(len, groups[platform].values()))
-            words.append(f"{platform} {sum(open_now.values())} open, {len(open_now) - sum(open_now.values())} closed, {belong} memberships"
+            words.append(f"{platform} {sum(open_now.values())} open, {len(open_now) - sum(open_now.values())} closed, {len(waiting)} wait, {belong} memberships"
                          + (f"; WRONG: {', '.join(trouble[:5])} ({len(trouble)} in all)" if trouble else ""))  # fmt: skip
         say(f"{when} exit {code}: " + "; ".join(words))
     return wrong
@@ -141,6 +144,13 @@ def _people() -> list[tuple[str, str, str]]:
             join identity.person_records as records using (person_id)
             left join core.staff as staff on staff.staff_key = persons.source_key and persons.population = 'staff'
             where persons.population = 'staff' or records.school_number is not null""").fetchall()  # fmt: skip
+
+
+def _waiting(platform: str) -> set[str]:
+    """Whose account somebody has to decide on first."""
+    with duckdb.connect(str(published()), read_only=True) as connection:
+        found = connection.execute("select person_id from identity.account_matches where target = ? and decision = 'wait'", [platform]).fetchall()
+    return {person for (person,) in found}
 
 
 def _accounts(platform: str, users: list[dict[str, Any]]) -> dict[str, bool]:

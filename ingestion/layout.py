@@ -20,7 +20,7 @@ LAYOUT_KEYS = {
     "numbers",
 }  # fmt: skip
 FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases",
-             "optional", "optional_columns", "on_request", "check_digit"}  # fmt: skip
+             "optional", "optional_columns", "on_request", "rests_in_summer", "check_digit"}  # fmt: skip
 KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
 FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
@@ -99,6 +99,7 @@ class Feed:
     sheet: str = ""  # excel: the first when empty
     left_empty: frozenset[str] = frozenset()  # columns a district has no use for: there, and always empty
     on_request: bool = False  # read only where the settings name it
+    rests_in_summer: bool = False  # empty in summer is no news: what was landed before stays, and nothing waits for it
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
     limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
@@ -255,6 +256,7 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         optional=facts.get("optional", False),
         optional_columns=_names(where, columns, aliases, facts.get("optional_columns", ())),
         on_request=bool(facts.get("on_request", False)),
+        rests_in_summer=bool(facts.get("rests_in_summer", False)),
         **_kind(where, facts, document, len(columns)),
         limits=_limits(layout, document),
         aliases=aliases,

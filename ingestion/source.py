@@ -62,7 +62,7 @@ class FeedResult:
 
     @property
     def is_good(self) -> bool:
-        return self.status in {"loaded", "unchanged", "absent"}
+        return self.status in {"loaded", "unchanged", "absent", "resting"}
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,8 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
     except Refused as refused:
         if never_sent and refused.kind == "empty":
             return NotLanded("absent", "feed_absent", refused.problem, "", file)
+        if feed.rests_in_summer and refused.kind == "empty" and rules.tolerance.is_summer(rules.as_of):
+            return NotLanded("resting", "feed_resting", f"{refused.problem}, as is usual in summer", "", file)
         return NotLanded("refused", refused.kind, refused.problem, refused.action, file, refused.line)
 
 
@@ -221,6 +223,8 @@ def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance
         return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
     if result.status == "absent":  # never sent: nothing of it is in force, and nothing waits for it
         return result
+    if result.status == "resting":
+        return replace(result, held_schools=last.held_schools)
     watched = limit.stale_after_days is not None
     age = school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):
@@ -341,7 +345,7 @@ def _notes(
         outcome = outcomes[result.feed]
         if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif isinstance(outcome, NotLanded) and outcome.kind not in {"feed_unreachable", "feed_absent"}:
+        elif isinstance(outcome, NotLanded) and outcome.kind not in {"feed_unreachable", "feed_absent", "feed_resting"}:
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))

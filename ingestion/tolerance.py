@@ -6,6 +6,7 @@ Refuses (LayoutError) values that are no number in their range. Pure. docs/trust
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from typing import Any
 from ingestion.layout import Feed, LayoutError
 
 SHARES = {"minimum_share", "school_share", "most_schools", "orphan_share", "most_rejected"}
-MAY_BE_OFF = {"stale_after_days", "refuse_after_days", "most_growth"}
+MAY_BE_OFF = {"stale_after_days", "refuse_after_days", "most_growth", "summer"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,14 @@ class Tolerance:
     stale_after_days: int | None = 3  # the same bytes: a warning
     refuse_after_days: int | None = 10  # the same bytes: what rests on the feed is held
     last_good_days: int = 0  # refused or missing: how long the last good load is good enough
+    summer: tuple[str, str] | None = ("06-25", "09-15")  # first and last day, as month-day: feeds that rest then may come empty
+
+    def is_summer(self, day: date) -> bool:
+        """Whether class lists may be empty on a day."""
+        return self.summer is not None and self.summer[0] <= f"{day:%m-%d}" <= self.summer[1]
 
 
+DAY = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 NAMES = tuple(one.name for one in fields(Tolerance))
 
 
@@ -72,6 +79,11 @@ def nights(count: int) -> str:
 def _checked(where: str, name: str, value: Any) -> Any:
     if name in MAY_BE_OFF and value is False:
         return None
+    if name == "summer":
+        days = value if isinstance(value, list | tuple) and len(value) == 2 else ()
+        if not days or not all(isinstance(day, str) and DAY.fullmatch(day) for day in days) or days[0] > days[1]:
+            raise LayoutError(f'summer of {where} is {value!r}; it must be its first and last day as month-day, ["06-25", "09-15"], or false for never')
+        return tuple(days)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in SHARES and number and 0 <= value <= 1:
         return float(value)

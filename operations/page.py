@@ -76,6 +76,7 @@ def five_lines(summary: dict[str, Any], found: list[dict[str, Any]], odd: list[h
         HEADLINES[summary["exit_code"]] + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
         f"{_count(numbers['applied'], 'change')} applied in {_count(numbers['write_calls'], 'write call')}; {held.lower()}, {failed}.",
         f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded, {feeds['unchanged']} unchanged, "
+        + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
         f"For a person to look at: {person}." if person else "Nothing needs a person.",
         f"It took {_span(numbers['seconds'])}" + (f"; unusual: {odd[0].sentence}." if odd else "."),

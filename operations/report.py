@@ -105,8 +105,9 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
         published = f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
     except (store.StoreUnusable, duckdb.Error, OSError) as error:  # the night must be told of even then; the next one catches up
         reason = str(error) if isinstance(error, store.StoreUnusable) else getattr(error, "strerror", None) or type(error).__name__
-        found = findings.Finding("critical", "not_published", f"the audit tables were not filled and the copy people query is the one before: {reason}; "
-                                 "the next night takes this one in too", owner="technician")  # fmt: skip
+        known = {one["kind"] for one in findings.read(run)} & {"warehouse_held", "disk_full"}  # which says it already: one trouble, one alarm
+        found = findings.Finding("warning" if known else "critical", "not_published", "the audit tables were not filled and the copy people query is the one "
+                                 f"before: {reason}; the next night takes this one in too", owner="technician")  # fmt: skip
         findings.record(run, [found])
         summary = summarise(run)
         run.write("summary.json", summary)
@@ -126,7 +127,8 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     feeds = [feed for feed in summary["feeds"] if feed["status"] not in ("loaded", "unchanged") or feed["rejected"]]
     good = Counter(feed["status"] for feed in summary["feeds"])
     if summary["feeds"]:
-        console.print(f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged, {good['refused']} refused, {good['missing']} missing")
+        resting = f"{good['resting']} resting, " if good["resting"] else ""
+        console.print(f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged, {resting}{good['refused']} refused, {good['missing']} missing")
     for feed in run.read("feeds.json", []):
         if feed.get("age_days") and (feed["status"] in ("refused", "missing") or feed.get("hold")):
             days = "1 school night" if feed["age_days"] == 1 else f"{feed['age_days']} school nights"

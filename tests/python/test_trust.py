@@ -55,6 +55,7 @@ required = ["Student Number", "Visited"]
 content_date = "Visited"
 minimum_share = 0.0
 last_good_days = 0
+rests_in_summer = true
 """
 MONDAY = date(2026, 10, 5)
 SCHOOLS = ("7474001", "7474002", "7474003", "7474004")
@@ -631,6 +632,26 @@ def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(l
     assert len(library.people()) == 44
 
 
+def test_a_feed_that_rests_in_summer_may_come_empty_then_and_at_no_other_time(library: Library) -> None:
+    library.good_night(day=date(2027, 6, 23))
+    before = library.ask("select * from raw_library.visits order by all")
+    library.drop(Visits="")
+    assert library.ingest(day=date(2027, 6, 24)) == 3
+    assert library.only()["kind"] == "feed_empty"
+    assert library.ingest(day=date(2027, 6, 25)) == 0
+    assert (library.feed("visits")["status"], library.feed("visits")["hold"]) == ("resting", "")
+    assert [one for one in library.findings() if one["feed"] == "visits"] == []
+    assert library.ask("select * from raw_library.visits order by all") == before
+    library.drop(People="")
+    assert library.ingest(day=date(2027, 6, 28)) == 3, "people never rest"
+
+
+@pytest.mark.parametrize("wrong", ["summer", ["06-25"], ["6-25", "9-15"], ["09-15", "06-25"], ["06-25", "13-01"]])
+def test_a_summer_that_is_none_is_an_error(wrong: object) -> None:
+    with pytest.raises(LayoutError, match=r"its first and last day as month-day"):
+        tolerance({"summer": wrong}, {}, load("myedbc").feeds[0])
+
+
 def test_no_file_is_older_than_what_is_landed_where_the_clock_has_gone_back(library: Library) -> None:
     library.good_night()
     library.drop(Visits=visits(MONDAY, 6))
@@ -731,6 +752,6 @@ def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults
     import tomllib
 
     shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))["trust"]
-    assert Tolerance(**shipped) == Tolerance()
+    assert Tolerance(**shipped | {"summer": tuple(shipped["summer"])}) == Tolerance()
     documented = (paths.root() / "docs" / "trust.md").read_text(encoding="utf-8")
     assert [name for name in shipped if f"`{name}`" not in documented] == []
