@@ -223,7 +223,7 @@ def licences_run_short(world: World) -> Iterator[None]:
     world.platforms.set_faults(microsoft={"licence_seats": 1_000_000})
 
 
-@trouble(2, other=("school_held",))
+@trouble(2, "school_held")
 def half_of_a_school_is_missing_from_its_feed(world: World) -> Iterator[None]:
     file = world.extracts / "StudentDemographicEnhanced.txt"
     lines = file.read_bytes().splitlines(keepends=True)
