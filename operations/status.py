@@ -47,7 +47,7 @@ def show(console: Console) -> int:
     recent = nights[-14:]
     signs = {0: ".", 1: "E", 2: "h", 3: "p"}
     strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
-    console.print(f"Before:    {strip}  last {len(recent)} nights (. done, h held, p partly failed, E error)", highlight=False)
+    console.print(f"Before:    {strip}  last {len(recent)} nights: . done, h held, p partly, E error", highlight=False)
     return 1 if late else recorded["exit_code"]
 
 
@@ -80,7 +80,8 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
 
 
 def _ago(hours: float) -> str:
-    return f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+    count, unit = (hours * 60, "minute") if hours < 2 else (hours, "hour") if hours < 48 else (hours / 24, "day")
+    return f"{count:.0f} {unit}" + ("" if round(count) == 1 else "s")
 
 
 def write_metrics(summary: dict[str, Any]) -> Path:

@@ -72,7 +72,7 @@ def show(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, *, con
                 console.print(f"changed by hand: {part['target']} {part['entity']}: {words} ({policy})", markup=False, highlight=False)
     for target, one in document.get("estimate", {}).items():
         if one["calls"] and scope.covers(target):
-            console.print(f"{target}: {one['calls']:,} calls, about {one['seconds']:,.0f} s at its quota", highlight=False)
+            console.print(f"{target}: {one['calls']:,} call{'' if one['calls'] == 1 else 's'}, about {one['seconds']:,.0f} s at its quota", highlight=False)
     if not scope.school:
         _schools(connection, where, values, console)
     _changes(connection, where, values, _open_columns(run, document), names=chosen.names, limit=chosen.limit, console=console)
