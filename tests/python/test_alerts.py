@@ -25,7 +25,7 @@ def inbox(tmp_path, monkeypatch):
 REFUSED = finding("critical", "feed_refused", "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.",
                   source="myedbc", feed="student_schedule", owner="operator", action="Ask for the extract again.")  # fmt: skip
 HELD_NIGHT = """\
-Held: some changes wait for a person. Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.
+Held: some changes wait for a person. Feed myedbc.student_schedule was refused: it has no rows.
 40 changes applied in 40 write calls; 300 changes held for a person, nothing failed.
 2 feeds expected: 1 loaded, 0 unchanged, 1 refused or missing.
 For a person to look at: 1 critical finding, 3 warnings.
