@@ -35,7 +35,17 @@ renamed as (
 
 deleted_names as (
 
-    {{ deleted_accounts('google', 'renamed') }}
+    select
+        names.person_id,
+        min(names.remote_id) as remote_id
+    from {{ source('google', 'names_taken') }} as names
+    left join renamed
+        on names.person_id = renamed.person_id
+    where
+        names.kind = 'deleted'
+        and names.person_id is not null
+        and renamed.person_id is null
+    group by names.person_id
 
 ),
 

@@ -39,7 +39,17 @@ renamed as (
 
 deleted_names as (
 
-    {{ deleted_accounts('microsoft', 'renamed') }}
+    select
+        names.person_id,
+        min(names.remote_id) as remote_id
+    from {{ source('microsoft', 'names_taken') }} as names
+    left join renamed
+        on names.person_id = renamed.person_id
+    where
+        names.kind = 'deleted'
+        and names.person_id is not null
+        and renamed.person_id is null
+    group by names.person_id
 
 ),
 
