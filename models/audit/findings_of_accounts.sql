@@ -2,88 +2,59 @@
 
 {% set most_shown = 20 %}
 
-with
-
-persons as (
-
+with persons as (
     select * from {{ ref('persons') }}
-
 ),
 
 lifecycle as (
-
     select * from {{ ref('lifecycle') }}
-
 ),
 
 presence as (
-
     select * from {{ ref('presence') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 accounts as (
-
     select * from {{ ref('accounts') }}
-
 ),
 
 account_matches as (
-
     select * from {{ ref('account_matches') }}
-
 ),
 
 placements as (
-
     select * from {{ ref('placements') }}
-
 ),
 
 licences as (
-
     select * from {{ ref('licences') }}
-
 ),
 
 subscriptions as (
-
     select * from {{ ref('stg_microsoft__subscriptions') }}
-
 ),
 
 held_licences as (
-
     select * from {{ ref('stg_microsoft__licences') }}
-
 ),
 
 google_users as (
-
     select * from {{ ref('stg_google__users') }}
-
 ),
 
 microsoft_users as (
-
     select * from {{ ref('stg_microsoft__users') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 people as (
-
     select
         records.person_id,
         records.population,
@@ -96,11 +67,9 @@ people as (
         on records.person_id = lifecycle.person_id
     inner join presence
         on records.person_id = presence.person_id
-
 ),
 
 name_fallbacks as (
-
     select
         'info' as level,
         'account_name_fallback' as kind,
@@ -120,11 +89,9 @@ name_fallbacks as (
     inner join night
         on accounts.minted_on = night.as_of
     where accounts.policy like '%/fallback'
-
 ),
 
 without_account as (
-
     select
         'critical' as level,
         'person_without_account' as kind,
@@ -148,11 +115,9 @@ without_account as (
         and account_matches.person_id is null
         and people.state in ('active', 'preregistered')
         and people.presence <> 'filtered'
-
 ),
 
 observed_users as (
-
     select
         'google' as target,
         google_users.person_id,
@@ -166,11 +131,9 @@ observed_users as (
         microsoft_users.person_id,
         microsoft_users.remote_id
     from microsoft_users
-
 ),
 
 doubled_keys as (
-
     select
         'critical' as level,
         'durable_key_twice' as kind,
@@ -186,11 +149,9 @@ doubled_keys as (
     from observed_users
     group by observed_users.target, observed_users.person_id
     having count(*) > 1
-
 ),
 
 strangers as (
-
     select
         'warning' as level,
         'key_unknown' as kind,
@@ -206,22 +167,18 @@ strangers as (
     left join persons
         on observed_users.person_id = persons.person_id
     where persons.person_id is null
-
 ),
 
 waiting_matches as (
-
     select
         account_matches.*,
         row_number() over (order by account_matches.target, account_matches.source_key, account_matches.remote_id) as place,
         count(*) over () as of_this_kind
     from account_matches
     where account_matches.decision = 'wait'
-
 ),
 
 matches_to_decide as (
-
     select
         'warning' as level,
         'account_match_waits' as kind,
@@ -243,11 +200,9 @@ matches_to_decide as (
         || waiting_matches.target || ',' || waiting_matches.remote_id || ',…).' as action
     from waiting_matches
     where waiting_matches.of_this_kind <= {{ most_shown }} or waiting_matches.place = 1
-
 ),
 
 placed_nowhere as (
-
     select
         case when placements.org_unit_path is null then 'critical' else 'warning' end as level,
         case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as kind,
@@ -277,19 +232,15 @@ placed_nowhere as (
         people.school_number,
         placements.org_unit_path is null,
         placements.rule
-
 ),
 
 -- before a tenant was ever read nobody knows what it subscribes to
 tenant as (
-
     select count(*) > 0 as is_read
     from subscriptions
-
 ),
 
 licences_short as (
-
     select
         'warning' as level,
         case when subscriptions.licence is null then 'licence_unknown' else 'licence_short' end as kind,
@@ -329,11 +280,9 @@ licences_short as (
     having
         subscriptions.licence is null
         or count(*) filter (where held_licences.person_id is null) > greatest(subscriptions.seats - subscriptions.seats_used, 0)
-
 ),
 
 final as (
-
     select * from placed_nowhere
     union all
     select * from matches_to_decide
@@ -347,7 +296,6 @@ final as (
     select * from strangers
     union all
     select * from licences_short
-
 )
 
 select * from final

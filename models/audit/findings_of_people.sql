@@ -1,63 +1,42 @@
 -- keys, never names: findings are shown on a page and sent by e-mail
 
-with
-
-lifecycle as (
-
+with lifecycle as (
     select * from {{ ref('lifecycle') }}
-
 ),
 
 presence as (
-
     select * from {{ ref('presence') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 staff as (
-
     select * from {{ ref('staff') }}
-
 ),
 
 student_guardians as (
-
     select * from {{ ref('student_guardians') }}
-
 ),
 
 transport_students as (
-
     select * from {{ ref('exp_transport__students') }}
-
 ),
 
 callout_contacts as (
-
     select * from {{ ref('exp_callout__contacts') }}
-
 ),
 
 callout_absences as (
-
     select * from {{ ref('exp_callout__absences') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 people as (
-
     select
         records.person_id,
         records.population,
@@ -77,20 +56,16 @@ people as (
         on records.person_id = lifecycle.person_id
     inner join presence
         on records.person_id = presence.person_id
-
 ),
 
 -- without a human resources feed nobody is in it, and that is one finding of the ingestion, not one per person
 hr_is_read as (
-
     select count(*) as people_in_hr
     from staff
     where staff.is_in_hr
-
 ),
 
 without_school as (
-
     select
         'warning' as level,
         'person_without_school' as kind,
@@ -112,11 +87,9 @@ without_school as (
         and (staff.is_teacher or lower(people.position) like '%teacher%')
         and people.school_number is null
         and people.state <> 'left'
-
 ),
 
 vanished as (
-
     select
         'warning' as level,
         'person_vanished' as kind,
@@ -140,11 +113,9 @@ vanished as (
         'If the person left, record it in the source system; if not, find out why the extract leaves them out.' as action
     from people
     where people.presence = 'vanished'
-
 ),
 
 left_by_absence as (
-
     select
         'warning' as level,
         'person_left_by_absence' as kind,
@@ -164,11 +135,9 @@ left_by_absence as (
     where
         people.state = 'left'
         and people.reason like 'absent from %'
-
 ),
 
 hold_of_nobody as (
-
     select
         'warning' as level,
         'hold_of_nobody' as kind,
@@ -186,11 +155,9 @@ hold_of_nobody as (
             holds.population = presence.population
             and holds.source_key = presence.source_key
     where presence.person_id is null
-
 ),
 
 calendar_over as (
-
     select
         'warning' as level,
         'calendar_ends' as kind,
@@ -208,11 +175,9 @@ calendar_over as (
     cross join night
     group by calendar.population, night.as_of
     having max(calendar.ends_on) < {{ dbt.dateadd('day', 60, 'night.as_of') }}
-
 ),
 
 unmatched_staff as (
-
     select
         'warning' as level,
         'staff_unmatched' as kind,
@@ -235,11 +200,9 @@ unmatched_staff as (
         and staff.is_active
         -- most support staff need no login to the student information system, so only its own people are asked for there
         and (not staff.is_in_hr or (not staff.is_in_sis and lower(staff.position) like '%teacher%'))
-
 ),
 
 without_bus_address as (
-
     select
         'info' as level,
         'student_without_address' as kind,
@@ -259,12 +222,10 @@ without_bus_address as (
         and people.state = 'active'
         and people.school_number is not null
         and transport_students.person_id is null
-
 ),
 
 -- silence here is dangerous: a child is absent and nobody can be told
 absent_without_contact as (
-
     select distinct
         'warning' as level,
         'absent_student_without_contact' as kind,
@@ -282,11 +243,9 @@ absent_without_contact as (
     where
         callout_contacts.person_id is null
         and callout_absences.home_phone = ''
-
 ),
 
 without_guardian as (
-
     select
         'info' as level,
         'student_without_guardian' as kind,
@@ -307,11 +266,9 @@ without_guardian as (
         people.population = 'student'
         and people.state = 'active'
         and student_guardians.student_number is null
-
 ),
 
 final as (
-
     select * from without_school
     union all
     select * from vanished
@@ -329,7 +286,6 @@ final as (
     select * from absent_without_contact
     union all
     select * from without_guardian
-
 )
 
 select * from final

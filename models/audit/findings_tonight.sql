@@ -1,23 +1,16 @@
 {% set most_shown = 20 %}
 
-with
-
-feed_problems as (
-
+with feed_problems as (
     select * from {{ ref('feed_problems') }}
-
 ),
 
 found as (
-
     select * from {{ ref('findings_of_people') }}
     union all
     select * from {{ ref('findings_of_accounts') }}
-
 ),
 
 problems as (
-
     select
         feed_problems.*,
         count(*) over (partition by feed_problems.kind) as of_this_kind,
@@ -26,12 +19,10 @@ problems as (
             order by feed_problems.file asc nulls last, feed_problems.line asc nulls last, feed_problems.problem_id asc
         ) as place
     from feed_problems
-
 ),
 
 -- a column that went bad as a whole is one thing to know, not thousands
 final as (
-
     select
         found.level,
         found.kind,
@@ -71,7 +62,6 @@ final as (
     where
         problems.of_this_kind <= {{ most_shown }}
         or problems.place = 1
-
 )
 
 select * from final

@@ -1,10 +1,7 @@
 -- keys, never names. What stands in the way of a person's accounts and files, who can mend it and how; what is as the
 -- district decided (a hold, a leave, a rule) names who decided
 
-with
-
-people as (
-
+with people as (
     select
         presence.person_id,
         presence.population,
@@ -28,11 +25,9 @@ people as (
         on presence.person_id = lifecycle.person_id
     left join {{ ref('person_records') }} as records
         on presence.person_id = records.person_id
-
 ),
 
 students as (
-
     select
         people.person_id,
         people.source as system,
@@ -53,28 +48,22 @@ students as (
     left join {{ ref('grades') }} as grades
         on students.grade_code = grades.grade_text
     where people.population = 'student'
-
 ),
 
 last_run as (
-
     select max(runs.run_id) as run_id
     from {{ source('ledger_audit', 'runs') }} as runs
-
 ),
 
 changes as (
-
     select changes.*
     from {{ source('ledger_audit', 'changes') }} as changes
     inner join last_run
         on changes.run_id = last_run.run_id
     where changes.person_id is not null
-
 ),
 
 said as (
-
     select
         people.person_id,
         findings.kind,
@@ -104,11 +93,9 @@ said as (
     inner join people
         on people.record <> 'left'
     where findings.kind in ('target_unreadable', 'target_unusable', 'not_verified')
-
 ),
 
 absent as (
-
     select
         people.person_id,
         people.presence as kind,
@@ -133,11 +120,9 @@ absent as (
         end as action
     from people
     where people.presence in ('file_missing', 'file_partial', 'filtered')
-
 ),
 
 decided as (
-
     select
         people.person_id,
         'held' as kind,
@@ -172,11 +157,9 @@ decided as (
         'If the person is still here, correct the record: account and groups come back the next night.' as action
     from people
     where people.record = 'left' and people.reason not like 'absent from %'
-
 ),
 
 records as (
-
     select
         students.person_id,
         'not_begun' as kind,
@@ -236,11 +219,9 @@ records as (
         'Enter the usual names if the family uses others.' as action
     from students
     where students.record <> 'left' and students.is_called_by_legal_names
-
 ),
 
 unwritten as (
-
     select
         changes.person_id,
         case
@@ -270,11 +251,9 @@ unwritten as (
     where
         changes.status in ('failed', 'skipped', 'held')
         or changes.reason like '%drift%'
-
 ),
 
 final as (
-
     select * from said
     union all
     select * from absent
@@ -284,7 +263,6 @@ final as (
     select * from records
     union all
     select * from unwritten
-
 )
 
 select * from final

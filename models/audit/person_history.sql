@@ -1,25 +1,16 @@
-with
-
-changes as (
-
+with changes as (
     select * from {{ source('ledger_audit', 'changes') }}
-
 ),
 
 runs as (
-
     select * from {{ source('ledger_audit', 'runs') }}
-
 ),
 
 persons as (
-
     select * from {{ ref('persons') }}
-
 ),
 
 final as (
-
     select
         -- ids
         changes.change_id,
@@ -61,7 +52,6 @@ final as (
     left join runs
         on changes.run_id = runs.run_id
     where changes.person_id is not null
-
 )
 
 select * from final

@@ -1,25 +1,16 @@
-with
-
-persons as (
-
+with persons as (
     select * from {{ ref('persons') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 final as (
-
     select
         persons.person_id,
         persons.population,
@@ -34,7 +25,6 @@ final as (
     inner join records
         on persons.person_id = records.person_id
     cross join night
-
 )
 
 select * from final

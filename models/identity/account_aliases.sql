@@ -1,25 +1,16 @@
-with
-
-accounts as (
-
+with accounts as (
     select * from {{ ref('accounts') }}
-
 ),
 
 adopted_accounts as (
-
     select * from {{ ref('adopted_accounts') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 renames as (
-
     select
         earlier.person_id,
         earlier.account_name,
@@ -32,11 +23,9 @@ renames as (
         on
             earlier.person_id = later.person_id
             and earlier.name_number + 1 = later.name_number
-
 ),
 
 places as (
-
     {% for target in ['google', 'microsoft'] %}
     select
         renames.*,
@@ -44,11 +33,9 @@ places as (
     from renames
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
-
 ),
 
 final as (
-
     select distinct
         places.person_id,
         places.target,
@@ -63,7 +50,6 @@ final as (
             and places.target = adopted_accounts.target
             and places.name_number = 1
     where places.alias_until > night.as_of
-
 )
 
 select * from final

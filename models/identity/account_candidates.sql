@@ -1,72 +1,49 @@
 -- who is asked about: people who are to have an account and have none with our key in that target
 
-with
-
-records as (
-
+with records as (
     select * from {{ ref('person_records') }}
-
 ),
 
 lifecycle as (
-
     select * from {{ ref('lifecycle') }}
-
 ),
 
 policies as (
-
     select * from {{ ref('name_policy') }}
-
 ),
 
 unclaimed_accounts as (
-
     select * from {{ ref('unclaimed_accounts') }}
-
 ),
 
 names_taken as (
-
     select * from {{ ref('names_taken') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('match_rules') }}
-
 ),
 
 decisions as (
-
     select * from {{ ref('identity_decisions') }}
-
 ),
 
 issued as (
-
     select * from {{ source('ledger_identity', 'accounts') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 decided as (
-
     select decisions.*
     from decisions
     cross join night
     where coalesce(decisions.until >= night.as_of, true)
-
 ),
 
 people as (
-
     select
         records.*,
         coalesce({{ name_key('records.first_name') }}, '') as first_key,
@@ -80,11 +57,9 @@ people as (
         lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
-
 ),
 
 person_facts as (
-
     select
         people.person_id,
         'staff_id' as fact,
@@ -122,21 +97,17 @@ person_facts as (
     where people.{{ last }} <> ''
     {% if not loop.last %}union{% endif %}
     {% endfor %}
-
 ),
 
 accounts as (
-
     select
         unclaimed_accounts.*,
         coalesce({{ name_key('unclaimed_accounts.first_name') }}, '') as first_key,
         coalesce({{ name_key('unclaimed_accounts.last_name') }}, '') as last_key
     from unclaimed_accounts
-
 ),
 
 account_facts as (
-
     select
         accounts.target,
         accounts.remote_id,
@@ -165,22 +136,18 @@ account_facts as (
         'name' as fact,
         accounts.first_key || ' ' || accounts.last_key || '@' || accounts.domain as value
     from accounts
-
 ),
 
 -- the person has an account with our key in that target: nothing to look for
 held as (
-
     select distinct
         names_taken.person_id,
         names_taken.target
     from names_taken
     where names_taken.person_id is not null and names_taken.kind = 'user'
-
 ),
 
 ruled as (
-
     select
         people.person_id,
         account_facts.target,
@@ -215,17 +182,13 @@ ruled as (
             decided.population = people.population
             and decided.source_key = people.source_key
     where decided.decision = 'same'
-
 ),
 
 first_rule as (
-
     {{ first_row_per('ruled', 'person_id, target, remote_id', 'position') }}
-
 ),
 
 final as (
-
     select
         first_rule.*,
         people.population,
@@ -259,7 +222,6 @@ final as (
             and first_rule.remote_id = decided.account
             and decided.decision = 'different'
     where held.person_id is null
-
 )
 
 select * from final

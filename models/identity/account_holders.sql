@@ -1,44 +1,29 @@
-with
-
-accounts as (
-
+with accounts as (
     {{ first_row_per(ref('accounts'), 'person_id', 'name_number desc') }}
-
 ),
 
 target_accounts as (
-
     select * from {{ ref('target_accounts') }}
-
 ),
 
 -- the address people write to: where an account of before us was adopted, that one's
 addresses as (
-
     {{ first_row_per('target_accounts', 'person_id', 'target') }}
-
 ),
 
 lifecycle as (
-
     select * from {{ ref('lifecycle') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 school_names as (
-
     select * from {{ ref('school_names') }}
-
 ),
 
 final as (
-
     select
         -- ids
         accounts.person_id,
@@ -82,7 +67,6 @@ final as (
         on accounts.person_id = addresses.person_id
     left join school_names
         on records.school_number = school_names.school_number
-
 )
 
 select * from final

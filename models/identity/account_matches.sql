@@ -1,19 +1,12 @@
-with
-
-candidates as (
-
+with candidates as (
     select * from {{ ref('account_candidates') }}
-
 ),
 
 issued as (
-
     select * from {{ source('ledger_identity', 'accounts') }}
-
 ),
 
 judged as (
-
     select
         candidates.*,
         case
@@ -24,11 +17,9 @@ judged as (
         end as doubt
     from candidates
     where not candidates.is_refused
-
 ),
 
 sure as (
-
     select
         judged.*,
         min(case when judged.doubt is null then judged.position end) over (
@@ -38,12 +29,10 @@ sure as (
             partition by judged.target, judged.person_id
         ) as settled_for_person
     from judged
-
 ),
 
 -- an earlier certain rule settles the account and the person; what is left may still be two of either
 open_pairs as (
-
     select
         sure.*,
         count(*) over (partition by sure.target, sure.person_id) as accounts_of_person,
@@ -54,11 +43,9 @@ open_pairs as (
     where
         coalesce(sure.position <= sure.settled_for_account, true)
         and coalesce(sure.position <= sure.settled_for_person, true)
-
 ),
 
 reasoned as (
-
     select
         open_pairs.*,
         case
@@ -72,11 +59,9 @@ reasoned as (
     from open_pairs
     left join issued
         on open_pairs.address = issued.account_name || '@' || issued.domain
-
 ),
 
 final as (
-
     select
         reasoned.person_id,
         reasoned.target,
@@ -107,7 +92,6 @@ final as (
         'seed identity_decisions' as doubt
     from candidates
     where candidates.is_refused
-
 )
 
 select * from final

@@ -1,19 +1,12 @@
-with
-
-lifecycle as (
-
+with lifecycle as (
     select * from {{ ref('lifecycle') }}
-
 ),
 
 states as (
-
     select * from {{ ref('lifecycle_states') }}
-
 ),
 
 final as (
-
     select
         lifecycle.person_id,
         states.target,
@@ -24,7 +17,6 @@ final as (
     from lifecycle
     inner join states
         on lifecycle.state = states.state
-
 )
 
 select * from final

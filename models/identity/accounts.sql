@@ -6,34 +6,23 @@
     on_schema_change='fail',
 ) }}
 
-with
-
-requests as (
-
+with requests as (
     select * from {{ ref('name_requests') }}
-
 ),
 
 adopted_accounts as (
-
     select * from {{ ref('adopted_accounts') }}
-
 ),
 
 names_taken as (
-
     select * from {{ ref('names_taken') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 issued as (
-
     {% if is_incremental() %}
     select account_name
     from {{ this }}
@@ -42,11 +31,9 @@ issued as (
     from night
     where 1 = 0
     {% endif %}
-
 ),
 
 holders as (
-
     select
         names_taken.account_name,
         coalesce(names_taken.person_id, adopted_accounts.person_id) as person_id
@@ -55,12 +42,10 @@ holders as (
         on
             names_taken.target = adopted_accounts.target
             and names_taken.remote_id = adopted_accounts.remote_id
-
 ),
 
 -- people who come with an account keep its name, where it is one we could give and is nobody else's
 adopted_names as (
-
     select
         adopted_accounts.person_id,
         adopted_accounts.account_name,
@@ -81,45 +66,35 @@ adopted_names as (
         and issued.account_name is null
         and holders.account_name is null
         and {{ matches('adopted_accounts.account_name', '^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$') }}
-
 ),
 
 one_name_per_person as (
-
     {{ first_row_per('adopted_names', 'person_id', 'target, account_name') }}
-
 ),
 
 kept as (
-
     {{ first_row_per('one_name_per_person', 'account_name', 'target, person_id') }}
-
 ),
 
 asking as (
-
     select requests.*
     from requests
     left join kept
         on requests.person_id = kept.person_id
     where kept.person_id is null
-
 ),
 
 taken as (
-
     select issued.account_name from issued
     union
     select names_taken.account_name from names_taken
     union
     select adopted_accounts.account_name from adopted_accounts
-
 ),
 
 -- a name may be a whole base, or a base and a number; it takes the place of both. A base that ends in a digit may be given
 -- tonight as it stands, and so must not be made from a shorter base and a number
 taken_numbers as (
-
     select
         taken.account_name as base_name,
         1 as number
@@ -139,31 +114,25 @@ taken_numbers as (
         {{ number_of_name('asking.base_name') }} as number
     from asking
     where {{ name_has_number('asking.base_name') }}
-
 ),
 
 -- how many numbers below a taken one are free: the nth new person of a base passes every taken number with fewer than n
 passed_numbers as (
-
     select
         taken_numbers.base_name,
         taken_numbers.number
         - row_number() over (partition by taken_numbers.base_name order by taken_numbers.number) as free_below
     from taken_numbers
-
 ),
 
 placed as (
-
     select
         asking.*,
         row_number() over (partition by asking.base_name order by asking.person_id) as place
     from asking
-
 ),
 
 numbered as (
-
     select
         placed.person_id,
         cast(placed.place + count(passed_numbers.base_name) as integer) as number
@@ -173,11 +142,9 @@ numbered as (
             placed.base_name = passed_numbers.base_name
             and placed.place > passed_numbers.free_below
     group by placed.person_id, placed.place
-
 ),
 
 minted as (
-
     select
         asking.person_id,
         {{ numbered_name('asking.base_name', 'numbered.number') }} as account_name,
@@ -207,11 +174,9 @@ minted as (
     from kept
     inner join requests
         on kept.person_id = requests.person_id
-
 ),
 
 final as (
-
     select
         minted.person_id,
         minted.account_name,
@@ -225,7 +190,6 @@ final as (
         minted.alias_days
     from minted
     cross join night
-
 )
 
 select * from final

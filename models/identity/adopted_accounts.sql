@@ -6,40 +6,27 @@
     on_schema_change='fail',
 ) }}
 
-with
-
-account_matches as (
-
+with account_matches as (
     select * from {{ ref('account_matches') }}
-
 ),
 
 names_taken as (
-
     select * from {{ ref('names_taken') }}
-
 ),
 
 persons as (
-
     select * from {{ ref('persons') }}
-
 ),
 
 issued as (
-
     select * from {{ source('ledger_identity', 'accounts') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 known as (
-
     {% if is_incremental() %}
     select
         person_id,
@@ -54,13 +41,11 @@ known as (
     from night
     where 1 = 0
     {% endif %}
-
 ),
 
 -- an account that carries the key of a person the ledger has no name for is that person's: a lost ledger must not give
 -- anyone a second name, nor anyone else that name
 remembered as (
-
     select
         names_taken.person_id,
         names_taken.target,
@@ -73,17 +58,13 @@ remembered as (
     left join issued
         on names_taken.person_id = issued.person_id
     where names_taken.kind = 'user' and issued.person_id is null
-
 ),
 
 first_remembered as (
-
     {{ first_row_per('remembered', 'person_id, target', 'remote_id') }}
-
 ),
 
 found as (
-
     select * from first_remembered
 
     union all
@@ -96,11 +77,9 @@ found as (
         account_matches.rule
     from account_matches
     where account_matches.decision = 'adopt'
-
 ),
 
 final as (
-
     select
         found.person_id,
         found.target,
@@ -117,7 +96,6 @@ final as (
             and found.target = known.target
             and found.remote_id = known.remote_id
     where known.person_id is null
-
 )
 
 select * from final

@@ -10,22 +10,15 @@
 -- rows of students in tonight's feed only: a row that is itself a memory must not refresh itself. A student's rows of an
 -- earlier night that nothing replaced carry an earlier date, by which readers leave them out
 
-with
-
-enrolments as (
-
+with enrolments as (
     select * from {{ ref('enrolments') }}
-
 ),
 
 students as (
-
     select * from {{ ref('students') }}
-
 ),
 
 final as (
-
     select
         enrolments.student_number,
         enrolments.school_number,
@@ -39,7 +32,6 @@ final as (
     inner join students
         on enrolments.student_number = students.student_number
     where students.is_in_feed
-
 )
 
 select * from final

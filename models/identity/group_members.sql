@@ -1,81 +1,58 @@
 -- members are the people whose state keeps them in groups (seed lifecycle_states): preregistered students get their
 -- account early and their groups on the first day, and people who left are in none. People without a school are in no school's groups
 
-with
-
-holders as (
-
+with holders as (
     select * from {{ ref('account_holders') }}
-
 ),
 
 enrolments as (
-
     select * from {{ ref('enrolments') }}
-
 ),
 
 assignments as (
-
     select * from {{ ref('staff_assignments') }}
-
 ),
 
 sections as (
-
     select * from {{ ref('sections') }}
-
 ),
 
 section_students as (
-
     select * from {{ ref('section_students') }}
-
 ),
 
 section_staff as (
-
     select * from {{ ref('section_staff') }}
-
 ),
 
 grants as (
-
     select * from {{ ref('group_grants') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('group_rules') }}
-
 ),
 
 active_students as (
-
     select *
     from holders
     where
         population = 'student'
         and is_in_groups
         and school_number is not null
-
 ),
 
 active_staff as (
-
     select *
     from holders
     where
         population = 'staff'
         and is_in_groups
         and school_number is not null
-
 ),
 
 -- a student enrolled at two schools belongs to the student body of both
 student_schools as (
-
     select
         active_students.person_id,
         active_students.school_number,
@@ -92,11 +69,9 @@ student_schools as (
     inner join enrolments
         on active_students.source_key = enrolments.student_number
     where enrolments.enrolment_status = 'active'
-
 ),
 
 staff_schools as (
-
     select
         active_staff.person_id,
         active_staff.school_number,
@@ -112,21 +87,17 @@ staff_schools as (
     from active_staff
     inner join assignments
         on active_staff.source_key = assignments.staff_key
-
 ),
 
 homerooms as (
-
     select
         active_students.*,
         {{ group_slug('active_students.homeroom') }} as homeroom_slug
     from active_students
-
 ),
 
 -- the homeroom's teacher is the one the students' records name; two names in one homeroom make two owners
 homeroom_teachers as (
-
     select distinct
         homerooms.school_number,
         homerooms.homeroom_slug,
@@ -137,12 +108,10 @@ homeroom_teachers as (
     inner join active_staff
         on homerooms.homeroom_teacher_id = active_staff.staff_id
     where homerooms.homeroom_slug is not null
-
 ),
 
 -- class groups are made only where a tenant wants them: there are as many as there are classes
 section_people as (
-
     select
         'section-' || sections.school_number || '-' || {{ group_slug('sections.section_id') }} as group_id,
         sections.school_number,
@@ -176,12 +145,10 @@ section_people as (
     inner join rules
         on rules.rule = 'section' and (rules.in_google or rules.in_microsoft)
     where sections.kind = 'class'
-
 ),
 
 -- people as seed group_grants sees them: once per school they belong to
 placed_people as (
-
     select
         holders.person_id,
         holders.population,
@@ -195,11 +162,9 @@ placed_people as (
     left join staff_schools
         on holders.person_id = staff_schools.person_id
     where student_schools.person_id is not null or staff_schools.person_id is not null
-
 ),
 
 granted as (
-
     select
         grants.rule,
         placed_people.school_number,
@@ -209,11 +174,9 @@ granted as (
     from placed_people
     inner join grants
         on {{ rule_fits('grants', 'placed_people') }}
-
 ),
 
 members as (
-
     select
         'school-' || student_schools.school_number || '-students' as group_id,
         'school_students' as rule,
@@ -297,12 +260,10 @@ members as (
         granted.is_owner,
         granted.source
     from granted
-
 ),
 
 -- a homeroom spelled in two ways ("7 A", "7-A") is one group, and a teacher named under both spellings one owner
 final as (
-
     select
         members.group_id,
         members.person_id,
@@ -313,7 +274,6 @@ final as (
         min(members.source) as source
     from members
     group by members.group_id, members.person_id
-
 )
 
 select * from final

@@ -1,28 +1,19 @@
 -- a group exists from its first member on. One that loses its last member is emptied, never deleted: what hangs on it
 -- (files, calendars) belongs to the school
 
-with
-
-members as (
-
+with members as (
     select * from {{ ref('group_members') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('group_rules') }}
-
 ),
 
 school_names as (
-
     select * from {{ ref('school_names') }}
-
 ),
 
 kept as (
-
     select
         members.group_id,
         min(members.rule) as rule,
@@ -30,11 +21,9 @@ kept as (
         min(members.part) as part
     from members
     group by members.group_id
-
 ),
 
 final as (
-
     select
         kept.group_id,
         kept.rule,
@@ -54,7 +43,6 @@ final as (
         on kept.rule = rules.rule
     left join school_names
         on kept.school_number = school_names.school_number
-
 )
 
 select * from final

@@ -1,26 +1,17 @@
-with
-
-holders as (
-
+with holders as (
     select * from {{ ref('account_holders') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('licence_rules') }}
-
 ),
 
 states as (
-
     select * from {{ ref('account_states') }}
     where target = 'microsoft' and has_licences
-
 ),
 
 fitting as (
-
     select
         holders.person_id,
         holders.school_number,
@@ -32,11 +23,9 @@ fitting as (
         on holders.person_id = states.person_id
     inner join rules
         on {{ rule_fits('rules', 'holders') }}
-
 ),
 
 weighed as (
-
     select
         fitting.person_id,
         fitting.school_number,
@@ -45,12 +34,10 @@ weighed as (
         fitting.weight,
         max(fitting.weight) over (partition by fitting.person_id) as most
     from fitting
-
 ),
 
 -- a row without a licence says: none
 final as (
-
     select
         weighed.person_id,
         weighed.licence,
@@ -60,7 +47,6 @@ final as (
     where
         weighed.weight = weighed.most
         and weighed.licence is not null
-
 )
 
 select * from final

@@ -1,49 +1,34 @@
-with
-
-presence as (
-
+with presence as (
     select * from {{ ref('presence') }}
-
 ),
 
 states as (
-
     select * from {{ ref('lifecycle_states') }}
-
 ),
 
 holds as (
-
     select * from {{ ref('holds') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 latest_events as (
-
     {{ first_row_per(ref('lifecycle_events'), 'person_id', 'event_number desc') }}
-
 ),
 
 -- a state is open where any target keeps its accounts open
 meanings as (
-
     select
         states.state,
         bool_or(states.account = 'open') as is_open,
         bool_or(states.in_groups) as is_in_groups
     from states
     group by states.state
-
 ),
 
 held as (
-
     select
         holds.population,
         holds.source_key,
@@ -56,11 +41,9 @@ held as (
     cross join night
     where coalesce(holds.expires_on >= night.as_of, true)
     group by holds.population, holds.source_key
-
 ),
 
 final as (
-
     select
         presence.person_id,
         presence.population,
@@ -82,7 +65,6 @@ final as (
         on
             presence.population = held.population
             and presence.source_key = held.source_key
-
 )
 
 select * from final

@@ -9,48 +9,33 @@
 -- the machine of seed lifecycle_rules, one step a night: from the state somebody is in, by what the record says, after so
 -- many days. It knows no state by name
 
-with
-
-presence as (
-
+with presence as (
     select * from {{ ref('presence') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('lifecycle_rules') }}
     where is_on
-
 ),
 
 calendar as (
-
     select * from {{ ref('school_calendar') }}
     where timers = 'stand'
-
 ),
 
 holds as (
-
     select * from {{ ref('holds') }}
-
 ),
 
 leaves as (
-
     select * from {{ ref('leaves') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 earlier as (
-
     {% if is_incremental() %}
     {{ first_row_per(this, 'person_id', 'event_number desc') }}
     {% else %}
@@ -64,22 +49,18 @@ earlier as (
     from night
     where 1 = 0
     {% endif %}
-
 ),
 
 held as (
-
     select distinct
         holds.population,
         holds.source_key
     from holds
     cross join night
     where coalesce(holds.expires_on >= night.as_of, true)
-
 ),
 
 away as (
-
     select distinct
         leaves.population,
         leaves.source_key
@@ -88,11 +69,9 @@ away as (
     where
         leaves.starts_on <= night.as_of
         and coalesce(leaves.ends_on >= night.as_of, true)
-
 ),
 
 tonight as (
-
     select
         presence.person_id,
         presence.population,
@@ -119,12 +98,10 @@ tonight as (
             and presence.source_key = held.source_key
     -- a held person never changes: no event, until the hold is lifted or expires
     where held.source_key is null
-
 ),
 
 -- the days of a state, without those on which the calendar says that timers stand
 waited as (
-
     select
         days.population,
         days.since,
@@ -148,11 +125,9 @@ waited as (
             and days.as_of >= calendar.starts_on
             and days.since < calendar.ends_on
     group by days.population, days.since, days.as_of
-
 ),
 
 stepped as (
-
     select
         tonight.*,
         rules.to_state,
@@ -168,11 +143,9 @@ stepped as (
             and tonight.state = rules.from_state
             and tonight.record = rules.record
             and waited.days >= rules.days
-
 ),
 
 final as (
-
     select
         stepped.person_id,
         stepped.event_number + 1 as event_number,
@@ -188,7 +161,6 @@ final as (
         stepped.to_state is not null
         or stepped.reason <> stepped.earlier_reason
         or stepped.record <> stepped.earlier_record
-
 )
 
 select * from final

@@ -1,69 +1,48 @@
-with
-
-records as (
-
+with records as (
     select * from {{ ref('person_records') }}
-
 ),
 
 lifecycle as (
-
     select * from {{ ref('lifecycle') }}
-
 ),
 
 account_matches as (
-
     select * from {{ ref('account_matches') }}
-
 ),
 
 policies as (
-
     select * from {{ ref('name_policy') }}
-
 ),
 
 unfortunate_words as (
-
     select * from {{ ref('unfortunate_words') }}
-
 ),
 
 issued as (
-
     select * from {{ source('ledger_identity', 'accounts') }}
-
 ),
 
 current_accounts as (
-
     {{ first_row_per('issued', 'person_id', 'name_number desc') }}
-
 ),
 
 waiting as (
-
     select
         account_matches.person_id,
         max(case when account_matches.decision = 'adopt' then 1 else 0 end) as adopted,
         max(case when account_matches.decision = 'wait' then 1 else 0 end) as waits
     from account_matches
     group by account_matches.person_id
-
 ),
 
 places as (
-
     select distinct
         records.population,
         coalesce(records.school_number, '') as school_number
     from records
-
 ),
 
 applicable as (
-
     select
         places.population,
         places.school_number,
@@ -82,19 +61,15 @@ applicable as (
         on
             places.population = policies.population
             and coalesce(policies.school_number, places.school_number) = places.school_number
-
 ),
 
 -- the row that names the school wins
 policy_of as (
-
     {{ first_row_per('applicable', 'population, school_number', 'rank') }}
-
 ),
 
 -- people who had left before we first saw them need no account; they get one the night they come back
 people as (
-
     select
         records.person_id,
         records.population,
@@ -122,11 +97,9 @@ people as (
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
         -- someone who may have an account already is given no second one until somebody decides
         and (current_accounts.person_id is not null or coalesce(waiting.waits, 0) = 0 or waiting.adopted = 1)
-
 ),
 
 named as (
-
     select
         people.*,
         people.first_part || '|' || people.last_part || '|' || people.legal_first_part || '|' || people.legal_last_part as named_now,
@@ -144,12 +117,10 @@ named as (
             people.population = policy_of.population
             and people.school_number = policy_of.school_number
     where people.name_number = 0 or policy_of.on_name_change = 'rename'
-
 ),
 
 -- most people have the names they had: nothing more is worked out for them
 asking as (
-
     select
         named.*,
         case when named.names = 'legal' then named.legal_first_part else named.first_part end as first_now,
@@ -158,41 +129,33 @@ asking as (
         split_part(named.named_from, '|', case when named.names = 'legal' then 4 else 2 end) as last_then
     from named
     where named.name_number = 0 or named.named_from <> named.named_now
-
 ),
 
 bases as (
-
     select
         asking.*,
         {{ account_name_base('asking.first_now', 'asking.last_now', 'asking.number_part', 'asking.year_part', 'asking') }} as name_base,
         {{ account_name_base('asking.first_then', 'asking.last_then', 'asking.number_part', 'asking.year_part', 'asking') }} as base_then
     from asking
-
 ),
 
 letters as (
-
     select
         bases.person_id,
         {{ regex_replace('bases.name_base', '[^a-z]', '') }} as name_letters
     from bases
-
 ),
 
 unfortunate as (
-
     select distinct letters.person_id
     from letters
     inner join unfortunate_words
         on
             letters.name_letters = unfortunate_words.word
             or (unfortunate_words.where_found = 'anywhere' and letters.name_letters like '%' || unfortunate_words.word || '%')
-
 ),
 
 final as (
-
     select
         bases.person_id,
         bases.population,
@@ -217,7 +180,6 @@ final as (
         bases.name_number = 0
         -- the policy itself may have changed since: only another name of the person's makes another account name
         or (bases.name_base <> bases.base_then and bases.name_base <> bases.base_before)
-
 )
 
 select * from final

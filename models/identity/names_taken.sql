@@ -3,28 +3,19 @@
 -- our own groups need no line here: their slugs hold a mincode, and no minted name holds digits between letters
 -- (test identity__no_account_shares_a_group_address)
 
-with
-
-google_names as (
-
+with google_names as (
     select * from {{ ref('stg_google__names_taken') }}
-
 ),
 
 microsoft_names as (
-
     select * from {{ ref('stg_microsoft__names_taken') }}
-
 ),
 
 reserved_names as (
-
     select * from {{ ref('reserved_names') }}
-
 ),
 
 names as (
-
     select
         {{ local_part('google_names.address') }} as account_name,
         google_names.address,
@@ -55,11 +46,9 @@ names as (
         cast(null as {{ dbt.type_string() }}) as person_id,
         cast(null as {{ dbt.type_string() }}) as remote_id
     from reserved_names
-
 ),
 
 final as (
-
     select distinct
         names.account_name,
         names.address,
@@ -69,7 +58,6 @@ final as (
         names.remote_id
     from names
     where names.account_name <> ''
-
 )
 
 select * from final

@@ -4,70 +4,47 @@
     'source_file', 'source_line',
 ] %}
 
-with
-
-students as (
-
+with students as (
     select * from {{ ref('students') }}
-
 ),
 
 staff_last_seen as (
-
     select * from {{ ref('staff_last_seen') }}
-
 ),
 
 staff as (
-
     select * from {{ ref('staff') }}
-
 ),
 
 students_last_seen as (
-
     select * from {{ source('ledger_identity', 'students_last_seen') }}
-
 ),
 
 feed_loads as (
-
     select * from {{ ref('feed_loads') }}
-
 ),
 
 held_loads as (
-
     select * from {{ ref('held_loads') }}
-
 ),
 
 absence_policy as (
-
     select * from {{ ref('absence_policy') }}
-
 ),
 
 person_merges as (
-
     select * from {{ ref('person_merges') }}
-
 ),
 
 issued as (
-
     select * from {{ source('ledger_identity', 'accounts') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 student_records as (
-
     select
         -- ids
         {{ person_id("'student'", 'students.student_number') }} as person_id,
@@ -113,12 +90,10 @@ student_records as (
     from students
     left join students_last_seen
         on students.student_number = students_last_seen.student_number
-
 ),
 
 -- everyone ever on staff, as last seen: staff_last_seen has already taken tonight's rows
 staff_records as (
-
     select
         -- ids
         {{ person_id("'staff'", 'staff_last_seen.staff_key') }} as person_id,
@@ -182,20 +157,16 @@ staff_records as (
             and staff_last_seen.school_number = held_loads.school_number
     left join absence_policy
         on absence_policy.population = 'staff'
-
 ),
 
 all_records as (
-
     select * from student_records
     union all
     select * from staff_records
-
 ),
 
 -- a second number of one person: the record counts, the person is the one of the first number
 merged_records as (
-
     select
         all_records.*,
         {{ person_id('person_merges.population', 'person_merges.same_as') }} as first_person_id
@@ -204,11 +175,9 @@ merged_records as (
         on
             all_records.population = person_merges.population
             and all_records.source_key = person_merges.source_key
-
 ),
 
 records as (
-
     select
         all_records.person_id,
         all_records.state,
@@ -245,11 +214,9 @@ records as (
         on
             merged_records.person_id = issued.person_id
             and issued.name_number = 1
-
 ),
 
 final as (
-
     select
         records.person_id,
         records.population,
@@ -292,7 +259,6 @@ final as (
             and records.school_number = held_loads.school_number
     left join absence_policy
         on records.population = absence_policy.population
-
 )
 
 select * from final

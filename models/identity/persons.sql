@@ -6,22 +6,15 @@
     on_schema_change='fail',
 ) }}
 
-with
-
-records as (
-
+with records as (
     select * from {{ ref('person_records') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 new_records as (
-
     select records.*
     from records
     {% if is_incremental() %}
@@ -29,11 +22,9 @@ new_records as (
         on records.person_id = known.person_id
     where known.person_id is null
     {% endif %}
-
 ),
 
 final as (
-
     select
         new_records.person_id,
         new_records.population,
@@ -42,7 +33,6 @@ final as (
         new_records.rule
     from new_records
     cross join night
-
 )
 
 select * from final

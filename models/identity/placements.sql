@@ -1,19 +1,12 @@
-with
-
-holders as (
-
+with holders as (
     select * from {{ ref('account_holders') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('org_unit_rules') }}
-
 ),
 
 fitting as (
-
     select
         holders.person_id,
         rules.org_unit,
@@ -21,11 +14,9 @@ fitting as (
     from holders
     inner join rules
         on {{ rule_fits('rules', 'holders') }}
-
 ),
 
 weighed as (
-
     select
         fitting.person_id,
         fitting.org_unit,
@@ -33,17 +24,13 @@ weighed as (
         -- as many columns filled: the order of the columns decides, and somebody should know
         count(*) over (partition by fitting.person_id, cast(floor(fitting.weight / 100) as integer)) as as_specific
     from fitting
-
 ),
 
 chosen as (
-
     {{ first_row_per('weighed', 'person_id', 'weight desc, org_unit') }}
-
 ),
 
 final as (
-
     select
         holders.person_id,
         replace(
@@ -61,7 +48,6 @@ final as (
     from holders
     left join chosen
         on holders.person_id = chosen.person_id
-
 )
 
 select * from final

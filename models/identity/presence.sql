@@ -1,55 +1,38 @@
-with
-
-records as (
-
+with records as (
     select * from {{ ref('person_records') }}
-
 ),
 
 feed_loads as (
-
     select * from {{ ref('feed_loads') }}
-
 ),
 
 problems as (
-
     select * from {{ ref('intake_problems') }}
-
 ),
 
 no_account as (
-
     select * from {{ ref('no_account') }}
-
 ),
 
 events as (
-
     select * from {{ source('ledger_identity', 'lifecycle_events') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 -- listed, but in a line that cannot be used
 invalid as (
-
     select
         problems.key as student_number,
         min(problems.kind) as rule
     from problems
     where problems.kind = 'student_without_school'
     group by problems.key
-
 ),
 
 filtered as (
-
     select
         records.person_id,
         min(no_account.rule) as rule
@@ -65,11 +48,9 @@ filtered as (
                 end
             )
     group by records.person_id
-
 ),
 
 classed_events as (
-
     select
         events.*,
         case
@@ -80,17 +61,13 @@ classed_events as (
             else 'present'
         end as presence
     from events
-
 ),
 
 latest_events as (
-
     {{ first_row_per('classed_events', 'person_id', 'event_number desc') }}
-
 ),
 
 last_changes as (
-
     select
         latest_events.person_id,
         max(case when classed_events.presence <> latest_events.presence then classed_events.event_number else 0 end) as event_number
@@ -98,12 +75,10 @@ last_changes as (
     inner join classed_events
         on latest_events.person_id = classed_events.person_id
     group by latest_events.person_id
-
 ),
 
 -- where every person stood until last night, and since when
 earlier as (
-
     select
         latest_events.person_id,
         latest_events.presence,
@@ -117,11 +92,9 @@ earlier as (
             latest_events.person_id = classed_events.person_id
             and last_changes.event_number < classed_events.event_number
     group by latest_events.person_id, latest_events.presence, latest_events.reason
-
 ),
 
 judged as (
-
     select
         records.*,
         feed_loads.source as feed_source,
@@ -159,11 +132,9 @@ judged as (
             and records.population = 'student'
     left join filtered
         on records.person_id = filtered.person_id
-
 ),
 
 final as (
-
     select
         -- ids
         judged.person_id,
@@ -200,7 +171,6 @@ final as (
     cross join night
     left join earlier
         on judged.person_id = earlier.person_id
-
 )
 
 select * from final

@@ -1,22 +1,15 @@
-with
-
-schools as (
-
+with schools as (
     select * from {{ ref('schools') }}
-
 ),
 
 named as (
-
     select
         schools.school_number,
         {{ org_unit_name('schools.school_name', 'School', 45) }} as school_name
     from schools
-
 ),
 
 final as (
-
     select
         named.school_number,
         -- two schools with one name stay apart, also for targets that ignore letter case
@@ -25,7 +18,6 @@ final as (
             else named.school_name || ' (' || named.school_number || ')'
         end as school_name
     from named
-
 )
 
 select * from final

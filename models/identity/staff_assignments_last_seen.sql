@@ -9,28 +9,19 @@
 
 -- rows of people in tonight's feeds only: a row that is itself a memory must not refresh itself
 
-with
-
-assignments as (
-
+with assignments as (
     select * from {{ ref('staff_assignments') }}
-
 ),
 
 staff as (
-
     select * from {{ ref('staff') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 final as (
-
     select
         assignments.staff_key,
         assignments.school_number,
@@ -39,7 +30,6 @@ final as (
     inner join staff
         on assignments.staff_key = staff.staff_key
     cross join night
-
 )
 
 select * from final

@@ -7,35 +7,24 @@
     on_schema_change='fail',
 ) }}
 
-with
-
-staff as (
-
+with staff as (
     select * from {{ ref('staff') }}
-
 ),
 
 section_staff as (
-
     select * from {{ ref('section_staff') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 teachers_of_record as (
-
     select distinct section_staff.staff_key
     from section_staff
-
 ),
 
 final as (
-
     select
         -- ids
         staff.staff_key,
@@ -62,7 +51,6 @@ final as (
     cross join night
     left join teachers_of_record
         on staff.staff_key = teachers_of_record.staff_key
-
 )
 
 select * from final

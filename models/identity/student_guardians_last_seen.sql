@@ -10,28 +10,19 @@
 -- rows of students in tonight's feed only: a row that is itself a memory must not refresh itself. A student's rows of an
 -- earlier night that nothing replaced carry an earlier date, by which readers leave them out
 
-with
-
-student_guardians as (
-
+with student_guardians as (
     select * from {{ ref('student_guardians') }}
-
 ),
 
 students as (
-
     select * from {{ ref('students') }}
-
 ),
 
 guardians as (
-
     select * from {{ ref('guardians') }}
-
 ),
 
 final as (
-
     select
         student_guardians.student_number,
         student_guardians.guardian_id,
@@ -52,7 +43,6 @@ final as (
     inner join guardians
         on student_guardians.guardian_id = guardians.guardian_id
     where students.is_in_feed
-
 )
 
 select * from final

@@ -9,16 +9,11 @@
 
 -- only rows of a good feed are kept: a row that is itself a memory must not refresh itself
 
-with
-
-students as (
-
+with students as (
     select * from {{ ref('students') }}
-
 ),
 
 final as (
-
     select
         students.student_number,
         students.legal_first_name,
@@ -50,7 +45,6 @@ final as (
         students.source_line
     from students
     where students.is_in_feed
-
 )
 
 select * from final

@@ -1,38 +1,25 @@
-with
-
-accounts as (
-
+with accounts as (
     select * from {{ ref('accounts') }}
-
 ),
 
 adopted_accounts as (
-
     select * from {{ ref('adopted_accounts') }}
-
 ),
 
 account_matches as (
-
     select * from {{ ref('account_matches') }}
-
 ),
 
 unclaimed_accounts as (
-
     select * from {{ ref('unclaimed_accounts') }}
-
 ),
 
 current_accounts as (
-
     {{ first_row_per('accounts', 'person_id', 'name_number desc') }}
-
 ),
 
 -- what a person decided against tonight is not theirs, whatever was adopted before
 standing as (
-
     select adopted_accounts.*
     from adopted_accounts
     left join account_matches
@@ -42,27 +29,21 @@ standing as (
             and adopted_accounts.remote_id = account_matches.remote_id
             and account_matches.decision = 'different'
     where account_matches.person_id is null
-
 ),
 
 adopted as (
-
     {{ first_row_per('standing', 'person_id, target', 'adopted_on desc, remote_id') }}
-
 ),
 
 waiting as (
-
     select distinct
         account_matches.person_id,
         account_matches.target
     from account_matches
     where account_matches.decision = 'wait'
-
 ),
 
 people as (
-
     {% for target in ['google', 'microsoft'] %}
     select
         current_accounts.*,
@@ -70,11 +51,9 @@ people as (
     from current_accounts
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
-
 ),
 
 final as (
-
     select
         people.person_id,
         people.target,
@@ -105,7 +84,6 @@ final as (
             people.person_id = waiting.person_id
             and people.target = waiting.target
     where waiting.person_id is null
-
 )
 
 select * from final

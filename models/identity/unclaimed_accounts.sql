@@ -1,27 +1,18 @@
 {{ config(materialized='view') }}
 
-with
-
-google_users as (
-
+with google_users as (
     select * from {{ ref('stg_google__unclaimed_users') }}
-
 ),
 
 microsoft_users as (
-
     select * from {{ ref('stg_microsoft__unclaimed_users') }}
-
 ),
 
 reserved_names as (
-
     select * from {{ ref('reserved_names') }}
-
 ),
 
 users as (
-
     select
         'google' as target,
         google_users.remote_id,
@@ -47,11 +38,9 @@ users as (
         microsoft_users.is_admin,
         microsoft_users.is_synced
     from microsoft_users
-
 ),
 
 final as (
-
     select
         users.target,
         users.remote_id,
@@ -70,7 +59,6 @@ final as (
     from users
     left join reserved_names
         on {{ local_part('users.address') }} = reserved_names.account_name
-
 )
 
 select * from final

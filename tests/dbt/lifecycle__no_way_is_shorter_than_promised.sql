@@ -2,34 +2,25 @@
 -- counts as well, for switching it on must not break a promise
 {% set steps = 9 %}
 
-with
-
-promises as (
-
+with promises as (
     select * from {{ ref('lifecycle_promises') }}
-
 ),
 
 rules as (
-
     select * from {{ ref('lifecycle_rules') }}
-
 ),
 
 after_0 as (
-
     select
         promises.population,
         promises.from_state,
         promises.from_state as state,
         0 as days
     from promises
-
 ),
 
 {% for step in range(1, steps + 1) %}
 after_{{ step }} as (
-
     select
         ways.population,
         ways.from_state,

@@ -1,32 +1,21 @@
-with
-
-absences as (
-
+with absences as (
     select * from {{ ref('absences') }}
-
 ),
 
 students as (
-
     select * from {{ ref('students') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 night as (
-
     select * from {{ source('homeroom', 'night') }}
-
 ),
 
 -- the day asked for and no other: a second call about yesterday costs a family's trust
 calls as (
-
     select
         absences.school_number,
         absences.student_number,
@@ -40,11 +29,9 @@ calls as (
         -- excused absences and late arrivals are left out: the school knows of them
         not coalesce(absences.is_authorized, false)
         and not coalesce(absences.is_late, false)
-
 ),
 
 missed as (
-
     select
         calls.school_number,
         calls.student_number,
@@ -52,11 +39,9 @@ missed as (
         coalesce({{ sorted_list('calls.period_missed', '') }}, '') as periods_missed
     from calls
     group by calls.school_number, calls.student_number, calls.absence_on
-
 ),
 
 final as (
-
     select
         missed.school_number as school_id,
         students.student_number as student_id,
@@ -81,7 +66,6 @@ final as (
         students.may_call
         -- students who left are left out: their old school may still mark them absent
         and students.enrolment_status = 'active'
-
 )
 
 select * from final

@@ -1,31 +1,20 @@
-with
-
-students as (
-
+with students as (
     select * from {{ ref('students') }}
-
 ),
 
 student_guardians as (
-
     select * from {{ ref('student_guardians') }}
-
 ),
 
 guardians as (
-
     select * from {{ ref('guardians') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 callable as (
-
     select
         students.student_number,
         students.school_number,
@@ -58,11 +47,9 @@ callable as (
         and student_guardians.is_guardian
         -- contacts that cannot be reached in any way are left out
         and coalesce(guardians.home_phone, guardians.mobile_phone, guardians.work_phone, guardians.email) is not null
-
 ),
 
 final as (
-
     select
         callable.school_number as school_id,
         callable.student_number as student_id,
@@ -86,7 +73,6 @@ final as (
         on
             callable.student_number = records.source_key
             and records.population = 'student'
-
 )
 
 select * from final

@@ -1,21 +1,14 @@
-with
-
-aliases as (
-
+with aliases as (
     select *
     from {{ ref('account_aliases') }}
     where target = 'google'
-
 ),
 
 users as (
-
     select * from {{ ref('exp_google__users') }}
-
 ),
 
 final as (
-
     select
         aliases.person_id,
         {{ alias_id('aliases.address') }} as alias_id,
@@ -30,7 +23,6 @@ final as (
         aliases.address <> users.primary_email
         -- a deleted account takes its aliases with it
         and not users.deleted
-
 )
 
 select * from final

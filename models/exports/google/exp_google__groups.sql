@@ -1,13 +1,8 @@
-with
-
-groups as (
-
+with groups as (
     select * from {{ ref('groups') }}
-
 ),
 
 final as (
-
     select
         groups.group_id,
         groups.group_id || '@' || groups.domain as email,
@@ -16,7 +11,6 @@ final as (
         groups.school_number
     from groups
     where groups.in_google
-
 )
 
 select * from final

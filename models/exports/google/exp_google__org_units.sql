@@ -2,42 +2,31 @@
 
 {% set deepest_level = 8 %}
 
-with
-
-users as (
-
+with users as (
     select * from {{ ref('exp_google__users') }}
-
 ),
 
 level_0 as (
-
     select users.org_unit_path from users
     union
     select {{ leavers_org_unit_path() }} as org_unit_path
-
 ),
 
 {% for level in range(1, deepest_level) %}
 level_{{ level }} as (
-
     select distinct {{ parent_org_unit_path('level_' ~ (level - 1) ~ '.org_unit_path') }} as org_unit_path
     from level_{{ level - 1 }}
-
 ),
 
 {% endfor %}
 paths as (
-
     {% for level in range(deepest_level) %}
     select org_unit_path from level_{{ level }}
     {% if not loop.last %}union{% endif %}
     {% endfor %}
-
 ),
 
 final as (
-
     select
         paths.org_unit_path,
         {{ regex_replace('paths.org_unit_path', '^.*/', '') }} as name,
@@ -45,7 +34,6 @@ final as (
     from paths
     -- the root is the tenant's own
     where paths.org_unit_path <> '/'
-
 )
 
 select * from final

@@ -1,34 +1,23 @@
-with
-
-holders as (
-
+with holders as (
     select * from {{ ref('account_holders') }}
-
 ),
 
 states as (
-
     select * from {{ ref('account_states') }}
     where target = 'google'
-
 ),
 
 accounts as (
-
     select *
     from {{ ref('target_accounts') }}
     where target = 'google'
-
 ),
 
 placements as (
-
     select * from {{ ref('placements') }}
-
 ),
 
 placed as (
-
     select
         holders.*,
         states.account,
@@ -52,11 +41,9 @@ placed as (
             placements.org_unit_path is not null
             and (holders.school_number is not null or holders.population = 'staff')
         )
-
 ),
 
 final as (
-
     select
         placed.person_id,
         placed.account_address as primary_email,
@@ -74,7 +61,6 @@ final as (
         placed.source,
         placed.adopt_id
     from placed
-
 )
 
 select * from final

@@ -1,13 +1,8 @@
-with
-
-groups as (
-
+with groups as (
     select * from {{ ref('groups') }}
-
 ),
 
 final as (
-
     select
         groups.group_id,
         {{ fitted_text('groups.name', 256) }} as display_name,
@@ -18,7 +13,6 @@ final as (
         groups.school_number
     from groups
     where groups.in_microsoft
-
 )
 
 select * from final

@@ -1,26 +1,17 @@
-with
-
-licences as (
-
+with licences as (
     select * from {{ ref('licences') }}
-
 ),
 
 subscriptions as (
-
     select * from {{ ref('stg_microsoft__subscriptions') }}
-
 ),
 
 users as (
-
     select * from {{ ref('exp_microsoft__users') }}
-
 ),
 
 -- a licence the tenant has no subscription for cannot be given to anybody: audit.findings_tonight says so once
 final as (
-
     select
         licences.person_id,
         licences.licence,
@@ -32,7 +23,6 @@ final as (
     inner join users
         on licences.person_id = users.person_id
     where not users.deleted
-
 )
 
 select * from final

@@ -1,32 +1,21 @@
-with
-
-members as (
-
+with members as (
     select * from {{ ref('group_members') }}
-
 ),
 
 groups as (
-
     select * from {{ ref('exp_microsoft__groups') }}
-
 ),
 
 users as (
-
     select * from {{ ref('exp_microsoft__users') }}
-
 ),
 
 states as (
-
     select * from {{ ref('account_states') }}
     where target = 'microsoft' and in_groups
-
 ),
 
 final as (
-
     select
         members.group_id,
         members.person_id,
@@ -39,7 +28,6 @@ final as (
         on members.person_id = users.person_id
     inner join states
         on members.person_id = states.person_id
-
 )
 
 select * from final

@@ -1,28 +1,19 @@
-with
-
-holders as (
-
+with holders as (
     select * from {{ ref('account_holders') }}
-
 ),
 
 states as (
-
     select * from {{ ref('account_states') }}
     where target = 'microsoft'
-
 ),
 
 accounts as (
-
     select *
     from {{ ref('target_accounts') }}
     where target = 'microsoft'
-
 ),
 
 final as (
-
     select
         holders.person_id,
         accounts.address as user_principal_name,
@@ -56,7 +47,6 @@ final as (
         holders.school_number is not null
         or holders.population = 'staff'
         or states.account <> 'open'
-
 )
 
 select * from final

@@ -1,41 +1,28 @@
-with
-
-sections as (
-
+with sections as (
     select * from {{ ref('sections') }}
-
 ),
 
 section_students as (
-
     select * from {{ ref('section_students') }}
-
 ),
 
 students as (
-
     select * from {{ ref('exp_portfolio__students') }}
-
 ),
 
 grades as (
-
     select * from {{ ref('portfolio_grades') }}
-
 ),
 
 -- classes nobody in the students file attends are left out: they would stand empty at the vendor
 attended as (
-
     select distinct section_students.section_id
     from section_students
     inner join students
         on section_students.student_number = students.student_number
-
 ),
 
 final as (
-
     select
         sections.section_id as class_id,
         case
@@ -55,7 +42,6 @@ final as (
         on sections.section_id = attended.section_id
     left join grades
         on sections.grade_code = grades.grade_code
-
 )
 
 select * from final

@@ -1,46 +1,31 @@
-with
-
-section_students as (
-
+with section_students as (
     select * from {{ ref('section_students') }}
-
 ),
 
 section_staff as (
-
     select * from {{ ref('section_staff') }}
-
 ),
 
 classes as (
-
     select * from {{ ref('exp_portfolio__classes') }}
-
 ),
 
 students as (
-
     select * from {{ ref('exp_portfolio__students') }}
-
 ),
 
 staff as (
-
     select * from {{ ref('exp_portfolio__staff') }}
-
 ),
 
 staff_keys as (
-
     select
         staff.staff_key,
         staff.staff_id
     from {{ ref('staff') }} as staff
-
 ),
 
 student_rows as (
-
     select
         classes.class_id,
         students.user_id,
@@ -53,11 +38,9 @@ student_rows as (
         on section_students.section_id = classes.class_id
     inner join students
         on section_students.student_number = students.student_number
-
 ),
 
 teacher_rows as (
-
     select distinct
         classes.class_id,
         staff.user_id,
@@ -72,15 +55,12 @@ teacher_rows as (
         on section_staff.staff_key = staff_keys.staff_key
     inner join staff
         on staff_keys.staff_id = staff.user_id
-
 ),
 
 final as (
-
     select * from student_rows
     union all
     select * from teacher_rows
-
 )
 
 select * from final

@@ -1,25 +1,16 @@
-with
-
-guardians as (
-
+with guardians as (
     select * from {{ ref('guardians') }}
-
 ),
 
 student_guardians as (
-
     select * from {{ ref('student_guardians') }}
-
 ),
 
 students as (
-
     select * from {{ ref('exp_portfolio__students') }}
-
 ),
 
 invited as (
-
     select
         {{ first_name_or_placeholder('guardians.first_name') }} as first_name,
         coalesce(guardians.last_name, '') as last_name,
@@ -40,18 +31,14 @@ invited as (
         student_guardians.is_guardian
         -- guardians without an e-mail address are left out: the vendor invites by e-mail and rejects the row
         and guardians.email is not null
-
 ),
 
 -- two guardians who share one address get one invitation
 first_per_address as (
-
     {{ first_row_per('invited', 'student_user_id, email', 'contact_priority nulls last, guardian_id') }}
-
 ),
 
 final as (
-
     select
         first_per_address.first_name,
         first_per_address.last_name,
@@ -61,7 +48,6 @@ final as (
         first_per_address.school_number,
         first_per_address.source
     from first_per_address
-
 )
 
 select * from final

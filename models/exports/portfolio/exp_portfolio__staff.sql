@@ -2,25 +2,18 @@ with
 
 -- everybody ever on staff, as last seen: who is in no feed tonight is still there while the account is active
 staff as (
-
     select * from {{ ref('staff_last_seen') }}
-
 ),
 
 holders as (
-
     select * from {{ ref('account_holders') }}
-
 ),
 
 roles as (
-
     select * from {{ ref('portfolio_roles') }}
-
 ),
 
 with_roles as (
-
     select
         staff.*,
         -- an administrator is one whose position says so: the teaching flag says who teaches, not who may see it all
@@ -31,11 +24,9 @@ with_roles as (
     from staff
     left join roles
         on lower(staff.position) = lower(roles.position)
-
 ),
 
 final as (
-
     select
         with_roles.staff_id as user_id,
         {{ first_name_or_placeholder('holders.first_name') }} as first_name,
@@ -57,7 +48,6 @@ final as (
         -- staff without an id or a school are left out: the vendor keys staff by that id and rosters by school
         and with_roles.staff_id is not null
         and with_roles.school_number is not null
-
 )
 
 select * from final

@@ -1,25 +1,16 @@
-with
-
-students as (
-
+with students as (
     select * from {{ ref('students') }}
-
 ),
 
 holders as (
-
     select * from {{ ref('account_holders') }}
-
 ),
 
 grades as (
-
     select * from {{ ref('portfolio_grades') }}
-
 ),
 
 final as (
-
     select
         students.student_number as user_id,
         students.student_number,
@@ -53,7 +44,6 @@ final as (
         (holders.is_in_groups or holders.state = 'preregistered')
         -- students without a school are left out: the vendor rosters by school
         and students.school_number is not null
-
 )
 
 select * from final

@@ -1,34 +1,23 @@
 -- minimal fields: no medical, special-needs or alert field is sent, though the vendor has room for them; no alternate id,
 -- as the only other number a student has is confidential
 
-with
-
-students as (
-
+with students as (
     select * from {{ ref('students') }}
-
 ),
 
 records as (
-
     select * from {{ ref('person_records') }}
-
 ),
 
 student_guardians as (
-
     select * from {{ ref('student_guardians') }}
-
 ),
 
 guardians as (
-
     select * from {{ ref('guardians') }}
-
 ),
 
 contacts as (
-
     select
         student_guardians.student_number,
         guardians.first_name,
@@ -44,11 +33,9 @@ contacts as (
         on student_guardians.guardian_id = guardians.guardian_id
     -- contacts without parental authority are left out: the bus hands a child to guardians
     where student_guardians.is_guardian
-
 ),
 
 addressed as (
-
     select
         students.*,
         -- the vendor's street number is a whole number: of 123A and 123 1/2 the rest goes to the apartment
@@ -61,11 +48,9 @@ addressed as (
         -- students without a civic address are left out, and a finding says so: the vendor cannot place them on a map
         and students.street_name is not null
         and {{ matches('students.street_number', '[0-9]') }}
-
 ),
 
 final as (
-
     select
         addressed.student_number as student_id,
         {{ unquotable_text(first_name_or_placeholder('addressed.usual_first_name')) }} as first_name,
@@ -105,7 +90,6 @@ final as (
         on
             addressed.student_number = second_contact.student_number
             and second_contact.place = 2
-
 )
 
 select * from final

@@ -1,15 +1,10 @@
 -- aliases of accounts that carry our key; what others hold stands in stg_google__names_taken
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'aliases') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         {{ alias_id('source.alias') }} as remote_id,
@@ -19,7 +14,6 @@ renamed as (
         -- names
         lower(source.alias) as alias
     from source
-
 )
 
 select * from renamed

@@ -1,15 +1,10 @@
 -- groups without our key are not ours and are left out: what is not seen here is never touched
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'groups') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -21,7 +16,6 @@ renamed as (
         source.description
     from source
     where source.group_id is not null
-
 )
 
 select * from renamed

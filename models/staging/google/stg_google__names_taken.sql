@@ -1,13 +1,8 @@
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'names_taken') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -20,7 +15,6 @@ renamed as (
         source.kind
     from source
     where source.address is not null
-
 )
 
 select * from renamed

@@ -1,13 +1,8 @@
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'org_units') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -17,7 +12,6 @@ renamed as (
         source.name,
         source.parent_org_unit_path
     from source
-
 )
 
 select * from renamed

@@ -1,13 +1,8 @@
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'schemas') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -16,7 +11,6 @@ renamed as (
         -- names
         source.field_name
     from source
-
 )
 
 select * from renamed

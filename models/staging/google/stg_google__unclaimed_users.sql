@@ -1,15 +1,10 @@
 -- accounts without our key: not ours until one is matched to a person, see identity.account_matches
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'users') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -32,7 +27,6 @@ renamed as (
         or coalesce(cast(source.is_delegated_admin as boolean), false) as is_admin
     from source
     where source.person_id is null
-
 )
 
 select * from renamed

@@ -1,16 +1,11 @@
 -- accounts without our key are not ours and are left out: what is not seen here is never touched. Deleted ones that can
 -- still be restored are seen too, by the names they keep
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('google', 'users') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -30,11 +25,9 @@ renamed as (
         false as deleted
     from source
     where source.person_id is not null
-
 ),
 
 deleted_names as (
-
     select
         names.person_id,
         min(names.remote_id) as remote_id
@@ -46,11 +39,9 @@ deleted_names as (
         and names.person_id is not null
         and renamed.person_id is null
     group by names.person_id
-
 ),
 
 final as (
-
     select * from renamed
 
     union all
@@ -66,7 +57,6 @@ final as (
         null as archived,
         true as deleted
     from deleted_names
-
 )
 
 select * from final

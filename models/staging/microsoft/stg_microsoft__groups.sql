@@ -1,15 +1,10 @@
 -- groups without our key are not ours and are left out: what is not seen here is never touched
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('microsoft', 'groups') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -25,7 +20,6 @@ renamed as (
         coalesce(cast(source.security_enabled as boolean), false) as security_enabled
     from source
     where source.group_id is not null
-
 )
 
 select * from renamed

@@ -1,27 +1,18 @@
 -- only our people in our groups: someone an administrator added by hand from outside stays where they are
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('microsoft', 'members') }}
-
 ),
 
 groups as (
-
     select * from {{ ref('stg_microsoft__groups') }}
-
 ),
 
 users as (
-
     select * from {{ ref('stg_microsoft__users') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.group_remote_id || '/' || source.member_remote_id as remote_id,
@@ -32,7 +23,6 @@ renamed as (
         on source.group_remote_id = groups.remote_id
     inner join users
         on source.member_remote_id = users.remote_id
-
 )
 
 select * from renamed

@@ -1,13 +1,8 @@
-with
-
-source as (
-
+with source as (
     select * from {{ source('microsoft', 'subscriptions') }}
-
 ),
 
 renamed as (
-
     select
         -- a product bought twice is one product with the seats of both
         licence,
@@ -15,7 +10,6 @@ renamed as (
         sum({{ try_cast('seats_used', 'bigint') }}) as seats_used
     from source
     group by licence
-
 )
 
 select * from renamed

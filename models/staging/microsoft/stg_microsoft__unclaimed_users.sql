@@ -1,15 +1,10 @@
 -- accounts without our key: not ours until one is matched to a person, see identity.account_matches
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('microsoft', 'users') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -37,7 +32,6 @@ renamed as (
         coalesce(cast(source.is_synced as boolean), false) as is_synced
     from source
     where source.person_id is null
-
 )
 
 select * from renamed

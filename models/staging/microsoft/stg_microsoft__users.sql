@@ -1,16 +1,11 @@
 -- accounts without our key are not ours and are left out: what is not seen here is never touched. Deleted ones that can
 -- still be restored are seen too, by the names they keep
 
-with
-
-source as (
-
+with source as (
     select * from {{ source('microsoft', 'users') }}
-
 ),
 
 renamed as (
-
     select
         -- ids
         source.remote_id,
@@ -34,11 +29,9 @@ renamed as (
         false as deleted
     from source
     where source.person_id is not null
-
 ),
 
 deleted_names as (
-
     select
         names.person_id,
         min(names.remote_id) as remote_id
@@ -50,11 +43,9 @@ deleted_names as (
         and names.person_id is not null
         and renamed.person_id is null
     group by names.person_id
-
 ),
 
 final as (
-
     select * from renamed
 
     union all
@@ -74,7 +65,6 @@ final as (
         null as account_enabled,
         true as deleted
     from deleted_names
-
 )
 
 select * from final
