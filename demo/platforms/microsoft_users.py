@@ -1,7 +1,7 @@
 """Graph users, the deleted items, licences.
 
-Deleting is soft: the user goes to the deleted items with its memberships and can be restored. The principal name is
-free at once, and a restore that meets another holder is a conflict.
+Deleting is soft: the user goes to the deleted items with its memberships and can be restored. The principal name and the
+seats of its licences are free at once; a restore that meets another holder is a conflict, and takes back the seats still free.
 """
 
 from __future__ import annotations
@@ -187,6 +187,8 @@ def addresses(user: dict[str, Any]) -> set[str]:
 def delete(tenant: Tenant, user: dict[str, Any]) -> Reply:
     for address in addresses(user):
         tenant.store.remove("addresses", address)
+    for one in user.get("assignedLicenses", []):
+        _seats(tenant, one["skuId"], -1)  # its seats are free at once; which they were is kept for a restore
     tenant.store.remove("users", user["id"])
     tenant.store.put("deleted_users", user["id"], user | {"deletedDateTime": now()})
     return Reply(204)
@@ -198,8 +200,12 @@ def _restore(tenant: Tenant, key: str) -> Reply:
             if tenant.holder(address):
                 raise conflict("userPrincipalName" if address == user["userPrincipalName"].lower() else "proxyAddresses")
             tenant.store.put("addresses", address, ["users", key])
+        held = [one for one in user.get("assignedLicenses", []) if _has_seat(tenant, one["skuId"])]  # a seat given away meanwhile does not come back
+        for one in held:
+            _seats(tenant, one["skuId"], 1)
+        user = {name: value for name, value in user.items() if name != "deletedDateTime"} | ({"assignedLicenses": held} if user.get("assignedLicenses") else {})
         tenant.store.remove("deleted_users", key)
-        tenant.store.put("users", key, {name: value for name, value in user.items() if name != "deletedDateTime"})
+        tenant.store.put("users", key, user)
         return Reply(200, {"@odata.type": "#microsoft.graph.user"} | shown(user, selected("user", {})))
     if group := tenant.store["deleted_groups"].get(key):
         unique = group.get("uniqueName")
@@ -235,10 +241,15 @@ def _license(tenant: Tenant, user: dict[str, Any], asked: Call) -> Reply:
     return _one(tenant, changed, asked)
 
 
+def _has_seat(tenant: Tenant, sku_id: str) -> bool:
+    sku = tenant.store["skus"][sku_id]
+    return bool(sku["consumedUnits"] < min(sku["prepaidUnits"]["enabled"], tenant.faults.licence_seats))
+
+
 def _seats(tenant: Tenant, sku_id: str, more: int) -> None:
     sku = tenant.store["skus"].get(sku_id)
     if sku is None:
         raise bad(f"License {sku_id} does not correspond to a valid company License.")
-    if more > 0 and sku["consumedUnits"] + more > min(sku["prepaidUnits"]["enabled"], tenant.faults.licence_seats):
+    if more > 0 and not _has_seat(tenant, sku_id):
         raise bad(f"Subscription with SKU {sku_id} does not have any available licenses.")
     tenant.store.put("skus", sku_id, sku | {"consumedUnits": sku["consumedUnits"] + more})

@@ -485,6 +485,26 @@ def test_graph_licences_need_a_place_and_a_free_seat(graph: GraphClient) -> None
     assert graph.call("GET", "/subscribedSkus").json()["value"][0]["consumedUnits"] == 1
 
 
+def test_graph_frees_the_seat_of_a_deleted_user_and_gives_it_back_with_the_user_while_one_is_free(platforms: Platforms, graph: GraphClient) -> None:
+    sku = graph.call("GET", "/subscribedSkus").json()["value"][0]["skuId"]
+    one, other = (graph.user(name, usageLocation="CA").json()["id"] for name in ("seat.one", "seat.other"))
+    body = {"addLicenses": [{"skuId": sku, "disabledPlans": []}], "removeLicenses": []}
+
+    def taken() -> int:
+        return int(graph.call("GET", "/subscribedSkus").json()["value"][0]["consumedUnits"])
+
+    assert graph.call("POST", f"/users/{one}/assignLicense", body).status_code == 200
+    for seats, back in ((9, [sku]), (1, [])):
+        platforms.set_faults(licence_seats=seats)
+        graph.call("DELETE", f"/users/{one}")
+        assert taken() == 0
+        if not back:
+            assert graph.call("POST", f"/users/{other}/assignLicense", body).status_code == 200
+        assert graph.call("POST", f"/directory/deletedItems/{one}/restore").status_code == 200
+        held = graph.call("GET", f"/users/{one}?$select=assignedLicenses").json()["assignedLicenses"]
+        assert ([each["skuId"] for each in held], taken()) == (back, 1)
+
+
 def test_graph_refuses_a_wrong_secret_and_a_missing_token(platforms: Platforms, graph: GraphClient) -> None:
     session = requests.Session()
     session.trust_env, session.verify = False, platforms.environment["TARGETS__MICROSOFT__CA_FILE"]
