@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -295,8 +296,10 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
 def land_all(source: Source, files: list[Trusted], run: Run, at: datetime) -> None:
     """Replace the tables of these feeds, all or none."""
     if files:
+        began = time.monotonic()
         with store.connect() as connection:
             land.land(connection, source.name, files, run=run, at=at, owner=source.layout.owner)
+        log.event("source_landed", source=source.name, feeds=len(files), rows=sum(file.good for file in files), seconds=time.monotonic() - began)
 
 
 def _result(source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool) -> FeedResult:

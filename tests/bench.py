@@ -2,9 +2,9 @@
 
 Out: a table of seconds per step for each size of district (first night, second night, a night without any change), rows per second landed beside
 bare DuckDB `read_csv` of the same files, API write calls per changed record, the share of a full ingestion that a night
-without any change costs, and the peak memory of any step. `landing` writes one big extract and compares the whole of
-ingestion (fetch, hash, gate, archive, land) with `read_csv` into a table, each in a process of its own. `names` gives so
-many new people account names in one build.
+without any change costs, and the peak memory of any step. `landing` writes one big extract and compares landing it, and
+the whole of ingestion (fetch, hash, gate, archive, land), with `read_csv` into a table, each in a process of its own.
+`names` gives so many new people account names in one build.
 
 Alone: `make bench`, `python -m tests.bench 5000 20000`, `python -m tests.bench landing 5000000`, or `python -m tests.bench names 600000`.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -72,21 +73,26 @@ def bare_read(folder: Path) -> tuple[int, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: seconds by the clock, seconds of processor, most memory in megabytes."""
+    """What a process took: seconds by the clock, seconds of processor, most memory in megabytes; seconds of landing by its own log."""
 
     wall: float
     processor: float
     megabytes: int
+    landing: float = 0.0
 
 
 def cost_of(*words: str, **environment: str) -> Cost:
     """Run `python <words>` to its end."""
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, *words], cwd=paths.root(), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen([sys.executable, *words], cwd=paths.root(), env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - started
+        log.seek(0)
+        landed = re.search(r" source_landed .*seconds=([0-9.]+)", log.read())
     if os.waitstatus_to_exitcode(status):
         raise SystemExit(f"python {' '.join(words[:3])} ended with {os.waitstatus_to_exitcode(status)}")
-    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, float(landed[1]) if landed else 0.0)
 
 
 def big_extract(rows: int, path: Path) -> None:
@@ -123,10 +129,13 @@ def landing(rows: int, console: Console) -> None:
             settings = {"HOMEROOM_VAR": f"{scratch}/var{attempt}", "SOURCES__MYEDBC__LOCATION": str(folder), "SOURCES__MYEDBC__FEEDS": '["student_schedule"]'}
             for name in ("first night", "unchanged night"):
                 costs[name].append(cost_of("-m", "ingestion", "--source", "myedbc", **settings))
-    best = {name: Cost(min(one.wall for one in some), min(one.processor for one in some), max(one.megabytes for one in some)) for name, some in costs.items()}
+    best = {name: Cost(min(one.wall for one in some), min(one.processor for one in some), max(one.megabytes for one in some), min(one.landing for one in some))
+            for name, some in costs.items()}  # fmt: skip
     for name, one in best.items():
         table.add_row(name, f"{one.wall:.1f}", f"{one.processor:.1f}", f"{one.megabytes:,}")
     bare_one, first, again = best.values()
+    table.add_row("landing, in the first night", f"{first.landing:.1f}", "", "")
+    table.add_row("landing : bare", f"{first.landing / bare_one.wall:.1f}x", "", "")
     table.add_row("first night : bare", f"{first.wall / bare_one.wall:.1f}x", f"{first.processor / bare_one.processor:.1f}x", "")
     table.add_row("unchanged : first night", f"{again.wall / first.wall:.0%}", f"{again.processor / first.processor:.0%}", "")
     console.print(table)
