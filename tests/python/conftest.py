@@ -18,10 +18,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from platform_kit import GoogleClient, GraphClient
 
 from demo.holdings import holdings
 from demo.places import Places
-from demo.platforms import running
+from demo.platforms import Platforms, running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -155,3 +156,22 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
 def district(two_nights: District, tmp_path: Path) -> District:
     """A copy of the district after its two nights."""
     return two_nights.copy(tmp_path / "var")
+
+
+@pytest.fixture
+def platforms(tmp_path: Path) -> Iterator[Platforms]:
+    """Both emulated platforms, new, in a folder of their own."""
+    with running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def google(platforms: Platforms) -> GoogleClient:
+    """A client of the emulated Google."""
+    return GoogleClient(platforms)
+
+
+@pytest.fixture
+def graph(platforms: Platforms) -> GraphClient:
+    """A client of the emulated Microsoft."""
+    return GraphClient(platforms)
