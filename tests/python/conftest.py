@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from library_kit import LAYOUT, Library
 from platform_kit import GoogleClient, GraphClient
 
 from demo.holdings import holdings
@@ -175,3 +176,20 @@ def google(platforms: Platforms) -> GoogleClient:
 def graph(platforms: Platforms) -> GraphClient:
     """A client of the emulated Microsoft."""
     return GraphClient(platforms)
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Library:
+    """A source of four small feeds in a folder of its own."""
+    folder, layout = tmp_path / "drop", tmp_path / "library.toml"
+    folder.mkdir()
+    layout.write_text(LAYOUT, encoding="utf-8")
+    for name, value in {
+        "HOMEROOM_VAR": tmp_path / "var",
+        "SOURCES__LIBRARY__KIND": "files",
+        "SOURCES__LIBRARY__LOCATION": folder,
+        "SOURCES__LIBRARY__LAYOUT": layout,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("HOMEROOM_RUN", raising=False)
+    return Library(folder, lambda: "".join(capfd.readouterr()), lambda day: monkeypatch.setenv("HOMEROOM_AS_OF", day.isoformat()))
