@@ -112,7 +112,7 @@ lint: .venv/dev ## ruff and sqlfluff
 chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
 	@$(PY) -m tests.chaos $(or $(PUSHES),200) $(or $(SEED),1)
 
-month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, and what else is too long for every push (about forty minutes)
+month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, and what else is too long for every push (about fifty minutes)
 	@$(PY) -m pytest -q -s -m long tests/python
 
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB

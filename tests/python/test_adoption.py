@@ -85,6 +85,7 @@ def test_every_doubtful_one_is_listed_with_the_reason(adopted, told):
     assert f"There are {len(rows)} of this kind" in message
 
 
+@pytest.mark.long
 def test_a_decision_adopts_and_a_married_teacher_is_renamed_with_the_old_address_as_alias(adopted, told, tmp_path):
     """The second night: one waiting account decided, one employee of another name, and nothing else is written."""
     keys = dict(adopted.ask(NUMBERS))

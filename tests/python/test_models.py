@@ -38,6 +38,7 @@ def test_every_unit_test_of_the_models_passes(district):
     assert len(results) > 30
 
 
+@pytest.mark.long
 def test_the_documentation_generates(district):
     ended = dbt(district, "docs", "generate", "--static")
     assert ended.returncode == 0, ended.stdout[-3000:]

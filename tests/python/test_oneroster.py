@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import rest_server
+from conftest import District
 
 from common import paths, settings, store
 from demo import extracts, hr, oneroster
@@ -103,8 +102,7 @@ class Built:
 
 
 def run(var: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    settings = os.environ | {"HOMEROOM_VAR": str(var), "HOMEROOM_RUN": "", "HOMEROOM_AS_OF": AS_OF} | environment
-    return subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=settings, capture_output=True, text=True, check=False, timeout=600)
+    return District(var).run(*command, check=False, **{"HOMEROOM_AS_OF": AS_OF} | environment)
 
 
 def connected(source: str, folder: Path) -> dict[str, str]:
@@ -227,6 +225,7 @@ def test_columns_nobody_may_read_are_not_landed(rostered: Built) -> None:
     assert not columns & {"password", "user_ids", "user_master_identifier", "pronouns", "asian", "white", "city_of_birth", "country_of_birth_code"}
 
 
+@pytest.mark.long  # a third build
 def test_in_one_one_memberships_are_the_same_and_only_usual_names_and_the_preregistered_are_lost(extracted: Built, rostered_11: Built) -> None:
     for export in ("exp_google__groups", "exp_google__members", "exp_microsoft__groups", "exp_microsoft__members", "exp_portfolio__enrolments"):
         assert rostered_11.export(export) == extracted.export(export), export
@@ -256,6 +255,7 @@ def test_a_district_without_oneroster_has_its_tables_empty_and_misses_nothing(ex
     assert extracted.findings("oneroster") == []
 
 
+@pytest.mark.long
 def test_a_file_of_one_two_is_absent_in_one_one_without_a_word(rostered_11: Built) -> None:
     assert rostered_11.feeds()["oneroster", "roles"] == "absent"
     assert rostered_11.findings("oneroster") == []
