@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.district import ACTIVE, PREREG, District
+from demo.district import INACTIVE, District
 from demo.people import plain
 from demo.places import Places
 from demo.platforms import accounts, google_tenant, microsoft_tenant
@@ -46,7 +46,7 @@ def people(students: int, seed: int) -> Iterator[Person]:
     for zone in today.zones():
         for student in zone.students:
             names = student.usual_first or student.child.first, student.usual_last or student.child.last
-            yield Person(student.number, *names, accounts.STUDENTS, student.present and student.status in (ACTIVE, PREREG))
+            yield Person(student.number, *names, accounts.STUDENTS, student.present and student.status != INACTIVE)
         for school in today.plan.zones[zone.number]:
             for person in today.roster(school).in_hr():
                 yield Person(person.staff_id, person.usual_first or person.first, person.last, accounts.STAFF, person.left_on is None)

@@ -305,5 +305,9 @@ def test_thirty_nights_in_a_row(district: District, tmp_path: Path) -> None:
         assert before == set()
     equal_to_exports(district)
     with duckdb.connect(str(district.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
-        (lost,) = connection.execute("select count(*) from audit.changes where status not in ('applied', 'held', 'failed', 'skipped')").fetchone()
-    assert lost == 0
+        # what the power cut left unwritten was planned anew by the run after it
+        lost = connection.execute("""
+            select run_id, changes.status, count(*) from audit.changes as changes join audit.runs as runs using (run_id)
+            where changes.status not in ('applied', 'held', 'failed', 'skipped') and not (changes.status = 'not pushed' and runs.status = 'abandoned')
+            group by all""").fetchall()
+    assert lost == []
