@@ -179,10 +179,10 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
             where d._key is null or o._key is null or o._adopts or t._key is not null
                 or {" or ".join(_differs(c, types) for c in export.compared) or "false"}
         )
-        select d, o, a, taken, key, {action} as action,
+        select d, o, a, taken, unlike.key, {action} as action,
             {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
         from unlike
-        left join {applied.table(export.target, export.entity)} as a on a._key = key
+        left join {applied.table(export.target, export.entity)} as a on a._key = unlike.key
         -- filtered here, before the rows become values: that is most of the time at half a million rows
         where action is not null or ({both} and (differs or taken is not null)) or (d._key is null and a._key is null)""",
         {"target": export.target, "entity": export.entity})  # fmt: skip
