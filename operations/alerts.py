@@ -1,8 +1,8 @@
 """Alerts: tell whom it concerns, once a morning, and open and close incidents as conditions come and go.
 
 In: the run's summary and findings; `[alerts]` of the settings; `incidents.json` beside the runs (the conditions open
-now). Out: one e-mail per address and one message per channel, incidents opened and closed, the heartbeat; the run's
-`alerts.json` says what went to whom and what could not be sent.
+now). Out: one e-mail per address and one message per channel, incidents opened and closed, the heartbeat, the numbers
+for a collector; the run's `alerts.json` says what went to whom and what could not be sent.
 
 A step of its own that needs neither warehouse nor report, so that it speaks when those are what broke.
 Message shapes: Slack incoming webhook (`text`); Teams workflow webhook (Adaptive Card attachment); PagerDuty Events
@@ -29,7 +29,7 @@ import httpx
 from common import findings, paths, settings
 from common.log import event
 from common.runs import Run
-from operations import history
+from operations import history, metrics
 from operations.page import five_lines
 
 LEVELS = ("info", "warning", "critical")
@@ -105,7 +105,7 @@ def send(run: Run, summary: dict[str, Any]) -> int:
     untold = [one for one in standing if not _told(told, "open", one)]
     unclosed = [one for one in over if one.get("told") is not False and not _told(told, "close", one)]
     _remember([*(one | {"told": one not in untold} for one in standing), *(one | {"closing": True} for one in unclosed)])
-    told += _heartbeat(summary)
+    told += [*_heartbeat(summary), *_metrics(summary)]
     run.write("alerts.json", {"sent": told, "opened": [one["condition"] for one in opened], "closed": [one["condition"] for one in closed]})
     lost = [one for one in told if one["status"] != "sent"]
     for one in lost:
@@ -290,6 +290,21 @@ def _heartbeat(summary: dict[str, Any]) -> list[dict[str, str]]:
     return [_try("heartbeat", call)]
 
 
+def _metrics(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """`[metrics]` otlp is where a collector takes OTLP over HTTP, headers what it wants to be shown; nothing when unset."""
+    written = settings.section("metrics")
+    if not written.get("otlp"):
+        return []
+
+    def call() -> None:
+        answer = _post(written["otlp"], metrics.as_otlp(summary), written.get("headers"))
+        told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+        if refused := int(told.get("partialSuccess", {}).get("rejectedDataPoints", 0)):
+            raise Undeliverable(f"the collector refused {refused} of the numbers")
+
+    return [_try("metrics", call)]
+
+
 # --- how it is sent ---------------------------------------------------------------------------------------------------
 
 
@@ -312,8 +327,8 @@ def _try(channel: str, call: Callable[[], None]) -> dict[str, str]:
     return {"channel": channel, "status": "failed", "reason": reason, "at": datetime.now(UTC).isoformat()}
 
 
-def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-    httpx.post(url, json=body, headers=headers or {}, timeout=10).raise_for_status()
+def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.post(url, json=body, headers=headers or {}, timeout=10).raise_for_status()
 
 
 def _email(address: str, message: Message) -> None:

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from common import findings, store, versions
 from common.runs import Run
-from operations import interventions, page, room, status
+from operations import interventions, metrics, page, room
 from operations.publish import publish
 
 SHOWN_FINDINGS = 12
@@ -113,7 +113,7 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
         run.write("summary.json", summary)
         published = found.message
     written = page.write(run, summary)
-    status.write_metrics(summary)
+    metrics.write(summary)
     show(run, summary, console or Console())
     (console or Console()).print(f"[dim]{escape(published)} The page: {escape(str(written))}[/]")
 

@@ -1,13 +1,11 @@
-"""Status: how things stand now, in a dozen lines, without opening the warehouse; and the same as metrics.
+"""Status: how things stand now, in a dozen lines, without opening the warehouse.
 
-In: the runs' documents, `incidents.json`, the night's lock. Out: a terminal report; `metrics.prom` in the text format
-Prometheus' node exporter reads from its textfile folder.
+In: the runs' documents, `incidents.json`, the night's lock. Out: a terminal report, and one line for a machine that watches.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -82,40 +80,3 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
 def _ago(hours: float) -> str:
     count, unit = (hours * 60, "minute") if hours < 2 else (hours, "hour") if hours < 48 else (hours / 24, "day")
     return f"{count:.0f} {unit}" + ("" if round(count) == 1 else "s")
-
-
-def write_metrics(summary: dict[str, Any]) -> Path:
-    """Write `metrics.prom`: the numbers of this run, per step, feed and target."""
-    lines: list[str] = []
-
-    def gauge(name: str, what: str, rows: list[tuple[dict[str, str], float | int | None]]) -> None:
-        known = [(labels, value) for labels, value in rows if value is not None]
-        if known:
-            lines.extend([f"# HELP homeroom_{name} {what}", f"# TYPE homeroom_{name} gauge"])
-            lines.extend(f"homeroom_{name}{_labels(labels)} {value:g}" for labels, value in known)
-
-    finished = summary["finished_at"] and datetime.fromisoformat(summary["finished_at"]).timestamp()
-    gauge("night_finished_seconds", "When the latest run ended, seconds since 1970.", [({}, round(finished) if finished else None)])
-    gauge("night_exit_code", "0 done, 1 error, 2 held, 3 partly failed.", [({}, summary["exit_code"])])
-    gauge("step_seconds", "How long a step took.", [({"step": step["name"]}, step["seconds"]) for step in summary["steps"]])
-    gauge("step_peak_megabytes", "Most memory a step held.", [({"step": step["name"]}, step["peak_megabytes"]) for step in summary["steps"]])
-    for name, what in (("landed", "Rows landed."), ("rejected", "Rows rejected.")):
-        gauge(f"feed_rows_{name}", what, [({"source": feed["source"], "feed": feed["feed"]}, feed[name]) for feed in summary["feeds"]])
-    gauge("feed_taken", "1 when the feed was loaded or unchanged.",
-          [({"source": feed["source"], "feed": feed["feed"]}, int(feed["status"] in ("loaded", "unchanged"))) for feed in summary["feeds"]])  # fmt: skip
-    for name, what in (("desired", "Records the export holds."), ("applied", "Changes applied."), ("held", "Changes held."), ("failed", "Changes failed."),
-                       ("converged", "Share of records read back as desired.")):  # fmt: skip
-        gauge(f"target_{name}", what, [({"target": row["target"], "entity": row["entity"]}, row[name]) for row in summary["targets"]])
-    gauge("target_write_calls", "Write calls.", [({"target": target}, calls["write_calls"]) for target, calls in summary["calls"].items()])
-    gauge("findings", "Findings.", [({"level": level}, summary["findings"].get(level, 0)) for level in ("critical", "warning", "info")])
-    path = paths.var() / "metrics.prom"
-    temporary = path.with_name(".metrics.prom.part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
-    return path
-
-
-def _labels(labels: dict[str, str]) -> str:
-    """`{step="build"}`, escaped as the text format asks."""
-    escaped = (f'{name}="' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"' for name, value in labels.items())
-    return "{" + ",".join(escaped) + "}" if labels else ""

@@ -29,6 +29,7 @@ class Inbox:
         self.mails: list[tuple[str, EmailMessage]] = []
         self.requests: list[tuple[str, str, dict | None, str]] = []
         self.answer = 200
+        self.reply: dict | None = None  # the body of every answer
         self.web = ""
         authority = trustme.CA()
         authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -76,7 +77,11 @@ def open_inbox(folder: Path) -> Iterator[Inbox]:
             body = json.loads(self.rfile.read(length)) if length else None
             inbox.requests.append((self.command, self.path, body, self.headers.get("Authorization", "")))
             self.send_response(inbox.answer)
+            if inbox.reply is not None:
+                self.send_header("Content-Type", "application/json")
             self.end_headers()
+            if inbox.reply is not None:
+                self.wfile.write(json.dumps(inbox.reply).encode())
 
         do_GET = do_POST = _take
 

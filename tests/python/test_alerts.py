@@ -9,16 +9,17 @@ from inbox import open_inbox
 from night_kit import feed, finding, night
 
 from common import settings
-from operations import alerts, status
+from operations import alerts, metrics, status
 
 
 @pytest.fixture
 def inbox(tmp_path, monkeypatch):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     with open_inbox(tmp_path) as received:
-        written = {"smtp": received.smtp, "wait_seconds": 0.01}
-        monkeypatch.setattr(settings, "everything", lambda: {"alerts": written, "district": {"name": "School District No. 74 (Gold Trail)"}})
-        received.settings = written
+        alerting, metering = {"smtp": received.smtp, "wait_seconds": 0.01}, {}
+        district = {"number": "074", "name": "School District No. 74 (Gold Trail)"}
+        monkeypatch.setattr(settings, "everything", lambda: {"alerts": alerting, "metrics": metering, "district": district})
+        received.settings, received.metrics = alerting, metering
         yield received
 
 
@@ -212,10 +213,36 @@ def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):
 def test_metrics_are_in_the_format_prometheus_reads(inbox):
     import re
 
-    _, summary = night(0, exit_code=3)
-    text = status.write_metrics(summary).read_text(encoding="utf-8")
+    _, summary = night(0, exit_code=3, applied=1_234_567)
+    text = metrics.write(summary).read_text(encoding="utf-8")
     assert "homeroom_night_exit_code 3\n" in text
+    assert "homeroom_night_finished_seconds 1790845380\n" in text, "to the second"
     assert 'homeroom_step_seconds{step="build"} 42\n' in text
+    assert 'homeroom_target_applied{target="google",entity="users"} 1234567\n' in text
     assert 'homeroom_target_converged{target="google",entity="users"} 0.98\n' in text
     sample = re.compile(r'^homeroom_\w+(\{(\w+="[^"]*",?)+\})? -?[0-9.e+]+$')
     assert all(line.startswith("# ") or sample.match(line) for line in text.splitlines())
+
+
+def test_a_collector_is_sent_the_same_numbers_in_the_form_of_the_protocol(inbox):
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+    inbox.metrics |= {"otlp": f"{inbox.web}/v1/metrics", "headers": {"Authorization": "Bearer for-tests"}}
+    run, summary = night(0, exit_code=3)
+    assert alerts.send(run, summary) == 0
+    [(method, path, body, shown)] = inbox.requests
+    assert (method, path, shown) == ("POST", "/v1/metrics", "Bearer for-tests")
+    [about] = json_format.ParseDict(body, ExportMetricsServiceRequest()).resource_metrics  # refuses what the protocol does not know
+    assert {one.key: one.value.string_value for one in about.resource.attributes} == {
+        "service.name": "homeroom", "service.version": "0123456789abcdef", "district": "074"}  # fmt: skip
+    [scope] = about.scope_metrics
+    numbers = {one.name: {tuple(a.value.string_value for a in p.attributes): p.as_double for p in one.gauge.data_points} for one in scope.metrics}
+    assert numbers["homeroom_night_exit_code"] == {(): 3}
+    assert numbers["homeroom_target_converged"] == {("google", "users"): 0.98}
+    assert numbers["homeroom_step_seconds"] == {("ingest",): 8, ("build",): 42, ("push",): 60}
+    assert {p.time_unix_nano for one in scope.metrics for p in one.gauge.data_points} == {1790845380 * 10**9}
+
+    inbox.reply = {"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "too old"}}
+    assert alerts.send(run, summary) == 3
+    assert "the collector refused 2 of the numbers" in json.dumps(run.read("alerts.json"))
