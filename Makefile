@@ -1,5 +1,5 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
-# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TO= AS= SHOW=
+# Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TEST=1 TO= AS= SHOW=
 #         SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
 
 PYTHON ?= python3
@@ -15,8 +15,8 @@ help: ## what you can do here, in the order of a working day
 
 setup: .venv/nightly ## install what a night needs (every verb does this by itself)
 
-check: .venv/nightly ## does every source and every target let us in? One line each; writes nothing
-	@$(PY) -m ingestion check; read=$$?; $(PY) -m reverse_etl check; written=$$?; exit $$(( read > written ? read : written ))
+check: .venv/nightly ## do sources, targets and mail server let us in, can the settings be followed? One line each; writes nothing
+	@code=0; for room in ingestion reverse_etl operations; do $(PY) -m $$room check || code=$$?; done; exit $$code
 
 demo: .venv/dev ## a synthetic district of STUDENTS=5000: two nights, from nothing to converged targets
 	@$(PY) -m demo run --students $(or $(STUDENTS),5000) --seed $(or $(SEED),1)
@@ -63,8 +63,8 @@ report: .venv/nightly ## close the run: audit tables, published copy, what needs
 status: .venv/nightly ## how things stand: the latest night, what is open, what is unusual
 	@$(PY) -m operations status
 
-alert: .venv/nightly ## tell whom it concerns what the latest run found (the night does this by itself)
-	@$(PY) -m operations alert
+alert: .venv/nightly ## tell whom it concerns what the latest run found (the night does it by itself); TEST=1 sends a test
+	@$(PY) -m operations alert $(if $(TEST),--test)
 
 replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
 	@$(PY) -m operations replay "$(DATE)"

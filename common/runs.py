@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from common import ballast, paths, settings
 
@@ -32,10 +31,13 @@ def business_date(verb: str, latest: Run | None) -> date:
     """
     given = os.environ.get("HOMEROOM_AS_OF")
     if given:
-        return date.fromisoformat(given)
+        try:
+            return date.fromisoformat(given)
+        except ValueError:
+            raise settings.SettingsWrong(f"HOMEROOM_AS_OF is {given!r}, which is no day; write it as 2027-09-07") from None
     if latest is not None and verb not in READS_ANEW:
         return latest.as_of
-    return datetime.now(ZoneInfo(settings.get("district.time_zone", "America/Vancouver"))).date()
+    return datetime.now(settings.zone()).date()
 
 
 def git_commit() -> str:

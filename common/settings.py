@@ -9,14 +9,20 @@ from __future__ import annotations
 import os
 import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from common.paths import root
 
 _MISSING: Any = object()
 
 
-class SettingMissing(Exception):
+class SettingsWrong(Exception):
+    """Settings that cannot be followed; the message says which, and what they should look like."""
+
+
+class SettingMissing(SettingsWrong):
     """A setting nobody gave; the message says where it belongs."""
 
 
@@ -26,8 +32,21 @@ def _files() -> dict[str, Any]:
     for name in ("config.toml", "secrets.toml"):
         path = root() / ".dlt" / name
         if path.is_file():
-            _merge(merged, tomllib.loads(path.read_text(encoding="utf-8")))
+            _merge(merged, _of_file(path))
     return merged
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    """What a file says. Its text never enters a sentence: it may be a secret, and so may the line that is wrong."""
+    where = f".dlt/{path.name}"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsWrong(f"{where} is no TOML: {error}; nothing was begun, mend that line") from None
+    except UnicodeDecodeError as error:
+        raise SettingsWrong(f"{where} is not UTF-8 (byte {error.start + 1:,}); nothing was begun, save it as UTF-8") from None
+    except PermissionError:
+        raise SettingsWrong(f"{where} may not be read by this user; nothing was begun, give it to the user the nights run as (mode 0600)") from None
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -87,3 +106,12 @@ def get(path: str, default: Any = _MISSING) -> Any:
             )
         here = here[name]
     return here
+
+
+def zone() -> ZoneInfo:
+    """The district's time zone. Raises SettingsWrong for one nobody knows."""
+    name = get("district.time_zone", "America/Vancouver")
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise SettingsWrong(f"[district] time_zone is {name!r}, which is no time zone; write it as America/Vancouver") from None

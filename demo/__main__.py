@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 import typer
 
+from common import settings
 from demo.holdings import holdings
 from demo.nights import District, Refused, begin, folder, night, platforms
 from demo.places import PLATFORMS, Places
@@ -197,7 +198,7 @@ def serve(
 def main() -> None:
     try:
         app()
-    except Refused as refusal:
+    except (Refused, settings.SettingsWrong) as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
 

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
         return _ingest(sources, given.accept_smaller)
-    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingMissing) as error:
+    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingsWrong) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR
 

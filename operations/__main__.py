@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from common import findings, paths, store
+from common import findings, paths, settings, store
 from common.runs import Run, business_date
 from operations import audit as cookbook
 from operations import interventions, schedule
@@ -172,19 +172,26 @@ def report() -> None:
 
 
 @app.command()
-def alert() -> None:
+def check() -> None:
+    """Can the settings of the night be followed? One line each; writes nothing. Exit 3 when one cannot."""
+    from operations.check import check as look
+
+    raise SystemExit(look())
+
+
+@app.command()
+def alert(test: Annotated[bool, typer.Option("--test", help="send every place a message that says it is a test")] = False) -> None:
     """Tell whom it concerns what the latest run found: e-mail, chat, incidents, heartbeat."""
     from operations import alerts
 
+    if test:
+        raise SystemExit(alerts.try_out())
     latest = Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if not latest.read("run.json")["finished_at"]:  # the report died: what broke it is the news
         latest.finish(1)
-    try:
-        raise SystemExit(alerts.send(latest, reports.summarise(latest)))
-    except ValueError as error:
-        raise SystemExit(_refuse(str(error))) from None
+    raise SystemExit(alerts.send(latest, reports.summarise(latest)))
 
 
 @app.command()
@@ -261,9 +268,8 @@ def _refuse(sentence: str, code: int = 2) -> int:
 def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
     from operations.backup import NotRestorable
-    from operations.retention import RetentionWrong
 
-    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, schedule.ScheduleWrong, RetentionWrong)
+    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, settings.SettingsWrong)
     try:
         app()
     except expected as error:

@@ -14,7 +14,6 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -38,12 +37,7 @@ class Pause:
     @property
     def sentence(self) -> str:
         """What a night that does not run says."""
-        return f'paused until {self.until.astimezone(zone()):%Y-%m-%d %H:%M}: {self.why} (by {self.who}); "make resume" ends the pause'
-
-
-def zone() -> ZoneInfo:
-    """The district's time zone."""
-    return ZoneInfo(settings.get("district.time_zone", "America/Vancouver"))
+        return f'paused until {self.until.astimezone(settings.zone()):%Y-%m-%d %H:%M}: {self.why} (by {self.who}); "make resume" ends the pause'
 
 
 def path() -> Path:
@@ -117,8 +111,8 @@ def current(now: datetime | None = None) -> Pause | None:
 def _moment(text: str) -> datetime:
     try:
         if len(text) == len("2027-09-07"):
-            return datetime.combine(date.fromisoformat(text), time(), zone()).astimezone(UTC)
+            return datetime.combine(date.fromisoformat(text), time(), settings.zone()).astimezone(UTC)
         given = datetime.fromisoformat(text)
     except ValueError:
         raise Wrong(f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"') from None
-    return (given if given.tzinfo else given.replace(tzinfo=zone())).astimezone(UTC)
+    return (given if given.tzinfo else given.replace(tzinfo=settings.zone())).astimezone(UTC)

@@ -27,7 +27,7 @@ from common import lock as locks
 from common.findings import Finding
 from common.log import event
 from common.runs import Run, business_date, git_commit
-from operations import interventions, room
+from operations import interventions, room, routes
 from reverse_etl import journal
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make sense
@@ -200,8 +200,9 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
     codes = dict(done or {})
     event("night_started", run=run.run_id, as_of=run.as_of)
     trouble, code = room.ready()
-    findings.record(run, trouble)
-    for finding in trouble:
+    untold = routes.trouble()
+    findings.record(run, [*trouble, *untold])
+    for finding in [*trouble, *untold]:
         print(f"night: {finding.message}", file=sys.stderr)
     if code:
         return code
@@ -226,7 +227,7 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
         message = f"the night took all the time it has: {' and '.join(late)} were not begun; what was done stays, the next night goes on"
         findings.record(run, [Finding("critical", "night_out_of_time", message, owner="technician",
                                       action="find out what took so long, or raise [night] maximum_minutes")])  # fmt: skip
-    return worst(codes.values())
+    return worst([*codes.values(), *(3 for _ in untold)])
 
 
 def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _Keeper) -> str:

@@ -26,10 +26,6 @@ from operations.room import size
 AIR = 0.5  # a file with more free blocks than this share is worth writing anew
 
 
-class RetentionWrong(Exception):
-    """A setting cannot be followed; the message says which."""
-
-
 @dataclass(frozen=True)
 class Past:
     """What of one class is past its days: files and folders, or rows of the ledger as (table, where)."""
@@ -74,12 +70,14 @@ ROWS = {
 
 
 def days() -> dict[str, int | None]:
-    """Class -> days; None: for ever. Raises RetentionWrong for an unknown class or a wrong number."""
+    """Class -> days; None: for ever. Raises SettingsWrong for an unknown class or a wrong number."""
     given = {name.removesuffix("_days"): value for name, value in settings.section("retention").items()}
     wrong = [f"{name}_days" for name in given if name not in (*FILES, *ROWS)]
     wrong += [f"{name}_days = {value!r}" for name, value in given.items() if type(value) is not int or value < 1]
     if wrong:
-        raise RetentionWrong(f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each with _days and a whole number, 1 or more")
+        raise settings.SettingsWrong(
+            f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each with _days and a whole number, 1 or more"
+        )
     return {name: given.get(name) for name in (*FILES, *ROWS)}
 
 

@@ -26,7 +26,7 @@ TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-class ScheduleWrong(Exception):
+class ScheduleWrong(settings.SettingsWrong):
     """A setting cannot be followed; the message says which and what it should look like."""
 
 
@@ -202,7 +202,7 @@ def _calendar(entry: Entry, time: str) -> str:
 
 
 def _zone() -> str:
-    return str(settings.get("district.time_zone", "America/Vancouver"))
+    return settings.zone().key
 
 
 def _times(given: object, where: str) -> tuple[str, ...]:

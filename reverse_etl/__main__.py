@@ -332,7 +332,7 @@ def _planned(run_id: str) -> Run:
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
     (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreUnusable, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
-    (configured.TargetWrong, 1), (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
+    (configured.TargetWrong, 1), (settings.SettingsWrong, 1), (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
 )  # fmt: skip
 
 
@@ -365,4 +365,5 @@ def _step(name: str, run: Run) -> Iterator[tuple[Run, Callable[[int], None]]]:
 
 
 if __name__ == "__main__":
-    app()
+    with _sentences():
+        app()

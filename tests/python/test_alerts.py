@@ -9,7 +9,8 @@ from inbox import open_inbox
 from night_kit import feed, finding, night
 
 from common import settings
-from operations import alerts, metrics, status
+from operations import alerts, channels, metrics, routes, status
+from operations.check import check
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ def inbox(tmp_path, monkeypatch):
     with open_inbox(tmp_path) as received:
         alerting, metering = {"smtp": received.smtp, "wait_seconds": 0.01}, {}
         district = {"number": "074", "name": "School District No. 74 (Gold Trail)"}
-        monkeypatch.setattr(settings, "everything", lambda: {"alerts": alerting, "metrics": metering, "district": district})
+        targets = {"google": {"kind": "google"}, "microsoft": {"kind": "microsoft"}}
+        monkeypatch.setattr(settings, "everything", lambda: {"alerts": alerting, "metrics": metering, "district": district, "targets": targets})
         received.settings, received.metrics = alerting, metering
         yield received
 
@@ -160,10 +162,10 @@ def test_a_server_that_is_down_for_a_moment_is_asked_again(inbox, monkeypatch):
     inbox.answer = 503
     run, summary = night(0, found=(no_address(0),))
     assert alerts.send(run, summary) == 3
-    assert len(inbox.requests) == alerts.ATTEMPTS
+    assert len(inbox.requests) == channels.ATTEMPTS
     inbox.answer = 403
     assert alerts.send(run, summary) == 3
-    assert len(inbox.requests) == alerts.ATTEMPTS + 1  # told no: not asked again
+    assert len(inbox.requests) == channels.ATTEMPTS + 1  # told no: not asked again
 
 
 def test_a_password_is_never_sent_in_the_clear(inbox):
@@ -184,13 +186,59 @@ def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critic
     assert len(inbox.mails) == 2
 
 
-def test_a_route_with_an_unknown_key_or_level_is_refused_with_a_sentence(inbox):
-    inbox.settings["routes"] = {"operator": {"mail": "a@sd74.example"}}
-    with pytest.raises(ValueError, match=r"\[alerts.routes.operator\] mail: no such key; known are always, email"):
-        alerts.routes()
-    inbox.settings["routes"] = {"operator": {"level": "loud"}}
-    with pytest.raises(ValueError, match="'loud': it is one of info, warning, critical"):
-        alerts.routes()
+WRONG = {
+    "an unknown key": ({"routes": {"operator": {"mail": "a@sd74.example"}}}, "[alerts.routes.operator] mail: no such key; known are always, email,"),
+    "an unknown level": ({"routes": {"operator": {"email": "a@sd74.example", "level": "loud"}}}, "level = 'loud': it is one of info, warning, critical"),
+    "no channel": ({"routes": {"operator": {"level": "info"}}}, "[alerts.routes.operator] leads nowhere: give it email, teams, slack or webhook"),
+    "no address": ({"routes": {"operator": {"email": "operator"}}}, "[alerts.routes.operator] email: one of them is no address"),
+    "a number for a list": ({"routes": {"office": {"email": "a@sd74.example", "schools": 7474001}}}, "schools = 7474001: write a text, or a list of texts"),
+    "a target nobody has": ({"routes": {"bus": {"email": "a@sd74.example", "targets": ["bus"]}}}, "targets names 'bus', which is none; there are google"),
+    "no table": ({"routes": {"operator": "a@sd74.example"}}, "[alerts.routes.operator] is str, not a table"),
+    "a silence of everything by mistake": ({"silences": {"summer": {"kind": ["feed_stale"]}}}, "[alerts.silences.summer] kind: no such key; known are from,"),
+    "a silence without an end": ({"silences": {"summer": {"until": "soon"}}}, "[alerts.silences.summer] until is no day; write it as 2027-07-01"),
+    "a table spelled wrong": ({"smpt": {}}, "[alerts] smpt: no such key; known are heartbeat, incidents,"),
+    "a word nobody knows": ({"incidents": {"url": "x", "kind": "pager"}}, "[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"),
+    "no port": ({"smtp": {"port": "mail"}}, "[alerts.smtp] port = 'mail': write a number"),
+    "mail without a server": ({"smtp": {}, "routes": {"a": {"email": "a@sd74.example"}}}, "[alerts.smtp] wants host and from: there are routes with e-mail"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_setting_that_cannot_be_followed_is_left_out_with_a_sentence_and_everybody_else_is_told(inbox, capsys, name):
+    settings_of_it, sentence = WRONG[name]
+    inbox.settings |= settings_of_it
+    inbox.settings["routes"] = {**inbox.settings.get("routes", {}), "chat": {"slack": f"{inbox.web}/slack"}}
+    inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive"}
+    [said] = [one.message for one in routes.trouble()]
+    assert sentence in said
+    assert alerts.send(*night(0, found=(no_address(0),))) == 3
+    assert sentence in capsys.readouterr().out
+    assert "A student has no address" in inbox.to("/slack")[0]["text"]
+    assert "/alive" in [path for _, path, _, _ in inbox.requests]
+
+
+def test_every_place_can_be_sent_a_test(inbox, capsys):
+    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}, "deputy": {"email": "a@sd74.example"}, "chat": {"slack": f"{inbox.web}/slack"}}
+    assert alerts.try_out() == 0
+    [(address, mail)] = inbox.mails
+    assert (address, mail["Subject"]) == ("a@sd74.example", "Homeroom: a test, nothing has happened")
+    assert mail.get_content().startswith("A test of the route operator, deputy: nothing has happened")
+    assert capsys.readouterr().out == "operator, deputy: email: sent\nchat: slack: sent\n"
+    inbox.answer = 403
+    assert alerts.try_out() == 3
+    assert "chat: slack: failed: answered 403" in capsys.readouterr().out
+
+
+def test_check_signs_in_to_the_mail_server_and_sends_nothing(inbox):
+    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
+    said: list[str] = []
+    assert check(said.append) == 0
+    assert said[-1] == 'alerts: routes operator; the mail server lets us in; "make alert TEST=1" sends each a message'
+    inbox.settings["smtp"] = inbox.settings["smtp"] | {"password": "wrong-password"}
+    assert check(said.append) == 3
+    assert said[-1].startswith("alerts: not usable: the mail server does not let us in (SMTPAuthenticationError)")
+    assert "wrong-password" not in " ".join(said)
+    assert inbox.mails == []
 
 
 def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):

@@ -77,6 +77,13 @@ def summary() -> dict:
     return Run.latest().read("summary.json")
 
 
+def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_night_goes_on(monkeypatch):
+    monkeypatch.setenv("ALERTS__ROUTES__OPERATOR__MAIL", "a@sd74.example")
+    assert live(step("ingest"), step("build")) == 3
+    assert did() == ["ingest", "build"]
+    assert told()["alerts_wrong"].startswith("[alerts.routes.operator] mail: no such key; known are always, email,")
+
+
 # ---------------------------------------------------------------- steps that fail
 
 

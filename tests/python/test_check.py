@@ -1,8 +1,10 @@
-"""`python -m reverse_etl check`: one line per target, what to do when one does not let us in, and never a secret."""
+"""`make check`: one line per target and per part of the settings, what to do when one is not right, and never a secret."""
 
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sftp_server import running
 
 from common import settings
 from demo import platforms as emulated
+from operations import check as operations_check
 from reverse_etl import check, configured
 
 CANARY = "secret-canary-5"
@@ -76,3 +79,56 @@ def test_a_host_whose_key_is_not_pinned_is_told(looked, tmp_path, monkeypatch):
         assert (code, "nothing was read or sent" in said["transport"]) == (3, True)
         monkeypatch.setenv("TARGETS__TRANSPORT__KNOWN_HOSTS", str(server.known_hosts))
         assert looked("transport")[0] == 0
+
+
+WRONG = {
+    "night": ({"NIGHT__MAXIMUM_MINUTES": "soon"}, "[night] maximum_minutes is 'soon': give a number"),
+    "schedule": ({"DISTRICT__TIME_ZONE": "America/Vancuver"}, "[district] time_zone is 'America/Vancuver', which is no time zone"),
+    "backup": ({"BACKUP__FOLDER": "{file}/backups"}, "cannot be written to by this user"),
+    "retention": ({"RETENTION__RUN_DAYS": "3"}, "[retention] run_days: the classes are evidence, runs,"),
+    "passwords": ({"PASSWORDS__RECIPIENT": "age2"}, "[passwords] recipient is not an age public key"),
+    "alerts": ({"ALERTS__ROUTES__OPERATOR__MAIL": "a@sd74.example"}, "[alerts.routes.operator] mail: no such key"),
+}
+
+
+@pytest.mark.parametrize("part", [*WRONG, "none"])
+def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    given, sentence = WRONG.get(part, ({}, ""))
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.format(file=tmp_path / "file"))
+    said: list[str] = []
+    assert operations_check.check(said.append) == (3 if given else 0)
+    assert [line.partition(":")[0] for line in said] == list(WRONG)
+    assert [line.partition(":")[0] for line in said if "not usable" in line] == ([part] if given else [])
+    assert any(sentence in line for line in said)
+
+
+BROKEN = {
+    "cut off": (b'[sources.hr]\nurl = "postgresql://canary', "is no TOML: Unterminated string (at end of document)"),
+    "two lines as one": (b'[sources.hr]\nurl = "canary\n', "is no TOML: Illegal character '\\n' (at line 2, column 14)"),
+    "saved as UTF-16": ("[sources.hr]".encode("utf-16"), "is not UTF-8 (byte 1)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_secrets(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    content, sentence = BROKEN[how]
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "secrets.toml").write_bytes(content)
+    monkeypatch.setattr(settings, "root", lambda: tmp_path)
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    settings._files.cache_clear()
+    try:
+        for room in ("ingestion", "reverse_etl", "operations"):
+            monkeypatch.setattr(sys, "argv", [room, "check"])
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_module(room, run_name="__main__", alter_sys=True)
+            printed = capsys.readouterr()
+            assert ended.value.code in (1, 2, 3)
+            assert f".dlt/secrets.toml {sentence}" in printed.out + printed.err
+            assert "canary" not in printed.out + printed.err
+    finally:
+        settings._files.cache_clear()

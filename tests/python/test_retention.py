@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common import paths, store
+from common import paths, settings, store
 from common.runs import Run
 from operations import interventions, retention
 
@@ -89,7 +89,7 @@ def test_old_passwords_runs_and_what_was_put_aside_have_days_of_their_own(monkey
 @pytest.mark.parametrize(("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")])
 def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"RETENTION__{name}", value)
-    with pytest.raises(retention.RetentionWrong, match="the classes are evidence, runs, passwords"):
+    with pytest.raises(settings.SettingsWrong, match="the classes are evidence, runs, passwords"):
         retention.past(NOW)
 
 

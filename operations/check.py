@@ -1,0 +1,83 @@
+"""Check: can the settings of the night be followed, and does the mail server let us in? One line each; writes nothing, tells nobody.
+
+In: `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`. Out: printed lines and an exit code (0 all, 3 some cannot).
+
+Alone: `python -m operations check`; `make check` looks at sources and targets too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from common import settings
+from common.runs import business_date
+from operations import backup, channels, retention, routes, schedule
+from operations.night import Limits, NightRefused
+from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+
+
+class NotRight(Exception):
+    """What cannot be as it is; the message says what to do."""
+
+
+def check(say: Callable[[str], object] = print) -> int:
+    """Look at each; the exit code."""
+    code = 0
+    for name, look in {"night": _night, "schedule": _schedule, "backup": _backup, "retention": _retention, "passwords": _passwords, "alerts": _alerts}.items():
+        try:
+            say(f"{name}: {look()}")
+        except (settings.SettingsWrong, NightRefused, NotRight, PasswordRecipientWrong) as error:
+            say(f"{name}: not usable: {error}")
+            code = 3
+    return code
+
+
+def _night() -> str:
+    limits = Limits.given()
+    again = f"once more after {limits.retry_after / 60:g} min where waiting may help" if limits.retry_after is not None else "never lived twice"
+    return f"at most {limits.night / 60:g} min, {again}"
+
+
+def _schedule() -> str:
+    runs = ", ".join(f"{entry.name} {' and '.join(entry.times)}" for entry in schedule.entries())
+    today = schedule.closed(business_date("nightly", None))
+    return f"{runs}, {settings.zone().key}" + (f"; {today}" if today else "")
+
+
+def _backup() -> str:
+    folder = backup.folder()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise NotRight(f"[backup] folder: {there} cannot be written to by this user")
+    if not settings.get("backup.nightly", True):
+        return f"no night makes one ([backup] nightly = false); by hand they go to {folder}"
+    return f"every night, to {folder}; {settings.get('backup.keep', 14)} are kept"
+
+
+def _retention() -> str:
+    given = [f"{name} {number} days" for name, number in retention.days().items() if number is not None]
+    return ", ".join(given) + ("; the rest for ever" if given else "everything is kept for ever")
+
+
+def _passwords() -> str:
+    recipient = str(settings.get("passwords.recipient", "") or "")
+    Passwords(recipient, None).close()
+    return "first ones are sealed to the district's key" if recipient else "first ones are kept nowhere: [passwords] recipient is empty"
+
+
+def _alerts() -> str:
+    given = routes.read()
+    if given.wrong:
+        raise NotRight("\n  ".join(("", *given.wrong)) if len(given.wrong) > 1 else given.wrong[0])
+    if not given.routes:
+        return "nobody is told: no [alerts.routes.<name>] in .dlt/config.toml"
+    told = f"routes {', '.join(route.name for route in given.routes)}"
+    if any(route.email for route in given.routes):
+        try:
+            with channels.post_office() as server:
+                server.noop()
+        except Exception as error:  # its text may quote what was sent
+            raise NotRight(f"the mail server does not let us in ({type(error).__name__}); check [alerts.smtp] and its password") from None
+        told += "; the mail server lets us in"
+    return f'{told}; "make alert TEST=1" sends each a message'
