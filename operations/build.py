@@ -1,8 +1,9 @@
 """Build: run dbt over the warehouse and keep what it said with the run.
 
 In: `raw_*` tables and the ledger. Out: staging, intake, core, identity, exports, audit; the run's `dbt/manifest.json`
-and `dbt/run_results.json`, by which the planner knows which exports may be trusted; findings for every model or
-test that failed and for everything `audit.findings_tonight` says. Unit tests of the models are for `make test`.
+and `dbt/run_results.json`, by which the planner knows which exports may be trusted; findings for every seed that cannot
+be taken as it is, for every model or test that failed, and for everything `audit.findings_tonight` says. Unit tests of
+the models are for `make test`.
 
 Alone: `python -m operations build`.
 """
@@ -23,7 +24,7 @@ from typing import Any
 from common import findings, paths, store
 from common.runs import Run
 from ingestion import tables as sources
-from operations import evidence
+from operations import evidence, seeds
 from reverse_etl import observe as targets
 
 FAILED = ("error", "fail", "runtime error", "partial success")
@@ -38,14 +39,22 @@ def build(run: Run, select: str = "") -> int:
     sources.ensure_tables()
     targets.ensure_tables()
     evidence.remember(run)
+    wrong, unread, readable = seeds.trouble()
+    findings.record(run, wrong)
+    for finding in wrong:
+        print(f"build: {finding.message}", file=sys.stderr)
     target = paths.var() / "target"
     (target / "run_results.json").unlink(missing_ok=True)
+    if not readable:
+        return 1
     arguments = ["build", "--exclude-resource-type", "unit_test", "--project-dir", str(paths.root()), "--profiles-dir", str(paths.root()),
                  "--log-path", str(paths.var() / "logs"), "--log-level", "none", "--no-use-colors"]  # fmt: skip
     # dbt's debug log costs a fifth of a night; who builds a selection is looking for something and gets it
     arguments += ["--select", *select.split()] if select else ["--log-level-file", "none"]
     project = _fingerprint()
-    if not select and _built_from() == project:  # seeds and staging views are as they were made: only what rests on data is built
+    if unread:
+        arguments += ["--exclude", *(f"{name}+" for name in unread)]
+    elif not select and _built_from() == project:  # seeds and staging views are as they were made: only what rests on data is built
         arguments += ["--exclude", "resource_type:seed", "path:models/staging", "--indirect-selection", "cautious"]
     elif not select:
         _built_from("")
@@ -67,13 +76,13 @@ def build(run: Run, select: str = "") -> int:
     findings.record(run, failures)
     findings.record(run, _from_models())
     evidence.record(run)
-    if not select and not failures:
+    if not select and not failures and not wrong:
         _built_from(project)
     for failure in failures:
         print(f"build: {failure.message}", file=sys.stderr)
     counts = {kind: sum(1 for result in results if result.node.resource_type == kind) for kind in ("seed", "model", "test")}
     print(f"build: {counts['seed']} seeds, {counts['model']} models, {counts['test']} tests, {len(failures)} failed")
-    return 3 if failures else 0
+    return 3 if failures or wrong else 0
 
 
 def _fingerprint() -> str:
@@ -136,5 +145,6 @@ def _from_models() -> list[findings.Finding]:
 
 
 def _without_values(text: str) -> str:
-    """A database message may quote a cell; a cell may be a child's name."""
-    return re.sub(r"'[^'\n]*'", "'…'", " ".join(text.split()))[:500]
+    """A database message may quote a cell, and a cell may be a child's name; what dbt says before it asks the database quotes files only."""
+    text = " ".join(text.split())
+    return (text if text.startswith(("Compilation Error", "Parsing Error")) else re.sub(r"'[^'\n]*'", "'…'", text))[:500]

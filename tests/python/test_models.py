@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, District
 
+from operations.build import _without_values
+
 # a model may refer to its own layer and to those before it
 ORDER = {"seeds": 0, "staging": 1, "intake": 2, "core": 3, "identity": 4, "exports": 5, "audit": 6}
 
@@ -112,3 +114,10 @@ def test_core_and_exports_never_name_a_source_system(manifest):
         if node["resource_type"] == "model" and layer(node) in ("core", "exports") and "myedbc" in node["raw_code"].lower()
     ]
     assert named == []
+
+
+def test_what_dbt_says_names_models_and_quotes_no_cell():
+    said = _without_values("Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to INT32")
+    assert said == "Runtime Error in model students Conversion Error: Could not convert string '…' to INT32"
+    said = _without_values("Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which was not found")
+    assert said.endswith("depends on a node named 'schols' which was not found")
