@@ -12,12 +12,15 @@ feed refused or missing (its table stayed as it was).
 from __future__ import annotations
 
 import argparse
+import errno
 import shutil
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from common import log, paths, settings, store
+from common import findings, log, paths, settings, store
+from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
 from ingestion import archive, replay
@@ -25,6 +28,7 @@ from ingestion.land import LandingFailed
 from ingestion.layout import LayoutError
 from ingestion.model import Look, SourceUnreachable
 from ingestion.source import FeedResult, Source, ingest, reader_of, source_of
+from ingestion.tolerance import tolerance
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 
@@ -40,50 +44,96 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--really", action="store_true", help="retention: let the files go")
     given = parser.parse_args(arguments)
     try:
-        sources = _sources(given.source)
+        sources, wrong = _sources(given.source)
+        if wrong and given.verb in ("retention", "replay"):
+            raise LayoutError(next(iter(wrong.values())))
         unknown = sorted(set(given.accept_smaller) - {feed.name for source in sources for feed in source.layout.feeds})
         if unknown:
             raise LayoutError(f"--accept-smaller {', '.join(unknown)}: no source has such a feed")
         match given.verb:
             case "check":
-                return _check(sources)
+                return _check(sources, wrong)
             case "retention":
                 return _retention(sources, really=given.really)
             case "replay":
                 replay.replay(sources, Run.current("replay"))
                 return DONE
-        return _ingest(sources, given.accept_smaller)
+        return _ingest(sources, wrong, given.accept_smaller)
     except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingsWrong) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR
 
 
-def _sources(names: Sequence[str]) -> list[Source]:
+def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
+    """The sources that were asked for; and why those cannot be read whose settings or layout cannot be followed."""
     configured = settings.section("sources")
     unknown = sorted(set(names) - set(configured))
     if unknown:
         raise LayoutError(f"there is no source {', '.join(unknown)}; configured are {', '.join(sorted(configured)) or 'none'}")
     if not configured:
         raise LayoutError("no source is configured: add a [sources.<name>] table to .dlt/config.toml")
-    return [source_of(name, facts) for name, facts in configured.items() if isinstance(facts, dict) and (not names or name in names)]
+    sources, wrong = [], {}
+    for name, facts in configured.items():
+        if isinstance(facts, dict) and (not names or name in names):
+            try:
+                sources.append(source_of(name, facts))
+            except LayoutError as error:
+                wrong[name] = str(error)
+    return sources, wrong
 
 
-def _ingest(sources: Sequence[Source], accept_smaller: Sequence[str]) -> int:
+def _ingest(sources: Sequence[Source], wrong: Mapping[str, str], accept_smaller: Sequence[str]) -> int:
+    """Read each source. One that fails, in whatever way, has its feeds missing tonight; the others are read."""
     run = Run.current("ingest")
-    results: list[FeedResult] = []
+    # written before anything is read: what a killed ingestion did not come to is missing, and what rests on it waits
+    results = {source.name: _missing(source.name, [feed.name for feed in source.layout.feeds], "ingestion did not come to its end") for source in sources}
+    results |= {name: _missing(name, _fed_by(name), "its settings cannot be followed") for name in wrong}
+    failed = [_failed("settings_wrong", name, why) for name, why in wrong.items()]
+    _say(run, results)
     for source in sources:
-        results += ingest(source, run, accept_smaller)
-        done = {source.name for source in sources}
-        kept = [entry for entry in run.read("feeds.json", []) if entry["source"] not in done]
-        run.write("feeds.json", [*kept, *(asdict(result) for result in results)])
-    for result in results:
-        if not result.is_good:
-            print(result.message, file=sys.stderr)
-    good = sum(result.is_good for result in results)
-    log.event("ingested", run=run.run_id, feeds=len(results), good=good, rows=sum(result.landed for result in results if result.status == "loaded"))
-    if good < len(results):
+        try:
+            results[source.name] = ingest(source, run, accept_smaller)
+        except store.StoreUnusable:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            expected = isinstance(error, LayoutError | LandingFailed | settings.SettingsWrong)
+            if not expected:
+                traceback.print_tb(error.__traceback__)  # without its text, which may quote a row
+            why = str(error) if expected else f"it failed in a way nobody expected ({type(error).__name__}); the log of the night says where"
+            failed.append(_failed("settings_wrong" if expected and not isinstance(error, LandingFailed) else "source_failed", source.name, why))
+            results[source.name] = _missing(source.name, [feed.name for feed in source.layout.feeds], "it could not be read tonight")
+        _say(run, results)
+    findings.record(run, failed)
+    every = [result for some in results.values() for result in some]
+    for message in [*(finding.message for finding in failed), *(result.message for result in every if not result.is_good)]:
+        print(message, file=sys.stderr)
+    good = sum(result.is_good for result in every)
+    log.event("ingested", run=run.run_id, feeds=len(every), good=good, rows=sum(result.landed for result in every if result.status == "loaded"))
+    if failed or good < len(every):
         return PARTLY
-    return HELD if any(result.hold or result.held_schools for result in results) else DONE
+    return HELD if any(result.hold or result.held_schools for result in every) else DONE
+
+
+def _missing(source: str, feeds: Sequence[str], why: str) -> list[FeedResult]:
+    return [FeedResult(source, feed, "missing", message=f"{source} {feed} missing: {why}", hold=f"missing, {why}") for feed in feeds]
+
+
+def _failed(kind: str, source: str, why: str) -> Finding:
+    return Finding("critical", kind, f"{source}: {why}; what was landed of it stays, what rests on it waits, the other sources go on", source=source,
+                   owner="technician", action='"make check" says whether it is mended')  # fmt: skip
+
+
+def _fed_by(source: str) -> list[str]:
+    """The feeds of a source that were ever loaded: without its layout nothing else tells."""
+    with store.connect() as connection:
+        return [row[0] for row in connection.execute("select distinct feed from ledger.audit.source_files where source = ? order by 1", [source]).fetchall()]
+
+
+def _say(run: Run, results: Mapping[str, Sequence[FeedResult]]) -> None:
+    kept = [entry for entry in run.read("feeds.json", []) if entry["source"] not in results]
+    run.write("feeds.json", [*kept, *(asdict(result) for some in results.values() for result in some)])
 
 
 def _retention(sources: Sequence[Source], *, really: bool) -> int:
@@ -116,14 +166,22 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
     return DONE
 
 
-def _check(sources: Sequence[Source]) -> int:
+def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
     """One line per source: does it let us in, and which of its feeds are there. Lands nothing, writes nothing."""
-    good = True
+    good = not wrong
+    for name, why in wrong.items():
+        print(f"{name}: not usable: {why}")
     for source in sources:
         try:
+            for feed in source.layout.feeds:
+                tolerance(settings.section("trust"), source.settings, feed)
             look = reader_of(source).look(source.name, source.settings, source.layout)
+        except LayoutError as error:
+            look = Look(f"not usable: {error}", good=False)
         except (SourceUnreachable, SftpError) as error:
             look = Look(f"not reached: {error}", good=False)
+        except Exception as error:  # one source's surprise is not the others', and its text may quote a secret
+            look = Look(f"not usable: it failed in a way nobody expected ({type(error).__name__}); check [sources.{source.name}]", good=False)
         print(f"{source.name}: {look.line}")
         good = good and look.good
     return DONE if good else PARTLY

@@ -104,7 +104,14 @@ def _engine(source: str, url: str) -> Any:
             address = address.set(drivername="postgresql+psycopg2")
         options = "-c default_transaction_read_only=on -c datestyle=ISO -c timezone=UTC"
         return sqlalchemy.create_engine(address, connect_args={"options": options, "connect_timeout": 30})
-    return sqlalchemy.create_engine(address)
+    try:
+        return sqlalchemy.create_engine(address)
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise SourceUnreachable(f"sources.{source}.url begins with {address.drivername}, which is no database known here; it must read like "
+                                "postgresql+psycopg2://user@host/database") from None  # fmt: skip
+    except ImportError as error:
+        raise SourceUnreachable(f"sources.{source}.url wants the driver {error.name or address.drivername}, which is not installed; install it into .venv "
+                                "(pyproject.toml names tried versions)") from None  # fmt: skip
 
 
 def _inspected(source: str, engine: Any) -> Any:

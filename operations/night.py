@@ -48,7 +48,7 @@ CLOSING = ("report", "alert")
 SEVERITY = (0, 2, 3, 1)
 # What waiting may mend: the night is lived once more when one of these was found.
 MENDED_BY_TIME = frozenset({
-    "source_unreachable", "feed_missing", "feed_unstable", "target_unreadable", "target_given_up", "target_unusable",
+    "source_unreachable", "source_failed", "feed_missing", "feed_unstable", "target_unreadable", "target_given_up", "target_unusable",
     "warehouse_held", "step_died", "step_failed", "step_out_of_time",
 })  # fmt: skip
 STEP_MINUTES = {"ingest": 90, "observe": 90, "build": 120, "plan": 60, "push": 300, "verify": 90, "backup": 60}

@@ -231,6 +231,6 @@ def test_a_rest_source_with_a_mistake_is_told() -> None:
 @pytest.mark.parametrize("paginator", ["auto", "pages", {"type": "offset", "size": 3}])
 def test_a_paginator_that_is_not_understood_is_told_before_anybody_is_asked(library: Library, paginator: Any) -> None:
     library.configure("link", paginator=paginator)
-    assert library.ingest() == 1
+    assert library.ingest() == 3
     assert "is not understood: its type is json_link" in library.said()
     assert library.api.asked == []
