@@ -51,7 +51,8 @@ def check(target: Targets = None) -> None:
 def observe(target: Targets = None, run: RunId = "") -> None:
     """Read what the API targets hold now into raw_<target>."""
     with _step("observe", _run(run) or Run.current("observe")) as (current, done):
-        done(observing.observe(current, observing.api_targets(tuple(target or ())), _adapter(current)))
+        scope = tuple(target or ())
+        done(observing.observe(current, (*observing.api_targets(scope), *observing.unusable(scope)), _adapter(current)))
 
 
 @app.command()

@@ -39,16 +39,23 @@ SETTINGS = {
 
 def api_targets(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The configured targets that can be read, in scope."""
-    found = []
+    return tuple(name for name, kind in _kinds(targets).items() if kind is not None and not configured.is_file_target(kind))
+
+
+def unusable(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Those of a kind nobody knows: to observe them is to be told so."""
+    return tuple(name for name, kind in _kinds(targets).items() if kind is None)
+
+
+def _kinds(targets: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name in configured.names():
-        if targets and name not in targets:
-            continue
-        try:
-            if not configured.is_file_target(configured.kind(name)):
-                found.append(name)
-        except configured.TargetWrong as error:
-            print(f"observe: {error}", file=sys.stderr)
-    return tuple(found)
+        if not targets or name in targets:
+            try:
+                found[name] = configured.kind(name)
+            except configured.TargetWrong:
+                found[name] = None
+    return found
 
 
 def ensure_tables(kinds: Mapping[str, Any] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -176,6 +177,15 @@ def test_verbs_without_a_run_or_a_plan_say_what_to_run_and_exit_two(tmp_path: Pa
     ended = command(tmp_path / "var", "plan", "--allow", "create")
     assert ended.returncode == 2
     assert "needs a reason" in ended.stderr
+
+
+def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGETS__GOOGLE__KIND", "gogle")
+    ended = command(tmp_path / "var", "observe", "--target", "google")
+    assert ended.returncode == 3
+    [told] = [json.loads(line) for line in (tmp_path / "var" / "runs" / "latest" / "findings.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert (told["level"], told["kind"], told["target"]) == ("critical", "target_unreadable", "google")
+    assert "[targets.google] kind is 'gogle'; it must be one of google, microsoft, files" in told["message"]
 
 
 def test_show_names_nobody_unless_asked(bench: Bench) -> None:
