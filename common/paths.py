@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
+
+
+class NotOurs(Exception):
+    """The state folder is somebody else's; the message says whose, and what to type."""
 
 
 def root() -> Path:
@@ -17,9 +22,39 @@ def root() -> Path:
 def var() -> Path:
     """The folder of all state, readable by its owner only (it holds children's data)."""
     folder = Path(os.environ.get("HOMEROOM_VAR") or root() / "var").resolve()
-    if not folder.is_dir():
-        folder.mkdir(parents=True, mode=0o700)
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, mode=0o700)
+    except PermissionError:
+        raise NotOurs(f"{folder} cannot be reached or made by {_name(os.geteuid())}; make it, and give it to the user the nights run as") from None
     return folder
+
+
+def ours() -> None:
+    """Whoever works here owns the state, or may write to it as its owner does. Raises NotOurs.
+
+    What root writes in a folder of another user that user can no longer open: the next scheduled night would fail.
+    """
+    folder, me = var(), os.geteuid()
+    owner = folder.stat().st_uid
+    if me == 0 != owner:
+        raise NotOurs(f"{folder} belongs to {_name(owner)}, and what root writes there {_name(owner)} cannot open; type it as: sudo -u {_name(owner)} …")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise NotOurs(f"{folder} belongs to {_name(owner)}, and {_name(me)} may not write there; type it as: sudo -u {_name(owner)} …")
+
+
+def whose(path: str | Path) -> str:
+    """For a sentence about a file that may not be opened: to whom it belongs, and how the folder is given back."""
+    there, owner = Path(path), _name(var().stat().st_uid)
+    belongs = f"it belongs to {_name(there.stat().st_uid)} and " if there.exists() else ""
+    return f"{there} may not be opened: {belongs}this is {_name(os.geteuid())}; give the state folder back as a whole: sudo chown -R {owner} {var()}"
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
 
 
 def warehouse() -> Path:

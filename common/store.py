@@ -82,6 +82,8 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
                 connection.close()
             if UNREADABLE.search(str(error)):
                 raise StoreDamaged(path, _first_words(error)) from error
+            if isinstance(error, duckdb.IOException) and "permission denied" in str(error).lower():
+                raise StoreUnusable(paths.whose(path)) from error
             if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
                 raise
             if time.monotonic() > deadline:

@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--really", action="store_true", help="retention: let the files go")
     given = parser.parse_args(arguments)
     try:
+        paths.ours()
         sources, wrong = _sources(given.source)
         if wrong and given.verb in ("retention", "replay"):
             raise LayoutError(next(iter(wrong.values())))
@@ -59,8 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
         return _ingest(sources, wrong, given.accept_smaller)
-    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingsWrong) as error:
+    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingsWrong, paths.NotOurs) as error:
         print(f"ingestion: {error}", file=sys.stderr)
+        return ERROR
+    except PermissionError as error:
+        print(f"ingestion: {paths.whose(error.filename or paths.var())}", file=sys.stderr)
         return ERROR
 
 

@@ -23,6 +23,12 @@ from operations.room import size
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.", pretty_exceptions_enable=False)
 
 
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    if context.invoked_subcommand != "install":  # which root types for whoever the nights run as
+        paths.ours()
+
+
 @app.command()
 def nightly(
     allow: Annotated[str, typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend")] = "",
@@ -269,11 +275,13 @@ def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
     from operations.backup import NotRestorable
 
-    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, settings.SettingsWrong)
+    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, settings.SettingsWrong, paths.NotOurs)
     try:
         app()
     except expected as error:
         raise SystemExit(_refuse(str(error))) from None
+    except PermissionError as error:
+        raise SystemExit(_refuse(paths.whose(error.filename or paths.var()), 1)) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

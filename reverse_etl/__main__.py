@@ -41,6 +41,11 @@ Action = Annotated[str, typer.Option(help="only this action, e.g. suspend")]
 RunId = Annotated[str, typer.Option("--run", help="the run to work on; default: the one that is open")]
 
 
+@app.callback()
+def _begin() -> None:
+    paths.ours()
+
+
 @app.command()
 def check(target: Targets = None) -> None:
     """Does every target let us in? One line each; writes nothing. Exit 3 when one does not."""
@@ -333,7 +338,8 @@ def _planned(run_id: str) -> Run:
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
     (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreUnusable, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
-    (configured.TargetWrong, 1), (settings.SettingsWrong, 1), (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
+    (settings.SettingsWrong, 1), (paths.NotOurs, 2), (configured.TargetWrong, 1),
+    (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
 )  # fmt: skip
 
 
@@ -345,6 +351,9 @@ def _sentences() -> Iterator[None]:
     except tuple(kind for kind, _ in EXPECTED) as error:
         print(error, file=sys.stderr)
         raise SystemExit(next(code for kind, code in EXPECTED if isinstance(error, kind))) from None
+    except PermissionError as error:
+        print(paths.whose(error.filename or paths.var()), file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 @contextmanager

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from sftp_server import running
 
-from common import settings
+from common import settings, store
 from demo import platforms as emulated
 from operations import check as operations_check
 from reverse_etl import check, configured
@@ -105,11 +107,21 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
     assert any(sentence in line for line in said)
 
 
+ROOMS = ("ingestion", "reverse_etl", "operations")
 BROKEN = {
     "cut off": (b'[sources.hr]\nurl = "postgresql://canary', "is no TOML: Unterminated string (at end of document)"),
     "two lines as one": (b'[sources.hr]\nurl = "canary\n', "is no TOML: Illegal character '\\n' (at line 2, column 14)"),
     "saved as UTF-16": ("[sources.hr]".encode("utf-16"), "is not UTF-8 (byte 1)"),
 }
+
+
+def typed(room: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str = "check") -> tuple[int, str]:
+    """`python -m <room> <verb>` in this process: its exit code and what it printed."""
+    monkeypatch.setattr(sys, "argv", [room, verb])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(room, run_name="__main__", alter_sys=True)
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out + printed.err
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
@@ -122,13 +134,48 @@ def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_se
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     settings._files.cache_clear()
     try:
-        for room in ("ingestion", "reverse_etl", "operations"):
-            monkeypatch.setattr(sys, "argv", [room, "check"])
-            with pytest.raises(SystemExit) as ended:
-                runpy.run_module(room, run_name="__main__", alter_sys=True)
-            printed = capsys.readouterr()
-            assert ended.value.code in (1, 2, 3)
-            assert f".dlt/secrets.toml {sentence}" in printed.out + printed.err
-            assert "canary" not in printed.out + printed.err
+        for room in ROOMS:
+            code, said = typed(room, monkeypatch, capsys)
+            assert code in (1, 2, 3)
+            assert f".dlt/secrets.toml {sentence}" in said
+            assert "canary" not in said
     finally:
         settings._files.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("room", ROOMS)
+def test_root_does_not_write_into_the_state_of_whom_the_nights_run_as(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    folder = tmp_path / "var"
+    folder.mkdir()
+    monkeypatch.setenv("HOMEROOM_VAR", str(folder))
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    code, said = typed(room, monkeypatch, capsys)
+    assert code in (1, 2)
+    assert f"{folder} belongs to " in said and "what root writes there" in said and "type it as: sudo -u " in said
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+@pytest.mark.parametrize("room", ROOMS)
+def test_whoever_may_not_write_there_is_told_whose_it_is(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "may not write there; type it as: sudo -u " in typed(room, monkeypatch, capsys)[1]
+
+
+def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+
+    def refused(*_: object, **__: object):
+        raise duckdb.IOException('IO Error: Cannot open file "warehouse.duckdb": Permission denied')
+
+    monkeypatch.setattr(duckdb, "connect", refused)
+    with (
+        pytest.raises(store.StoreUnusable, match=r"warehouse.duckdb may not be opened: .* give the state folder back as a whole: sudo chown -R "),
+        store.connect(),
+    ):
+        pass
