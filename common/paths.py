@@ -26,7 +26,7 @@ def var() -> Path:
         if not folder.is_dir():
             folder.mkdir(parents=True, mode=0o700)
     except PermissionError:
-        raise NotOurs(f"{folder} cannot be reached or made by {_name(os.geteuid())}; make it, and give it to the user the nights run as") from None
+        raise NotOurs(f"{folder} cannot be reached or made by {name_of(os.geteuid())}; make it, and give it to the user the nights run as") from None
     return folder
 
 
@@ -38,19 +38,20 @@ def ours() -> None:
     folder, me = var(), os.geteuid()
     owner = folder.stat().st_uid
     if me == 0 != owner:
-        raise NotOurs(f"{folder} belongs to {_name(owner)}, and what root writes there {_name(owner)} cannot open; type it as: sudo -u {_name(owner)} …")
+        raise NotOurs(f"{folder} belongs to {name_of(owner)}, and what root writes there {name_of(owner)} cannot open; type it as: sudo -u {name_of(owner)} …")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise NotOurs(f"{folder} belongs to {_name(owner)}, and {_name(me)} may not write there; type it as: sudo -u {_name(owner)} …")
+        raise NotOurs(f"{folder} belongs to {name_of(owner)}, and {name_of(me)} may not write there; type it as: sudo -u {name_of(owner)} …")
 
 
 def whose(path: str | Path) -> str:
     """For a sentence about a file that may not be opened: to whom it belongs, and how the folder is given back."""
-    there, owner = Path(path), _name(var().stat().st_uid)
-    belongs = f"it belongs to {_name(there.stat().st_uid)} and " if there.exists() else ""
-    return f"{there} may not be opened: {belongs}this is {_name(os.geteuid())}; give the state folder back as a whole: sudo chown -R {owner} {var()}"
+    there, owner = Path(path), name_of(var().stat().st_uid)
+    belongs = f"it belongs to {name_of(there.stat().st_uid)} and " if there.exists() else ""
+    return f"{there} may not be opened: {belongs}this is {name_of(os.geteuid())}; give the state folder back as a whole: sudo chown -R {owner} {var()}"
 
 
-def _name(user: int) -> str:
+def name_of(user: int) -> str:
+    """A user of this machine by number."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

@@ -136,6 +136,9 @@ def install(to: Path, user: str) -> list[str]:
         pwd.getpwnam(user)
     except KeyError:
         raise ScheduleWrong(f"there is no user {user} on this machine; make one (useradd --system {user}) or say which with AS=") from None
+    if owner() != user:
+        raise ScheduleWrong(f"{paths.var()} belongs to {owner()} and the nights would run as {user}, who could not write there: "
+                            f"sudo chown -R {user} {paths.var()}, or AS={owner()}")  # fmt: skip
     made = units(user)
     try:
         to.mkdir(parents=True, exist_ok=True)
@@ -187,7 +190,7 @@ def windows() -> str:
 
 def owner() -> str:
     """Who the service runs as unless told: the owner of the state folder."""
-    return pwd.getpwuid(paths.var().stat().st_uid).pw_name
+    return paths.name_of(paths.var().stat().st_uid)
 
 
 def next_days(days: int, first: date) -> list[tuple[date, list[str]]]:

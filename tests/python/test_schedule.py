@@ -74,14 +74,18 @@ def test_systemd_accepts_the_units_and_would_not_accept_others(tmp_path):
 
 def test_install_writes_the_units_and_says_what_to_type_next(tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "verify", lambda files: "")
-    after = schedule.install(tmp_path / "units", "root")
+    after = schedule.install(tmp_path / "units", schedule.owner())
     assert after[0] == "systemctl daemon-reload && systemctl enable --now homeroom-nightly.timer homeroom-attendance.timer"
     assert len(list((tmp_path / "units").iterdir())) == 4
     with pytest.raises(schedule.ScheduleWrong, match="there is no user nobody-of-that-name"):
         schedule.install(tmp_path / "units", "nobody-of-that-name")
     monkeypatch.setattr(schedule, "verify", lambda files: "homeroom-nightly.service: Unknown key")
     with pytest.raises(schedule.ScheduleWrong, match="systemd does not accept them: homeroom-nightly"):
-        schedule.install(tmp_path / "units", "root")
+        schedule.install(tmp_path / "units", schedule.owner())
+    owner = schedule.owner()
+    monkeypatch.setattr(schedule, "owner", lambda: "somebody-else")
+    with pytest.raises(schedule.ScheduleWrong, match=f"belongs to somebody-else and the nights would run as {owner}, who could not write there: sudo chown"):
+        schedule.install(tmp_path / "units", owner)
 
 
 def test_cron_and_windows_get_the_same_times():
