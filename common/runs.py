@@ -53,6 +53,10 @@ def git_commit() -> str:
         return ""
 
 
+class NoSuchRun(Exception):
+    """There is no run of that name; the message says where they are."""
+
+
 @dataclass
 class Step:
     """One step of a run while it lasts; whoever runs it may set its exit code and a note."""
@@ -95,11 +99,11 @@ class Run:
 
     @classmethod
     def load(cls, run_id: str) -> Run:
-        """An existing run. Raises FileNotFoundError with a sentence when there is none of that name."""
+        """An existing run. Raises NoSuchRun."""
         folder = (paths.runs() / run_id).resolve()
         document = folder / "run.json"
         if not document.is_file():
-            raise FileNotFoundError(f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them')
+            raise NoSuchRun(f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them')
         facts = json.loads(document.read_text(encoding="utf-8"))
         return cls(facts["run_id"], folder, date.fromisoformat(facts["as_of"]), datetime.fromisoformat(facts["started_at"]))
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from common import findings, paths, settings, store
-from common.runs import Run, business_date
+from common.runs import NoSuchRun, Run, business_date
 from operations import audit as cookbook
 from operations import interventions, schedule
 from operations import night as nights
@@ -275,7 +275,16 @@ def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
     from operations.backup import NotRestorable
 
-    expected = (store.StoreUnusable, nights.NightRunning, nights.NightRefused, interventions.Wrong, NotRestorable, settings.SettingsWrong, paths.NotOurs)
+    expected = (
+        store.StoreUnusable,
+        nights.NightRunning,
+        nights.NightRefused,
+        interventions.Wrong,
+        NotRestorable,
+        settings.SettingsWrong,
+        paths.NotOurs,
+        NoSuchRun,
+    )
     try:
         app()
     except expected as error:

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from common import findings, paths, settings, store
 from common.findings import Finding
 from common.lock import Held
-from common.runs import Run
+from common.runs import NoSuchRun, Run
 from reverse_etl import check as checking
 from reverse_etl import configured, exports, pacing, releases, settle
 from reverse_etl import observe as observing
@@ -34,7 +33,14 @@ from reverse_etl.model import Adapter
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make every target equal to the export tables.", pretty_exceptions_enable=False)
 
-Targets = Annotated[list[str] | None, typer.Option("--target", help="only this target (may be repeated)")]
+
+def _configured(targets: list[str] | None) -> list[str] | None:
+    if unknown := [name for name in targets or () if name not in configured.names()]:
+        raise planning.ScopeWrong(f"{unknown[0]!r} is no target; configured are {', '.join(configured.names())}")
+    return targets
+
+
+Targets = Annotated[list[str] | None, typer.Option("--target", help="only this target (may be repeated)", callback=_configured)]
 School = Annotated[str, typer.Option(help="only this school's changes (8-character school number)")]
 Person = Annotated[str, typer.Option(help="only this person's changes (student number, staff key or person id)")]
 Action = Annotated[str, typer.Option(help="only this action, e.g. suspend")]
@@ -69,13 +75,12 @@ def plan(
     """Compare what should be with what is; writes to no target. Exit 2 when something waits for a person."""
     with _step("plan", _run(run) or Run.current("plan")) as (current, done):
         allowed = Allowed.parse(allow, why)
-        scope = planning.Scope(tuple(target or ()), school, person, action)
         found = exports.load(current)
+        with store.connect(read_only=True) as connection:
+            scope = showing.scope(connection, target or (), school, person, action)
         _observe_again(current, found, scope)
         with store.connect() as connection:
             settle.settle(connection)
-            if person:
-                scope = replace(scope, person=showing.resolve_person(connection, person))
             made = planning.make(connection, _night(current, "")(), allowed, scope)
             document = planning.store(connection, made, current.run_id)
         _planned_document(current, document)
@@ -99,7 +104,7 @@ def plan(
 def show(
     *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
     names: Annotated[bool, typer.Option("--names", help="show values that may name a person")] = False,
-    status: Annotated[str, typer.Option(help="only changes that are held, planned, applied, failed or skipped")] = "",
+    status: Annotated[str, typer.Option(help=f"only changes that are {', '.join(showing.STATUSES)}")] = "",
     limit: Annotated[int, typer.Option(help="how many changes to list; files list all")] = 40,
     form: Annotated[str, typer.Option("--format", help=f"one of {', '.join(showing.FORMATS)}")] = "text",
 ) -> None:  # fmt: skip
@@ -109,7 +114,7 @@ def show(
         if current is None:
             raise planning.NoPlan('there is no run yet; run "make plan"')
         with store.connect(read_only=True) as connection:
-            scope = planning.Scope(tuple(target or ()), school, showing.resolve_person(connection, person) if person else "", action)
+            scope = showing.scope(connection, target or (), school, person, action)
             chosen = showing.Chosen(scope, status, names, limit)
             if form == "text":
                 showing.show(connection, current, chosen, console=Console())
@@ -133,7 +138,7 @@ def release(
         if not why.strip():
             raise LimitWrong('a release is recorded with its reason: add WHY="…"')
         with store.connect() as connection:
-            scope = planning.Scope(tuple(target or ()), school, showing.resolve_person(connection, person) if person else "", action)
+            scope = showing.scope(connection, target or (), school, person, action)
             if not only and scope == planning.Scope():
                 raise LimitWrong('say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION=')
             where, values = showing.conditions(document["plan_id"], scope)
@@ -337,7 +342,8 @@ def _planned(run_id: str) -> Run:
 
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
-    (planning.NoPlan, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (store.StoreUnusable, 1), (JournalDamaged, 1), (FileNotFoundError, 1),
+    (planning.NoPlan, 2), (planning.ScopeWrong, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (NoSuchRun, 2), (store.StoreUnusable, 1),
+    (JournalDamaged, 1),
     (settings.SettingsWrong, 1), (paths.NotOurs, 2), (configured.TargetWrong, 1),
     (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
 )  # fmt: skip

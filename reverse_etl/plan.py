@@ -34,6 +34,10 @@ class NoPlan(Exception):
     """This run has no plan; the message says what to run."""
 
 
+class ScopeWrong(Exception):
+    """A filter that names nothing there is: to answer "nothing to do" would be no answer. The message says what there is."""
+
+
 @dataclass(frozen=True)
 class Scope:
     """Which part of all changes a plan is about; empty fields mean everything."""

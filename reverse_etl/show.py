@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,12 @@ from rich.table import Table
 
 from common.runs import Run
 from reverse_etl import exports
-from reverse_etl.model import FILE_ENTITY
-from reverse_etl.plan import NoPlan, Scope
+from reverse_etl.model import ACTIONS, FILE_ENTITY
+from reverse_etl.plan import NoPlan, Scope, ScopeWrong
 
 HIDDEN = "…"
 FORMATS = ("text", "json", "csv", "html")
+STATUSES = ("planned", "held", "applied", "failed", "skipped", "not pushed")
 COLUMNS = ("target", "entity", "action", "key", "person_id", "school_number", "status", "reason", "hold", "old", "new", "export_model", "source", "change_id")
 
 
@@ -44,6 +45,10 @@ class Chosen:
     status: str = ""
     names: bool = False
     limit: int = 40
+
+    def __post_init__(self) -> None:
+        if self.status and self.status not in STATUSES:
+            raise ScopeWrong(f"{self.status!r} is no status; there are {', '.join(STATUSES)}")
 
     def where(self, plan_id: str) -> tuple[str, dict[str, Any]]:
         where, values = conditions(plan_id, self.scope)
@@ -148,13 +153,31 @@ td,th{border-bottom:1px solid #ccc;padding:3px 8px;text-align:left;vertical-alig
 """
 
 
-def resolve_person(connection: duckdb.DuckDBPyConnection, person: str) -> str:
-    """A person as people type them (student number, staff key) or as the tables hold them, as the latter."""
+def scope(connection: duckdb.DuckDBPyConnection, targets: Iterable[str], school: str, person: str, action: str) -> Scope:
+    """What a person asks for, as the tables hold it. Raises ScopeWrong for a school, person or action there is none of."""
+    if action and action not in ACTIONS:
+        raise ScopeWrong(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
+    if school and _known(connection, "core.schools", ("school_number",), school) is False:
+        padded = school.zfill(8)
+        meant = f"; {padded} is one" if padded != school and _known(connection, "core.schools", ("school_number",), padded) else ""
+        raise ScopeWrong(f"{school!r} is no school: school numbers have 8 digits, zeros in front included{meant}")
+    if person:
+        found = _known(connection, "ledger.identity.persons", ("source_key", "person_id"), person)
+        found = found or _known(connection, "ledger.audit.planned_changes", ("person_id",), person)
+        if not found:
+            raise ScopeWrong(f'nobody is known by {person!r}: a student number, staff key or person id; "make explain PERSON={person}" looks further')
+        person = str(found)
+    return Scope(tuple(targets), school, person, action)
+
+
+def _known(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], value: str) -> str | bool | None:
+    """The last of these columns of a row that has the value in one of them; False where there is none, None where there is no such table yet."""
+    fits = " or ".join(f"{column} = $value" for column in columns)
     try:
-        row = connection.execute("select person_id from ledger.identity.persons where source_key = ? or person_id = ? limit 1", [person, person]).fetchone()
-    except duckdb.CatalogException:  # no build has made anybody yet
-        return person
-    return row[0] if row else person
+        row = connection.execute(f"select {columns[-1]} from {table} where {fits} limit 1", {"value": value}).fetchone()
+    except duckdb.CatalogException:  # no build has made it yet
+        return None
+    return row[0] if row else False
 
 
 def conditions(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:

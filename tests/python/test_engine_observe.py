@@ -179,6 +179,15 @@ def test_verbs_without_a_run_or_a_plan_say_what_to_run_and_exit_two(tmp_path: Pa
     assert "needs a reason" in ended.stderr
 
 
+def test_a_target_or_a_run_there_is_none_of_is_refused_by_every_verb(tmp_path: Path) -> None:
+    for verb in ("check", "observe", "plan", "show", "push", "verify"):
+        ended = command(tmp_path / "var", verb, "--target", "gogle")
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "'gogle' is no target; configured are callout, google, microsoft, portfolio, transport" in ended.stderr
+    ended = command(tmp_path / "var", "show", "--run", "20270907T030000Z-0000")
+    assert ended.returncode == 2 and "there is no run 20270907T030000Z-0000 under" in ended.stderr
+
+
 def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGETS__GOOGLE__KIND", "gogle")
     ended = command(tmp_path / "var", "observe", "--target", "google")

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from common import store
 from reverse_etl import show
-from reverse_etl.plan import Scope
+from reverse_etl.plan import Scope, ScopeWrong
 
 NAMED = replace(USERS, metas={"given_name": {"personal_data": "name"}, "primary_email": {"personal_data": "contact"}},
                 meta={**USERS.meta, "limits": {"create": 3, "suspend": 0}})  # fmt: skip
@@ -77,3 +77,36 @@ def test_a_page_escapes_what_people_type_and_a_spreadsheet_runs_nothing() -> Non
 def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:
     with pytest.raises(show.UnknownFormat, match="there are text, json, csv, html"):
         shown(planned, "pdf")
+
+
+# filters -> (what is asked, what is said)
+NOTHING = {
+    "a school that lost its zero": ({"school": "7474001"}, "'7474001' is no school: school numbers have 8 digits, zeros in front included; 07474001 is one"),
+    "a school there is none of": ({"school": "07474999"}, "'07474999' is no school: school numbers have 8 digits, zeros in front included"),
+    "an action nobody plans": ({"action": "updates"}, "'updates' is no action; there are suspend, adopt, create,"),
+    "a person nobody knows": ({"person": "99999"}, "nobody is known by '99999'"),
+}
+
+
+@pytest.mark.parametrize("asked", NOTHING)
+def test_a_filter_that_names_nothing_is_not_answered_with_nothing_to_do(planned: Bench, asked: str):
+    words, sentence = NOTHING[asked]
+    with store.connect() as connection:
+        connection.execute("create schema core; create table core.schools as select '07474001' as school_number")
+        with pytest.raises(ScopeWrong) as refused:
+            show.scope(connection, (), **{"school": "", "person": "", "action": "", **words})
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_filter_is_taken_as_people_type_it(planned: Bench):
+    with store.connect() as connection:
+        connection.execute("create schema core; create table core.schools as select '07474001' as school_number")
+        connection.execute("create schema if not exists ledger.identity")
+        connection.execute("create or replace table ledger.identity.persons as select '1000001' as source_key, 'p1' as person_id")
+        assert show.scope(connection, ("fake",), "07474001", "1000001", "update") == Scope(("fake",), "07474001", "p1", "update")
+        assert show.scope(connection, (), "", "p0", "") == Scope(person="p0"), "in a plan, though in no register"
+
+
+def test_a_status_there_is_none_of_is_refused():
+    with pytest.raises(ScopeWrong, match="'hold' is no status; there are planned, held,"):
+        show.Chosen(Scope(), "hold")
