@@ -70,11 +70,14 @@ def five_lines(summary: dict[str, Any], found: list[dict[str, Any]], odd: list[h
     per_level = Counter(finding["level"] for finding in found)
     first = next((finding["message"] for finding in found if finding["level"] == "critical"), "")
     held = f"{_count(numbers['held'], 'change')} held for a person" if numbers["held"] else "Nothing is held"
+    applied = (
+        f"{_count(numbers['applied'], 'change')} applied in {_count(numbers['write_calls'], 'write call')}" if numbers["applied"] else "Nothing was applied"
+    )
     failed = f"{_count(numbers['failed'], 'change')} failed or skipped" if numbers["failed"] else "nothing failed"
     person = ", ".join(_count(per_level[level], word) for level, word in (("critical", "critical finding"), ("warning", "warning")) if per_level[level])
     return [
         HEADLINES[summary["exit_code"]] + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
-        f"{_count(numbers['applied'], 'change')} applied in {_count(numbers['write_calls'], 'write call')}; {held.lower()}, {failed}.",
+        f"{applied}; {held.lower()}, {failed}.",
         f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded, {feeds['unchanged']} unchanged, "
         + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
