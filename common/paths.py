@@ -44,10 +44,11 @@ def ours() -> None:
 
 
 def whose(path: str | Path) -> str:
-    """For a sentence about a file that may not be opened: to whom it belongs, and how the folder is given back."""
-    there, owner = Path(path), name_of(var().stat().st_uid)
-    belongs = f"it belongs to {name_of(there.stat().st_uid)} and " if there.exists() else ""
-    return f"{there} may not be opened: {belongs}this is {name_of(os.geteuid())}; give the state folder back as a whole: sudo chown -R {owner} {var()}"
+    """For a sentence about a file that may not be opened: whose it is not, and how the state folder is given back where it is part of it."""
+    there, me = Path(path), name_of(os.geteuid())
+    if var() not in (there, *there.parents):
+        return f"{there} may not be opened by {me}; let {me} read it"
+    return f"{there} may not be opened by {me}; give the state folder back as a whole: sudo chown -R {name_of(var().stat().st_uid)} {var()}"
 
 
 def name_of(user: int) -> str:

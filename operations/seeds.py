@@ -17,6 +17,7 @@ import yaml
 
 from common import paths
 from common.findings import Finding
+from common.log import event
 
 SCHOOL_NUMBER_DIGITS = 8
 ACTION = 'mend it and save it as "CSV UTF-8", every cell as text; "make build" takes it in'
@@ -53,13 +54,17 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
 
 
 def _described(folder: Path) -> dict[str, dict[str, str]]:
-    """Seed -> column -> type ('' where dbt finds out by itself), as the YAML beside them has it."""
+    """Seed -> column -> type ('' where dbt finds out by itself), as the YAML beside them has it; what is no YAML dbt itself refuses, with its line."""
     described = {}
     for file in sorted(folder.glob("*.yml")):
-        for seed in yaml.safe_load(file.read_text(encoding="utf-8"))["seeds"]:
-            types = seed.get("config", {}).get("column_types", {})
-            described[seed["name"]] = {column["name"]: types.get(column["name"], "") for column in seed["columns"]}
-    return described
+        try:
+            seeds = yaml.safe_load(file.read_text(encoding="utf-8"))["seeds"]
+            for seed in seeds:
+                types = seed.get("config", {}).get("column_types", {})
+                described[seed["name"]] = {column["name"]: types.get(column["name"], "") for column in seed["columns"]}
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            event("seed_description_unread", file=file.name, why=type(error).__name__)
+    return {name: columns for name, columns in described.items() if (folder / f"{name}.csv").is_file()}
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:

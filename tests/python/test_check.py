@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from sftp_server import running
 
-from common import settings, store
+from common import paths, settings, store
 from demo import platforms as emulated
 from operations import check as operations_check
 from reverse_etl import check, configured
@@ -175,7 +175,14 @@ def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back
 
     monkeypatch.setattr(duckdb, "connect", refused)
     with (
-        pytest.raises(store.StoreUnusable, match=r"warehouse.duckdb may not be opened: .* give the state folder back as a whole: sudo chown -R "),
+        pytest.raises(store.StoreUnusable, match=r"warehouse.duckdb may not be opened by .* give the state folder back as a whole: sudo chown -R "),
         store.connect(),
     ):
         pass
+
+
+def test_a_file_elsewhere_is_not_mended_by_giving_the_state_folder_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    assert "chown" in paths.whose(tmp_path / "var" / "runs")
+    said = paths.whose(tmp_path / "extracts" / "StaffInformation.csv")
+    assert "StaffInformation.csv may not be opened by " in said and "chown" not in said

@@ -69,6 +69,14 @@ def test_what_a_spreadsheet_may_do_is_taken(folder: Path):
     assert seeds.trouble() == ([], [], True)
 
 
+@pytest.mark.parametrize("spoil", [lambda yml: yml + "  - name: x\n bad: [\n", lambda _: "", lambda yml: yml.replace("seeds:", "seed:")])
+def test_a_description_that_is_no_yaml_is_left_to_dbt_to_refuse(folder: Path, spoil):
+    described = folder / "_seeds.yml"
+    described.write_text(spoil(described.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / "portfolio_roles.csv").unlink()
+    assert seeds.trouble() == ([], [], True)
+
+
 def test_columns_in_another_order_decide_the_same_and_a_spoiled_seed_stops_only_what_rests_on_it(district: District, tmp_path: Path):
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
