@@ -76,20 +76,24 @@ def test_a_surprise_in_one_source_quotes_nobody_and_stops_no_other(twin: Library
     assert "Sürname" not in said + json.dumps(told, ensure_ascii=False)
 
 
-def test_what_a_killed_ingestion_did_not_come_to_is_missing(twin: Library, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("during", "landed", "missing"), [("library", [40, 40], ("library", "twin")), ("twin", [44, 40], ("twin",))])
+def test_what_a_killed_ingestion_did_not_come_to_is_missing(
+    twin: Library, monkeypatch: pytest.MonkeyPatch, during: str, landed: list[int], missing: tuple[str, ...]
+):
     whole = verb.ingest
 
     def killed(source: Any, *more: Any):
-        if source.name == "twin":
+        if source.name == during:
             raise KeyboardInterrupt
         return whole(source, *more)
 
     monkeypatch.setattr(verb, "ingest", killed)
     with pytest.raises(KeyboardInterrupt):
         twin.ingest("--source", "twin")
-    assert rows(twin) == [44, 40]
-    assert {entry["hold"] for entry in entries("library").values()} == {""}
-    assert {entry["hold"] for entry in entries("twin").values()} == {"missing, ingestion did not come to its end"}
+    assert rows(twin) == landed
+    for source in ("library", "twin"):
+        hold = "missing, ingestion did not come to its end" if source in missing else ""
+        assert {entry["hold"] for entry in entries(source).values()} == {hold}
 
 
 @pytest.mark.parametrize(("settings", "sentence"), [
