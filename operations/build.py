@@ -52,12 +52,13 @@ def build(run: Run, select: str = "") -> int:
     # dbt's debug log costs a fifth of a night; who builds a selection is looking for something and gets it
     arguments += ["--select", *select.split()] if select else ["--log-level-file", "none"]
     project = _fingerprint()
+    as_noted = _built_from() == project
+    if not as_noted:
+        _built_from("")  # what is built from here on, be it a selection, is of another project, also once the edit is taken back
     if unread:
         arguments += ["--exclude", *(f"{name}+" for name in unread)]
-    elif not select and _built_from() == project:  # seeds and staging views are as they were made: only what rests on data is built
+    elif as_noted and not select:  # seeds and staging views are as they were made: only what rests on data is built
         arguments += ["--exclude", "resource_type:seed", "path:models/staging", "--indirect-selection", "cautious"]
-    elif not select:
-        _built_from("")
     with _inside(paths.var(), DBT_TARGET_PATH=str(target)):
         outcome = dbtRunner().invoke(arguments)
     DuckDBConnectionManager.close_all_connections()  # else it holds the warehouse until this process ends

@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, District
 
-from operations.build import _without_values
+from common import store
+from common.runs import Run
+from operations import build
 
 # a model may refer to its own layer and to those before it
 ORDER = {"seeds": 0, "staging": 1, "intake": 2, "core": 3, "identity": 4, "exports": 5, "audit": 6}
@@ -117,7 +120,29 @@ def test_core_and_exports_never_name_a_source_system(manifest):
 
 
 def test_what_dbt_says_names_models_and_quotes_no_cell():
-    said = _without_values("Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to INT32")
+    said = build._without_values("Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to INT32")
     assert said == "Runtime Error in model students Conversion Error: Could not convert string '…' to INT32"
-    said = _without_values("Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which was not found")
+    said = build._without_values("Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which was not found")
     assert said.endswith("depends on a node named 'schols' which was not found")
+
+
+@pytest.mark.parametrize(("select", "spoiled"), [("org_unit_rules+", []), ("", ["portfolio_grades"])])
+def test_an_edit_that_was_built_in_part_and_taken_back_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, select: str, spoiled: list[str]):
+    """Else its seed would stay in the warehouse: the files are again those the warehouse was last built from as a whole."""
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    asked: list[list[str]] = []
+    monkeypatch.setattr("dbt.cli.main.dbtRunner.invoke", lambda _, arguments: asked.append(arguments) or SimpleNamespace(result=None, exception=None))
+    run = Run.open("build")
+    project, wrong = "as it was", []
+    monkeypatch.setattr(build, "_fingerprint", lambda: project)
+    monkeypatch.setattr(build.seeds, "trouble", lambda: ([], wrong, True))
+    store.begin_night(run)
+    build._built_from(project)
+    build.build(run)
+    assert "resource_type:seed" in asked[-1], "nothing was edited: seeds stay"
+    project, wrong = "edited", spoiled
+    build.build(run, select)
+    assert ("portfolio_grades+" in asked[-1]) == bool(spoiled)
+    project, wrong = "as it was", []
+    build.build(run)
+    assert "resource_type:seed" not in asked[-1]
