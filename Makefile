@@ -1,6 +1,6 @@
 # The verbs of a working day. Each is one command a person could type; set-up happens by itself.
 # Values: TARGET= SCHOOL= PERSON= ACTION= STATUS= FORMAT= LIMIT= NAMES=1 RUN= ONLY= ALLOW= WHY= WHO= AS_OF= UNTIL= FROM= REALLY=1 TEST=1 TO= AS= SHOW=
-#         SELECT= STUDENTS= SEED= PUSHES= ASK= SET=
+#         SELECT= STUDENTS= SEED= PUSHES= ASK= SET= CHANGED=1
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -115,6 +115,9 @@ chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a 
 month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, and what else is too long for every push (about fifty minutes)
 	@$(PY) -m pytest -q -s -m long tests/python
 
+mutants: .venv/dev ## faults put in one at a time, and which of them no test notices (ONLY=models/identity, CHANGED=1)
+	@$(PY) -m tests.mutants $(ONLY) $(if $(CHANGED),--changed)
+
 bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
 	@$(PY) -m tests.bench
 
@@ -143,4 +146,4 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
-	pause resume backup restore retention compact install audit test chaos month lint bench docs lock clean
+	pause resume backup restore retention compact install audit test chaos month mutants lint bench docs lock clean
