@@ -53,12 +53,14 @@ final as (
         case
             when users.is_admin then 'the account is an administrator''s'
             when users.is_synced then 'an on-premises directory keeps the account'
+            -- somebody of another organisation, who signs in there
+            when users.address like '%#ext#%' then 'the account is a guest''s'
             when reserved_names.account_name is not null then 'the account has a reserved name'
             when not users.is_open then 'the account is closed'
         end as protection
     from users
     left join reserved_names
-        on {{ local_part('users.address') }} = reserved_names.account_name
+        on {{ local_part('users.address') }} = lower(reserved_names.account_name)
 )
 
 select * from final
