@@ -36,7 +36,7 @@ adopted as (
 ),
 
 waiting as (
-    select distinct
+    select
         account_matches.person_id,
         account_matches.target
     from account_matches
