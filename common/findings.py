@@ -7,6 +7,7 @@ In: `Finding` values from any room. Out: `runs/<run_id>/findings.jsonl`, which t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -48,19 +49,21 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
     if not lines:
         return
     path = run.folder / "findings.jsonl"
-    before = path.stat().st_size if path.is_file() else 0
+    whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
 
     def write() -> None:
         with path.open("ab") as file:
-            file.truncate(before)  # what a full disk left of a first try
+            file.truncate(whole)  # what a full disk left of a first try, or a power cut of the last
             file.write(("\n".join(lines) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
 
     ballast.or_dropped(write)
 
 
 def read(run: Run) -> list[dict]:
-    """All findings of a run, in the order they were found."""
+    """All findings of a run, in the order they were found; a last line that a power cut has torn is left out."""
     path = run.folder / "findings.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]

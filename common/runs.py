@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import ballast, paths, settings
+from common import ballast, files, paths, settings
 
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
@@ -131,17 +131,8 @@ class Run:
 
     def write(self, name: str, value: Any) -> None:
         """Write one JSON document of the run, whole or not at all."""
-        path = self.folder / name
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-
-        def write() -> None:
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(value, file, ensure_ascii=False, indent=1, default=str)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-
-        ballast.or_dropped(write)
+        text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+        ballast.or_dropped(lambda: files.write(self.folder / name, text))
 
     def read(self, name: str, default: Any = None) -> Any:
         """Read one JSON document of the run; `default` when no step wrote it."""

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import paths, store
+from common import files, paths, store
 from ingestion import archive, table
 from ingestion.layout import Feed
 
@@ -57,9 +57,7 @@ def read_whole(source: str, feed: str, sha256: str) -> None:
     """Remember that everything was read today, and what it was: it counts once it has been landed."""
     path = _path(source)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(_read(source) | {feed: {"sha256": sha256, "on": datetime.now(UTC).date().isoformat()}}), encoding="utf-8")
-    part.replace(path)
+    files.write(path, json.dumps(_read(source) | {feed: {"sha256": sha256, "on": datetime.now(UTC).date().isoformat()}}))
 
 
 def _highest(path: Path, columns: list[str], cursor: str) -> str | None:

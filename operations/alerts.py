@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from common import findings, paths, settings
+from common import files, findings, paths, settings
 from common.log import event
 from common.runs import Run
 from operations import channels, history
@@ -178,10 +178,7 @@ def _incidents(summary: dict[str, Any], found: list[dict[str, Any]]) -> tuple[li
 
 def _remember(incidents: list[dict[str, Any]]) -> None:
     """Written after the telling: whoever is killed in between tells twice rather than never."""
-    path = paths.var() / "incidents.json"
-    temporary = path.with_name(".incidents.json.part")
-    temporary.write_text(json.dumps(incidents, ensure_ascii=False, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    files.write(paths.var() / "incidents.json", json.dumps(incidents, ensure_ascii=False, indent=1))
 
 
 def _told(told: list[Told], action: str, condition: dict[str, Any]) -> bool:

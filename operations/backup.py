@@ -230,9 +230,15 @@ def _known() -> str:
 
 def _put_back_documents(archive: Path) -> None:
     """Unpack what is not there; what is there is newer or the same."""
-    with tarfile.open(archive, "r:gz") as packed:
+    with tempfile.TemporaryDirectory(dir=_scratch(), prefix="restore-") as scratch, tarfile.open(archive, "r:gz") as packed:
         members = [member for member in packed.getmembers() if member.isfile() and not (paths.var() / member.name).exists()]
-        packed.extractall(paths.var(), members=members, filter="data")
+        packed.extractall(scratch, members=members, filter="data")
+        for member in members:  # each whole or not at all: half of one would be taken for the newer one by the next restore
+            unpacked, path = Path(scratch) / member.name, paths.var() / member.name
+            with unpacked.open("rb") as file:
+                os.fsync(file.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            unpacked.replace(path)
 
 
 # ---------------------------------------------------------------- files

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from common import paths, settings
+from common import files, paths, settings
 
 Labels = dict[str, str]
 
@@ -62,9 +62,7 @@ def write(summary: dict[str, Any]) -> Path:
         lines += [f"# HELP {one.name} {one.what}", f"# TYPE {one.name} gauge"]
         lines += [f"{one.name}{_labels(labels)} {value:.15g}" for labels, value in one.values]
     path = paths.var() / "metrics.prom"
-    temporary = path.with_name(".metrics.prom.part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    files.write(path, "\n".join(lines) + "\n")
     return path
 
 

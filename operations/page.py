@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from common import findings, paths, settings
+from common import files, findings, paths, settings
 from common.runs import Run
 from operations import history
 
@@ -38,8 +38,8 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     template = environment.get_template("page.html")
     common = {"district": settings.get("district.name", "this district"), "headlines": HEADLINES, "said": said}
     page = run.folder / "report.html"
-    _replace(page, template.render(common | facts(run, summary, past)))
-    _replace(paths.runs() / "index.html", template.render(common | {"runs": _index()}))
+    files.write(page, template.render(common | facts(run, summary, past)))
+    files.write(paths.runs() / "index.html", template.render(common | {"runs": _index()}))
     return page
 
 
@@ -184,12 +184,6 @@ def _index() -> list[dict[str, Any]]:
             "has_page": (run.folder / "report.html").is_file(),
         })  # fmt: skip
     return rows
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _count(number: float | None, what: str = "") -> str:
