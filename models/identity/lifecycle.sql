@@ -28,19 +28,22 @@ meanings as (
     group by states.state
 ),
 
-held as (
+current_holds as (
     select
         holds.population,
         holds.source_key,
-        min(
-            holds.kind || ' by ' || holds.placed_by
-            || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '')
-        ) as hold,
-        min(holds.placed_by) as held_by
+        holds.placed_by as held_by,
+        holds.expires_on,
+        holds.kind || ' by ' || holds.placed_by
+        || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '') as hold
     from holds
     cross join night
     where coalesce(holds.expires_on >= night.as_of, true)
-    group by holds.population, holds.source_key
+),
+
+-- of two holds the one that lasts longer is said
+held as (
+    {{ first_row_per('current_holds', 'population, source_key', 'expires_on desc nulls first, hold') }}
 ),
 
 final as (
