@@ -98,7 +98,7 @@ homerooms as (
 
 -- the homeroom's teacher is the one the students' records name; two names in one homeroom make two owners
 homeroom_teachers as (
-    select distinct
+    select
         homerooms.school_number,
         homerooms.homeroom_slug,
         homerooms.homeroom,
