@@ -52,7 +52,7 @@ earlier as (
 ),
 
 held as (
-    select distinct
+    select
         holds.population,
         holds.source_key
     from holds
@@ -120,10 +120,7 @@ waited as (
         from tonight
     ) as days
     left join calendar
-        on
-            days.population = calendar.population
-            and days.as_of >= calendar.starts_on
-            and days.since < calendar.ends_on
+        on days.population = calendar.population
     group by days.population, days.since, days.as_of
 ),
 
