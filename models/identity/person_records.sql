@@ -118,7 +118,7 @@ staff_records as (
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'left'
             -- the end date stands in the record though the record is no longer sent
-            when staff.staff_key is null and staff_last_seen.ended_on < night.as_of then 'left'
+            when staff_last_seen.ended_on < night.as_of then 'left'
             else 'active'
         end as state,
         case
