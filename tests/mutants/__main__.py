@@ -5,8 +5,8 @@
     python -m tests.mutants --changed                    what differs from main's last commit, or is not committed
     python -m tests.mutants models/core/students.sql:40-60
 
-SQL is judged by dbt's own unit tests. Nothing in the checkout is touched. Survivors that no test could notice stand with their
-reason in tests/mutants/equivalent.csv. Exit code 1 when one survives that does not.
+SQL is judged by dbt's own unit tests, seeds and YAML by the table of what ships. Nothing in the checkout is touched. Survivors
+that no test could notice stand with their reason in tests/mutants/equivalent.csv. Exit code 1 when one survives that does not.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from typing import Annotated
 
 import typer
 
-from tests.mutants import sql
+from tests.mutants import shipped, sql
 from tests.mutants.kinds import Mutant, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-FOLDERS = ("models", "macros")
+MADE = {".sql": sql.mutants, ".csv": shipped.mutants, ".yml": shipped.mutants}
+FOLDERS = ("models", "macros", "seeds")
 
 
 @app.command()
@@ -44,6 +45,7 @@ def main(
         print("mutants: none there")
         return
     results, broken = _of_sql([one for one in chosen if one.file.endswith(".sql")], warehouse)
+    results += shipped.judge([one for one in chosen if not one.file.endswith(".sql")], ROOT)
     for sentence in broken:
         print(f"fails without any fault: {sentence}")
     raise typer.Exit(_report(results) or (1 if broken else 0))
@@ -54,16 +56,20 @@ def _chosen(where: Iterable[str]) -> Iterable[Mutant]:
         file, _, lines = name.partition(":")
         first, _, last = lines.partition("-")
         path = ROOT / file
-        for found in sorted(path.rglob("*.sql")) if path.is_dir() else [path]:
-            for one in sql.mutants(str(found.relative_to(ROOT)), found.read_text(encoding="utf-8")):
+        for found in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            for one in MADE.get(found.suffix, _none)(str(found.relative_to(ROOT)), found.read_text(encoding="utf-8") if found.is_file() else ""):
                 if not lines or int(first) <= one.line <= int(last or first):
                     yield one
+
+
+def _none(*_: str) -> list[Mutant]:
+    return []
 
 
 def _changed() -> list[str]:
     asked = [["git", "diff", "--name-only", "--diff-filter=d", "main"], ["git", "ls-files", "--others", "--exclude-standard"]]
     names = {name for words in asked for name in subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()}
-    return sorted(name for name in names if name.startswith(FOLDERS) and name.endswith(".sql"))
+    return sorted(name for name in names if name.startswith(FOLDERS))
 
 
 def _of_sql(chosen: list[Mutant], warehouse: Path | None) -> tuple[list[Result], list[str]]:
