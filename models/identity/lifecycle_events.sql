@@ -46,8 +46,6 @@ earlier as (
         cast(null as {{ dbt.type_string() }}) as reason,
         cast(null as {{ dbt.type_string() }}) as record,
         cast(null as date) as since
-    from night
-    where 1 = 0
     {% endif %}
 ),
 
@@ -79,7 +77,7 @@ tonight as (
         presence.reason,
         coalesce(earlier.event_number, 0) as event_number,
         coalesce(earlier.state, 'new') as state,
-        coalesce(earlier.reason, '') as earlier_reason,
+        earlier.reason as earlier_reason,
         coalesce(earlier.record, '') as earlier_record,
         coalesce(earlier.since, night.as_of) as since,
         night.as_of,

@@ -24,12 +24,11 @@ night as (
 
 -- listed, but in a line that cannot be used
 invalid as (
-    select
+    select distinct
         problems.key as student_number,
-        min(problems.kind) as rule
+        problems.kind as rule
     from problems
     where problems.kind = 'student_without_school'
-    group by problems.key
 ),
 
 filtered as (
@@ -100,10 +99,7 @@ judged as (
         feed_loads.source as feed_source,
         feed_loads.feed,
         feed_loads.not_taken_since,
-        case
-            when invalid.rule is not null then invalid.rule
-            when {{ is_rejected('feed_loads.latest_rejected_keys', "coalesce(records.staff_id, records.source_key)") }} then 'row_rejected'
-        end as invalid_rule,
+        coalesce(invalid.rule, 'row_rejected') as invalid_rule,
         filtered.rule as filter_rule,
         case
             when records.state = 'left' then 'left'
@@ -114,7 +110,7 @@ judged as (
                 and {{ is_rejected('feed_loads.latest_rejected_keys', "coalesce(records.staff_id, records.source_key)") }}
                 then 'invalid'
             -- absent from a good feed already: tonight's not coming changes nothing about that
-            when not records.is_in_feed and records.good_feeds_absent > 0 then 'vanished'
+            when records.good_feeds_absent > 0 then 'vanished'
             when feed_loads.latest_status = 'missing' then 'file_missing'
             when feed_loads.latest_status = 'refused' then 'file_partial'
             when records.is_in_feed then 'present'
