@@ -11,7 +11,7 @@
                 try_strptime({{ regex_replace(text, '([A-Za-z]{3})[A-Za-z]?\\.?', '\\1') }}, '%d-%b-%Y') as date
             )
         when {{ matches(text, '^\\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?\\s*$') }}
-            then cast(try_strptime({{ regex_replace(text, '[ T][0-9].*$', '') }}, '%Y-%m-%d') as date)
+            then cast(try_strptime({{ regex_replace("trim(" ~ text ~ ")", '[ T][0-9].*$', '') }}, '%Y-%m-%d') as date)
         when {{ matches(text, '^\\s*[0-9]{8}\\s*$') }}
             then cast(try_strptime(trim({{ text }}), '%Y%m%d') as date)
     end

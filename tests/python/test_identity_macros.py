@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import duckdb
-import jinja2
 import pytest
+from macro_kit import MACROS, said
 
-from common import paths
-from scripts import letter_map
-
-KINDS = SimpleNamespace(type_string=lambda: "varchar", type_float=lambda: "float")
 POLICY = {"pattern": "{first}.{last}", "hyphens": "remove", "max_length": 64, "fallback_suffix": "student"}
-
-
-def _macros() -> Any:
-    """The macros as Python functions that give SQL. dbt's own words are stood in for; `letter_map` is what its file is written from."""
-    files = sorted((paths.root() / "macros").glob("*.sql"))
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.stem not in ("letter_map", "materializations"))
-    given = {
-        "return": lambda sql: sql, "letter_map": letter_map.mapping, "dbt": KINDS,
-        "adapter": SimpleNamespace(dispatch=lambda name, package: getattr(module, f"duckdb__{name}")),
-    }  # fmt: skip
-    module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text, globals=given).module
-    return module
-
-
-MACROS = _macros()
 
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         yield connection
-
-
-def said(connection: duckdb.DuckDBPyConnection, macro: str, *values: object) -> object:
-    """What a macro makes of values, in one row."""
-    names = [f"value_{number}" for number in range(len(values))]
-    row = connection.execute(f"select {getattr(MACROS, macro)(*names)} from (select {', '.join(f'? as {name}' for name in names)})", values).fetchone()
-    assert row is not None
-    return row[0]
 
 
 @pytest.mark.parametrize(("macro", "values", "answer"), [
