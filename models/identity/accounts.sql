@@ -27,9 +27,8 @@ issued as (
     select account_name
     from {{ this }}
     {% else %}
+    -- one row that is no name
     select cast(null as {{ dbt.type_string() }}) as account_name
-    from night
-    where 1 = 0
     {% endif %}
 ),
 
@@ -51,7 +50,10 @@ adopted_names as (
         adopted_accounts.account_name,
         adopted_accounts.domain,
         adopted_accounts.target,
-        adopted_accounts.rule
+        adopted_accounts.rule,
+        requests.name_number,
+        requests.named_from,
+        requests.alias_days
     from adopted_accounts
     inner join requests
         on adopted_accounts.person_id = requests.person_id
@@ -168,12 +170,10 @@ minted as (
         kept.account_name as base_name,
         1 as number,
         'adopted from ' || kept.target || ' by ' || kept.rule as policy,
-        requests.name_number,
-        requests.named_from,
-        requests.alias_days
+        kept.name_number,
+        kept.named_from,
+        kept.alias_days
     from kept
-    inner join requests
-        on kept.person_id = requests.person_id
 ),
 
 final as (

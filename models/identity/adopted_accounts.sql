@@ -34,12 +34,11 @@ known as (
         remote_id
     from {{ this }}
     {% else %}
+    -- one row that is nobody's
     select
         cast(null as {{ dbt.type_string() }}) as person_id,
         cast(null as {{ dbt.type_string() }}) as target,
         cast(null as {{ dbt.type_string() }}) as remote_id
-    from night
-    where 1 = 0
     {% endif %}
 ),
 
