@@ -2,8 +2,8 @@ with accounts as (
     select * from {{ ref('accounts') }}
 ),
 
-adopted_accounts as (
-    select * from {{ ref('adopted_accounts') }}
+adopted as (
+    select * from {{ ref('standing_adoptions') }}
 ),
 
 night as (
@@ -17,7 +17,7 @@ renames as (
         earlier.domain,
         earlier.name_number,
         later.minted_on as renamed_on,
-        cast({{ dbt.dateadd('day', 'coalesce(later.alias_days, 0)', 'later.minted_on') }} as date) as alias_until
+        cast({{ dbt.dateadd('day', 'later.alias_days', 'later.minted_on') }} as date) as alias_until
     from accounts as earlier
     inner join accounts as later
         on
@@ -36,18 +36,18 @@ places as (
 ),
 
 final as (
-    select distinct
+    select
         places.person_id,
         places.target,
-        coalesce(adopted_accounts.account_name || '@' || adopted_accounts.domain, places.account_name || '@' || places.domain) as address,
+        coalesce(adopted.account_name || '@' || adopted.domain, places.account_name || '@' || places.domain) as address,
         places.renamed_on,
         places.alias_until
     from places
     cross join night
-    left join adopted_accounts
+    left join adopted
         on
-            places.person_id = adopted_accounts.person_id
-            and places.target = adopted_accounts.target
+            places.person_id = adopted.person_id
+            and places.target = adopted.target
             and places.name_number = 1
     where places.alias_until > night.as_of
 )

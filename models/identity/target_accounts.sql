@@ -2,8 +2,8 @@ with accounts as (
     select * from {{ ref('accounts') }}
 ),
 
-adopted_accounts as (
-    select * from {{ ref('adopted_accounts') }}
+adopted as (
+    select * from {{ ref('standing_adoptions') }}
 ),
 
 account_matches as (
@@ -16,23 +16,6 @@ unclaimed_accounts as (
 
 current_accounts as (
     {{ first_row_per('accounts', 'person_id', 'name_number desc') }}
-),
-
--- what a person decided against tonight is not theirs, whatever was adopted before
-standing as (
-    select adopted_accounts.*
-    from adopted_accounts
-    left join account_matches
-        on
-            adopted_accounts.person_id = account_matches.person_id
-            and adopted_accounts.target = account_matches.target
-            and adopted_accounts.remote_id = account_matches.remote_id
-            and account_matches.decision = 'different'
-    where account_matches.person_id is null
-),
-
-adopted as (
-    {{ first_row_per('standing', 'person_id, target', 'adopted_on desc, remote_id') }}
 ),
 
 waiting as (
