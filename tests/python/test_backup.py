@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -12,7 +17,7 @@ import pytest
 from conftest import equal_to_exports
 from test_nights import writes
 
-from common import paths, store
+from common import paths, store, versions
 from common.runs import Run
 from operations import backup, interventions, night
 
@@ -74,17 +79,218 @@ def test_a_lost_ledger_and_lost_documents_come_back_as_they_were(state):
 
 
 def test_what_is_replaced_stands_beside_and_newer_documents_stay(state):
-    backup.backup()
-    names("sam")
     run = next(state.glob("runs/2*"))
+    in_the_backup_too = [run / "run.json", run / "journal" / "google.jsonl", state / "passwords" / "r.google.jsonl", state / "interventions.jsonl"]
+    interventions.record("backup")
+    made = backup.backup()
+    with tarfile.open(made / "documents.tar.gz") as packed:
+        assert {str(path.relative_to(state)) for path in in_the_backup_too} <= set(packed.getnames())
+    names("sam")
+    for path in in_the_backup_too:
+        path.write_bytes(path.read_bytes() + b"\n")
+    newer = {path: path.read_bytes() for path in in_the_backup_too}
     (run / "summary.json").write_text('{"newer": true}', encoding="utf-8")
     (run / "journal" / "google.settled").write_text("15", encoding="utf-8")
     _, aside = backup.restore("latest")
     assert names() == ["quinn", "robin"]
     with duckdb.connect(str(aside / "ledger.duckdb"), read_only=True) as connection:
         assert connection.execute("select count(*) from identity.names").fetchone() == (3,)
+    for path, content in newer.items():
+        assert path.read_bytes().startswith(content), path
     assert (run / "summary.json").read_text(encoding="utf-8") == '{"newer": true}'
     assert not (run / "journal" / "google.settled").exists(), "its outcomes must be settled into the older ledger again"
+
+
+def test_a_restored_ledger_never_meets_the_log_of_the_one_before(state):
+    """DuckDB plays a `.wal` lying beside a file into it when it opens it; after a power cut one lies there."""
+    backup.backup()
+    code = f"import duckdb, os; c = duckdb.connect({str(paths.ledger())!r}); c.execute(\"insert into identity.names values ('sam')\"); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    log = paths.ledger().with_name("ledger.duckdb.wal")
+    assert log.stat().st_size > 0
+    _, aside = backup.restore("latest")
+    assert not log.exists()
+    assert names() == ["quinn", "robin"]
+    assert sorted(path.name for path in aside.iterdir()) == ["ledger.duckdb", "ledger.duckdb.wal"]
+    with duckdb.connect(str(aside / "ledger.duckdb")) as connection:
+        assert connection.execute("select count(*) from identity.names").fetchone() == (3,), "the one that was replaced can still be opened, with its log"
+
+
+def test_a_log_without_its_ledger_is_put_aside_too(state):
+    backup.backup()
+    paths.ledger().unlink()
+    paths.ledger().with_name("ledger.duckdb.wal").write_bytes(b"of a ledger that is gone")
+    _, aside = backup.restore("latest")
+    assert [path.name for path in aside.iterdir()] == ["ledger.duckdb.wal"]
+    assert names() == ["quinn", "robin"]
+
+
+def test_what_comes_back_keeps_its_age_and_who_may_read_it(state):
+    sealed = state / "passwords" / "r.google.jsonl"
+    sealed.chmod(0o600)
+    os.utime(sealed, (1_790_000_000, 1_790_000_000))
+    backup.backup()
+    shutil.rmtree(sealed.parent)
+    backup.restore("latest")
+    assert (int(sealed.stat().st_mtime), sealed.stat().st_mode & 0o777, sealed.parent.stat().st_mode & 0o777) == (1_790_000_000, 0o600, 0o700)
+    assert list((state / "tmp").iterdir()) == [], "nothing is left of the unpacking"
+
+
+def torn(pack, to: Path):
+    """The disk takes the bytes and gives back fewer: what only an unpacking notices."""
+    told = pack(to)
+    to.write_bytes(to.read_bytes()[:-30])
+    return told
+
+
+def another(pack, to: Path):
+    """A whole ledger, but not the one whose tables were counted."""
+    told = pack(to)
+    to.write_bytes(gzip.compress(b""))
+    return told
+
+
+def lacking(pack, to: Path):
+    """The copy lacks rows the ledger has."""
+    told = pack(to)
+    told["identity.names"] = told["identity.names"] | {"rows": 3}
+    return told
+
+
+def changed(pack, to: Path):
+    """As many rows, with other values."""
+    told = pack(to)
+    told["identity.names"] = told["identity.names"] | {"fingerprint": "1"}
+    return told
+
+
+def one_more(pack, to: Path):
+    """A table the copy has not."""
+    return pack(to) | {"identity.lost": {"rows": 0, "fingerprint": "0"}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (torn, "cannot be opened"),
+        (another, "cannot be opened"),
+        (lacking, "does not hold what its manifest says, first in identity.names"),
+        (changed, "does not hold what its manifest says, first in identity.names"),
+        (one_more, "does not hold what its manifest says, first in identity.lost"),
+    ],
+)
+def test_a_backup_that_is_bad_at_birth_is_none(state, monkeypatch, spoil, says):
+    made = backup.backup()
+    at(monkeypatch, 9)
+    pack = backup._pack_ledger
+    monkeypatch.setattr(backup, "_pack_ledger", lambda to: spoil(pack, to))
+    with pytest.raises(backup.BackupFailed, match=rf"no backup was made in .*{says}.*the ones before are untouched"):
+        backup.backup()
+    assert [path.name for path in (state / "backups").iterdir()] == [made.name]
+
+
+def test_a_backup_of_another_duckdb_is_judged_by_its_rows_alone(state):
+    """Its fingerprints were computed by another hash."""
+    made = backup.backup()
+    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    for table in manifest["tables"].values():
+        table["fingerprint"] = "7"
+    (made / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(backup.NotRestorable, match="does not hold what its manifest says"):
+        backup.restore("latest")
+    (made / "manifest.json").write_text(json.dumps(manifest | {"duckdb": "1.4.0"}), encoding="utf-8")
+    backup.restore("latest")
+    assert names() == ["quinn", "robin"]
+
+
+def test_the_manifest_says_what_the_backup_is_of(state):
+    made = backup.backup()
+    manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    assert datetime.fromisoformat(manifest["made_at"]).strftime("%Y%m%dT%H%M%SZ") == made.name
+    assert (manifest["duckdb"], manifest["ledger_version"]) == (duckdb.__version__, len(versions.migrations("ledger")))
+    assert manifest["tables"]["identity.names"]["rows"] == 2
+    assert manifest["runs"] == [Run.latest().run_id]
+    assert manifest["files"] == {
+        name: {"bytes": (made / name).stat().st_size, "sha256": backup._sha256(made / name)} for name in ("ledger.duckdb.gz", "documents.tar.gz")
+    }
+
+
+def test_runs_the_backup_does_not_know_are_named_and_only_so_many_are_in_it(state, monkeypatch):
+    known = Run.latest().run_id
+    made = backup.backup()
+    assert backup.not_covered(made) == []
+    later = Run.open("nightly").folder
+    later = later.rename(later.with_name("29991231T100000Z-abcd"))
+    (later / "run.json").write_text(json.dumps(Run("x", later, None, None).read("run.json") | {"run_id": later.name}), encoding="utf-8")
+    (state / "runs" / "latest").unlink()
+    (state / "runs" / "latest").symlink_to(later.name)
+    assert backup.not_covered(made) == [], "it is not closed"
+    Run.latest().finish(0)
+    assert backup.not_covered(made) == [later.name]
+    monkeypatch.setenv("BACKUP__RUNS", "1")
+    at(monkeypatch, 9)
+    made = backup.backup()
+    assert json.loads((made / "manifest.json").read_text(encoding="utf-8"))["runs"] == [later.name]
+    with tarfile.open(made / "documents.tar.gz") as packed:
+        assert {name.split("/")[1] for name in packed.getnames() if name.startswith("runs/")} == {later.name}
+    assert known != later.name
+
+
+@pytest.mark.parametrize("keep", ["0", "-1", "2.0", "true", "many"])
+def test_a_number_to_keep_that_is_none_makes_no_backup_and_lets_none_go(state, monkeypatch, keep):
+    made = backup.backup()
+    monkeypatch.setenv("BACKUP__KEEP", keep)
+    with pytest.raises(backup.BackupFailed, match=r"\[backup\] keep is .*; it must be a whole number, 1 or more"):
+        backup.backup()
+    assert backup.backups() == [made]
+
+
+def test_fourteen_are_kept_unless_told_and_one_may_be(state, monkeypatch):
+    for day in range(1, 16):
+        folder = state / "backups" / f"202609{day:02}T100000Z"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    made = backup.backup()
+    assert [path.name for path in backup.backups()] == [f"202609{day:02}T100000Z" for day in range(3, 16)] + [made.name]
+    monkeypatch.setenv("BACKUP__KEEP", "1")
+    at(monkeypatch, 9)
+    made.rename(made.with_name("20260920T100000Z"))
+    only = backup.backup()
+    assert backup.backups() == [only]
+
+
+def test_a_second_backup_in_one_second_is_refused_and_the_first_stays(state, monkeypatch):
+    at(monkeypatch, 1)
+    made = backup.backup()
+    with pytest.raises(backup.BackupFailed, match="is there already"):
+        backup.backup()
+    assert backup.backups() == [made]
+
+
+def test_what_a_killed_backup_left_is_cleared_away_and_no_backup(state):
+    left = state / "backups" / ".20260101T000000Z.part"
+    left.mkdir(parents=True)
+    (left / "manifest.json").write_text("{}", encoding="utf-8")
+    assert backup.backups() == []
+    made = backup.backup()
+    assert [path.name for path in (state / "backups").iterdir()] == [made.name]
+
+
+def test_backups_go_where_the_settings_say(state, monkeypatch, tmp_path):
+    monkeypatch.setenv("BACKUP__FOLDER", str(tmp_path / "elsewhere"))
+    assert backup.backup().parent == tmp_path / "elsewhere"
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("BACKUP__FOLDER", "")
+    assert backup.folder() == state / "backups"
+    monkeypatch.setenv("BACKUP__FOLDER", "relative")
+    assert backup.folder() == paths.root() / "relative"
+
+
+def test_there_is_nothing_to_back_up_without_a_ledger(state):
+    paths.ledger().unlink()
+    with pytest.raises(backup.BackupFailed, match=r"nothing to back up: .*ledger.duckdb is not there"):
+        backup.backup()
+    assert not paths.ledger().exists()
 
 
 def cut(path: Path) -> None:
