@@ -198,11 +198,12 @@ TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_eve
 KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
     "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
     "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param", "cursor_format", "total_header"}, "the API"),
+    "dlt": ("resources", TABLE_KEYS | {"resource", "cursor_kind"}, "the service"),
 }
 
 
 def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str = "sql") -> Layout:
-    """The layout of a SQL or REST source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+    """The layout of a SQL, REST or dlt source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
     called, known, system = KINDS_OF_TABLES[kind]
     if not tables:
         raise LayoutError(f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>] with columns and key")

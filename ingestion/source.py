@@ -27,7 +27,7 @@ from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUn
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
-READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest", "oneroster": "ingestion.oneroster"}
+READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest", "oneroster": "ingestion.oneroster", "dlt": "ingestion.dlt"}
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
         return Source(name, settings, layout.of_district(layout.load(str(settings.get("layout", name))), settings))
     if kind == "sql":
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
-    if kind == "rest":
-        return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), "rest"))
+    if kind in ("rest", "dlt"):
+        return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), kind))
     if kind == "oneroster":
         return Source(name, settings, import_module(READERS[kind]).layout_of(settings))
-    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are files, sql, rest and oneroster; mend [sources.{name}] in .dlt/config.toml")
+    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are {', '.join(READERS)}; mend [sources.{name}] in .dlt/config.toml")
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
