@@ -14,7 +14,7 @@ level_0 as (
 
 {% for level in range(1, deepest_level) %}
 level_{{ level }} as (
-    select distinct {{ parent_org_unit_path('level_' ~ (level - 1) ~ '.org_unit_path') }} as org_unit_path
+    select {{ parent_org_unit_path('level_' ~ (level - 1) ~ '.org_unit_path') }} as org_unit_path
     from level_{{ level - 1 }}
 ),
 

@@ -30,7 +30,7 @@ placed as (
     -- people whose match with an account already there waits for a decision are left out: they would get a second one
     inner join accounts
         on holders.person_id = accounts.person_id
-    inner join placements
+    left join placements
         on holders.person_id = placements.person_id
     -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
     -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open

@@ -19,7 +19,10 @@ final as (
         accounts.address as user_principal_name,
         accounts.account_name as mail_nickname,
         accounts.address as mail,
-        {{ fitted_text(display_name('holders.first_name', 'holders.last_name'), 256) }} as display_name,
+        -- required here: one record without any name would else keep everybody's from being written
+        coalesce(
+            {{ fitted_text(display_name('holders.first_name', 'holders.last_name'), 256) }}, accounts.account_name
+        ) as display_name,
         -- a first name is not required here, so people with one name need no placeholder
         {{ fitted_text('holders.first_name', 64) }} as given_name,
         {{ fitted_text('holders.last_name', 64) }} as surname,

@@ -18,11 +18,12 @@ staff as (
     select * from {{ ref('exp_portfolio__staff') }}
 ),
 
+-- everybody ever on staff: a teacher no feed lists tonight keeps the classes core.section_staff keeps for them
 staff_keys as (
     select
-        staff.staff_key,
-        staff.staff_id
-    from {{ ref('staff') }} as staff
+        staff_last_seen.staff_key,
+        staff_last_seen.staff_id
+    from {{ ref('staff_last_seen') }} as staff_last_seen
 ),
 
 student_rows as (

@@ -5,6 +5,10 @@ staff as (
     select * from {{ ref('staff_last_seen') }}
 ),
 
+records as (
+    select * from {{ ref('person_records') }}
+),
+
 holders as (
     select * from {{ ref('account_holders') }}
 ),
@@ -37,10 +41,14 @@ final as (
         holders.person_id,
         holders.source
     from with_roles
-    inner join holders
+    -- a number that was merged into another is the first one's person: the account it was given before is nobody's to list
+    inner join records
         on
-            with_roles.staff_key = holders.source_key
-            and holders.population = 'staff'
+            with_roles.staff_key = records.source_key
+            and records.population = 'staff'
+            and records.reason <> 'merged'
+    inner join holders
+        on records.person_id = holders.person_id
     where
         holders.is_in_groups
         -- staff who neither teach nor administer are left out: the vendor has no third role, and either would be too much

@@ -2,6 +2,10 @@ with students as (
     select * from {{ ref('students') }}
 ),
 
+records as (
+    select * from {{ ref('person_records') }}
+),
+
 holders as (
     select * from {{ ref('account_holders') }}
 ),
@@ -33,10 +37,14 @@ final as (
         holders.person_id,
         holders.source
     from students
-    inner join holders
+    -- a number that was merged into another is the first one's person: the account it was given before is nobody's to list
+    inner join records
         on
-            students.student_number = holders.source_key
-            and holders.population = 'student'
+            students.student_number = records.source_key
+            and records.population = 'student'
+            and records.reason <> 'merged'
+    inner join holders
+        on records.person_id = holders.person_id
     left join grades
         on students.grade_code = grades.grade_code
     where
