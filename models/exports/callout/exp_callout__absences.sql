@@ -27,8 +27,8 @@ calls as (
         on absences.absence_on = night.as_of
     where
         -- excused absences and late arrivals are left out: the school knows of them
-        not coalesce(absences.is_authorized, false)
-        and not coalesce(absences.is_late, false)
+        not absences.is_authorized
+        and not absences.is_late
 ),
 
 missed as (
@@ -57,10 +57,12 @@ final as (
     from missed
     inner join students
         on missed.student_number = students.student_number
+    -- a number that was merged into another has two persons: the first one's record, and the account given before
     inner join records
         on
             students.student_number = records.source_key
             and records.population = 'student'
+            and records.reason <> 'merged'
     where
         -- families who asked not to be called are left out
         students.may_call

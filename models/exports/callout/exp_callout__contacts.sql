@@ -69,10 +69,12 @@ final as (
         callable.school_number,
         records.source
     from callable
+    -- a number that was merged into another has two persons: the first one's record, and the account given before
     inner join records
         on
             callable.student_number = records.source_key
             and records.population = 'student'
+            and records.reason <> 'merged'
 )
 
 select * from final

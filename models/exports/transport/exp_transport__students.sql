@@ -78,10 +78,12 @@ final as (
         records.person_id,
         records.source
     from addressed
+    -- a number that was merged into another has two persons: the first one's record, and the account given before
     inner join records
         on
             addressed.student_number = records.source_key
             and records.population = 'student'
+            and records.reason <> 'merged'
     left join contacts as first_contact
         on
             addressed.student_number = first_contact.student_number
