@@ -1,4 +1,7 @@
-{#- Columns of an export that nobody classed, or whose class nobody signed for. `export` is its node in the graph. -#}
+{#-
+    Columns of an export that nobody classed, whose class nobody signed for, or that the privacy register classes otherwise: a column does not
+    leave the register by being called something else. `export` is its node in the graph.
+-#}
 {% macro unsigned_columns(export) -%}
     {%- set classes = ['none', 'key', 'name', 'contact', 'birth', 'address', 'family', 'attendance', 'enrolment'] -%}
     select
@@ -11,21 +14,17 @@
             '{{ export.name }}' as model,
             '{{ column.name }}' as column_name,
             '{{ (column.config.meta if column.config else {}).get('personal_data', 'unclassed') }}' as personal_data
+        {%- if not loop.last %}
         union all
+        {%- endif %}
         {%- endfor %}
-        select '' as model, '' as column_name, 'none' as personal_data
     ) as declared
     left join {{ ref('privacy_register') }} as register
         on
             declared.model = register.model
             and declared.column_name = register.column_name
-            and declared.personal_data = register.personal_data
-            and register.signed_by is not null
-            and register.signed_on is not null
     where
-        declared.personal_data not in ('none', 'key')
-        and (
-            register.model is null
-            or declared.personal_data not in ('{{ classes | join("', '") }}')
-        )
+        declared.personal_data not in ('{{ classes | join("', '") }}')
+        or (register.model is not null and declared.personal_data is distinct from register.personal_data)
+        or (declared.personal_data not in ('none', 'key') and (register.signed_by is null or register.signed_on is null))
 {%- endmacro %}
