@@ -39,14 +39,13 @@ good_feeds as (
             and last_read.feed = files.feed
             and last_read.read_at < files.read_at
             and files.status = 'loaded'
-    where not people.left_by_record
     group by people.person_id
 )
 
 select lifecycle.person_id
 from {{ ref('lifecycle') }} as lifecycle
 inner join people on lifecycle.person_id = people.person_id
-inner join {{ ref('absence_policy') }} as policy on people.population = policy.population
+left join {{ ref('absence_policy') }} as policy on people.population = policy.population
 left join good_feeds on lifecycle.person_id = good_feeds.person_id
 where
     lifecycle.record = 'left'

@@ -5,9 +5,9 @@ with records as (
 ),
 
 placed as (
-    select 'sis ' || sis_key as record from {{ ref('staff_matches') }} where sis_key is not null
+    select 'sis ' || sis_key as record from {{ ref('staff_matches') }}
     union all
-    select 'hr ' || hr_staff_id as record from {{ ref('staff_matches') }} where hr_staff_id is not null
+    select 'hr ' || hr_staff_id as record from {{ ref('staff_matches') }}
 )
 
 select records.record

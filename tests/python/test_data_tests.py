@@ -174,6 +174,7 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
         "a file of another feed": files(*STUDENTS_READ, brought("students", 2, B), brought("contacts", 3, C), *STAFF_READ),
         "a file of another source": files(*STUDENTS_READ, brought("students", 2, B), brought("students", 3, C, source="hr"), *STAFF_READ),
         "nobody says how many": one("absence_policy", STUDENT, "population good_feeds_before_left", ("student", None), ("staff", 1)),
+        "nobody says a word": one("absence_policy", STUDENT, "population good_feeds_before_left", ("staff", 1)),
         "no feed without one on staff": files(*ENOUGH, brought("staff", 1, A), of=OF_STAFF),
         "still at work": one("staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, None, "no.csv")),
         "the last day of work": one("staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv")),
@@ -188,7 +189,7 @@ PROMISED = [("student", "s0", "s9", 9), ("student", "s3", "s9", 6), ("staff", "s
 CASES["lifecycle__no_way_is_shorter_than_promised"] = Case(
     {
         "lifecycle_promises": (PROMISE, *PROMISED),
-        "lifecycle_rules": (RULE, *STEPS, ("student", "s0", "s9", 20), ("staff", "s0", "s9", 1), ("student", "x", "s9", 0), ("student", "s0", "x", 9)),
+        "lifecycle_rules": (RULE, *STEPS, ("student", "s0", "s9", 20), ("staff", "s0", "s9", 1), ("student", "x", "s9", 0), ("student", "s0", "x", 20)),
     },
     {
         "nine steps are too short": one("lifecycle_promises", ("student", "s0", "s9", 10, 9), PROMISE, ("student", "s0", "s9", 10)),
@@ -234,7 +235,7 @@ CASES["identity__a_name_is_no_one_elses"] = Case(
         "another person's": one("names_taken", "new", TAKEN, ("google", "5", "ana.bo", "other")),
         "a stranger's": one("names_taken", "new", TAKEN, ("google", "5", "ana.bo", None)),
         "adopted by another": one("names_taken", "new", TAKEN, ("google", "9", "ana.bo", None)),
-        "adopted in another tenant": one("names_taken", "new", TAKEN, ("microsoft", "3", "ana.bo", None)),
+        "adopted in another tenant": one("names_taken", "adopts", TAKEN, ("microsoft", "3", "gus.ho", None)),
         "adopted under another id": one("names_taken", "adopts", TAKEN, ("google", "4", "gus.ho", None)),
         "another's, whatever was adopted": one("names_taken", "adopts", TAKEN, ("google", "3", "gus.ho", "other")),
     },
