@@ -61,7 +61,8 @@ def parse(settings: Mapping[str, Any], where: str) -> Limits:
 
     Raises LimitWrong naming file and key."""
     per_school = settings.get("per_school", {})
-    for name, table in (("per_school", per_school), ("columns", settings.get("columns", {}))):
+    in_schools = per_school.get("columns", {}) if isinstance(per_school, Mapping) else {}
+    for name, table in (("per_school", per_school), ("columns", settings.get("columns", {})), ("per_school.columns", in_schools)):
         if not isinstance(table, Mapping):
             raise LimitWrong(f"{where}: limits.{name} must be a table of limits, not {table!r}")
     return Limits(
@@ -193,4 +194,4 @@ def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "all"
+    return f"{100 * part / whole:.1f} %"
