@@ -6,7 +6,7 @@ renamed as (
     select
         -- ids
         {{ clean_text('source.sourced_id') }} as user_id,
-        coalesce({{ clean_text('source.identifier') }}, {{ clean_text('source.sourced_id') }}) as student_number,
+        coalesce({{ staff_id('source.identifier') }}, {{ clean_text('source.sourced_id') }}) as student_number,
         {{ staff_id('source.identifier') }} as staff_id,
         lower({{ clean_text('source.username') }}) as user_name,
         {{ clean_text('source.primary_org_sourced_id') }} as primary_org_id,
