@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,12 +95,26 @@ def fill(connection: duckdb.DuckDBPyConnection, name: str, table: Table) -> None
     listed = ", ".join(f'"{column}" {type_}' for (column, _), type_ in zip(named, types, strict=True))
     connection.execute(f'create or replace table "{name}" ({listed})')
     if rows:
-        connection.executemany(f'insert into "{name}" values ({", ".join("?" * len(named))})', rows)
+        # as words of SQL: DuckDB looks for a handful of modules for every value it is given to bind
+        values = ", ".join(f"({', '.join(map(_literal, row))})" for row in rows)
+        connection.execute(f'insert into "{name}" values {values}')
+
+
+def _literal(value: object) -> str:
+    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
 def _type(values: Iterator[object]) -> str:
     first = next((value for value in values if value is not None), "")
     return TYPES.get(type(first), type(first).__name__.replace("datetime", "timestamp"))
+
+
+def seed(name: str) -> Table:
+    """A seed as it is shipped, as far as texts, yes and no go."""
+    words = {"": None, "true": True, "false": False}
+    with (paths.root() / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    return (" ".join(head), *(tuple(words.get(value, value) for value in row) for row in rows))
 
 
 def answer(sql: str, tables: Tables) -> list[tuple[Any, ...]]:

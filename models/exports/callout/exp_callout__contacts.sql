@@ -43,6 +43,8 @@ callable as (
         -- families who asked not to be called are left out, here too: who is not in the file cannot be called by mistake
         students.may_call
         and students.enrolment_status = 'active'
+        -- students without a school are left out: the vendor calls in a school's name, and one such row would keep the file from being written
+        and students.school_number is not null
         -- emergency contacts without parental authority are left out: an absence is the guardians' business
         and student_guardians.is_guardian
         -- contacts that cannot be reached in any way are left out
