@@ -140,11 +140,11 @@ account_facts as (
 
 -- the person has an account with our key in that target: nothing to look for
 held as (
-    select distinct
+    select
         names_taken.person_id,
         names_taken.target
     from names_taken
-    where names_taken.person_id is not null and names_taken.kind = 'user'
+    where names_taken.kind = 'user'
 ),
 
 ruled as (
