@@ -29,8 +29,8 @@ current_accounts as (
 waiting as (
     select
         account_matches.person_id,
-        max(case when account_matches.decision = 'adopt' then 1 else 0 end) as adopted,
-        max(case when account_matches.decision = 'wait' then 1 else 0 end) as waits
+        bool_or(account_matches.decision = 'adopt') as is_adopted,
+        bool_or(account_matches.decision = 'wait') as waits
     from account_matches
     group by account_matches.person_id
 ),
@@ -96,7 +96,7 @@ people as (
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') not like 'filtered: %'
         -- someone who may have an account already is given no second one until somebody decides
-        and (current_accounts.person_id is not null or coalesce(waiting.waits, 0) = 0 or waiting.adopted = 1)
+        and (current_accounts.person_id is not null or not coalesce(waiting.waits, false) or waiting.is_adopted)
 ),
 
 named as (
