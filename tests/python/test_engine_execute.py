@@ -432,5 +432,25 @@ def test_a_queue_gives_what_may_run_now_in_its_order_and_ends_when_all_is_finish
     assert queue.take(9, going) == []
 
 
+@pytest.mark.parametrize(("ready_in", "waits"), [(0.2, [0.2]), (1.2, [0.5, 0.5, 0.2]), (1e-9, [0.001])])
+def test_a_worker_sleeps_until_something_may_run_and_looks_up_twice_a_second(ready_in: float, waits: list[float]) -> None:
+    now, slept = [0.0], list[float]()
+    queue = Queue([Item(user("a"))], lambda: now[0])
+    (item,) = queue.take(1, lambda: False)
+    queue.again(item, ready_in)
+
+    def wait(seconds: float) -> None:
+        assert 0 < seconds <= 0.5
+        now[0] += seconds
+        slept.append(seconds)
+
+    queue._changed.wait = wait  # type: ignore[method-assign,assignment]
+    assert queue.take(1, lambda: False) == [item]
+    assert slept == pytest.approx(waits)
+    queue._changed.wait = lambda seconds: (slept.append(seconds), queue.finished(1))  # type: ignore[method-assign,assignment,func-returns-value]
+    assert queue.take(1, lambda: False) == []  # another has it: who waits is woken when it is done
+    assert slept[-1] == 0.5
+
+
 def test_the_engines_patience_is_as_documented() -> None:
     assert (execute.THROTTLES, execute.TROUBLE, pacing.ATTEMPTS) == (30, 60, 6)

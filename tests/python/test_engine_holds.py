@@ -218,6 +218,26 @@ def test_a_school_is_measured_by_the_rows_of_ours_it_has(connection: duckdb.Duck
     assert held(connection) == ["p0", "p1", "p2", "p3"]
 
 
+def test_a_school_counts_only_its_own_changes_that_are_still_to_go(connection: duckdb.DuckDBPyConnection) -> None:
+    users = replace(USERS, limits=parse({"suspend": 100, "create": 100, "per_school": {"suspend": 1, "create": 1}}, "x"))
+    stand(connection, users)
+    change(connection, "p1", "suspend", school_number="a")
+    change(connection, "p2", "suspend", school_number="a", hold="waits")
+    change(connection, "p3", "suspend", school_number="a", released=True)
+    change(connection, "p4", "suspend", school_number="b")
+    change(connection, "p5", "suspend")
+    change(connection, "p6", "suspend")
+    change(connection, "p7", school_number="a")
+    change(connection, "p8", "suspend", school_number="a", entity="groups")
+    change(connection, "p9", "suspend", school_number="a", target="other")
+    change(connection, "n1", "create", school_number="a")
+    assert holds.by_limits(connection, users, 100, NOTHING) == []
+    change(connection, "n2", "create", school_number="a")
+    (sentence,) = holds.by_limits(connection, users, 100, NOTHING)
+    assert "in school a: 2 creates planned, 0 rows of ours there (limit 1)" in sentence
+    assert held(connection) == ["n1", "n2", "p2"]
+
+
 def test_schools_are_watched_only_where_the_export_names_one(connection: duckdb.DuckDBPyConnection) -> None:
     users = replace(USERS, limits=parse({"suspend": 100}, "x"))
     stand(connection, users, there=[(f"r{n}", f"p{n}", "e", None) for n in range(9)], written=[(f"p{n}", "e", "a") for n in range(9)])
@@ -248,6 +268,17 @@ def test_a_column_is_limited_in_what_is_written_of_it_by_school_first(connection
     assert held(connection) == ["a0", "a1", "a2", "a3", "b0", "b1", "c", "waits"]
     reasons = dict(connection.execute("select key, hold from changes where hold is not null").fetchall())
     assert (reasons["b0"], reasons["c"], reasons["waits"]) == (said[0], said[1], "waits")
+
+
+def test_a_share_of_a_column_in_a_school_is_of_the_rows_it_has(connection: duckdb.DuckDBPyConnection) -> None:
+    users = replace(USERS, limits=parse({"update": 100, "per_school": {"columns": {"email": "50%"}}}, "x"))
+    stand(connection, users, there=[(f"r{n}", f"p{n}", "e", "") for n in range(20)], written=[(f"p{n}", "e", "a") for n in range(20)])
+    for n in range(10):
+        change(connection, f"p{n}", new={"email": "new"}, school_number="a")
+    assert holds.by_limits(connection, users, 400, NOTHING) == []
+    change(connection, "p10", new={"email": "new"}, school_number="a")
+    (sentence,) = holds.by_limits(connection, users, 400, NOTHING)
+    assert "in school a: 11 changes of email planned, 20 rows of ours there (55.0 %, limit 50 % = 10)" in sentence
 
 
 def test_a_column_without_a_school_to_stand_in_is_limited_as_a_whole_only(connection: duckdb.DuckDBPyConnection) -> None:
@@ -308,7 +339,7 @@ def test_where_strangers_were_never_counted_nobody_waits_for_them(connection: du
 
 def came_back(connection: duckdb.DuckDBPyConnection, written: str, found: str, *, ids: tuple[str, str] = ("r1", "r2"), **more: object) -> list[str]:
     """One object we made under one key, and one there under another that is neither wanted nor known."""
-    given = {"action": "create", "status": "applied", "known": True, "target": "fake", "entity": "users"} | more
+    given = {"action": "create", "status": "applied", "known": True, "target": "fake", "entity": "users", "missing": "create", "wanted": None} | more
     stand(connection, USERS, wanted=[(written, "e", "a")], there=[(ids[1], found, "e", "a")], written=[("other", "e", "a")])
     connection.execute("delete from ledger.audit.planned_changes; delete from ledger.audit.outcomes")
     connection.execute("insert into ledger.audit.planned_changes (change_id, target, entity, key, action) values ('c', ?, ?, ?, ?)",
@@ -316,9 +347,9 @@ def came_back(connection: duckdb.DuckDBPyConnection, written: str, found: str, *
     connection.execute("insert into ledger.audit.outcomes (change_id, status, remote_id) values ('c', ?, ?)", [given["status"], ids[0]])
     connection.execute("""
         create or replace temp table decided as
-        select ? as key, 'create' as action, {_key: ?} as d, null::row(_key text, remote_id text) as o, {_key: ?} as a
-        union all select ?, null, {_key: null}, {_key: ?, remote_id: ?}, {_key: null}""",
-        [written, written, written if given["known"] else None, found, found, ids[1]])  # fmt: skip
+        select ? as key, ? as action, {_key: ?} as d, null::row(_key text, remote_id text) as o, {_key: ?} as a
+        union all select ?, null, {_key: ?}, {_key: ?, remote_id: ?}, {_key: null}""",
+        [written, given["missing"], written, written if given["known"] else None, found, given["wanted"], found, ids[1]])  # fmt: skip
     return asked(connection, USERS, 1, 1)
 
 
@@ -341,3 +372,16 @@ def test_a_key_that_came_back_as_another_is_known_by_the_id_its_object_was_given
     for more in ({"status": "failed"}, {"action": "update"}, {"target": "other"}, {"entity": "groups"}):
         assert came_back(connection, "p1", "quite another", ids=("r1", "r1"), **more) == [], more
         assert came_back(connection, "07", "7", known=False, **more) == [], more
+
+
+def test_a_key_that_is_wanted_or_was_not_missed_came_back_as_nothing_else(connection: duckdb.DuckDBPyConnection) -> None:
+    assert came_back(connection, "07", "7", wanted="7") == []
+    assert came_back(connection, "07", "7", missing="update") == []
+    assert came_back(connection, "p1", "quite another", ids=("r1", "r1"), missing="update") == []
+
+
+def test_of_several_keys_the_first_is_told(connection: duckdb.DuckDBPyConnection) -> None:
+    assert came_back(connection, "07", "7") != []
+    connection.execute("insert into decided select '02', 'create', {_key: '02'}, null, {_key: '02'}")
+    connection.execute("insert into decided select '2', null, null, {_key: '2', remote_id: 'r9'}, null")
+    assert "2 keys came back in another form than they were written (02 came back as 2)" in asked(connection, USERS, 2, 2)[0]
