@@ -53,6 +53,7 @@ def stand(
     connection.execute(f"create or replace table {one.relation} ({listed})")
     connection.execute(f'create or replace table staging."stg_{one.target}__{one.entity}" (remote_id text, {listed})')
     applied.ensure(connection, one)
+    connection.execute(f"delete from {applied.table(one.target, one.entity)}")
     _fill(connection, one.relation, wanted)
     _fill(connection, f'staging."stg_{one.target}__{one.entity}"', there)
     _fill(connection, applied.table(one.target, one.entity), [["|".join(row[: len(one.key)]), *row, "run", "2026-01-01"] for row in written])
