@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +18,13 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from common import ballast, findings, paths, runs, store
+from common import ballast, findings, lock, paths, runs, store
 from common.runs import Run
 from operations import interventions, night, room
 from operations import report as reports
+
+ROOT = paths.root()
+START, CLOSING = night._start, night._closing
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +107,39 @@ def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
     assert live(step("observe", stubborn), step("build")) == 1
     assert did() == ["observe", "build"]
     assert "step_out_of_time" in told()
-    assert summary()["steps"][0]["seconds"] < 55, "it was not waited for"
+
+
+@contextmanager
+def waiting(first: str) -> Iterator[subprocess.Popen]:
+    """A process that does this, says so, and waits to be ended."""
+    code = f"import signal, sys; {first}; print('on', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.stdout.readline() == "on\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("first", "grace", "code"),
+    [
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))", 600, 3),  # asked, it ends in its own way
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", 0.01, -signal.SIGKILL),  # asked in vain, it is ended
+    ],
+)
+def test_a_step_is_asked_before_it_is_ended(monkeypatch, first, grace, code):
+    monkeypatch.setattr(night, "GRACE_SECONDS", grace)
+    with waiting(first) as process, night._Stop() as stop, stop.ending(process, 0) as ended:
+        process.wait(60)
+    assert (process.returncode, ended.why) == (code, "out of time")
+
+
+def test_a_step_that_ends_in_time_is_not_ended_by_us():
+    with waiting("pass") as process, night._Stop() as stop, stop.ending(process, 600) as ended:
+        process.stdin.close()
+        process.wait(60)
+    assert (process.returncode, ended.why) == (0, "")
 
 
 def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeypatch):
@@ -245,23 +283,70 @@ def test_a_killed_push_is_not_gone_on_with_when_the_night_is_another(monkeypatch
     assert "night_was_killed" in told()
 
 
-def test_a_night_that_is_killed_leaves_the_lock_to_its_step_until_that_ends(var):
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A step that is a module, as all are. It tells what it was given, then waits until its gate is opened and shut."""
+    folder, gate, told, files = (tmp_path / name for name in ("checkout", "gate", "told.json", "files.json"))
+    folder.mkdir()
+    (folder / "a_step.py").write_text(
+        "import json, os, pathlib, sys\n"
+        "given = {name: os.environ.get(name) for name in ('HOMEROOM_RUN', 'HOMEROOM_EXIT_CODE', 'PYTHONUNBUFFERED', 'HOMEROOM_VAR')}\n"
+        "given |= {'words': sys.argv[1:], 'group': os.getpgrp() == os.getpid(), 'here': os.getcwd()}\n"
+        f"pathlib.Path({str(told)!r}).write_text(json.dumps(given))\n"
+        f"numbers = [number for number in range(3, 64) if os.path.exists(f'/dev/fd/{{number}}')]\n"
+        f"pathlib.Path({str(files)!r}).write_text(json.dumps([os.fstat(number).st_ino for number in numbers]))\n"
+        f"open({str(gate)!r}).read()\n"
+        "sys.exit(5)\n",
+        encoding="utf-8",
+    )
+    os.mkfifo(gate)
+    monkeypatch.setattr(paths, "root", lambda: folder)
+    return SimpleNamespace(folder=folder, gate=gate, told=lambda: json.loads(told.read_text(encoding="utf-8")),
+                           files=lambda: json.loads(files.read_text(encoding="utf-8")))  # fmt: skip
+
+
+def test_a_step_is_a_module_in_a_group_of_its_own_that_knows_its_run_and_holds_the_nights_lock(module, var):
+    run = Run.open("nightly")
+    with night.lock() as held:
+        process = START(run, ("a_step", "plan", "--allow", "create"), 3, held)
+    with pytest.raises(night.NightRunning), night.lock():
+        pytest.fail("a second night began beside a step of the first")
+    module.gate.open("w").close()
+    assert process.wait(60) == 5
+    with night.lock():
+        pass
+    assert module.told() == {
+        "HOMEROOM_RUN": run.run_id, "HOMEROOM_EXIT_CODE": "3", "PYTHONUNBUFFERED": "1", "HOMEROOM_VAR": str(var),
+        "words": ["plan", "--allow", "create"], "group": True, "here": str(module.folder),
+    }  # fmt: skip
+
+
+def test_the_report_too_holds_the_nights_lock_and_its_exit_code_counts(module, var):
+    """Else another night could begin beside it when ours is killed."""
+    run = Run.open("nightly")
+    gate = threading.Thread(target=lambda: module.gate.open("w").close())
+    gate.start()
+    with night.lock() as held:
+        ended = CLOSING(run, ("a_step", "report"), SimpleNamespace(held=held), 2)
+    gate.join()
+    assert (ended, module.told()["words"], module.told()["HOMEROOM_EXIT_CODE"], module.told()["HOMEROOM_RUN"]) == (5, ["report"], "2", run.run_id)
+    assert (var / "night.lock").stat().st_ino in module.files()
+    assert module.told()["here"] == str(module.folder)
+
+
+def test_a_night_that_is_killed_leaves_the_lock_to_its_step_until_that_ends(module, var):
     """Two pushes of one plan at once would write everything twice."""
-    code = "from operations import night; import subprocess, sys, os, signal\n"
-    code += "with night.lock() as held:\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(2)'], pass_fds=(held,))\n"
-    code += "    print('on', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=paths.root())
-    assert process.stdout.readline() == "on\n"
-    process.wait()
+    Run.open("nightly").finish(0)
+    code = "from operations import night; from common import paths; from common.runs import Run; import os, pathlib, signal\n"
+    code += f"paths.root = lambda: pathlib.Path({str(module.folder)!r})\n"
+    code += "with night.lock() as held:\n    night._start(Run.latest(), ('a_step',), 0, held); os.kill(os.getpid(), signal.SIGKILL)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -signal.SIGKILL
     with pytest.raises(night.NightRunning):
         live(step("ingest"))
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            assert live(step("ingest")) == 0
-            break
-        except night.NightRunning:
-            time.sleep(0.1)
+    module.gate.open("w").close()
+    with lock.lock(var / "night.lock", "a test", wait=60):
+        assert module.told()["words"] == []
+    assert live(step("ingest")) == 0
     assert did() == ["ingest"]
 
 
