@@ -379,7 +379,7 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
     query = f"select {counts} from looked"
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
-        if strange > (1 - SHAPE_SHARE) * filled:
+        if filled - strange < SHAPE_SHARE * filled:
             line = trusted.line_of(first)
             problem = f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
             raise Refused("shape", problem, "the columns may stand in another order than the layout's: mend the layout or the extract", line)
