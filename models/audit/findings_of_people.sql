@@ -226,7 +226,7 @@ without_bus_address as (
 
 -- silence here is dangerous: a child is absent and nobody can be told
 absent_without_contact as (
-    select distinct
+    select
         'warning' as level,
         'absent_student_without_contact' as kind,
         '' as source,
