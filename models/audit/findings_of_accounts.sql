@@ -120,16 +120,14 @@ without_account as (
 observed_users as (
     select
         'google' as target,
-        google_users.person_id,
-        google_users.remote_id
+        google_users.person_id
     from google_users
 
     union all
 
     select
         'microsoft' as target,
-        microsoft_users.person_id,
-        microsoft_users.remote_id
+        microsoft_users.person_id
     from microsoft_users
 ),
 
