@@ -222,7 +222,6 @@ UNTESTED = {
     *("exp_google__aliases", "exp_google__groups", "exp_google__members", "exp_google__schemas"),
     *("exp_microsoft__groups", "exp_microsoft__licences", "exp_microsoft__members"),
     *("exp_portfolio__classes", "exp_portfolio__enrolments", "exp_portfolio__family", "exp_portfolio__students"),
-    *("person_faults", "person_history", "person_sources"),
 }
 
 
