@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import duckdb
@@ -73,7 +72,7 @@ def test_the_database_writes_and_reads_keys_as_python_does(values: list[str]) ->
         assert connection.execute(f"with r as (select ? as k) select {parts} from r", list(row)).fetchone() == tuple(values)
 
 
-def test_a_first_night_of_many_changes_is_planned_in_seconds(tmp_path: Path) -> None:
+def test_a_first_night_of_many_changes_is_planned_whole(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
     bench.desire(groups=[{"group_id": f"g{n}", "email": f"g{n}", "name": "G"} for n in range(20)])
     bench.ask("""insert into exports.exp_fake__users
@@ -81,8 +80,5 @@ def test_a_first_night_of_many_changes_is_planned_in_seconds(tmp_path: Path) -> 
     bench.ask("insert into exports.exp_fake__members select 'g' || n % 20, 'p' || n % 8000, 'MEMBER', '07474001' from range(80000) as r(n) group by all")
     bench.ask("insert into exports.exp_fake__members select 'h' || n % 9, 'p' || n, 'MEMBER', '07474001' from range(72000) as r(n)")
     bench.observe()
-    started = time.monotonic()
-    plan = bench.plan()
-    seconds = time.monotonic() - started
-    assert sum(sum(part["planned"].values()) for part in plan["exports"]) > 80_000
-    assert seconds < 20  # about two on an idle core
+    planned = {part["entity"]: (part["desired"], part["planned"]) for part in bench.plan()["exports"]}
+    assert planned == {"users": (8000, {"create": 8000}), "groups": (20, {"create": 20}), "members": (80_000, {"create": 80_000})}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -249,24 +248,50 @@ def test_a_bucket_shared_by_many_threads_keeps_the_rate() -> None:
 
 
 CHILD = """
-    import sys
+    import os, signal, sys, threading
     sys.path[:0] = [{root!r}, {tests!r}]
     from pathlib import Path
     from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Platform
     from common.runs import Run
+    class Mortal(FakeTarget):
+        calls, lock = 0, threading.Lock()
+        def apply(self, changes):
+            with self.lock:
+                self.calls += 1
+                mine = self.calls == {at}
+            if mine and {moment!r} != "answered":
+                os.kill(os.getpid(), signal.SIGTERM if {moment!r} == "told to stop" else signal.SIGKILL)
+            answers = super().apply(changes)
+            if mine and {moment!r} == "answered":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return answers
     bench = Bench.__new__(Bench)
     bench.platform = Platform(Path({state!r}), allows_twins=True)
-    bench.target, bench.folder, bench.feeds = FakeTarget(bench.platform, delay=0.002), None, []
+    bench.target, bench.folder, bench.feeds = Mortal(bench.platform), None, []
     bench.models = [USERS, GROUPS, MEMBERS]
     bench.run = Run.load({run!r})
     sys.exit(bench.push())
 """
 
 
-def push_in_a_process(tmp_path: Path, run: Run) -> subprocess.Popen:
-    code = textwrap.dedent(CHILD.format(root=str(ROOT), tests=str(ROOT / "tests/python"), state=str(tmp_path / "state.json"), run=run.run_id))
-    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "HOMEROOM_VAR": str(tmp_path / "var")}, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True)  # fmt: skip
+def push_in_a_process(tmp_path: Path, run: Run, at: int = 0, moment: str = "") -> tuple[int, str]:
+    """Exit code and words of a push that at its call number `at` is killed before the call ("asked"), after it ("answered"), or told to stop."""
+    code = CHILD.format(root=str(ROOT), tests=str(ROOT / "tests/python"), state=str(tmp_path / "state.json"), run=run.run_id, at=at, moment=moment)
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, "HOMEROOM_VAR": str(tmp_path / "var")}, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=120, check=False)  # fmt: skip
+    return ended.returncode, ended.stdout
+
+
+def killed(tmp_path: Path, bench: Bench, at: int, moment: str) -> journal.Past:
+    """What the journal says after a push was killed at that call; that it was in the middle of its work is certain."""
+    code, printed = push_in_a_process(tmp_path, bench.run, at, moment)
+    assert code == -signal.SIGKILL, printed
+    past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
+    assert past.started
+    assert not past.ended
+    assert past.unclear, "the call in flight was recorded before it was made"
+    assert len(past.outcomes) < 121
+    return past
 
 
 def planned(tmp_path: Path) -> Bench:
@@ -283,19 +308,14 @@ def calls(tmp_path: Path) -> int:
     return path.read_text().count("\n") if path.is_file() else 0
 
 
-@pytest.mark.parametrize("kills", [[3], [20, 40, 61, 62, 90]])
-def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_path: Path, kills: list[int]) -> None:
-    bench = planned(tmp_path)
-    for after in kills:
-        process = push_in_a_process(tmp_path, bench.run)
-        deadline = time.monotonic() + 60
-        while calls(tmp_path) < after and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(random.uniform(0.0005, 0.003))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    process = push_in_a_process(tmp_path, bench.run)
-    printed, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, printed
+@pytest.mark.parametrize("kills", [[(3, "answered")], [(1, "asked"), (20, "answered"), (30, "asked"), (11, "answered"), (1, "answered")]])
+def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_path: Path, kills: list[tuple[int, str]]) -> None:
+    bench, done = planned(tmp_path), -1
+    for at, moment in kills:
+        past = killed(tmp_path, bench, at, moment)
+        assert len(past.outcomes) >= done
+        done = len(past.outcomes)
+    assert push_in_a_process(tmp_path, bench.run)[0] == 0
     end = Platform(tmp_path / "state.json")
     assert [row["person_id"] for row in end.rows("users")] == sorted(f"p{n}" for n in range(60))
     assert [row["person_id"] for row in end.rows("members")] == sorted(f"p{n}" for n in range(60))
@@ -305,14 +325,13 @@ def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_
 
 def test_a_push_killed_and_never_resumed_is_settled_by_the_next_night(tmp_path: Path) -> None:
     bench = planned(tmp_path)
-    process = push_in_a_process(tmp_path, bench.run)
-    while calls(tmp_path) < 30 and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    past = killed(tmp_path, bench, 30, "answered")
     bench.platform = Platform(tmp_path / "state.json", allows_twins=True)
     bench.target = FakeTarget(bench.platform)
+    there = sum(len(bench.platform.rows(entity)) for entity in ("users", "groups", "members"))
+    assert len(past.outcomes) < there, "something was made of which no answer was recorded"
     assert bench.whole_night() == 0
+    assert len(bench.platform.calls) == 121 - there
     assert len(bench.platform.rows("users")) == len(bench.platform.rows("members")) == 60
     assert bench.ask("select count(*) from ledger.applied.fake__members") == [(60,)]
     assert bench.verify() == 0
@@ -320,19 +339,15 @@ def test_a_push_killed_and_never_resumed_is_settled_by_the_next_night(tmp_path: 
 
 def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(tmp_path: Path) -> None:
     bench = planned(tmp_path)
-    process = push_in_a_process(tmp_path, bench.run)
-    while calls(tmp_path) < 10 and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 3, printed
+    code, printed = push_in_a_process(tmp_path, bench.run, 10, "told to stop")
+    assert code == 3, printed
     assert "goes on where it stopped" in printed
     past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
     assert not past.ended
     assert not past.unclear
-    resumed = push_in_a_process(tmp_path, bench.run)
-    printed, _ = resumed.communicate(timeout=60)
-    assert resumed.returncode == 0, printed
+    assert 10 <= len(past.outcomes) == calls(tmp_path) < 61  # the users' round was not even finished
+    code, printed = push_in_a_process(tmp_path, bench.run)
+    assert code == 0, printed
     assert calls(tmp_path) == 121
 
 

@@ -118,17 +118,20 @@ def test_a_push_killed_at_random_moments_ends_like_one_that_was_not(planned, und
     log = district.var / "demo" / "requests.jsonl"
     chance = random.Random(f"kill {trial}")
     begun = lines(log)
-    moments = sorted(begun + chance.randrange(1, requests) for _ in range(KILLS))
+    moments = sorted(begun + chance.randrange(1, requests * 4 // 5) for _ in range(KILLS))
     # a third of the trials also lose replies after the platform has committed, and push through refusals
     faults = {"lose_reply_after_commit": 0.02, "random_5xx": 0.02} if trial % 3 == 2 else {}
     with running(district.var / "demo", faults=faults) as platforms:
         for after in moments:
+            moment = max(after, lines(log) + 1)  # each lives long enough to ask for something
             process = push(district, platforms.environment)
             deadline = time.monotonic() + 120
-            while lines(log) < after and process.poll() is None and time.monotonic() < deadline:
+            while lines(log) < moment and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.002)
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            printed, _ = process.communicate()
+            assert process.returncode == -signal.SIGKILL, f"the push ended before it was killed: {printed[-2000:]}"
+            assert lines(log) >= moment
         platforms.set_faults(lose_reply_after_commit=0.0, random_5xx=0.0)
         finished(push(district, platforms.environment))
     assert_no_duplicates(district)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import requests
 import trustme
@@ -189,10 +190,29 @@ def test_a_next_page_on_another_host_is_not_given_our_token(microsoft):
         microsoft.adapter._client.get("https://graph.example.org/v1.0/users?$skiptoken=x")
 
 
-def test_a_rejected_token_is_replaced_once(microsoft, platforms):
+def test_a_rejected_token_is_replaced_once(microsoft, platforms, monkeypatch):
+    rejected: list[str | None] = []
+    ask = Client._token
+    monkeypatch.setattr(Client, "_token", lambda client, token: rejected.append(token) or ask(client, token))
     microsoft.done(microsoft.user())
     platforms.microsoft._tokens.clear()
     microsoft.done(microsoft.user())
+    microsoft.done(microsoft.user())  # with the new one
+    assert len([token for token in rejected if token is not None]) == 1
+
+
+def test_a_token_that_is_rejected_anew_is_not_replaced_for_ever(monkeypatch):
+    asked: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Authorization"])
+        return httpx.Response(401, json={"error": {"code": "InvalidAuthenticationToken"}})
+
+    client = Client("microsoft", {"address": "https://graph.example/v1.0"})
+    monkeypatch.setattr(client, "_token", lambda rejected: "second" if rejected else "first")
+    monkeypatch.setattr(client, "_connection", lambda: httpx.Client(transport=httpx.MockTransport(refuse)))
+    assert not client.get("/users").good
+    assert asked == ["Bearer first", "Bearer second"]
 
 
 def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
