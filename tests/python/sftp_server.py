@@ -2,8 +2,8 @@
 
 `with running(folder) as server:` -> `server.place(...)` is what a client needs; `server.host_key_line` is what the
 client pins. `openssh(folder, keys)` is the machine's own OpenSSH server, where it has one, and `cut_off(server, …)` a wire
-to either that breaks. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, and `hang_up=[n, …]`: so
-many bytes into a file the connection ends, once for each number.
+to either that breaks. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, `hang_up=[n, …]`: so
+many bytes into a file the connection ends, once for each number; and `stores=…`, what it makes of the bytes it says it has stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,7 +161,14 @@ def _keys(keys: Path) -> tuple[asyncssh.SSHKey, Path, Path]:
 
 @contextmanager
 def running(
-    folder: Path, keys: Path, *, refuse_posix_rename: bool = False, grow_while_read: str = "", silent: bool = False, hang_up: list[int] | None = None
+    folder: Path,
+    keys: Path,
+    *,
+    refuse_posix_rename: bool = False,
+    grow_while_read: str = "",
+    silent: bool = False,
+    hang_up: list[int] | None = None,
+    stores: Callable[[bytes], bytes] = bytes,
 ) -> Iterator[Server]:
     """Serve `folder`; keys and known_hosts are written into `keys`."""
     host_key, key_file, authorized = _keys(keys)
@@ -189,6 +196,11 @@ def running(
                 self.channel.get_connection().abort()
             file_obj.seek(offset)
             return file_obj.read(size)
+
+        def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+            file_obj.seek(offset)
+            file_obj.write(stores(data))
+            return len(data)
 
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

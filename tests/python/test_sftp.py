@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncssh
@@ -12,7 +14,7 @@ import pytest
 from sftp_server import Server, cut_off, host_key_line, openssh, running, sshd
 
 from common import paths, store
-from common.sftp import SftpError, connect
+from common.sftp import Entry, SftpError, connect
 from ingestion.__main__ import main
 
 
@@ -62,6 +64,50 @@ def test_a_server_without_posix_rename_still_gets_the_new_file(tmp_path: Path, s
         sftp.put(today, "students.csv")
     assert sorted(path.name for path in served.iterdir()) == ["students.csv"]
     assert (served / "students.csv").read_bytes() == b"today"
+
+
+@pytest.mark.parametrize(
+    ("stores", "says"),
+    [
+        (lambda data: data[:-1], "250 bytes sent, 249 stored"),
+        (lambda data: data + b"x", "250 bytes sent, 251 stored"),
+        (lambda _: b"", "250 bytes sent, 0 stored"),
+    ],
+)
+@pytest.mark.parametrize("rename", ["posix", "none"])
+def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yesterday(tmp_path: Path, served: Path, stores, says, rename) -> None:
+    """The server says it has them all; its disk is full, or it changed the line ends on the way."""
+    (served / "students.csv").write_bytes(b"yesterday")
+    today = tmp_path / "students.csv"
+    today.write_bytes(b"today" * 50)
+    with running(served, tmp_path / "keys", stores=stores, refuse_posix_rename=rename == "none") as server, connect(server.place()) as sftp:
+        with pytest.raises(SftpError, match=rf"students.csv was not delivered: {says}; ask the other side whether its disk is full, then run again"):
+            sftp.put(today, "students.csv")
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == {"students.csv": b"yesterday"}
+
+
+def test_a_name_that_cannot_be_taken_leaves_nothing_half_sent(tmp_path: Path, served: Path) -> None:
+    """A folder stands where the file should: that is no server without posix-rename, so nothing is removed to make room."""
+    (served / "students.csv").mkdir()
+    (served / "students.csv" / "kept").write_bytes(b"kept")
+    today = tmp_path / "students.csv"
+    today.write_bytes(b"today")
+    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp, pytest.raises(SftpError, match=r"could not upload students\.csv"):
+        sftp.put(today, "students.csv")
+    assert [path.name for path in served.iterdir()] == ["students.csv"]
+    assert (served / "students.csv" / "kept").is_file()
+
+
+def test_files_are_listed_by_name_with_size_and_moment(tmp_path: Path, served: Path) -> None:
+    for name, moment in (("b.csv", 1_790_000_000), ("a.csv", 1_700_000_000)):
+        (served / name).write_bytes(name.encode() * (2 if name == "b.csv" else 1))
+        os.utime(served / name, (moment, moment))
+    (served / "link.csv").symlink_to("a.csv")
+    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp:
+        assert sftp.list() == [Entry("a.csv", 5, datetime.fromtimestamp(1_700_000_000, UTC)), Entry("b.csv", 10, datetime.fromtimestamp(1_790_000_000, UTC))]
+        fetched = sftp.get("a.csv", tmp_path / "in" / "a.csv")
+        assert (fetched, fetched.read_bytes()) == (tmp_path / "in" / "a.csv", b"a.csv")
+    assert str(server.place(folder="/extracts")) == f"sftp://homeroom@127.0.0.1:{server.port}/extracts"
 
 
 def test_a_folder_of_the_server_is_used(tmp_path: Path, served: Path) -> None:
