@@ -144,7 +144,7 @@ def _student(chance: Random, place: int, sections: list[str], pool: list[Contact
         legal=(_maybe(chance, f"Legal{place}"), f"Lawly{place}"),
         born=chance.choice((date(2012, 3, 4) + timedelta(days=place), None)),
         grade=chance.choice(("KF", "05", "12", "HS", "XX", None)),
-        homeroom=chance.choice(("5 A", "5-a", "Div. 2", None)),
+        homeroom=chance.choice(("5 A", "5-a", "Div. 2", "A homeroom whose name is longer than a group's", None)),
         teacher=chance.choice([worker.id for worker in staff]),
         school=school,
         other_school=chance.choice((*SCHOOLS, None, None, None)) if school else None,

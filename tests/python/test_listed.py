@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import yaml
 from listed_kit import IN_GROUPS, LEFT, SCHOOLS, STATES, TARGETS, TONIGHT, Account, Contact, District, Student, Worker, district, tables
 from sql_kit import database, rendered
 
@@ -103,7 +104,7 @@ def memberships(of: District) -> dict[tuple[str, str], bool]:
             if person.grade:
                 found[f"grade-{person.school}-{person.grade.lower()}", account.person] = False
             if person.homeroom:
-                room = f"homeroom-{person.school}-" + re.sub("[^a-z0-9]+", "-", person.homeroom.lower())
+                room = f"homeroom-{person.school}-" + re.sub("[^a-z0-9]+", "-", person.homeroom.lower())[:40]
                 found[room, account.person] = False
                 if person.teacher in teachers:
                     found[room, teachers[person.teacher].person] = True
@@ -283,8 +284,17 @@ def test_an_export_lists_who_belongs_there_and_nobody_else(export: str):
         assert sorted((tuple(row[column] for column in columns.split()) for row in shown[export]), key=repr) == sorted(answer(of), key=repr), number
 
 
+EXPORTS = paths.root() / "models" / "exports"
+
+
 def test_no_export_is_without_an_answer():
-    assert set(ANSWERS) == {file.stem for file in (paths.root() / "models" / "exports").rglob("*.sql")}
+    assert set(ANSWERS) == {file.stem for file in EXPORTS.rglob("*.sql")}
+
+
+def test_an_exposure_names_every_export_of_its_target():
+    exposures = yaml.safe_load((EXPORTS / "_exposures.yml").read_text(encoding="utf-8"))["exposures"]
+    named = sorted(sorted(one["depends_on"]) for one in exposures)
+    assert named == sorted(sorted(f"ref('{file.stem}')" for file in target.glob("*.sql")) for target in EXPORTS.iterdir() if target.is_dir())
 
 
 # --- the sentences that matter most, each told from the people to the files -------------------------------------------------
