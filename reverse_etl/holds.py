@@ -57,11 +57,8 @@ def set_aside(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
     """Take the changes of people under a hold (seed `holds`) out of the plan; how many. Files go on: a hold is about accounts."""
     if export.file is not None or "hold" not in applied.columns(connection, "identity.lifecycle"):
         return 0
-    gone = connection.execute(
-        "delete from changes where target = ? and entity = ? and person_id in (select person_id from identity.lifecycle where hold is not null)",
-        [export.target, export.entity],
-    ).fetchone()
-    return gone[0] if gone else 0
+    held = "select person_id from identity.lifecycle where hold is not null"
+    return _count(connection, f"delete from changes where target = ? and entity = ? and person_id in ({held})", [export.target, export.entity])
 
 
 def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -77,13 +74,13 @@ def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequ
                 held.setdefault(school, []).append(f"{feed['source']}.{feed['feed']}")
     sentences = []
     for school, names in sorted(held.items()):
-        count = connection.execute(f"""
+        count = _count(connection, f"""
             update changes set hold = $hold where target = $target and entity = $entity and hold is null
             and (school_number = $school or person_id in ({applied.people_of(connection)}))""",
             {"hold": f"school {school} has lost its rows in {', '.join(names)}", "target": export.target, "entity": export.entity, "school": school},
-        ).fetchone()  # fmt: skip
-        if count and count[0]:
-            changes = "1 change" if count[0] == 1 else f"{count[0]:,} changes"
+        )  # fmt: skip
+        if count:
+            changes = "1 change" if count == 1 else f"{count:,} changes"
             sentences.append(f"{export.target} {export.entity}: {changes} of school {school} held, because its rows are missing from {', '.join(names)}; "
                              "the other schools go on")  # fmt: skip
     return sentences
@@ -114,11 +111,11 @@ def by_limits(connection: duckdb.DuckDBPyConnection, export: Export, observed: i
     """Hold what exceeds the limits of this export; returns the sentences."""
     target, entity = export.target, export.entity
     if export.file is not None:
-        gone = connection.execute("select count(*) filter (action = 'remove') - count(*) filter (action = 'create') from changes "
-                                  "where target = ? and entity = ? and hold is null", [target, entity]).fetchone()  # fmt: skip
-        if export.file.when_empty == "skip" and _desired(connection, export) == 0:
+        gone = _count(connection, "select count(*) filter (action = 'remove') - count(*) filter (action = 'create') from changes "
+                                  "where target = ? and entity = ? and hold is null", [target, entity])  # fmt: skip
+        if export.file.when_empty == "skip" and _count(connection, f"select count(*) from {export.relation}") == 0:
             return []  # nothing is sent, so nothing vanishes at the vendor
-        sentence = drop_hold(target, entity, export.limits, before=observed, after=observed - (gone[0] if gone else 0), allowed=allowed)
+        sentence = drop_hold(target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed)
         if sentence:
             connection.execute("update changes set hold = ? where target = ? and entity = ? and hold is null", [sentence, target, entity])
         return [sentence] if sentence else []
@@ -163,9 +160,10 @@ def _by_columns(connection: duckdb.DuckDBPyConnection, export: Export, observed:
     return sentences
 
 
-def _desired(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
-    row = connection.execute(f"select count(*) from {export.relation}").fetchone()
-    return row[0] if row else 0
+def _count(connection: duckdb.DuckDBPyConnection, query: str, values: object = None) -> int:
+    """What a query that counts, or a statement that changes rows, says."""
+    row = connection.execute(query, values).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]) -> list[Group]:
@@ -199,8 +197,7 @@ def refusals(connection: duckdb.DuckDBPyConnection, export: Export, desired: int
     if export.file is not None:
         return []
     table = applied.table(export.target, export.entity)
-    row = connection.execute(f"select count(*) from {table}").fetchone()
-    written = row[0] if row else 0
+    written = _count(connection, f"select count(*) from {table}")
     found = [
         (EMPTY, f"its export holds no row, and {written:,} objects we wrote are there" if written and not desired and export.when_empty == "hold" else ""),
         (KEYS, _keys_changed(connection, export) if desired else ""),
@@ -252,15 +249,13 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
 def _first_push(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int) -> str:
     """Whether a ledger that never wrote here meets a target that is not empty."""
     view = diff.observed_view(export)
-    row = connection.execute(f"""
+    known = _count(connection, f"""
         select count(*) from {export.relation} as wanted
-        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""").fetchone()  # fmt: skip
-    known = row[0] if row else 0
+        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""")  # fmt: skip
     if known >= CROWD:
         return f"nothing was ever written here by this ledger, and {known:,} of {desired:,} objects carry our key already: is it the right ledger?"
     raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
-    total = connection.execute(f"select count(*) from {raw}").fetchone() if applied.columns(connection, raw) else None
-    others = (total[0] if total else 0) - observed
+    others = _count(connection, f"select count(*) from {raw}") - observed if applied.columns(connection, raw) else 0
     if others >= CROWD:
         return f"this would be the first push, and {others:,} objects that are not ours are there already: are they the same people?"
     return ""

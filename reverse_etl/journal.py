@@ -67,16 +67,13 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     entries: list[dict[str, Any]] = []
     good = 0
     lines = content.split(b"\n")
-    for number, line in enumerate(lines):
-        last = number >= len(lines) - 2 and not any(lines[number + 1 :])
-        if number == len(lines) - 1:
-            break  # what stands behind the last line end is nothing, or torn
+    for number, line in enumerate(lines[:-1]):  # what stands behind the last line end is nothing, or torn
         try:
             entry = json.loads(line)
             if not isinstance(entry, dict) or "line" not in entry:
                 raise ValueError("not a journal line")
         except ValueError:
-            if last:
+            if not any(lines[number + 1 :]):
                 break
             raise JournalDamaged(f"{path}: line {number + 1} cannot be read and is not the last; put the file aside and run a new night") from None
         entries.append(entry)
@@ -126,7 +123,6 @@ class Journal:
         with self._changed:
             while self._syncing:
                 self._changed.wait()
-            self._write()
             os.close(self._file)
 
     def _append(self, entries: list[dict[str, Any]]) -> None:

@@ -218,6 +218,26 @@ def test_a_school_is_measured_by_the_rows_of_ours_it_has(connection: duckdb.Duck
     assert held(connection) == ["p0", "p1", "p2", "p3"]
 
 
+def test_a_row_is_its_schools_once_and_before_it_was_ever_written(connection: duckdb.DuckDBPyConnection) -> None:
+    users = replace(USERS, limits=parse({"suspend": 100, "per_school": {"suspend": 0}}, "x"))
+    there = [("r1", "p1", "e", "seen"), ("twin", "p1", "e", "seen"), ("r2", "p2", "e", "seen"), ("r3", "p3", "e", "seen")]
+    stand(connection, users, wanted=[("p1", "e", "a"), ("p2", "e", "a")], there=there, written=[("p2", "e", "b"), ("p3", "e", "a")])
+    change(connection, "p1", "suspend", school_number="a")
+    (sentence,) = holds.by_limits(connection, users, 4, NOTHING)
+    assert "in school a: 1 suspends planned, 3 rows of ours there" in sentence
+
+
+def test_a_column_is_limited_where_no_school_is_named_too(connection: duckdb.DuckDBPyConnection) -> None:
+    users = replace(USERS, school=None, limits=parse({"update": 100, "columns": {"email": 1}, "per_school": {"columns": {"email": 9}}}, "x"))
+    stand(connection, users)
+    for n in range(2):
+        change(connection, f"p{n}", new={"email": "new"}, school_number="a")
+    assert len(holds.by_limits(connection, users, 50, NOTHING)) == 1
+    connection.execute("update changes set hold = null")
+    assert len(holds.by_limits(connection, replace(users, limits=parse({"update": 100, "columns": {"email": 1}}, "x")), 50, NOTHING)) == 1
+    assert held(connection) == ["p0", "p1"]
+
+
 def test_a_school_counts_only_its_own_changes_that_are_still_to_go(connection: duckdb.DuckDBPyConnection) -> None:
     users = replace(USERS, limits=parse({"suspend": 100, "create": 100, "per_school": {"suspend": 1, "create": 1}}, "x"))
     stand(connection, users)

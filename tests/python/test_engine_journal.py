@@ -213,6 +213,10 @@ def test_a_torn_last_line_is_cut_before_anything_is_added(tmp_path: Path, torn: 
     assert read(path).unclear == {"a"}
     Journal(path, "plan").close()
     assert path.read_bytes().startswith(whole + b'{"line":"plan"')
+    if torn.endswith(b"\n"):
+        path.write_bytes(whole + torn + b"{")  # two cannot be torn by one kill
+        with pytest.raises(JournalDamaged, match="line 3 cannot be read"):
+            read(path)
     path.write_bytes(torn + whole if torn.endswith(b"\n") else torn + b"\n" + whole)
     if torn != b'{"line":"outcome","change_id":"a"}':
         with pytest.raises(JournalDamaged, match=r"fake.jsonl: line 1 cannot be read and is not the last"):

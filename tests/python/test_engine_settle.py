@@ -311,6 +311,10 @@ def test_a_change_that_was_answered_and_not_kept_is_not_ours_and_stays_in_doubt(
     assert resolved(connection, action, None) == ("new", "open")  # its object is gone
 
 
+def test_an_object_that_is_gone_kept_no_old_value_not_even_none(connection: duckdb.DuckDBPyConnection) -> None:
+    assert resolved(connection, "update", None, old={"name": None}) == ("new", "open")
+
+
 def test_of_several_values_those_not_kept_are_taken_back(connection: duckdb.DuckDBPyConnection) -> None:
     two = {"old": {"name": "old", "email": "before"}, "new": {"name": "new", "email": "e"}}
     assert resolved(connection, "update", "old", **two) == ("old", "struck")  # type: ignore[arg-type]
