@@ -1,0 +1,399 @@
+"""Plans: what is in one, what it is judged by, what makes it another; and what of a push is refused, told and returned."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, user
+from ledger_kit import change, export, held, ledger, stand
+
+from reverse_etl import diff, journal
+from reverse_etl import plan as planning
+from reverse_etl import push as pushing
+from reverse_etl.execute import Tally
+from reverse_etl.limits import Allowed
+from reverse_etl.model import Change, Column, Export, FileFormat, Outcome, Rendered
+from reverse_etl.plan import Part, Scope
+
+NOTHING = Allowed()
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with ledger() as made:
+        yield made
+
+
+def keys(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [key for (key,) in connection.execute("select key from changes order by key").fetchall()]
+
+
+# ---------------------------------------------------------------- scope
+
+
+def test_a_part_is_judged_by_the_whole_so_that_nothing_goes_through_school_by_school(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "limits": {"create": 2}})])
+    bench.desire(users=[user(1, person_id="a"), user(2, person_id="b", school_number="07474002"), user(3, person_id="c", school_number="07474002")])
+    bench.observe()
+    for scope, key in ((Scope(school="07474001"), "a"), (Scope(person="a"), "a")):
+        plan = bench.plan(scope=scope)
+        assert [(row[2], row[5]) for row in bench.changes(plan)] == [(key, True)]
+        assert "3 creates planned" in plan["exports"][0]["holds"][0]
+        assert plan["exports"][0]["planned"] == {"create": 1}
+    assert bench.plan(scope=Scope(person="a"), allow="create", why="they came")["exports"][0]["held"] == {}
+
+
+@pytest.mark.parametrize(("scope", "left"), [
+    (Scope(), ["a", "b", "c"]), (Scope(school="s1"), ["a"]), (Scope(person="p2"), ["b"]), (Scope(action="create"), ["b", "c"]),
+    (Scope(school="s1", action="create"), []), (Scope(targets=("other",)), ["a", "b", "c"]),
+])  # fmt: skip
+def test_a_scope_leaves_out_what_it_does_not_name(connection: duckdb.DuckDBPyConnection, scope: Scope, left: list[str]) -> None:
+    change(connection, "a", person_id="p1", school_number="s1")
+    change(connection, "b", "create", person_id="p2", school_number="s2")
+    change(connection, "c", "create", person_id=None)
+    planning._within(connection, scope)
+    assert keys(connection) == left
+
+
+def test_a_scope_is_partial_when_it_picks_rows_and_then_files_stay_out() -> None:
+    assert [Scope(**one).is_partial for one in ({}, {"targets": ("a",)}, {"school": "s"}, {"person": "p"}, {"action": "a"})] == [False, False, True, True, True]
+    assert [Scope(targets).covers("a") for targets in ((), ("a", "b"), ("b",))] == [True, True, False]
+    users, file = export(), replace(export("a"), target="vendor", file=FileFormat("a.csv"))
+    early = replace(export("admins"), target="fake")
+    every = SimpleNamespace(good=[users, file], refused=[(early, "why")])
+    assert planning._ordered(every, Scope()) == [(early, "why"), (users, None), (file, None)]  # type: ignore[arg-type]
+    assert planning._ordered(every, Scope(targets=("vendor",))) == [(file, None)]  # type: ignore[arg-type]
+    assert planning._ordered(every, Scope(school="s")) == [(early, "why"), (users, None)]  # type: ignore[arg-type]
+
+
+def test_an_export_of_a_kind_its_target_does_not_take_is_told() -> None:
+    users, file = export(), replace(export("a"), file=FileFormat("a.csv"))
+    assert planning._rank(users, ("groups", "users")) == 1
+    assert planning._rank(file, ()) == 0
+    for one, order, words in (
+        (file, ("users",), "takes objects, not files"),
+        (users, ("groups", "members"), "it has groups, members"),
+        (users, (), "it has files only"),
+    ):
+        with pytest.raises(diff.DiffImpossible, match=words):
+            planning._rank(one, order)
+
+
+# ---------------------------------------------------------------- what makes a plan another
+
+
+def test_a_digest_is_of_everything_that_is_written_and_held_of_one_target(connection: duckdb.DuckDBPyConnection) -> None:
+    change(connection, "a", old={"x": 1}, new={"x": 2}, remote_id="r", hold="waits")
+    change(connection, "b", entity_rank=2)
+    first = planning._digest(connection, "fake")
+    for column, value in (
+        ("entity", "groups"),
+        ("key", "z"),
+        ("action", "rename"),
+        ("remote_id", "s"),
+        ("old", "{}"),
+        ("new", "{}"),
+        ("hold", "other"),
+        ("hold", None),
+    ):
+        before = connection.execute(f"select {column} from changes where key = 'a'").fetchone()
+        connection.execute(f"update changes set {column} = ? where action <> 'x' and entity_rank = 1", [value])
+        assert planning._digest(connection, "fake") != first, column
+        connection.execute(f"update changes set {column} = ? where entity_rank = 1", list(before or ()))
+    assert planning._digest(connection, "fake") == first
+    change(connection, "c", target="other")
+    connection.execute("update changes set reason = 'said otherwise', source = 'x'")
+    assert planning._digest(connection, "fake") == first
+    connection.execute("update changes set entity_rank = 3 - entity_rank")
+    assert planning._digest(connection, "fake") != first
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("old", '{"x": 9}'), ("new", '{"x": 9}'), ("hold", "another"), ("action", "rename"), ("entity", "groups"), ("key", "z")]
+)
+def test_what_moved_is_counted_and_the_first_is_named(connection: duckdb.DuckDBPyConnection, column: str, value: str) -> None:
+    for n in range(2):
+        change(connection, f"p{n}", new={"x": n}, old={"x": 0}, hold="h")
+    connection.execute("""insert into ledger.audit.planned_changes (plan_id, target, entity, key, action, old, new, hold)
+                          select 'plan', target, entity, key, action, old, new, hold from changes""")  # fmt: skip
+    connection.execute("insert into ledger.audit.planned_changes (plan_id, target, entity, key, action) values ('another', 'fake', 'users', 'q', 'update')")
+    change(connection, "q", target="other")
+    assert planning.moved(connection, "plan", "fake") == "the objects behind the changes are others"
+    connection.execute(f"update changes set {column} = ? where key = 'p1'", [value])
+    now = {"entity": "update groups p1", "action": "rename users p1", "key": "update users z"}.get(column, "update users p1")
+    assert planning.moved(connection, "plan", "fake") == f"1 new or different (first: {now}) and 1 no longer so (first: update users p1)"
+
+
+def test_what_stands_under_a_plan_is_its_code_and_its_own_tables() -> None:
+    def ground(code: str = "c1", **tables: int) -> dict[str, Any]:
+        return {"code": code, "tables": {name: {"rows": rows, "sha256": str(rows)} for name, rows in tables.items()}}
+
+    then = ground(exp_fake__users=1000, exp_other__users=1)
+    assert planning.ground_moved(then, ground("c2", exp_fake__users=1000, exp_other__users=2), "fake", code=False) == ""
+    assert planning.ground_moved(then, ground("c2", exp_fake__users=1000), "fake", code=True) == "the code is at c2 and was at c1"
+    assert planning.ground_moved(ground(""), ground("c2"), "fake", code=True) == "the code is at c2 and was at no commit"
+    assert planning.ground_moved(ground("c2"), ground(""), "fake", code=True) == "the code is at no commit and was at c2"
+    assert planning.ground_moved(then, ground(exp_fake__groups=2, exp_fake__users=1001), "fake", code=True) == (
+        "table exp_fake__groups was built anew and differs (no table, now 2 rows); "
+        "table exp_fake__users was built anew and differs (1,000 rows, now 1,001 rows)"
+    )
+    assert planning.ground_moved(then, ground(), "fake", code=True) == "table exp_fake__users was built anew and differs (1,000 rows, now no table)"
+
+
+def test_a_file_is_another_when_its_form_or_a_heading_is() -> None:
+    columns = (Column("id"), Column("name", header="Name"))
+    one = Export("m", "r", "t", "e", ("id",), columns, file=FileFormat("a.csv"))
+    assert planning.shape(one) == planning.shape(replace(one, model="n", relation="s"))
+    others = [replace(one, file=FileFormat("a.csv", delimiter=";")), replace(one, columns=columns[::-1]), replace(one, columns=columns[:1]),
+              replace(one, columns=(columns[0], Column("name", header="NAME"))), replace(one, file=None)]  # fmt: skip
+    assert len({planning.shape(other) for other in (one, *others)}) == 6
+    assert len(planning.shape(one)) == 16
+
+
+# ---------------------------------------------------------------- counting
+
+
+def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
+    change(connection, "a")
+    change(connection, "b", hold="over its limit")
+    change(connection, "c", hold="waits for google users c")
+    change(connection, "d", "create", released=True)
+    change(connection, "e", "create", hold="2 objects in fake carry this key; keep one")
+    change(connection, "f", entity="groups", hold="waits for google users c")
+    for column, policy in (("name", "revert"), ("name", "revert"), ("email", "leave")):
+        connection.execute("insert into drifts (target, entity, key, column_name, policy) values ('fake', 'users', 'a', ?, ?)", [column, policy])
+    parts = {("fake", entity): Part("fake", entity) for entity in ("users", "groups")}
+    planning._count(connection, parts)
+    assert parts["fake", "users"] == Part(
+        "fake", "users", planned={"update": 3, "create": 2}, held={"update": 1, "create": 1}, waiting=1, released=1,
+        drift={"revert": {"name": 2}, "leave": {"email": 1}},
+        holds=["fake users: 1 held, 2 objects in fake carry this key; keep one"])  # fmt: skip
+    assert parts["fake", "groups"] == Part("fake", "groups", planned={"update": 1}, waiting=1)
+    document = {"exports": [{"planned": {"update": 3, "create": 2}, "held": {"update": 1}}, {"planned": {"update": 1}, "held": {}}]}
+    assert planning.totals(document) == (Counter(update=4, create=2), Counter(update=1))
+
+
+# ---------------------------------------------------------------- what waits for another target
+
+
+@pytest.mark.parametrize(("needed", "entity", "target", "action", "hold", "waits"), [
+    ("n", "users", "google", "create", None, False), ("n", "users", "google", "adopt", None, False), ("n", "users", "google", "update", None, True),
+    ("n", "users", "google", "undelete", None, True), ("n", "users", "google", "create", "over its limit", True),
+    ("m", "users", "google", "create", None, True),
+    ("n", "groups", "google", "create", None, True), ("n", "users", "other", "create", None, True), ("there", "users", "other", "create", None, False),
+    (None, "users", "other", "create", None, False),
+])  # fmt: skip
+def test_a_row_waits_until_its_object_elsewhere_is_there_or_coming(
+    connection: duckdb.DuckDBPyConnection, needed: str | None, entity: str, target: str, action: str, hold: str | None, waits: bool
+) -> None:
+    stand(connection, export("users", ("person_id",), target="google"), there=[("r", "there")])
+    rows = replace(export("rows", ("id", "person_id"), context=()), after={"person_id": ("google", "users")})
+    stand(connection, rows, wanted=[("1", needed), ("2", "missing"), ("3", "missing")])
+    change(connection, "n", action, target=target, entity=entity, hold=hold)
+    change(connection, "1", "create", entity="rows")
+    change(connection, "2", "update", entity="rows")
+    change(connection, "3", "create", entity="rows", hold="before")
+    change(connection, "1", "create", entity="others")
+    planning.wait(connection, rows)
+    said = connection.execute(
+        "select key, hold from changes where target = 'fake' and entity in ('rows', 'others') and hold is not null order by key"
+    ).fetchall()
+    assert said == ([("1", f"waits for google users {needed}")] if waits else []) + [("3", "before")]
+
+
+def test_the_plan_says_how_many_rows_of_a_file_wait_for_an_account_that_is_held(tmp_path: Path) -> None:
+    from test_engine_files import STUDENTS, student
+
+    (tmp_path / "vendor").mkdir()
+    after = replace(STUDENTS, meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}})
+    bench = Bench(tmp_path / "var", [after, replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(users=[user(1)], students=[student(1)])
+    assert bench.whole_night() == 0
+    bench.desire(users=[user(n) for n in (1, 2, 3)], students=[student(1, name="new"), student(2), student(3)])
+    bench.new_night()
+    bench.observe()
+    plan = bench.plan()
+    (students,) = [part for part in plan["exports"] if part["entity"] == "students"]
+    assert (students["waiting"], students["held"], students["planned"]) == (2, {}, {"create": 2, "update": 1})
+    (file,) = [row for row in bench.changes(plan) if row[0] == "file"]
+    assert (file[3]["rows"], file[3]["waiting"], file[4], file[5]) == (1, 2, "1 rows changed", False)
+
+
+# ---------------------------------------------------------------- pushing
+
+
+def test_a_file_with_other_rows_than_the_plan_says_is_not_delivered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from test_engine_files import STUDENTS, student
+
+    class Forgetful(FakeFolder):
+        def render(self, connection: duckdb.DuckDBPyConnection, delivery: Any) -> Rendered:
+            made = super().render(connection, delivery)
+            return replace(made, rows=made.rows - 1)
+
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [STUDENTS])
+    bench.folder = Forgetful(tmp_path / "vendor")
+    bench.desire(students=[student(n) for n in range(3)])
+    assert bench.whole_night() == 3
+    assert list((tmp_path / "vendor").iterdir()) == []
+    assert "would hold 2 rows and the plan says 3" in capsys.readouterr().err
+    assert bench.ask("select count(*) from ledger.audit.deliveries") == [(0,)]
+
+
+def test_a_file_made_before_a_kill_is_the_one_that_goes(tmp_path: Path) -> None:
+    from test_engine_files import STUDENTS, student
+
+    class Killed(Exception):
+        """Stands for a kill between making and delivering."""
+
+    class Folder(FakeFolder):
+        made = 0
+
+        def render(self, connection: duckdb.DuckDBPyConnection, delivery: Any) -> Rendered:
+            Folder.made += 1
+            return super().render(connection, delivery)
+
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [STUDENTS])
+    bench.folder = Folder(tmp_path / "vendor")
+    bench.desire(students=[student(1)])
+    bench.observe()
+    bench.plan()
+    execute = pushing._execute
+
+    def cut(*_: Any) -> dict:
+        raise Killed
+
+    pushing._execute = cut
+    try:
+        with pytest.raises(Killed):
+            bench.push()
+    finally:
+        pushing._execute = execute
+    (path,) = (one for one in (tmp_path / "var" / "outbox").rglob("*.zip"))
+    path.write_text("made before")
+    assert (path.parent.stat().st_mode & 0o777) == 0o700
+    assert bench.push() == 0
+    assert [file.read_text() for file in (tmp_path / "vendor").iterdir()] == ["made before"]
+    assert Folder.made == 1
+    assert bench.ask("select rows, bytes from ledger.audit.deliveries") == [(1, len("made before"))]
+
+
+def test_a_push_of_nothing_planned_says_what_to_run(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var")
+    with pytest.raises(planning.NoPlan, match='has no plan; run "make plan"'):
+        bench.push()
+
+
+def test_calls_of_an_interrupted_push_count_with_those_that_finished_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path / "var")
+    bench.desire(users=[user(n) for n in range(8)])
+    bench.target.threads = 1  # type: ignore[misc]
+    stops: list[threading.Event] = []
+    execute = pushing._execute
+    monkeypatch.setattr(pushing, "_execute", lambda work, plan_id, stop: stops.append(stop) or execute(work, plan_id, stop))
+
+    def told_to_stop(change: Change) -> None:
+        if change.key == ("p3",):
+            signal.raise_signal(signal.SIGTERM)
+            assert stops[-1].wait(30)
+
+    bench.target.faults = told_to_stop
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    bench.observe()
+    bench.plan()
+    assert bench.push() == 3
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+    first = bench.run.read("outcome.json")["fake"]
+    assert first["users"]["applied"] + first["users"]["planned"] == 8
+    assert 0 < first["users"]["applied"] == first["write_calls"] < 8
+    bench.target.faults = None
+    bench.target.write_calls = 0
+    assert bench.push() == 0
+    last = bench.run.read("outcome.json")["fake"]
+    assert last["users"] == {"applied": 8, "failed": 0, "skipped": 0, "held": 0, "planned": 0}
+    assert last["write_calls"] == 8
+    assert last["plan_id"] == bench.run.read("plan.json")["plan_id"]
+
+
+def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
+    tally = Tally(failures=Counter({("users", "create", 409, "duplicate"): 1200, ("users", "create", 0, ""): 1}), trouble="it is down",
+                  examples={("users", "create", 409, "duplicate"): ["p1", "p2"], ("users", "create", 0, ""): ["p3"]})  # fmt: skip
+    nameless, duplicates, down = pushing._troubles({"fake": tally, "calm": Tally()})
+    assert (duplicates.level, duplicates.kind, duplicates.target, duplicates.entity, duplicates.key, duplicates.owner) == (
+        "warning", "changes_failed", "fake", "users", "p1", "technician")  # fmt: skip
+    assert duplicates.message == "fake users: 1,200 create failed (409 duplicate), first keys: p1, p2"
+    assert nameless.message == "fake users: 1 create failed (no reason given), first keys: p3"
+    assert (down.level, down.kind, down.message) == ("critical", "target_given_up", "fake: given up for now: it is down. What was not written stays planned.")
+    assert pushing._failed_so_far(tally) == ", 1,201 failed (409 duplicate 1,200,  1)"
+    assert pushing._failed_so_far(None) == pushing._failed_so_far(Tally()) == ""
+
+
+def test_an_interrupted_push_says_how_far_it_came() -> None:
+    tallies = {"a": Tally(done=Counter({("users", "applied"): 3, ("users", "failed"): 1})), "b": Tally(done=Counter({("users", "applied"): 2}))}
+    work = [SimpleNamespace(changes=[1] * 1000), SimpleNamespace(changes=[1] * 7)]
+    assert pushing._stopped(tallies, work).message == 'the push was stopped after 6 of 1,007 changes; "make push" goes on where it stopped'  # type: ignore[arg-type]
+
+
+def test_what_came_of_a_push_is_printed_where_there_is_something_to_say(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"applied": 1200, "failed": 0, "skipped": 2, "held": 3, "planned": 4}
+    pushing._print({"fake": {"users": counts, "plan_id": "x", "write_calls": 3}, "other": {"users": counts}}, ["fake", "none"])
+    assert capsys.readouterr().out == "push: fake users: 1,200 applied, 2 skipped, 3 held, 4 planned\n"
+
+
+def test_a_push_ends_with_a_code_that_says_whether_a_person_is_needed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 400, "invalid")
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 3
+    bench.target.faults = None
+    bench.feeds = [{"source": "myedbc", "feed": "students", "status": "missing"}]
+    bench.models = [replace(USERS, feeds=("students",)), GROUPS, MEMBERS]
+    assert bench.whole_night() == 2
+    assert pushing.push(bench.run, bench.night, bench._adapter, ("elsewhere",)) == 0
+    assert not journal.read(bench.run.folder / "journal" / "fake.jsonl").unclear
+
+
+def test_an_entity_others_refer_to_must_say_what_its_objects_are_called(connection: duckdb.DuckDBPyConnection) -> None:
+    one = export("users", ("person_id", "email"), context=())
+    stand(connection, one, there=[("r2", "p1", "e"), ("r1", "p1", "e"), (None, "p2", "e"), ("r3", "p3", "e")])
+    assert pushing._remote_ids(connection, [one]) == {("users", "p1"): "r1", ("users", "p3"): "r3"}
+    connection.execute("create or replace table staging.stg_fake__users as select 'p' as person_id")
+    with pytest.raises(diff.DiffImpossible, match="has no column remote_id, but other entities refer to its objects"):
+        pushing._remote_ids(connection, [one])
+
+
+def test_values_taken_over_are_theirs_and_those_given_back_ours_again(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""create table ledger.audit.drifts (plan_id text, run_id text, found_at timestamptz, target text, entity text, key text, person_id text,
+                          school_number text, column_name text, ours text, theirs text, policy text)""")  # fmt: skip
+    rows = [("plan", "fake", "users", "a", "name", "give_back"), ("plan", "fake", "users", "b", "name", "take_over"),
+            ("plan", "fake", "users", "c", "name", "leave"),
+            ("plan", "fake", "users", "d", "name", "revert"), ("another", "fake", "users", "e", "name", "take_over"),
+            ("plan", "other", "users", "f", "name", "take_over")]  # fmt: skip
+    for row in rows:
+        connection.execute("""insert into ledger.audit.drifts (plan_id, target, entity, key, column_name, policy, theirs, run_id)
+                              values (?, ?, ?, ?, ?, ?, '"hers"', 'run')""", list(row))  # fmt: skip
+    for key in "abce":
+        for entity, column in (("users", "name"), ("users", "email"), ("groups", "name")):
+            connection.execute(
+                "insert into ledger.applied.taken_over (target, entity, key, column_name, theirs) values ('fake', ?, ?, ?, 'old')", [entity, key, column]
+            )
+    pushing._take_over(connection, "plan", "fake")
+    users = connection.execute(
+        "select key, theirs, run_id from ledger.applied.taken_over where entity = 'users' and column_name = 'name' order by 1"
+    ).fetchall()
+    assert users == [("b", '"hers"', "run"), ("c", "old", None), ("e", "old", None)]
+    assert connection.execute("select count(*) from ledger.applied.taken_over").fetchone() == (11,)
+    assert held(connection) == []
