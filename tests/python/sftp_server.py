@@ -164,7 +164,7 @@ def running(
     folder: Path,
     keys: Path,
     *,
-    refuse_posix_rename: bool = False,
+    refuse_posix_rename: bool | asyncssh.SFTPError = False,
     grow_while_read: str = "",
     silent: bool = False,
     hang_up: list[int] | None = None,
@@ -181,7 +181,7 @@ def running(
 
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             if refuse_posix_rename:
-                raise asyncssh.SFTPOpUnsupported("Operation unsupported")
+                raise asyncssh.SFTPOpUnsupported("Operation unsupported") if refuse_posix_rename is True else refuse_posix_rename
             return super().posix_rename(oldpath, newpath)
 
         async def read(self, file_obj: Any, offset: int, size: int) -> bytes:

@@ -86,16 +86,16 @@ def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yester
     assert {path.name: path.read_bytes() for path in served.iterdir()} == {"students.csv": b"yesterday"}
 
 
-def test_a_name_that_cannot_be_taken_leaves_nothing_half_sent(tmp_path: Path, served: Path) -> None:
-    """A folder stands where the file should: that is no server without posix-rename, so nothing is removed to make room."""
-    (served / "students.csv").mkdir()
-    (served / "students.csv" / "kept").write_bytes(b"kept")
+@pytest.mark.parametrize("why", [asyncssh.SFTPPermissionDenied("the file is locked"), asyncssh.SFTPFailure("busy")])
+def test_a_server_that_will_not_rename_keeps_the_file_of_yesterday_and_nothing_half_sent(tmp_path: Path, served: Path, why: asyncssh.SFTPError) -> None:
+    """It knows posix-rename and says no: nothing is removed to make room, as is done where a server does not know it."""
+    (served / "students.csv").write_bytes(b"yesterday")
     today = tmp_path / "students.csv"
     today.write_bytes(b"today")
-    with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp, pytest.raises(SftpError, match=r"could not upload students\.csv"):
-        sftp.put(today, "students.csv")
-    assert [path.name for path in served.iterdir()] == ["students.csv"]
-    assert (served / "students.csv" / "kept").is_file()
+    with running(served, tmp_path / "keys", refuse_posix_rename=why) as server, connect(server.place()) as sftp:
+        with pytest.raises(SftpError, match=r"could not upload students\.csv"):
+            sftp.put(today, "students.csv")
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == {"students.csv": b"yesterday"}
 
 
 def test_files_are_listed_by_name_with_size_and_moment(tmp_path: Path, served: Path) -> None:
