@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
 import pytest
 
-from common import ballast, findings, lock, paths, runs, store
+from common import ballast, findings, lock, paths, runs, settings, store
 from common.runs import Run
 from operations import interventions, night, room
 from operations import report as reports
@@ -178,6 +179,137 @@ def test_the_exit_code_is_the_one_that_matters_most():
     assert live(step("ingest", "raise SystemExit(3)"), step("plan", "raise SystemExit(2)")) == 3
     assert live(step("plan", "raise SystemExit(2)"), step("push")) == 2
     assert live(step("push", "raise SystemExit(77)")) == 1
+
+
+ALL = {name for name, _, _ in night.STEPS}
+
+
+@pytest.mark.parametrize(
+    ("fails", "code", "left_out", "ends"),
+    [
+        ("ingest", 1, set(), 1),  # what was landed before stays, and is built from
+        ("ingest", 3, set(), 3),
+        ("observe", 1, set(), 1),
+        ("build", 1, {"plan", "push", "verify"}, 1),  # nothing is written from models that could not be built
+        ("build", 3, set(), 3),  # some models failed: the plan knows which exports may be trusted
+        ("plan", 1, {"push", "verify"}, 1),
+        ("plan", 2, set(), 2),  # held: what is not held is pushed
+        ("push", 1, set(), 1),  # what came of it is read back all the same
+        ("push", 3, set(), 3),
+        ("verify", 1, set(), 1),
+        ("backup", 1, set(), 1),
+    ],
+)
+def test_what_becomes_of_a_night_when_one_of_its_steps_fails(monkeypatch, fails, code, left_out, ends):
+    began = []
+
+    def begin(run, name, command, keeper, so_far):
+        began.append(name)
+        assert command == {name: words for name, words, _ in night.STEPS}[name]
+        return code if name == fails else 0
+
+    monkeypatch.setattr(night, "_step", begin)
+    assert night.nightly() == ends
+    assert began == [name for name, _, _ in night.STEPS if name not in left_out and name not in night.CLOSING]
+    assert summary()["exit_code"] == ends, "the report ran"
+
+
+def test_an_override_is_handed_to_the_plan_alone_and_a_night_may_make_no_backup(monkeypatch):
+    commands = {}
+    monkeypatch.setattr(night, "_step", lambda run, name, command, keeper, so_far: commands.update({name: command}) or 0)
+    monkeypatch.setenv("BACKUP__NIGHTLY", "false")
+    assert night.nightly("suspend", "the school closed") == 0
+    assert commands.pop("plan") == ("reverse_etl", "plan", "--allow", "suspend", "--why", "the school closed")
+    assert set(commands) == ALL - {"plan", "backup", *night.CLOSING}
+    assert not [words for words in commands.values() if "--allow" in words]
+
+
+@pytest.mark.parametrize(("codes", "ends"), [((), 0), ((0, 2), 2), ((2, 3), 3), ((3, 1), 1), ((0, 77), 1), ((2, -9), 1), ((0, 0), 0)])
+def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, ends):
+    assert night.worst(codes) == night.worst(reversed(codes)) == ends
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [*((kind, True) for kind in ("source_unreachable", "source_failed", "feed_missing", "feed_unstable", "target_unreadable", "target_given_up",
+                                 "target_unusable", "warehouse_held", "step_died", "step_failed", "step_out_of_time")),
+     *((kind, False) for kind in ("feed_refused", "feed_empty", "model_failed", "disk_full", "ledger_damaged", "settings_wrong", "night_out_of_time"))],
+)  # fmt: skip
+def test_a_night_is_lived_once_more_for_what_waiting_may_mend_and_for_nothing_else(kind, again):
+    run = Run.open("nightly")
+    findings.record(run, [findings.Finding("critical", "another", "said"), findings.Finding("critical", kind, "said")])
+    limits = night.Limits(1000.0, {}, 100.0, 0.0)
+    keeper = night._Keeper(limits, 0, night._Stop(), time.monotonic() + 1000)
+    assert {code: night._worth_another(run, code, keeper) for code in (0, 1, 2, 3)} == {0: False, 1: again, 2: False, 3: again}
+    asked_to_stop = night._Stop()
+    asked_to_stop._asked()
+    for never in (
+        replace(keeper, deadline=time.monotonic() + 90),
+        replace(keeper, stop=asked_to_stop),
+        replace(keeper, limits=replace(limits, retry_after=None)),
+    ):
+        assert not night._worth_another(run, 1, never)
+
+
+def test_the_times_of_a_night_are_settings_in_minutes_and_hours(monkeypatch):
+    monkeypatch.delenv("NIGHT__RETRY_AFTER_MINUTES")
+    monkeypatch.setattr(settings, "everything", dict)
+    assert night.Limits.given() == night.Limits(
+        8 * 3600, {"ingest": 5400, "observe": 5400, "build": 7200, "plan": 3600, "push": 18000, "verify": 5400, "backup": 3600}, 900, 6 * 3600
+    )
+    written = {"maximum_minutes": 60, "resume_within_hours": 0, "retry_after_minutes": 0, "step_minutes": {"push": 0.5}}
+    monkeypatch.setattr(settings, "everything", lambda: {"night": written})
+    given = night.Limits.given()
+    assert (given.night, given.resume_within, given.retry_after, given.steps["push"], given.steps["plan"]) == (3600, 0, 0, 30, 3600)
+    monkeypatch.setattr(settings, "everything", lambda: {"night": written | {"retry_after_minutes": False}})
+    assert night.Limits.given().retry_after is None
+    keeper = night._Keeper(given, 0, night._Stop(), time.monotonic() + 10_000)
+    assert keeper.seconds("push") == 30
+    assert 0 < replace(keeper, deadline=time.monotonic() + 20).seconds("push") <= 20
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "kind", "level"),
+    [
+        (0, "", "", ""),
+        (2, "", "", ""),
+        (3, "", "", ""),
+        (1, "", "step_failed", "critical"),
+        (77, "", "step_failed", "critical"),
+        (-9, "", "step_died", "critical"),
+        (-64, "", "step_died", "critical"),
+        (-15, night.OUT_OF_TIME, "step_out_of_time", "critical"),
+        (0, night.OUT_OF_TIME, "step_out_of_time", "critical"),
+        (3, night.ASKED, "night_stopped", "warning"),
+    ],
+)
+def test_how_a_step_ended_in_the_words_of_a_finding(code, why, kind, level):
+    found = night._trouble("push", code, why, 18000)
+    assert ((found.kind, found.level) if found else ("", "")) == (kind, level)
+    if found:
+        assert found.message.startswith("push " if why != night.ASKED else "somebody stopped the night during push")
+        assert ("out of memory" in found.message) is (code == -9)
+        assert ("after 300 min" in found.message) is (why == night.OUT_OF_TIME)
+
+
+@pytest.mark.parametrize(("hours", "another", "fresh"), [(5.9, {}, True), (6.1, {}, False), (1, {"as_of": date(2026, 10, 4)}, False)])
+def test_a_killed_push_is_gone_on_with_for_six_hours_on_its_own_day_by_the_same_code(hours, another, fresh):
+    limits = night.Limits(1000.0, {}, None, 6 * 3600)
+    run = replace(Run.open("nightly"), started_at=datetime.now(UTC) - timedelta(hours=hours), **another)
+    assert night._is_fresh(run, {"git_commit": "abc"}, limits) is fresh
+    assert not night._is_fresh(run, {"git_commit": "another"}, limits)
+
+
+def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
+    run = Run.open("nightly")
+    assert not night._wrote(run)
+    (run.folder / "journal").mkdir()
+    (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
+    assert not night._wrote(run), "it has no plan"
+    run.write("plan.json", {"plan_id": "p2"})
+    assert not night._wrote(run)
+    (run.folder / "journal" / "microsoft.jsonl").write_text('{"line":"plan","plan_id":"p2","at":"2026"}\n', encoding="utf-8")
+    assert night._wrote(run)
 
 
 @pytest.mark.parametrize(("name", "value"), [("MAXIMUM_MINUTES", "-1"), ("STEP_MINUTES__BILD", "5"), ("RETRY_AFTER_MINUTES", "true")])

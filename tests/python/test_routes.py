@@ -1,0 +1,277 @@
+"""Who hears of what, when an incident begins and ends, what a message spells out, what is unusual: rule by rule, without any server."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from night_kit import night
+
+from common import findings, paths, settings
+from operations import alerts, history, status
+from operations.history import unusual
+from operations.routes import Route, Silence
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setattr(settings, "everything", dict)
+    return paths.var()
+
+
+def finding(level: str = "warning", kind: str = "feed_stale", **more: Any) -> dict[str, Any]:
+    given = {"message": "It is old.", "target": "google", "school_number": "07474001", "owner": "operator"} | more
+    return findings.asdict(findings.Finding(level, kind, **given))
+
+
+# ---------------------------------------------------------------- who
+
+
+@pytest.mark.parametrize(
+    ("least", "told"),
+    [("info", ["info", "warning", "critical"]), ("warning", ["warning", "critical"]), ("critical", ["critical"])],
+)
+def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
+    assert [level for level in ("info", "warning", "critical") if Route("r", level=least).concerns(finding(level))] == told
+    assert Route("r").level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("asked", "fits", "does_not"),
+    [
+        ({"targets": ("google", "microsoft")}, {"target": "microsoft"}, {"target": "callout"}),
+        ({"schools": ("07474001",)}, {"school_number": "07474001"}, {"school_number": "07474002"}),
+        ({"kinds": ("feed_stale",)}, {"kind": "feed_stale"}, {"kind": "feed_refused"}),
+        ({"owners": ("school office",)}, {"owner": "school office"}, {"owner": "operator"}),
+        ({"targets": ("google",)}, {"target": "google"}, {"target": ""}),
+    ],
+)
+def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_name_nothing(asked, fits, does_not):
+    day = date(2026, 10, 5)
+    for given in (Route("r", **asked).concerns, lambda one: Silence("s", **asked).covers(one, day)):
+        assert given(finding() | fits)
+        assert not given(finding() | does_not)
+    both = asked | {"kinds": ("feed_stale",), "schools": ("07474001",)}
+    assert Route("r", **both).concerns(finding() | fits)
+    assert not Route("r", **both).concerns(finding() | fits | {"kind": "feed_refused", "school_number": "07474002"}), "every filter must fit"
+    assert Route("r").concerns(finding() | does_not)
+
+
+@pytest.mark.parametrize(("day", "covered"), [(date(2026, 9, 30), False), (date(2026, 10, 1), True), (date(2026, 10, 3), True), (date(2026, 10, 4), False)])
+def test_a_silence_has_a_first_and_a_last_day_and_keeps_nothing_critical_from_anybody(day, covered):
+    silence = Silence("s", begins=date(2026, 10, 1), ends=date(2026, 10, 3))
+    assert [silence.covers(finding(level), day) for level in ("info", "warning", "critical")] == [covered, covered, False]
+    assert Silence("s").covers(finding(), day), "without days it is always"
+
+
+def test_a_schools_own_route_does_not_hear_of_the_night_and_a_targets_does():
+    heard = {name: Route("r", **{name: ("x",)}).hears_of_the_night for name in ("targets", "schools", "kinds", "owners")}
+    assert heard == {"targets": True, "schools": False, "kinds": False, "owners": False}
+    assert Route("r").hears_of_the_night
+
+
+def test_a_route_leads_to_each_of_its_places():
+    route = Route("r", email=("a@sd74.example", "b@sd74.example"), teams="https://t", webhook="https://w")
+    assert route.channels == [("email", "a@sd74.example"), ("email", "b@sd74.example"), ("teams", "https://t"), ("webhook", "https://w")]
+    assert Route("r", slack="https://s").channels == [("slack", "https://s")]
+
+
+SUMMARY = {"run_id": "r1", "as_of": "2026-10-05", "exit_code": 0, "verb": "nightly", "steps": [{"name": "ingest", "status": "failed"}]}
+
+
+@pytest.mark.parametrize(
+    ("route", "code", "found", "closed", "told"),
+    [
+        ({}, 0, [], [], False),
+        ({"always": True}, 0, [], [], True),
+        ({}, 2, [], [], True),
+        ({}, 0, [finding("info")], [], False),
+        ({}, 0, [finding()], [], True),
+        ({}, 0, [], [{"sentence": "It is back.", "since": "2026-10-04"}], True),
+        ({"schools": ("07474001",)}, 1, [], [], False),  # not of the night
+        ({"schools": ("07474001",)}, 0, [], [{"sentence": "It is back.", "since": "2026-10-04"}], False),
+        ({"schools": ("07474001",)}, 0, [finding()], [], True),
+        ({"schools": ("07474002",)}, 0, [finding()], [], False),
+    ],
+)
+def test_somebody_is_told_when_there_is_something_for_them(monkeypatch, route, code, found, closed, told):
+    monkeypatch.setattr(alerts, "compose", lambda *given: given)
+    messages = list(alerts._messages([Route("r", email=("a@sd74.example",), **route)], SUMMARY | {"exit_code": code}, found, closed))
+    assert [(channel, address) for channel, address, _ in messages] == ([("email", "a@sd74.example")] if told else [])
+
+
+def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monkeypatch):
+    monkeypatch.setattr(alerts, "compose", lambda *given: given)
+    google, other = finding("critical", target="google"), finding("info", target="callout")
+    ways = [Route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)), Route("all", email=("a@x.example",), level="info")]
+    [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(ways, SUMMARY, [google, other], [{"sentence": "x"}])
+    assert (concerned, recovered, of_the_night, names) == ([google, other], [{"sentence": "x"}], True, "school, all")
+
+
+# ---------------------------------------------------------------- what
+
+
+def composed(found: list[dict[str, Any]], at_night: bool = False, recovered: list | None = None, code: int = 0) -> Any:
+    shutil.rmtree(paths.runs(), ignore_errors=True)
+    return alerts.compose(night(0, code)[1] | {"exit_code": code}, found, recovered or [], at_night, "r")
+
+
+@pytest.mark.parametrize(
+    ("code", "at_night", "subject", "level"),
+    [
+        (0, True, "done, 1 thing needs you", "warning"),
+        (1, True, "ERROR, 1 thing needs you", "critical"),
+        (2, True, "held for a person, 1 thing needs you", "warning"),
+        (3, True, "partly failed, 1 thing needs you", "warning"),
+        (1, False, "school data, 1 thing needs you", "warning"),
+    ],
+)
+def test_the_subject_says_how_the_night_ended_to_those_who_hear_of_nights(code, at_night, subject, level):
+    message = composed([finding(), finding("info", "a_note"), finding()], at_night, code=code)
+    assert message.subject == f"Homeroom 2026-10-01: {subject}"
+    assert message.level == level
+
+
+def test_the_worst_stands_first_then_the_most_then_the_alphabet_and_eight_kinds_are_spelled_out():
+    many = [finding("warning", f"kind_{letter}", message=letter, owner="", action="") for letter in "hgfedcba"]
+    message = composed([*many, finding("warning", "kind_h", message="h", owner="", action=""), finding("critical", "worst", message="W", owner="", action="")])
+    told = [line for line in message.text.splitlines() if line.isupper() or line.startswith(("WARNING", "CRITICAL", "..."))]
+    assert told == ["CRITICAL: W", "WARNING: h (2 like it)", *(f"WARNING: {letter}" for letter in "abcdef"), "... and 1 more kinds on the page."]
+    assert message.subject.endswith("9 things need you")
+    assert message.level == "critical"
+    eight = composed(many)
+    assert "more kinds" not in eight.text
+    assert composed([]).subject.endswith("nothing needs you") and composed([]).level == "info"
+
+
+@pytest.mark.parametrize(("number", "at_night", "listed"), [(3, True, 3), (4, True, 0), (4, False, 4), (20, False, 20), (21, False, 20)])
+def test_a_few_places_are_listed_at_night_and_twenty_to_a_school(number, at_night, listed):
+    message = composed([finding(key=f"{at:03}", file="a.csv", line=at + 1, column="Grade") for at in range(number)], at_night)
+    places = [line for line in message.text.splitlines() if line.startswith("   key ")]
+    assert places == [f"   key {at:03}, a.csv line {at + 1}, column Grade" for at in range(listed)]
+
+
+def test_what_recovered_and_the_page_are_told(monkeypatch):
+    message = composed([], recovered=[{"sentence": "The feed is back.", "since": "2026-09-30"}])
+    assert message.text.splitlines()[:2] == ["Recovered: The feed is back. (open since the night of 2026-09-30)", ""]
+    assert message.text.endswith("Run 20261001T090000Z-0000.\n")
+    assert alerts._where(finding(key="", file="", column="")) == ""
+    assert alerts._where(finding(key="7", file="")) == "key 7"
+
+
+# ---------------------------------------------------------------- incidents
+
+
+def test_what_is_critical_is_a_condition_under_a_name_that_stays():
+    found = [finding("critical", "feed_refused", source="sis", feed="people", message="first"),
+             finding("critical", "feed_refused", source="sis", feed="people", message="second"),
+             finding("critical", "model_failed", target="", file="m.sql", message="a model"), finding("warning", "odd")]  # fmt: skip
+    assert alerts.conditions(SUMMARY, found) == {"feed_refused.sis.people.google": "first", "model_failed.m.sql": "a model"}
+    assert alerts.conditions(SUMMARY | {"exit_code": 1}, []) == {"night_failed": "The night ended with an error at step ingest."}
+    assert alerts.conditions(SUMMARY | {"exit_code": 1, "steps": []}, []) == {"night_failed": "The night ended with an error at step night."}
+    assert alerts.conditions(SUMMARY | {"exit_code": 3}, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "over"),
+    [("nightly", 0, True), ("nightly", 2, True), ("nightly", 3, True), ("nightly", 1, False), ("intraday", 0, False), ("ingest", 0, False)],
+)
+def test_only_a_whole_night_that_did_not_fail_closes_an_incident(verb, code, over):
+    alerts._remember([{"condition": "old", "since": "2026-10-01"}])
+    standing, new, ended = alerts._incidents(SUMMARY | {"verb": verb, "exit_code": code}, [])
+    assert [one["condition"] for one in ended] == (["old"] if over else [])
+    assert "old" in [one["condition"] for one in standing] or over
+    assert [one["condition"] for one in new] == (["night_failed"] if code == 1 else [])
+
+
+def test_an_incident_keeps_the_night_it_began_and_one_that_is_back_before_its_end_was_heard_has_never_been_over():
+    alerts._remember([{"condition": "feed_stale.google", "since": "2026-10-01", "closing": True, "told": True}])
+    assert alerts.open_incidents() == []
+    standing, new, over = alerts._incidents(SUMMARY, [finding("critical"), finding("critical", "another")])
+    assert standing[0] == {"condition": "feed_stale.google", "since": "2026-10-01", "told": True}
+    assert [(one["condition"], one["since"], one["run_id"]) for one in new] == [("another.google", "2026-10-05", "r1")]
+    assert [one["condition"] for one in standing] == ["feed_stale.google", "another.google"]
+    assert over == []
+
+
+# ---------------------------------------------------------------- unusual
+
+
+def past(number: int, **more: Any) -> list[dict[str, Any]]:
+    return [summary_of(**more) for _ in range(number)]
+
+
+def summary_of(applied: int = 40, rows: int = 1000, rejected: int = 0, seconds: float = 60.0) -> dict[str, Any]:
+    return {
+        "targets": [{"applied": applied, "held": 2, "failed": 3, "skipped": 4, "converged": 1.0, "desired": 10}], "findings": {"critical": 1},
+        "feeds": [{"landed": rows, "rejected": rejected}, {"landed": None, "rejected": None}], "calls": {"google": {"write_calls": 5}, "x": {"write_calls": 6}},
+        "steps": [{"name": "build", "seconds": seconds}, {"name": "push", "seconds": 30.0}],
+    }  # fmt: skip
+
+
+def test_a_nights_numbers_are_what_they_say():
+    assert history.measures(summary_of(rejected=7)) == {
+        "seconds": 90.0, "rows": 1000, "rejected": 7, "applied": 40, "held": 2, "failed": 7, "write_calls": 11, "critical": 1, "warning": 0,
+        "seconds of build": 60.0, "seconds of push": 30.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nights", "tonight", "odd"),
+    [
+        (7, {"applied": 51}, ["applied"]),
+        (6, {"applied": 51}, []),  # six nights are no custom
+        (7, {"applied": 49}, []),  # ten more than usual is the least that counts
+        (7, {"rejected": 10}, ["rejected"]),
+        (7, {"rejected": 9}, []),
+        (7, {"rows": 1260}, ["rows"]),  # a spread of 5 % is taken for granted: 3.5 robust deviations are 26 %
+        (7, {"rows": 1259}, []),
+        (7, {"rows": 740}, ["rows"]),
+        (7, {"seconds": 80}, ["seconds of build"]),  # of the step, and of the whole night not yet
+        (7, {"seconds": 75}, []),
+    ],
+)
+def test_a_number_is_unusual_when_it_is_far_from_what_the_nights_before_had(nights, tonight, odd):
+    assert [one.measure for one in unusual(summary_of(**tonight), past(nights))] == odd
+
+
+def test_what_is_unusual_is_said_beside_what_is_usual():
+    (one,) = unusual(summary_of(applied=1300), past(7))
+    assert one.sentence == "changes applied: 1,300 tonight, usually about 40"
+    assert history.Unusual("seconds of build", 310, 42).sentence == "seconds of build: 310 tonight, usually about 42"
+
+
+@pytest.mark.parametrize(
+    ("targets", "share"),
+    [
+        ([], None),
+        ([{"converged": None, "desired": 5}], None),
+        ([{"converged": 1.0, "desired": 0}], 1.0),
+        ([{"converged": 1.0, "desired": 30}, {"converged": 0.0, "desired": 10}, {"converged": None, "desired": 100}], 0.75),
+    ],
+)
+def test_convergence_is_the_share_of_all_records_that_were_read_back(targets, share):
+    assert history.converged({"targets": targets}) == share
+
+
+def test_nights_behind_are_whole_nights_before_this_one_oldest_first():
+    for number in range(4):
+        night(number, verb="plan" if number == 1 else "nightly")
+    every = [summary["run_id"][-1] for summary in history.nights()]
+    assert every == ["0", "2", "3"]
+    assert [summary["run_id"][-1] for summary in history.nights(limit=2)] == ["2", "3"]
+    assert [summary["run_id"][-1] for summary in history.nights(before=history.nights()[2]["run_id"])] == ["0", "2"]
+
+
+# ---------------------------------------------------------------- health
+
+
+@pytest.mark.parametrize(("hours", "well"), [(25.9, True), (26.1, False)])
+def test_a_night_is_overdue_after_twenty_six_hours(hours, well):
+    run, _ = night(0)
+    ended = datetime.now(UTC) - timedelta(hours=hours)
+    run.write("run.json", run.read("run.json") | {"finished_at": ended.isoformat()})
+    assert status.health()[0] is well
