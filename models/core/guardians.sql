@@ -26,7 +26,7 @@ identified as (
         contacts.work_phone,
         contacts.student_number,
         contacts.source_line,
-        1 as place
+        false as is_kept
     from contacts
     inner join students on contacts.student_number = students.student_number
 ),
@@ -43,7 +43,7 @@ kept as (
         last_seen.work_phone,
         last_seen.student_number,
         cast(null as bigint) as source_line,
-        2 as place
+        true as is_kept
     from last_seen
     inner join student_guardians
         on
@@ -63,7 +63,7 @@ together as (
 ),
 
 one_per_guardian as (
-    {{ first_row_per('together', 'guardian_id', 'place, student_number, source_line') }}
+    {{ first_row_per('together', 'guardian_id', 'is_kept, student_number, source_line') }}
 ),
 
 final as (

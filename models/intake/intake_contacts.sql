@@ -61,7 +61,7 @@ links as (
 ),
 
 student_users as (
-    select distinct
+    select
         users.user_id,
         users.student_number
     from users
