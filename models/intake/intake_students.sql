@@ -142,9 +142,7 @@ oneroster_students as (
         -- 1.1 names no home school: it is the one with the homeroom
         coalesce(home_orgs.school_number, case when homerooms.class_id is not null then orgs.school_number end) as home_school_number,
         teachers.staff_id as homeroom_teacher_id,
-        case
-            when teachers.user_id is not null then {{ teacher_name('teachers') }}
-        end as homeroom_teacher_name,
+        {{ teacher_name('teachers') }} as homeroom_teacher_name,
         oneroster_users.given_name as legal_first_name,
         oneroster_users.middle_name as legal_middle_name,
         oneroster_users.family_name as legal_last_name,
