@@ -92,7 +92,7 @@ known_absences as (
 one_per_absence as (
     {{ first_row_per(
         'known_absences',
-        "student_number, absence_on, kind, coalesce(part_of_day, ''), coalesce(timetable_id, course_code, '')",
+        'student_number, absence_on, part_of_day, coalesce(timetable_id, course_code)',
         'source_line desc',
     ) }}
 ),
