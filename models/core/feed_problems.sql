@@ -219,7 +219,7 @@ hr_only as (
         employees.school_number,
         lower(employees.email) as email,
         coalesce({{ name_key('employees.first_name') }}, '') as first_name,
-        coalesce({{ name_key('employees.usual_first_name') }}, '') as usual_first_name,
+        {{ name_key('employees.usual_first_name') }} as usual_first_name,
         {{ name_key('employees.last_name') }} as last_name
     from staff_matches
     inner join employees on staff_matches.hr_staff_id = employees.staff_id

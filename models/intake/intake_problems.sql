@@ -38,16 +38,16 @@ student_roles as (
 student_users as (
     select
         users.user_id,
-        min(users.student_number) as student_number,
-        min(users.grade) as grade,
+        users.student_number,
+        users.grade,
         min(orgs.school_number) as school_number,
-        min(users.source_file) as source_file,
-        min(users.source_line) as source_line
+        users.source_file,
+        users.source_line
     from users
     inner join student_roles on users.user_id = student_roles.user_id
     left join orgs on student_roles.org_id = orgs.org_id and orgs.org_type = 'school'
     where users.is_enabled and coalesce(not users.is_removed, true)
-    group by users.user_id
+    group by users.user_id, users.student_number, users.grade, users.source_file, users.source_line
 ),
 
 unknown_grades as (
