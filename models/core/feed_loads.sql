@@ -37,6 +37,7 @@ counted as (
         taken.source,
         taken.feed,
         taken.source_file,
+        taken.last_read_at,
         count(distinct loads.source_file) as good_loads_since
     from taken
     left join loads
@@ -44,9 +45,8 @@ counted as (
             taken.source = loads.source
             and taken.feed = loads.feed
             and taken.last_read_at < loads.read_at
-            and taken.source_file <> loads.source_file
             and coalesce(taken.last_read_at >= loads.doubt_since, true)
-    group by taken.source, taken.feed, taken.source_file
+    group by taken.source, taken.feed, taken.source_file, taken.last_read_at
 ),
 
 latest as (
@@ -90,16 +90,11 @@ judged as (
         counted.feed,
         cast(counted.good_loads_since as integer) as good_loads_since,
         latest.status as latest_status,
-        coalesce(latest_loads.doubt_since > taken.last_read_at, false) as latest_is_doubtful,
+        coalesce(latest_loads.doubt_since > counted.last_read_at, false) as latest_is_doubtful,
         coalesce(cast(latest_loads.rejected_keys as {{ dbt.type_string() }}), '') as latest_rejected_keys,
         coalesce(cast(latest.held_schools as {{ dbt.type_string() }}), '') as latest_held_schools,
         without_feed.not_taken_since
     from counted
-    inner join taken
-        on
-            counted.source = taken.source
-            and counted.feed = taken.feed
-            and counted.source_file = taken.source_file
     inner join latest
         on
             counted.source = latest.source

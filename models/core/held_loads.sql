@@ -46,7 +46,6 @@ final as (
             taken.source = held.source
             and taken.feed = held.feed
             and taken.last_read_at < held.read_at
-            and taken.source_file <> held.source_file
     group by taken.source_file, held.school_number
 )
 
