@@ -11,6 +11,7 @@ import pytest
 from common import paths, settings, store
 from common.runs import Run
 from operations import interventions, retention
+from operations import night as nights
 
 NOW = datetime(2027, 6, 1, tzinfo=UTC)
 
@@ -84,6 +85,59 @@ def test_old_passwords_runs_and_what_was_put_aside_have_days_of_their_own(monkey
     retention.let_go(retention.past(NOW), NOW)
     assert [file.exists() for file in files] == [False, False, False, True], "backups are counted, not dated"
     assert not old.folder.exists()
+
+
+def test_a_run_keeps_its_evidence_for_its_days_to_the_second():
+    beyond, within, _ = night(60), night(59), night(1)
+    found = {name: {path.parent for one in retention.past(NOW + more) if one.name == "evidence" for path in one.files}
+             for name, more in (("at its days", timedelta()), ("a second later", timedelta(seconds=1)))}  # fmt: skip
+    assert found == {"at its days": set(), "a second later": {beyond.folder}}
+    assert (within.folder / "memory").is_dir()
+
+
+def test_an_open_run_and_the_newest_one_never_go_however_old_they_are(monkeypatch):
+    monkeypatch.setenv("RETENTION__RUNS_DAYS", "30")
+    open_, old, newest = night(300), night(200), night(100)
+    open_.write("run.json", open_.read("run.json") | {"finished_at": None})
+    (old.folder / "exports.parquet").write_bytes(b"x")
+    found = {one.name: one.files for one in retention.past(NOW)}
+    assert found["runs"] == (old.folder,)
+    assert {path.name for path in found["evidence"]} == {"dbt", "memory", "exports.parquet"}
+    retention.let_go(retention.past(NOW), NOW)
+    assert [run.folder.is_dir() for run in (open_, old, newest)] == [True, False, True]
+
+
+def test_what_was_planned_and_what_came_of_it_go_together_and_identities_never(monkeypatch):
+    monkeypatch.setenv("RETENTION__CHANGES_DAYS", "30")
+    edge = NOW - timedelta(days=30)
+    tables = {"outcomes": "finished_at", "planned_changes": "planned_at", "plans": "made_at"}
+    with store.connect() as connection:
+        for table, at in tables.items():
+            for moment in (edge, edge - timedelta(seconds=1), NOW):
+                connection.execute(f"insert into ledger.audit.{table} by name (select ?::timestamptz as {at})", [moment])
+    (found,) = [one for one in retention.past(NOW) if one.name == "changes"]
+    assert (found.rows, found.files, found.days) == (3, (), 30)
+    retention.let_go([found], NOW)
+    with store.connect() as connection:
+        for table, at in tables.items():
+            assert connection.execute(f"select count(*), min({at}) from ledger.audit.{table}").fetchone() == (2, edge), table
+        assert connection.execute("select count(*) from ledger.audit.findings").fetchone() == (2,), "they have days of their own"
+    assert interventions.lines()[-1]["details"] == "changes: 3 older than 30 days"
+
+
+def test_nothing_that_is_past_its_days_is_nothing_to_record(monkeypatch):
+    monkeypatch.setenv("RETENTION__RUNS_DAYS", "30")
+    night(1)
+    retention.let_go(retention.past(NOW), NOW)
+    assert interventions.lines() == []
+
+
+def test_nothing_goes_while_a_night_runs():
+    old, _ = night(100), night(1)
+    found = retention.past(NOW)
+    with nights.lock(), pytest.raises(nights.NightRunning):
+        retention.let_go(found, NOW)
+    assert (old.folder / "dbt").is_dir()
 
 
 @pytest.mark.parametrize(("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")])

@@ -8,12 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import date
+import tomllib
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from common import paths
+from common import paths, settings
 from common.runs import Run
 from operations import night, schedule, status
 
@@ -108,6 +109,87 @@ def test_short_runs_take_place_on_school_days_and_nights_as_the_district_says(mo
     assert not any(schedule.not_today(nightly, day) for day in days.values())
     monkeypatch.setenv("SCHEDULE__NIGHTS_ON_CLOSED_DAYS", "false")
     assert [name for name, day in days.items() if schedule.not_today(schedule.entries()[0], day)] == ["Thanksgiving", "Christmas"]
+
+
+def test_a_break_has_a_first_and_a_last_day_and_a_single_day_is_alone():
+    days = [date(2026, 10, 11), date(2026, 10, 12), date(2026, 10, 13), date(2026, 12, 20), date(2026, 12, 21), date(2027, 1, 1), date(2027, 1, 2)]
+    assert [schedule.closed(day) for day in days] == [
+        "", "2026-10-12 is a closed day (2026-10-12)", "", "",
+        "2026-12-21 is a closed day (2026-12-21/2027-01-01)", "2027-01-01 is a closed day (2026-12-21/2027-01-01)", "",
+    ]  # fmt: skip
+
+
+def test_short_runs_rest_on_saturday_and_sunday_and_a_night_never_for_a_weekend(monkeypatch):
+    monkeypatch.setenv("SCHEDULE__NIGHTS_ON_CLOSED_DAYS", "false")
+    nightly, attendance = schedule.entries()
+    week = [date(2026, 10, 5 + day) for day in range(8)]
+    assert [schedule.not_today(attendance, day) for day in week] == [
+        *[""] * 5, "2026-10-10 is a Saturday", "2026-10-11 is a Sunday", "2026-10-12 is a closed day (2026-10-12)",
+    ]  # fmt: skip
+    assert [bool(schedule.not_today(nightly, day)) for day in week] == [False] * 7 + [True]
+    assert schedule.next_days(2, date(2026, 10, 9)) == [
+        (date(2026, 10, 9), ["nightly 03:00", "attendance 09:30", "attendance 13:15"]), (date(2026, 10, 10), ["nightly 03:00"]),
+    ]  # fmt: skip
+
+
+def test_the_shipped_nights_hour_comes_once_on_every_day_of_the_year(monkeypatch):
+    """Clocks go forward and back at two: an hour that is left out or comes twice is no hour for a night."""
+    shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8")).get("schedule", {}).get("night", "03:00")
+    (given,) = schedule._times(shipped, "schedule.night")
+    zone, hour = settings.zone(), datetime.strptime(given, "%H:%M").time()  # noqa: DTZ007
+    for number in range(366):
+        moment = datetime.combine(date(2026, 7, 1) + timedelta(number), hour, zone)
+        assert moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment.replace(tzinfo=None), moment
+        assert moment.utcoffset() == moment.replace(fold=1).utcoffset(), moment
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("00:00", ("00:00",)), ("23:59", ("23:59",)), (["09:30", "13:15"], ("09:30", "13:15")), ("24:00", None), ("03:60", None), ("3:00", None),
+        ("", None), ([], None), (["09:30", 13], None), (None, None), (3, None), ("03:00 ", None),
+    ],
+)  # fmt: skip
+def test_times_of_the_day_are_four_digits_and_a_colon(given, taken):
+    if taken is None:
+        with pytest.raises(schedule.ScheduleWrong, match=r'\[here\] is .*; write times of the day as "03:00" or \["09:30", "13:15"\]'):
+            schedule._times(given, "here")
+    else:
+        assert schedule._times(given, "here") == taken
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SCHEDULE__INTRADAY__9AM__AT", '"09:00"', r"\[schedule.intraday.9am\] must be a table with a plain name"),
+        ("SCHEDULE__INTRADAY__LUNCH", '"12:00"', r"\[schedule.intraday.lunch\] must be a table"),
+        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", "[]", r"targets is \[\]; it must list targets of the settings \(callout, "),
+        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", '"callout"', "targets is 'callout'; it must list"),
+        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", '["callout", "bus"]', "it must list targets of the settings"),
+        ("SCHEDULE__INTRADAY__ATTENDANCE__AT", '["12:00", "25:00"]', r"\[schedule.intraday.attendance.at\] is "),
+    ],
+)
+def test_a_short_run_that_cannot_be_followed_is_named(monkeypatch, name, value, says):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(schedule.ScheduleWrong, match=says):
+        schedule.entries()
+
+
+def test_a_short_runs_steps_wait_for_what_they_rest_on_as_a_nights_do(monkeypatch):
+    entry = schedule.Entry("attendance", ("09:30",), ("callout", "portfolio"), on_closed_days=False)
+    assert schedule.steps(entry) == (
+        ("ingest", ("ingestion",), ()),
+        ("build", ("operations", "build", "--select", "+path:models/exports/callout +path:models/exports/portfolio"), ()),
+        ("plan", ("reverse_etl", "plan", "--target", "callout", "--target", "portfolio"), ("build",)),
+        ("push", ("reverse_etl", "push", "--target", "callout", "--target", "portfolio"), ("build", "plan")),
+        ("verify", ("reverse_etl", "verify", "--target", "callout", "--target", "portfolio"), ("build", "plan")),
+        ("report", ("operations", "report"), ()),
+        ("alert", ("operations", "alert"), ()),
+    )
+    of_a_night = {name: (words, needs) for name, words, needs in night.STEPS}
+    for name, words, needs in schedule.steps(entry):
+        assert words[: len(of_a_night[name][0])] == of_a_night[name][0] and needs == of_a_night[name][1]
+    assert (entry.command, schedule.entries()[0].command) == ("intraday attendance", "nightly --scheduled")
 
 
 def test_a_closed_day_ends_well_without_a_run(monkeypatch, capsys):
