@@ -45,12 +45,13 @@ def export(entity: str = "users", columns: Sequence[str] = ("person_id", "email"
 
 def stand(
     connection: duckdb.DuckDBPyConnection, one: Export, *, wanted: Sequence[Sequence[Any]] = (), there: Sequence[Sequence[Any]] = (),
-    written: Sequence[Sequence[Any]] = (),
+    written: Sequence[Sequence[Any]] = (), kinds: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Its table (`wanted`), what the target holds of it (`there`: remote id first), and what we last wrote (`written`)."""
+    """Its table (`wanted`), what the target holds of it (`there`: remote id first), and what we last wrote (`written`); all text but for `kinds`."""
     names = [column.name for column in one.columns]
     listed = ", ".join(f'"{name}" text' for name in names)
-    connection.execute(f"create or replace table {one.relation} ({listed})")
+    typed = ", ".join(f'"{name}" {(kinds or {}).get(name, "text")}' for name in names)
+    connection.execute(f"create or replace table {one.relation} ({typed})")
     connection.execute(f'create or replace table staging."stg_{one.target}__{one.entity}" (remote_id text, {listed})')
     applied.ensure(connection, one)
     connection.execute(f"delete from {applied.table(one.target, one.entity)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,6 +44,39 @@ def test_a_password_has_what_both_directories_ask_for():
         assert any(c.isupper() for c in made)
         assert any(c.isdigit() for c in made)
         assert not set(made) & set("0Oo1lI")
+
+
+def test_a_password_is_four_groups_of_four_and_never_without_one_of_its_kinds(monkeypatch):
+    assert re.fullmatch(r"[A-Za-z2-9]{4}(-[A-Za-z2-9]{4}){3}", passwords.make())
+    for kind in (passwords.LOWER, passwords.UPPER, passwords.DIGIT):
+        drawn = iter("".join(letter * 8 for letter in (set("aA2") - set(kind)) | {""} if letter) + "abcdABCD23456789")
+        with monkeypatch.context() as patch:
+            patch.setattr(passwords.secrets, "choice", lambda letters, drawn=drawn: next(drawn))
+            assert passwords.make() == "abcd-ABCD-2345-6789", "the first draw had none of one kind"
+    assert not set(passwords.LOWER + passwords.UPPER + passwords.DIGIT) & set("0Oo1lI")
+    assert len(passwords.LOWER + passwords.UPPER + passwords.DIGIT) == 56 == len(set(passwords.LOWER + passwords.UPPER + passwords.DIGIT))
+
+
+def test_a_password_is_on_disk_before_it_is_used(var, district, monkeypatch):
+    synced: list[int] = []
+    sync = os.fdatasync
+    file = var / "passwords" / "run1.google.jsonl"
+    monkeypatch.setattr(os, "fdatasync", lambda out: (sync(out), synced.append(file.read_bytes().count(b"\n"))))
+    box = Passwords(str(district.to_public()), file)
+    box.issue("c1", "p1")
+    box.issue("c2", "p2")
+    assert synced == [1, 2]
+
+
+def test_what_is_closed_remembers_nothing_and_goes_on_after_a_whole_line(var, district):
+    file = var / "sealed.jsonl"
+    box = Passwords(str(district.to_public()), file)
+    first = box.issue("c1", "p1")
+    box.close()
+    assert box.issue("c1", "p1") != first
+    box.close()
+    assert [line for line in file.read_text(encoding="ascii").splitlines() if not line] == []
+    assert len(file.read_text(encoding="ascii").splitlines()) == 2
 
 
 def test_no_two_accounts_get_the_same_password():
