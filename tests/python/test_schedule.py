@@ -136,7 +136,7 @@ def test_the_shipped_nights_hour_comes_once_on_every_day_of_the_year(monkeypatch
     """Clocks go forward and back at two: an hour that is left out or comes twice is no hour for a night."""
     shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8")).get("schedule", {}).get("night", "03:00")
     (given,) = schedule._times(shipped, "schedule.night")
-    zone, hour = settings.zone(), datetime.strptime(given, "%H:%M").time()  # noqa: DTZ007
+    zone, hour = settings.zone(), datetime.strptime(given, "%H:%M").time()
     for number in range(366):
         moment = datetime.combine(date(2026, 7, 1) + timedelta(number), hour, zone)
         assert moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment.replace(tzinfo=None), moment
