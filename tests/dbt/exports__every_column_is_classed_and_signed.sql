@@ -1,4 +1,3 @@
--- depends_on: {{ ref('privacy_register') }}
 {%- set exports = [] %}
 {%- set columns = [] %}
 {%- if execute %}
