@@ -272,7 +272,7 @@ def resolved(
     connection: duckdb.DuckDBPyConnection, action: str, there: str | None, *, status: str | None = "applied", struck: bool = False,
     written: str | None = "new", since: int = -1, old: dict | None = None, new: dict | None = None, entity: str = "users",
 ) -> tuple[str | None, str]:  # fmt: skip
-    """(what counts as applied afterwards: the name, or None; what became of the doubt). `there`: the name the target holds."""
+    """(what counts as applied afterwards: the name, or that it is not ours; what became of the doubt). `there`: the name the target holds."""
     seen = datetime(2026, 1, 3, tzinfo=UTC)
     took_away = action in ("remove", "delete")
     stand(connection, USERS, there=[("r", "p", "e", there)] if there else [], written=[("p", "e", written)] if written else [])
@@ -286,7 +286,7 @@ def resolved(
     settle.resolve(connection, USERS, seen.isoformat())
     name = rows(connection, "select name from ledger.applied.fake__users where _key = 'p'")
     doubt = rows(connection, "select struck from ledger.applied.unclear")
-    return name[0][0] if name else None, "gone" if not doubt else "struck" if doubt[0][0] else "open"
+    return name[0][0] if name else "not ours", "gone" if not doubt else "struck" if doubt[0][0] else "open"
 
 
 @pytest.mark.parametrize("action", ["update", "rename", "suspend", "restore"])
@@ -329,18 +329,18 @@ def test_an_object_that_is_there_is_ours_and_one_that_is_not_is_none(connection:
     assert resolved(connection, action, "new", new=new) == ("new", "gone")
     assert resolved(connection, action, "new", status=None, written=None, new=new) == ("new", "gone")
     assert resolved(connection, action, "changed since", status=None, written=None, new=new) == ("new", "gone")
-    assert resolved(connection, action, None, new=new) == (None, "struck")
-    assert resolved(connection, action, None, status=None, written=None, new=new) == (None, "open")
+    assert resolved(connection, action, None, new=new) == ("not ours", "struck")
+    assert resolved(connection, action, None, status=None, written=None, new=new) == ("not ours", "open")
     assert resolved(connection, action, None, struck=True, new=new) == ("new", "struck")
 
 
 @pytest.mark.parametrize("action", ["remove", "delete"])
 def test_an_object_that_was_taken_away_is_gone_or_ours_again(connection: duckdb.DuckDBPyConnection, action: str) -> None:
-    assert resolved(connection, action, None, written=None) == (None, "gone")
-    assert resolved(connection, action, None, status=None, written="old") == (None, "gone")
+    assert resolved(connection, action, None, written=None) == ("not ours", "gone")
+    assert resolved(connection, action, None, status=None, written="old") == ("not ours", "gone")
     assert resolved(connection, action, "old", written=None) == ("old", "struck")
     assert resolved(connection, action, "old", status=None, written="old") == ("old", "open")
-    assert resolved(connection, action, "old", struck=True, written=None) == (None, "struck")
+    assert resolved(connection, action, "old", struck=True, written=None) == ("not ours", "struck")
 
 
 def test_only_what_was_in_doubt_before_the_look_is_decided_by_it(connection: duckdb.DuckDBPyConnection) -> None:
