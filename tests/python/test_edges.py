@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from library_kit import Library, loans, people
 from ingestion import coverage, rejects, table, trust
 from ingestion.layout import Feed, LayoutError, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
+from ingestion.scan import Bad
 from ingestion.source import FeedResult, NotLanded, Source, Unchanged, _aged, _refuse_older, _stale
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules
@@ -178,7 +180,7 @@ def test_what_a_person_accepts_and_what_is_not_measured_holds_no_school():
 
 
 def test_a_held_school_is_measured_against_its_last_whole_load_and_told_with_its_numbers():
-    before = {"a": 10, "b": 1200, "c": 10, "d": 10, "e": 10, "f": 10}
+    before = {"b": 1200, "a": 10, "c": 10, "d": 10, "e": 10, "f": 10}
     found = coverage.of_schools("sis", trusted(1), {"a": 1, "c": 12, "d": 10, "e": 10, "f": 10}, LastGood(schools=before), Tolerance(), accepted=False)
     assert found.expected == {"a": 10, "b": 1200, "c": 12, "d": 10, "e": 10, "f": 10}
     assert found.held == ("a", "b")
@@ -206,7 +208,7 @@ def test_a_school_number_has_eight_digits(text, number):
 def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(strangers, limit, kind):
     """A hundred rows that name somebody, a hundred that name nobody; spaces around a number are no other number."""
     values = [f"x{at}" for at in range(strangers)] + [" 7 "] * (100 - strangers) + [None] * 100
-    child = replace(trusted(200), feed=FEED)
+    child = trusted(200)
     with table.connected() as connection:
         connection.register("child", pa.table({"c0": values}))
 
@@ -217,6 +219,9 @@ def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(st
         reference = Reference("number", "students", "number")
         given: dict[str, Any] = {"asked": asked, "tolerance": Tolerance(orphan_share=limit)}
         assert refused(coverage.refuse_orphans, child, reference, "c0", pa.table({"value": ["7", "8"]}), **given) == kind
+        if kind and limit:
+            with pytest.raises(Refused, match=r"11 of 100 rows \(11%, limit 10%\) name a number that students has not, the first in line 2"):
+                coverage.refuse_orphans(child, reference, "c0", pa.table({"value": ["7"]}), **given)
         nobody = pa.table({"value": pa.array([], pa.string())})
         assert refused(coverage.refuse_orphans, child, reference, "c0", nobody, **given) == "", "no parent is known"
 
@@ -252,6 +257,8 @@ TONIGHT = date(2026, 10, 19)
 def test_old_content_is_told_after_three_school_nights_and_held_after_ten_when_its_name_says_so(age, named, limits, level):
     found = coverage.old_content("sis", trusted(1, content_on=days_before(age), content_named=named), TONIGHT, Tolerance(**limits))
     assert "".join(one.level for one in found) == level
+    assert {one.kind for one in found} <= {"feed_old_content"}
+    assert all(one.message.endswith("3 are expected" if level == "warning" else "so what rests on it is held") for one in found if not limits)
     assert coverage.old_content("sis", trusted(1, content_named=named), TONIGHT, Tolerance(**limits)) == (), "a file that speaks of no day"
     if level == "critical":
         assert found[0].message == "sis people: People.csv speaks of 2026-10-05, 10 school nights ago; at most 3 are expected, so what rests on it is held"
@@ -408,7 +415,9 @@ def test_school_nights_over_weeks_and_from_any_day():
     ("name", "value", "taken"),
     [
         ("minimum_share", 0, 0.0), ("minimum_share", 1, 1.0), ("minimum_share", 1.01, None), ("minimum_share", -0.01, None), ("minimum_share", True, None),
-        ("minimum_share", False, None), ("school_share", 0.5, 0.5), ("most_schools", 2, None), ("orphan_share", "0.1", None), ("most_rejected", 1.0, 1.0),
+        ("minimum_share", False, None), ("school_share", 0.5, 0.5), ("most_schools", 2, None), ("most_schools", 0.2, 0.2), ("orphan_share", "0.1", None),
+        ("orphan_share", 0.2, 0.2),
+        ("most_rejected", 0.2, 0.2),
         ("most_growth", 1, 1.0), ("most_growth", 0.99, None), ("most_growth", 3, 3.0), ("most_growth", False, ...), ("most_growth", True, None),
         ("good_loads", 0, 0), ("good_loads", 2.0, 2), ("good_loads", 2.5, None), ("good_loads", -1, None), ("good_loads", False, None),
         ("school_rows", 7, 7), ("last_good_days", 0, 0), ("last_good_days", False, None), ("stale_after_days", 0, 0), ("stale_after_days", False, ...),
@@ -442,6 +451,35 @@ def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never
 # ---------------------------------------------------------------- rejected rows
 
 
+@pytest.mark.parametrize(
+    ("line", "record", "school"),
+    [
+        ('"7474001", 10001 ,"Li"\r\n', "10001", "07474001"),
+        ('"7474001","Quinn","Li"\r\n', "", "07474001"),  # a name is no key
+        ('"Hope","10001"\r\n', "10001", ""),
+        ('"7474001"\r\n', "", "07474001"),  # the row ends before its key
+        ("\r\n", "", ""),
+        ('"7474001","AB12","Li"\n', "AB12", "07474001"),
+        ('"7474001","1","Li"\n', "", "07474001"),  # one digit is no key
+        ('"74","10001","Li"\n', "10001", ""),
+    ],
+)
+def test_of_a_bad_row_its_key_and_its_school_are_kept_where_they_look_like_one_and_no_other_value(line, record, school):
+    feed = replace(FEED, school="school_number", record="student_number")
+    places = {"school_number": 0, "student_number": 1, "surname": 2}
+    bad = Bad(0, len(line), 7, "surname is empty", "surname")
+    found = rejects.reject(feed, places, bad, line.encode(), delimiter=",", codec="utf-8")
+    assert found == Reject(7, "surname is empty", hashlib.sha256(line.strip().encode()).hexdigest(), "surname", record, school)
+
+
+def test_a_feeds_own_shape_says_what_a_key_looks_like_and_a_row_of_any_bytes_can_be_told():
+    feed = replace(FEED, school="school_number", record="number", shapes={"number": "[0-9]{4}"})
+    bad = Bad(0, 0, 7, "bad quoting")
+    told = {line: rejects.reject(feed, {"number": 0}, bad, line, delimiter=";", codec="utf-8") for line in (b"1234;x", b"12345;x", b"1234;\xff")}
+    assert [one.record for one in told.values()] == ["1234", "", "1234"]
+    assert {one.school_number for one in told.values()} == {""}, "the file has no such column"
+
+
 def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
     whole, moved, unknown = (
         Reject(2, "surname is empty", "a", "surname", "10001", "99999999"),
@@ -454,10 +492,20 @@ def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
         asked.append(set(keys))
         return {"10002"}
 
-    assert rejects.told((whole, moved, unknown), known, {"07474001"}) == (whole, moved, replace(unknown, record="", school_number=""))
+    keyless = Reject(5, "bad quoting", "d", "", "", "07474001")
+    assert rejects.told((whole, moved, unknown, keyless), known, {"07474001"}) == (whole, moved, replace(unknown, record="", school_number=""), keyless)
     assert asked == [{"10002", "10003"}]
     assert rejects.told((whole,), known, set()) == (whole,)
     assert len(asked) == 1, "nobody is asked for a row that is whole"
+
+
+def test_the_five_commonest_reasons_are_told_the_commonest_first():
+    reasons = [f"{name} is empty" for number, name in enumerate("abcdef", 1) for _ in range(number)]
+    told = rejects.finding("sis", FEED, FILE, tuple(Reject(at, reason, "") for at, reason in enumerate(reasons, 2)), 1)
+    assert "(6 without f, 5 without e, 4 without d, 3 without c, 2 without b), in lines 2, " in told.message
+    assert (told.kind, told.level, told.action) == (
+        "rows_rejected", "warning", "mend these records at the source, then have the extract run again; raw_sis.rejects lists them all"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("count", "listed"), [(20, "20, 21"), (21, "20, 21 and 1 more")])

@@ -1,0 +1,238 @@
+"""Room on the disk, what is published for people, what the databases say when they cannot be opened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from common import ballast, lock, paths, store
+from operations import build, publish, room
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-05")
+    monkeypatch.setattr(store, "WAIT_SECONDS", 0.3)
+    return paths.var()
+
+
+# ---------------------------------------------------------------- room
+
+
+def free(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=number))
+
+
+def test_a_night_needs_its_databases_again_and_five_hundred_megabytes(monkeypatch, var):
+    paths.published().parent.mkdir()
+    for path, size in ((paths.warehouse(), 30_000_000), (paths.ledger(), 2_000_000), (paths.published(), 1_000_000)):
+        path.write_bytes(bytes(size))
+    free(monkeypatch, 533_000_000)
+    assert room.shortage() == ""
+    free(monkeypatch, 532_999_999)
+    assert room.shortage() == f"{var} has 533 MB free and a night needs 533"
+    free(monkeypatch, 100_000_000)
+    assert room.shortage() == f"{var} has 100 MB free and a night needs 533"
+    monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "67")
+    assert room.shortage() == ""
+    monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "68")
+    assert room.shortage() != ""
+
+
+def test_a_disk_is_full_when_the_ballast_itself_would_not_fit(monkeypatch):
+    free(monkeypatch, 8 << 20)
+    assert not room.is_full()
+    free(monkeypatch, (8 << 20) - 1)
+    assert room.is_full()
+
+
+def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch, var):
+    monkeypatch.setattr(ballast, "MEGABYTES", 1)
+    ballast.lay()
+    ballast.lay()
+    assert ballast.path().stat().st_size == 1 << 20
+    kept = [var / name for name in ("archive/a.gz", "runs/r/run.json", "published/warehouse.duckdb", "inbox/drop.csv", "ledger.duckdb", "backups/b")]
+    gone = [var / name for name in ("tmp/spill", "published/.next/warehouse.duckdb", "replay/2026/warehouse.duckdb", "inbox/.fetched/sis/a")]
+    for number, path in enumerate((*kept, *gone)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(100 + number))
+    assert room.make() == (1 << 20) + sum(106 + number for number in range(4))
+    assert [path.exists() for path in (*kept, *gone, ballast.path())] == [True] * 6 + [False] * 5
+    assert room.make() == 0
+    assert not ballast.drop()
+
+
+def test_links_are_not_followed_when_bytes_are_counted(var):
+    (var / "a").mkdir()
+    (var / "a" / "real").write_bytes(bytes(5000))
+    (var / "elsewhere").write_bytes(bytes(90_000))
+    (var / "a" / "link").symlink_to(var / "elsewhere")
+    assert 5000 < room.size(var / "a") < 6000
+    assert room.size(var / "a" / "real") == 5000
+
+
+@pytest.mark.parametrize(("error", "tries", "ballast_left"), [(28, 2, False), (122, 2, False), (13, 1, True)])
+def test_only_a_full_disk_costs_the_ballast_and_only_once(monkeypatch, error, tries, ballast_left):
+    monkeypatch.setattr(ballast, "MEGABYTES", 1)
+    ballast.lay()
+    tried = []
+
+    def write() -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise OSError(error, "no")
+        return "written"
+
+    with pytest.raises(OSError, match="no"):
+        ballast.or_dropped(write)
+    assert (len(tried), ballast.path().is_file()) == (tries, ballast_left)
+    tried[:] = [1, 1]
+    assert ballast.or_dropped(write) == "written"
+
+
+# ---------------------------------------------------------------- published
+
+
+def test_people_are_shown_what_they_ask_about_and_no_raw_record(var):
+    with store.connect() as connection:
+        for statement in (
+            "create schema core", "create schema exports", "create schema staging", "create schema seeds", "create schema raw_sis", "create schema audit",
+            "create table core.schools as select 'Hope' as name", "create view core.open_schools as from core.schools",
+            "create table seeds.register as select 1 as signed", "create table raw_sis.people as select 'confidential' as pen",
+            "create table exports.exp_google__users as select 1 as one", "create view staging.stg_google__users as select 2 as observed",
+            "create view staging.stg_sis__people as select 'confidential' as pen", "create table audit.both as select 'of the warehouse' as whose",
+            "create table ledger.audit.both as select 'of the ledger' as whose", "create table ledger.identity.names as select 'quinn' as name",
+        ):  # fmt: skip
+            connection.execute(statement)
+    count = publish.publish()
+    assert paths.published().stat().st_mode & 0o777 == 0o400
+    assert [path.name for path in paths.published().parent.iterdir()] == ["warehouse.duckdb"]
+    with duckdb.connect(str(paths.published()), read_only=True) as connection:
+        there = {".".join(row) for row in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()}
+        assert connection.execute("select count(*) from duckdb_views() where not internal").fetchone() == (0,)
+        assert connection.execute("select whose from audit.both").fetchall() == [("of the warehouse",)]
+        assert connection.execute("select name from core.open_schools").fetchall() == [("Hope",)]
+        assert connection.execute("select observed from staging.stg_google__users").fetchall() == [(2,)]
+    assert count == len(there)
+    assert {"core.schools", "core.open_schools", "seeds.register", "exports.exp_google__users", "identity.names", "audit.runs"} <= there
+    assert not {"raw_sis.people", "staging.stg_sis__people"} & there
+
+
+def test_a_copy_that_fails_leaves_the_one_before_and_takes_no_room(monkeypatch):
+    with store.connect():
+        pass
+    publish.publish()
+    before = paths.published().read_bytes()
+
+    def half(fresh: Path) -> int:
+        fresh.write_bytes(b"half")
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(publish, "_copy", half)
+    with pytest.raises(OSError, match="full"):
+        publish.publish()
+    assert paths.published().read_bytes() == before
+    assert [path.name for path in paths.published().parent.iterdir()] == ["warehouse.duckdb"]
+
+
+# ---------------------------------------------------------------- databases
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (paths.warehouse, "the next night moves it aside and builds it again from the archive"),
+        (paths.ledger, 'put its last copy back with "make restore FROM=latest"'),
+    ],
+)
+def test_a_file_that_is_no_database_is_named_with_the_way_out(file, says):
+    with store.connect():
+        pass
+    file().write_bytes(b"no database" * 1000)
+    with pytest.raises(store.StoreDamaged, match=says) as told, store.connect():
+        pass
+    assert told.value.path == file()
+
+
+def test_a_ledger_that_is_gone_is_not_made_anew_once_a_night_was_finished(var):
+    with store.connect():
+        pass
+    paths.ledger().unlink()
+    with store.connect():
+        pass
+    paths.ledger().unlink()
+    (var / "runs" / "20261005T100000Z-abcd").mkdir(parents=True)
+    with store.connect():
+        pass
+    paths.ledger().unlink()
+    (var / "runs" / "20261005T100000Z-abcd" / "summary.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(store.StoreUnusable, match="is gone, though runs were finished here"), store.connect():
+        pass
+    assert not paths.ledger().exists()
+
+
+def test_a_warehouse_somebody_holds_is_waited_for_and_then_named():
+    with store.connect():
+        pass
+    reads = f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}); print('on', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "on\n"
+        try:
+            with pytest.raises(store.StoreBusy, match=f"is held by process {holder.pid} for more than 0 seconds"), store.connect(read_only=True):
+                pass
+        finally:
+            holder.kill()
+
+
+def test_the_lock_says_who_holds_it_until_it_is_free(var):
+    path = var / "night.lock"
+    assert lock.holder(path) == ""
+    with lock.lock(path, "a night"):
+        assert lock.holder(path).startswith(f"process {lock.os.getpid()}, for 0 min")
+        with pytest.raises(lock.Held, match=rf"a backup cannot begin: a night is under way for 0 min \d+ s already, in process {lock.os.getpid()} of "):
+            with lock.lock(path, "a backup"):
+                pass
+        with pytest.raises(lock.Held, match="and did not end within 0 s; wait for it"), lock.lock(path, "a backup", wait=0.01):
+            pass
+    assert (lock.holder(path), path.read_text(encoding="utf-8")) == ("", "")
+    with lock.lock(path, "a backup"):
+        pass
+
+
+# ---------------------------------------------------------------- what dbt says
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Conversion Error: Could not convert string 'Quinn Li' to INT32", "Conversion Error: Could not convert string '…' to INT32"),
+        ("Compilation Error in model 'students'", "Compilation Error in model 'students'"),
+        ("Parsing Error: 'x.yml'", "Parsing Error: 'x.yml'"),
+        ("Runtime Error\n  Compilation Error 'Quinn'", "Runtime Error Compilation Error '…'"),
+        ("x" * 600, "x" * 500),
+    ],
+)
+def test_a_database_message_is_told_without_the_cell_it_quotes(said, kept):
+    assert build._without_values(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "says"),
+    [
+        ("test", "Got 3 results", "test a failed: Got 3 results."),
+        ("model", None, "model a failed: no message."),
+        ("seed", " ", "model a failed: no message."),
+    ],
+)
+def test_what_failed_in_the_build_is_a_finding_with_its_file(kind, message, says):
+    node = SimpleNamespace(resource_type=kind, name="a", original_file_path="models/a.sql")
+    found = build._finding(SimpleNamespace(node=node, message=message))
+    assert found.message.startswith(says)
+    assert (found.level, found.kind, found.file) == ("critical", f"{'test' if kind == 'test' else 'model'}_failed", "models/a.sql")
+    assert "make build SELECT=a" in found.action
