@@ -175,7 +175,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, export: Export, observed_at: 
     connection.execute("""
         delete from ledger.applied.unclear where change_id in (
             select change_id from doubted
-            where is_wanted or (is_there and len(kept_old) = 0 and action not in ('remove', 'delete', 'create', 'undelete', 'adopt')))""")
+            where is_wanted or (is_there and len(kept_old) = 0 and action not in ('remove', 'delete')))""")
     connection.execute("commit")
 
 

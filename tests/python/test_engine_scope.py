@@ -397,3 +397,31 @@ def test_values_taken_over_are_theirs_and_those_given_back_ours_again(connection
     assert users == [("b", '"hers"', "run"), ("c", "old", None), ("e", "old", None)]
     assert connection.execute("select count(*) from ledger.applied.taken_over").fetchone() == (11,)
     assert held(connection) == []
+
+
+def test_a_long_push_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, said = [100.0], list[dict[str, Any]]()
+
+    class Worker:
+        """Alive for three looks; each takes a minute."""
+
+        looks = 0
+
+        def is_alive(self) -> bool:
+            return self.looks < 3
+
+        def join(self, seconds: float) -> None:
+            assert 0 < seconds < 1
+            self.looks += 1
+            now[0] += 40.0
+
+    tally = Tally(done=Counter({("users", "applied"): 4}), failures=Counter({("users", "create", 409, "duplicate"): 2}))
+    monkeypatch.setattr(pushing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pushing, "event", lambda name, **fields: said.append({"name": name} | fields))
+    work = [SimpleNamespace(target="fake", changes=[1] * 24), SimpleNamespace(target="late", changes=[1] * 3)]
+    pushing._watch(work, {"fake": tally}, [Worker()])  # type: ignore[arg-type,list-item]
+    assert said == [
+        {"name": "push_progress", "target": "fake", "done": 4, "of": 24, "per_second": 0.1, "seconds_left": 400, "failed": "2 failed (409 duplicate 2)"},
+        {"name": "push_progress", "target": "late", "done": 0, "of": 3, "per_second": 0.0, "seconds_left": None, "failed": None},
+    ]  # fmt: skip
+    assert pushing.LOG_EVERY == 60.0

@@ -221,6 +221,16 @@ def test_the_form_of_a_file_is_its_own(connection: duckdb.DuckDBPyConnection, tm
         ("other", "students", None), ("vendor", "family", None), ("vendor", "students", "new")]  # fmt: skip
 
 
+def test_of_two_files_only_the_one_that_came_is_remembered(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for one in (STUDENTS, FAMILY):
+        stand(connection, one)
+    planned(connection, "a", "a.csv", "deliver", target="vendor", entity="file", new={"entities": [], "shapes": {"students": "new"}})
+    planned(connection, "b", "b.csv", "deliver", target="vendor", entity="file", new={"entities": [], "shapes": {"family": "new"}})
+    said(tmp_path, outcome("a"), outcome("b", "failed"), target="vendor")
+    settle.settle(connection)
+    assert rows(connection, "select entity, shape from ledger.applied.tables where target = 'vendor' order by 1") == [("family", None), ("students", "new")]
+
+
 # ---------------------------------------------------------------- doubt
 
 
