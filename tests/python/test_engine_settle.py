@@ -214,11 +214,12 @@ def test_a_file_that_was_refused_leaves_its_rows_undelivered_and_its_form_as_it_
 def test_the_form_of_a_file_is_its_own(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     for one in (STUDENTS, FAMILY, replace(STUDENTS, target="other")):
         stand(connection, one)
+    connection.execute("update ledger.applied.tables set shape = 'before' where target <> 'fake'")
     planned(connection, "file", "a.csv", "deliver", target="vendor", entity="file", new={"entities": ["students"], "shapes": {"students": "new"}})
     said(tmp_path, outcome("file"), target="vendor")
     settle.settle(connection)
     assert rows(connection, "select target, entity, shape from ledger.applied.tables where target <> 'fake' order by all") == [
-        ("other", "students", None), ("vendor", "family", None), ("vendor", "students", "new")]  # fmt: skip
+        ("other", "students", "before"), ("vendor", "family", "before"), ("vendor", "students", "new")]  # fmt: skip
 
 
 def test_of_two_files_only_the_one_that_came_is_remembered(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
