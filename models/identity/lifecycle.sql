@@ -10,6 +10,10 @@ holds as (
     select * from {{ ref('holds') }}
 ),
 
+person_merges as (
+    select * from {{ ref('person_merges') }}
+),
+
 night as (
     select * from {{ source('homeroom', 'night') }}
 ),
@@ -28,16 +32,21 @@ meanings as (
     group by states.state
 ),
 
+-- who has a second number is held under the first one too
 current_holds as (
     select
         holds.population,
-        holds.source_key,
+        coalesce(person_merges.source_key, holds.source_key) as source_key,
         holds.placed_by as held_by,
         holds.expires_on,
         holds.kind || ' by ' || holds.placed_by
         || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '') as hold
     from holds
     cross join night
+    left join person_merges
+        on
+            holds.population = person_merges.population
+            and holds.source_key = person_merges.same_as
     where coalesce(holds.expires_on >= night.as_of, true)
 ),
 

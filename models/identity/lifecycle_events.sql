@@ -31,6 +31,10 @@ leaves as (
     select * from {{ ref('leaves') }}
 ),
 
+person_merges as (
+    select * from {{ ref('person_merges') }}
+),
+
 night as (
     select * from {{ source('homeroom', 'night') }}
 ),
@@ -49,21 +53,30 @@ earlier as (
     {% endif %}
 ),
 
+-- who has a second number is held, and away, under the first one too
 held as (
     select
         holds.population,
-        holds.source_key
+        coalesce(person_merges.source_key, holds.source_key) as source_key
     from holds
     cross join night
+    left join person_merges
+        on
+            holds.population = person_merges.population
+            and holds.source_key = person_merges.same_as
     where coalesce(holds.expires_on >= night.as_of, true)
 ),
 
 away as (
     select distinct
         leaves.population,
-        leaves.source_key
+        coalesce(person_merges.source_key, leaves.source_key) as source_key
     from leaves
     cross join night
+    left join person_merges
+        on
+            leaves.population = person_merges.population
+            and leaves.source_key = person_merges.same_as
     where
         leaves.starts_on <= night.as_of
         and coalesce(leaves.ends_on >= night.as_of, true)

@@ -58,6 +58,7 @@ class Machine:
             create table warehouse.seeds.school_calendar (population text, starts_on date, ends_on date, timers text);
             create table warehouse.seeds.holds (population text, source_key text, expires_on date);
             create table warehouse.seeds.leaves (population text, source_key text, starts_on date, ends_on date);
+            create table warehouse.seeds.person_merges (population text, source_key text, same_as text);
             create table warehouse.raw_homeroom.night (run_id text, as_of date);
             create table ledger.identity.lifecycle_events (person_id text, event_number int, state text, reason text, since date, record text)""")
 
