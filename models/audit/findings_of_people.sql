@@ -153,7 +153,11 @@ hold_of_nobody as (
     left join presence
         on
             holds.population = presence.population
-            and holds.source_key = presence.source_key
+            -- of two numbers of one person the record has the second, the id the first
+            and (
+                holds.source_key = presence.source_key
+                or {{ person_id('holds.population', 'holds.source_key') }} = presence.person_id
+            )
     where presence.person_id is null
 ),
 
