@@ -419,11 +419,11 @@ def test_school_nights_over_weeks_and_from_any_day():
         ("orphan_share", 0.2, 0.2),
         ("most_rejected", 0.2, 0.2),
         ("most_growth", 1, 1.0), ("most_growth", 0.99, None), ("most_growth", 3, 3.0), ("most_growth", False, ...), ("most_growth", True, None),
-        ("good_loads", 0, 0), ("good_loads", 2.0, 2), ("good_loads", 2.5, None), ("good_loads", -1, None), ("good_loads", False, None),
+        ("good_loads", 0, 0), ("good_loads", 1, 1), ("good_loads", 2.0, 2), ("good_loads", 2.5, None), ("good_loads", -1, None), ("good_loads", False, None),
         ("school_rows", 7, 7), ("last_good_days", 0, 0), ("last_good_days", False, None), ("stale_after_days", 0, 0), ("stale_after_days", False, ...),
         ("refuse_after_days", False, ...), ("summer", False, ...), ("summer", ["07-01", "08-31"], ("07-01", "08-31")), ("summer", ["07-01"], None),
         ("summer", ["07-01", "07-01"], ("07-01", "07-01")), ("summer", ["07-02", "07-01"], None), ("summer", ["07-01", "08-32"], None),
-        ("summer", ["07-01", "08-31", "09-01"], None), ("summer", [7, 8], None),
+        ("summer", ["07-01", "08-31", "09-01"], None), ("summer", [7, 8], None), ("summer", 7, None), ("summer", True, None),
     ],
 )  # fmt: skip
 def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value, taken):
@@ -433,7 +433,8 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
             tolerance({}, {}, replace(FEED, tolerance={name: value}))
         return
     found = tolerance({name: "never read" and value}, {name: value}, replace(FEED, tolerance={name: value}))
-    assert getattr(found, name) == (None if taken is ... else taken)
+    expected = None if taken is ... else taken
+    assert (getattr(found, name), type(getattr(found, name))) == (expected, type(expected)), "a number of loads is no 1.0"
 
 
 def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never_grows_stale_holds_nothing():
