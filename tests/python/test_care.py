@@ -549,6 +549,17 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
         assert connection.execute("select count(*) from ledger.audit.findings where kind = 'warehouse_held'").fetchone() == (1,)
 
 
+def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_with_its_name(monkeypatch):
+    def taken(_run):
+        raise store.StoreBusy("held by process 4711")
+
+    monkeypatch.setattr(store, "begin_night", taken)
+    assert live(step("ingest")) == 1
+    assert did() == []
+    (found,) = findings.read(Run.latest())
+    assert (found["level"], found["kind"], found["message"], found["owner"]) == ("critical", "warehouse_held", "held by process 4711", "technician")
+
+
 def spoil(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table if not exists much as select md5(range::varchar) as text from range(20000)")

@@ -437,6 +437,22 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
     assert (getattr(found, name), type(getattr(found, name))) == (expected, type(expected)), "a number of loads is no 1.0"
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("school_share", "a share between 0 and 1"),
+        ("most_growth", "a number of at least 1, or false for never"),
+        ("good_loads", "a whole number"),
+        ("refuse_after_days", "a whole number, or false for never"),
+    ],
+)
+def test_a_threshold_that_is_refused_says_what_it_must_be(name, wanted):
+    for where, given in (("[trust]", ({name: "x"}, {}, FEED)), ("its source", ({}, {name: "x"}, FEED))):
+        with pytest.raises(LayoutError) as told:
+            tolerance(*given)
+        assert str(told.value) == f"{name} of {where} is 'x'; it must be {wanted}"
+
+
 def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never_grows_stale_holds_nothing():
     feed = replace(FEED, tolerance={"good_loads": 1})
     assert tolerance({"good_loads": 3, "school_rows": 3}, {"good_loads": 2, "school_rows": 2}, feed) == Tolerance(good_loads=1, school_rows=2)
