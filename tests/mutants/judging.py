@@ -32,7 +32,7 @@ from tests.mutants.kinds import Mutant, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 ALWAYS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", "-m", "not long")
-SLOW = 30.0  # seconds of tests one mutant is worth; the slowest are left out beyond it
+SLOW = 120.0  # seconds of tests one mutant is worth; the slowest are left out beyond it
 HEARD = "MUTANTS_HEARD"  # where a process writes which lines it ran
 # Every process a test starts reads this: where HEARD is set it says which lines of the project it runs.
 LISTENER = "import os\nif os.environ.get('MUTANTS_HEARD'):\n    from tests.mutants import judging\n    judging.listen()\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.mutants.judging import Court, judge
 from tests.mutants.kinds import Mutant, mutant
 
-__all__ = ["Court", "judge", "mutants"]
+__all__ = ["Court", "judge", "mutants", "tests_of"]
 ROOT = Path(__file__).resolve().parents[2]
 COMPARISONS = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="),
@@ -38,6 +38,17 @@ def mutants(path: Path) -> list[Mutant]:
     name = path.relative_to(ROOT).as_posix()
     found = {mutant(name, text, span, after, kind) for span, after, kind in (*_Tree(text).found, *_strings(text)) if text[slice(*span)] != after}
     return sorted(found)
+
+
+def tests_of(file: str) -> list[str]:
+    """The test files that speak of a module's package and need no whole night: who is to judge its mutants."""
+    package = file.partition("/")[0]
+    found = []
+    for path in sorted((ROOT / "tests" / "python").glob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(rf"^\s*(from|import) {package}\b", text, re.MULTILINE) and not re.search(r"\btwo_nights\b|\bdistrict: District|\bDistrict\(", text):
+            found.append(path.relative_to(ROOT).as_posix())
+    return found
 
 
 class _Tree(ast.NodeVisitor):

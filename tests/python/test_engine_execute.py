@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from common.lock import Held
 from reverse_etl import execute, pacing
 from reverse_etl.execute import Execution, Item, Queue, rounds
 from reverse_etl.holds import TargetUnusable
@@ -247,6 +248,32 @@ def test_a_platform_that_is_down_is_left_alone_after_sixty_calls_in_a_row(row: i
     assert tally.done["users", "applied"] == (0 if given_up else row)
 
 
+def test_a_platform_that_says_nothing_or_cannot_be_asked_is_down_too() -> None:
+    names = [f"u{n}" for n in range(60)]
+    assert run(World(silent=True), *(user(name) for name in names)).trouble == "60 calls in a row came to nothing (last: no answer)"
+    asleep = World(there=dict.fromkeys(names, TargetUnusable("it is asleep")))
+    past = Past("plan", {}, dict.fromkeys(names, "t"))
+    assert run(asleep, *(user(name) for name in names), past=past).trouble == "60 calls in a row came to nothing (last: no answer)"
+    assert asleep.asked == {}
+
+
+def test_the_pace_recovers_with_every_answer_that_counts() -> None:
+    one = made(World({"a": [REFUSED], "b": [BUSY, DONE], "c": [THROTTLED, DONE]}), user("a"), user("b"), user("c"))
+    good: list[int] = []
+    one.bucket.succeeded = lambda: good.append(1)  # type: ignore[method-assign]
+    one.run()
+    assert len(good) == 3
+
+
+def test_a_change_began_when_it_was_first_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = itertools.count()
+    monkeypatch.setattr(execute, "_now", lambda: f"t{next(moments)}")
+    world = World({"a": [BUSY, BUSY]})
+    run(world, user("a"))
+    assert world.lines[0]["started_at"] == "t0"
+    assert world.lines[0]["finished_at"] == f"t{next(moments) - 1}"
+
+
 @pytest.mark.parametrize(("between", "trouble"), [(REFUSED, False), (DONE, False), (THROTTLED, True)])
 def test_any_answer_that_counts_begins_the_row_anew(between: Outcome, trouble: bool) -> None:
     answers = {f"u{n:02}": [BUSY] for n in range(60)} | {"u30": [between, DONE]}
@@ -367,6 +394,8 @@ def test_what_arrives_in_this_push_is_referred_to_in_it(action: str) -> None:
 
 
 def test_an_update_makes_nobody_known_and_keeps_nobody_waiting() -> None:
+    run(unseen := World(), user("p", "update"), member("p", "p"))
+    assert skipped(unseen) == {"m-p-p": "waits for fake users p"}
     world = World({"p": [REFUSED]})
     run(world, user("p", "update"), member("p", "p"), known={("users", "p"): "rp"})
     assert skipped(world) == {}
@@ -405,6 +434,7 @@ def test_failures_are_counted_by_kind_with_three_keys() -> None:
 def test_our_own_errors_are_quoted_and_others_are_named_only() -> None:
     assert execute._plain(TargetUnusable("write a key")) == "TargetUnusable: write a key"
     assert execute._plain(KeyError("Jane Doe")) == "KeyError"
+    assert execute._plain(Held("a push is under way")) == "Held: a push is under way"
 
 
 # ---------------------------------------------------------------- the queue

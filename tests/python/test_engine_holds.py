@@ -239,7 +239,7 @@ def test_a_column_is_limited_where_no_school_is_named_too(connection: duckdb.Duc
 
 
 def test_a_school_counts_only_its_own_changes_that_are_still_to_go(connection: duckdb.DuckDBPyConnection) -> None:
-    users = replace(USERS, limits=parse({"suspend": 100, "create": 100, "per_school": {"suspend": 1, "create": 1}}, "x"))
+    users = replace(USERS, limits=parse({"suspend": "50%", "create": 100, "per_school": {"suspend": 1, "create": 1}}, "x"))
     stand(connection, users)
     change(connection, "p1", "suspend", school_number="a")
     change(connection, "p2", "suspend", school_number="a", hold="waits")
@@ -359,7 +359,16 @@ def test_where_strangers_were_never_counted_nobody_waits_for_them(connection: du
 
 def came_back(connection: duckdb.DuckDBPyConnection, written: str, found: str, *, ids: tuple[str, str] = ("r1", "r2"), **more: object) -> list[str]:
     """One object we made under one key, and one there under another that is neither wanted nor known."""
-    given = {"action": "create", "status": "applied", "known": True, "target": "fake", "entity": "users", "missing": "create", "wanted": None} | more
+    given = {
+        "action": "create",
+        "status": "applied",
+        "known": True,
+        "target": "fake",
+        "entity": "users",
+        "missing": "create",
+        "wanted": None,
+        "ours": None,
+    } | more
     stand(connection, USERS, wanted=[(written, "e", "a")], there=[(ids[1], found, "e", "a")], written=[("other", "e", "a")])
     connection.execute("delete from ledger.audit.planned_changes; delete from ledger.audit.outcomes")
     connection.execute("insert into ledger.audit.planned_changes (change_id, target, entity, key, action) values ('c', ?, ?, ?, ?)",
@@ -368,8 +377,8 @@ def came_back(connection: duckdb.DuckDBPyConnection, written: str, found: str, *
     connection.execute("""
         create or replace temp table decided as
         select ? as key, ? as action, {_key: ?} as d, null::row(_key text, remote_id text) as o, {_key: ?} as a
-        union all select ?, null, {_key: ?}, {_key: ?, remote_id: ?}, {_key: null}""",
-        [written, given["missing"], written, written if given["known"] else None, found, given["wanted"], found, ids[1]])  # fmt: skip
+        union all select ?, null, {_key: ?}, {_key: ?, remote_id: ?}, {_key: ?}""",
+        [written, given["missing"], written, written if given["known"] else None, found, given["wanted"], found, ids[1], given["ours"]])  # fmt: skip
     return asked(connection, USERS, 1, 1)
 
 
@@ -396,8 +405,13 @@ def test_a_key_that_came_back_as_another_is_known_by_the_id_its_object_was_given
 
 def test_a_key_that_is_wanted_or_was_not_missed_came_back_as_nothing_else(connection: duckdb.DuckDBPyConnection) -> None:
     assert came_back(connection, "07", "7", wanted="7") == []
+    assert came_back(connection, "07", "7", ours="7") == []
     assert came_back(connection, "07", "7", missing="update") == []
     assert came_back(connection, "p1", "quite another", ids=("r1", "r1"), missing="update") == []
+
+
+def test_a_key_known_by_its_form_and_by_its_id_is_one(connection: duckdb.DuckDBPyConnection) -> None:
+    assert "1 keys came back" in came_back(connection, "07", "7", ids=("r1", "r1"))[0]
 
 
 def test_of_several_keys_the_first_is_told(connection: duckdb.DuckDBPyConnection) -> None:
