@@ -312,7 +312,9 @@ def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
     assert night._wrote(run)
 
 
-@pytest.mark.parametrize(("name", "value"), [("MAXIMUM_MINUTES", "-1"), ("STEP_MINUTES__BILD", "5"), ("RETRY_AFTER_MINUTES", "true")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("MAXIMUM_MINUTES", "-1"), ("RESUME_WITHIN_HOURS", "soon"), ("STEP_MINUTES__BILD", "5"), ("RETRY_AFTER_MINUTES", "true")]
+)
 def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, value):
     monkeypatch.setenv(f"NIGHT__{name}", value)
     with pytest.raises(night.NightRefused, match=r"\[night\] "):

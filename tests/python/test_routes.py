@@ -10,7 +10,7 @@ import pytest
 from night_kit import night
 
 from common import findings, paths, settings
-from operations import alerts, history, status
+from operations import alerts, history, routes, status
 from operations.history import unusual
 from operations.routes import Route, Silence
 
@@ -111,6 +111,87 @@ def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monk
     assert (concerned, recovered, of_the_night, names) == ([google, other], [{"sentence": "x"}], True, "school, all")
 
 
+# ---------------------------------------------------------------- as the settings say
+
+ALL_RIGHT = {
+    "alerts": {
+        "page_url": "https://x", "wait_seconds": 1, "smtp": {"host": "h", "from": "f@x.example", "port": 25, "user": "u", "password": "p", "ca_file": "c",
+                                                            "security": "none"},
+        "incidents": {"url": "u", "key": "k", "kind": "opsgenie"}, "heartbeat": {"url": "u", "failed_url": "f"},
+        "routes": {
+            "every": {"level": "info", "always": True, "email": ["a@x.example", "b@x.example"], "teams": "t", "slack": "s", "webhook": "w",
+                      "targets": ["google"], "schools": ["07474001"], "kinds": ["feed_stale"], "owners": ["operator"]},
+            "one": {"email": "a@x.example", "targets": "google", "schools": "07474001"},
+        },
+        "silences": {
+            "every": {"from": "2026-07-01", "until": date(2026, 8, 31), "why": "summer", "targets": "google", "schools": ["1"], "kinds": "k", "owners": "o"},
+            "always": {"why": "known"},
+        },
+    },
+    "metrics": {"otlp": "o", "headers": {"a": "b"}}, "targets": {"google": {}, "callout": {}},
+}  # fmt: skip
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **alerting: Any) -> routes.Alerting:
+    monkeypatch.setattr(settings, "everything", lambda: ALL_RIGHT | {"alerts": ALL_RIGHT["alerts"] | alerting})
+    return routes.read()
+
+
+def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
+    found = given(monkeypatch)
+    assert found.wrong == [] and routes.trouble() == []
+    assert found.routes == [
+        Route("every", "info", ("a@x.example", "b@x.example"), "t", "s", "w", ("google",), ("07474001",), ("feed_stale",), ("operator",), True),
+        Route("one", email=("a@x.example",), targets=("google",), schools=("07474001",)),
+    ]
+    assert found.silences == [
+        Silence("every", date(2026, 7, 1), date(2026, 8, 31), ("google",), ("1",), ("k",), ("o",)), Silence("always", date.min, date.max),
+    ]  # fmt: skip
+
+
+MAIL = {"email": "a@x.example"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"smpt": 1}, ["[alerts] smpt: no such key; known are heartbeat, incidents, page_url, routes, silences, smtp, wait_seconds"]),
+        ({"smtp": {"host": "h", "from": "f", "port": "25"}}, ["[alerts.smtp] port = '25': write a number"]),
+        ({"smtp": {"host": "h", "from": "f", "security": "ssl"}}, ["[alerts.smtp] security = 'ssl': it is one of starttls, tls, none"]),
+        ({"smtp": {"host": "h"}}, ["[alerts.smtp] wants host and from: there are routes with e-mail"]),
+        ({"smtp": {"from": "f"}}, ["[alerts.smtp] wants host and from: there are routes with e-mail"]),
+        ({"smtp": {}, "routes": {"chat": {"slack": "s"}}}, []),
+        ({"incidents": {"kind": "pager"}}, ["[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"]),
+        ({"heartbeat": {"b": 1, "a": 1}}, [f"[alerts.heartbeat] {key}: no such key; known are failed_url, url" for key in "ab"]),
+        ({"routes": {"r": []}}, ["[alerts.routes.r] is list, not a table"]),
+        ({"routes": {"r": MAIL | {"level": "loud"}}}, ["[alerts.routes.r] level = 'loud': it is one of info, warning, critical"]),
+        ({"routes": {"r": {"email": ["a@x.example", "b"]}}}, ["[alerts.routes.r] email: one of them is no address"]),
+        ({"routes": {"r": {"level": "info"}}}, ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"]),
+        ({"routes": {"r": {"email": []}}}, ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"]),
+        ({"routes": {"r": MAIL | {"zz": 1, "why": 1}}}, ["[alerts.routes.r] why: no such key; known are always, email, kinds, level, owners, schools, slack, "
+                                                         "targets, teams, webhook"]),
+        ({"routes": {"r": MAIL | {"schools": 7}}}, ["[alerts.routes.r] schools = 7: write a text, or a list of texts"]),
+        ({"routes": {"r": MAIL | {"targets": ["google", "bus"]}}}, ["[alerts.routes.r] targets names 'bus', which is none; there are callout, google"]),
+        ({"silences": {"s": {"email": "x"}}}, ["[alerts.silences.s] email: no such key; known are from, kinds, owners, schools, targets, until, why"]),
+        ({"silences": {"s": {"until": "2026-13-01"}}}, ["[alerts.silences.s] until is no day; write it as 2027-07-01"]),
+        ({"silences": {"s": {"from": "soon"}}}, ["[alerts.silences.s] from is no day; write it as 2027-07-01"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_followed_is_left_out_with_its_sentence(monkeypatch, wrong, says):
+    found = given(monkeypatch, **wrong)
+    assert found.wrong == says
+    assert "r" not in [route.name for route in found.routes] and "s" not in [silence.name for silence in found.silences]
+    assert [(one.level, one.kind, one.owner, one.message.partition("; this setting is left out")[0]) for one in routes.trouble()] == [
+        ("critical", "alerts_wrong", "technician", sentence) for sentence in says
+    ]
+
+
+def test_mail_is_asked_for_a_server_also_when_only_some_routes_lead_by_mail(monkeypatch):
+    found = given(monkeypatch, smtp={}, routes={"chat": {"slack": "s"}, "mail": MAIL})
+    assert found.wrong == ["[alerts.smtp] wants host and from: there are routes with e-mail"]
+    assert [route.name for route in found.routes] == ["chat", "mail"]
+
+
 # ---------------------------------------------------------------- what
 
 
@@ -204,19 +285,22 @@ def past(number: int, **more: Any) -> list[dict[str, Any]]:
     return [summary_of(**more) for _ in range(number)]
 
 
-def summary_of(applied: int = 40, rows: int = 1000, rejected: int = 0, seconds: float = 60.0) -> dict[str, Any]:
+def summary_of(applied: int = 40, rows: int = 1000, rejected: int = 0, seconds: float = 60.0, new: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
     return {
-        "targets": [{"applied": applied, "held": 2, "failed": 3, "skipped": 4, "converged": 1.0, "desired": 10}], "findings": {"critical": 1},
+        "targets": [{"applied": applied, "held": 2, "failed": 3, "skipped": 4, "converged": 1.0, "desired": 10}],
+        "findings": {"critical": 1, "warning": 8},
         "feeds": [{"landed": rows, "rejected": rejected}, {"landed": None, "rejected": None}], "calls": {"google": {"write_calls": 5}, "x": {"write_calls": 6}},
-        "steps": [{"name": "build", "seconds": seconds}, {"name": "push", "seconds": 30.0}],
+        "steps": [*new, {"name": "build", "seconds": seconds}, {"name": "push", "seconds": 30.0}],
     }  # fmt: skip
 
 
 def test_a_nights_numbers_are_what_they_say():
     assert history.measures(summary_of(rejected=7)) == {
-        "seconds": 90.0, "rows": 1000, "rejected": 7, "applied": 40, "held": 2, "failed": 7, "write_calls": 11, "critical": 1, "warning": 0,
+        "seconds": 90.0, "rows": 1000, "rejected": 7, "applied": 40, "held": 2, "failed": 7, "write_calls": 11, "critical": 1, "warning": 8,
         "seconds of build": 60.0, "seconds of push": 30.0,
     }  # fmt: skip
+    quiet = history.measures(summary_of() | {"findings": {}})
+    assert (quiet["critical"], quiet["warning"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +320,22 @@ def test_a_nights_numbers_are_what_they_say():
 )
 def test_a_number_is_unusual_when_it_is_far_from_what_the_nights_before_had(nights, tonight, odd):
     assert [one.measure for one in unusual(summary_of(**tonight), past(nights))] == odd
+
+
+@pytest.mark.parametrize(
+    ("usual", "tonight", "odd"),
+    [
+        ({"applied": 10}, {"applied": 19}, []),  # nine more changes come and go
+        ({"applied": 10}, {"applied": 20}, ["applied"]),
+        ({"seconds": 1.0}, {"seconds": 10.0}, []),  # nine seconds too
+        ({"seconds": 1.0}, {"seconds": 11.0}, ["seconds", "seconds of build"]),
+        ({"rows": 0}, {"rows": 6}, ["rows"]),  # six rows where there were none
+        ({"rows": 0}, {"rows": 5}, []),
+        ({}, {"seconds": 80, "new": ({"name": "new", "seconds": 1.0},)}, ["seconds of build"]),  # a step no night has had is not compared
+    ],
+)
+def test_small_numbers_come_and_go(usual, tonight, odd):
+    assert [one.measure for one in unusual(summary_of(**tonight), past(7, **usual))] == odd
 
 
 def test_what_is_unusual_is_said_beside_what_is_usual():
