@@ -12,9 +12,9 @@
         {%- set filled.text = "replace(" ~ filled.text ~ ", '" ~ place ~ "', " ~ value ~ ")" -%}
     {%- endfor -%}
     {%- set plain = "case when " ~ policy ~ ".hyphens = 'keep' then " ~ filled.text ~ " else replace(" ~ filled.text ~ ", '-', '') end" -%}
-    {#- signs that meet because a part is empty become one; trimmed before the cut and after it (a cut may fall behind a dot) -#}
+    {#- signs that meet because a part is empty become one; those at the front go before the cut, those at the end after it -#}
     {%- set joined = regex_replace(regex_replace(plain, '[_-]*[.][._-]*', '.'), '([_-])[_-]+', '-') -%}
-    {%- set trimmed = regex_replace(joined, '^[._-]+|[._-]+$', '') -%}
+    {%- set trimmed = regex_replace(joined, '^[._-]+', '') -%}
     case
         when {{ first }} || {{ last }} <> '' or {{ policy }}.pattern like '%{number}%'
             then nullif({{ regex_replace("left(" ~ trimmed ~ ", " ~ policy ~ ".max_length - 7)", '[._-]+$', '') }}, '')
