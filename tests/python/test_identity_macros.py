@@ -110,7 +110,8 @@ def test_each_place_of_a_pattern_is_filled(connection, pattern: str, with_year: 
     ("ana", "bo", "{first}-_{last}", "ana-bo"), ("ana", "bo", "{first}...{last}", "ana.bo"), ("ana", "bo", "{first}_.{last}", "ana.bo"),
     ("ana", "bo", "{first}_{last}", "ana_bo"), ("ana", "bo", "{first}._-.{last}", "ana.bo"), ("ana--may", "bo", "{first}.{last}", "ana-may.bo"),
     # none stands at an end
-    ("", "bo", "{first}.{last}", "bo"), ("ana", "", "{first}.{last}", "ana"), ("", "bo", "{first}_{last}", "bo"), ("ana", "", "{first}-{last}", "ana"), ("ana", "", "{first}_{last}", "ana"),
+    ("", "bo", "{first}.{last}", "bo"), ("ana", "", "{first}.{last}", "ana"), ("", "bo", "{first}_{last}", "bo"), ("ana", "", "{first}-{last}", "ana"),
+    ("ana", "", "{first}_{last}", "ana"),
     ("", "-bo-", "{last}", "bo"), ("", "bo", "._-{last}-_.", "bo"),
     # no letter, no base; but a number is one without any
     ("", "", "{first}.{last}", None), ("", "", "x{yy}", None), ("-", "", "{first}.{last}", None), ("", "", "{last}.{number}", "1234567"),
