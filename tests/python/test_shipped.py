@@ -85,6 +85,7 @@ def guards() -> Iterator[Row]:
         name, config, columns = model["name"], model.get("config", {}), model.get("columns", [])
         if config.get("contract"):
             found.append(("contract", name, said(config["contract"]["enforced"])))
+        found += [("config", name, f"{key}: {said(value)}") for key, value in config.items() if key not in ("contract", "column_types", "meta")]
         found += [guard(name, one) for one in [*model.get("constraints", []), *model.get("data_tests", [])]]
         asked = [(column["name"], one) for column in columns for one in [*column.get("constraints", []), *column.get("data_tests", [])]]
         filled = [column for column, one in asked if one in ({"type": "not_null"}, "not_null")]
