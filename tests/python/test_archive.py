@@ -153,6 +153,7 @@ def test_the_memory_of_a_night_goes_after_its_days_and_the_newest_never():
 def test_equal_bytes_are_stored_once_and_give_equal_archives():
     path = kept("Zoë,1\r\n" * 1000)
     first = path.read_bytes()
+    assert path == paths.var() / "archive" / "sis" / "people" / f"{hashlib.sha256(('Zoë,1' + chr(13) + chr(10)).encode() * 1000).hexdigest()}.gz"
     os.utime(path, (5, 5))
     assert kept("Zoë,1\r\n" * 1000) == path
     path.unlink()

@@ -224,6 +224,15 @@ def test_an_override_is_handed_to_the_plan_alone_and_a_night_may_make_no_backup(
     assert not [words for words in commands.values() if "--allow" in words]
 
 
+def test_a_night_makes_a_backup_unless_the_settings_say_otherwise(monkeypatch):
+    began = []
+    monkeypatch.setattr(night, "_step", lambda run, name, *_: began.append(name) or 0)
+    monkeypatch.setattr(settings, "everything", dict)
+    monkeypatch.setattr(room, "shortage", lambda: "")
+    assert night.nightly() == 0
+    assert began == [name for name, _, _ in night.STEPS if name not in night.CLOSING]
+
+
 @pytest.mark.parametrize(("codes", "ends"), [((), 0), ((0, 2), 2), ((2, 3), 3), ((3, 1), 1), ((0, 77), 1), ((2, -9), 1), ((0, 0), 0)])
 def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, ends):
     assert night.worst(codes) == night.worst(reversed(codes)) == ends
@@ -344,6 +353,28 @@ def test_what_only_needed_time_is_lived_once_more_and_the_night_ends_well(monkey
     assert (first.read("summary.json")["exit_code"], second.read("summary.json")["exit_code"]) == (3, 0)
     assert {kind, "tried_again"} == set(told(first))
     assert told(second) == {}
+
+
+def test_a_night_lived_once_more_waits_first_reports_twice_and_tells_people_once(monkeypatch):
+    monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "15")
+    ran = []
+    monkeypatch.setattr(night._Stop, "wait", lambda _, seconds: ran.append(seconds))
+    monkeypatch.setattr(night, "_closing", lambda run, command, keeper, code: ran.append((command[1], code)) or closing(run, command, keeper, code))
+    alert = ("alert", ("operations", "alert"), ())
+    assert night.nightly(steps=(step("ingest", finding("feed_missing", 3)), REPORT, alert)) == 0
+    assert ran == [("report", 3), 900, ("report", 0), ("alert", 0)]
+    first = min(Run.finished(), key=lambda run: run.started_at)
+    (again,) = [one for one in findings.read(first) if one["kind"] == "tried_again"]
+    assert (again["level"], again["owner"], again["message"]) == (
+        "info", "operator", "what failed may only need time: the night is lived once more in 15 min"
+    )  # fmt: skip
+
+
+def test_a_night_asked_to_stop_while_it_waits_is_not_lived_again(monkeypatch):
+    monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "15")
+    monkeypatch.setattr(night._Stop, "wait", lambda stop, _: stop._asked())
+    assert live(step("ingest", finding("feed_missing", 3))) == 3
+    assert did() == ["ingest"]
 
 
 def test_what_waiting_cannot_mend_is_not_tried_again_and_nothing_is_tried_twice(monkeypatch):
