@@ -115,6 +115,19 @@ def test_an_empty_file_is_skipped_where_the_vendor_wants_none(bench: Bench, tmp_
     assert bench.ask("select _key from ledger.applied.folder__absences") == [("b",)]
 
 
+def test_an_empty_file_is_sent_where_the_vendor_wants_one(bench: Bench, tmp_path: Path) -> None:
+    bench.models = [replace(ABSENCES, meta={**ABSENCES.meta, "file": {"name": "absences.csv", "when_empty": "send"}})]
+    bench.desire(absences=[{"absence_id": "a"}])
+    assert bench.whole_night() == 0
+    bench.desire(absences=[])
+    assert bench.whole_night() == 0
+    assert (tmp_path / "vendor" / "absences.csv").read_text() == ""
+    assert bench.ask("select rows from ledger.audit.deliveries order by delivered_at") == [(1,), (0,)]
+    assert bench.ask("select count(*) from ledger.applied.folder__absences") == [(0,)]
+    (file,) = [part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "file"]
+    assert (file["desired"], file["planned"]) == (1, {"deliver": 1})
+
+
 def test_a_delivery_that_fails_leaves_its_rows_to_be_sent_the_next_night(bench: Bench, tmp_path: Path) -> None:
     assert bench.folder is not None
     bench.folder.broken = True
@@ -132,6 +145,8 @@ def test_a_file_whose_form_changed_is_sent_again_even_if_no_row_did(bench: Bench
     bench.models[0] = replace(STUDENTS, meta={**STUDENTS.meta, "file": {**STUDENTS.meta["file"], "delimiter": ";"}})
     bench.new_night()
     assert [(entity, action, reason) for entity, action, _, _, reason, _ in bench.changes(bench.plan())] == [("file", "deliver", "form changed: students")]
+    bench.ask("update ledger.applied.tables set shape = null")  # delivered before forms were remembered
+    assert bench.changes(bench.plan()) == []
 
 
 # ---------------------------------------------------------------- a file that waits for accounts

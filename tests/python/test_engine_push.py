@@ -72,6 +72,14 @@ def test_a_plan_that_is_not_the_one_shown_is_refused_saying_what_moved(bench: Be
     assert bench.push() == 2
     assert bench.platform.calls == []
     assert "fake: not the plan that was shown: 1 new or different (first: create users p1) and 1 no longer so" in capsys.readouterr().err
+    (told,) = [json.loads(line) for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()]
+    assert (told["level"], told["kind"], told["target"], told["owner"], told["action"]) == (
+        "critical",
+        "plan_moved",
+        "fake",
+        "analyst",
+        'run "make plan" again',
+    )
 
 
 def test_pushing_a_finished_plan_again_writes_nothing(bench: Bench) -> None:
@@ -80,6 +88,19 @@ def test_pushing_a_finished_plan_again_writes_nothing(bench: Bench) -> None:
     assert bench.push() == 0
     assert len(bench.platform.calls) == 1
     assert bench.run.read("outcome.json")["fake"]["users"]["applied"] == 1
+
+
+def test_the_calls_of_another_plan_of_the_same_run_are_its_own(bench: Bench) -> None:
+    bench.desire(users=[user(n) for n in range(3)])
+    assert bench.whole_night() == 0
+    assert bench.run.read("outcome.json")["fake"]["write_calls"] == 3
+    bench.desire(users=[user(n) for n in range(5)])
+    bench.observe()
+    bench.plan()
+    bench.target.write_calls = 0
+    assert bench.push() == 0
+    outcome = bench.run.read("outcome.json")["fake"]
+    assert (outcome["write_calls"], outcome["users"]["applied"]) == (2, 2)
 
 
 def test_a_throttled_call_is_made_again_and_counts_once(bench: Bench) -> None:

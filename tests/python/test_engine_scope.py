@@ -6,7 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -178,6 +178,20 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         drift={"revert": {"name": 2}, "leave": {"email": 1}},
         holds=["fake users: 1 held, 2 objects in fake carry this key; keep one"])  # fmt: skip
     assert parts["fake", "groups"] == Part("fake", "groups", planned={"update": 1}, waiting=1)
+    nothing = {
+        "target": "t",
+        "entity": "e",
+        "desired": 0,
+        "observed": 0,
+        "planned": {},
+        "held": {},
+        "holds": [],
+        "set_aside": 0,
+        "waiting": 0,
+        "released": 0,
+        "drift": {},
+    }
+    assert asdict(Part("t", "e")) == nothing
     document = {"exports": [{"planned": {"update": 3, "create": 2}, "held": {"update": 1}}, {"planned": {"update": 1}, "held": {}}]}
     assert planning.totals(document) == (Counter(update=4, create=2), Counter(update=1))
 

@@ -97,7 +97,9 @@ def test_an_undo_passes_the_same_limits_and_the_same_seal(tmp_path: Path, capsys
     bench.platform.rows("users")[0]["given_name"] = "by hand"
     del bench.platform.objects["users"][bench.platform.by_key("users", ["p4"])[0]]
     assert bench.push(look=True) == 2
-    assert "not the plan that was shown" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not the plan that was shown" in said
+    assert f'run "make undo RUN={run_id}", look at it' in said
     bench.undo(run_id, "fake.users.delete", "a whole district in error")
     assert bench.push(look=True) == 0
     assert bench.platform.rows("users") == []
