@@ -56,9 +56,7 @@ vanished as (
     select last_seen.*
     from last_seen
     left join staff on last_seen.staff_id = staff.staff_id
-    where
-        last_seen.staff_id is not null
-        and staff.staff_id is null
+    where staff.staff_id is null
 ),
 
 known_staff as (

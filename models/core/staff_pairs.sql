@@ -31,7 +31,6 @@ sis_emails as (
         sis_people.email,
         min(sis_people.sis_key) as sis_key
     from sis_people
-    where sis_people.email is not null
     group by sis_people.email
     having count(*) = 1
 ),
@@ -41,7 +40,6 @@ hr_emails as (
         lower(employees.email) as email,
         min(employees.staff_id) as hr_staff_id
     from employees
-    where employees.email is not null
     group by lower(employees.email)
     having count(*) = 1
 ),
@@ -65,7 +63,7 @@ id_or_email as (
 ),
 
 sis_names as (
-    select distinct
+    select
         assignments.sis_key,
         assignments.school_number,
         coalesce({{ name_key('assignments.first_name') }}, '') || '|' || {{ name_key('assignments.last_name') }} as person_name
@@ -78,11 +76,11 @@ hr_names as (
         employees.school_number,
         coalesce({{ name_key('employees.first_name') }}, '') || '|' || {{ name_key('employees.last_name') }} as person_name
     from employees
-    union
+    union all
     select
         employees.staff_id as hr_staff_id,
         employees.school_number,
-        coalesce({{ name_key('employees.usual_first_name') }}, '') || '|' || {{ name_key('employees.last_name') }} as person_name
+        {{ name_key('employees.usual_first_name') }} || '|' || {{ name_key('employees.last_name') }} as person_name
     from employees
 ),
 
@@ -93,9 +91,8 @@ unique_sis_names as (
         sis_names.person_name,
         min(sis_names.sis_key) as sis_key
     from sis_names
-    where sis_names.school_number is not null and sis_names.person_name is not null
     group by sis_names.school_number, sis_names.person_name
-    having count(distinct sis_names.sis_key) = 1
+    having count(*) = 1
 ),
 
 unique_hr_names as (
@@ -104,13 +101,12 @@ unique_hr_names as (
         hr_names.person_name,
         min(hr_names.hr_staff_id) as hr_staff_id
     from hr_names
-    where hr_names.school_number is not null and hr_names.person_name is not null
     group by hr_names.school_number, hr_names.person_name
     having count(distinct hr_names.hr_staff_id) = 1
 ),
 
 name_pairs as (
-    select distinct
+    select
         unique_sis_names.sis_key,
         unique_hr_names.hr_staff_id
     from unique_sis_names
