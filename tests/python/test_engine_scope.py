@@ -439,3 +439,23 @@ def test_a_long_push_says_now_and_then_how_far_it_is(monkeypatch: pytest.MonkeyP
         {"name": "push_progress", "target": "late", "done": 0, "of": 3, "per_second": 0.0, "seconds_left": None, "failed": None},
     ]  # fmt: skip
     assert pushing.LOG_EVERY == 60.0
+
+
+def test_a_plan_speaks_of_every_export_in_its_scope_and_of_no_other(tmp_path: Path) -> None:
+    unreadable = replace(USERS, meta={**USERS.meta, "on_absence": "x"})
+    refused = replace(MEMBERS, status="error")
+    bench = Bench(tmp_path / "var", [unreadable, GROUPS, refused])
+    bench.desire(users=[user(1)], groups=[{"group_id": "g", "email": "e", "name": "G"}], members=[])
+    bench.observe()
+    parts = {part["entity"]: part for part in bench.plan()["exports"]}
+    assert {entity: (part["desired"], part["planned"], len(part["holds"])) for entity, part in parts.items()} == {
+        "groups": (1, {"create": 1}, 0), "members": (0, {}, 1), "users": (0, {}, 1)}  # fmt: skip
+    assert "has no setting 'on_absence'" in parts["users"]["holds"][0]
+    assert '"error" in this run\'s build' in parts["members"]["holds"][0]
+    other = bench.plan(scope=Scope(targets=("other",)))
+    assert (other["exports"], other["digests"]) == ([], {})
+    assert other["scope"] == {"targets": ("other",), "school": "", "person": "", "action": ""}
+    assert (other["undoes"], other["cannot"], other["allowed"]) == ("", [], {"words": (), "why": ""})
+    first, second = bench.plan(), bench.plan(allow="create", why="they are real")
+    assert first["digests"] == second["digests"]  # the same changes, by another word: another plan all the same
+    assert first["plan_id"] != second["plan_id"] != other["plan_id"]
