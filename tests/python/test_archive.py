@@ -144,6 +144,7 @@ def test_the_memory_of_a_night_goes_after_its_days_and_the_newest_never():
     _night(0, memory=False)
     assert archive.past_memories(29) == [beyond / "memory"], "a night that keeps none is not the newest that does"
     _night(1)
+    assert archive.past_memories(30) == [beyond / "memory"], "thirty days to the second are not past"
     assert archive.past_memories(29) == [beyond / "memory", within / "memory"]
     (within / "memory").rmdir()
     (within / "memory").write_text("no folder", encoding="utf-8")
