@@ -422,12 +422,50 @@ def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
     assert run.run_id in told()["night_was_killed"] and "killed (build)" in told()["night_was_killed"]
 
 
+@pytest.mark.parametrize(("pushed", "kind"), [(False, "night_was_killed"), (True, "night_resumed")])
+def test_a_night_killed_between_two_steps_says_so_to_the_technician(pushed, kind):
+    killed("", pushed=pushed, steps=("ingest",))
+    assert live(*FOUR) == 0
+    (found,) = [one for one in findings.read(Run.latest()) if one["kind"] == kind]
+    assert "killed (between two steps)" in found["message"]
+    assert (found["level"], found["owner"]) == ("warning", "technician")
+    assert found["action"] == "find out what ended it: the machine, its memory, or a person"
+
+
+@pytest.mark.parametrize(("verb", "told_of"), [("nightly", True), ("intraday", True), ("plan", False), ("ingest", False)])
+def test_a_verb_somebody_left_open_is_no_killed_night(verb, told_of):
+    left = killed("plan", pushed=False, verb=verb)
+    assert live(*FOUR) == 0
+    assert ("night_was_killed" in told()) is told_of
+    assert Run.load(left.run_id).read("run.json")["status"] == "abandoned"
+
+
+def test_a_night_that_goes_on_does_again_what_had_failed_and_keeps_what_was_held():
+    run = Run.open("nightly")
+    for name, code in (("ingest", 3), ("observe", 1), ("build", 0), ("plan", 2)):
+        with run.step(name) as done:
+            done.exit_code = code
+    run.write("plan.json", {"plan_id": "p1", "exports": []})
+    (run.folder / "journal").mkdir()
+    (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
+    assert live(step("observe"), *FOUR) == 3, "as a night does in which ingest was partial and the plan held something"
+    assert did() == ["observe", "push", "verify"]
+
+
+def test_a_short_runs_push_is_not_gone_on_with_by_a_night():
+    run = killed("push", pushed=True, verb="intraday")
+    assert live(*FOUR) == 0
+    assert Run.latest().run_id != run.run_id and "night_was_killed" in told()
+
+
 def test_a_night_of_an_earlier_day_than_the_one_before_says_that_a_clock_is_wrong(monkeypatch):
     assert live(*FOUR) == 0
     assert "clock_back" not in told()
     monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-02")
     assert live(*FOUR) == 0
     assert "this night is of 2026-10-02, and the run before it was of 2026-10-05" in told()["clock_back"]
+    (found,) = [one for one in findings.read(Run.latest()) if one["kind"] == "clock_back"]
+    assert (found["level"], found["owner"], found["action"]) == ("warning", "technician", "set the clock, and let the machine keep it by NTP")
 
 
 @pytest.mark.parametrize("change", ["another day", "other code", "too long ago", "an override"])

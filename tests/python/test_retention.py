@@ -95,6 +95,21 @@ def test_a_run_keeps_its_evidence_for_its_days_to_the_second():
     assert (within.folder / "memory").is_dir()
 
 
+def test_a_run_of_which_one_journal_is_not_in_the_ledger_yet_stays():
+    half, _ = night(100), night(1)
+    (half.folder / "journal" / "microsoft.jsonl").write_text("{}\n", encoding="utf-8")
+    assert not any(one.files for one in retention.past(NOW))
+    (half.folder / "journal" / "microsoft.settled").write_text("3", encoding="utf-8")
+    assert any(one.files for one in retention.past(NOW))
+
+
+def test_without_a_link_to_the_newest_run_every_old_one_is_judged_by_its_days():
+    old = night(100)
+    (paths.runs() / "latest").unlink()
+    (found,) = [one for one in retention.past(NOW) if one.name == "evidence"]
+    assert {path.parent for path in found.files} == {old.folder}
+
+
 def test_an_open_run_and_the_newest_one_never_go_however_old_they_are(monkeypatch):
     monkeypatch.setenv("RETENTION__RUNS_DAYS", "30")
     open_, old, newest = night(300), night(200), night(100)
