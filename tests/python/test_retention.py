@@ -95,6 +95,29 @@ def test_a_run_keeps_its_evidence_for_its_days_to_the_second():
     assert (within.folder / "memory").is_dir()
 
 
+def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch):
+    monkeypatch.setenv("RETENTION__RUNS_DAYS", "1")
+    monkeypatch.setenv("RETENTION__CHANGES_DAYS", "2000")
+    assert retention.days() == {
+        "evidence": 60, "runs": 1, "passwords": None, "replaced": None, "upgrade_copies": None, "findings": None, "changes": 2000,
+    }  # fmt: skip
+    for wrong in ("0", "-1", "1.5", "true"):
+        monkeypatch.setenv("RETENTION__RUNS_DAYS", wrong)
+        with pytest.raises(settings.SettingsWrong, match=r"\[retention\] runs_days = "):
+            retention.days()
+
+
+def test_days_count_from_now_unless_told_otherwise(monkeypatch):
+    monkeypatch.setenv("RETENTION__FINDINGS_DAYS", "3000")
+    with store.connect() as connection:
+        connection.execute("insert into ledger.audit.findings (finding_id, found_at) values ('ancient', timestamptz '2000-01-01 00:00:00+00')")
+    found = retention.past()
+    assert [(one.name, one.rows) for one in found if one.rows] == [("findings", 1)]
+    retention.let_go(found)
+    with store.connect() as connection:
+        assert connection.execute("select finding_id from ledger.audit.findings order by 1").fetchall() == [("new",), ("old",)]
+
+
 def test_a_run_of_which_one_journal_is_not_in_the_ledger_yet_stays():
     half, _ = night(100), night(1)
     (half.folder / "journal" / "microsoft.jsonl").write_text("{}\n", encoding="utf-8")
