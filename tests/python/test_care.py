@@ -214,6 +214,12 @@ def test_what_becomes_of_a_night_when_one_of_its_steps_fails(monkeypatch, fails,
     assert summary()["exit_code"] == ends, "the report ran"
 
 
+def test_models_know_which_night_it_is_before_its_first_step():
+    assert live(step("ingest")) == 0
+    with store.connect(read_only=True) as connection:
+        assert connection.execute("select run_id, cast(as_of as varchar) from raw_homeroom.night").fetchall() == [(Run.latest().run_id, "2026-10-05")]
+
+
 def test_an_override_is_handed_to_the_plan_alone_and_a_night_may_make_no_backup(monkeypatch):
     commands = {}
     monkeypatch.setattr(night, "_step", lambda run, name, command, keeper, so_far: commands.update({name: command}) or 0)
