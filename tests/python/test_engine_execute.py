@@ -257,6 +257,26 @@ def test_a_platform_that_says_nothing_or_cannot_be_asked_is_down_too() -> None:
     assert asleep.asked == {}
 
 
+def test_the_row_begins_at_nothing_after_an_answer() -> None:
+    names = [f"u{n:03}" for n in range(119)]
+    world = World({name: [BUSY] for name in names} | {"u059": [DONE]})
+    assert run(world, *(user(name) for name in names)).trouble == ""
+
+
+def test_the_first_trouble_is_the_one_told_and_a_stop_wakes_who_waits() -> None:
+    one = made(World(), user("a"), sleep=None)
+    assert one.bucket._sleep == one.stop.wait
+    one._give_up("its disk is full")
+    one._give_up("another")
+    assert one.tally.trouble == "its disk is full"
+
+
+def test_a_create_nothing_was_said_of_is_looked_up() -> None:
+    world = World(silent=True, there={"a": "ra"})
+    run(world, user("a"))
+    assert world.words() == "intend-a-1 apply-a find-a conclude-a end"
+
+
 def test_the_pace_recovers_with_every_answer_that_counts() -> None:
     one = made(World({"a": [REFUSED], "b": [BUSY, DONE], "c": [THROTTLED, DONE]}), user("a"), user("b"), user("c"))
     good: list[int] = []

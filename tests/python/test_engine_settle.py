@@ -332,6 +332,8 @@ def test_of_several_values_those_not_kept_are_taken_back(connection: duckdb.Duck
     assert rows(connection, "select email from ledger.applied.fake__users") == [("e",)]
     same = {"old": {"name": "same", "email": "before"}, "new": {"name": "same", "email": "e"}}
     assert resolved(connection, "update", "same", written="same", **same) == ("same", "gone")  # type: ignore[arg-type]
+    other = {"old": {"name": "same", "email": "before"}, "new": {"name": "same", "email": "wanted"}}
+    assert resolved(connection, "update", "same", written="same", **other) == ("same", "gone")  # type: ignore[arg-type] # somebody's: nothing old was kept
 
 
 @pytest.mark.parametrize("action", ["create", "adopt", "undelete"])
@@ -375,6 +377,9 @@ def test_two_in_doubt_are_each_decided_by_their_own_object(connection: duckdb.Du
         planned(connection, f"c{n}", f"p{n}", old=OLD, new=NEW)
         connection.execute("insert into ledger.audit.outcomes (change_id, status) values (?, 'applied')", [f"c{n}"])
         connection.execute("insert into ledger.applied.unclear values (?, 'fake', 'users', ?, '2026-01-01', false)", [f"c{n}", f"p{n}"])
+    planned(connection, "c3", "p3", "create", new=WHOLE | {"person_id": "p3"})
+    connection.execute("insert into ledger.audit.outcomes (change_id, status) values ('c3', 'applied')")
+    connection.execute("insert into ledger.applied.unclear values ('c3', 'fake', 'users', 'p3', '2026-01-04', false)")  # made after the look
     settle.resolve(connection, USERS, "2026-01-03T00:00:00+00:00")
     assert rows(connection, "select _key, name from ledger.applied.fake__users order by 1") == [("p1", "new"), ("p2", "old"), ("p3", "new")]
-    assert rows(connection, "select key, struck from ledger.applied.unclear") == [("p2", True)]
+    assert rows(connection, "select key, struck from ledger.applied.unclear order by 1") == [("p2", True), ("p3", False)]
