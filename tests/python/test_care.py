@@ -159,6 +159,15 @@ def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeyp
     assert "observe and build were not begun" in told()["night_out_of_time"]
 
 
+def test_a_step_that_is_given_no_time_at_all_is_not_begun_and_that_is_told_to_the_technician(monkeypatch):
+    monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0")
+    assert live(step("ingest"), step("observe"), step("build")) == 1
+    assert did() == ["ingest", "build"]
+    (found,) = findings.read(Run.latest())
+    assert (found["level"], found["kind"], found["owner"]) == ("critical", "night_out_of_time", "technician")
+    assert "observe were not begun" in found["message"] and "maximum_minutes" in found["action"]
+
+
 def test_a_step_killed_from_outside_is_named_with_its_signal_and_what_needs_it_waits():
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert live(step("build", kill), step("plan", "", ("build",)), step("backup")) == 1

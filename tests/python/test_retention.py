@@ -194,7 +194,9 @@ def test_a_compacted_warehouse_holds_what_it_held_in_less_space():
         connection.execute("checkpoint")
         connection.execute("delete from core.people where person_id % 100 > 0")
         connection.execute("create table core.other as from core.people; drop table core.people; alter table core.other rename to people; checkpoint")
+    assert retention.AIR < retention.air() < 1
     before, after = retention.compact()
+    assert not list((paths.var() / "tmp" / "compact").iterdir()) and not paths.warehouse().with_name("warehouse.duckdb.wal").exists()
     assert after < before / 2
     assert retention.air() < 0.1
     with store.connect(read_only=True) as connection:
