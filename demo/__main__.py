@@ -1,6 +1,7 @@
 """The demo command: a synthetic district, emulated platforms, and nights between them.
 
     python -m demo run --students 5000 --seed 1     from nothing: day 0, then day 1 with its changes
+    python -m demo run --lived-in                   the same where Homeroom worked last spring: closed accounts, two spoilt lines
     python -m demo run --accounts-before            the same where people have accounts already: they are adopted
     python -m demo again                            one more night on the same files
     python -m demo next                             one school day on, and its night
@@ -21,6 +22,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,17 +60,22 @@ def run(
     seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
     *,
     accounts_before: Annotated[bool, typer.Option(help="Nearly everybody has accounts already, without our key and with the faults of years.")] = False,
+    lived_in: Annotated[bool, typer.Option(help="Homeroom worked here last spring: it closed accounts, and its ledger knows whose.")] = False,
     nights: Annotated[int, typer.Option(min=1, max=2, help="Stop after the first night, or go on to the next day's.")] = 2,
 ) -> None:
     """Start from nothing: write a district, run its first night, then the night of the next day."""
     _say(f"A synthetic district of {students:,} students, seed {seed}", f"files, platforms and results are kept under {folder().parent}")
-    today = begin(students, seed)
+    if accounts_before and lived_in:
+        raise Refused("accounts of before Homeroom and accounts it closed last spring are two districts: --accounts-before or --lived-in")
+    from demo import before, past
+
+    today = begin(students, seed, lived_in=lived_in)
     allow = "create"
     if accounts_before:
-        from demo import before
-
         before.fill(Places.within(folder()), students, seed)
         allow = "adopt,create"
+    else:
+        past.fill(Places.within(folder()), students, seed, lived_in=lived_in)
     with platforms() as environment:
         _say(f"First night: {today.words}", "everything is new, so the limit on creates is lifted once, by name and with a reason")
         code = night(today, environment, "--allow", allow, "--why", "first night of the demo")
@@ -132,7 +139,7 @@ def extracts(
         return
     if as_ != "myedbc":
         raise Refused(f"the demo does not write {as_!r}: myedbc, oneroster or oneroster-1.1")
-    District(there.students, there.seed, day).write()
+    replace(there, day=day).write()
     print(f"{folder() / 'extracts'} and {folder() / 'hr.sqlite'} now stand at day {day}")
 
 

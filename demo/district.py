@@ -18,6 +18,7 @@ from datetime import date
 from functools import lru_cache
 from random import Random
 
+from demo.absences import Absence, absence
 from demo.calendar import GRADUATION, LAST_DAY, NEXT_YEAR, date_of, is_summer
 from demo.chance import Permutation, fraction, pick, stream, wait, whole
 from demo.families import Child, Family, Household, admitted, arrivals, family_on, household
@@ -59,6 +60,8 @@ class Student:
     second: School | None
     second_status: str
     present: bool  # False: the extract stopped listing the student without saying why
+    case: str = ""  # of a planted student: which kind, see `cases`
+    absent: bool = False  # marked absent on every day
 
     @property
     def attends(self) -> bool:
@@ -126,10 +129,19 @@ class Day:
 
     def zone(self, number: int) -> Zone:
         telling = _Telling(self, number)
-        return Zone(number, tuple(telling.students()), telling.happened)
+        drawn = tuple(telling.students())
+        if number:
+            return Zone(number, drawn, telling.happened)
+        from demo import cases  # it makes students of this module
+
+        for kind, numbers in cases.happened(self).items():
+            telling.happened.setdefault(kind, []).extend(numbers)
+        return Zone(number, (*drawn, *(one for one in cases.students(self) if one.present)), telling.happened)
 
     def office(self, zone: int) -> list[Staffer]:
-        return office(self.plan, zone, self.day)[0]
+        from demo import cases
+
+        return [*office(self.plan, zone, self.day)[0], *(() if zone else cases.staff(self, of_school=False))]
 
     def staff_events(self, zone: int) -> Counter[str]:
         """What happened to the zone's employees on this day."""
@@ -152,8 +164,17 @@ class Day:
             block = int(student.cohort * BLOCKS)
             yield student.second, self.timetable(student.second).section(student.grade, block, FLEX)
 
+    def missed(self, student: Student, day: int) -> Absence | None:
+        """What a student missed on a day, as known on this one."""
+        if student.absent and day == self.day:
+            return Absence(("1", "2", "3", "4") if student.school.kind == "secondary" else ("AM", "PM"), late=False, authorised=False, reason="")
+        return absence(self.seed, student.number, day, self.day, secondary=student.school.kind == "secondary")
+
     def _roster(self, school: School) -> Roster:
-        return roster(self.plan, school, self.day)
+        from demo import cases
+
+        drawn = roster(self.plan, school, self.day)
+        return replace(drawn, planted=tuple(cases.staff(self, of_school=True))) if school.index == cases.school_of_staff(self.plan) else drawn
 
     def _timetable(self, school: School) -> Timetable:
         return Timetable(school, self.seed)

