@@ -98,7 +98,7 @@ SEED_ROWS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("staff_held_until_yesterday", ("legal hold", "file 2026-21", "superintendent", "2026-06-01", "2026-10-05")),
     ),
     "leaves": (
-        ("staff_on_leave", ("2026-09-08", "2027-01-29", "parental leave")),
+        ("staff_on_leave", ("2026-09-08", "2026-10-06", "parental leave")),
         ("staff_back_from_leave", ("2026-09-08", "2026-10-05", "study leave")),
     ),
 }  # fmt: skip

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 
 import pytest
-from conftest import ROOT, District
+from conftest import District, checkout
 
 from demo import before
 
@@ -96,11 +95,10 @@ def test_a_decision_adopts_and_a_married_teacher_is_renamed_with_the_old_address
         staff = [number for (number,) in hr.execute("select staff_id from employees where staff_id is not null order by 1")]
         teacher = next(n for n in staff if told.get(n, {}).get("case") == "good")
         hr.execute("update employees set last_name = 'Quillfeather' where staff_id = ?", [teacher])
-    checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
-    with (checkout / "seeds" / "identity_decisions.csv").open("a", encoding="utf-8") as decisions:
+    edited = checkout(tmp_path / "checkout")
+    with (edited / "seeds" / "identity_decisions.csv").open("a", encoding="utf-8") as decisions:
         decisions.write(f"{waiting[student][0]},{waiting[student][1]},google,{waiting[student][2]},same,,Checked with the person,help desk\n")
-    ended = District(adopted.var, checkout).run("demo", "again")
+    ended = District(adopted.var, edited).run("demo", "again")
     assert ended.returncode == 0, ended.stdout[-2000:]
     planned = adopted.ask("select target, entity, action, key from audit.changes where run_id = (select max(run_id) from audit.runs) order by all")
     people = [(target, action, key) for target, entity, action, key in planned if entity == "users"]

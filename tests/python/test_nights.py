@@ -6,13 +6,12 @@ import csv
 import io
 import json
 import re
-import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, District, equal_to_exports
+from conftest import District, checkout, equal_to_exports
 
 
 def writes(requests: list[dict]) -> list[dict]:
@@ -26,7 +25,8 @@ def writes(requests: list[dict]) -> list[dict]:
     return found
 
 
-def test_after_two_nights_both_platforms_equal_the_exports(two_nights):
+def test_after_two_nights_every_target_holds_what_its_exports_say(two_nights):
+    """That the pushes did their work; whether the exports are right is asked by test_demo_expected."""
     equal_to_exports(two_nights)
     for summary in two_nights.summaries():
         assert {(row["target"], row["entity"]): row["converged"] for row in summary["targets"] if row["converged"] not in (1, 1.0)} == {}
@@ -57,13 +57,12 @@ def test_a_third_night_on_the_same_extracts_writes_nothing(district):
 
 
 def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tmp_path):
-    checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
-    rule = checkout / "seeds" / "org_unit_rules.csv"
+    edited = checkout(tmp_path / "checkout", district.root)
+    rule = edited / "seeds" / "org_unit_rules.csv"
     text = rule.read_text(encoding="utf-8")
     assert text.count("/Students/") == 1
     rule.write_text(text.replace("/Students/", "/Learners/"), encoding="utf-8")
-    analyst = District(district.var, checkout)
+    analyst = District(district.var, edited)
     students = {row[0] for row in district.ask("select person_id from exports.exp_google__users where org_unit_path like '/Students/%'")}
     sent = len(district.requests())
     analyst.run("operations", "build")
@@ -78,31 +77,30 @@ def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tm
     assert len(district.requests()) == sent
 
 
-def test_the_files_the_vendors_received_are_the_export_tables(two_nights):
+def test_the_files_the_vendors_received_have_the_form_the_vendors_read(two_nights):
+    """What stands in them is asked by test_demo_expected."""
     received = two_nights.var / "demo" / "received"
     archives = sorted((received / "portfolio").glob("districtsync_*_*.zip"))
     assert [archive.name[-14:-4] for archive in archives][-1] == "2026-10-06" or len(archives) == 1
     with zipfile.ZipFile(archives[-1]) as archive:
         assert archive.namelist() == ["Classes.csv", "Enrollments.csv", "Family.csv", "Staff.csv", "Students.csv"]
-        for name, entity in (("Students.csv", "students"), ("Staff.csv", "staff"), ("Family.csv", "family"), ("Classes.csv", "classes")):
-            content = archive.read(name)
-            assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
-            rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-            assert sorted(rows[1:]) == sorted(sent(two_nights, f"exp_portfolio__{entity}", len(rows[0])))
-    contacts = (received / "callout" / "contacts.csv").read_bytes().decode("utf-8-sig")
-    rows = list(csv.reader(io.StringIO(contacts, newline="")))
-    assert sorted(rows[1:]) == sorted(sent(two_nights, "exp_callout__contacts", len(rows[0])))
-
-
-def sent(district: District, model: str, width: int) -> list[list[str]]:
-    """The rows of an export without the columns that stay at home (they stand last), as text."""
-    return [["" if value is None else str(value) for value in row[:width]] for row in district.ask(f"select * from exports.{model}")]
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files |= {name: (received / "callout" / name).read_bytes() for name in ("contacts.csv", "absences.csv")}
+    for name, content in files.items():
+        assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n"), name
+        assert content.count(b"\n") == content.count(b"\r\n"), name
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+        assert {len(row) for row in rows} == {len(rows[0])}, name
+        assert len(rows) > 3, name
+    bus = (received / "transport" / "homeroom_students.txt").read_bytes()
+    assert not bus.startswith(b"\xef\xbb\xbf") and bus.endswith(b"\r\n") and b'"' not in bus
+    assert {line.count(b"\t") for line in bus.splitlines()} == {22}
 
 
 def test_everything_ever_done_to_one_student_is_one_select(two_nights):
     moved = two_nights.ask(
-        "select person_id from audit.changes where target = 'google' and status = 'applied' and person_id is not null"
-        " group by 1 having count(distinct run_id) > 1 order by count(*) desc, 1 limit 1"
+        "select person_id from audit.changes where target = 'google' and status = 'applied' and person_id is not null group by 1"
+        " having count(distinct run_id) > 1 and bool_or(entity = 'users' and action = 'create') order by count(*) desc, 1 limit 1"
     )
     assert moved, "nobody changed on the second night"
     history = two_nights.rows("select * from audit.person_history where person_id = ? order by finished_at", moved[0][0])
