@@ -64,9 +64,9 @@ def run(
     nights: Annotated[int, typer.Option(min=1, max=2, help="Stop after the first night, or go on to the next day's.")] = 2,
 ) -> None:
     """Start from nothing: write a district, run its first night, then the night of the next day."""
-    _say(f"A synthetic district of {students:,} students, seed {seed}", f"files, platforms and results are kept under {folder().parent}")
     if accounts_before and lived_in:
         raise Refused("accounts of before Homeroom and accounts it closed last spring are two districts: --accounts-before or --lived-in")
+    _say(f"A synthetic district of {students:,} students, seed {seed}", f"files, platforms and results are kept under {folder().parent}")
     from demo import before, past
 
     today = begin(students, seed, lived_in=lived_in)

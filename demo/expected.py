@@ -340,9 +340,9 @@ class Expected:
 
     def portfolio_family(self) -> set[Row]:
         """(first, last, e-mail, student number): guardians with authority and an e-mail address, one per address."""
-        found = set()
+        found, listed = set(), self.portfolio_students()
         for person in self._students():
-            if person.one.number in self.portfolio_students_listed:
+            if person.one.number in listed:
                 seen: set[str] = set()
                 for contact in self.guardians(person):
                     if contact.email and contact.email.lower() not in seen:
@@ -350,15 +350,11 @@ class Expected:
                         found.add((_poor(contact.first) or "-", _poor(contact.last), contact.email.lower(), person.one.number))
         return found
 
-    @property
-    def portfolio_students_listed(self) -> set[str]:
-        return set(self.portfolio_students())
-
     def classes(self) -> tuple[dict[str, Row], set[Row], set[Row]]:
         """Class id -> name, grade, school, first and last day; enrolments (class, user, role); teachers who may be there too.
 
         The last are known to the timetable by name alone: a name stands for a person only where one person has it."""
-        listed, staff = self.portfolio_students_listed, self.portfolio_staff()
+        listed, staff = self.portfolio_students(), self.portfolio_staff()
         described: dict[str, Row] = {}
         enrolled: set[Row] = set()
         teachers: set[tuple[str, Staffer]] = set()

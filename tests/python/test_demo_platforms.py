@@ -17,9 +17,12 @@ import pytest
 from googleapiclient.errors import HttpError
 from platform_kit import PASSWORD, STAFF, STUDENTS, GoogleClient, GraphClient, refused
 
+from common import store
 from common.paths import root
+from demo import past
 from demo.holdings import holdings
 from demo.nights import District, Refused, begin
+from demo.places import Places
 from demo.platforms import Platforms, running
 
 # --- faults
@@ -225,3 +228,30 @@ def test_the_demo_begins_from_nothing_in_a_folder_of_its_own_and_leaves_the_inbo
     assert begin(60, 2) == District.there() == District(60, 2, 0)
     assert not (tmp_path / "warehouse.duckdb").exists() and (tmp_path / "inbox" / "SchoolDetails.csv").exists()
     assert (tmp_path / "demo" / "extracts" / "SchoolDetails.csv").is_file() and (tmp_path / "demo" / "hr.sqlite").is_file()
+
+
+def test_a_lived_in_district_stays_one_from_day_to_day_and_its_ledger_knows_whose_accounts_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path))
+    begin(60, 1, lived_in=True).tomorrow().write()
+    assert District.there() == District(60, 1, 1, lived_in=True)
+    places = Places.within(tmp_path / "demo")
+    past.fill(places, 60, 1, lived_in=True)
+    known = {one.key: one for one in past.known(60, 1)}
+    google, microsoft = (holdings(name, json.loads(places.state_of(name).read_text(encoding="utf-8"))) for name in ("google", "microsoft"))
+    closed = {user["customSchemas"]["Homeroom"]["person_id"]: user["suspended"] for user in google["users"] if "customSchemas" in user}
+    assert closed == {key: not one.is_open for key, one in known.items()}
+    enabled = {user["onPremisesExtensionAttributes"]["extensionAttribute15"]: user["accountEnabled"] for user in microsoft["users"]
+               if "onPremisesExtensionAttributes" in user}  # fmt: skip
+    assert enabled == {key: one.is_open for key, one in known.items()}
+    with store.connect() as connection:
+        names = connection.execute("select person_id, account_name || '@' || domain from ledger.identity.accounts").fetchall()
+        latest = connection.execute("select person_id, arg_max(state, event_number) from ledger.identity.lifecycle_events group by 1").fetchall()
+    assert dict(names) == {key: one.address for key, one in known.items()}
+    assert dict(latest) == {key: one.state for key, one in known.items()}
+
+
+def test_two_pasts_of_one_district_are_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "demo", "run", "--lived-in", "--accounts-before"]
+    ended = subprocess.run(command, cwd=root(), env=os.environ | {"HOMEROOM_VAR": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "--accounts-before or --lived-in" in ended.stderr
