@@ -86,7 +86,7 @@ _ENDED = {
     "staff_left_before_us": date(2026, 8, 31), "staff_archived": date(2026, 4, 30), "staff_held": date(2026, 9, 30),
     "staff_held_until_tonight": date(2026, 9, 30), "staff_held_until_yesterday": date(2026, 9, 30),
 }  # fmt: skip
-_ABSENT = ("left_yesterday", "cut_custody", "not_to_be_called", "usual_names")  # marked absent on every day
+_ABSENT = dict.fromkeys(("left_yesterday", "cut_custody", "not_to_be_called", "usual_names"), "absent") | {"one_name": "late", "contact_twice": "excused"}
 
 # what people decided, as rows of `seeds/`: seed -> (case, the other columns after population and key)
 SEED_ROWS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -147,7 +147,7 @@ def _student(today: Day, case: str, place: int) -> Student:
         number=f"{numbers.numbers(ordinal):07d}", pen=pen(numbers.pens(ordinal)), child=child, family=_family(case, last, place),
         school=plan.secondary(0) if grade >= 8 else plan.elementary(0)[0], grade=grade, place=0.5, cohort=0.25, flexible=frozenset(),
         usual_first="", usual_last="", status=ACTIVE, admitted_on=date(2025, 9, 2), withdrawn_on=None, may_call=True, second=None,
-        second_status="", present=True, case=case, absent=case in _ABSENT,
+        second_status="", present=True, case=case, absent=_ABSENT.get(case, ""),
     )  # fmt: skip
     more: dict[str, Any] = {}
     match case:

@@ -61,7 +61,7 @@ class Student:
     second_status: str
     present: bool  # False: the extract stopped listing the student without saying why
     case: str = ""  # of a planted student: which kind, see `cases`
-    absent: bool = False  # marked absent on every day
+    absent: str = ""  # of a planted student: marked "absent", "late" or "excused" on every day
 
     @property
     def attends(self) -> bool:
@@ -167,7 +167,9 @@ class Day:
     def missed(self, student: Student, day: int) -> Absence | None:
         """What a student missed on a day, as known on this one."""
         if student.absent and day == self.day:
-            return Absence(("1", "2", "3", "4") if student.school.kind == "secondary" else ("AM", "PM"), late=False, authorised=False, reason="")
+            day_long = ("1", "2", "3", "4") if student.school.kind == "secondary" else ("AM", "PM")
+            late, excused = student.absent == "late", student.absent == "excused"
+            return Absence(day_long[:1] if late else day_long, late=late, authorised=excused, reason="ILL" if excused else "")
         return absence(self.seed, student.number, day, self.day, secondary=student.school.kind == "secondary")
 
     def _roster(self, school: School) -> Roster:

@@ -140,7 +140,7 @@ class _Writer:
             self._put(layouts.CONTACTS, list(_contact_rows(student, rooms[0])))
         if student.attends:
             self._put(layouts.SCHEDULE, list(self._schedule_rows(student, rooms[0])))
-        if (student.attends and student.status == ACTIVE) or student.absent:
+        if (student.attends and student.status == ACTIVE) or (student.present and student.absent):
             self._absences(student, rooms[0])
 
     def _schedule_rows(self, student: Student, room: _Room) -> Iterator[str]:

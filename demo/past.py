@@ -155,6 +155,8 @@ def _ours(google: google_tenant.Tenant, microsoft: microsoft_tenant.Tenant, one:
     other = accounts.microsoft_user(microsoft, local, one.first, one.last, domain)
     products = {product: sku for sku, product, _ in accounts.SKUS}
     licences = [{"skuId": products[one.licence], "disabledPlans": []}] if one.licence else []
+    for sku in (microsoft.store["skus"][held["skuId"]] for held in licences):
+        microsoft.store.put("skus", sku["skuId"], sku | {"consumedUnits": sku["consumedUnits"] + 1})
     _put_microsoft(microsoft, other | {"accountEnabled": one.is_open, "department": one.school, "jobTitle": one.position, "assignedLicenses": licences,
                                        "onPremisesExtensionAttributes": {"extensionAttribute15": one.key}})  # fmt: skip
 

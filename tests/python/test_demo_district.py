@@ -525,6 +525,8 @@ def test_what_planted_people_are_planted_for_stands_in_the_files_of_the_second_d
     assert (lines[number["contact_twice"], "Jost"], lines[number["contact_twice"], "Ilka"]) == ("YN", "NY")
     absent = {r["student_number"] for r in read(days[1], layouts.DAILY) if r["absence_date"] == "06-Oct-2026" and r["authorized_am"] == "N"}
     assert {number[case] for case in ("left_yesterday", "cut_custody", "not_to_be_called", "usual_names")} <= absent
+    marks = {r["student_number"]: (r["absent_code_am"], r["authorized_am"]) for r in read(days[1], layouts.DAILY) if r["absence_date"] == "06-Oct-2026"}
+    assert (marks[number["one_name"]], marks[number["contact_twice"]]) == (("T", "N"), ("A", "Y"))
     calls = {r["student_number"]: r["send_email_and_autodialer_calls"] for r in read(days[1], layouts.DEMOGRAPHIC)}
     assert (calls[number["not_to_be_called"]], calls[number["cut_custody"]]) == ("N", "Y")
 
