@@ -2,7 +2,7 @@
 
 In: a `Day` of the synthetic district. Out: students and employees beside those who were drawn, each with the `case` by
 which a test finds them. They are the same people in every district but for their numbers, live at the first elementary
-school (one at the first secondary school), and come on top of the students that were asked for.
+school (one at the first secondary school too), and come on top of the students that were asked for.
 
 What differs between two days: on day 1 somebody has left, somebody has another name, somebody is no longer listed.
 Kinds that need more than extracts have it in `past` (accounts that stood there before the first night, and what Homeroom itself
@@ -40,7 +40,7 @@ STUDENTS: dict[str, tuple[str, str, int]] = {
     "namesake": ("Robin", "Samebirth", 1),
     "other_namesake": ("Robin", "Samebirth", 1),
     "preregistered": ("Pia", "Comingsoon", 3),
-    "cross_enrolled": ("Xaver", "Bothways", 10),
+    "cross_enrolled": ("Xaver", "Bothways", 7),
     "vanished_today": ("Vera", "Unlisted", 5),
     "name_of_an_account": ("Theodore", "Chan", 6),
     "name_of_a_guest": ("Gwendolyn", "Visitor", 6),
@@ -145,7 +145,7 @@ def _student(today: Day, case: str, place: int) -> Student:
     plan = today.plan
     one = Student(
         number=f"{numbers.numbers(ordinal):07d}", pen=pen(numbers.pens(ordinal)), child=child, family=_family(case, last, place),
-        school=plan.secondary(0) if grade >= 8 else plan.elementary(0)[0], grade=grade, place=0.5, cohort=0.25, flexible=frozenset(),
+        school=plan.elementary(0)[0], grade=grade, place=0.5, cohort=0.25, flexible=frozenset(),
         usual_first="", usual_last="", status=ACTIVE, admitted_on=date(2025, 9, 2), withdrawn_on=None, may_call=True, second=None,
         second_status="", present=True, case=case, absent=_ABSENT.get(case, ""),
     )  # fmt: skip
@@ -164,7 +164,7 @@ def _student(today: Day, case: str, place: int) -> Student:
         case "preregistered":
             more = {"status": PREREG, "admitted_on": date(2026, 10, 20)}
         case "cross_enrolled":
-            more = {"second": plan.online, "second_status": ACTIVE}
+            more = {"second": plan.secondary(0), "second_status": ACTIVE}
         case "vanished_today" if later:
             more = {"present": False}
     if case in _WITHDRAWN:

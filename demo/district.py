@@ -167,9 +167,8 @@ class Day:
     def missed(self, student: Student, day: int) -> Absence | None:
         """What a student missed on a day, as known on this one."""
         if student.absent and day == self.day:
-            day_long = ("1", "2", "3", "4") if student.school.kind == "secondary" else ("AM", "PM")
             late, excused = student.absent == "late", student.absent == "excused"
-            return Absence(day_long[:1] if late else day_long, late=late, authorised=excused, reason="ILL" if excused else "")
+            return Absence(("AM",) if late else ("AM", "PM"), late=late, authorised=excused, reason="ILL" if excused else "")
         return absence(self.seed, student.number, day, self.day, secondary=student.school.kind == "secondary")
 
     def _roster(self, school: School) -> Roster:

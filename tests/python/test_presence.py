@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 from conftest import District
 
+from demo import cases
+
 FEEDS = (
     "StudentDemographicEnhanced.txt", "StudentDemographicInformation.csv", "ParentInformation.csv",
     "EmergencyContactInformation.csv", "StudentSchedule.csv",
@@ -113,7 +115,7 @@ def test_values_nobody_can_read_suspend_nobody_and_keep_the_last_good_ones(distr
     student = garbled(district, path)
     before = district.ask("select date_of_birth, grade_code from core.students where student_number = ?", student)
     text = path.read_bytes()
-    rows = text.count(b'"Active"')
+    rows = text.count(b'"Active"') - len(cases.SPOILT)  # lines that name no school are rejected before anybody reads their status
     assert rows > 200
     path.write_bytes(text.replace(b'"Active"', b'"Actve"'))
     assert district.planned() == 0

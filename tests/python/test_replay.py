@@ -56,7 +56,7 @@ def test_a_night_whose_file_is_gone_from_the_archive_says_which(district: Distri
 @pytest.mark.long
 def test_a_rule_edited_since_shows_as_rows_that_differ(district: District, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
+    shutil.copytree(district.root, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
     rule = checkout / "seeds" / "org_unit_rules.csv"
     rule.write_text(rule.read_text(encoding="utf-8").replace("/Students/", "/Learners/"), encoding="utf-8")
     ended = District(district.var, checkout).run("operations", "replay", "2026-10-05")

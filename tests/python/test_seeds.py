@@ -79,7 +79,7 @@ def test_a_description_that_is_no_yaml_is_left_to_dbt_to_refuse(folder: Path, sp
 
 def test_columns_in_another_order_decide_the_same_and_a_spoiled_seed_stops_only_what_rests_on_it(district: District, tmp_path: Path):
     checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
+    shutil.copytree(district.root, checkout, ignore=shutil.ignore_patterns(".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis"))
     rules, grades = checkout / "seeds" / "org_unit_rules.csv", checkout / "seeds" / "portfolio_grades.csv"
     with rules.open(newline="", encoding="utf-8") as file:
         rows = [list(reversed(row)) for row in csv.reader(file)]
