@@ -5,8 +5,10 @@
     python -m tests.mutants --changed                    what differs from main's last commit, or is not committed
     python -m tests.mutants models/core/students.sql:40-60
 
-SQL is judged by dbt's own unit tests, seeds and YAML by the table of what ships. Nothing in the checkout is touched. Survivors
-that no test could notice stand with their reason in tests/mutants/equivalent.csv. Exit code 1 when one survives that does not.
+SQL is judged by dbt's own unit tests, macros and data tests also by the Python tests that ask them, seeds and YAML by the table
+of what ships, Python by the tests that run its lines (found by one run of the room's tests, which takes minutes). Nothing in the
+checkout is touched. Survivors that no test could notice stand with their reason in tests/mutants/equivalent.csv. Exit code 1
+when one survives that does not.
 """
 
 from __future__ import annotations
@@ -17,18 +19,23 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tests.mutants import shipped, sql
+from tests.mutants import judging, python, shipped, sql
 from tests.mutants.kinds import Mutant, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-MADE = {".sql": sql.mutants, ".csv": shipped.mutants, ".yml": shipped.mutants}
-FOLDERS = ("models", "macros", "seeds")
+ROOMS = ("common", "ingestion", "reverse_etl", "operations")
+FOLDERS = ("models", "macros", "seeds", "tests/dbt", *ROOMS)
+# tests in Python that ask macros and data tests themselves
+ASKED = {"macros": ("test_macros", "test_identity_macros", "test_letter_map", "test_data_tests"), "tests/dbt": ("test_data_tests",)}
+MADE = {".sql": sql.mutants, ".csv": shipped.mutants, ".yml": shipped.mutants, ".py": lambda file, _: python.mutants(ROOT / file)}
 
 
 @app.command()
@@ -45,7 +52,10 @@ def main(
         print("mutants: none there")
         return
     results, broken = _of_sql([one for one in chosen if one.file.endswith(".sql")], warehouse)
-    results += shipped.judge([one for one in chosen if not one.file.endswith(".sql")], ROOT)
+    if rows := [one for one in chosen if one.file.endswith((".csv", ".yml"))]:
+        results += shipped.judge(rows, ROOT)
+    for room in ROOMS:
+        results += _of_python(room, [one for one in chosen if one.file.endswith(".py") and one.file.startswith(f"{room}/")])
     for sentence in broken:
         print(f"fails without any fault: {sentence}")
     raise typer.Exit(_report(results) or (1 if broken else 0))
@@ -77,7 +87,34 @@ def _of_sql(chosen: list[Mutant], warehouse: Path | None) -> tuple[list[Result],
         return [], []
     var = warehouse or sql.empty_warehouse(ROOT)
     with sql.session(ROOT, var) as call:
-        return call(lambda bench: (list(bench.judge(chosen)), bench.broken))
+        found, broken = call(lambda bench: (list(bench.judge(one for one in chosen if not one.file.startswith("tests/"))), bench.broken))
+    for folder, files in ASKED.items():
+        left = [result.mutant for result in found if result.verdict == "survived" and result.mutant.file.startswith(folder)]
+        left += [one for one in chosen if folder == "tests/dbt" and one.file.startswith(folder)]
+        again = {result.mutant: result for result in judging.judge_texts(left, [f"tests/python/{file}.py" for file in files])} if left else {}
+        found = [again.pop(result.mutant, result) for result in found] + list(again.values())
+    return found, broken
+
+
+def _of_python(room: str, chosen: list[Mutant]) -> list[Result]:
+    """Two processes, each begun anew: what one has imported must not be what another's tests meet."""
+    if not chosen:
+        return []
+    tests = [str(path.relative_to(ROOT)) for path in tests_of(room)]
+    print(f"{room}: {len(tests)} files of tests are run once, to see which of their tests run which lines", file=sys.stderr, flush=True)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        known = processes.submit(judging.known, tests).result()
+        halves = [processes.submit(judging.judge, chosen[start::2], tests, known) for start in (0, 1)]
+        return sorted((result for half in halves for result in half.result()), key=lambda result: result.mutant)
+
+
+def tests_of(room: str) -> list[Path]:
+    """The files of tests that speak of a room: import it, type its command, or import a kit that does."""
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "python").glob("*.py")}
+    speaks = re.compile(rf"^\s*(?:from|import) {room}\b|[\"']{room}[\"']", re.M)
+    kits = {path.stem for path, text in texts.items() if not path.stem.startswith(("test_", "conftest")) and speaks.search(text)}
+    kit = re.compile(rf"^(?:from|import) (?:{'|'.join(sorted(kits)) or 'nothing'})\b", re.M)
+    return sorted(path for path, text in texts.items() if path.stem.startswith("test_") and (speaks.search(text) or kit.search(text)))
 
 
 def _equivalent() -> dict[str, str]:
@@ -87,8 +124,10 @@ def _equivalent() -> dict[str, str]:
 
 
 def named(one: Mutant) -> str:
-    """A mutant's name that stays when lines above it come and go."""
-    return re.sub(r":\d+: ", ": ", str(one), count=1)
+    """A mutant's name that stays when lines above it come and go: with its line as it stands, and the part of the model it is in."""
+    lines = (ROOT / one.file).read_text(encoding="utf-8").splitlines()
+    part = next((found[1] for line in reversed(lines[: one.line]) if (found := re.match(r"(?:with )?(\w+) as \(|\s*def (\w+)", line))), "")
+    return re.sub(r":\d+: ", f" ({part}): " if part else ": ", str(one), count=1) + f" | {lines[one.line - 1].strip()}"
 
 
 def _report(results: list[Result]) -> int:

@@ -97,6 +97,8 @@ class Court:
             if chosen and spent > SLOW:
                 break
             chosen.append(test)
+        if mutant.kind == "number":  # one test reads the numbers where they stand, and runs none of their lines
+            chosen += [test for test in self.seconds if test.endswith("test_what_ships_is_what_the_table_says[numbers]")]
         return chosen
 
     # ------------------------------------------------------------ one mutant after the other
@@ -145,11 +147,40 @@ class _Case:
     most: float  # seconds
 
 
-def judge(mutants: Sequence[Mutant], tests: Sequence[str], known: Court | None = None) -> list[Result]:
+Known = tuple[dict[str, float], dict[str, Lines]]
+
+
+def known(tests: Sequence[str]) -> Known:
+    """What a clean run of these test files shows: how long each test takes, and which lines it runs."""
+    court = Court.open(tests)
+    try:
+        return court.seconds, court.lines
+    finally:
+        court.close()
+
+
+def judge(mutants: Sequence[Mutant], tests: Sequence[str], shown: Known | None = None) -> list[Result]:
     """What becomes of these mutants when these test files look."""
-    court = Court.open(tests, **({"seconds": known.seconds, "lines": known.lines} if known else {}))
+    court = Court.open(tests, **dict(zip(("seconds", "lines"), shown, strict=True)) if shown else {})
     try:
         return list(court.judge(mutants))
+    finally:
+        court.close()
+
+
+def judge_texts(mutants: Sequence[Mutant], tests: Sequence[str]) -> Iterator[Result]:
+    """What becomes of mutants of files that these tests read as text: each test run begins anew."""
+    court = Court.open(tests, seconds={"none": 0.0})
+    try:
+        for mutant in mutants:
+            path = court.top / mutant.file
+            text = path.read_text(encoding="utf-8")
+            path.write_text(mutant.applied_to(text), encoding="utf-8")
+            command = [sys.executable, "-m", "pytest", *ALWAYS, "--no-header", "-rfE", *tests]
+            ended = subprocess.run(command, cwd=court.top, capture_output=True, text=True, timeout=300, check=False)
+            by = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.M)
+            yield Result(mutant, "killed" if ended.returncode else "survived", by[1] if by else "")
+            path.write_text(text, encoding="utf-8")
     finally:
         court.close()
 

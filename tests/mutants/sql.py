@@ -7,8 +7,10 @@ that decides. Comments are left alone, and what Jinja calls is one opaque thing,
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -375,10 +377,10 @@ class Bench:
         for key, macro in self.manifest.macros.items():
             at = source.find(macro.macro_sql) if macro.original_file_path == one.file else -1
             if at <= one.start and one.end <= at + len(macro.macro_sql) and at >= 0:
+                units = [unit for model in sorted(self._using(key)) for unit in self._ready(model)]  # before the fault is in
                 before = macro.macro_sql
                 macro.macro_sql = before[: one.start - at] + one.after + before[one.end - at :]
                 try:
-                    units = [unit for model in sorted(self._using(key)) for unit in self._ready(model)]
                     return self._verdict(one, units, lambda unit: unit.node.raw_code)
                 finally:
                     macro.macro_sql = before
@@ -452,12 +454,20 @@ class Bench:
 
 
 def empty_warehouse(top: Path) -> Path:
-    """A state folder of the checkout's own under .pytest_cache, whose warehouse has every table and no rows; made when there is none."""
+    """A state folder of the checkout's own under .pytest_cache, whose warehouse has every table and no rows; made anew for other columns."""
     var = top / ".pytest_cache" / "mutants"
-    if not (var / "warehouse.duckdb").is_file():
-        var.mkdir(parents=True, exist_ok=True)
+    shape = hashlib.sha256()
+    for path in sorted([*top.glob("models/**/*.yml"), *top.glob("models/**/*.sql"), *top.glob("seeds/*.csv")]):
+        text = path.read_text(encoding="utf-8")
+        columns = "".join(re.findall(r"(?m)^ *- name: \w+$", text)) if path.suffix == ".yml" else text.partition("\n")[0] if path.suffix == ".csv" else ""
+        shape.update(f"{path.relative_to(top)}{columns}".encode())
+    made = var / "shape"
+    if not made.is_file() or made.read_text(encoding="utf-8") != shape.hexdigest():
+        shutil.rmtree(var, ignore_errors=True)
+        var.mkdir(parents=True)
         environment = os.environ | {"HOMEROOM_VAR": str(var), "HOMEROOM_RUN": ""}
         subprocess.run([sys.executable, "-m", "operations", "build"], cwd=top, env=environment, check=True, stdout=subprocess.DEVNULL)
+        made.write_text(shape.hexdigest(), encoding="utf-8")
     return var
 
 
