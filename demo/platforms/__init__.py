@@ -14,7 +14,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def running(folder: Path, *, faults: dict[str, Any] | None = None, speed: float 
             for listener in listeners:
                 wait(listener.close())
             vendors.close()
-            wait(vendors.wait_closed())
+            wait(_gone(vendors))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
@@ -91,6 +91,12 @@ def running(folder: Path, *, faults: dict[str, Any] | None = None, speed: float 
         google.store.save()
         microsoft.store.save()
         log.close()
+
+
+async def _gone(vendors: asyncssh.SSHAcceptor) -> None:
+    """Since Python 3.12 a server waits for its clients to go as well; one that stays is cut off when the loop ends."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(vendors.wait_closed(), 2)
 
 
 def _google(places: Places, log: RequestLog, keys: Keys, speed: float) -> Google:

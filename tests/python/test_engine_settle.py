@@ -248,7 +248,7 @@ def test_what_was_done_or_may_have_been_is_in_doubt_until_it_is_seen(
     settle.settle(connection)
     assert doubted(connection) == (["p"] if doubt else [])
     if doubt:
-        (entry,) = rows(connection, "select change_id, target, entity, key, since > now() - interval 1 minute, struck from ledger.applied.unclear")
+        (entry,) = rows(connection, "select change_id, target, entity, key, since > now() - interval 1 day, struck from ledger.applied.unclear")
         assert entry == ("c", "fake", "users", "p", True, False)
 
 
