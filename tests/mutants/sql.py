@@ -134,7 +134,7 @@ def _words(text: str, items: tuple[Any, ...]) -> Iterator[Change]:
             if whole and int(word):
                 yield span, str(int(word) - 1), "number"
         elif item.kind == "text":
-            yield span, item.text[:-1] + "~'", "text"
+            yield span, f"'{_other(item.text[1:-1])}'", "text"
         elif item.kind != "word":
             continue
         elif word in ("true", "false"):
@@ -158,6 +158,11 @@ def _words(text: str, items: tuple[Any, ...]) -> Iterator[Change]:
         elif word == "union":
             both = after is not None and after.says("all")
             yield (item.start, after.end if both else item.end), "union" if both else "union all", "union"
+
+
+def _other(text: str) -> str:
+    """Another text: of a day or a number another one, which an engine reads as well."""
+    return text[:-1] + str((int(text[-1]) + 1) % 10) if text and text[-1] in "0123456789" else f"{text}~"
 
 
 def _parts(items: tuple[Any, ...], at: Callable[[Any], bool]) -> list[tuple[Any, list[Any]]]:
@@ -326,7 +331,7 @@ def _jinja(text: str) -> Iterator[Change]:
             continue
         for part in re.finditer(r"'([^'\n]*)'", found[0]):
             if not re.fullmatch(r"[\w.]*", part[1]) and "~" not in part[1] and not re.search(r"\w\(", part[1]):
-                yield (found.start() + part.start(1), found.start() + part.end(1)), part[1] + "~", "text"
+                yield (found.start() + part.start(1), found.start() + part.end(1)), _other(part[1]), "text"
 
 
 @dataclass

@@ -68,6 +68,13 @@ def models(pattern: str = "models/**/*.yml") -> Iterator[dict[str, Any]]:
     yield from (model for path in files(pattern) for kind in ("models", "seeds") for model in document(path).get(kind, []))
 
 
+def sources() -> Iterator[dict[str, Any]]:
+    """The raw tables and the ledger's as models read them."""
+    for path in files("models/**/_sources.yml"):
+        for source in document(path)["sources"]:
+            yield from ({**table, "name": f"{source['name']}.{table['name']}"} for table in source["tables"])
+
+
 def exports() -> Iterator[Row]:
     """Settings and columns of every export: what is sent, whose a value is, how much may change."""
     for model in models("models/exports/*/*.yml"):
@@ -81,7 +88,7 @@ def exports() -> Iterator[Row]:
 def guards() -> Iterator[Row]:
     """Contracts, constraints, data tests and what becomes of a table: what stands between a mistake and a target."""
     found: list[Row] = []
-    for model in [*models(), *models("seeds/*.yml")]:
+    for model in [*models(), *models("seeds/*.yml"), *sources()]:
         name, config, columns = model["name"], model.get("config", {}), model.get("columns", [])
         if config.get("contract"):
             found.append(("contract", name, said(config["contract"]["enforced"])))
@@ -96,7 +103,8 @@ def guards() -> Iterator[Row]:
         for config in re.findall(r"\{\{\s*config\((.*?)\)\s*\}\}", path.read_text(encoding="utf-8"), re.S):
             found.append(("materialized", path.stem, " ".join(config.split()).rstrip(",")))
     found += [("data test", path.stem, said(re.findall(r"config\((.*?)\)", path.read_text(encoding="utf-8"), re.S))) for path in files("tests/dbt/*.sql")]
-    layer = {path.stem: path.relative_to(ROOT / "models").parts[0] for path in files("models/**/*.yml")}
+    layer = {table["name"].split(".")[0]: "sources" for table in sources()}
+    layer |= {path.stem: path.relative_to(ROOT / "models").parts[0] for path in files("models/**/*.yml")}
     yield from sorted((kind, "" if kind == "data test" else layer.get(where.split(".")[0], "seeds"), where, asked) for kind, where, asked in found)
 
 
