@@ -100,21 +100,12 @@ def _of_python(room: str, chosen: list[Mutant]) -> list[Result]:
     """Two processes, each begun anew: what one has imported must not be what another's tests meet."""
     if not chosen:
         return []
-    tests = [str(path.relative_to(ROOT)) for path in tests_of(room)]
+    tests = [*python.tests_of(f"{room}/"), "tests/python/test_shipped.py"]
     print(f"{room}: {len(tests)} files of tests are run once, to see which of their tests run which lines", file=sys.stderr, flush=True)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
         known = processes.submit(judging.known, tests).result()
         halves = [processes.submit(judging.judge, chosen[start::2], tests, known) for start in (0, 1)]
         return sorted((result for half in halves for result in half.result()), key=lambda result: result.mutant)
-
-
-def tests_of(room: str) -> list[Path]:
-    """The files of tests that speak of a room: import it, type its command, or import a kit that does."""
-    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "python").glob("*.py")}
-    speaks = re.compile(rf"^\s*(?:from|import) {room}\b|[\"']{room}[\"']", re.M)
-    kits = {path.stem for path, text in texts.items() if not path.stem.startswith(("test_", "conftest")) and speaks.search(text)}
-    kit = re.compile(rf"^(?:from|import) (?:{'|'.join(sorted(kits)) or 'nothing'})\b", re.M)
-    return sorted(path for path, text in texts.items() if path.stem.startswith("test_") and (speaks.search(text) or kit.search(text)))
 
 
 def _equivalent() -> dict[str, str]:
