@@ -59,7 +59,7 @@ last_seen as (
 known as (
     select
         students.*,
-        bool_or(coalesce(students.enrolment_status, 'unknown') in ('active', 'preregistered')) over (
+        bool_or(coalesce(students.enrolment_status in ('active', 'preregistered'), false)) over (
             partition by students.student_number
         ) as is_enrolled_somewhere
     from students

@@ -112,7 +112,7 @@ homeroom_teachers as (
         homeroom_votes.teacher_name,
         row_number() over (
             partition by homeroom_votes.section_id
-            order by homeroom_votes.votes desc, homeroom_votes.staff_id asc nulls last, homeroom_votes.teacher_name asc nulls last
+            order by homeroom_votes.votes desc, homeroom_votes.staff_id asc nulls last, homeroom_votes.teacher_name asc
         ) = 1 as is_primary
     from homeroom_votes
 ),

@@ -37,7 +37,6 @@ student_roles as (
 
 student_users as (
     select
-        users.user_id,
         users.student_number,
         users.grade,
         min(orgs.school_number) as school_number,
@@ -47,7 +46,7 @@ student_users as (
     inner join student_roles on users.user_id = student_roles.user_id
     left join orgs on student_roles.org_id = orgs.org_id and orgs.org_type = 'school'
     where users.is_enabled and coalesce(not users.is_removed, true)
-    group by users.user_id, users.student_number, users.grade, users.source_file, users.source_line
+    group by users.student_number, users.grade, users.source_file, users.source_line
 ),
 
 unknown_grades as (
