@@ -34,7 +34,7 @@ app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=F
 ROOMS = ("common", "ingestion", "reverse_etl", "operations")
 FOLDERS = ("models", "macros", "seeds", "tests/dbt", *ROOMS)
 # tests in Python that ask macros and data tests themselves
-ASKED = {"macros": ("test_macros", "test_identity_macros", "test_letter_map", "test_data_tests"), "tests/dbt": ("test_data_tests",)}
+ASKED = {"macros": ("test_macros", "test_identity_macros", "test_letter_map", "test_data_tests", "test_materializations"), "tests/dbt": ("test_data_tests",)}
 MADE = {".sql": sql.mutants, ".csv": shipped.mutants, ".yml": shipped.mutants, ".py": lambda file, _: python.mutants(ROOT / file)}
 
 

@@ -105,6 +105,7 @@ def _q(text: str | None) -> str:
         ("phone_digits", "none", None),
         ("slug", "Div. 4 – Élise", "div-4-elise"),
         ("slug", "--", None),
+        ("group_slug", "É" * 41, "e" * 40),
         ("name_key", "O’Hara, Zoë 2", "oharazoe2"),
         ("name_key", "-", None),
         ("text_hash", "a", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
