@@ -124,7 +124,7 @@ def by_limits(connection: duckdb.DuckDBPyConnection, export: Export, observed: i
         for action, planned in connection.execute(f"select action, count(*) from changes where {COUNTED} group by action", [target, entity]).fetchall()
     ]
     watched = [group.action for group in groups if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL]
-    if export.school and watched:
+    if export.school:
         groups += _schools(connection, export, watched)
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
@@ -162,8 +162,8 @@ def _by_columns(connection: duckdb.DuckDBPyConnection, export: Export, observed:
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str, values: object = None) -> int:
     """What a query that counts, or a statement that changes rows, says."""
-    row = connection.execute(query, values).fetchone()
-    return int(row[0]) if row else 0
+    ((count,),) = connection.execute(query, values).fetchall()
+    return int(count)
 
 
 def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]) -> list[Group]:
@@ -178,7 +178,7 @@ def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: lis
 
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
     """School -> how many rows of ours the target holds."""
-    school = sql.name(export.school or "")
+    school = sql.name(str(export.school))
     return dict(connection.execute(f"""
         with observed as (select distinct {sql.key(export.key)} as _key from {diff.observed_view(export)}),
         desired as (select {school}, {sql.key(export.key)} as _key from {export.relation})
@@ -220,7 +220,7 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
     """
     remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
     plain = r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
-    row = connection.execute(f"""
+    ((count, first),) = connection.execute(f"""
         with ours as (
             select planned.key from ledger.audit.planned_changes as planned join ledger.audit.outcomes as outcome using (change_id)
             where planned.target = $target and planned.entity = $entity and planned.action = 'create' and outcome.status = 'applied'
@@ -240,10 +240,10 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
             select made.key, strange._key from made join strange using (remote_id)
         )
         select count(*), min(written || ' came back as ' || found) from pairs""",
-        {"target": export.target, "entity": export.entity}).fetchone()  # fmt: skip
-    if not row or not row[0]:
+        {"target": export.target, "entity": export.entity}).fetchall()  # fmt: skip
+    if not count:
         return ""
-    return f"{row[0]:,} keys came back in another form than they were written ({row[1]}); the staging model must give them as they were written"
+    return f"{count:,} keys came back in another form than they were written ({first}); the staging model must give them as they were written"
 
 
 def _first_push(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int) -> str:

@@ -136,7 +136,7 @@ def holds(target: str, entity: str, limits: Limits, groups: list[Group], allowed
     """Which groups are over their limit. Schools are judged first: what one school is held for does not count
     against the district, so one broken school does not stop the others."""
     found: list[Hold] = []
-    schools = sorted((one for one in groups if one.school is not None), key=lambda one: (LIMITED.index(one.action), one.school or ""))
+    schools = sorted((one for one in groups if one.school is not None), key=lambda one: (LIMITED.index(one.action), str(one.school)))
     for group in schools:
         limit = limits.per_school.get(group.action, DEFAULT_PER_SCHOOL.get(group.action))
         found += _judged(target, entity, group, limit, group.planned, allowed)
@@ -152,7 +152,7 @@ def column_holds(target: str, entity: str, limits: Mapping[str, Limit], groups: 
     """Which columns change in more rows than their limit lets through; an override of the action that carries them lifts it."""
     found = []
     for group in groups:
-        limit = limits.get(group.column or "")
+        limit = limits.get(str(group.column))
         if limit is None or allowed.lifts(target, entity, UPDATE):
             continue
         most = limit.allowed(group.observed, COLUMN_AT_LEAST)

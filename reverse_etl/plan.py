@@ -154,7 +154,8 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
             wait(connection, export)
         sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
         parts[export.target, export.entity].holds += sentences
-    _deliveries(connection, night, [e for e in compared if e.file and night.undo is None], parts)
+    if night.undo is None:
+        _deliveries(connection, night, compared, parts)
     _within(connection, scope)
     _count(connection, parts)
     digests = {target: _digest(connection, target) for target in sorted({target for target, _ in parts})}
@@ -175,7 +176,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
             select left(sha256(concat_ws('|', $plan, target, entity, key, action)), 16), $plan, $run, $now::timestamptz, target, entity, key,
                    person_id, school_number, action, remote_id, old, new, reason, hold, source, export_model,
                    row_number() over (order by target, entity_rank, action_rank, key)
-            from changes order by target, entity_rank, action_rank, key""", {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
+            from changes""", {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
         allowed = json.dumps({"words": plan.allowed.words, "why": plan.allowed.why})
         connection.execute("insert into ledger.audit.drifts select $plan, $run, $now::timestamptz, drifts.* from drifts",
                            {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
@@ -200,7 +201,7 @@ def moved(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> s
     values = {"target": target, "plan": plan_id}
     words = []
     for what, query in (("new or different", f"{now} except {then}"), ("no longer so", f"{then} except {now}")):
-        rows = connection.execute(f"select entity, key, action, count(*) over () from ({query}) order by 1, 2, 3 limit 1", values).fetchone()
+        rows = connection.execute(f"select entity, key, action, count(*) over () from ({query}) order by 1, 2, 3", values).fetchone()
         if rows:
             words.append(f"{rows[3]:,} {what} (first: {rows[2]} {rows[0]} {rows[1]})")
     return " and ".join(words) or "the objects behind the changes are others"
@@ -255,11 +256,10 @@ def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: li
             # Nothing to say is said by sending nothing: the rows that vanished stay as they were delivered.
             connection.execute("delete from changes where target = ? and entity = ? and hold is null", [target, skipped.entity])
         # A row that waits for another target is left out of the file; any other hold holds the file.
-        rows = connection.execute(f"""
+        ((changed, held, sentence, waiting),) = connection.execute(f"""
             select count(*) filter (not waits), count(hold) filter (not waits), any_value(hold) filter (not waits), count(*) filter (waits)
             from (select hold, coalesce(starts_with(hold, '{WAITS}'), false) as waits from changes
-                  where target = ? and entity in (select unnest(?)))""", [target, [e.entity for e in members]]).fetchone()  # fmt: skip
-        changed, held, sentence, waiting = rows or (0, 0, None, 0)
+                  where target = ? and entity in (select unnest(?)))""", [target, [e.entity for e in members]]).fetchall()  # fmt: skip
         shapes = {e.entity: shape(e) for e in sending}
         reshaped = [entity for entity, now in shapes.items() if (applied.shape(connection, target, entity) or now) != now]
         if not sending or not (changed or reshaped):
@@ -284,7 +284,7 @@ def _seasons(connection: duckdb.DuckDBPyConnection) -> list[dict[str, str | None
     if not applied.columns(connection, "seeds.limit_seasons"):
         return []
     names = ("target", "entity", "action", "column_name", "scope", "limit_text", "first_day", "last_day")
-    rows = connection.execute(f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day, target, entity, action").fetchall()
+    rows = connection.execute(f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day").fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

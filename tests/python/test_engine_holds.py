@@ -138,6 +138,9 @@ def test_a_stopped_member_stops_its_archive_and_no_other_file() -> None:
     exports = [member("a", "all.zip"), member("b", "all.zip"), member("c"), member("a", "all.zip", "other"), USERS]
     stopped = {("vendor", "b"): "no rows", ("fake", "users"): "unseen"}
     assert list(holds.spread_over_files(exports, stopped, [])) == [("vendor", "a", "no rows"), ("vendor", "b", "no rows")]
+    dated = [member("a", "{date}all.zip"), member("b", "xall.zip"), member("c", "all_{district}.zip"), member("d", "all_x.zip")]
+    stopped = {("vendor", "a"): "no rows", ("vendor", "c"): "no rows"}
+    assert [entity for _, entity, _ in holds.spread_over_files(dated, stopped, [])] == ["a", "c"]
 
 
 def test_an_export_nobody_can_read_stops_every_file_of_its_target_because_it_may_belong_to_any() -> None:

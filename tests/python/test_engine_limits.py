@@ -318,6 +318,17 @@ def test_a_target_that_changes_our_keys_is_refused_before_it_gets_everybody_twic
     assert len(bench.platform.rows("groups")) == 3
 
 
+def test_of_two_reasons_to_wait_the_graver_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [GROUPS])
+    for number in range(50):
+        bench.platform.put("groups", {"group_id": None, "email": f"old{number}@x.example"})
+    bench.desire(groups=[{"group_id": "School-01", "email": "e", "name": "G"}])
+    assert bench.whole_night("first", "we looked: they are the board's") == 0
+    next(row for row in bench.platform.rows("groups") if row["group_id"] == "School-01")["group_id"] = "school-1"
+    assert bench.whole_night() == 2  # nothing of ours was ever read back: by the ledger this is a first push still
+    assert "keys came back in another form" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+
+
 def test_a_first_push_into_a_target_that_was_lived_in_waits_for_a_word(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var")
     for number in range(60):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +132,9 @@ def test_planning_twice_gives_the_same_plan_once(bench: Bench) -> None:
     bench.observe()
     first, second = bench.plan(), bench.plan()
     assert (first["plan_id"], first["digest"]) == (second["plan_id"], second["digest"])
-    assert bench.ask("select count(*), count(distinct change_id) from ledger.audit.planned_changes") == [(20, 20)]
+    assert re.fullmatch("[0-9a-f]{16}", first["plan_id"])
+    assert bench.ask("select count(*), count(distinct change_id), min(length(change_id)), max(length(change_id)) from ledger.audit.planned_changes") == [
+        (20, 20, 16, 16)]  # fmt: skip
     assert bench.ask("select count(*) from ledger.audit.plans") == [(1,)]
 
 

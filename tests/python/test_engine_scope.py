@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections import Counter
@@ -133,6 +134,14 @@ def test_what_moved_is_counted_and_the_first_is_named(connection: duckdb.DuckDBP
     assert planning.moved(connection, "plan", "fake") == f"1 new or different (first: {now}) and 1 no longer so (first: update users p1)"
 
 
+def test_of_what_moved_the_first_by_kind_key_and_action_is_named(connection: duckdb.DuckDBPyConnection) -> None:
+    for key, action, entity in (("z", "adopt", "users"), ("b", "create", "users"), ("b", "adopt", "users"), ("c", "adopt", "users"), ("y", "update", "groups")):
+        change(connection, key, action, entity=entity)
+    assert planning.moved(connection, "plan", "fake") == "5 new or different (first: update groups y)"
+    connection.execute("delete from changes where entity = 'groups'")
+    assert planning.moved(connection, "plan", "fake") == "4 new or different (first: adopt users b)"
+
+
 def test_what_stands_under_a_plan_is_its_code_and_its_own_tables() -> None:
     def ground(code: str = "c1", **tables: int) -> dict[str, Any]:
         return {"code": code, "tables": {name: {"rows": rows, "sha256": str(rows)} for name, rows in tables.items()}}
@@ -157,6 +166,70 @@ def test_a_file_is_another_when_its_form_or_a_heading_is() -> None:
               replace(one, columns=(columns[0], Column("name", header="NAME"))), replace(one, file=None)]  # fmt: skip
     assert len({planning.shape(other) for other in (one, *others)}) == 6
     assert len(planning.shape(one)) == 16
+
+
+def test_an_export_that_is_stopped_stops_no_other(connection: duckdb.DuckDBPyConnection) -> None:
+    for key, more in (("a", {}), ("b", {"hold": "before"}), ("c", {"entity": "groups"}), ("d", {"target": "other"})):
+        change(connection, key, **more)
+    planning._hold(connection, ("fake", "users"), "it was not seen")
+    said = connection.execute("select key, hold from changes order by key").fetchall()
+    assert said == [("a", "it was not seen"), ("b", "it was not seen"), ("c", None), ("d", None)]
+
+
+def test_seasons_are_read_in_their_order_so_that_the_later_one_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    assert planning._seasons(connection) == []  # before the first build
+    names = ("reason", "last_day", "first_day", "limit_text", "scope", "column_name", "action", "entity", "target")
+    connection.execute(f"create schema seeds; create table seeds.limit_seasons ({', '.join(f'{name} text' for name in names)})")
+    for last, first, limit in (("09-20", "08-25", "3"), ("09-30", "06-25", "2"), ("09-10", "06-25", "1")):
+        connection.execute("insert into seeds.limit_seasons values ('why', ?, ?, ?, 'school', 'email', 'update', 'users', 'fake')", [last, first, limit])
+    seasons = planning._seasons(connection)
+    assert [row["limit_text"] for row in seasons] == ["1", "2", "3"]
+    assert seasons[0] == {"target": "fake", "entity": "users", "action": "update", "column_name": "email", "scope": "school", "limit_text": "1",
+                          "first_day": "06-25", "last_day": "09-10"}  # fmt: skip
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTRICT__NUMBER", "'74'")
+    zipped = "all_{district}_{date}.zip"
+    forms = {"a": FileFormat("a.csv", zipped), "b": FileFormat("b.csv", zipped), "gone": FileFormat("gone.csv", zipped, when_empty="skip"),
+             "empty": FileFormat("empty|1.csv", when_empty="send"), "silent": FileFormat("silent.csv", when_empty="skip"),
+             "reshaped": FileFormat("reshaped.csv"), "quiet": FileFormat("quiet.csv")}  # fmt: skip
+    exports = [export(entity, ("id",), target="vendor", file=form, context=()) for entity, form in forms.items()]
+    for one in exports:
+        stand(connection, one)
+    connection.execute("update ledger.applied.tables set shape = 'another' where entity in ('reshaped', 'a')")
+    desired = {"a": 5, "b": 2, "reshaped": 3, "quiet": 4}
+    parts = {("vendor", entity): Part("vendor", entity, desired=desired.get(entity, 0)) for entity in forms}
+    for key, entity, action, hold in (
+        ("a1", "a", "update", None), ("a2", "a", "create", "waits for google users x"), ("b1", "b", "remove", "over its limit"), ("g1", "gone", "remove", None),
+        ("e1", "empty", "remove", None), ("s1", "silent", "remove", None), ("s2", "silent", "remove", "over its limit"),
+    ):  # fmt: skip
+        change(connection, key, action, target="vendor", entity=entity, hold=hold)
+    for key, entity in (("o1", "a"), ("o2", "silent")):
+        change(connection, key, target="other", entity=entity)
+    planning._deliveries(connection, SimpleNamespace(as_of="2026-01-02"), exports, parts)  # type: ignore[arg-type]
+    assert connection.execute("select key, hold from changes where action <> 'deliver' order by key").fetchall() == [
+        ("a1", "over its limit"), ("a2", "waits for google users x"), ("b1", "over its limit"), ("e1", None), ("o1", None), ("o2", None),
+        ("s2", "over its limit")]  # fmt: skip
+    rows = connection.execute("""select target, entity, entity_rank, key, person_id, school_number, action_rank, remote_id, cast(old as varchar), reason, hold,
+                                        source, export_model from changes where action = 'deliver' order by key""").fetchall()  # fmt: skip
+    whose = ("vendor", "file", 99), (None, None, 99, None, "{}")
+    assert rows == [
+        (*whose[0], "all_74_2026-01-02.zip", *whose[1], "2 rows changed", "over its limit", None, "exp_vendor__a, exp_vendor__b"),
+        (*whose[0], "empty\\|1.csv", *whose[1], "1 rows changed", None, None, "exp_vendor__empty"),
+        (*whose[0], "reshaped.csv", *whose[1], "form changed: reshaped", None, None, "exp_vendor__reshaped"),
+    ]
+    new = [json.loads(text) for (text,) in connection.execute("select cast(new as varchar) from changes where action = 'deliver' order by key").fetchall()]
+    shapes = {one.entity: planning.shape(one) for one in exports}
+    assert new == [
+        {"file": "all_74_2026-01-02.zip", "entities": ["a", "b"], "rows": 6, "waiting": 1, "shapes": {"a": shapes["a"], "b": shapes["b"]}},
+        {"file": "empty|1.csv", "entities": ["empty"], "rows": 0, "waiting": 0, "shapes": {"empty": shapes["empty"]}},
+        {"file": "reshaped.csv", "entities": ["reshaped"], "rows": 3, "waiting": 0, "shapes": {"reshaped": shapes["reshaped"]}},
+    ]
+    assert parts["vendor", "file"] == Part("vendor", "file", desired=3)
 
 
 # ---------------------------------------------------------------- counting
@@ -222,6 +295,16 @@ def test_a_row_waits_until_its_object_elsewhere_is_there_or_coming(
         "select key, hold from changes where target = 'fake' and entity in ('rows', 'others') and hold is not null order by key"
     ).fetchall()
     assert said == ([("1", f"waits for google users {needed}")] if waits else []) + [("3", "before")]
+
+
+def test_what_waits_for_others_is_looked_at_after_their_limits_whatever_they_are_called(tmp_path: Path) -> None:
+    groups = replace(GROUPS, meta={**GROUPS.meta, "after": {"email": "fake.users"}})
+    bench = Bench(tmp_path / "var", [groups, replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})])
+    bench.desire(groups=[{"group_id": "g1", "email": "p1", "name": "of one"}], users=[user(1), user(2)])
+    bench.observe()
+    assert [(entity, key, held) for entity, _, key, _, _, held in bench.changes(bench.plan())] == [
+        ("users", "p1", True), ("users", "p2", True), ("groups", "g1", True)]  # fmt: skip
+    assert bench.run.read("plan.json")["exports"][0]["waiting"] == 1
 
 
 def test_the_plan_says_how_many_rows_of_a_file_wait_for_an_account_that_is_held(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_bench import GROUPS, MEMBERS, USERS, Bench, Model, user
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, Model, user
 
 from common import store
 from reverse_etl import undo
@@ -137,3 +137,33 @@ def test_a_restored_account_is_referred_to_by_its_members(tmp_path: Path) -> Non
     assert bench.push() == 0
     assert state(bench) == before
     assert bench.platform.by_key("users", ["p1"]) == [remote_id]
+
+
+def test_an_undo_delivers_no_file_even_where_its_form_changed_since(tmp_path: Path) -> None:
+    from test_engine_files import STUDENTS, student
+
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [STUDENTS])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(students=[student(1)])
+    assert bench.whole_night() == 0
+    run_id = bench.run.run_id
+    bench.models = [replace(STUDENTS, meta={**STUDENTS.meta, "file": {**STUDENTS.meta["file"], "delimiter": ";"}})]
+    document = bench.undo(run_id)
+    assert bench.changes(document) == []
+    assert [part["entity"] for part in document["exports"]] == ["students"]
+    assert document["cannot"] == [f"folder students: 1 rows were delivered in a file of run {run_id}; a vendor's copy cannot be taken back, "
+                                  "the next night's file says what is right then"]  # fmt: skip
+
+
+def test_an_undo_is_not_held_by_what_keeps_a_night_from_writing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [GROUPS])
+    bench.desire(groups=[{"group_id": "g1", "email": "a", "name": "G"}, {"group_id": "g2", "email": "b", "name": "H"}])
+    assert bench.whole_night() == 0
+    bench.desire(groups=[{"group_id": "g1", "email": "new", "name": "G"}, {"group_id": "g2", "email": "b", "name": "H"}])
+    assert bench.whole_night() == 0
+    run_id = bench.run.run_id
+    bench.platform.rows("groups")[1]["group_id"] = "G-2"  # a night would be refused: a key came back in another form
+    document = bench.undo(run_id)
+    assert [(key, new, held) for _, _, key, new, _, held in bench.changes(document)] == [("g1", {"email": "a"}, False)]
+    assert document["exports"][0]["holds"] == []
