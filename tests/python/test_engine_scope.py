@@ -386,6 +386,108 @@ def test_a_file_made_before_a_kill_is_the_one_that_goes(tmp_path: Path) -> None:
     assert bench.ask("select rows, bytes from ledger.audit.deliveries") == [(1, len("made before"))]
 
 
+def test_a_file_is_made_of_its_own_members_in_the_order_of_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from test_engine_files import ABSENCES, FAMILY, STUDENTS, student
+
+    made: dict[str, Any] = {}
+
+    class Folder(FakeFolder):
+        def render(self, connection: duckdb.DuckDBPyConnection, delivery: Any) -> Rendered:
+            made[delivery.name] = ([(name, export.entity) for name, export in delivery.members], delivery.archive, delivery.target, dict(delivery.without))
+            return super().render(connection, delivery)
+
+    monkeypatch.setenv("DISTRICT__NUMBER", "'74'")
+    (tmp_path / "vendor").mkdir()
+    zipped = {"archive": "all_{district}.zip"}
+    bench = Bench(tmp_path / "var", [
+        replace(STUDENTS, meta={**STUDENTS.meta, "file": {"name": "a_{district}_{date}.csv", **zipped}}),
+        replace(FAMILY, meta={**FAMILY.meta, "file": {"name": "b_{district}.csv", **zipped}}), ABSENCES])  # fmt: skip
+    bench.folder = Folder(tmp_path / "vendor")
+    bench.desire(students=[student(1)], family=[{"student_id": "1", "relation": "Mother"}], absences=[{"absence_id": "x"}])
+    assert bench.whole_night() == 0
+    day = bench.run.as_of.isoformat()
+    assert made == {
+        "all_74.zip": ([(f"a_74_{day}.csv", "students"), ("b_74.csv", "family")], True, "folder", {}),
+        "absences.csv": ([("absences.csv", "absences")], False, "folder", {}),
+    }
+
+
+AUDITED = "create table ledger.audit.changes (plan_id text, target text, entity text, key text, action text, status text)"
+
+
+def test_what_was_to_be_made_first_and_was_not_is_waited_for(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(AUDITED)
+    stand(connection, export("users", ("person_id",), target="google"), there=[("r", "there")])
+    rows = replace(export("rows", ("id", "person_id"), context=()), after={"person_id": ("google", "users")})
+    stand(connection, rows, wanted=[(f"row {needed}", needed) for needed in (
+        "there", "made", "adopted", "updated", "failed", "another plan", "another target", "another kind", "nobody")] + [("row none", None)])  # fmt: skip
+    for key, more in (("made", {}), ("adopted", {"action": "adopt"}), ("updated", {"action": "update"}), ("failed", {"status": "failed"}),
+                      ("another plan", {"plan": "x"}), ("another target", {"target": "x"}), ("another kind", {"entity": "x"})):  # fmt: skip
+        given = {"plan": "plan", "target": "google", "entity": "users", "key": key, "action": "create", "status": "applied"} | more
+        connection.execute("insert into ledger.audit.changes values ($plan, $target, $entity, $key, $action, $status)", given)
+
+    def planned(key: str, action: str = "create", plan: str = "plan", target: str = "fake", entity: str = "rows") -> None:
+        connection.execute("insert into ledger.audit.planned_changes (plan_id, target, entity, key, action) values (?, ?, ?, ?, ?)",
+                           [plan, target, entity, key, action])  # fmt: skip
+
+    for needed in ("there", "made", "adopted", "updated", "failed", "another plan", "another target", "another kind", "none"):
+        planned(f"row {needed}")
+    for more in ({"action": "update"}, {"plan": "x"}, {"target": "x"}, {"entity": "x"}):
+        planned("row nobody", **more)
+    assert pushing._waiting(connection, "plan", [export(), rows]) == {
+        ("rows", f"row {needed}"): f"google users {needed}" for needed in ("updated", "failed", "another plan", "another target", "another kind")
+    }
+
+
+def test_what_came_of_a_plan_is_counted_by_target_and_kind_with_its_calls(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(AUDITED)
+    for plan, target, entity, status, times in (("plan", "fake", "users", "applied", 3), ("plan", "fake", "users", "held", 1),
+                                                ("plan", "fake", "groups", "failed", 2), ("plan", "other", "users", "skipped", 1),
+                                                ("plan", "third", "users", "planned", 1), ("x", "fake", "users", "applied", 9)):  # fmt: skip
+        for _ in range(times):
+            connection.execute("insert into ledger.audit.changes (plan_id, target, entity, status) values (?, ?, ?, ?)", [plan, target, entity, status])
+    before = {"fake": {"plan_id": "plan", "write_calls": 4, "read_calls": 5}, "other": {"plan_id": "x", "write_calls": 9}, "third": {"write_calls": 9}}
+    run = SimpleNamespace(read=lambda name, default: before if name == "outcome.json" else default)
+    work = [SimpleNamespace(target=target, adapter=SimpleNamespace(write_calls=10, read_calls=20)) for target in ("fake", "other")]
+    none = {"applied": 0, "failed": 0, "skipped": 0, "held": 0, "planned": 0}
+    assert pushing._outcome(connection, run, "plan", work) == {  # type: ignore[arg-type]
+        "fake": {"groups": none | {"failed": 2}, "users": none | {"applied": 3, "held": 1}, "write_calls": 14, "read_calls": 25, "plan_id": "plan"},
+        "other": {"users": none | {"skipped": 1}, "write_calls": 10, "read_calls": 20, "plan_id": "plan"},
+        "third": {"users": none | {"planned": 1}, "write_calls": 0, "read_calls": 0, "plan_id": "plan"},
+    }
+
+
+def test_an_error_is_told_in_our_own_words_only() -> None:
+    assert pushing._plain(diff.DiffImpossible("it has no key")) == "it has no key"
+    assert pushing._plain(ValueError("Jane Doe is no number")) == "ValueError"
+
+
+def test_a_push_told_to_stop_begins_with_no_target_that_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from test_engine_files import STUDENTS, student
+
+    (tmp_path / "vendor").mkdir()
+    after = replace(STUDENTS, meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}})
+    bench = Bench(tmp_path / "var", [after, USERS])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(users=[user(1)], students=[student(1)])
+    bench.observe()
+    bench.plan()
+    execute = pushing._execute
+
+    def stopped(work: Any, plan_id: str, stop: threading.Event) -> dict[str, Tally]:
+        tallies = execute(work, plan_id, stop)
+        stop.set()
+        return tallies
+
+    monkeypatch.setattr(pushing, "_execute", stopped)
+    assert bench.push() == 3
+    assert (len(bench.platform.calls), bench.folder.write_calls) == (1, 0)
+    assert not (tmp_path / "var" / "outbox").exists()
+    monkeypatch.setattr(pushing, "_execute", execute)
+    assert bench.push() == 0
+    assert (len(bench.platform.calls), bench.folder.write_calls) == (1, 1)
+
+
 def test_a_push_of_nothing_planned_says_what_to_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var")
     with pytest.raises(planning.NoPlan, match='has no plan; run "make plan"'):
@@ -430,6 +532,8 @@ def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
     assert (duplicates.level, duplicates.kind, duplicates.target, duplicates.entity, duplicates.key, duplicates.owner) == (
         "warning", "changes_failed", "fake", "users", "p1", "technician")  # fmt: skip
     assert duplicates.message == "fake users: 1,200 create failed (409 duplicate), first keys: p1, p2"
+    assert duplicates.action == "ask audit.changes for status = 'failed', or \"make show TARGET=fake ACTION=create\""
+    assert (down.target, down.owner, down.action) == ("fake", "technician", 'when the target answers again, "make push" goes on where it stopped')
     assert nameless.message == "fake users: 1 create failed (no reason given), first keys: p3"
     assert (down.level, down.kind, down.message) == ("critical", "target_given_up", "fake: given up for now: it is down. What was not written stays planned.")
     assert pushing._failed_so_far(tally) == ", 1,201 failed (409 duplicate 1,200,  1)"
@@ -439,7 +543,9 @@ def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
 def test_an_interrupted_push_says_how_far_it_came() -> None:
     tallies = {"a": Tally(done=Counter({("users", "applied"): 3, ("users", "failed"): 1})), "b": Tally(done=Counter({("users", "applied"): 2}))}
     work = [SimpleNamespace(changes=[1] * 1000), SimpleNamespace(changes=[1] * 7)]
-    assert pushing._stopped(tallies, work).message == 'the push was stopped after 6 of 1,007 changes; "make push" goes on where it stopped'  # type: ignore[arg-type]
+    told = pushing._stopped(tallies, work)  # type: ignore[arg-type]
+    assert (told.level, told.kind, told.owner) == ("warning", "push_interrupted", "technician")
+    assert told.message == 'the push was stopped after 6 of 1,007 changes; "make push" goes on where it stopped'
 
 
 def test_what_came_of_a_push_is_printed_where_there_is_something_to_say(capsys: pytest.CaptureFixture[str]) -> None:
