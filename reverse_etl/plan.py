@@ -295,7 +295,7 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
             update changes set hold = '{WAITS}{target} {entity} ' || wanted.needed
             from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed from {export.relation}) as wanted
             where wanted._key = changes.key and changes.target = $target and changes.entity = $entity and changes.action = 'create' and hold is null
-                and wanted.needed is not null and wanted.needed not in ({diff.existing(connection, target, entity)})
+                and wanted.needed not in ({diff.existing(connection, target, entity)})
                 and wanted.needed not in (select key from changes where target = $other and entity = $kind and hold is null
                                           and action in ('create', 'adopt'))""",
             {"target": export.target, "entity": export.entity, "other": target, "kind": entity})  # fmt: skip

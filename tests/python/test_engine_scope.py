@@ -232,6 +232,33 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(connection: duck
     assert parts["vendor", "file"] == Part("vendor", "file", desired=3)
 
 
+# ---------------------------------------------------------------- what is kept of a plan
+
+
+def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: Path) -> None:
+    from test_engine_files import STUDENTS, student
+
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "limits": {"create": 1}}), STUDENTS])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.platform.put("users", {k: v for k, v in user(1).items() if k not in ("school_number", "source")})
+    bench.desire(users=[user(1, given_name="new"), user(2), user(3)], students=[student(1), student(2)])
+    bench.observe()
+    plan = bench.plan(allow="fake.users.drop", why="we looked")
+    assert bench.ask("select plan_id, run_id, digest, target, entity, desired, observed, cast(planned as varchar), cast(held as varchar), "
+                     "cast(allowed as varchar) from ledger.audit.plans order by target, entity desc") == [
+        (plan["plan_id"], bench.run.run_id, plan["digest"], *row, '{"words": ["fake.users.drop"], "why": "we looked"}') for row in (
+            ("fake", "users", 3, 1, '{"create": 2, "update": 1}', '{"create": 2}'), ("folder", "students", 2, 0, '{"create": 2}', "{}"),
+            ("folder", "file", 1, 0, '{"deliver": 1}', "{}"))]  # fmt: skip
+    assert [(entity, action, key) for entity, action, key, *_ in bench.changes(plan)] == [
+        ("users", "create", "p2"), ("users", "create", "p3"), ("users", "update", "p1"), ("students", "create", "1"), ("students", "create", "2"),
+        ("file", "deliver", f"all_{bench.run.as_of.isoformat()}.zip")]  # fmt: skip
+    assert bench.ask("select target, person_id, school_number, cast(old as varchar), reason, source, export_model, seq from ledger.audit.planned_changes "
+                     "where key = 'p1'") == [("fake", "p1", "07474001", '{"given_name":"G1"}', "differs from fake, not written by us before: given_name",
+                                              "students.csv:1", "exp_fake__users", 3)]  # fmt: skip
+    assert (plan["undoes"], plan["rests_on"], plan["scope"]["targets"]) == ("", planning.rests_on(bench.run), ())
+
+
 # ---------------------------------------------------------------- counting
 
 
@@ -437,6 +464,21 @@ def test_what_was_to_be_made_first_and_was_not_is_waited_for(connection: duckdb.
     assert pushing._waiting(connection, "plan", [export(), rows]) == {
         ("rows", f"row {needed}"): f"google users {needed}" for needed in ("updated", "failed", "another plan", "another target", "another kind")
     }
+
+
+@pytest.mark.parametrize("there", [[], [("r", "there")]])
+def test_a_row_that_needs_nobody_waits_for_nobody_also_where_nobody_is_yet(connection: duckdb.DuckDBPyConnection, there: list) -> None:
+    connection.execute(AUDITED)
+    stand(connection, export("users", ("person_id",), target="google"), there=there)
+    rows = replace(export("rows", ("id", "person_id"), context=()), after={"person_id": ("google", "users")})
+    stand(connection, rows, wanted=[("1", None), ("2", "missing")])
+    connection.execute("insert into ledger.audit.planned_changes (plan_id, target, entity, key, action) "
+                       "select 'plan', 'fake', 'rows', unnest(['1', '2']), 'create'")  # fmt: skip
+    assert pushing._waiting(connection, "plan", [rows]) == {("rows", "2"): "google users missing"}
+    for key in ("1", "2"):
+        change(connection, key, "create", entity="rows")
+    planning.wait(connection, rows)
+    assert held(connection) == ["2"]
 
 
 def test_what_came_of_a_plan_is_counted_by_target_and_kind_with_its_calls(connection: duckdb.DuckDBPyConnection) -> None:
