@@ -93,6 +93,16 @@ def test_a_failed_test_of_one_member_holds_the_whole_archive(bench: Bench, tmp_p
     assert names(tmp_path) == []
 
 
+def test_of_two_stopped_members_each_says_its_own_reason(bench: Bench) -> None:
+    bench.models[0] = replace(STUDENTS, tests={"students_are_unique": "fail"})
+    bench.feeds = [{"source": "myedbc", "feed": "parents", "status": "missing"}]
+    bench.desire(students=[student(1)], family=[{"student_id": "1", "relation": "Mother"}])
+    holds = {part["entity"]: part["holds"] for part in bench.plan()["exports"]}
+    assert "students_are_unique" in holds["students"][0]
+    assert "myedbc.parents (missing)" in holds["family"][0]
+    assert len(holds["students"]) == len(holds["family"]) == 1
+
+
 def test_a_file_that_loses_most_of_its_rows_waits_for_a_person(bench: Bench, tmp_path: Path) -> None:
     bench.desire(students=[student(n) for n in range(10)])
     bench.whole_night()

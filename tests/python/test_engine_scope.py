@@ -242,7 +242,7 @@ def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: 
     bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "limits": {"create": 1}}), STUDENTS])
     bench.folder = FakeFolder(tmp_path / "vendor")
     bench.platform.put("users", {k: v for k, v in user(1).items() if k not in ("school_number", "source")})
-    bench.desire(users=[user(1, given_name="new"), user(2), user(3)], students=[student(1), student(2)])
+    bench.desire(users=[user(1, given_name="new"), user(3), user(2)], students=[student(2), student(1)])
     bench.observe()
     plan = bench.plan(allow="fake.users.drop", why="we looked")
     assert bench.ask("select plan_id, run_id, digest, target, entity, desired, observed, cast(planned as varchar), cast(held as varchar), "
@@ -690,3 +690,6 @@ def test_a_plan_speaks_of_every_export_in_its_scope_and_of_no_other(tmp_path: Pa
     first, second = bench.plan(), bench.plan(allow="create", why="they are real")
     assert first["digests"] == second["digests"]  # the same changes, by another word: another plan all the same
     assert first["plan_id"] != second["plan_id"] != other["plan_id"]
+    part = bench.plan(scope=Scope(targets=("fake",)))  # and so of another part, though the changes are the same
+    assert part["digests"] == first["digests"]
+    assert part["plan_id"] != first["plan_id"]
