@@ -168,11 +168,11 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, values: object = N
 
 def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]) -> list[Group]:
     """Per school: how much of each watched action is planned, and how many rows of ours are there."""
-    there = _there(connection, export)
     planned = connection.execute(f"""
         select action, school_number, count(*) from changes
         where {COUNTED} and school_number is not null and action in (select unnest(?))
         group by all""", [export.target, export.entity, actions]).fetchall()  # fmt: skip
+    there = _there(connection, export) if planned else {}  # a night without changes does not count everybody
     return [Group(action, number, there.get(where, 0), where) for action, where, number in planned]
 
 
