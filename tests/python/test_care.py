@@ -631,7 +631,7 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
     assert live(step("ingest")) == 0
     reports.remember()
     with store.connect(read_only=True) as connection:
-        assert connection.execute("select run_id, exit_code from ledger.audit.runs order by 1").fetchall() == [(first, 1), (Run.latest().run_id, 0)]
+        assert connection.execute("select run_id, exit_code from ledger.audit.runs order by exit_code desc").fetchall() == [(first, 1), (Run.latest().run_id, 0)]
         assert connection.execute("select count(*) from ledger.audit.findings where kind = 'warehouse_held'").fetchone() == (1,)
 
 
