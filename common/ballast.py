@@ -1,6 +1,8 @@
-"""Ballast: a file of no use, laid before a night and dropped when the disk is full, so that what happened can still be written down.
+"""Ballast: a file of no use, laid before a night and dropped when the disk is full, so that what
+happened can still be written down.
 
-In: the state folder. Out: `ballast` in it, as large as documents, report and alerts need; or room where it lay.
+In: the state folder. Out: `ballast` in it, as large as documents, report and alerts need; or room
+where it lay.
 """
 
 from __future__ import annotations

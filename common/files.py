@@ -1,6 +1,8 @@
-"""Write, then rename: whoever reads a file finds the old one or the new one, whole, whatever ends the writer, be it the power.
+"""Write, then rename: whoever reads a file finds the old one or the new one, whole, whatever ends
+the writer, be it the power.
 
-In: a path and the text that shall stand there. Out: that file. Without the sync a file system may keep the new name and lose the bytes.
+In: a path and the text that shall stand there. Out: that file. Without the sync a file system may
+keep the new name and lose the bytes.
 """
 
 from __future__ import annotations

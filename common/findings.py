@@ -1,7 +1,8 @@
 """Findings: something a person should know, in a sentence, with who can fix it.
 
-In: `Finding` values from any room. Out: `runs/<run_id>/findings.jsonl`, which the report step loads into
-`audit.findings`. A finding carries keys (student number, staff id, school number), never a name or an address.
+In: `Finding` values from any room. Out: `runs/<run_id>/findings.jsonl`, which the report step loads
+into `audit.findings`. A finding carries keys (student number, staff id, school number), never a
+name or an address.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ LEVELS = ("info", "warning", "critical")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know. `kind` is a snake_case name people can filter by; `message` is the sentence they read."""
+    """One thing to know. `kind` is a snake_case name people can filter by; `message` is the
+    sentence they read.
+    """
 
     level: str
     kind: str
@@ -39,13 +42,18 @@ class Finding:
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
-            raise ValueError(f"finding {self.kind}: level {self.level!r} is none of {', '.join(LEVELS)}")
+            raise ValueError(
+                f"finding {self.kind}: level {self.level!r} is none of {', '.join(LEVELS)}"
+            )
 
 
 def record(run: Run, findings: Iterable[Finding]) -> None:
     """Append findings to the run, each with the moment it was found (UTC)."""
     found_at = datetime.now(UTC).isoformat()
-    lines = [json.dumps({"found_at": found_at, **asdict(finding)}, ensure_ascii=False) for finding in findings]
+    lines = [
+        json.dumps({"found_at": found_at, **asdict(finding)}, ensure_ascii=False)
+        for finding in findings
+    ]
     if not lines:
         return
     path = run.folder / "findings.jsonl"
@@ -62,7 +70,9 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
 
 
 def read(run: Run) -> list[dict]:
-    """All findings of a run, in the order they were found; a last line that a power cut has torn is left out."""
+    """All findings of a run, in the order they were found; a last line that a power cut has torn is
+    left out.
+    """
     path = run.folder / "findings.jsonl"
     if not path.is_file():
         return []

@@ -1,6 +1,8 @@
-"""One at a time: a file that says who holds it, since when, and is free again when its holder is gone, however it ended.
+"""One at a time: a file that says who holds it, since when, and is free again when its holder is
+gone, however it ended.
 
-In: a path and words for what is being done. Out: the lock while the context lasts, or `Held` with owner and age.
+In: a path and words for what is being done. Out: the lock while the context lasts, or `Held` with
+owner and age.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ class Held(Exception):
 
 @contextmanager
 def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
-    """Hold `path`, waiting up to `wait` seconds for whoever does. Raises Held. The kernel frees it with the process.
+    """Hold `path`, waiting up to `wait` seconds for whoever does. Raises Held. The kernel frees it
+    with the process.
 
     Yields the file's descriptor: a child that inherits it holds the lock too.
     """
@@ -37,7 +40,17 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
                     raise Held(_sentence(file.read(), what, wait)) from None
                 time.sleep(min(0.2, max(wait / 20, 0.01)))
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "user": _user(), "since": time.time(), "what": what}))
+        file.write(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "host": socket.gethostname(),
+                    "user": _user(),
+                    "since": time.time(),
+                    "what": what,
+                }
+            )
+        )
         file.flush()
         try:
             yield file.fileno()
@@ -65,7 +78,10 @@ def _sentence(content: str, what: str, wait: float) -> str:
     try:
         owner = json.loads(content)
         minutes, seconds = divmod(int(time.time() - owner["since"]), 60)
-        who = f"{owner['what']} is under way for {minutes} min {seconds} s already, in process {owner['pid']} of {owner['user']} on {owner['host']}"
+        who = (
+            f"{owner['what']} is under way for {minutes} min {seconds} s already, in process"
+            f" {owner['pid']} of {owner['user']} on {owner['host']}"
+        )
         end = f'or end it with "kill {owner["pid"]}" (it stops cleanly)'
     except (ValueError, KeyError, TypeError):  # its holder is just writing who it is
         who, end = "another one is just beginning", "or end it"

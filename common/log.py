@@ -1,4 +1,6 @@
-"""Log events: a name with fields, one line each, on standard error. Keys, never names or addresses of people."""
+"""Log events: a name with fields, one line each, on standard error. Keys, never names or addresses
+of people.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any
 
 
 def event(name: str, **fields: Any) -> None:
-    """Write `2026-10-05T03:00:00Z name key=value …`. A value with a space is quoted; None is left out."""
+    """Write `2026-10-05T03:00:00Z name key=value …`. A value with a space is quoted; None is left
+    out.
+    """
     parts = [datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), name]
     for key, value in fields.items():
         if value is None:

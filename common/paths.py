@@ -1,4 +1,5 @@
-"""Where things are. All state lives under one folder, so that two districts, a test and a rehearsal never meet.
+"""Where things are. All state lives under one folder, so that two districts, a test and a rehearsal
+never meet.
 
 `HOMEROOM_VAR` names that folder; without it, `var/` beside `dbt_project.yml`.
 """
@@ -26,29 +27,44 @@ def var() -> Path:
         if not folder.is_dir():
             folder.mkdir(parents=True, mode=0o700)
     except PermissionError:
-        raise NotOurs(f"{folder} cannot be reached or made by {name_of(os.geteuid())}; make it, and give it to the user the nights run as") from None
+        raise NotOurs(
+            f"{folder} cannot be reached or made by {name_of(os.geteuid())}; make it, and give it"
+            " to the user the nights run as"
+        ) from None
     return folder
 
 
 def ours() -> None:
     """Whoever works here owns the state, or may write to it as its owner does. Raises NotOurs.
 
-    What root writes in a folder of another user that user can no longer open: the next scheduled night would fail.
+    What root writes in a folder of another user that user can no longer open: the next scheduled
+    night would fail.
     """
     folder, me = var(), os.geteuid()
     owner = folder.stat().st_uid
     if me == 0 != owner:
-        raise NotOurs(f"{folder} belongs to {name_of(owner)}, and what root writes there {name_of(owner)} cannot open; type it as: sudo -u {name_of(owner)} …")
+        raise NotOurs(
+            f"{folder} belongs to {name_of(owner)}, and what root writes there"
+            f" {name_of(owner)} cannot open; type it as: sudo -u {name_of(owner)} …"
+        )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise NotOurs(f"{folder} belongs to {name_of(owner)}, and {name_of(me)} may not write there; type it as: sudo -u {name_of(owner)} …")
+        raise NotOurs(
+            f"{folder} belongs to {name_of(owner)}, and {name_of(me)} may not write there; type it"
+            f" as: sudo -u {name_of(owner)} …"
+        )
 
 
 def whose(path: str | Path) -> str:
-    """For a sentence about a file that may not be opened: whose it is not, and how the state folder is given back where it is part of it."""
+    """For a sentence about a file that may not be opened: whose it is not, and how the state folder
+    is given back where it is part of it.
+    """
     there, me = Path(path), name_of(os.geteuid())
     if var() not in (there, *there.parents):
         return f"{there} may not be opened by {me}; let {me} read it"
-    return f"{there} may not be opened by {me}; give the state folder back as a whole: sudo chown -R {name_of(var().stat().st_uid)} {var()}"
+    return (
+        f"{there} may not be opened by {me}; give the state folder back as a whole: sudo chown -R"
+        f" {name_of(var().stat().st_uid)} {var()}"
+    )
 
 
 def name_of(user: int) -> str:
@@ -75,5 +91,7 @@ def runs() -> Path:
 
 
 def published() -> Path:
-    """The read-only copy people query. Same base name as the warehouse: its views store the catalogue's name."""
+    """The read-only copy people query. Same base name as the warehouse: its views store the
+    catalogue's name.
+    """
     return var() / "published" / "warehouse.duckdb"

@@ -1,7 +1,9 @@
-"""The run record: one folder per night under `runs/`, with one JSON document per thing a step has to say.
+"""The run record: one folder per night under `runs/`, with one JSON document per thing a step has
+to say.
 
-A verb continues the latest run that is not finished, or opens a new one; `nightly` always opens one; `report`
-finishes it. Documents are written to a temporary file and renamed, so a reader never sees half of one.
+A verb continues the latest run that is not finished, or opens a new one; `nightly` always opens
+one; `report` finishes it. Documents are written to a temporary file and renamed, so a reader never
+sees half of one.
 """
 
 from __future__ import annotations
@@ -24,31 +26,48 @@ READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's d
 
 
 def business_date(verb: str, latest: Run | None) -> date:
-    """The day a run is for: `HOMEROOM_AS_OF` (ISO date); else, when it reads the sources, today in the district's time zone.
+    """The day a run is for: `HOMEROOM_AS_OF` (ISO date); else, when it reads the sources, today in
+    the district's time zone.
 
-    A run that reads nothing anew works for the day of the data it stands on: a plan made on Sunday from Friday's extracts
-    must not suspend whoever leaves on Saturday.
+    A run that reads nothing anew works for the day of the data it stands on: a plan made on Sunday
+    from Friday's extracts must not suspend whoever leaves on Saturday.
     """
     given = os.environ.get("HOMEROOM_AS_OF")
     if given:
         try:
             return date.fromisoformat(given)
         except ValueError:
-            raise settings.SettingsWrong(f"HOMEROOM_AS_OF is {given!r}, which is no day; write it as 2027-09-07") from None
+            raise settings.SettingsWrong(
+                f"HOMEROOM_AS_OF is {given!r}, which is no day; write it as 2027-09-07"
+            ) from None
     if latest is not None and verb not in READS_ANEW:
         return latest.as_of
     return datetime.now(settings.zone()).date()
 
 
 def git_commit() -> str:
-    """The commit of the models and code in use, with `+` behind it when files differ from it; '' outside git."""
+    """The commit of the models and code in use, with `+` behind it when files differ from it; ''
+    outside git.
+    """
 
     def git(*words: str) -> str:
-        safe = ("-c", f"safe.directory={paths.root()}")  # a service reads a checkout that belongs to somebody else
-        return subprocess.run(["git", *safe, *words], cwd=paths.root(), capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        safe = (
+            "-c",
+            f"safe.directory={paths.root()}",
+        )  # a service reads a checkout that belongs to somebody else
+        return subprocess.run(
+            ["git", *safe, *words],
+            cwd=paths.root(),
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return git("rev-parse", "HEAD") + (
+            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -69,7 +88,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Run:
-    """One run (night). `folder` holds its documents; `as_of` is the day it is for; times are UTC."""
+    """One run (night). `folder` holds its documents; `as_of` is the day it is for;
+    times are UTC.
+    """
 
     run_id: str
     folder: Path
@@ -78,7 +99,9 @@ class Run:
 
     @classmethod
     def open(cls, verb: str) -> Run:
-        """Begin a new run and point `runs/latest` at it. A run left open (killed, or planned and never pushed) is closed as abandoned."""
+        """Begin a new run and point `runs/latest` at it. A run left open (killed, or planned and
+        never pushed) is closed as abandoned.
+        """
         left = cls.latest()
         if left is not None and not left.read("run.json")["finished_at"]:
             left.finish(1, "abandoned")
@@ -87,11 +110,21 @@ class Run:
         folder = paths.runs() / run_id
         folder.mkdir(parents=True, mode=0o700)
         run = cls(run_id, folder, business_date(verb, left), now)
-        run.write("run.json", {
-            "run_id": run_id, "verb": verb, "started_at": now.isoformat(), "finished_at": None,
-            "as_of": run.as_of.isoformat(), "git_commit": git_commit(), "pid": os.getpid(),
-            "status": "running", "exit_code": None, "steps": [],
-        })  # fmt: skip
+        run.write(
+            "run.json",
+            {
+                "run_id": run_id,
+                "verb": verb,
+                "started_at": now.isoformat(),
+                "finished_at": None,
+                "as_of": run.as_of.isoformat(),
+                "git_commit": git_commit(),
+                "pid": os.getpid(),
+                "status": "running",
+                "exit_code": None,
+                "steps": [],
+            },
+        )
         link = paths.runs() / f".latest-{run_id}"
         link.symlink_to(run_id)
         link.replace(paths.runs() / "latest")
@@ -103,9 +136,16 @@ class Run:
         folder = (paths.runs() / run_id).resolve()
         document = folder / "run.json"
         if not document.is_file():
-            raise NoSuchRun(f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them')
+            raise NoSuchRun(
+                f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them'
+            )
         facts = json.loads(document.read_text(encoding="utf-8"))
-        return cls(facts["run_id"], folder, date.fromisoformat(facts["as_of"]), datetime.fromisoformat(facts["started_at"]))
+        return cls(
+            facts["run_id"],
+            folder,
+            date.fromisoformat(facts["as_of"]),
+            datetime.fromisoformat(facts["started_at"]),
+        )
 
     @classmethod
     def latest(cls) -> Run | None:
@@ -115,7 +155,11 @@ class Run:
     @classmethod
     def finished(cls) -> list[Run]:
         """Every run that is closed, oldest first."""
-        every = [cls.load(folder.name) for folder in sorted(paths.runs().glob("*Z-*")) if (folder / "run.json").is_file()]
+        every = [
+            cls.load(folder.name)
+            for folder in sorted(paths.runs().glob("*Z-*"))
+            if (folder / "run.json").is_file()
+        ]
         return [run for run in every if run.read("run.json")["finished_at"]]
 
     @classmethod
@@ -141,9 +185,13 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Time a step into `run.json`: name, seconds, status (done, refused, partly, failed) and exit code."""
+        """Time a step into `run.json`: name, seconds, status (done, refused, partly, failed) and
+        exit code.
+        """
         step, started, clock = Step(name), datetime.now(UTC), time.monotonic()
-        self.write("run.json", self.read("run.json") | {"running": name})  # what was under way, if nobody lives to say so
+        self.write(
+            "run.json", self.read("run.json") | {"running": name}
+        )  # what was under way, if nobody lives to say so
         try:
             yield step
         except BaseException:
@@ -151,17 +199,27 @@ class Run:
             raise
         finally:
             facts = self.read("run.json") | {"running": None}
-            facts["steps"].append({
-                "name": name, "started_at": started.isoformat(), "seconds": round(time.monotonic() - clock, 2),
-                "status": STATUS.get(step.exit_code, "failed"), "exit_code": step.exit_code, "note": step.note,
-                "peak_megabytes": step.peak_megabytes,
-            })  # fmt: skip
+            facts["steps"].append(
+                {
+                    "name": name,
+                    "started_at": started.isoformat(),
+                    "seconds": round(time.monotonic() - clock, 2),
+                    "status": STATUS.get(step.exit_code, "failed"),
+                    "exit_code": step.exit_code,
+                    "note": step.note,
+                    "peak_megabytes": step.peak_megabytes,
+                }
+            )
             self.write("run.json", facts)
 
     def finish(self, exit_code: int, status: str = "") -> None:
         """Close the run: nothing continues it any more."""
         facts = self.read("run.json")
-        facts |= {"finished_at": datetime.now(UTC).isoformat(), "exit_code": exit_code, "status": status or STATUS.get(exit_code, "failed")}
+        facts |= {
+            "finished_at": datetime.now(UTC).isoformat(),
+            "exit_code": exit_code,
+            "status": status or STATUS.get(exit_code, "failed"),
+        }
         self.write("run.json", facts)
 
 

@@ -1,7 +1,8 @@
-"""Settings: `.dlt/config.toml`, overlaid by `.dlt/secrets.toml`, overlaid by the environment, as dlt itself reads them.
+"""Settings: `.dlt/config.toml`, overlaid by `.dlt/secrets.toml`, overlaid by the environment, as
+dlt itself reads them.
 
-`TARGETS__GOOGLE__ADDRESS=…` in the environment means `[targets.google] address`. Values from the environment
-are read as TOML where they parse (`8`, `true`, `["a"]`) and as text where they do not.
+`TARGETS__GOOGLE__ADDRESS=…` in the environment means `[targets.google] address`. Values from the
+environment are read as TOML where they parse (`8`, `true`, `["a"]`) and as text where they do not.
 """
 
 from __future__ import annotations
@@ -37,16 +38,25 @@ def _files() -> dict[str, Any]:
 
 
 def _of_file(path: Path) -> dict[str, Any]:
-    """What a file says. Its text never enters a sentence: it may be a secret, and so may the line that is wrong."""
+    """What a file says. Its text never enters a sentence: it may be a secret, and so may the line
+    that is wrong.
+    """
     where = f".dlt/{path.name}"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsWrong(f"{where} is no TOML: {error}; nothing was begun, mend that line") from None
+        raise SettingsWrong(
+            f"{where} is no TOML: {error}; nothing was begun, mend that line"
+        ) from None
     except UnicodeDecodeError as error:
-        raise SettingsWrong(f"{where} is not UTF-8 (byte {error.start + 1:,}); nothing was begun, save it as UTF-8") from None
+        raise SettingsWrong(
+            f"{where} is not UTF-8 (byte {error.start + 1:,}); nothing was begun, save it as UTF-8"
+        ) from None
     except PermissionError:
-        raise SettingsWrong(f"{where} may not be read by this user; nothing was begun, give it to the user the nights run as (mode 0600)") from None
+        raise SettingsWrong(
+            f"{where} may not be read by this user; nothing was begun, give it to the user the"
+            " nights run as (mode 0600)"
+        ) from None
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
@@ -85,7 +95,9 @@ def _nested(parts: list[str], value: Any) -> dict[str, Any]:
 
 
 def section(*names: str) -> dict[str, Any]:
-    """One table of the settings, e.g. `section("targets", "google")`; empty when nobody wrote it."""
+    """One table of the settings, e.g. `section("targets", "google")`; empty when nobody
+    wrote it.
+    """
     here: Any = everything()
     for name in names:
         here = here.get(name, {}) if isinstance(here, dict) else {}
@@ -93,7 +105,9 @@ def section(*names: str) -> dict[str, Any]:
 
 
 def get(path: str, default: Any = _MISSING) -> Any:
-    """One value, e.g. `get("targets.google.address")`. Raises SettingMissing when absent and no default is given."""
+    """One value, e.g. `get("targets.google.address")`. Raises SettingMissing when absent and no
+    default is given.
+    """
     here: Any = everything()
     for name in path.split("."):
         if not isinstance(here, dict) or name not in here:
@@ -101,8 +115,9 @@ def get(path: str, default: Any = _MISSING) -> Any:
                 return default
             table, _, key = path.rpartition(".")
             raise SettingMissing(
-                f"setting {path} is missing: put {key} under [{table}] in .dlt/secrets.toml (or .dlt/config.toml if it "
-                f"is no secret), or set {path.upper().replace('.', '__')} in the environment"
+                f"setting {path} is missing: put {key} under [{table}] in .dlt/secrets.toml (or"
+                " .dlt/config.toml if it is no secret), or set"
+                f" {path.upper().replace('.', '__')} in the environment"
             )
         here = here[name]
     return here
@@ -114,4 +129,7 @@ def zone() -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):
-        raise SettingsWrong(f"[district] time_zone is {name!r}, which is no time zone; write it as America/Vancouver") from None
+        raise SettingsWrong(
+            f"[district] time_zone is {name!r}, which is no time zone; write it as"
+            " America/Vancouver"
+        ) from None

@@ -1,12 +1,13 @@
 """Files over SFTP, in and out, with a pinned host key.
 
 In: a `Place` (host, user, private key file, known_hosts file, folder).
-Out: `list`, `get`, `put`, `size` on that folder. What arrives, here or there, arrives whole: it is written
-under a temporary name, its size is compared with the other side, and only then it takes its name.
+Out: `list`, `get`, `put`, `size` on that folder. What arrives, here or there, arrives whole: it is
+written under a temporary name, its size is compared with the other side, and only then it takes its
+name.
 
-Refuses: a host whose key is not in `known_hosts` (an unknown key is never accepted "this once"), passwords,
-agents and keys found by chance, names that would leave the folder, a transfer of the wrong size.
-Every error is an `SftpError` whose text is a sentence with the next step.
+Refuses: a host whose key is not in `known_hosts` (an unknown key is never accepted "this once"),
+passwords, agents and keys found by chance, names that would leave the folder, a transfer of the
+wrong size. Every error is an `SftpError` whose text is a sentence with the next step.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import paramiko
 
-# paramiko reports through logging what it also raises; with no handler anywhere Python would print it twice.
+# paramiko reports through logging what it also raises; with no handler anywhere Python would print
+# it twice.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 CHUNK = 1 << 20
-# OpenSSH's own client keeps at most 64 requests in flight; some servers hang on paramiko's unlimited default.
+# OpenSSH's own client keeps at most 64 requests in flight; some servers hang on paramiko's
+# unlimited default.
 REQUESTS_IN_FLIGHT = 64
 
 
@@ -40,7 +43,9 @@ class SftpError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """A folder on an SFTP server and what is needed to get there; `folder` empty means the login folder."""
+    """A folder on an SFTP server and what is needed to get there; `folder` empty means the login
+    folder.
+    """
 
     host: str
     port: int
@@ -80,12 +85,18 @@ class Sftp:
         self._place = place
 
     def list(self) -> list[Entry]:
-        """The regular files of the folder by name; folders, links and half-written `.part` files are left out."""
+        """The regular files of the folder by name; folders, links and half-written `.part` files
+        are left out.
+        """
         with _told(self._place, "list the folder"):
             found = self._client.listdir_attr(self._place.folder or ".")
         return sorted(
             (
-                Entry(item.filename, item.st_size or 0, datetime.fromtimestamp(item.st_mtime or 0, UTC))
+                Entry(
+                    item.filename,
+                    item.st_size or 0,
+                    datetime.fromtimestamp(item.st_mtime or 0, UTC),
+                )
                 for item in found
                 if stat.S_ISREG(item.st_mode or 0) and not item.filename.endswith(".part")
             ),
@@ -118,8 +129,9 @@ class Sftp:
             came = part.stat().st_size
             if came != promised or now != promised:
                 raise SftpError(
-                    f"{self._place}: {name} changed while it was read ({promised:,} bytes promised, {came:,} came, "
-                    f"{now:,} there now): it is still being written; run again when the other side is done"
+                    f"{self._place}: {name} changed while it was read ({promised:,} bytes promised,"
+                    f" {came:,} came, {now:,} there now): it is still being written; run again when"
+                    " the other side is done"
                 )
             part.replace(to)
         finally:
@@ -127,7 +139,9 @@ class Sftp:
         return to
 
     def put(self, path: Path, name: str) -> Receipt:
-        """Upload as `name`.part, compare the size, then rename over `name`: a reader sees the old file or the new."""
+        """Upload as `name`.part, compare the size, then rename over `name`: a reader sees the old
+        file or the new.
+        """
         target, part = self._path(name), self._path(name + ".part")
         digest = hashlib.sha256()
         sent = 0
@@ -142,14 +156,17 @@ class Sftp:
                 stored = self._client.stat(part).st_size
                 if stored != sent:
                     raise SftpError(
-                        f"{self._place}: {name} was not delivered: {sent:,} bytes sent, {stored:,} stored; "
-                        "ask the other side whether its disk is full, then run again"
+                        f"{self._place}: {name} was not delivered: {sent:,} bytes sent,"
+                        f" {stored:,} stored; ask the other side whether its disk is full, then run"
+                        " again"
                     )
                 self._rename(part, target)
             except BaseException:
                 import paramiko
 
-                with suppress(OSError, EOFError, paramiko.SSHException):  # the first error is the one worth telling
+                with suppress(
+                    OSError, EOFError, paramiko.SSHException
+                ):  # the first error is the one worth telling
                     self._client.remove(part)
                 raise
         return Receipt(name, sent, digest.hexdigest())
@@ -158,8 +175,9 @@ class Sftp:
         try:
             self._client.posix_rename(part, target)
         except OSError as error:
-            # Servers without OpenSSH's posix-rename answer "unsupported" and never overwrite: make room, then
-            # rename. The file is away for an instant; with such servers nothing better exists.
+            # Servers without OpenSSH's posix-rename answer "unsupported" and never overwrite: make
+            # room, then rename. The file is away for an instant; with such servers nothing better
+            # exists.
             if "unsupported" not in str(error).lower():
                 raise
             with suppress(FileNotFoundError):
@@ -168,13 +186,18 @@ class Sftp:
 
     def _path(self, name: str) -> str:
         if not name or "/" in name or "\\" in name or "\0" in name or name in {".", ".."}:
-            raise SftpError(f"{self._place}: {name!r} is not a plain file name; only files of the folder are touched")
+            raise SftpError(
+                f"{self._place}: {name!r} is not a plain file name; only files of the folder are"
+                " touched"
+            )
         return posixpath.join(self._place.folder, name) if self._place.folder else name
 
 
 @contextmanager
 def connect(place: Place) -> Iterator[Sftp]:
-    """Open the folder. Refuses a host whose key is not pinned and a key file that cannot be read."""
+    """Open the folder. Refuses a host whose key is not pinned and a key file that
+    cannot be read.
+    """
     import paramiko  # a fifth of a second that a night without SFTP need not spend
 
     client = paramiko.SSHClient()
@@ -194,13 +217,16 @@ def _load_known_hosts(client: paramiko.SSHClient, place: Place) -> None:
     import paramiko
 
     if not place.known_hosts:
-        raise SftpError(f"{place}: no known_hosts file is set; pin the host's key before the first connection")
+        raise SftpError(
+            f"{place}: no known_hosts file is set; pin the host's key before the first connection"
+        )
     try:
         client.load_host_keys(place.known_hosts)
     except (OSError, paramiko.SSHException) as error:
         raise SftpError(
             f"{place}: known_hosts file {place.known_hosts} cannot be read ({_why(error)}); "
-            f'make it with "ssh-keyscan -p {place.port} {place.host}" and compare the key with the one you were told'
+            f'make it with "ssh-keyscan -p {place.port} {place.host}" and compare the key with the'
+            " one you were told"
         ) from None
 
 
@@ -209,10 +235,17 @@ def _private_key(place: Place) -> paramiko.PKey:
 
     try:
         return paramiko.PKey.from_path(place.key_file)
-    except (OSError, ValueError, TypeError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        paramiko.SSHException,
+        paramiko.pkey.UnknownKeyType,
+    ) as error:
         raise SftpError(
-            f"{place}: private key file {place.key_file or '(none set)'} cannot be read ({type(error).__name__}); "
-            "check key_file in the settings; it must be an OpenSSH or PEM key without a passphrase"
+            f"{place}: private key file {place.key_file or '(none set)'} cannot be read"
+            f" ({type(error).__name__}); check key_file in the settings; it must be an OpenSSH or"
+            " PEM key without a passphrase"
         ) from None
 
 
@@ -234,22 +267,30 @@ def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) 
         )
     except paramiko.BadHostKeyException as error:
         raise SftpError(
-            f"{place}: the host's key is not the pinned one (it shows {error.key.get_name()} "
-            f"{error.key.fingerprint}, {place.known_hosts} has another): nothing was read or sent; ask the other side "
-            "whether they changed it, and only then pin the new key"
+            f"{place}: the host's key is not the pinned one (it shows"
+            f" {error.key.get_name()} {error.key.fingerprint}, {place.known_hosts} has another):"
+            " nothing was read or sent; ask the other side whether they changed it, and only then"
+            " pin the new key"
         ) from None
     except paramiko.AuthenticationException:
         raise SftpError(
-            f"{place}: the server does not accept user {place.user} with the key {place.key_file}; ask the other side to install its public half"
+            f"{place}: the server does not accept user {place.user} with the key {place.key_file};"
+            " ask the other side to install its public half"
         ) from None
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise SftpError(
-                f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or sent; ask the other side for its key and pin it"
+                f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or"
+                " sent; ask the other side for its key and pin it"
             ) from None
-        raise SftpError(f"{place}: could not connect: {_why(error)}; run again, then ask the other side") from None
+        raise SftpError(
+            f"{place}: could not connect: {_why(error)}; run again, then ask the other side"
+        ) from None
     except (OSError, EOFError) as error:
-        raise SftpError(f"{place}: could not connect: {_why(error)}; check host, port and firewall, then run again") from None
+        raise SftpError(
+            f"{place}: could not connect: {_why(error)}; check host, port and firewall, then run"
+            " again"
+        ) from None
 
 
 @contextmanager
@@ -260,13 +301,21 @@ def _told(place: Place, deed: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise SftpError(f"{place}: could not {deed}: it is not there; check the folder in the settings") from None
+        raise SftpError(
+            f"{place}: could not {deed}: it is not there; check the folder in the settings"
+        ) from None
     except PermissionError:
-        raise SftpError(f"{place}: could not {deed}: not permitted; ask the other side for the right to") from None
+        raise SftpError(
+            f"{place}: could not {deed}: not permitted; ask the other side for the right to"
+        ) from None
     except TimeoutError:
-        raise SftpError(f"{place}: could not {deed}: no answer within {place.timeout:g} s; run again later") from None
+        raise SftpError(
+            f"{place}: could not {deed}: no answer within {place.timeout:g} s; run again later"
+        ) from None
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise SftpError(f"{place}: could not {deed}: {_why(error)}; run again, then ask the other side") from error
+        raise SftpError(
+            f"{place}: could not {deed}: {_why(error)}; run again, then ask the other side"
+        ) from error
 
 
 def _why(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """The two database files: the warehouse, and the ledger attached to it.
 
-DuckDB lets one process write at a time, so a connection is opened late, closed soon, and waited for when another
-step still holds it. Whoever opens them to write brings them forward to this program's version (`versions`).
+DuckDB lets one process write at a time, so a connection is opened late, closed soon, and waited for
+when another step still holds it. Whoever opens them to write brings them forward to this program's
+version (`versions`).
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class StoreDamaged(StoreUnusable):
 
 @contextmanager
 def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the warehouse with the ledger attached as `ledger`, both of this program's version; times are UTC.
+    """Open the warehouse with the ledger attached as `ledger`, both of this program's version;
+    times are UTC.
 
-    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS, StoreDamaged when one cannot
-    be read, StoreUnusable when a newer Homeroom has written to it or it cannot be brought forward.
+    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS,
+    StoreDamaged when one cannot be read, StoreUnusable when a newer Homeroom has written to it or
+    it cannot be brought forward.
     """
     connection = _opened(read_only)
     try:
@@ -59,19 +62,24 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
     if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
         # A new one would forget every name ever issued, and who is missing since when.
         raise StoreUnusable(
-            f'the ledger {paths.ledger()} is gone, though runs were finished here: put its last copy back with "make restore FROM=latest"; '
-            f"to begin anew on purpose, move {paths.runs()} away too"
+            f"the ledger {paths.ledger()} is gone, though runs were finished here: put its last"
+            ' copy back with "make restore FROM=latest"; to begin anew on purpose, move'
+            f" {paths.runs()} away too"
         )
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         connection, path = None, paths.warehouse()
         try:
             temporary = paths.var() / "tmp"
-            connection = duckdb.connect(str(path), read_only=read_only, config={"temp_directory": str(temporary)})
+            connection = duckdb.connect(
+                str(path), read_only=read_only, config={"temp_directory": str(temporary)}
+            )
             connection.execute("set TimeZone = 'UTC'")
             mode = " (read_only)" if read_only else ""
             path = paths.ledger()
-            connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as ledger{mode}")
+            connection.execute(
+                f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as ledger{mode}"
+            )
             _bring_forward(connection, read_only)
             return connection
         except (versions.TooNew, versions.MigrationFailed) as error:
@@ -88,14 +96,19 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
                 raise
             if time.monotonic() > deadline:
                 raise StoreBusy(
-                    f"the warehouse {path} is held by {_holder(error)} for more than {WAIT_SECONDS:.0f} seconds; "
-                    "let it finish, or end it, then run this one again"
+                    f"the warehouse {path} is held by {_holder(error)} for more than"
+                    f" {WAIT_SECONDS:.0f} seconds; let it finish, or end it, then run this one"
+                    " again"
                 ) from error
             time.sleep(0.2)
 
 
 # What DuckDB says of a file that is torn, foreign, or of a DuckDB newer than the one we pin.
-UNREADABLE = re.compile(r"corrupt database|not a valid duckdb|version number|failed to deserialize|newer version of duckdb|checksum", re.I)
+UNREADABLE = re.compile(
+    r"corrupt database|not a valid duckdb|version number|failed to deserialize|newer version of"
+    r" duckdb|checksum",
+    re.I,
+)
 
 
 def _bring_forward(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
@@ -106,12 +119,21 @@ def _bring_forward(connection: duckdb.DuckDBPyConnection, read_only: bool) -> No
     versions.upgrade(connection, "warehouse")  # nothing in it that cannot be built again
     waiting = versions.check(connection, "ledger")
     if waiting:
-        is_new = not connection.execute("select 1 from duckdb_tables() where database_name = 'ledger' limit 1").fetchone()
-        versions.upgrade(connection, "ledger", copy=None if is_new else versions.copy_ledger(connection, waiting[0].version))
+        is_new = not connection.execute(
+            "select 1 from duckdb_tables() where database_name = 'ledger' limit 1"
+        ).fetchone()
+        versions.upgrade(
+            connection,
+            "ledger",
+            copy=None if is_new else versions.copy_ledger(connection, waiting[0].version),
+        )
 
 
 def _first_words(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0].partition(":")[2].partition(":")[0].strip() or type(error).__name__
+    return (
+        str(error).splitlines()[0].partition(":")[2].partition(":")[0].strip()
+        or type(error).__name__
+    )
 
 
 def _holder(error: duckdb.Error) -> str:
@@ -121,14 +143,22 @@ def _holder(error: duckdb.Error) -> str:
 
 
 def begin_night(run: Run) -> None:
-    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id, as_of, started_at, data_as_of, rolled_over_on).
+    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id,
+    as_of, started_at, data_as_of, rolled_over_on).
 
-    `data_as_of` is the day the records are of: before `as_of` in a rehearsal, the same day on every other night.
-    `rolled_over_on` is the rollover a rehearsal has passed since.
+    `data_as_of` is the day the records are of: before `as_of` in a rehearsal, the same day on every
+    other night. `rolled_over_on` is the rollover a rehearsal has passed since.
     """
     with connect() as connection:
         connection.execute("create schema if not exists raw_homeroom")
-        connection.execute("create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of, ?::timestamp as started_at, "
-                           "?::date as data_as_of, ?::date as rolled_over_on",
-                           [run.run_id, run.as_of.isoformat(), run.started_at.replace(tzinfo=None),
-                            run.read("run.json").get("data_as_of", run.as_of.isoformat()), run.read("run.json").get("rolled_over_on")])  # fmt: skip
+        connection.execute(
+            "create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of,"
+            " ?::timestamp as started_at, ?::date as data_as_of, ?::date as rolled_over_on",
+            [
+                run.run_id,
+                run.as_of.isoformat(),
+                run.started_at.replace(tzinfo=None),
+                run.read("run.json").get("data_as_of", run.as_of.isoformat()),
+                run.read("run.json").get("rolled_over_on"),
+            ],
+        )

@@ -1,14 +1,17 @@
 """The demo command: a synthetic district, emulated platforms, and nights between them.
 
     python -m demo run --students 5000 --seed 1     from nothing: day 0, then day 1 with its changes
-    python -m demo run --lived-in                   the same where Homeroom worked last spring: closed accounts, two spoilt lines
-    python -m demo run --accounts-before            the same where people have accounts already: they are adopted
+    python -m demo run --lived-in                   the same where Homeroom worked last spring:
+                                                    closed accounts, two spoilt lines
+    python -m demo run --accounts-before            the same where people have accounts already:
+                                                    they are adopted
     python -m demo again                            one more night on the same files
     python -m demo next                             one school day on, and its night
     python -m demo year --students 60               from nothing: a year in twelve nights, checked
     python -m demo state google                     what the platform holds, as JSON
     python -m demo with -- make push                any command, with the platforms running
-    python -m demo serve --state DIR --requests FILE   the platforms alone; prints the environment their clients need
+    python -m demo serve --state DIR --requests FILE   the platforms alone; prints the environment
+                                                       their clients need
 
 Exit codes: those of the last night; 2 also when the demo itself refuses, with a sentence.
 """
@@ -44,29 +47,66 @@ app = typer.Typer(
 
 def _say(title: str, *lines: str) -> None:
     """A heading a person finds again between the nights' own output."""
-    print(f"\n━━━ {title} {'━' * max(3, 74 - len(title))}", *(f"    {line}" for line in lines), sep="\n", flush=True)
+    print(
+        f"\n━━━ {title} {'━' * max(3, 74 - len(title))}",
+        *(f"    {line}" for line in lines),
+        sep="\n",
+        flush=True,
+    )
 
 
 def _end(code: int) -> None:
     if code:
-        means = {1: "an error", 2: "something was refused or waits for a person", 3: "part of it failed"}.get(code, "an unknown exit code")
-        print(f"\nthe night ended with exit code {code}: {means}; its report and findings stand in {folder().parent / 'runs' / 'latest'}", file=sys.stderr)
+        means = {
+            1: "an error",
+            2: "something was refused or waits for a person",
+            3: "part of it failed",
+        }.get(code, "an unknown exit code")
+        print(
+            f"\nthe night ended with exit code {code}: {means}; its report and findings stand in"
+            f" {folder().parent / 'runs' / 'latest'}",
+            file=sys.stderr,
+        )
     raise typer.Exit(code)
 
 
 @app.command()
 def run(
-    students: Annotated[int, typer.Option(min=1, help="How many students the district has.")] = 5000,
+    students: Annotated[
+        int, typer.Option(min=1, help="How many students the district has.")
+    ] = 5000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
     *,
-    accounts_before: Annotated[bool, typer.Option(help="Nearly everybody has accounts already, without our key and with the faults of years.")] = False,
-    lived_in: Annotated[bool, typer.Option(help="Homeroom worked here last spring: it closed accounts, and its ledger knows whose.")] = False,
-    nights: Annotated[int, typer.Option(min=1, max=2, help="Stop after the first night, or go on to the next day's.")] = 2,
+    accounts_before: Annotated[
+        bool,
+        typer.Option(
+            help=(
+                "Nearly everybody has accounts already, without our key and with the faults of"
+                " years."
+            )
+        ),
+    ] = False,
+    lived_in: Annotated[
+        bool,
+        typer.Option(
+            help="Homeroom worked here last spring: it closed accounts, and its ledger knows whose."
+        ),
+    ] = False,
+    nights: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="Stop after the first night, or go on to the next day's."),
+    ] = 2,
 ) -> None:
     """Start from nothing: write a district, run its first night, then the night of the next day."""
     if accounts_before and lived_in:
-        raise Refused("accounts of before Homeroom and accounts it closed last spring are two districts: --accounts-before or --lived-in")
-    _say(f"A synthetic district of {students:,} students, seed {seed}", f"files, platforms and results are kept under {folder().parent}")
+        raise Refused(
+            "accounts of before Homeroom and accounts it closed last spring are two districts:"
+            " --accounts-before or --lived-in"
+        )
+    _say(
+        f"A synthetic district of {students:,} students, seed {seed}",
+        f"files, platforms and results are kept under {folder().parent}",
+    )
     from demo import before, past
 
     today = begin(students, seed, lived_in=lived_in)
@@ -77,15 +117,26 @@ def run(
     else:
         past.fill(Places.within(folder()), students, seed, lived_in=lived_in)
     with platforms() as environment:
-        _say(f"First night: {today.words}", "everything is new, so the limit on creates is lifted once, by name and with a reason")
+        _say(
+            f"First night: {today.words}",
+            "everything is new, so the limit on creates is lifted once, by name and with a reason",
+        )
         code = night(today, environment, "--allow", allow, "--why", "first night of the demo")
         if code == 1 or nights == 1:
             _end(code)  # a second night cannot mend an error; what is merely held can wait for it
         today = today.tomorrow()
         today.write()
-        _say(f"Second night: {today.words}", "a school day later: transfers, new children, leavers, renamed people; the usual limits hold")
+        _say(
+            f"Second night: {today.words}",
+            "a school day later: transfers, new children, leavers, renamed people; the usual limits"
+            " hold",
+        )
         code = night(today, environment)
-    _say("Done", 'one more night on the same files writes nothing: "make demo-again"; the next school day: "make demo-next"')
+    _say(
+        "Done",
+        'one more night on the same files writes nothing: "make demo-again"; the next school day:'
+        ' "make demo-next"',
+    )
     _end(code)
 
 
@@ -94,7 +145,10 @@ def again() -> None:
     """One more night on the same files: nothing should be written."""
     today = District.there()
     with platforms() as environment:
-        _say(f"The same night once more: {today.words}", "nothing has changed in the district, so nothing should be written")
+        _say(
+            f"The same night once more: {today.words}",
+            "nothing has changed in the district, so nothing should be written",
+        )
         code = night(today, environment)
     _end(code)
 
@@ -115,20 +169,39 @@ def year(
     students: Annotated[int, typer.Option(min=1, help="How many students the district has.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
 ) -> None:
-    """A year in twelve nights, each checked against what the platforms hold; exit 1 when an account is not as it should be."""
+    """A year in twelve nights, each checked against what the platforms hold; exit 1 when an account
+    is not as it should be.
+    """
     from demo.year import NIGHTS, live
 
-    _say(f"A year of a synthetic district of {students:,} students, seed {seed}: {len(NIGHTS)} nights")
+    _say(
+        f"A year of a synthetic district of {students:,} students, seed {seed}:"
+        f" {len(NIGHTS)} nights"
+    )
     begin(students, seed)
     wrong = live(students, seed, _say)
-    _say("Every account was as it should be on every night" if not wrong else f"{wrong} accounts or memberships were not as they should be")
+    _say(
+        "Every account was as it should be on every night"
+        if not wrong
+        else f"{wrong} accounts or memberships were not as they should be"
+    )
     raise typer.Exit(1 if wrong else 0)
 
 
 @app.command()
 def extracts(
-    day: Annotated[int, typer.Option(min=0, help="0 is the first Monday of October 2026; N the Nth school day after.")],
-    as_: Annotated[str, typer.Option("--as", help="myedbc (with the HR database), oneroster (1.2) or oneroster-1.1")] = "myedbc",
+    day: Annotated[
+        int,
+        typer.Option(
+            min=0, help="0 is the first Monday of October 2026; N the Nth school day after."
+        ),
+    ],
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as", help="myedbc (with the HR database), oneroster (1.2) or oneroster-1.1"
+        ),
+    ] = "myedbc",
 ) -> None:
     """Write the district's files as they are on a day, and run nothing."""
     there = District.there()
@@ -143,11 +216,20 @@ def extracts(
     print(f"{folder() / 'extracts'} and {folder() / 'hr.sqlite'} now stand at day {day}")
 
 
-@app.command("with", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(
+    "with",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
+)
 def with_platforms(context: typer.Context) -> None:
     """Start the platforms on their saved state, run a command with their environment, save."""
     if not context.args:
-        raise Refused("say which command to run, after two dashes: python -m demo with -- make verify")
+        raise Refused(
+            "say which command to run, after two dashes: python -m demo with -- make verify"
+        )
     from demo.district import date_of
 
     today = District.there()
@@ -159,13 +241,20 @@ def with_platforms(context: typer.Context) -> None:
 
 @app.command()
 def state(platform: Annotated[str, typer.Argument(help="google or microsoft")]) -> None:
-    """What a platform holds, as it was saved last: users, groups, members, org units, schemas, as JSON."""
+    """What a platform holds, as it was saved last: users, groups, members, org units, schemas, as
+    JSON.
+    """
     if platform not in PLATFORMS:
         raise Refused(f"there is no emulated platform {platform!r}: google or microsoft")
     path = Places.within(folder()).state_of(platform)
     if not path.is_file():
         raise Refused(f'{platform} has no saved state in {path.parent}; start with "make demo"')
-    json.dump(holdings(platform, json.loads(path.read_text(encoding="utf-8"))), sys.stdout, ensure_ascii=False, indent=1)
+    json.dump(
+        holdings(platform, json.loads(path.read_text(encoding="utf-8"))),
+        sys.stdout,
+        ensure_ascii=False,
+        indent=1,
+    )
     print()
 
 
@@ -173,18 +262,39 @@ def state(platform: Annotated[str, typer.Argument(help="google or microsoft")]) 
 def serve(
     *,
     state: Annotated[Path, typer.Option(help="Folder of the platforms' own state and keys.")],
-    requests: Annotated[Path, typer.Option(help="File every request is appended to, one JSON line each.")],
-    faults: Annotated[str, typer.Option(help="Fault switches as JSON, e.g. '{\"random_5xx\": 0.01}'.")] = "{}",
-    speed: Annotated[float, typer.Option(min=0.001, help="How many times faster than in production the quotas' clocks run.")] = 30.0,
-    received: Annotated[Path | None, typer.Option(help="Folder of what vendors receive; beside the requests file unless given.")] = None,
-    extracts: Annotated[Path | None, typer.Option(help="Folder of the district's files; beside the requests file unless given.")] = None,
+    requests: Annotated[
+        Path, typer.Option(help="File every request is appended to, one JSON line each.")
+    ],
+    faults: Annotated[
+        str, typer.Option(help="Fault switches as JSON, e.g. '{\"random_5xx\": 0.01}'.")
+    ] = "{}",
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.001, help="How many times faster than in production the quotas' clocks run."
+        ),
+    ] = 30.0,
+    received: Annotated[
+        Path | None,
+        typer.Option(help="Folder of what vendors receive; beside the requests file unless given."),
+    ] = None,
+    extracts: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the district's files; beside the requests file unless given."),
+    ] = None,
 ) -> None:
-    """The platforms alone: print one JSON line with the environment their clients need, and serve until stopped."""
+    """The platforms alone: print one JSON line with the environment their clients need, and serve
+    until stopped.
+    """
     from demo.platforms import running
 
     beside = requests.resolve().parent
     places = Places(
-        state.resolve(), requests.resolve(), (received or beside / "received").resolve(), (extracts or beside / "extracts").resolve(), beside / "hr.sqlite"
+        state.resolve(),
+        requests.resolve(),
+        (received or beside / "received").resolve(),
+        (extracts or beside / "extracts").resolve(),
+        beside / "hr.sqlite",
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -193,7 +303,8 @@ def serve(
         switches: dict[str, Any] = json.loads(faults)
         with running(beside, faults=switches, speed=speed, places=places) as started:
             print(json.dumps(started.environment), flush=True)
-            # whoever started us over a pipe stops us by closing it, even when killed; a terminal or /dev/null says nothing
+            # whoever started us over a pipe stops us by closing it, even when killed; a terminal or
+            # /dev/null says nothing
             kind = os.fstat(sys.stdin.fileno()).st_mode
             if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
                 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()

@@ -1,8 +1,9 @@
 """Who was absent in the synthetic district: about one student in twenty on a school day.
 
-In: a student's number and two days, the one of the absence and the one of asking. Out: what was missed and whether it
-is authorised. A parent's note that comes days later turns an unauthorised absence into an authorised one, so the same
-absence may look different tomorrow: also that is a pure function of the seed.
+In: a student's number and two days, the one of the absence and the one of asking. Out: what was
+missed and whether it is authorised. A parent's note that comes days later turns an unauthorised
+absence into an authorised one, so the same absence may look different tomorrow: also that is a pure
+function of the seed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _REASONS = ("ILL", "MED", "FAM", "")
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """One day of one student. `parts` are AM and PM in elementary, the periods 1 to 4 in secondary school."""
+    """One day of one student. `parts` are AM and PM in elementary, the periods 1 to 4 in secondary
+    school.
+    """
 
     parts: tuple[str, ...]
     late: bool

@@ -1,7 +1,9 @@
-"""The days of the demo: day 0 is Monday 2026-10-05, day N the Nth weekday after it; days before it are negative.
+"""The days of the demo: day 0 is Monday 2026-10-05, day N the Nth weekday after it; days before it
+are negative.
 
-School is not in session on statutory holidays and in the breaks of 2026/2027: nobody is absent on those days. In summer
-class lists and homerooms are empty and grade 12 has graduated; on the first day of the next year everybody moves up.
+School is not in session on statutory holidays and in the breaks of 2026/2027: nobody is absent on
+those days. In summer class lists and homerooms are empty and grade 12 has graduated; on the first
+day of the next year everybody moves up.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def is_summer(when: date) -> bool:
 
 
 def end_year(when: date) -> int:
-    """The year a school year is called by, as timetables show it; in summer they still show the last one."""
+    """The year a school year is called by, as timetables show it; in summer they still show the
+    last one.
+    """
     return END_YEAR + (when >= NEXT_YEAR)
 
 

@@ -1,8 +1,9 @@
 """Chance that can be repeated: every draw is named, and a name always draws the same.
 
-In: a seed and the words that name a draw ("family", 12, 7). Out: a stream of numbers, one fraction, or a permutation
-that gives unique identifiers without remembering which were given. Only `Random(str)` and `.random()` are used,
-because Python promises the same sequence for exactly these two from version to version.
+In: a seed and the words that name a draw ("family", 12, 7). Out: a stream of numbers, one fraction,
+or a permutation that gives unique identifiers without remembering which were given. Only
+`Random(str)` and `.random()` are used, because Python promises the same sequence for exactly these
+two from version to version.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def whole(rng: Random, low: int, high: int) -> int:
 
 
 def wait(rng: Random, rate: float) -> int:
-    """Days until the next event of a daily rate: at least 1. One draw, so that what follows does not shift."""
+    """Days until the next event of a daily rate: at least 1. One draw, so that what follows does
+    not shift.
+    """
     return 1 + int(log(1.0 - rng.random()) / log(1.0 - rate))
 
 
@@ -56,9 +59,13 @@ class Weighted:
     """Values of which the first are met far more often than the last, as names are."""
 
     def __init__(self, values: Sequence[str], head: int) -> None:
-        """The smaller `head`, the more the first values dominate (weight of value i is 1 / (i + head))."""
+        """The smaller `head`, the more the first values dominate (weight of value i is 1 / (i +
+        head)).
+        """
         self.values = tuple(values)
-        self._sums = list(accumulate(1.0 / (position + head) for position in range(len(self.values))))
+        self._sums = list(
+            accumulate(1.0 / (position + head) for position in range(len(self.values)))
+        )
 
     def pick(self, rng: Random) -> str:
         return self.values[bisect(self._sums, rng.random() * self._sums[-1])]
@@ -66,7 +73,9 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Permutation:
-    """Shuffles 0 … prime-1 onto itself, so numbers look drawn and never collide. Refuses ordinals past its prime."""
+    """Shuffles 0 … prime-1 onto itself, so numbers look drawn and never collide. Refuses ordinals
+    past its prime.
+    """
 
     prime: int
     factor: int
@@ -79,5 +88,8 @@ class Permutation:
 
     def __call__(self, ordinal: int) -> int:
         if not 0 <= ordinal < self.prime:
-            raise ValueError(f"identifier {ordinal} does not fit into {self.prime} numbers: ask for fewer students or an earlier day")
+            raise ValueError(
+                f"identifier {ordinal} does not fit into {self.prime} numbers: ask for fewer"
+                " students or an earlier day"
+            )
         return (ordinal * self.factor + self.offset) % self.prime

@@ -1,12 +1,14 @@
 """The synthetic district on a day: `District(students, seed).on(day)`.
 
-In: how many students, a seed and a day. Out: `Day`, whose zones are made one at a time (so 600,000 students never
-stand in memory together), with every student's state and what happened to whom on that day.
+In: how many students, a seed and a day. Out: `Day`, whose zones are made one at a time (so 600,000
+students never stand in memory together), with every student's state and what happened to whom on
+that day.
 
-Day N is a pure function of (students, seed, N). Each student has a story of his or her own, drawn from the seed and
-the student alone: how many days until the next event, and which. Telling the story up to day N gives the state; a
-student without an event between two days has the same state on both. About one student in a hundred meets an event
-on a day: an admission or a withdrawal, a move, a new usual name, grade, homeroom or class, new contacts or home.
+Day N is a pure function of (students, seed, N). Each student has a story of his or her own, drawn
+from the seed and the student alone: how many days until the next event, and which. Telling the
+story up to day N gives the state; a student without an event between two days has the same state on
+both. About one student in a hundred meets an event on a day: an admission or a withdrawal, a move,
+a new usual name, grade, homeroom or class, new contacts or home.
 """
 
 from __future__ import annotations
@@ -32,15 +34,23 @@ _NUMBERS = 9_999_991  # the largest prime below ten million: student numbers hav
 _ZONE_BLOCK, _FOUNDERS, _PER_DAY = 30_000, 10_000, 48
 _RATE = 0.0076  # events of a student per day; families' and arrivals come on top
 _KINDS = (  # share of a student's events
-    ("homeroom_changed", 0.10), ("section_changed", 0.37), ("usual_name_changed", 0.18), ("school_changed", 0.14),
-    ("withdrawn", 0.12), ("grade_changed", 0.05), ("call_permission_changed", 0.03), ("vanished", 0.01),
-)  # fmt: skip
+    ("homeroom_changed", 0.10),
+    ("section_changed", 0.37),
+    ("usual_name_changed", 0.18),
+    ("school_changed", 0.14),
+    ("withdrawn", 0.12),
+    ("grade_changed", 0.05),
+    ("call_permission_changed", 0.03),
+    ("vanished", 0.01),
+)
 ACTIVE, PREREG, NO_PRIMARY, INACTIVE = "Active", "PreReg", "Active No Primary", "Inactive"
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """One student on one day. Usual names are blank where they equal the legal ones; `place` decides the homeroom."""
+    """One student on one day. Usual names are blank where they equal the legal ones; `place`
+    decides the homeroom.
+    """
 
     number: str
     pen: str
@@ -75,7 +85,9 @@ class Student:
 
 @dataclass(frozen=True)
 class Zone:
-    """The students of one zone on a day, in a fixed order, and what happened on that day: kind -> student numbers."""
+    """The students of one zone on a day, in a fixed order, and what happened on that day: kind ->
+    student numbers.
+    """
 
     number: int
     students: tuple[Student, ...]
@@ -84,7 +96,9 @@ class Zone:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a day's extracts hold, in counts. `schools`: active students by the school that is their home."""
+    """What a day's extracts hold, in counts. `schools`: active students by the school that is their
+    home.
+    """
 
     day: int
     date: date
@@ -109,12 +123,16 @@ class District:
 
     def on(self, day: int) -> Day:
         if not 0 <= day <= LAST_DAY:
-            raise ValueError(f"the demo district lives from day 0 to day {LAST_DAY}, not on day {day}")
+            raise ValueError(
+                f"the demo district lives from day 0 to day {LAST_DAY}, not on day {day}"
+            )
         return Day(self, day)
 
 
 class Day:
-    """One day of a district. Schools' staff and timetables are made when asked for and some of them kept."""
+    """One day of a district. Schools' staff and timetables are made when asked for and some of them
+    kept.
+    """
 
     def __init__(self, district: District, day: int) -> None:
         self.district, self.day, self.date = district, day, date_of(day)
@@ -136,19 +154,31 @@ class Day:
 
         for kind, numbers in cases.happened(self).items():
             telling.happened.setdefault(kind, []).extend(numbers)
-        return Zone(number, (*drawn, *(one for one in cases.students(self) if one.present)), telling.happened)
+        return Zone(
+            number,
+            (*drawn, *(one for one in cases.students(self) if one.present)),
+            telling.happened,
+        )
 
     def office(self, zone: int) -> list[Staffer]:
         from demo import cases
 
-        return [*office(self.plan, zone, self.day)[0], *(() if zone else cases.staff(self, of_school=False))]
+        return [
+            *office(self.plan, zone, self.day)[0],
+            *(() if zone else cases.staff(self, of_school=False)),
+        ]
 
     def staff_events(self, zone: int) -> Counter[str]:
         """What happened to the zone's employees on this day."""
-        return sum((self.roster(school).events for school in self.plan.zones[zone]), office(self.plan, zone, self.day)[1])
+        return sum(
+            (self.roster(school).events for school in self.plan.zones[zone]),
+            office(self.plan, zone, self.day)[1],
+        )
 
     def sections_of(self, student: Student) -> Iterator[tuple[School, Section]]:
-        """What a student's schedule shows: attendance, classes, and the class at a second school."""
+        """What a student's schedule shows: attendance, classes, and the class at a
+        second school.
+        """
         if not student.attends or is_summer(self.date):
             return
         school, timetable = student.school, self.timetable(student.school)
@@ -160,7 +190,11 @@ class Day:
             for block in range(BLOCKS) if school.kind == "secondary" else range(1):
                 taken = FLEX if block in student.flexible or school.kind == "online" else cohort
                 yield school, timetable.section(student.grade, block, taken)
-        if student.second and student.grade in student.second.grades and student.second.kind != "elementary":
+        if (
+            student.second
+            and student.grade in student.second.grades
+            and student.second.kind != "elementary"
+        ):
             block = int(student.cohort * BLOCKS)
             yield student.second, self.timetable(student.second).section(student.grade, block, FLEX)
 
@@ -168,14 +202,25 @@ class Day:
         """What a student missed on a day, as known on this one."""
         if student.absent and day == self.day:
             late, excused = student.absent == "late", student.absent == "excused"
-            return Absence(("AM",) if late else ("AM", "PM"), late=late, authorised=excused, reason="ILL" if excused else "")
-        return absence(self.seed, student.number, day, self.day, secondary=student.school.kind == "secondary")
+            return Absence(
+                ("AM",) if late else ("AM", "PM"),
+                late=late,
+                authorised=excused,
+                reason="ILL" if excused else "",
+            )
+        return absence(
+            self.seed, student.number, day, self.day, secondary=student.school.kind == "secondary"
+        )
 
     def _roster(self, school: School) -> Roster:
         from demo import cases
 
         drawn = roster(self.plan, school, self.day)
-        return replace(drawn, planted=tuple(cases.staff(self, of_school=True))) if school.index == cases.school_of_staff(self.plan) else drawn
+        return (
+            replace(drawn, planted=tuple(cases.staff(self, of_school=True)))
+            if school.index == cases.school_of_staff(self.plan)
+            else drawn
+        )
 
     def _timetable(self, school: School) -> Timetable:
         return Timetable(school, self.seed)
@@ -192,7 +237,9 @@ class _Telling:
         self._last = day.day
 
     def students(self) -> Iterator[Student]:
-        """Founders until the zone's share of active students is reached, then whoever came, day by day."""
+        """Founders until the zone's share of active students is reached, then whoever came, day by
+        day.
+        """
         quota, active, serial, number = self.plan.quotas[self.zone], 0, 0, 0
         while active < quota:
             house = household(self.plan, self.zone, "home", number)
@@ -224,8 +271,14 @@ class _Telling:
         other = self._namesakes.get(child.grade)
         if child.usual_first or child.usual_last or not child.first:
             return child
-        if other and fraction(self.seed, "namesake", self.zone, child.first, child.last, child.born) < 0.002:
-            return replace(child, first=other.first, last=other.last, gender=other.gender, born=other.born)
+        if (
+            other
+            and fraction(self.seed, "namesake", self.zone, child.first, child.last, child.born)
+            < 0.002
+        ):
+            return replace(
+                child, first=other.first, last=other.last, gender=other.gender, born=other.born
+            )
         self._namesakes[child.grade] = child
         return child
 
@@ -234,17 +287,28 @@ class _Telling:
         status, admitted_on, withdrawn_on = ACTIVE, admitted(rng, child.grade), None
         roll = rng.random()
         if roll < 0.012:
-            status, admitted_on = PREREG, date_of(whole(rng, 1, 40)) if rng.random() < 0.6 else date(2027, 9, 7)
+            status, admitted_on = (
+                PREREG,
+                (date_of(whole(rng, 1, 40)) if rng.random() < 0.6 else date(2027, 9, 7)),
+            )
         elif roll < 0.042:
             status, withdrawn_on = INACTIVE, date_of(-whole(rng, 1, 70 if child.grade else 17))
             admitted_on = date(2025, 9, 2) if child.grade else date(2026, 9, 8)
         elif roll < 0.058 and child.grade:
-            withdrawn_on = date(2026, 6, 25) if rng.random() < 0.5 else date_of(-whole(rng, 80, 300))  # left, came back
+            withdrawn_on = (
+                date(2026, 6, 25) if rng.random() < 0.5 else date_of(-whole(rng, 80, 300))
+            )  # left, came back
         student = self._seated(house, child, serial, status, (admitted_on, withdrawn_on))
         if status == ACTIVE and rng.random() < 0.015:
-            student = replace(student, second=self._second(rng, student), second_status=ACTIVE if rng.random() < 0.65 else NO_PRIMARY)
+            student = replace(
+                student,
+                second=self._second(rng, student),
+                second_status=ACTIVE if rng.random() < 0.65 else NO_PRIMARY,
+            )
         elif status == INACTIVE and student.grade >= 8 and rng.random() < 0.15:
-            student = replace(student, school=self.plan.online, status=NO_PRIMARY, withdrawn_on=None)
+            student = replace(
+                student, school=self.plan.online, status=NO_PRIMARY, withdrawn_on=None
+            )
         return student
 
     def _newcomer(self, house: Household, child: Child, came: int, serial: int) -> Student:
@@ -252,30 +316,64 @@ class _Telling:
             self._note("admitted", serial)
         return self._seated(house, child, serial, ACTIVE, (date_of(came), None))
 
-    def _seated(self, house: Household, child: Child, serial: int, status: str, dates: tuple[date | None, date | None]) -> Student:
-        """Gives the next seat of the grade: multiples of the golden ratio spread evenly over the homerooms."""
+    def _seated(
+        self,
+        house: Household,
+        child: Child,
+        serial: int,
+        status: str,
+        dates: tuple[date | None, date | None],
+    ) -> Student:
+        """Gives the next seat of the grade: multiples of the golden ratio spread evenly over the
+        homerooms.
+        """
         elementary = child.grade < 8
-        school = self.plan.schools[house.elementary] if elementary else self.plan.secondary(self.zone)
+        school = (
+            self.plan.schools[house.elementary] if elementary else self.plan.secondary(self.zone)
+        )
         self._seats[school.index, child.grade] += 1
         place = self._seats[school.index, child.grade] * 0.6180339887498949 % 1.0
         numbers, ordinal = self.day.district, self.zone * _ZONE_BLOCK + serial
         own = fraction(self.seed, "own", ordinal)
-        flexible = () if elementary else (block for block in range(BLOCKS) if own * (block + 3) * 7 % 1.0 < 0.08)
+        flexible = (
+            ()
+            if elementary
+            else (block for block in range(BLOCKS) if own * (block + 3) * 7 % 1.0 < 0.08)
+        )
         return Student(
-            number=f"{numbers.numbers(ordinal):07d}", pen=pen(numbers.pens(ordinal)) if own > 0.02 else "",
-            child=child, family=house.family, school=school, grade=child.grade, place=place,
-            cohort=self._seats[school.index, child.grade] * 0.7548776662466927 % 1.0, flexible=frozenset(flexible),
-            usual_first=child.usual_first, usual_last=child.usual_last, status=status,
-            admitted_on=dates[0], withdrawn_on=dates[1], may_call=child.may_call, second=None, second_status="", present=True,
-        )  # fmt: skip
+            number=f"{numbers.numbers(ordinal):07d}",
+            pen=pen(numbers.pens(ordinal)) if own > 0.02 else "",
+            child=child,
+            family=house.family,
+            school=school,
+            grade=child.grade,
+            place=place,
+            cohort=self._seats[school.index, child.grade] * 0.7548776662466927 % 1.0,
+            flexible=frozenset(flexible),
+            usual_first=child.usual_first,
+            usual_last=child.usual_last,
+            status=status,
+            admitted_on=dates[0],
+            withdrawn_on=dates[1],
+            may_call=child.may_call,
+            second=None,
+            second_status="",
+            present=True,
+        )
 
     def _second(self, rng: Random, student: Student) -> School:
         """Where someone is cross-enrolled: online, or at the secondary school of the next zone."""
         other = self.plan.secondary(self.zone + 1)
-        return other if student.grade >= 8 and other != student.school and rng.random() < 0.5 else self.plan.online
+        return (
+            other
+            if student.grade >= 8 and other != student.school and rng.random() < 0.5
+            else self.plan.online
+        )
 
     def _told(self, student: Student, family: tuple[Family, str], came: int) -> Iterator[Student]:
-        """The student after every event up to the day; nothing once the extract stopped listing him or her."""
+        """The student after every event up to the day; nothing once the extract stopped listing him
+        or her.
+        """
         student = replace(student, family=family[0]) if family[0] is not student.family else student
         rng, when = stream(self.seed, "story", student.number), came
         starts = student.admitted_on if student.status == PREREG else None
@@ -288,7 +386,11 @@ class _Telling:
             kind, draw = _kind(rng.random()), rng.random()
             if when > self._last:
                 break
-            if not student.present or student.status == PREREG or (starts and date_of(when) <= starts):
+            if (
+                not student.present
+                or student.status == PREREG
+                or (starts and date_of(when) <= starts)
+            ):
                 continue
             student, kind = self._after(student, kind, draw, when)
             if kind and when == self._last:
@@ -299,21 +401,35 @@ class _Telling:
             yield self._in_season(student)
 
     def _in_season(self, student: Student) -> Student:
-        """After June grade 12 has graduated; from the first day of the next year on everybody else is a grade further."""
-        if self.day.date <= GRADUATION or student.status not in {ACTIVE, NO_PRIMARY} or (student.admitted_on and student.admitted_on >= NEXT_YEAR):
+        """After June grade 12 has graduated; from the first day of the next year on everybody else
+        is a grade further.
+        """
+        if (
+            self.day.date <= GRADUATION
+            or student.status not in {ACTIVE, NO_PRIMARY}
+            or (student.admitted_on and student.admitted_on >= NEXT_YEAR)
+        ):
             return student
         if student.grade == 12:
             return replace(student, status=INACTIVE, withdrawn_on=GRADUATION)
         if self.day.date < NEXT_YEAR:
             return student
-        school = self.plan.secondary(self.zone) if student.school.kind == "elementary" and student.grade == 7 else student.school
+        school = (
+            self.plan.secondary(self.zone)
+            if student.school.kind == "elementary" and student.grade == 7
+            else student.school
+        )
         return replace(student, grade=student.grade + 1, school=school, second=None)
 
     def _after(self, student: Student, kind: str, draw: float, when: int) -> tuple[Student, str]:
-        """One event. Returns the student and what the event turned out to be: "" if nothing could change."""
+        """One event. Returns the student and what the event turned out to be: "" if nothing could
+        change.
+        """
         rng = stream(self.seed, "event", student.number, when)
         if student.status in {INACTIVE, NO_PRIMARY}:
-            if student.status == INACTIVE and draw < 0.5:  # came back; the old withdraw date stays, as it does in the field
+            if (
+                student.status == INACTIVE and draw < 0.5
+            ):  # came back; the old withdraw date stays, as it does in the field
                 return replace(student, status=ACTIVE, admitted_on=date_of(when)), "returned"
             return student, ""
         if kind == "withdrawn":
@@ -326,10 +442,24 @@ class _Telling:
             return self._renamed(rng, student), kind
         if kind == "school_changed" and (school := self._other_school(rng, student)):
             second = student.second if student.second != school else None
-            return replace(student, school=school, place=draw, cohort=rng.random(), admitted_on=date_of(when), second=second), kind
+            return (
+                replace(
+                    student,
+                    school=school,
+                    place=draw,
+                    cohort=rng.random(),
+                    admitted_on=date_of(when),
+                    second=second,
+                ),
+                kind,
+            )
         if kind == "grade_changed":
             grades = student.school.grades
-            near = [grade for grade in (student.grade - 1, student.grade + 1) if grade in grades and abs(grade - student.child.grade) < 2]
+            near = [
+                grade
+                for grade in (student.grade - 1, student.grade + 1)
+                if grade in grades and abs(grade - student.child.grade) < 2
+            ]
             return replace(student, grade=pick(rng, near)), kind
         if kind == "section_changed" and student.school.kind == "secondary":
             return replace(student, flexible=student.flexible ^ {whole(rng, 0, BLOCKS - 1)}), kind

@@ -1,13 +1,15 @@
-"""Writes a day of the synthetic district as the MyEducation BC extract files, in the shape the field meets them.
+"""Writes a day of the synthetic district as the MyEducation BC extract files, in the shape the
+field meets them.
 
-In: how many students, a seed, a day and a folder. Out: eleven files, each put in place whole, and a `Summary`.
-One zone of schools is in memory at a time. The same (students, seed, day) gives the same bytes.
+In: how many students, a seed, a day and a folder. Out: eleven files, each put in place whole, and a
+`Summary`. One zone of schools is in memory at a time. The same (students, seed, day) gives the same
+bytes.
 
     python -m demo extracts --day 1
 
-The mechanics: comma, CRLF, every non-empty value in double quotes with inner ones doubled, except values of at most
-twelve characters that read as a date, which stay bare; empty values are empty. A letter that a file's encoding lacks
-is a question mark, because that is how such files arrive.
+The mechanics: comma, CRLF, every non-empty value in double quotes with inner ones doubled, except
+values of at most twelve characters that read as a date, which stay bare; empty values are empty. A
+letter that a file's encoding lacks is a question mark, because that is how such files arrive.
 """
 
 from __future__ import annotations
@@ -23,11 +25,27 @@ from zlib import crc32
 
 from demo import layouts
 from demo.absences import DAYS_SHOWN
-from demo.calendar import END_YEAR, SEMESTER_2, date_of, end_year, gde_date, is_school_day, is_summer
+from demo.calendar import (
+    END_YEAR,
+    SEMESTER_2,
+    date_of,
+    end_year,
+    gde_date,
+    is_school_day,
+    is_summer,
+)
 from demo.cases import SPOILT
 from demo.district import ACTIVE, INACTIVE, PREREG, Day, District, Student, Summary, Zone
 from demo.layouts import Layout
-from demo.schools import DISTRICT_NAME, DISTRICT_NUMBER, Course, School, Section, Timetable, grade_code
+from demo.schools import (
+    DISTRICT_NAME,
+    DISTRICT_NUMBER,
+    Course,
+    School,
+    Section,
+    Timetable,
+    grade_code,
+)
 from demo.staff import Roster, Staffer
 
 _DATE = re.compile(r"\d+-(?:\d+|[A-Za-z]{3})-\d+|\d+/\d+/\d+")
@@ -50,11 +68,20 @@ def row(*fields: str) -> str:
 
 
 def write_day(folder: Path, *, students: int, seed: int, day: int, spoilt: bool = False) -> Summary:
-    """Write all files of a day. A file stands under its own name only once it is whole. `spoilt`: with the lines of two children that name no school."""
+    """Write all files of a day. A file stands under its own name only once it is whole. `spoilt`:
+    with the lines of two children that name no school.
+    """
     today = District(students, seed).on(day)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        files = {layout: stack.enter_context(_part(folder, layout).open("w", encoding=layout.encoding, errors="replace", newline="")) for layout in layouts.ALL}
+        files = {
+            layout: stack.enter_context(
+                _part(folder, layout).open(
+                    "w", encoding=layout.encoding, errors="replace", newline=""
+                )
+            )
+            for layout in layouts.ALL
+        }
         summary = _Writer(today, files, spoilt=spoilt).write()
     for layout in layouts.ALL:
         _part(folder, layout).replace(folder / layout.file)
@@ -83,16 +110,23 @@ class _Writer:
         for zone in range(len(self.today.plan.zones)):
             self._zone(self.today.zone(zone))
         return Summary(
-            self.summary.day, self.summary.date, self.summary.students, self.summary.schools,
-            staff=self._staff["people"], events=self.summary.events, rows=self.summary.rows,
-        )  # fmt: skip
+            self.summary.day,
+            self.summary.date,
+            self.summary.students,
+            self.summary.schools,
+            staff=self._staff["people"],
+            events=self.summary.events,
+            rows=self.summary.rows,
+        )
 
     def _zone(self, zone: Zone) -> None:
         for school in self.today.plan.zones[zone.number]:
             roster, timetable = self.today.roster(school), self.today.timetable(school)
             self._put(layouts.SCHOOLS, [_school_row(school)])
             self._put(layouts.STAFF, list(self._staff_rows(roster)))
-            self._put(layouts.COURSES, [_course_row(school, course) for course in timetable.courses()])
+            self._put(
+                layouts.COURSES, [_course_row(school, course) for course in timetable.courses()]
+            )
             self._put(layouts.CLASSES, list(_class_rows(timetable, roster)))
             self._staff["people"] += len(roster.in_sis())
         self.summary.events.update({kind: len(who) for kind, who in zone.happened.items()})
@@ -111,9 +145,16 @@ class _Writer:
                 number = self.today.plan.schools[index].number
                 teaching = "Y" if person.teaching else "N"
                 yield row(
-                    number, person.user_name, teaching, person.sis_id, person.name, person.prefix, person.last,
-                    person.shown_first, person.email,
-                )  # fmt: skip
+                    number,
+                    person.user_name,
+                    teaching,
+                    person.sis_id,
+                    person.name,
+                    person.prefix,
+                    person.last,
+                    person.shown_first,
+                    person.email,
+                )
 
     def _teacher(self, school: School, slot: int) -> tuple[str, str]:
         """Id and name of whoever holds a post; both empty while it is vacant."""
@@ -156,9 +197,20 @@ class _Writer:
         teacher_id, teacher = self._teacher(school, section.teachers[0])
         code = section.course.code
         return row(
-            school.number, code, code, section.course.title, section.course.title[:15], section.period, "1-2",
-            section.semester, section.letter, section.master_id, teacher_id, teacher, "Y",
-        )  # fmt: skip
+            school.number,
+            code,
+            code,
+            section.course.title,
+            section.course.title[:15],
+            section.period,
+            "1-2",
+            section.semester,
+            section.letter,
+            section.master_id,
+            teacher_id,
+            teacher,
+            "Y",
+        )
 
     def _absences(self, student: Student, room: _Room) -> None:
         secondary = student.school.kind == "secondary"
@@ -168,13 +220,23 @@ class _Writer:
                 continue
             child, when = student.child, date_of(day)
             pupil = (
-                student.school.number, student.number, child.last, child.first,
-                grade_code(student.grade) if secondary else _short_grade(student.grade), room.name, room.teacher, gde_date(when),
-            )  # fmt: skip
+                student.school.number,
+                student.number,
+                child.last,
+                child.first,
+                grade_code(student.grade) if secondary else _short_grade(student.grade),
+                room.name,
+                room.teacher,
+                gde_date(when),
+            )
             authorised = "Y" if missed.authorised else "N"
             if not secondary:
                 parts = {part: part in missed.parts for part in ("AM", "PM")}
-                halves = [text for part in parts for text in ((missed.reason, "", authorised) if parts[part] else ("", "", ""))]
+                halves = [
+                    text
+                    for part in parts
+                    for text in ((missed.reason, "", authorised) if parts[part] else ("", "", ""))
+                ]
                 codes = [("T" if missed.late else "A") if parts[part] else "" for part in parts]
                 portion = "0.0" if missed.late else "1.0" if all(parts.values()) else "0.5"
                 self._put(layouts.DAILY, [row(*pupil, *halves, *codes, room.teacher_id, portion)])
@@ -182,13 +244,27 @@ class _Writer:
             semester = "2" if when >= SEMESTER_2 else "1"
             lines = []
             for school, section in self.today.sections_of(student):
-                if school is student.school and section.semester == semester and section.period in missed.parts:
+                if (
+                    school is student.school
+                    and section.semester == semester
+                    and section.period in missed.parts
+                ):
                     teacher_id, _ = self._teacher(school, section.teachers[0])
                     code = section.course.code
-                    lines.append(row(
-                        *pupil, code, "L" if missed.late else "A", missed.reason, authorised, section.master_id,
-                        section.letter, teacher_id, f"{code}---", "---",
-                    ))  # fmt: skip
+                    lines.append(
+                        row(
+                            *pupil,
+                            code,
+                            "L" if missed.late else "A",
+                            missed.reason,
+                            authorised,
+                            section.master_id,
+                            section.letter,
+                            teacher_id,
+                            f"{code}---",
+                            "---",
+                        )
+                    )
             self._put(layouts.PERIOD, lines)
 
 
@@ -197,7 +273,14 @@ class _Room:
 
     __slots__ = ("name", "number", "school", "status", "teacher", "teacher_id")
 
-    def __init__(self, school: School, status: str, name: str = "", teacher: tuple[str, str] = ("", ""), number: str | None = None) -> None:
+    def __init__(
+        self,
+        school: School,
+        status: str,
+        name: str = "",
+        teacher: tuple[str, str] = ("", ""),
+        number: str | None = None,
+    ) -> None:
         self.school, self.status, self.name = school, status, name
         self.number = school.number if number is None else number
         self.teacher_id, self.teacher = teacher
@@ -207,12 +290,19 @@ class _Room:
         if student.homeroom is None or student.status == PREREG or is_summer(writer.today.date):
             return cls(student.school, student.status)
         teacher = writer._teacher(student.school, student.school.homeroom_teacher(student.homeroom))
-        return cls(student.school, student.status, student.school.homeroom_name(student.homeroom), teacher)
+        return cls(
+            student.school, student.status, student.school.homeroom_name(student.homeroom), teacher
+        )
 
     @classmethod
     def second(cls, student: Student) -> _Room:
-        """The row at the second school: no homeroom there, and withdrawn where the student has withdrawn."""
-        return cls(student.second or student.school, student.second_status if student.status == ACTIVE else student.status)
+        """The row at the second school: no homeroom there, and withdrawn where the student has
+        withdrawn.
+        """
+        return cls(
+            student.second or student.school,
+            student.second_status if student.status == ACTIVE else student.status,
+        )
 
 
 def _short_grade(grade: int) -> str:
@@ -221,7 +311,9 @@ def _short_grade(grade: int) -> str:
 
 
 def _usual(student: Student) -> tuple[str, str]:
-    """Usual surname and first name: blank where equal to the legal ones, but some offices repeat them."""
+    """Usual surname and first name: blank where equal to the legal ones, but some offices repeat
+    them.
+    """
     if crc32(student.number.encode()) % 4 == 0:
         return student.usual_last or student.child.last, student.usual_first or student.child.first
     return student.usual_last, student.usual_first
@@ -233,34 +325,95 @@ def without_school(student: Student, day: int) -> bool:
 
 
 def _home(student: Student, room: _Room) -> tuple[str, str]:
-    return ("", "") if student.school.kind == "online" or not room.number else (student.school.number, student.school.name)
+    return (
+        ("", "")
+        if student.school.kind == "online" or not room.number
+        else (student.school.number, student.school.name)
+    )
 
 
 def _demographic_row(student: Student, room: _Room) -> str:
-    child, home, mark = student.child, student.family.home, crc32(student.pen.encode() + student.number.encode())
+    child, home, mark = (
+        student.child,
+        student.family.home,
+        crc32(student.pen.encode() + student.number.encode()),
+    )
     usual_last, usual_first = _usual(student)
     home_number, home_name = _home(student, room)
     ancestry = mark % 9 == 0
     secondary = student.grade >= 8
-    memo = ('Call grandmother first.\r\nSays "no nuts".' if mark % 180 == 0 else "See file, office") if mark % 60 == 0 else ""
+    memo = (
+        ('Call grandmother first.\r\nSays "no nuts".' if mark % 180 == 0 else "See file, office")
+        if mark % 60 == 0
+        else ""
+    )
     return row(
-        room.number, student.number, room.name, room.teacher, student.pen, f"s{student.number}",
-        child.last, child.first, child.middle, usual_last, usual_first, "",
-        home.street_number, home.street_name, home.apartment, home.lot, "", home.municipality, "BC",
-        home.postal_code, home.mailing, gde_date(child.born), "Birth certificate", child.gender,
-        "2023" if student.grade >= 10 else "", student.family.phone, grade_code(student.grade),
-        "ADGHKPQR"[mark % 8] if mark % 11 == 0 else "", "Y" if ancestry else "N", f"{500 + mark % 232:04d}" if ancestry else "",
-        "Y" if ancestry and mark % 4 == 0 else "N", student.family.language, "Y" if mark % 14 == 0 else "N",
-        "Y" if mark % 13 == 0 else "N", "Permanent resident" if mark % 17 == 0 else "", "Canadian" if mark % 17 else "Other",
-        "Canada" if mark % 17 else "Philippines", f"9{mark % 1_000_000_000:09d}",
-        "Ongoing", gde_date(student.admitted_on), "Transferred" if student.withdrawn_on else "", gde_date(student.withdrawn_on),
-        "", "", home_number, home_name, f"C{room.school.number[-3:]}" if secondary else "", "Counselling" if secondary else "",
-        "Case, Manager" if mark % 11 == 0 else "", str(END_YEAR + 12 - student.grade), "", "N" if mark % 3 else "Y", "", memo,
-        room.teacher_id, "Both parents" if mark % 10 else "Mother", "YAG" if mark % 97 == 0 else "",
-        "Court order" if mark % 71 == 0 else "", f"Band {mark % 232}" if ancestry else "",
-        "Y" if student.may_call else "N", "Y" if mark % 5 else "N", "Y" if mark % 7 else "N", "Y" if mark % 19 else "N", "Y",
+        room.number,
+        student.number,
+        room.name,
+        room.teacher,
+        student.pen,
+        f"s{student.number}",
+        child.last,
+        child.first,
+        child.middle,
+        usual_last,
+        usual_first,
+        "",
+        home.street_number,
+        home.street_name,
+        home.apartment,
+        home.lot,
+        "",
+        home.municipality,
+        "BC",
+        home.postal_code,
+        home.mailing,
+        gde_date(child.born),
+        "Birth certificate",
+        child.gender,
+        "2023" if student.grade >= 10 else "",
+        student.family.phone,
+        grade_code(student.grade),
+        "ADGHKPQR"[mark % 8] if mark % 11 == 0 else "",
+        "Y" if ancestry else "N",
+        f"{500 + mark % 232:04d}" if ancestry else "",
+        "Y" if ancestry and mark % 4 == 0 else "N",
+        student.family.language,
+        "Y" if mark % 14 == 0 else "N",
+        "Y" if mark % 13 == 0 else "N",
+        "Permanent resident" if mark % 17 == 0 else "",
+        "Canadian" if mark % 17 else "Other",
+        "Canada" if mark % 17 else "Philippines",
+        f"9{mark % 1_000_000_000:09d}",
+        "Ongoing",
+        gde_date(student.admitted_on),
+        "Transferred" if student.withdrawn_on else "",
+        gde_date(student.withdrawn_on),
+        "",
+        "",
+        home_number,
+        home_name,
+        f"C{room.school.number[-3:]}" if secondary else "",
+        "Counselling" if secondary else "",
+        "Case, Manager" if mark % 11 == 0 else "",
+        str(END_YEAR + 12 - student.grade),
+        "",
+        "N" if mark % 3 else "Y",
+        "",
+        memo,
+        room.teacher_id,
+        "Both parents" if mark % 10 else "Mother",
+        "YAG" if mark % 97 == 0 else "",
+        "Court order" if mark % 71 == 0 else "",
+        f"Band {mark % 232}" if ancestry else "",
+        "Y" if student.may_call else "N",
+        "Y" if mark % 5 else "N",
+        "Y" if mark % 7 else "N",
+        "Y" if mark % 19 else "N",
+        "Y",
         "N" if mark % 6 else "Y",
-    )  # fmt: skip
+    )
 
 
 def _enhanced_row(today: Day, student: Student, room: _Room) -> str:
@@ -272,11 +425,24 @@ def _enhanced_row(today: Day, student: Student, room: _Room) -> str:
     elif student.status == PREREG:
         following = student.school.number
     return row(
-        student.number, child.first, child.last, usual_first, usual_last, gde_date(child.born),
-        _short_grade(student.grade), room.number, _home(student, room)[0], room.name, room.teacher, room.teacher_id,
-        room.status, f"s{student.number}@example.org" if child.email else "", following,
-        gde_date(student.admitted_on), gde_date(student.withdrawn_on),
-    )  # fmt: skip
+        student.number,
+        child.first,
+        child.last,
+        usual_first,
+        usual_last,
+        gde_date(child.born),
+        _short_grade(student.grade),
+        room.number,
+        _home(student, room)[0],
+        room.name,
+        room.teacher,
+        room.teacher_id,
+        room.status,
+        f"s{student.number}@example.org" if child.email else "",
+        following,
+        gde_date(student.admitted_on),
+        gde_date(student.withdrawn_on),
+    )
 
 
 def _parent_rows(student: Student, room: _Room) -> Iterator[str]:
@@ -285,49 +451,119 @@ def _parent_rows(student: Student, room: _Room) -> Iterator[str]:
         if person.guardian:
             home = person.home
             yield row(
-                room.school.number, student.number, child.last, child.first, grade, room.name, "", person.last,
-                person.first, person.prefix, person.code, person.relationship, person.work_phone,
-                person.work_extension, person.home_phone, person.cell_phone, person.email, person.employer,
-                home.apartment, home.street_number, home.street_name, home.municipality, home.postal_code,
-                home.rural_route, home.box, home.lot, "", home.mailing,
-                "None" if not person.has_authority else "Joint" if person.lives_with else "Access", student.family.language, "Y" if person.lives_with else "N",
-                f"RR {home.rural_route}" if home.rural_route else "", f"PO Box {home.box}" if home.box else "",
-            )  # fmt: skip
+                room.school.number,
+                student.number,
+                child.last,
+                child.first,
+                grade,
+                room.name,
+                "",
+                person.last,
+                person.first,
+                person.prefix,
+                person.code,
+                person.relationship,
+                person.work_phone,
+                person.work_extension,
+                person.home_phone,
+                person.cell_phone,
+                person.email,
+                person.employer,
+                home.apartment,
+                home.street_number,
+                home.street_name,
+                home.municipality,
+                home.postal_code,
+                home.rural_route,
+                home.box,
+                home.lot,
+                "",
+                home.mailing,
+                "None" if not person.has_authority else "Joint" if person.lives_with else "Access",
+                student.family.language,
+                "Y" if person.lives_with else "N",
+                f"RR {home.rural_route}" if home.rural_route else "",
+                f"PO Box {home.box}" if home.box else "",
+            )
 
 
 def _contact_rows(student: Student, room: _Room) -> Iterator[str]:
     child, grade = student.child, grade_code(student.grade)
-    lines = [(person, answer) for person in student.family.contacts for answer in person.authority or "NY"[person.guardian]]
+    lines = [
+        (person, answer)
+        for person in student.family.contacts
+        for answer in person.authority or "NY"[person.guardian]
+    ]
     for level, (person, answer) in enumerate(lines, start=1):
         yield row(
-            student.number, child.last, child.first, grade, room.name, room.teacher,
-            "Parent" if person.guardian else "Emergency", str(level), person.code, person.relationship, person.last,
-            person.first, person.home.line, person.home_phone, person.cell_phone, person.work_phone,
-            person.work_extension, person.email, answer,
-        )  # fmt: skip
+            student.number,
+            child.last,
+            child.first,
+            grade,
+            room.name,
+            room.teacher,
+            "Parent" if person.guardian else "Emergency",
+            str(level),
+            person.code,
+            person.relationship,
+            person.last,
+            person.first,
+            person.home.line,
+            person.home_phone,
+            person.cell_phone,
+            person.work_phone,
+            person.work_extension,
+            person.email,
+            answer,
+        )
 
 
 def _school_row(school: School) -> str:
     configuration = {"elementary": "K-7", "secondary": "8-12", "online": "K-12"}[school.kind]
     return row(
-        DISTRICT_NUMBER, f"School District No. {int(DISTRICT_NUMBER)} ({DISTRICT_NAME})", school.number, school.name,
-        school.mincode, configuration, str(school.homerooms + 6),
-    )  # fmt: skip
+        DISTRICT_NUMBER,
+        f"School District No. {int(DISTRICT_NUMBER)} ({DISTRICT_NAME})",
+        school.number,
+        school.name,
+        school.mincode,
+        configuration,
+        str(school.homerooms + 6),
+    )
 
 
 def _course_row(school: School, course: Course) -> str:
     attendance = course.grade is None
     return row(
-        school.number, course.department, course.department, course.department.title(), course.code,
-        "Attendance" if attendance else "Academic", course.title, f"{course.title} ({school.name})",
-        "" if attendance else "4.0", "" if attendance else grade_code(course.grade), "", course.title[:15], course.code[:5],
-        "", "FY" if attendance else "S", "", "N" if attendance else "Y", "N" if attendance else "Y",
-        "Y" if course.code.startswith("X") else "N", "N", "N" if attendance else "Y", "N", "N",
-    )  # fmt: skip
+        school.number,
+        course.department,
+        course.department,
+        course.department.title(),
+        course.code,
+        "Attendance" if attendance else "Academic",
+        course.title,
+        f"{course.title} ({school.name})",
+        "" if attendance else "4.0",
+        "" if attendance else grade_code(course.grade),
+        "",
+        course.title[:15],
+        course.code[:5],
+        "",
+        "FY" if attendance else "S",
+        "",
+        "N" if attendance else "Y",
+        "N" if attendance else "Y",
+        "Y" if course.code.startswith("X") else "N",
+        "N",
+        "N" if attendance else "Y",
+        "N",
+        "N",
+    )
 
 
 def _class_rows(timetable: Timetable, roster: Roster) -> Iterator[str]:
-    """One row per section, teacher and meeting. A vacant post leaves the teacher id empty, not the class away."""
+    """One row per section, teacher and meeting. A vacant post leaves the teacher id empty, not the
+    class away.
+    """
     number = timetable.school.number
     for section in timetable.sections():
         code = section.course.code
@@ -336,7 +572,18 @@ def _class_rows(timetable: Timetable, roster: Roster) -> Iterator[str]:
             holder: Staffer | None = roster.holders[slot]
             for day, period in section.meetings:
                 yield row(
-                    number, code, holder.sis_id if holder else "", "N" if place else "Y", section.letter,
-                    section.semester, section.term, day, period, section.master_id, f"{code}-{section.letter}",
-                    expression, str(section.seats), expression,
-                )  # fmt: skip
+                    number,
+                    code,
+                    holder.sis_id if holder else "",
+                    "N" if place else "Y",
+                    section.letter,
+                    section.semester,
+                    section.term,
+                    day,
+                    period,
+                    section.master_id,
+                    f"{code}-{section.letter}",
+                    expression,
+                    str(section.seats),
+                    expression,
+                )

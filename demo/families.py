@@ -1,9 +1,11 @@
-"""Families of the synthetic district: children, the grown-ups siblings share, and the home they share.
+"""Families of the synthetic district: children, the grown-ups siblings share, and the home they
+share.
 
-In: a `Plan`, a zone and the words that name a family. Out: `Household`, a family as it came to the district, and
-`family_on`, the same family after the changes of telephones, contacts and homes up to a day.
-Hard cases kept on purpose: mononyms, two children with one name and birthday (made in `district.py`), parents without
-e-mail, two parents with one e-mail, separated homes, and parents who teach at the children's own school.
+In: a `Plan`, a zone and the words that name a family. Out: `Household`, a family as it came to the
+district, and `family_on`, the same family after the changes of telephones, contacts and homes up to
+a day. Hard cases kept on purpose: mononyms, two children with one name and birthday (made in
+`district.py`), parents without e-mail, two parents with one e-mail, separated homes, and parents
+who teach at the children's own school.
 """
 
 from __future__ import annotations
@@ -19,14 +21,32 @@ from demo.schools import Plan
 from demo.staff import founder
 
 _CHANGE = 0.0018  # of a family's contacts or home, per day
-_EMPLOYERS = ("", "", "", "Interior Mill", "Valley Ranch", "Health Authority", "Highways Yard", "Band Office", 'Café "Le Pin"')
+_EMPLOYERS = (
+    "",
+    "",
+    "",
+    "Interior Mill",
+    "Valley Ranch",
+    "Health Authority",
+    "Highways Yard",
+    "Band Office",
+    'Café "Le Pin"',
+)
 _PARENTS = {"M": ("F", "Father", "Mr."), "F": ("M", "Mother", "Ms.")}
-_OTHERS = (("GM", "Grandmother", "F"), ("GF", "Grandfather", "M"), ("AU", "Aunt", "F"), ("UN", "Uncle", "M"), ("NB", "Neighbour", "X"))
+_OTHERS = (
+    ("GM", "Grandmother", "F"),
+    ("GF", "Grandfather", "M"),
+    ("AU", "Aunt", "F"),
+    ("UN", "Uncle", "M"),
+    ("NB", "Neighbour", "X"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A grown-up of a family. `guardian` has parental authority; the others are whom to call in an emergency."""
+    """A grown-up of a family. `guardian` has parental authority; the others are whom to call in an
+    emergency.
+    """
 
     first: str
     last: str
@@ -42,7 +62,11 @@ class Contact:
     work_extension: str
     employer: str
     home: Address
-    authority: str = ""  # what the office's lines say of parental authority, Y or N each; blank: one line that fits `guardian`
+    authority: (
+        str
+        # what the office's lines say of parental authority, Y or N each; blank: one line that fits
+        # `guardian`
+    ) = ""
 
     @property
     def has_authority(self) -> bool:
@@ -62,7 +86,9 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child as he or she came to the district. `grade` 0 is KF. Usual names are blank where they equal the legal."""
+    """A child as he or she came to the district. `grade` 0 is KF. Usual names are blank where they
+    equal the legal.
+    """
 
     first: str
     middle: str
@@ -102,13 +128,19 @@ def household(plan: Plan, zone: int, *words: object) -> Household:
     contacts = _contacts(rng, plan, elementary.index, name, (home, home_phone))
     if contacts[0].last != name and rng.random() < 0.25:
         name = f"{name}-{contacts[0].last}" if len(name) + len(contacts[0].last) < 40 else name
-    language = pick(rng, ("English",) * 9 + ("Punjabi", "French", "Mandarin", "Tagalog", "Nłeʔkepmxcín", "Ukrainian"))
+    language = pick(
+        rng,
+        ("English",) * 9
+        + ("Punjabi", "French", "Mandarin", "Tagalog", "Nłeʔkepmxcín", "Ukrainian"),
+    )
     family = Family(home, home_phone, contacts, language)
     return Household(words, family, _children(rng, name), elementary.index)
 
 
 def family_on(plan: Plan, zone: int, house: Household, came: int, day: int) -> tuple[Family, str]:
-    """The family on a day, and what changed on that very day: "", "contacts_changed" or "address_changed"."""
+    """The family on a day, and what changed on that very day: "", "contacts_changed" or
+    "address_changed".
+    """
     rng = stream(plan.seed, "family events", zone, *house.words)
     family, happened, when = house.family, "", came
     while True:
@@ -117,13 +149,17 @@ def family_on(plan: Plan, zone: int, house: Household, came: int, day: int) -> t
             return family, happened
         kind = "address_changed" if rng.random() < 0.3 else "contacts_changed"
         draw = stream(plan.seed, "family change", zone, *house.words, when)
-        family = _moved(draw, family) if kind == "address_changed" else _contact_changed(draw, family)
+        family = (
+            _moved(draw, family) if kind == "address_changed" else _contact_changed(draw, family)
+        )
         happened = kind if when == day else ""
 
 
 def _moved(rng: Random, family: Family) -> Family:
     home = address(rng)
-    contacts = tuple(replace(person, home=home) if person.lives_with else person for person in family.contacts)
+    contacts = tuple(
+        replace(person, home=home) if person.lives_with else person for person in family.contacts
+    )
     return replace(family, home=home, contacts=contacts)
 
 
@@ -134,18 +170,33 @@ def _contact_changed(rng: Random, family: Family) -> Family:
     if roll < 0.6 or contacts[-1].guardian:
         old = contacts[0].cell_phone
         new = phone(rng)
-        contacts[0] = replace(contacts[0], cell_phone=new if new != old else f"{new[:-2]}{(int(new[-2:]) + 1) % 100:02d}")
+        contacts[0] = replace(
+            contacts[0],
+            cell_phone=new if new != old else f"{new[:-2]}{(int(new[-2:]) + 1) % 100:02d}",
+        )
     elif roll < 0.8:
-        contacts[0] = replace(contacts[0], email=f"family{whole(rng, 10_000, 99_999_999)}@example.com")
+        contacts[0] = replace(
+            contacts[0], email=f"family{whole(rng, 10_000, 99_999_999)}@example.com"
+        )
     else:
         contacts[-1] = _other(rng, family.home)
     return replace(family, contacts=tuple(contacts))
 
 
-def _contacts(rng: Random, plan: Plan, school: int, name: str, place: tuple[Address, str]) -> tuple[Contact, ...]:
-    """Two parents in one home, two in two homes, one parent, or a grandparent with authority; then others to call."""
+def _contacts(
+    rng: Random, plan: Plan, school: int, name: str, place: tuple[Address, str]
+) -> tuple[Contact, ...]:
+    """Two parents in one home, two in two homes, one parent, or a grandparent with authority; then
+    others to call.
+    """
     (home, home_phone), shape, teaches = place, rng.random(), rng.random() < 0.012
-    first = _parent(rng, "F" if rng.random() < 0.6 else "M", name if rng.random() < 0.7 else surname(rng), home, home_phone)
+    first = _parent(
+        rng,
+        "F" if rng.random() < 0.6 else "M",
+        name if rng.random() < 0.7 else surname(rng),
+        home,
+        home_phone,
+    )
     if teaches:
         first = _as_teacher(rng, plan, school, first)
     people = [first]
@@ -153,7 +204,13 @@ def _contacts(rng: Random, plan: Plan, school: int, name: str, place: tuple[Addr
         apart = shape >= 0.7
         other_home = address(rng) if apart else home
         kind = "M" if first.code == "M" and rng.random() < 0.97 else "F"
-        other = _parent(rng, kind, name if rng.random() < 0.75 else surname(rng), other_home, phone(rng) if apart else home_phone)
+        other = _parent(
+            rng,
+            kind,
+            name if rng.random() < 0.75 else surname(rng),
+            other_home,
+            phone(rng) if apart else home_phone,
+        )
         other = replace(other, lives_with=not apart)
         if first.email and rng.random() < 0.06:
             other = replace(other, email=first.email)  # one address for the family
@@ -168,37 +225,70 @@ def _parent(rng: Random, kind: str, last: str, home: Address, home_phone: str) -
     code, relationship, prefix = _PARENTS[kind]
     first = given(rng, kind)
     tag = whole(rng, 1000, 99_999_999)
-    email = f"{plain(first) or 'parent'}.{plain(last) or 'home'}.{tag}@example.com" if rng.random() < 0.88 else ""
+    email = (
+        f"{plain(first) or 'parent'}.{plain(last) or 'home'}.{tag}@example.com"
+        if rng.random() < 0.88
+        else ""
+    )
     employer = pick(rng, _EMPLOYERS)
     return Contact(
-        first=first, last=last, prefix=prefix, code=code, relationship=relationship, guardian=True, lives_with=True,
-        email=email, home_phone=home_phone if rng.random() < 0.75 else "", cell_phone=phone(rng) if rng.random() < 0.93 else "",
-        work_phone=phone(rng) if employer else "", work_extension=str(whole(rng, 1, 899)) if employer and rng.random() < 0.3 else "",
-        employer=employer, home=home,
-    )  # fmt: skip
+        first=first,
+        last=last,
+        prefix=prefix,
+        code=code,
+        relationship=relationship,
+        guardian=True,
+        lives_with=True,
+        email=email,
+        home_phone=home_phone if rng.random() < 0.75 else "",
+        cell_phone=phone(rng) if rng.random() < 0.93 else "",
+        work_phone=phone(rng) if employer else "",
+        work_extension=str(whole(rng, 1, 899)) if employer and rng.random() < 0.3 else "",
+        employer=employer,
+        home=home,
+    )
 
 
 def _as_teacher(rng: Random, plan: Plan, school: int, parent: Contact) -> Contact:
-    """The parent is a teacher of the children's own school: same name, same e-mail as the staff record."""
+    """The parent is a teacher of the children's own school: same name, same e-mail as the staff
+    record.
+    """
     where = plan.schools[school]
     colleague = founder(plan, where, where.leaders + whole(rng, 0, where.teachers - 1))
     return replace(
-        parent, first=colleague.shown_first, last=colleague.last, prefix=colleague.prefix,
-        email=colleague.email, employer=where.name,
-    )  # fmt: skip
+        parent,
+        first=colleague.shown_first,
+        last=colleague.last,
+        prefix=colleague.prefix,
+        email=colleague.email,
+        employer=where.name,
+    )
 
 
 def _other(rng: Random, home: Address) -> Contact:
     code, relationship, kind = pick(rng, _OTHERS)
     return Contact(
-        first=given(rng, kind), last=surname(rng), prefix="", code=code, relationship=relationship, guardian=False,
-        lives_with=False, email="", home_phone=phone(rng) if rng.random() < 0.5 else "", cell_phone=phone(rng),
-        work_phone="", work_extension="", employer="", home=address(rng) if rng.random() < 0.7 else home,
-    )  # fmt: skip
+        first=given(rng, kind),
+        last=surname(rng),
+        prefix="",
+        code=code,
+        relationship=relationship,
+        guardian=False,
+        lives_with=False,
+        email="",
+        home_phone=phone(rng) if rng.random() < 0.5 else "",
+        cell_phone=phone(rng),
+        work_phone="",
+        work_extension="",
+        employer="",
+        home=address(rng) if rng.random() < 0.7 else home,
+    )
 
 
 def _children(rng: Random, name: str) -> tuple[Child, ...]:
-    """One to three children, grades some years apart; those too young or too old for school are not here."""
+    """One to three children, grades some years apart; those too young or too old for school are not
+    here.
+    """
     roll = rng.random()
     grades = [whole(rng, 0, 12)]
     if roll > 0.5:
@@ -232,9 +322,17 @@ def _child(rng: Random, name: str, grade: int) -> Child:
     first_day = date(END_YEAR - 6 - grade, 1, 1)
     days = (date(first_day.year + 1, 1, 1) - first_day).days
     return Child(
-        first=first, middle=middle, last=last, usual_first=usual_first, usual_last=usual_last, gender=kind,
-        born=first_day + timedelta(days=int(rng.random() * days)), grade=grade, may_call=rng.random() >= 0.03, email=rng.random() < 0.7,
-    )  # fmt: skip
+        first=first,
+        middle=middle,
+        last=last,
+        usual_first=usual_first,
+        usual_last=usual_last,
+        gender=kind,
+        born=first_day + timedelta(days=int(rng.random() * days)),
+        grade=grade,
+        may_call=rng.random() >= 0.03,
+        email=rng.random() < 0.7,
+    )
 
 
 def arrivals(plan: Plan, zone: int, day: int) -> int:
@@ -245,7 +343,9 @@ def arrivals(plan: Plan, zone: int, day: int) -> int:
 
 
 def admitted(rng: Random, grade: int) -> date:
-    """When someone who was here on day 0 was admitted: mostly this September, and a kindergarten child not before."""
+    """When someone who was here on day 0 was admitted: mostly this September, and a kindergarten
+    child not before.
+    """
     roll = rng.random()
     if roll < 0.8:
         return date(2026, 9, 8)

@@ -1,7 +1,9 @@
-"""What a platform holds, for people and programs who check the demo from outside: `python -m demo state google`.
+"""What a platform holds, for people and programs who check the demo from outside: `python -m demo
+state google`.
 
-In: a platform's saved state. Out: {users, groups, members, org_units, schemas, deleted_users}, of Microsoft subscriptions too; members are
-{group, member, role}, by address for Google, by id with names beside it for Microsoft.
+In: a platform's saved state. Out: {users, groups, members, org_units, schemas, deleted_users}, of
+Microsoft subscriptions too; members are {group, member, role}, by address for Google, by id with
+names beside it for Microsoft.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ def holdings(platform: str, tables: Tables) -> dict[str, Any]:
 
 def _google(tables: Tables) -> dict[str, Any]:
     users, groups = tables["users"], tables["groups"]
-    names = {key: user["primaryEmail"] for key, user in users.items()} | {key: group["email"] for key, group in groups.items()}
+    names = {key: user["primaryEmail"] for key, user in users.items()} | {
+        key: group["email"] for key, group in groups.items()
+    }
     return {
         "users": list(users.values()),
         "groups": list(groups.values()),
@@ -40,8 +44,13 @@ def _microsoft(tables: Tables) -> dict[str, Any]:
         "groups": list(groups.values()),
         "members": [
             {
-                "group": group_id, "member": member, "role": role, "uniqueName": groups[group_id].get("uniqueName"),
-                "userPrincipalName": users[member]["userPrincipalName"] if member in users else None,
+                "group": group_id,
+                "member": member,
+                "role": role,
+                "uniqueName": groups[group_id].get("uniqueName"),
+                "userPrincipalName": (
+                    users[member]["userPrincipalName"] if member in users else None
+                ),
             }
             for relation, role in (("members", "MEMBER"), ("owners", "OWNER"))
             for group_id, present in tables[relation].items()
@@ -52,4 +61,4 @@ def _microsoft(tables: Tables) -> dict[str, Any]:
         "schemas": [],
         "subscriptions": list(tables["skus"].values()),
         "deleted_users": list(tables["deleted_users"].values()),
-    }  # fmt: skip
+    }

@@ -1,10 +1,11 @@
 """The HR system's employees of a day: SQLite for the demo, PostgreSQL for the tests.
 
-In: how many students, a seed and a day. Out: the table `employees` with staff_id, first_name, last_name,
-usual_first_name, position, school_number (mincode), email, hire_date, end_date (ISO dates as text, NULL while
-employed). One row per person ever employed since the summer: who left keeps a row with an end date.
-HR knows drivers and the board office, whom no school knows, and misses the few whom only a school knows.
-Names are the ones on the contract: they differ from the school's where a person goes by another.
+In: how many students, a seed and a day. Out: the table `employees` with staff_id, first_name,
+last_name, usual_first_name, position, school_number (mincode), email, hire_date, end_date (ISO
+dates as text, NULL while employed). One row per person ever employed since the summer: who left
+keeps a row with an end date. HR knows drivers and the board office, whom no school knows, and
+misses the few whom only a school knows. Names are the ones on the contract: they differ from the
+school's where a person goes by another.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ from demo.district import District
 from demo.staff import Staffer
 
 COLUMNS = (
-    "staff_id", "first_name", "last_name", "usual_first_name", "position", "school_number", "email", "hire_date", "end_date",
-)  # fmt: skip
-_DDL = f"create table employees (staff_id text primary key, {', '.join(f'{name} text' for name in COLUMNS[1:])})"
+    "staff_id",
+    "first_name",
+    "last_name",
+    "usual_first_name",
+    "position",
+    "school_number",
+    "email",
+    "hire_date",
+    "end_date",
+)
+_DDL = (
+    "create table employees (staff_id text primary key,"
+    f" {', '.join(f'{name} text' for name in COLUMNS[1:])})"
+)
 _BATCH = 1_000
 
 Row = tuple[str | None, ...]
@@ -42,9 +54,15 @@ def employees(*, students: int, seed: int, day: int) -> Iterator[Row]:
 def _row(person: Staffer, school_number: str) -> Row:
     ended = person.left_on.isoformat() if person.left_on else None
     texts = (
-        person.staff_id, person.first, person.last, person.usual_first, person.position, school_number, person.hr_email,
+        person.staff_id,
+        person.first,
+        person.last,
+        person.usual_first,
+        person.position,
+        school_number,
+        person.hr_email,
         person.hired_on.isoformat(),
-    )  # fmt: skip
+    )
     return (*(text or None for text in texts), ended)
 
 
@@ -65,7 +83,9 @@ def write_day(path: Path, *, students: int, seed: int, day: int) -> int:
 
 
 def write_postgresql(connection: Any, *, students: int, seed: int, day: int) -> int:
-    """Replace the table `employees` in the database of a psycopg2 connection, in one transaction. Returns the number."""
+    """Replace the table `employees` in the database of a psycopg2 connection, in one transaction.
+    Returns the number.
+    """
     written = 0
     marks = ", ".join(["%s"] * len(COLUMNS))
     with connection, connection.cursor() as cursor:

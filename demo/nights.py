@@ -1,7 +1,9 @@
-"""Nights of the synthetic district: its files for a day, the platforms as a child process, the night as another.
+"""Nights of the synthetic district: its files for a day, the platforms as a child process, the
+night as another.
 
-In: the folder `var/demo/` (district.json says how many students, which seed, which day). Out: what the night itself
-prints, and its exit code. The platforms save what they hold when the night is over.
+In: the folder `var/demo/` (district.json says how many students, which seed, which day). Out: what
+the night itself prints, and its exit code. The platforms save what they hold when the night is
+over.
 
 Refuses: to empty a `var/` that holds a warehouse, or anything else, no demo has made.
 """
@@ -22,7 +24,13 @@ from common.paths import root, var
 from demo.places import Places
 
 SECONDS_TO_SAVE = 120
-HARMLESS = ("demo", "docs", "inbox", "logs", "runs")  # what may stand in a var/ no demo has marked yet
+HARMLESS = (
+    "demo",
+    "docs",
+    "inbox",
+    "logs",
+    "runs",
+)  # what may stand in a var/ no demo has marked yet
 KEPT = ("inbox",)  # files somebody put there by hand are never the demo's to remove
 
 
@@ -47,7 +55,10 @@ class District:
     def there(cls) -> District:
         """The district of this var/. Refuses when no demo has been run in it."""
         if not cls.marker().is_file():
-            raise Refused(f'no demo has been run in {var()} yet; start with "make demo" (python -m demo run --students 5000 --seed 1)')
+            raise Refused(
+                f'no demo has been run in {var()} yet; start with "make demo" (python -m demo run'
+                " --students 5000 --seed 1)"
+            )
         return cls(**json.loads(cls.marker().read_text(encoding="utf-8")))
 
     def write(self) -> None:
@@ -56,15 +67,29 @@ class District:
 
         places = Places.within(folder())
         places.extracts.mkdir(parents=True, exist_ok=True)
-        extracts.write_day(places.extracts, students=self.students, seed=self.seed, day=self.day, spoilt=self.lived_in)
+        extracts.write_day(
+            places.extracts,
+            students=self.students,
+            seed=self.seed,
+            day=self.day,
+            spoilt=self.lived_in,
+        )
         hr.write_day(places.hr, students=self.students, seed=self.seed, day=self.day)
         self.mark()
 
     def write_oneroster(self, version: str) -> Path:
-        """This day as OneRoster files in a folder of their own; the extracts and the marker stay as they are."""
+        """This day as OneRoster files in a folder of their own; the extracts and the marker stay as
+        they are.
+        """
         from demo import oneroster
 
-        oneroster.write_day(folder() / "oneroster", students=self.students, seed=self.seed, day=self.day, version=version)
+        oneroster.write_day(
+            folder() / "oneroster",
+            students=self.students,
+            seed=self.seed,
+            day=self.day,
+            version=version,
+        )
         return folder() / "oneroster"
 
     def mark(self) -> None:
@@ -96,8 +121,9 @@ def begin(students: int, seed: int, *, lived_in: bool = False) -> District:
     if others and not District.marker().is_file():
         named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
         raise Refused(
-            f"{var()} holds {named} and was not made by the demo, which begins by emptying the folder: "
-            "run the demo elsewhere (HOMEROOM_VAR=/tmp/homeroom-demo make demo), or move the folder away first"
+            f"{var()} holds {named} and was not made by the demo, which begins by emptying the"
+            " folder: run the demo elsewhere (HOMEROOM_VAR=/tmp/homeroom-demo make demo), or move"
+            " the folder away first"
         )
     for path in var().iterdir():
         if path.name in KEPT:
@@ -115,11 +141,30 @@ def begin(students: int, seed: int, *, lived_in: bool = False) -> District:
 
 @contextmanager
 def platforms() -> Iterator[dict[str, str]]:
-    """The platforms in a process of their own, on the saved state; yields the environment their clients need."""
+    """The platforms in a process of their own, on the saved state; yields the environment their
+    clients need.
+    """
     places = Places.within(folder())
-    command = [sys.executable, "-m", "demo", "serve", "--state", str(places.state), "--requests", str(places.requests)]
-    # its own session: Ctrl-C is for us, and the platforms stop, saving their state, when we close their input
-    with subprocess.Popen(command, cwd=root(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+    command = [
+        sys.executable,
+        "-m",
+        "demo",
+        "serve",
+        "--state",
+        str(places.state),
+        "--requests",
+        str(places.requests),
+    ]
+    # its own session: Ctrl-C is for us, and the platforms stop, saving their state, when we close
+    # their input
+    with subprocess.Popen(
+        command,
+        cwd=root(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
         try:
             line = child.stdout.readline() if child.stdout else ""
             if not line:

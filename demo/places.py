@@ -1,4 +1,6 @@
-"""Where the emulated world keeps its things; apart from the platforms, so that looking does not load them."""
+"""Where the emulated world keeps its things; apart from the platforms, so that looking does not
+load them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ class Places:
     @classmethod
     def within(cls, folder: Path) -> Places:
         folder = folder.resolve()
-        return cls(folder / "platforms", folder / "requests.jsonl", folder / "received", folder / "extracts", folder / "hr.sqlite")
+        return cls(
+            folder / "platforms",
+            folder / "requests.jsonl",
+            folder / "received",
+            folder / "extracts",
+            folder / "hr.sqlite",
+        )
 
     def state_of(self, platform: str) -> Path:
         return self.state / f"{platform}.json"

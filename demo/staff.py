@@ -1,10 +1,12 @@
-"""Who works in the synthetic district on a day: teachers, support staff, and those only the HR system knows.
+"""Who works in the synthetic district on a day: teachers, support staff, and those only the HR
+system knows.
 
-In: a `Plan`, a school and a day. Out: `Roster`, who holds which post, and who held it before. A post (slot) lives
-through people: someone leaves, the post may stand empty for some days, a successor comes. Each post's story is drawn
-from the seed and the post alone, so any day can be asked for without the days before it.
-Of the people in the student information system about 92 % are found in HR by teacher id, 3 to 4 % by e-mail only
-(their teacher id there is blank or the word "nan"), the rest not at all.
+In: a `Plan`, a school and a day. Out: `Roster`, who holds which post, and who held it before. A
+post (slot) lives through people: someone leaves, the post may stand empty for some days, a
+successor comes. Each post's story is drawn from the seed and the post alone, so any day can be
+asked for without the days before it. Of the people in the student information system about 92 % are
+found in HR by teacher id, 3 to 4 % by e-mail only (their teacher id there is blank or the word
+"nan"), the rest not at all.
 """
 
 from __future__ import annotations
@@ -20,16 +22,34 @@ from demo.people import gender, given, plain, surname, usual
 from demo.schools import Plan, School
 
 _CHANGE = 0.003  # of a post's holder, per day
-_IDS = 999_983  # the largest prime below a million: employee numbers have six digits, some of them leading zeros
+# the largest prime below a million: employee numbers have six digits, some of them leading zeros
+_IDS = 999_983
 _GENERATIONS = 8
-_SUPPORT = ("Education Assistant", "Education Assistant", "Secretary", "Custodian", "Youth Worker", "Librarian Clerk")
-_OFFICE = ("Bus Driver", "Bus Driver", "Bus Driver", "Payroll Clerk", "Maintenance", "IT Technician", "Superintendent")
+_SUPPORT = (
+    "Education Assistant",
+    "Education Assistant",
+    "Secretary",
+    "Custodian",
+    "Youth Worker",
+    "Librarian Clerk",
+)
+_OFFICE = (
+    "Bus Driver",
+    "Bus Driver",
+    "Bus Driver",
+    "Payroll Clerk",
+    "Maintenance",
+    "IT Technician",
+    "Superintendent",
+)
 _PREFIXES = {"M": "Mr.", "F": "Ms.", "X": "Mx.", "U": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Staffer:
-    """One employee. `sis_id` is what the extract shows as Teacher Id, `staff_id` the employee number HR knows."""
+    """One employee. `sis_id` is what the extract shows as Teacher Id, `staff_id` the employee
+    number HR knows.
+    """
 
     staff_id: str
     sis_id: str
@@ -61,7 +81,9 @@ class Staffer:
 
 @dataclass(frozen=True)
 class Roster:
-    """The staff of one school on a day: the holder of each slot (None: the post is vacant) and those who left."""
+    """The staff of one school on a day: the holder of each slot (None: the post is vacant) and
+    those who left.
+    """
 
     school: School
     holders: tuple[Staffer | None, ...]
@@ -70,11 +92,21 @@ class Roster:
     planted: tuple[Staffer, ...] = ()  # see `cases`; they hold no post of the timetable
 
     def in_sis(self) -> list[Staffer]:
-        """Whom the school's extract lists: holders, and leavers the office has not taken out yet."""
-        return [person for person in (*self.holders, *self.former, *self.planted) if person and person.in_sis]
+        """Whom the school's extract lists: holders, and leavers the office has not
+        taken out yet.
+        """
+        return [
+            person
+            for person in (*self.holders, *self.former, *self.planted)
+            if person and person.in_sis
+        ]
 
     def in_hr(self) -> list[Staffer]:
-        return [person for person in (*self.holders, *self.former, *self.planted) if person and person.in_hr]
+        return [
+            person
+            for person in (*self.holders, *self.former, *self.planted)
+            if person and person.in_hr
+        ]
 
 
 def roster(plan: Plan, school: School, day: int) -> Roster:
@@ -92,30 +124,75 @@ def roster(plan: Plan, school: School, day: int) -> Roster:
 
 def founder(plan: Plan, school: School, slot: int) -> Staffer:
     """Who holds a post on day 0 (a parent who also teaches is one of these)."""
-    return _person(plan, school, slot, 1, date_of(-30) - timedelta(days=whole(stream(plan.seed, "hired", school.index, slot), 0, 9000)))
+    return _person(
+        plan,
+        school,
+        slot,
+        1,
+        date_of(-30)
+        - timedelta(days=whole(stream(plan.seed, "hired", school.index, slot), 0, 9000)),
+    )
 
 
 def office(plan: Plan, zone: int, day: int) -> tuple[list[Staffer], Counter[str]]:
-    """Employees no school's extract shows: drivers, trades, the board office. About one for twelve school staff."""
+    """Employees no school's extract shows: drivers, trades, the board office. About one for twelve
+    school staff.
+    """
     people, events = [], Counter()
     posts = max(1, round(sum(school.staff for school in plan.zones[zone]) * 0.085))
     for post in range(posts):
         rng = stream(plan.seed, "office", zone, post)
         hired = date_of(-20) - timedelta(days=whole(rng, 0, 8000))
         leaves = wait(rng, _CHANGE)
-        left = date_of(leaves) if leaves <= day else date_of(-whole(rng, 1, 90)) if rng.random() < 0.04 else None
+        left = (
+            date_of(leaves)
+            if leaves <= day
+            else date_of(-whole(rng, 1, 90))
+            if rng.random() < 0.04
+            else None
+        )
         events["staff_left"] += leaves == day
         kind = gender(rng)
         first, last = given(rng, kind), surname(rng)
         # The serial stands past every school post, so it can be nobody else's employee number.
-        number = _number(plan, (plan.slot_ordinal(plan.online, plan.online.staff) + zone * 64 + post) * _GENERATIONS)
-        email = f"{plain(first)[:1]}{plain(last) or 'staff'}{number}@example.org" if rng.random() < 0.5 else ""
-        people.append(Staffer(number, "", "", first, last, "", "", "", email, pick(rng, _OFFICE), False, hired, left, (), False, True))
+        number = _number(
+            plan,
+            (plan.slot_ordinal(plan.online, plan.online.staff) + zone * 64 + post) * _GENERATIONS,
+        )
+        email = (
+            f"{plain(first)[:1]}{plain(last) or 'staff'}{number}@example.org"
+            if rng.random() < 0.5
+            else ""
+        )
+        people.append(
+            Staffer(
+                number,
+                "",
+                "",
+                first,
+                last,
+                "",
+                "",
+                "",
+                email,
+                pick(rng, _OFFICE),
+                False,
+                hired,
+                left,
+                (),
+                False,
+                True,
+            )
+        )
     return people, events
 
 
-def _post(plan: Plan, school: School, slot: int, day: int) -> tuple[Staffer | None, list[Staffer], Counter[str]]:
-    """The story of one post up to a day: its holder, those who left, and what happened on the day itself."""
+def _post(
+    plan: Plan, school: School, slot: int, day: int
+) -> tuple[Staffer | None, list[Staffer], Counter[str]]:
+    """The story of one post up to a day: its holder, those who left, and what happened on the day
+    itself.
+    """
     rng = stream(plan.seed, "seat", school.index, slot)
     gone: list[Staffer] = []
     happened: Counter[str] = Counter()
@@ -131,7 +208,13 @@ def _post(plan: Plan, school: School, slot: int, day: int) -> tuple[Staffer | No
         if when > day:
             break
         if leaves:
-            gone.append(replace(holder, left_on=date_of(when), in_sis=holder.in_sis and lingers and day < when + 3))
+            gone.append(
+                replace(
+                    holder,
+                    left_on=date_of(when),
+                    in_sis=holder.in_sis and lingers and day < when + 3,
+                )
+            )
             happened["staff_left"] += when == day
             generation, renamed, when, holder = generation + 1, 0, when + gap, None
             if when > day or generation == _GENERATIONS:
@@ -140,7 +223,9 @@ def _post(plan: Plan, school: School, slot: int, day: int) -> tuple[Staffer | No
             happened["staff_hired"] += when == day
         else:
             renamed += 1
-            new_name = surname(stream(plan.seed, "new name", school.index, slot, generation, renamed))
+            new_name = surname(
+                stream(plan.seed, "new name", school.index, slot, generation, renamed)
+            )
             happened["staff_renamed"] += when == day and new_name != holder.last
             holder = replace(holder, last=new_name)
     return holder, gone, happened
@@ -202,13 +287,19 @@ def _elsewhere(rng: Random, plan: Plan, school: School, slot: int) -> tuple[int,
 
 
 def _number(plan: Plan, serial: int) -> str:
-    """An employee number nobody else has: six digits, kept as text because some begin with zeros."""
+    """An employee number nobody else has: six digits, kept as text because some begin
+    with zeros.
+    """
     return f"{_employee_numbers(plan.seed)(serial):06d}"
 
 
 def planted_number(plan: Plan, place: int) -> str:
     """The employee number of a planted person: past every post of a school and of the office."""
-    return _number(plan, (plan.slot_ordinal(plan.online, plan.online.staff) + len(plan.zones) * 64 + place) * _GENERATIONS)
+    return _number(
+        plan,
+        (plan.slot_ordinal(plan.online, plan.online.staff) + len(plan.zones) * 64 + place)
+        * _GENERATIONS,
+    )
 
 
 _PERMUTATIONS: dict[int, Permutation] = {}

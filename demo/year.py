@@ -1,10 +1,12 @@
-"""A year of the synthetic district in twelve nights, each checked against what the platforms themselves hold.
+"""A year of the synthetic district in twelve nights, each checked against what the platforms
+themselves hold.
 
-In: a district, the nights of NIGHTS (first days, the end of a grace, June, a July without class lists, the rollover,
-October). Out: one line a night and an exit code. What is expected is worked out here, from the district's own story and
-the days of `seeds/`, by other means than the models': who is enrolled or employed has an open account in both tenants and
-in summer keeps every group; who has left has a closed one once the days of grace are over; who waits for somebody to say
-whether an account is theirs has none of ours.
+In: a district, the nights of NIGHTS (first days, the end of a grace, June, a July without class
+lists, the rollover, October). Out: one line a night and an exit code. What is expected is worked
+out here, from the district's own story and the days of `seeds/`, by other means than the models':
+who is enrolled or employed has an open account in both tenants and in summer keeps every group; who
+has left has a closed one once the days of grace are over; who waits for somebody to say whether an
+account is theirs has none of ours.
 
 Limits are lifted by name, for between two of these nights lie weeks.
 
@@ -32,25 +34,52 @@ from demo.nights import District, folder, night, platforms
 from demo.places import Places
 
 NIGHTS = (
-    date(2026, 10, 5), date(2026, 10, 6), date(2026, 10, 20), date(2027, 1, 11), date(2027, 2, 1), date(2027, 6, 15),
-    date(2027, 6, 30), date(2027, 7, 2), date(2027, 8, 16), date(2027, 9, 7), date(2027, 10, 1), date(2027, 10, 15),
-)  # fmt: skip
-ALLOW = ("--allow", "create,update,rename,suspend,restore,remove,drop", "--why", "weeks lie between two nights of the demo's year")
+    date(2026, 10, 5),
+    date(2026, 10, 6),
+    date(2026, 10, 20),
+    date(2027, 1, 11),
+    date(2027, 2, 1),
+    date(2027, 6, 15),
+    date(2027, 6, 30),
+    date(2027, 7, 2),
+    date(2027, 8, 16),
+    date(2027, 9, 7),
+    date(2027, 10, 1),
+    date(2027, 10, 15),
+)
+ALLOW = (
+    "--allow",
+    "create,update,rename,suspend,restore,remove,drop",
+    "--why",
+    "weeks lie between two nights of the demo's year",
+)
 # files stay the same for weeks, and in a school of a handful the summer looks like a collapse
 TRUST = {"TRUST__REFUSE_AFTER_DAYS": "false", "TRUST__SCHOOL_ROWS": "20"}
-NIGHTS_UNTIL_LEFT = 5  # seeds/absence_policy.csv: a student in no extract may be taken for gone from then on
+NIGHTS_UNTIL_LEFT = (
+    5  # seeds/absence_policy.csv: a student in no extract may be taken for gone from then on
+)
 
 
 @dataclass
 class Expected:
-    """What the year has shown so far: since which night each student has been gone, and for how many nights unlisted."""
+    """What the year has shown so far: since which night each student has been gone, and for how
+    many nights unlisted.
+    """
 
     gone_since: dict[str, date] = field(default_factory=dict)
     unlisted: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
 
-    def students(self, listed: Iterable[tuple[str, bool]], tonight: date, grace: int, standing: list[tuple[date, date]]) -> dict[str, bool]:
-        """Student number -> must the account be open tonight (True) or closed (False); left out where either may be."""
+    def students(
+        self,
+        listed: Iterable[tuple[str, bool]],
+        tonight: date,
+        grace: int,
+        standing: list[tuple[date, date]],
+    ) -> dict[str, bool]:
+        """Student number -> must the account be open tonight (True) or closed (False); left out
+        where either may be.
+        """
         wanted: dict[str, bool] = {}
         now = dict(listed)
         for number, enrolled in now.items():
@@ -82,7 +111,9 @@ def day_of(when: date) -> int:
 
 
 def live(students: int, seed: int, say: Any = print) -> int:
-    """Live through the nights in the folder of a district that was just begun; how many accounts were wrong in all."""
+    """Live through the nights in the folder of a district that was just begun; how many accounts
+    were wrong in all.
+    """
     grace, standing = seed_days()
     expected, wrong = Expected(), 0
     places: dict[str, tuple[str, int]] = {}  # student number -> school and grade, the night before
@@ -93,31 +124,72 @@ def live(students: int, seed: int, say: Any = print) -> int:
         with platforms() as environment:
             code = night(today, environment | TRUST, *ALLOW)
         if code == 1:
-            raise RuntimeError(f"the night of {when} ended in an error; its report stands in {folder().parent / 'runs' / 'latest'}")
-        story = [student for zone in Story(students, seed).on(today.day).zones() for student in zone.students]
-        wanted = expected.students(((s.number, s.status != INACTIVE) for s in story), when, grace, standing)
-        staff = {str(row[0]): not row[8] or date.fromisoformat(row[8]) >= when for row in hr.employees(students=students, seed=seed, day=today.day)}
+            raise RuntimeError(
+                f"the night of {when} ended in an error; its report stands in"
+                f" {folder().parent / 'runs' / 'latest'}"
+            )
+        story = [
+            student
+            for zone in Story(students, seed).on(today.day).zones()
+            for student in zone.students
+        ]
+        wanted = expected.students(
+            ((s.number, s.status != INACTIVE) for s in story), when, grace, standing
+        )
+        staff = {
+            str(row[0]): not row[8] or date.fromisoformat(row[8]) >= when
+            for row in hr.employees(students=students, seed=seed, day=today.day)
+        }
         people = _people()
-        must = {person: (wanted if population == "student" else staff).get(key) for person, population, key in people}
+        must = {
+            person: (wanted if population == "student" else staff).get(key)
+            for person, population, key in people
+        }
         before, places = places, {s.number: (s.school.number, s.grade) for s in story}
-        stayed = {person for person, population, key in people if population == "student" and before.get(key) == places.get(key) and wanted.get(key)}
+        stayed = {
+            person
+            for person, population, key in people
+            if population == "student" and before.get(key) == places.get(key) and wanted.get(key)
+        }
         words = []
         for platform in ("google", "microsoft"):
-            state = holdings(platform, json.loads(Places.within(folder()).state_of(platform).read_text(encoding="utf-8")))
+            state = holdings(
+                platform,
+                json.loads(Places.within(folder()).state_of(platform).read_text(encoding="utf-8")),
+            )
             open_now = _accounts(platform, state["users"])
             earlier, groups[platform] = groups.get(platform, {}), _groups(platform, state)
             trouble = [
-                f"{person} is {'closed' if wants else 'open'}" for person, wants in must.items() if person in open_now and wants is (not open_now[person])
+                f"{person} is {'closed' if wants else 'open'}"
+                for person, wants in must.items()
+                if person in open_now and wants is (not open_now[person])
             ]
-            waiting = _waiting(platform)  # for a person's word: an account of others bears their name
-            trouble += [f"{person} has no account" for person, wants in must.items() if wants and person not in open_now and person not in waiting]
-            trouble += [f"{person} has an account before anybody decided" for person in waiting & open_now.keys()]
+            waiting = _waiting(
+                platform
+            )  # for a person's word: an account of others bears their name
+            trouble += [
+                f"{person} has no account"
+                for person, wants in must.items()
+                if wants and person not in open_now and person not in waiting
+            ]
+            trouble += [
+                f"{person} has an account before anybody decided"
+                for person in waiting & open_now.keys()
+            ]
             if is_summer(when):
-                trouble += [f"{person} lost a group" for person in stayed if earlier.get(person, set()) - groups[platform].get(person, set())]
+                trouble += [
+                    f"{person} lost a group"
+                    for person in stayed
+                    if earlier.get(person, set()) - groups[platform].get(person, set())
+                ]
             wrong += len(trouble)
             belong = sum(map(len, groups[platform].values()))
-            words.append(f"{platform} {sum(open_now.values())} open, {len(open_now) - sum(open_now.values())} closed, {len(waiting)} wait, {belong} memberships"
-                         + (f"; WRONG: {', '.join(trouble[:5])} ({len(trouble)} in all)" if trouble else ""))  # fmt: skip
+            words.append(
+                f"{platform} {sum(open_now.values())} open,"
+                f" {len(open_now) - sum(open_now.values())} closed, {len(waiting)} wait,"
+                f" {belong} memberships"
+                + (f"; WRONG: {', '.join(trouble[:5])} ({len(trouble)} in all)" if trouble else "")
+            )
         say(f"{when} exit {code}: " + "; ".join(words))
     return wrong
 
@@ -125,9 +197,19 @@ def live(students: int, seed: int, say: Any = print) -> int:
 def seed_days() -> tuple[int, list[tuple[date, date]]]:
     """Of students: the days of grace, and the spans on which timers stand."""
     rules = _rows("lifecycle_rules")
-    (grace,) = [int(r["days"]) for r in rules if (r["population"], r["from_state"], r["record"]) == ("student", "grace", "left")]
-    spans = [r for r in _rows("school_calendar") if r["population"] == "student" and r["timers"] == "stand"]
-    return grace, [(date.fromisoformat(r["starts_on"]), date.fromisoformat(r["ends_on"])) for r in spans]
+    (grace,) = [
+        int(r["days"])
+        for r in rules
+        if (r["population"], r["from_state"], r["record"]) == ("student", "grace", "left")
+    ]
+    spans = [
+        r
+        for r in _rows("school_calendar")
+        if r["population"] == "student" and r["timers"] == "stand"
+    ]
+    return grace, [
+        (date.fromisoformat(r["starts_on"]), date.fromisoformat(r["ends_on"])) for r in spans
+    ]
 
 
 def _rows(seed: str) -> list[dict[str, str]]:
@@ -136,39 +218,68 @@ def _rows(seed: str) -> list[dict[str, str]]:
 
 
 def _people() -> list[tuple[str, str, str]]:
-    """(person id, population, student number or staff id), as the ledger knows them; students no school lists are left out."""
+    """(person id, population, student number or staff id), as the ledger knows them; students no
+    school lists are left out.
+    """
     with duckdb.connect(str(published()), read_only=True) as connection:
-        return connection.execute("""
-            select persons.person_id, persons.population, coalesce(staff.staff_id, persons.source_key)
+        return connection.execute(
+            """
+            select persons.person_id, persons.population, coalesce(staff.staff_id,
+            persons.source_key)
             from identity.persons as persons
             join identity.person_records as records using (person_id)
-            left join core.staff as staff on staff.staff_key = persons.source_key and persons.population = 'staff'
-            where persons.population = 'staff' or records.school_number is not null""").fetchall()  # fmt: skip
+            left join core.staff as staff on staff.staff_key = persons.source_key
+            and persons.population = 'staff'
+            where persons.population = 'staff' or records.school_number is not null"""
+        ).fetchall()
 
 
 def _waiting(platform: str) -> set[str]:
     """Whose account somebody has to decide on first."""
     with duckdb.connect(str(published()), read_only=True) as connection:
-        found = connection.execute("select person_id from identity.account_matches where target = ? and decision = 'wait'", [platform]).fetchall()
+        found = connection.execute(
+            "select person_id from identity.account_matches where target = ? and decision = 'wait'",
+            [platform],
+        ).fetchall()
     return {person for (person,) in found}
 
 
 def _accounts(platform: str, users: list[dict[str, Any]]) -> dict[str, bool]:
     """Person id -> is the account open."""
     if platform == "google":
-        keyed = ((user.get("customSchemas", {}).get("Homeroom", {}).get("person_id"), not user["suspended"]) for user in users)
+        keyed = (
+            (
+                user.get("customSchemas", {}).get("Homeroom", {}).get("person_id"),
+                not user["suspended"],
+            )
+            for user in users
+        )
     else:
-        keyed = (((user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15"), user["accountEnabled"]) for user in users)
+        keyed = (
+            (
+                (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15"),
+                user["accountEnabled"],
+            )
+            for user in users
+        )
     return {person: is_open for person, is_open in keyed if person}
 
 
 def _groups(platform: str, state: dict[str, Any]) -> dict[str, set[str]]:
     """Person id -> the groups the person is in."""
     if platform == "google":
-        names = {user["primaryEmail"]: user.get("customSchemas", {}).get("Homeroom", {}).get("person_id") for user in state["users"]}
+        names = {
+            user["primaryEmail"]: user.get("customSchemas", {}).get("Homeroom", {}).get("person_id")
+            for user in state["users"]
+        }
         pairs = [(names.get(one["member"]), one["group"]) for one in state["members"]]
     else:
-        names = {user["userPrincipalName"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in state["users"]}
+        names = {
+            user["userPrincipalName"]: (
+                (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15")
+            )
+            for user in state["users"]
+        }
         pairs = [(names.get(one["userPrincipalName"]), one["group"]) for one in state["members"]]
     found: dict[str, set[str]] = {}
     for person, group in pairs:

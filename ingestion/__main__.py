@@ -2,11 +2,13 @@
 
     python -m ingestion [--source NAME …] [--accept-smaller FEED …]
     python -m ingestion check
-    python -m ingestion retention [--really]      which archived files and memories of old nights are past their keep_days
-    python -m ingestion replay                    the feeds of an old night from the archive; called by "make replay"
+    python -m ingestion retention [--really]      which archived files and memories of old nights
+                                                  are past their keep_days
+    python -m ingestion replay                    the feeds of an old night from the archive; called
+                                                  by "make replay"
 
-Exit codes: 0 all feeds landed or unchanged, 1 error, 2 a school or a feed that grew stale is held for a person, 3 some
-feed refused or missing (its table stayed as it was).
+Exit codes: 0 all feeds landed or unchanged, 1 error, 2 a school or a feed that grew stale is held
+for a person, 3 some feed refused or missing (its table stayed as it was).
 """
 
 from __future__ import annotations
@@ -35,11 +37,29 @@ DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb; the exit code is what it returns."""
-    parser = argparse.ArgumentParser(prog="python -m ingestion", description="Read the configured sources into raw_<source>.")
-    parser.add_argument("verb", nargs="?", choices=["ingest", "check", "retention", "replay"], default="ingest", help="check only looks; see above")
-    parser.add_argument("--source", action="append", default=[], metavar="NAME", help="this source only; may be repeated")
+    parser = argparse.ArgumentParser(
+        prog="python -m ingestion", description="Read the configured sources into raw_<source>."
+    )
     parser.add_argument(
-        "--accept-smaller", action="append", default=[], metavar="FEED", help="take this feed tonight although it shrank more than minimum_share allows"
+        "verb",
+        nargs="?",
+        choices=["ingest", "check", "retention", "replay"],
+        default="ingest",
+        help="check only looks; see above",
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this source only; may be repeated",
+    )
+    parser.add_argument(
+        "--accept-smaller",
+        action="append",
+        default=[],
+        metavar="FEED",
+        help="take this feed tonight although it shrank more than minimum_share allows",
     )
     parser.add_argument("--really", action="store_true", help="retention: let the files go")
     given = parser.parse_args(arguments)
@@ -48,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources, wrong = _sources(given.source)
         if wrong and given.verb in ("retention", "replay"):
             raise LayoutError(next(iter(wrong.values())))
-        unknown = sorted(set(given.accept_smaller) - {feed.name for source in sources for feed in source.layout.feeds})
+        unknown = sorted(
+            set(given.accept_smaller)
+            - {feed.name for source in sources for feed in source.layout.feeds}
+        )
         if unknown:
             raise LayoutError(f"--accept-smaller {', '.join(unknown)}: no source has such a feed")
         match given.verb:
@@ -60,7 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
         return _ingest(sources, wrong, given.accept_smaller)
-    except (LayoutError, replay.NotInArchive, LandingFailed, store.StoreUnusable, settings.SettingsWrong, paths.NotOurs) as error:
+    except (
+        LayoutError,
+        replay.NotInArchive,
+        LandingFailed,
+        store.StoreUnusable,
+        settings.SettingsWrong,
+        paths.NotOurs,
+    ) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR
     except PermissionError as error:
@@ -69,13 +99,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
-    """The sources that were asked for; and why those cannot be read whose settings or layout cannot be followed."""
+    """The sources that were asked for; and why those cannot be read whose settings or layout cannot
+    be followed.
+    """
     configured = settings.section("sources")
     unknown = sorted(set(names) - set(configured))
     if unknown:
-        raise LayoutError(f"there is no source {', '.join(unknown)}; configured are {', '.join(sorted(configured)) or 'none'}")
+        raise LayoutError(
+            f"there is no source {', '.join(unknown)}; configured are"
+            f" {', '.join(sorted(configured)) or 'none'}"
+        )
     if not configured:
-        raise LayoutError("no source is configured: add a [sources.<name>] table to .dlt/config.toml")
+        raise LayoutError(
+            "no source is configured: add a [sources.<name>] table to .dlt/config.toml"
+        )
     sources, wrong = [], {}
     for name, facts in configured.items():
         if isinstance(facts, dict) and (not names or name in names):
@@ -86,12 +123,26 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
     return sources, wrong
 
 
-def _ingest(sources: Sequence[Source], wrong: Mapping[str, str], accept_smaller: Sequence[str]) -> int:
-    """Read each source. One that fails, in whatever way, has its feeds missing tonight; the others are read."""
+def _ingest(
+    sources: Sequence[Source], wrong: Mapping[str, str], accept_smaller: Sequence[str]
+) -> int:
+    """Read each source. One that fails, in whatever way, has its feeds missing tonight; the others
+    are read.
+    """
     run = Run.current("ingest")
-    # written before anything is read: what a killed ingestion did not come to is missing, and what rests on it waits
-    results = {source.name: _missing(source.name, [feed.name for feed in source.layout.feeds], "ingestion did not come to its end") for source in sources}
-    results |= {name: _missing(name, _fed_by(name), "its settings cannot be followed") for name in wrong}
+    # written before anything is read: what a killed ingestion did not come to is missing, and what
+    # rests on it waits
+    results = {
+        source.name: _missing(
+            source.name,
+            [feed.name for feed in source.layout.feeds],
+            "ingestion did not come to its end",
+        )
+        for source in sources
+    }
+    results |= {
+        name: _missing(name, _fed_by(name), "its settings cannot be followed") for name in wrong
+    }
     failed = [_failed("settings_wrong", name, why) for name, why in wrong.items()]
     _say(run, results)
     for source in sources:
@@ -105,50 +156,115 @@ def _ingest(sources: Sequence[Source], wrong: Mapping[str, str], accept_smaller:
             expected = isinstance(error, LayoutError | LandingFailed | settings.SettingsWrong)
             if not expected:
                 traceback.print_tb(error.__traceback__)  # without its text, which may quote a row
-            why = str(error) if expected else f"it failed in a way nobody expected ({type(error).__name__}); the log of the night says where"
-            failed.append(_failed("settings_wrong" if expected and not isinstance(error, LandingFailed) else "source_failed", source.name, why))
-            results[source.name] = _missing(source.name, [feed.name for feed in source.layout.feeds], "it could not be read tonight")
+            why = (
+                str(error)
+                if expected
+                else (
+                    f"it failed in a way nobody expected ({type(error).__name__}); the log of the"
+                    " night says where"
+                )
+            )
+            failed.append(
+                _failed(
+                    (
+                        "settings_wrong"
+                        if expected and not isinstance(error, LandingFailed)
+                        else "source_failed"
+                    ),
+                    source.name,
+                    why,
+                )
+            )
+            results[source.name] = _missing(
+                source.name,
+                [feed.name for feed in source.layout.feeds],
+                "it could not be read tonight",
+            )
         _say(run, results)
     findings.record(run, failed)
     every = [result for some in results.values() for result in some]
-    for message in [*(finding.message for finding in failed), *(result.message for result in every if not result.is_good)]:
+    for message in [
+        *(finding.message for finding in failed),
+        *(result.message for result in every if not result.is_good),
+    ]:
         print(message, file=sys.stderr)
     good = sum(result.is_good for result in every)
-    log.event("ingested", run=run.run_id, feeds=len(every), good=good, rows=sum(result.landed for result in every if result.status == "loaded"))
+    log.event(
+        "ingested",
+        run=run.run_id,
+        feeds=len(every),
+        good=good,
+        rows=sum(result.landed for result in every if result.status == "loaded"),
+    )
     if failed or good < len(every):
         return PARTLY
     return HELD if any(result.hold or result.held_schools for result in every) else DONE
 
 
 def _missing(source: str, feeds: Sequence[str], why: str) -> list[FeedResult]:
-    return [FeedResult(source, feed, "missing", message=f"{source} {feed} missing: {why}", hold=f"missing, {why}") for feed in feeds]
+    return [
+        FeedResult(
+            source,
+            feed,
+            "missing",
+            message=f"{source} {feed} missing: {why}",
+            hold=f"missing, {why}",
+        )
+        for feed in feeds
+    ]
 
 
 def _failed(kind: str, source: str, why: str) -> Finding:
-    return Finding("critical", kind, f"{source}: {why}; what was landed of it stays, what rests on it waits, the other sources go on", source=source,
-                   owner="technician", action='"make check" says whether it is mended')  # fmt: skip
+    return Finding(
+        "critical",
+        kind,
+        f"{source}: {why}; what was landed of it stays, what rests on it waits, the other sources"
+        " go on",
+        source=source,
+        owner="technician",
+        action='"make check" says whether it is mended',
+    )
 
 
 def _fed_by(source: str) -> list[str]:
     """The feeds of a source that were ever loaded: without its layout nothing else tells."""
     with store.connect() as connection:
-        return [row[0] for row in connection.execute("select distinct feed from ledger.audit.source_files where source = ? order by 1", [source]).fetchall()]
+        return [
+            row[0]
+            for row in connection.execute(
+                "select distinct feed from ledger.audit.source_files where source = ? order by 1",
+                [source],
+            ).fetchall()
+        ]
 
 
 def _say(run: Run, results: Mapping[str, Sequence[FeedResult]]) -> None:
     kept = [entry for entry in run.read("feeds.json", []) if entry["source"] not in results]
-    run.write("feeds.json", [*kept, *(asdict(result) for some in results.values() for result in some)])
+    run.write(
+        "feeds.json", [*kept, *(asdict(result) for some in results.values() for result in some)]
+    )
 
 
 def _retention(sources: Sequence[Source], *, really: bool) -> int:
     """Say which archived files are past their days, and let them go when told to."""
     default = settings.get("archive.keep_days", None)
     days = {source.name: source.settings.get("keep_days", default) for source in sources}
-    wrong = [f"{name} ({value!r})" for name, value in days.items() if value is not None and (type(value) is not int or value < 1)]
+    wrong = [
+        f"{name} ({value!r})"
+        for name, value in days.items()
+        if value is not None and (type(value) is not int or value < 1)
+    ]
     if wrong:
-        raise LayoutError(f"keep_days of {', '.join(wrong)} must be a whole number of days, 1 or more; leave it out to keep everything")
+        raise LayoutError(
+            f"keep_days of {', '.join(wrong)} must be a whole number of days, 1 or more; leave it"
+            " out to keep everything"
+        )
     with store.connect() as connection:
-        found = {name: archive.past(connection, name, keep) for name, keep in days.items() if keep is not None}
+        found = {
+            name: archive.past(connection, name, keep)
+            for name, keep in days.items()
+            if keep is not None
+        }
     for name, keep in days.items():
         files = found.get(name, [])
         size = sum(file.stat().st_size for file in files) / 1e6
@@ -160,18 +276,27 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
                 file.unlink()
     memories = archive.past_memories(default) if default is not None else []
     if default is not None:
-        print(f"nights: {len(memories):,} older than {default} days keep what the ledger knew of people then, for replay")
+        print(
+            f"nights: {len(memories):,} older than {default} days keep what the ledger knew of"
+            " people then, for replay"
+        )
     for folder in memories:
         print(f"  {folder.relative_to(paths.var())}")
         if really:
             shutil.rmtree(folder)
     if any(found.values()) or memories:
-        print("deleted" if really else 'nothing was deleted; "python -m ingestion retention --really" does it')
+        print(
+            "deleted"
+            if really
+            else 'nothing was deleted; "python -m ingestion retention --really" does it'
+        )
     return DONE
 
 
 def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
-    """One line per source: does it let us in, and which of its feeds are there. Lands nothing, writes nothing."""
+    """One line per source: does it let us in, and which of its feeds are there. Lands nothing,
+    writes nothing.
+    """
     good = not wrong
     for name, why in wrong.items():
         print(f"{name}: not usable: {why}")
@@ -184,8 +309,14 @@ def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
             look = Look(f"not usable: {error}", good=False)
         except (SourceUnreachable, SftpError) as error:
             look = Look(f"not reached: {error}", good=False)
-        except Exception as error:  # one source's surprise is not the others', and its text may quote a secret
-            look = Look(f"not usable: it failed in a way nobody expected ({type(error).__name__}); check [sources.{source.name}]", good=False)
+        except (
+            Exception
+        ) as error:  # one source's surprise is not the others', and its text may quote a secret
+            look = Look(
+                f"not usable: it failed in a way nobody expected ({type(error).__name__}); check"
+                f" [sources.{source.name}]",
+                good=False,
+            )
         print(f"{source.name}: {look.line}")
         good = good and look.good
     return DONE if good else PARTLY

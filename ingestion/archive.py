@@ -1,7 +1,8 @@
 """The original bytes of every feed that was landed, kept under their own hash.
 
-In: a fetched file. Out: `var/archive/<source>/<feed>/<sha256>.gz`; the same bytes are stored once, however often they
-come. The warehouse can be rebuilt from here: `restore` gives the bytes back and refuses damaged ones.
+In: a fetched file. Out: `var/archive/<source>/<feed>/<sha256>.gz`; the same bytes are stored once,
+however often they come. The warehouse can be rebuilt from here: `restore` gives the bytes back and
+refuses damaged ones.
 """
 
 from __future__ import annotations
@@ -29,29 +30,38 @@ def folder() -> Path:
 
 
 def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> list[Path]:
-    """The archived files of a source that were last in force longer than `keep_days` ago. Never the last good one of a feed.
+    """The archived files of a source that were last in force longer than `keep_days` ago. Never the
+    last good one of a feed.
 
-    A file the ledger never heard of is judged by its own age: a night that was killed may have left it.
+    A file the ledger never heard of is judged by its own age: a night that was killed may have left
+    it.
     """
     rows = connection.execute(
-        "select feed, sha256, epoch(max(read_at)) from ledger.audit.source_files where source = ? and status in ('loaded', 'unchanged') group by all", [source]
+        "select feed, sha256, epoch(max(read_at)) from ledger.audit.source_files where source = ?"
+        " and status in ('loaded', 'unchanged') group by all",
+        [source],
     ).fetchall()
     newest = connection.execute(
-        "select feed, arg_max(sha256, read_at) from ledger.audit.source_files where source = ? and status in ('loaded', 'unchanged') group by feed", [source]
+        "select feed, arg_max(sha256, read_at) from ledger.audit.source_files where source = ? and"
+        " status in ('loaded', 'unchanged') group by feed",
+        [source],
     ).fetchall()
     met = {(feed, sha256): epoch for feed, sha256, epoch in rows}
     oldest = time.time() - keep_days * 86400
     return sorted(
         file
         for file in (folder() / source).glob("*/*.gz")
-        if (key := (file.parent.name, file.stem)) not in set(newest) and met.get(key, file.stat().st_mtime) < oldest
+        if (key := (file.parent.name, file.stem)) not in set(newest)
+        and met.get(key, file.stat().st_mtime) < oldest
     )
 
 
 def past_memories(keep_days: int) -> list[Path]:
-    """The folders `runs/<id>/memory` of nights longer than `keep_days` ago: what the ledger knew of people then, for `make replay`.
+    """The folders `runs/<id>/memory` of nights longer than `keep_days` ago: what the ledger knew of
+    people then, for `make replay`.
 
-    The newest night keeps its own. A night without its memory cannot be replayed, as it cannot without its files.
+    The newest night keeps its own. A night without its memory cannot be replayed, as it cannot
+    without its files.
     """
     oldest = time.time() - keep_days * 86400
     nights = sorted(folder for folder in paths.runs().glob("*Z-*/memory") if folder.is_dir())
@@ -59,7 +69,9 @@ def past_memories(keep_days: int) -> list[Path]:
 
 
 def _began(run: Path) -> float:
-    """When a run began, by its name (20261005T100000Z-…): files are touched when a folder is restored."""
+    """When a run began, by its name (20261005T100000Z-…): files are touched when a folder is
+    restored.
+    """
     return datetime.strptime(run.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
@@ -69,7 +81,9 @@ def path_of(source: str, feed: str, sha256: str) -> Path:
 
 
 def store(source: str, feed: str, file: Path, sha256: str) -> Path:
-    """Archive a file, whole or not at all. gzip's own time stamp is 0, so equal bytes give equal archives."""
+    """Archive a file, whole or not at all. gzip's own time stamp is 0, so equal bytes give equal
+    archives.
+    """
     path = path_of(source, feed, sha256)
     if path.is_file():
         return path
@@ -77,7 +91,12 @@ def store(source: str, feed: str, file: Path, sha256: str) -> Path:
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         with part.open("wb") as raw:
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed, file.open("rb") as original:
+            with (
+                gzip.GzipFile(
+                    filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0
+                ) as packed,
+                file.open("rb") as original,
+            ):
                 shutil.copyfileobj(original, packed, 1 << 20)
             raw.flush()
             os.fsync(raw.fileno())
@@ -98,7 +117,11 @@ def restore(source: str, feed: str, sha256: str, to: Path) -> Path:
                 digest.update(block)
                 file.write(block)
     except (OSError, EOFError) as error:
-        raise ArchiveDamaged(f"{path} cannot be unpacked ({type(error).__name__}); restore it from the backup") from None
+        raise ArchiveDamaged(
+            f"{path} cannot be unpacked ({type(error).__name__}); restore it from the backup"
+        ) from None
     if digest.hexdigest() != sha256:
-        raise ArchiveDamaged(f"{path} does not hold the bytes its name promises; restore it from the backup")
+        raise ArchiveDamaged(
+            f"{path} does not hold the bytes its name promises; restore it from the backup"
+        )
     return to

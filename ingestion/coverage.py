@@ -1,8 +1,10 @@
-"""Is every school still in the feed, do its rows point at records that exist, and of which day is it?
+"""Is every school still in the feed, do its rows point at records that exist, and of which day is
+it?
 
-In: the cleaned copy of a feed whose rows can be read, what its last good load held, what other feeds hold. Out: row
-counts per school and the schools to hold; the share of orphans; the newest day the file speaks of. A school that
-collapsed does not stop the others: the feed passes and the school is *held*. No value of a person enters a sentence.
+In: the cleaned copy of a feed whose rows can be read, what its last good load held, what other
+feeds hold. Out: row counts per school and the schools to hold; the share of orphans; the newest day
+the file speaks of. A school that collapsed does not stop the others: the feed passes and the school
+is *held*. No value of a person enters a sentence.
 """
 
 from __future__ import annotations
@@ -20,13 +22,23 @@ from ingestion.layout import Reference
 from ingestion.model import LastGood, Refused, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights
 
-DATES = ("%d-%b-%Y", "%Y-%m-%d", "%m/%d/%Y", "%d/%m/%Y", "%Y%m%d")  # as met in extracts; the first that parses wins
-DAY_IN_NAME = re.compile(r"(?<![0-9])(20[0-9]{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12][0-9]|3[01])(?![0-9])")
+DATES = (
+    "%d-%b-%Y",
+    "%Y-%m-%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%Y%m%d",
+)  # as met in extracts; the first that parses wins
+DAY_IN_NAME = re.compile(
+    r"(?<![0-9])(20[0-9]{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12][0-9]|3[01])(?![0-9])"
+)
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """`expected`: school -> the rows its next load is measured against; `held`: schools that collapsed tonight."""
+    """`expected`: school -> the rows its next load is measured against; `held`: schools that
+    collapsed tonight.
+    """
 
     expected: Mapping[str, int]
     held: tuple[str, ...] = ()
@@ -34,23 +46,56 @@ class Coverage:
 
 
 def school_number(text: str) -> str:
-    """A school's number as core writes it: eight digits. Extracts drop the leading zero of districts below 100."""
+    """A school's number as core writes it: eight digits. Extracts drop the leading zero of
+    districts below 100.
+    """
     value = text.strip()
     return value.zfill(8) if value.isdigit() else value
 
 
-def of_schools(source: str, trusted: Trusted, rows: Mapping[str, int], last: LastGood, tolerance: Tolerance, *, accepted: bool) -> Coverage:
-    """Which schools lost too many rows. Raises Refused when it is so many that the file itself must be wrong."""
+def of_schools(
+    source: str,
+    trusted: Trusted,
+    rows: Mapping[str, int],
+    last: LastGood,
+    tolerance: Tolerance,
+    *,
+    accepted: bool,
+) -> Coverage:
+    """Which schools lost too many rows. Raises Refused when it is so many that the file itself must
+    be wrong.
+    """
     if accepted or not tolerance.minimum_share:
         return Coverage(dict(rows))
-    watched = {school: before for school, before in last.schools.items() if before >= max(1, tolerance.school_rows)}
-    fallen = {school: before for school, before in watched.items() if rows.get(school, 0) < tolerance.school_share * before or not rows.get(school)}
+    watched = {
+        school: before
+        for school, before in last.schools.items()
+        if before >= max(1, tolerance.school_rows)
+    }
+    fallen = {
+        school: before
+        for school, before in watched.items()
+        if rows.get(school, 0) < tolerance.school_share * before or not rows.get(school)
+    }
     if len(fallen) > tolerance.most_schools * len(watched):
-        share = f"{len(fallen):,} of {len(watched):,} schools have lost their rows (limit {tolerance.most_schools:.0%}, the first {min(fallen)})"
-        action = f'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller {trusted.feed.name}" once'
+        share = (
+            f"{len(fallen):,} of {len(watched):,} schools have lost their rows (limit"
+            f" {tolerance.most_schools:.0%}, the first {min(fallen)})"
+        )
+        action = (
+            'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
+            f' {trusted.feed.name}" once'
+        )
         raise Refused("schools_collapsed", f"{trusted.file.name}: {share}", action)
     expected = {**rows, **fallen}
-    return Coverage(expected, tuple(sorted(fallen)), tuple(_held(source, trusted, school, rows.get(school, 0), fallen[school]) for school in sorted(fallen)))
+    return Coverage(
+        expected,
+        tuple(sorted(fallen)),
+        tuple(
+            _held(source, trusted, school, rows.get(school, 0), fallen[school])
+            for school in sorted(fallen)
+        ),
+    )
 
 
 def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> Finding:
@@ -59,31 +104,58 @@ def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> 
     return Finding(
         "critical",
         "school_held",
-        f"{source} {feed}: school {school} has {rows} in {file} and had {before:,} in its last good load; "
-        "nothing is changed for this school until its rows are back, the other schools go on",
+        f"{source} {feed}: school {school} has {rows} in {file} and had {before:,} in its last good"
+        " load; nothing is changed for this school until its rows are back, the other schools"
+        " go on",
         source=source,
         feed=feed,
         school_number=school,
         file=file,
-        action=f'have the extract run again for school {school}; if it really is that small now, run "python -m ingestion --accept-smaller {feed}" once',
+        action=(
+            f"have the extract run again for school {school}; if it really is that small now, run"
+            f' "python -m ingestion --accept-smaller {feed}" once'
+        ),
     )
 
 
-def refuse_orphans(child: Trusted, reference: Reference, value: str, known: pa.Table, *, asked: Callable[[str, pa.Table], tuple], tolerance: Tolerance) -> None:
-    """Refuse a feed too many of whose rows name a record its parent feed has not, tonight or before. No parent known: nothing can be said."""
+def refuse_orphans(
+    child: Trusted,
+    reference: Reference,
+    value: str,
+    known: pa.Table,
+    *,
+    asked: Callable[[str, pa.Table], tuple],
+    tolerance: Tolerance,
+) -> None:
+    """Refuse a feed too many of whose rows name a record its parent feed has not, tonight or
+    before. No parent known: nothing can be said.
+    """
     if not known.num_rows:
         return
     query = f"""
         with numbered as (select row_number() over () as row, trim({value}) as value from child),
-        orphans as (select row from numbered anti join known on numbered.value = known.value where numbered.value is not null)
-        select (select count(value) from numbered), (select count(*) from orphans), (select min(row) from orphans)
+        orphans as (select row from numbered anti join known on numbered.value = known.value
+        where numbered.value is not null)
+        select (select count(value) from numbered), (select count(*) from orphans), (select min(row)
+        from orphans)
     """
     filled, orphans, first = asked(query, known)
     if orphans > tolerance.orphan_share * filled:
         line = child.line_of(first)
-        share = f"{orphans:,} of {filled:,} rows ({orphans / filled:.0%}, limit {tolerance.orphan_share:.0%})"
-        problem = f"{child.file.name}: {share} name a {reference.column} that {reference.feed} has not, the first in line {line:,}"
-        raise Refused("orphans", problem, f"check that it and {reference.feed} are extracts of the same day and school year", line)
+        share = (
+            f"{orphans:,} of {filled:,} rows ({orphans / filled:.0%}, limit"
+            f" {tolerance.orphan_share:.0%})"
+        )
+        problem = (
+            f"{child.file.name}: {share} name a {reference.column} that {reference.feed} has not,"
+            f" the first in line {line:,}"
+        )
+        raise Refused(
+            "orphans",
+            problem,
+            f"check that it and {reference.feed} are extracts of the same day and school year",
+            line,
+        )
 
 
 def day_in_name(file_name: str) -> date | None:
@@ -96,7 +168,9 @@ def day_in_name(file_name: str) -> date | None:
 
 
 def content_day(file_name: str, newest: Any, until: date) -> date | None:
-    """The day a file speaks of: written in its name, else the newest date of its dated column (days to come say nothing)."""
+    """The day a file speaks of: written in its name, else the newest date of its dated column (days
+    to come say nothing).
+    """
     return day_in_name(file_name) or (min(newest, until) if isinstance(newest, date) else None)
 
 
@@ -107,20 +181,29 @@ def newest_query(column: str, until: date) -> str:
     return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from looked"
 
 
-def old_content(source: str, trusted: Trusted, until: date, tolerance: Tolerance) -> tuple[Finding, ...]:
-    """A new file with old content is as stale as an old file. Nobody is absent in the holidays, so a column only warns; a name holds."""
+def old_content(
+    source: str, trusted: Trusted, until: date, tolerance: Tolerance
+) -> tuple[Finding, ...]:
+    """A new file with old content is as stale as an old file. Nobody is absent in the holidays, so
+    a column only warns; a name holds.
+    """
     if tolerance.stale_after_days is None or trusted.content_on is None:
         return ()
     age = school_nights(trusted.content_on, until)
     if age < max(1, tolerance.stale_after_days):
         return ()
-    held = trusted.content_named and tolerance.refuse_after_days is not None and age >= tolerance.refuse_after_days
+    held = (
+        trusted.content_named
+        and tolerance.refuse_after_days is not None
+        and age >= tolerance.refuse_after_days
+    )
     return (
         Finding(
             "critical" if held else "warning",
             "feed_old_content",
-            f"{source} {trusted.feed.name}: {trusted.file.name} speaks of {trusted.content_on}, {nights(age)} ago; "
-            f"at most {tolerance.stale_after_days} are expected" + (", so what rests on it is held" if held else ""),
+            f"{source} {trusted.feed.name}: {trusted.file.name} speaks of {trusted.content_on},"
+            f" {nights(age)} ago; at most {tolerance.stale_after_days} are expected"
+            + (", so what rests on it is held" if held else ""),
             source=source,
             feed=trusted.feed.name,
             file=trusted.file.name,

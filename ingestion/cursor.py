@@ -1,9 +1,10 @@
 """Reading only what changed: from which point on, and on top of which file.
 
-In: a feed read by a cursor (a column that grows with every change, such as `updated_at`). Out: a `Since`: the highest
-value of the last good file and that file, out of the archive; None when everything has to be read: the first time,
-when the columns are others, when the archive is gone, and every so many days, because a row that was deleted is in no
-list of changes. There is no state to lose: `var/cursors/<source>.json` only says when everything was read last.
+In: a feed read by a cursor (a column that grows with every change, such as `updated_at`). Out: a
+`Since`: the highest value of the last good file and that file, out of the archive; None when
+everything has to be read: the first time, when the columns are others, when the archive is gone,
+and every so many days, because a row that was deleted is in no list of changes. There is no state
+to lose: `var/cursors/<source>.json` only says when everything was read last.
 """
 
 from __future__ import annotations
@@ -31,13 +32,21 @@ class Since:
     before: Path
 
 
-def since(source: str, feed: Feed, cursor: str, columns: list[str], *, full_every_days: int, into: Path) -> Since | None:
+def since(
+    source: str, feed: Feed, cursor: str, columns: list[str], *, full_every_days: int, into: Path
+) -> Since | None:
     """From where to read a feed tonight; None: from the beginning."""
     full = _read(source).get(feed.name, {})
-    if not full or (datetime.now(UTC).date() - date.fromisoformat(full["on"])).days >= full_every_days:
+    if (
+        not full
+        or (datetime.now(UTC).date() - date.fromisoformat(full["on"])).days >= full_every_days
+    ):
         return None
     with store.connect() as connection:
-        query = "select sha256, status from ledger.audit.source_files where source = ? and feed = ? and status in ('loaded', 'unchanged') order by read_at desc"
+        query = (
+            "select sha256, status from ledger.audit.source_files where source = ? and feed = ? and"
+            " status in ('loaded', 'unchanged') order by read_at desc"
+        )
         good = connection.execute(query, [source, feed.name]).fetchall()
     if full["sha256"] not in {sha256 for sha256, _ in good}:
         return None  # what was read whole was refused
@@ -54,22 +63,33 @@ def since(source: str, feed: Feed, cursor: str, columns: list[str], *, full_ever
 
 
 def read_whole(source: str, feed: str, sha256: str) -> None:
-    """Remember that everything was read today, and what it was: it counts once it has been landed."""
+    """Remember that everything was read today, and what it was: it counts once it has
+    been landed.
+    """
     path = _path(source)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    files.write(path, json.dumps(_read(source) | {feed: {"sha256": sha256, "on": datetime.now(UTC).date().isoformat()}}))
+    files.write(
+        path,
+        json.dumps(
+            _read(source) | {feed: {"sha256": sha256, "on": datetime.now(UTC).date().isoformat()}}
+        ),
+    )
 
 
 def _highest(path: Path, columns: list[str], cursor: str) -> str | None:
-    """The highest value: as a number, a time (less the overlap) or a text, whichever all values are."""
+    """The highest value: as a number, a time (less the overlap) or a text, whichever all values
+    are.
+    """
     at = f'"{cursor}"'
     moment = f"max(try_cast({at} as timestamptz)) - interval '{OVERLAP}'"
     query = f"""
         select case
-            when count({at}) = count(try_cast({at} as hugeint)) then max(try_cast({at} as hugeint))::varchar
+            when count({at}) = count(try_cast({at} as hugeint))
+            then max(try_cast({at} as hugeint))::varchar
             when bool_and({at} similar to '[0-9-]{{10}}') then max({at})
             when count({at}) = count(try_cast({at} as timestamptz)) then
-                strftime({moment}, '%Y-%m-%d %H:%M:%S.%f') || case when bool_or({at} similar to '.*([+-][0-9:]{{2,6}}|Z)') then '+00:00' else '' end
+                strftime({moment}, '%Y-%m-%d %H:%M:%S.%f') || case
+                when bool_or({at} similar to '.*([+-][0-9:]{{2,6}}|Z)') then '+00:00' else '' end
             else max({at}) end
         from {table.earlier(path, columns)} where {at} is not null
     """

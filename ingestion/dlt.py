@@ -1,13 +1,15 @@
 """Read the resources of any dlt source: one written by dlt, by a vendor, or by the district itself.
 
-In: `[sources.<name>]` with `source = "package.module:function"` (or a resource), its `arguments`, and `resources`, one per
-feed, with the columns to keep. Out: per resource a `Fetched` CSV file (`table.write`), which then goes the way of all
-files: checked, archived, landed. Nothing is landed by dlt itself: a source of somebody else gets no second way in.
-A resource with a `cursor` is asked through dlt's own incremental from the last value on, and merged by key into the last
-good file, as SQL tables are; dlt's state is not kept, the archive is it.
+In: `[sources.<name>]` with `source = "package.module:function"` (or a resource), its `arguments`,
+and `resources`, one per feed, with the columns to keep. Out: per resource a `Fetched` CSV file
+(`table.write`), which then goes the way of all files: checked, archived, landed. Nothing is landed
+by dlt itself: a source of somebody else gets no second way in. A resource with a `cursor` is asked
+through dlt's own incremental from the last value on, and merged by key into the last good file, as
+SQL tables are; dlt's state is not kept, the archive is it.
 
-Refuses nothing itself but a source that cannot be made (LayoutError) and a resource it does not have (Problem). What a
-source says when it fails may quote a row or a key: only the kind of error is told.
+Refuses nothing itself but a source that cannot be made (LayoutError) and a resource it does not
+have (Problem). What a source says when it fails may quote a row or a key: only the kind of error is
+told.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from ingestion.model import Fetch, Fetched, Look, Problem
 from ingestion.rest import Rows
 
 # what the values of a cursor are to the source: its initial value has to be of that kind
-KINDS_OF_CURSOR = {"text": str, "number": int, "date": date.fromisoformat, "timestamp": datetime.fromisoformat}
+KINDS_OF_CURSOR = {
+    "text": str,
+    "number": int,
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
 
 
 def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
@@ -40,7 +47,9 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
 
 
 def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
-    """Can the source be made, does it have these resources, and does the first of each come? For `check`."""
+    """Can the source be made, does it have these resources, and does the first of each come? For
+    `check`.
+    """
     absent = []
     for feed in layout.feeds:
         resource = _resource(source, settings, feed)
@@ -51,7 +60,10 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
             next(islice(_items(resource), 1), None)
         except Exception as error:
             absent.append(f"{feed.name} ({_told(error)})")
-    there = f"{settings['source']}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources there"
+    there = (
+        f"{settings['source']}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources"
+        " there"
+    )
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
@@ -67,23 +79,48 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, into: Path) -> F
     if facts.get("cursor"):
         begin = KINDS_OF_CURSOR[_kind_of_cursor(source, feed, facts)]
         by = next(heading for heading in headings if plain(heading) == plain(facts["cursor"]))
-        since = cursor.since(source, feed, by, headings, full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)), into=into)
+        since = cursor.since(
+            source,
+            feed,
+            by,
+            headings,
+            full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
+            into=into,
+        )
         if since is not None:
             # a row without a stamp may have changed at any time
-            resource.apply_hints(incremental=incremental(by, initial_value=begin(since.value), on_cursor_value_missing="include"))
+            resource.apply_hints(
+                incremental=incremental(
+                    by, initial_value=begin(since.value), on_cursor_value_missing="include"
+                )
+            )
     try:
         rows = Rows(headings, into / f"{feed.name}.rows")
         for item in _items(resource):
             rows.add(item)
     except Exception as error:
-        return Problem("unstable", f"resource {resource.name} of {settings['source']} could not be read to its end ({_told(error)})")
+        return Problem(
+            "unstable",
+            f"resource {resource.name} of {settings['source']} could not be read to its end"
+            f" ({_told(error)})",
+        )
     finally:
         _forget(resource)
-    columns = headings if since or not rows.count else [heading for heading in headings if heading in rows.seen]
-    lost = [column.heading for column in feed.columns if column.name in feed.required and since and rows.count and column.heading not in rows.seen]
+    columns = (
+        headings
+        if since or not rows.count
+        else [heading for heading in headings if heading in rows.seen]
+    )
+    lost = [
+        column.heading
+        for column in feed.columns
+        if column.name in feed.required and since and rows.count and column.heading not in rows.seen
+    ]
     if lost:
         return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
-    found = table.write(rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before)
+    found = table.write(
+        rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
+    )
     if facts.get("cursor") and since is None:
         cursor.read_whole(source, feed.name, found.sha256)
     return found
@@ -92,7 +129,10 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, into: Path) -> F
 def _kind_of_cursor(source: str, feed: Feed, facts: Mapping[str, Any]) -> str:
     given = str(facts.get("cursor_kind", "text"))
     if given not in KINDS_OF_CURSOR:
-        raise LayoutError(f"[sources.{source}.resources.{feed.name}] cursor_kind is {given!r}; it must be one of {', '.join(KINDS_OF_CURSOR)}")
+        raise LayoutError(
+            f"[sources.{source}.resources.{feed.name}] cursor_kind is {given!r}; it must be one of"
+            f" {', '.join(KINDS_OF_CURSOR)}"
+        )
     return given
 
 
@@ -102,22 +142,33 @@ def _resource(source: str, settings: Mapping[str, Any], feed: Feed) -> Any:
     there = dict(made.resources) if hasattr(made, "resources") else {made.name: made}
     name = str(settings["resources"][feed.name].get("resource", feed.name))
     if name not in there:
-        return Problem("missing", f"{settings['source']} has no resource {name}; it has {', '.join(sorted(there)) or 'none'}")
+        return Problem(
+            "missing",
+            f"{settings['source']} has no resource {name}; it has"
+            f" {', '.join(sorted(there)) or 'none'}",
+        )
     return there[name]
 
 
 def _made(source: str, settings: Mapping[str, Any]) -> Any:
-    """The dlt source, made with its arguments; dlt fills those that are missing from .dlt/ and the environment."""
+    """The dlt source, made with its arguments; dlt fills those that are missing from .dlt/ and the
+    environment.
+    """
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     where = f"[sources.{source}] source"
     name = str(settings.get("source", ""))
     module, _, function = name.partition(":")
     if not module or not function:
-        raise LayoutError(f'{where} is {name!r}; it names a dlt source as "package.module:function"')
+        raise LayoutError(
+            f'{where} is {name!r}; it names a dlt source as "package.module:function"'
+        )
     try:
         make = getattr(import_module(module), function)
     except ImportError as error:
-        raise LayoutError(f"{where}: {module} cannot be imported ({error.name or module} is not there); install it into .venv, or mend the name") from None
+        raise LayoutError(
+            f"{where}: {module} cannot be imported ({error.name or module} is not there); install"
+            " it into .venv, or mend the name"
+        ) from None
     except AttributeError:
         raise LayoutError(f"{where}: {module} has no {function}") from None
     arguments = dict(settings.get("arguments", {}))
@@ -125,14 +176,21 @@ def _made(source: str, settings: Mapping[str, Any]) -> Any:
         made = make(**arguments)
     except Exception as error:
         # the text of an error may quote a secret among the arguments
-        raise LayoutError(f"{where}: {name} could not be made with {', '.join(sorted(arguments)) or 'no arguments'} ({_told(error)})") from None
+        raise LayoutError(
+            f"{where}: {name} could not be made with"
+            f" {', '.join(sorted(arguments)) or 'no arguments'} ({_told(error)})"
+        ) from None
     if not hasattr(made, "resources") and not hasattr(made, "apply_hints"):
-        raise LayoutError(f"{where}: {name} gives no dlt source and no resource but {type(made).__name__}")
+        raise LayoutError(
+            f"{where}: {name} gives no dlt source and no resource but {type(made).__name__}"
+        )
     return made
 
 
 def _forget(resource: Any) -> None:
-    """Take back what a resource was told of its cursor: dlt's copies of one share it, and another feed begins where that one wants to."""
+    """Take back what a resource was told of its cursor: dlt's copies of one share it, and another
+    feed begins where that one wants to.
+    """
     from dlt.extract.incremental import IncrementalResourceWrapper
 
     if isinstance(resource.incremental, IncrementalResourceWrapper):
@@ -141,7 +199,9 @@ def _forget(resource: Any) -> None:
 
 
 def _items(resource: Any) -> Iterator[Mapping[str, Any]]:
-    """The rows of a resource one by one, whatever it gives them in: dicts, lists of them, Arrow tables or data frames."""
+    """The rows of a resource one by one, whatever it gives them in: dicts, lists of them, Arrow
+    tables or data frames.
+    """
     for given in resource:
         if hasattr(given, "to_pylist"):
             yield from given.to_pylist()

@@ -1,10 +1,12 @@
 """Excel workbooks (.xlsx): one sheet turned into delimited text, row by row.
 
-In: a fetched file and its feed (`sheet`, else the first). Out: a `Text` whose lines are the sheet's rows. A number is
-its digits (whole numbers without ".0"), a date is ISO text, true and false are TRUE and FALSE, a formula is the value
-Excel last computed, an error value (#N/A) is nothing, as an empty cell is.
+In: a fetched file and its feed (`sheet`, else the first). Out: a `Text` whose lines are the sheet's
+rows. A number is its digits (whole numbers without ".0"), a date is ISO text, true and false are
+TRUE and FALSE, a formula is the value Excel last computed, an error value (#N/A) is nothing, as an
+empty cell is.
 
-Refuses what is no .xlsx, is protected by a password, lacks the sheet, or unpacks to more than the layout's limits.
+Refuses what is no .xlsx, is protected by a password, lacks the sheet, or unpacks to more than the
+layout's limits.
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ from ingestion.model import Fetched, Refused
 from ingestion.text import Text, Writer
 from ingestion.unzip import ArchiveRefused, contents
 
-SAVE_AS = "save it as an Excel workbook (.xlsx) without a password, or have the extract written as CSV"
+SAVE_AS = (
+    "save it as an Excel workbook (.xlsx) without a password, or have the extract written as CSV"
+)
 CELL = re.compile(rb'<c\s[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
-MOST_CELLS = 50_000_000  # the reader holds a sheet as one rectangle: a stray cell far out makes it as large as a disk
+# the reader holds a sheet as one rectangle: a stray cell far out makes it as large as a disk
+MOST_CELLS = 50_000_000
 CHUNK = 1 << 20
 
 
@@ -31,7 +36,12 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     """Write the text of a sheet to `to`. Raises Refused."""
     with file.path.open("rb") as opened:
         if opened.read(4) != b"PK\x03\x04":
-            raise Refused("encoding", f"{file.name} is no Excel workbook of today's kind (.xlsx), or it is protected by a password", SAVE_AS)
+            raise Refused(
+                "encoding",
+                f"{file.name} is no Excel workbook of today's kind (.xlsx), or it is protected by a"
+                " password",
+                SAVE_AS,
+            )
     _fits(feed, file)
     rows = _rows(feed, file)
     width = max((at for row in rows for at, value in enumerate(row, 1) if value != ""), default=0)
@@ -55,8 +65,21 @@ def _fits(feed: Feed, file: Fetched) -> None:
                         _not_too_wide(file, sheet)
     except ArchiveRefused as error:
         raise Refused("encoding", f"{file.name} is refused: {error}", SAVE_AS) from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise Refused("encoding", f"{file.name} cannot be unpacked as an Excel workbook ({type(error).__name__}); it may be cut off", SAVE_AS) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise Refused(
+            "encoding",
+            f"{file.name} cannot be unpacked as an Excel workbook ({type(error).__name__}); it may"
+            " be cut off",
+            SAVE_AS,
+        ) from None
 
 
 def _not_too_wide(file: Fetched, sheet: Any) -> None:
@@ -68,8 +91,15 @@ def _not_too_wide(file: Fetched, sheet: Any) -> None:
             right, low = max(right, _column(letters)), max(low, int(digits))
         rest = data[-200:]
     if right * low > MOST_CELLS:
-        problem = f"{file.name} has a cell in row {low:,}, column {right:,}: a sheet of {right * low:,} cells, limit {MOST_CELLS:,}"
-        raise Refused("too_large", problem, "delete the rows and columns outside the table, then save it again")
+        problem = (
+            f"{file.name} has a cell in row {low:,}, column {right:,}: a sheet of"
+            f" {right * low:,} cells, limit {MOST_CELLS:,}"
+        )
+        raise Refused(
+            "too_large",
+            problem,
+            "delete the rows and columns outside the table, then save it again",
+        )
 
 
 def _column(letters: bytes) -> int:
@@ -87,12 +117,20 @@ def _rows(feed: Feed, file: Fetched) -> list[list[Any]]:
             names = list(book.sheet_names)
             if feed.sheet and feed.sheet not in names:
                 problem = f"{file.name} has no sheet {feed.sheet!r}; it has {', '.join(names)}"
-                raise Refused("sheet_missing", problem, "put the sheet's name back, or mend `sheet` in the layout")
+                raise Refused(
+                    "sheet_missing",
+                    problem,
+                    "put the sheet's name back, or mend `sheet` in the layout",
+                )
             if not names:
                 raise Refused("empty", f"{file.name} has no sheet", SAVE_AS)
             return book.get_sheet_by_name(feed.sheet or names[0]).to_python(skip_empty_area=False)
     except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise Refused("encoding", f"{file.name} cannot be read as an Excel workbook ({type(error).__name__})", SAVE_AS) from None
+        raise Refused(
+            "encoding",
+            f"{file.name} cannot be read as an Excel workbook ({type(error).__name__})",
+            SAVE_AS,
+        ) from None
 
 
 def _text(value: Any) -> str:
@@ -102,7 +140,11 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, datetime):
-        return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ", timespec="seconds")
+        return (
+            value.date().isoformat()
+            if value.time() == time()
+            else value.isoformat(sep=" ", timespec="seconds")
+        )
     if isinstance(value, time):
         return value.isoformat(timespec="seconds")
     if isinstance(value, date):

@@ -1,10 +1,11 @@
 """Bring the files of a source here: list the place, find each feed's file by name, copy it whole.
 
-In: a location (a folder, or `sftp://user@host:port/folder` with `key_file` and `known_hosts`) and a layout. Archives
-the layout names are opened and their members stand beside the files, as `archive.zip/member.csv`.
-Out: per feed a `Fetched` copy under `var/inbox/.fetched/<source>/`, or the `Problem` that kept it from coming.
-Refuses: a host whose key is not pinned, a file that changes while it is read. Nothing at the source is moved or
-deleted. A place that cannot be reached raises SourceUnreachable.
+In: a location (a folder, or `sftp://user@host:port/folder` with `key_file` and `known_hosts`) and a
+layout. Archives the layout names are opened and their members stand beside the files, as
+`archive.zip/member.csv`. Out: per feed a `Fetched` copy under `var/inbox/.fetched/<source>/`, or
+the `Problem` that kept it from coming. Refuses: a host whose key is not pinned, a file that changes
+while it is read. Nothing at the source is moved or deleted. A place that cannot be reached raises
+SourceUnreachable.
 """
 
 from __future__ import annotations
@@ -47,10 +48,15 @@ class Folder:
     def list(self) -> list[sftp.Entry]:
         """The regular files, by name; half-written `.part` files are left out."""
         try:
-            files = sorted(path for path in self.path.iterdir() if path.is_file() and path.suffix != ".part")
+            files = sorted(
+                path for path in self.path.iterdir() if path.is_file() and path.suffix != ".part"
+            )
             return [_entry(path) for path in files]
         except OSError as error:
-            raise SourceUnreachable(f"folder {self.path} cannot be read ({error.strerror}); check `location` in the settings and the disk") from None
+            raise SourceUnreachable(
+                f"folder {self.path} cannot be read ({error.strerror}); check `location` in the"
+                " settings and the disk"
+            ) from None
 
     def get(self, name: str, to: Path) -> Path:
         """Copy a file; refuses one that changes meanwhile."""
@@ -61,12 +67,17 @@ class Folder:
         after = _entry(path)
         if before != after or to.stat().st_size != before.size:
             to.unlink()
-            raise sftp.SftpError(f"{name} changed while it was read ({before.size:,} bytes, then {after.size:,}): it is still being written")
+            raise sftp.SftpError(
+                f"{name} changed while it was read ({before.size:,} bytes, then {after.size:,}): it"
+                " is still being written"
+            )
         return to
 
 
 class Remote:
-    """A folder on an SFTP server. What fails is tried again on a new connection: a server that hung up has others to offer."""
+    """A folder on an SFTP server. What fails is tried again on a new connection: a server that hung
+    up has others to offer.
+    """
 
     def __init__(self, there: sftp.Place, attempts: int, wait: float) -> None:
         self._there, self._attempts, self._wait = there, attempts, wait
@@ -106,31 +117,57 @@ class Remote:
 
 
 def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
-    """Copy the file of every feed of `layout` here. Raises SourceUnreachable when the place itself is not there."""
+    """Copy the file of every feed of `layout` here. Raises SourceUnreachable when the place itself
+    is not there.
+    """
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
     with place(source, settings) as (where, folder), ExitStack() as stack:
         listed = folder.list()
         archives = stack.enter_context(Archives.opened(folder, layout, listed, into / ".archives"))
-        entries = sorted([*(entry for entry in listed if not layout.is_archive(entry.name)), *archives.list()], key=lambda entry: entry.name)
+        entries = sorted(
+            [*(entry for entry in listed if not layout.is_archive(entry.name)), *archives.list()],
+            key=lambda entry: entry.name,
+        )
         feeds: dict[str, Fetched | Problem] = {}
         findings: list[Finding] = []
         for feed in layout.feeds:
-            found = sorted((entry for entry in entries if feed.matches(base(entry.name))), key=lambda entry: (entry.modified_at, entry.name))
+            found = sorted(
+                (entry for entry in entries if feed.matches(base(entry.name))),
+                key=lambda entry: (entry.modified_at, entry.name),
+            )
             if refused := archives.problem(newer_than=found[-1] if found else None):
                 feeds[feed.name] = refused
                 continue
             if not found:
-                feeds[feed.name] = Problem("missing", f"no file named {' or '.join(feed.files)} is in {where} ({_files(len(entries))} there)")
+                feeds[feed.name] = Problem(
+                    "missing",
+                    f"no file named {' or '.join(feed.files)} is in"
+                    f" {where} ({_files(len(entries))} there)",
+                )
                 continue
-            if twins := [entry.name for entry in found if "/" in entry.name and entry.name.split("/")[0] == found[-1].name.split("/")[0]][1:]:
-                feeds[feed.name] = Problem("archive", f"{len(twins) + 1} files of one archive could be it ({found[-1].name} and {twins[0]}): none was taken")
+            if twins := [
+                entry.name
+                for entry in found
+                if "/" in entry.name and entry.name.split("/")[0] == found[-1].name.split("/")[0]
+            ][1:]:
+                feeds[feed.name] = Problem(
+                    "archive",
+                    f"{len(twins) + 1} files of one archive could be it ({found[-1].name} and"
+                    f" {twins[0]}): none was taken",
+                )
                 continue
             if len(found) > 1:
                 findings.append(_several(source, feed, [entry.name for entry in found]))
-            feeds[feed.name] = _copy(archives if "/" in found[-1].name else folder, found[-1], into / feed.name)
-        strangers = [entry.name for entry in entries if not any(feed.matches(base(entry.name)) for feed in layout.feeds)]
+            feeds[feed.name] = _copy(
+                archives if "/" in found[-1].name else folder, found[-1], into / feed.name
+            )
+        strangers = [
+            entry.name
+            for entry in entries
+            if not any(feed.matches(base(entry.name)) for feed in layout.feeds)
+        ]
     if strangers:
         findings.append(_strangers(source, where, strangers))
     return Fetch(feeds, tuple(findings))
@@ -142,10 +179,21 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
         names = [entry.name for entry in folder.list()]
     archives = [name for name in names if layout.is_archive(name)]
     if archives:  # what is in them is seen when they are read
-        return Look(f"{where}: {', '.join(archives)} there, to be opened for {len(layout.feeds)} feeds", good=True)
+        return Look(
+            f"{where}: {', '.join(archives)} there, to be opened for {len(layout.feeds)} feeds",
+            good=True,
+        )
     absent = [feed.name for feed in layout.feeds if not any(feed.matches(name) for name in names)]
     there = f"{where}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} feeds there"
-    return Look(there + (f", missing {', '.join(absent)}; check the extract jobs and their transfer" if absent else ""), not absent)
+    return Look(
+        there
+        + (
+            f", missing {', '.join(absent)}; check the extract jobs and their transfer"
+            if absent
+            else ""
+        ),
+        not absent,
+    )
 
 
 @contextmanager
@@ -153,15 +201,25 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
     """The location of a source, opened, and its name for sentences. SFTP is tried three times."""
     location = str(settings.get("location", ""))
     if not location:
-        raise SourceUnreachable(f"setting sources.{source}.location is missing: a folder, or sftp://user@host:port/folder")
+        raise SourceUnreachable(
+            f"setting sources.{source}.location is missing: a folder, or"
+            " sftp://user@host:port/folder"
+        )
     if not location.startswith("sftp://"):
         folder = local_folder(location)
         if not folder.is_dir():
-            raise SourceUnreachable(f"folder {folder} is not there; check sources.{source}.location and whether the disk is mounted")
+            raise SourceUnreachable(
+                f"folder {folder} is not there; check sources.{source}.location and whether the"
+                " disk is mounted"
+            )
         yield str(folder), Folder(folder)
         return
     there = sftp_place(source, location, settings)
-    remote = Remote(there, int(settings.get("attempts", ATTEMPTS)), float(settings.get("wait_seconds", WAIT_SECONDS)))
+    remote = Remote(
+        there,
+        int(settings.get("attempts", ATTEMPTS)),
+        float(settings.get("wait_seconds", WAIT_SECONDS)),
+    )
     try:
         with remote:
             yield str(there), remote
@@ -170,18 +228,27 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
 
 
 def local_folder(location: str) -> Path:
-    """A folder by its setting: absolute, or `var/…` below the folder of all state, or below the project."""
+    """A folder by its setting: absolute, or `var/…` below the folder of all state, or below the
+    project.
+    """
     path = Path(location).expanduser()
     if path.is_absolute():
         return path
-    return paths.var().joinpath(*path.parts[1:]) if path.parts[:1] == ("var",) else paths.root() / path
+    return (
+        paths.var().joinpath(*path.parts[1:]) if path.parts[:1] == ("var",) else paths.root() / path
+    )
 
 
 def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.Place:
-    """The place of an `sftp://user@host:port/folder`; `/~/folder` is below the login folder, `/folder` is absolute."""
+    """The place of an `sftp://user@host:port/folder`; `/~/folder` is below the login folder,
+    `/folder` is absolute.
+    """
     parts = urlsplit(location)
     if not parts.hostname or not parts.username or parts.password:
-        raise SourceUnreachable(f"sources.{source}.location must read sftp://user@host:port/folder, without a password; the key is in key_file")
+        raise SourceUnreachable(
+            f"sources.{source}.location must read sftp://user@host:port/folder, without a password;"
+            " the key is in key_file"
+        )
     folder = unquote(parts.path)
     folder = folder[3:] if folder.startswith("/~/") else folder
     return sftp.Place(
@@ -218,7 +285,8 @@ def _several(source: str, feed: Feed, names: list[str]) -> Finding:
     return Finding(
         "warning",
         "several_files",
-        f"{source} {feed.name}: {len(names)} files could be it ({', '.join(names)}); the newest, {names[-1]}, was taken",
+        f"{source} {feed.name}: {len(names)} files could be it ({', '.join(names)}); the newest,"
+        f" {names[-1]}, was taken",
         source=source,
         feed=feed.name,
         file=names[-1],

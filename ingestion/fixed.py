@@ -1,8 +1,10 @@
-"""Files with columns at fixed positions, counted in characters: turned into delimited text line by line.
+"""Files with columns at fixed positions, counted in characters: turned into delimited text line by
+line.
 
-In: a fetched file and its feed (`positions`). Out: a `Text` with the same line numbers. Values lose the blanks around
-them. A line that is not as long as the layout says is rejected alone: a value that slipped by one character would be
-somebody else's. Refuses a file that breaks off in its last line.
+In: a fetched file and its feed (`positions`). Out: a `Text` with the same line numbers. Values lose
+the blanks around them. A line that is not as long as the layout says is rejected alone: a value
+that slipped by one character would be somebody else's. Refuses a file that breaks off in its last
+line.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
         with file.path.open("rb") as opened:
             encoding = encoding_of(iter(lambda: opened.read(CHUNK), b""))
     except Unreadable as error:
-        raise Refused("encoding", f"{file.name} cannot be read: {error}", "have the file saved as UTF-8 text") from None
+        raise Refused(
+            "encoding", f"{file.name} cannot be read: {error}", "have the file saved as UTF-8 text"
+        ) from None
     rejects: list[Reject] = []
     with file.path.open("rb") as opened, to.open("wb") as out:
         opened.seek(encoding.begin)
@@ -33,7 +37,11 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
         number, last, data = 0, "", b"\n"
         for number, data in enumerate(opened, 1):
             line = data.rstrip(b"\r\n")
-            last = "" if number <= feed.skip_lines or not line.strip() else _wrong(feed, line, encoding)
+            last = (
+                ""
+                if number <= feed.skip_lines or not line.strip()
+                else _wrong(feed, line, encoding)
+            )
             if last:
                 rejects.append(Reject(number, last, hashlib.sha256(line).hexdigest()))
             if last or number <= feed.skip_lines or not line.strip():
@@ -41,8 +49,15 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
             else:
                 writer.row(_values(feed, line.decode(encoding.codec)))
         if (feed.ends_with_newline and not data.endswith(b"\n")) or "instead of" in last:
-            problem = f"{file.name} breaks off in its last line {number:,} ({last or 'no line end'})"
-            raise Refused("truncated", problem, "it was cut off while it was written or sent: have it sent again", number)
+            problem = (
+                f"{file.name} breaks off in its last line {number:,} ({last or 'no line end'})"
+            )
+            raise Refused(
+                "truncated",
+                problem,
+                "it was cut off while it was written or sent: have it sent again",
+                number,
+            )
     return Text(to, encoding.name, tuple(rejects))
 
 
@@ -57,7 +72,11 @@ def _wrong(feed: Feed, line: bytes, encoding: Encoding) -> str:
     length = feed.positions[-1][1]
     if len(text.rstrip()) > length:
         return f"more than the {length} characters of the layout"
-    return f"{len(text)} characters instead of {length}" if len(text) < length and not feed.trimmed else ""
+    return (
+        f"{len(text)} characters instead of {length}"
+        if len(text) < length and not feed.trimmed
+        else ""
+    )
 
 
 def _values(feed: Feed, line: str) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""Which column stands where: by name when the first line is a heading line, by position when it is data.
+"""Which column stands where: by name when the first line is a heading line, by position when it is
+data.
 
-In: the first line of a file and its feed. Out: a `Heading`. Refuses a heading line without a required column, a
-repeated heading, a file without headings whose number of columns is not the layout's. Pure.
+In: the first line of a file and its feed. Out: a `Heading`. Refuses a heading line without a
+required column, a repeated heading, a file without headings whose number of columns is not the
+layout's. Pure.
 
 Headings are compared without case, spacing and punctuation, and by the layout's aliases.
 """
@@ -17,13 +19,17 @@ from ingestion.layout import Column, Feed
 from ingestion.model import Refused
 from ingestion.numbers import DECIMALS, POWERS
 
-RENAMED = "if a column was renamed, add its new heading to `aliases` in the layout; else have the extract's columns put back"
+RENAMED = (
+    "if a column was renamed, add its new heading to `aliases` in the layout; else have the"
+    " extract's columns put back"
+)
 TICK_HEADINGS = 'tick "include headings" in the extract job, or mend the layout'
 
 
 @dataclass(frozen=True)
 class Heading:
-    """How the first line was understood: `places` are the columns to land and their positions in the file.
+    """How the first line was understood: `places` are the columns to land and their positions in
+    the file.
 
     `checked` is where the number with a check digit stands; it may be a restricted one.
     """
@@ -36,11 +42,21 @@ class Heading:
     checked: int | None = None
 
 
-def understood(source: str, feed: Feed, file: str, readings: Iterable[tuple[str, list[str]]]) -> Heading:
+def understood(
+    source: str, feed: Feed, file: str, readings: Iterable[tuple[str, list[str]]]
+) -> Heading:
     """The best of several readings of the first line, one per delimiter: (delimiter, values)."""
-    ranked = [(_known(feed, values), len(values) == len(feed.columns), len(values), delimiter, values) for delimiter, values in readings]
+    ranked = [
+        (_known(feed, values), len(values) == len(feed.columns), len(values), delimiter, values)
+        for delimiter, values in readings
+    ]
     if not ranked:
-        raise Refused("header", f"{file}: line 1 can be read neither as headings nor as data (bad quoting)", "check the extract's settings", 1)
+        raise Refused(
+            "header",
+            f"{file}: line 1 can be read neither as headings nor as data (bad quoting)",
+            "check the extract's settings",
+            1,
+        )
     known, _, _, delimiter, values = max(ranked, key=lambda reading: reading[:3])
     # Two headings never stand in one line of data; a feed of one column has only one to show.
     if known >= min(2, len(feed.columns)):
@@ -60,52 +76,109 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
         if column is None:
             unknown.append(heading.strip() or f"(blank, column {place + 1})")
         elif column.name in places:
-            raise Refused("header", f"{file}: the heading {column.heading} stands twice (columns {places[column.name] + 1} and {place + 1})", RENAMED, 1)
+            raise Refused(
+                "header",
+                f"{file}: the heading {column.heading} stands twice (columns"
+                f" {places[column.name] + 1} and {place + 1})",
+                RENAMED,
+                1,
+            )
         else:
             places[column.name] = place
-    missing = [column for column in feed.columns if column.name not in places and not column.restricted]
+    missing = [
+        column for column in feed.columns if column.name not in places and not column.restricted
+    ]
     needed = [column.heading for column in missing if column.name in feed.required]
     if needed:
         also = f", unknown headings there: {_shown(unknown)}" if unknown else ""
-        problem = f"{file} lacks the required column {_shown(needed)} (its heading line has {len(headings)} columns{also})"
+        problem = (
+            f"{file} lacks the required column {_shown(needed)} (its heading line has"
+            f" {len(headings)} columns{also})"
+        )
         raise Refused("column_missing", problem, RENAMED, 1)
-    landed = {name: place for name, place in places.items() if name in feed.landed and name not in feed.left_empty}
+    landed = {
+        name: place
+        for name, place in places.items()
+        if name in feed.landed and name not in feed.left_empty
+    }
     checked = places.get(feed.check_digit.name) if feed.check_digit else None
-    return Heading(delimiter, len(headings), True, landed, tuple(_notes(source, feed, file, unknown, missing)), checked)
+    return Heading(
+        delimiter,
+        len(headings),
+        True,
+        landed,
+        tuple(_notes(source, feed, file, unknown, missing)),
+        checked,
+    )
 
 
 def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> Heading:
     count = len(values)
     if not feed.order_known:
-        raise Refused("header", f"{file} has no heading line that is known, and the order of its columns is not", TICK_HEADINGS, 1)
+        raise Refused(
+            "header",
+            f"{file} has no heading line that is known, and the order of its columns is not",
+            TICK_HEADINGS,
+            1,
+        )
     if count != len(feed.columns) and count not in feed.older_counts:
         allowed = " or ".join(str(number) for number in (*feed.older_counts, len(feed.columns)))
-        raise Refused("column_count", f"{file} has no heading line that is known, and {count} columns instead of {allowed}", TICK_HEADINGS, 1)
-    places = {column.name: place for place, column in enumerate(feed.columns[:count]) if not column.restricted}
+        raise Refused(
+            "column_count",
+            f"{file} has no heading line that is known, and {count} columns instead of {allowed}",
+            TICK_HEADINGS,
+            1,
+        )
+    places = {
+        column.name: place
+        for place, column in enumerate(feed.columns[:count])
+        if not column.restricted
+    }
     needed = [name for name in feed.required if name not in places]
     if needed:
-        raise Refused("column_missing", f"{file} ends before the required column {_shown(needed)}", TICK_HEADINGS, 1)
+        raise Refused(
+            "column_missing",
+            f"{file} ends before the required column {_shown(needed)}",
+            TICK_HEADINGS,
+            1,
+        )
     for name, shape in feed.shapes.items():
         value = values[places[name]].strip() if name in places else ""
-        if value and not re.fullmatch(shape, value) and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value)):
-            raise Refused("header", f"{file}: line 1 holds neither known headings nor data ({name} does not look like one)", RENAMED, 1)
+        if (
+            value
+            and not re.fullmatch(shape, value)
+            and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value))
+        ):
+            raise Refused(
+                "header",
+                f"{file}: line 1 holds neither known headings nor data ({name} does not look like"
+                " one)",
+                RENAMED,
+                1,
+            )
     landed = {name: place for name, place in places.items() if name not in feed.left_empty}
     checked = feed.columns.index(feed.check_digit) if feed.check_digit else count
     return Heading(delimiter, count, False, landed, checked=checked if checked < count else None)
 
 
-def _notes(source: str, feed: Feed, file: str, unknown: list[str], missing: list[Column]) -> Iterable[Finding]:
+def _notes(
+    source: str, feed: Feed, file: str, unknown: list[str], missing: list[Column]
+) -> Iterable[Finding]:
     if unknown:
         yield Finding(
             "warning",
             "unknown_column",
-            f"{source} {feed.name}: {file} has {_columns(unknown)} no layout names, not landed: {_shown(unknown)}",
+            f"{source} {feed.name}: {file} has {_columns(unknown)} no layout names, not landed:"
+            f" {_shown(unknown)}",
             source=source,
             feed=feed.name,
             file=file,
             line=1,
             column=_shown(unknown),
-            action="add the column to the layout (restricted if it is confidential), or have it left out of the extract",
+            action=(
+                "add the column to the layout (restricted if it is confidential), or have it left"
+                " out of the extract"
+            ),
         )
     missing = [column for column in missing if column.name not in feed.optional_columns]
     if missing:
@@ -113,13 +186,17 @@ def _notes(source: str, feed: Feed, file: str, unknown: list[str], missing: list
         yield Finding(
             "warning",
             "column_missing",
-            f"{source} {feed.name}: {file} lacks {_columns(names)} that are not required, landed empty: {_shown(names)}",
+            f"{source} {feed.name}: {file} lacks {_columns(names)} that are not required, landed"
+            f" empty: {_shown(names)}",
             source=source,
             feed=feed.name,
             file=file,
             line=1,
             column=_shown([column.name for column in missing]),
-            action="ask whether the extract was changed; add an alias to the layout if the column was renamed",
+            action=(
+                "ask whether the extract was changed; add an alias to the layout if the column was"
+                " renamed"
+            ),
         )
 
 
@@ -128,4 +205,6 @@ def _columns(names: list[str]) -> str:
 
 
 def _shown(names: list[str]) -> str:
-    return ", ".join(name[:60] for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return ", ".join(name[:60] for name in names[:10]) + (
+        f" and {len(names) - 10} more" if len(names) > 10 else ""
+    )

@@ -1,7 +1,9 @@
-"""What a source's feeds look like: the nouns Layout, Feed and Column, read from `ingestion/layouts/<name>.toml`.
+"""What a source's feeds look like: the nouns Layout, Feed and Column, read from
+`ingestion/layouts/<name>.toml`.
 
-In: a layout file (or the `tables` of a SQL source). Out: frozen values the other modules ask. Refuses unknown keys
-and columns that no feed has, naming file, feed and key. Pure but for reading the one file.
+In: a layout file (or the `tables` of a SQL source). Out: frozen values the other modules ask.
+Refuses unknown keys and columns that no feed has, naming file, feed and key. Pure but for reading
+the one file.
 """
 
 from __future__ import annotations
@@ -16,38 +18,92 @@ from typing import Any
 
 LAYOUTS = Path(__file__).parent / "layouts"
 LAYOUT_KEYS = {
-    "owner", "delimiters", "ends_with_newline", "archives", "limits", "restricted", "shapes", "aliases", "feeds", "school", "record",
+    "owner",
+    "delimiters",
+    "ends_with_newline",
+    "archives",
+    "limits",
+    "restricted",
+    "shapes",
+    "aliases",
+    "feeds",
+    "school",
+    "record",
     "numbers",
-}  # fmt: skip
-FEED_KEYS = {"files", "columns", "older_counts", "order_known", "required", "never_empty", "key", "minimum_share", "stale_after_days", "aliases",
-             "optional", "optional_columns", "on_request", "rests_in_summer", "check_digit"}  # fmt: skip
-KIND_KEYS = {"format", "delimiters", "positions", "trimmed", "sheet", "skip_lines", "ends_with_newline"}  # what a kind of file needs to be read
-FORMATS = {"delimited": {"delimiters"}, "fixed": {"positions", "trimmed", "skip_lines"}, "excel": {"sheet", "skip_lines"}}
+}
+FEED_KEYS = {
+    "files",
+    "columns",
+    "older_counts",
+    "order_known",
+    "required",
+    "never_empty",
+    "key",
+    "minimum_share",
+    "stale_after_days",
+    "aliases",
+    "optional",
+    "optional_columns",
+    "on_request",
+    "rests_in_summer",
+    "check_digit",
+}
+KIND_KEYS = {
+    "format",
+    "delimiters",
+    "positions",
+    "trimmed",
+    "sheet",
+    "skip_lines",
+    "ends_with_newline",
+}  # what a kind of file needs to be read
+FORMATS = {
+    "delimited": {"delimiters"},
+    "fixed": {"positions", "trimmed", "skip_lines"},
+    "excel": {"sheet", "skip_lines"},
+}
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
-    "minimum_share", "good_loads", "most_growth", "school_share", "school_rows", "most_schools", "orphan_share", "most_rejected",
-    "stale_after_days", "refuse_after_days", "last_good_days",
-}  # fmt: skip
+    "minimum_share",
+    "good_loads",
+    "most_growth",
+    "school_share",
+    "school_rows",
+    "most_schools",
+    "orphan_share",
+    "most_rejected",
+    "stale_after_days",
+    "refuse_after_days",
+    "last_good_days",
+}
 TRUST_KEYS = THRESHOLDS | {"school", "record", "references", "content_date"}
 
 
 class LayoutError(Exception):
-    """A layout or source that says something we do not understand; the message names file, feed and key."""
+    """A layout or source that says something we do not understand; the message names file, feed and
+    key.
+    """
 
 
 def raw_name(heading: str) -> str:
-    """The raw column of a heading: `Send Email and Autodialer Calls?` -> `send_email_and_autodialer_calls`."""
+    """The raw column of a heading: `Send Email and Autodialer Calls?` ->
+    `send_email_and_autodialer_calls`.
+    """
     return re.sub(r"[^a-z0-9]+", "_", heading.lower()).strip("_")
 
 
 def plain(heading: str) -> str:
-    """A heading without case, spacing and punctuation, for comparing: `Teacher  ID` and `Teacher Id` are one."""
+    """A heading without case, spacing and punctuation, for comparing: `Teacher  ID` and `Teacher
+    Id` are one.
+    """
     return re.sub(r"[\W_]+", "", heading.casefold())
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a feed, at its position in the file. Restricted columns are read over and never landed."""
+    """One column of a feed, at its position in the file. Restricted columns are read over and never
+    landed.
+    """
 
     heading: str
     name: str
@@ -89,28 +145,47 @@ class Feed:
     older_counts: tuple[int, ...] = ()
     order_known: bool = True
     minimum_share: float | None = None
-    optional: bool = False  # a source may have none of it: never sent is no problem, no longer sent is one
-    optional_columns: tuple[str, ...] = ()  # only some versions of the format have them: their absence is not worth a word
+    optional: bool = (
+        False  # a source may have none of it: never sent is no problem, no longer sent is one
+    )
+    optional_columns: tuple[
+        str, ...
+    ] = ()  # only some versions of the format have them: their absence is not worth a word
     delimiters: tuple[str, ...] = (",", "\t")
     ends_with_newline: bool = True
     format: str = "delimited"
-    positions: tuple[tuple[int, int], ...] = ()  # fixed: first and last character of each column, counted from 1
+    positions: tuple[
+        tuple[int, int], ...
+    ] = ()  # fixed: first and last character of each column, counted from 1
     trimmed: bool = False  # fixed: blanks at the end of a line may be left out
     sheet: str = ""  # excel: the first when empty
-    left_empty: frozenset[str] = frozenset()  # columns a district has no use for: there, and always empty
+    left_empty: frozenset[str] = (
+        frozenset()
+    )  # columns a district has no use for: there, and always empty
     on_request: bool = False  # read only where the settings name it
-    rests_in_summer: bool = False  # empty in summer is no news: what was landed before stays, and nothing waits for it
+    rests_in_summer: bool = (
+        False  # empty in summer is no news: what was landed before stays, and nothing waits for it
+    )
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
     limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
-    shapes: Mapping[str, str] = field(default_factory=dict)  # column name -> regular expression of its values
+    shapes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column name -> regular expression of its values
     school: str = ""  # the column that says which school a row belongs to
     record: str = ""  # the column whose value a reject may name: a student number, a staff id
     references: tuple[Reference, ...] = ()
-    numbers: frozenset[str] = frozenset()  # columns of whole numbers, which a spreadsheet may have turned into others
-    check_digit: Column | None = None  # a number whose last digit proves the others; it may be restricted: it is only counted
+    numbers: frozenset[str] = (
+        frozenset()
+    )  # columns of whole numbers, which a spreadsheet may have turned into others
+    check_digit: Column | None = (
+        # a number whose last digit proves the others; it may be restricted: it is only counted
+        None
+    )
     content_date: str = ""  # a column whose newest date says how new the content is
-    tolerance: Mapping[str, Any] = field(default_factory=dict)  # thresholds that differ from the source's
+    tolerance: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # thresholds that differ from the source's
 
     @property
     def landed(self) -> tuple[str, ...]:
@@ -118,7 +193,9 @@ class Feed:
         return tuple(column.name for column in self.columns if not column.restricted)
 
     def column(self, heading: str) -> Column | None:
-        """The column a heading means, by its own name first and then by its aliases; None when it is unknown."""
+        """The column a heading means, by its own name first and then by its aliases; None when it
+        is unknown.
+        """
         wanted = plain(heading)
         by_heading = {plain(column.heading): column for column in self.columns}
         by_name = {column.name: column for column in self.columns}
@@ -138,7 +215,9 @@ class Layout:
     owner: str = ""
     archives: tuple[str, ...] = ()  # names of zip files whose members are read like files
     limits: Limits = field(default_factory=Limits)
-    tables: tuple[Feed, ...] = ()  # feeds that are not read here, but whose tables the models ask for
+    tables: tuple[
+        Feed, ...
+    ] = ()  # feeds that are not read here, but whose tables the models ask for
 
     def is_archive(self, file_name: str) -> bool:
         """Whether a file is to be opened for its members, by its name; letter case is ignored."""
@@ -150,7 +229,10 @@ def load(name: str) -> Layout:
     path = Path(name) if name.endswith(".toml") else LAYOUTS / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in LAYOUTS.glob("*.toml")))
-        raise LayoutError(f"there is no layout {path}; known layouts: {known}; add the file or mend `layout` in the settings")
+        raise LayoutError(
+            f"there is no layout {path}; known layouts: {known}; add the file or mend `layout` in"
+            " the settings"
+        )
     try:
         return parse(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
@@ -161,61 +243,134 @@ DISTRICT_KEYS = ("feeds", "files", "aliases", "leave_empty")
 
 
 def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
-    """The layout as one district gets it: its feeds (when it does not say: those not on request), its own file names,
-    its own spellings of headings, and columns it wants left empty. Refuses names the layout does not have."""
+    """The layout as one district gets it: its feeds (when it does not say: those not on request),
+    its own file names, its own spellings of headings, and columns it wants left empty. Refuses
+    names the layout does not have.
+    """
     feeds, files, aliases, empty = (settings.get(key) for key in DISTRICT_KEYS)
     known = [feed.name for feed in layout.feeds]
-    wanted = [feed.name for feed in layout.feeds if not feed.on_request] if feeds is None else list(feeds)
+    wanted = (
+        [feed.name for feed in layout.feeds if not feed.on_request]
+        if feeds is None
+        else list(feeds)
+    )
     if unknown := sorted({*wanted, *(files or {})} - set(known)):
-        raise LayoutError(f"layout {layout.name} has no feed {', '.join(unknown)}; it has {', '.join(known)}")
-    if lost := [heading for heading in [*(aliases or {}).values(), *(empty or ())] if all(feed.column(heading) is None for feed in layout.feeds)]:
-        raise LayoutError(f"layout {layout.name}: {', '.join(lost)} is no column of any feed; mend aliases or leave_empty in the settings")
+        raise LayoutError(
+            f"layout {layout.name} has no feed {', '.join(unknown)}; it has {', '.join(known)}"
+        )
+    if lost := [
+        heading
+        for heading in [*(aliases or {}).values(), *(empty or ())]
+        if all(feed.column(heading) is None for feed in layout.feeds)
+    ]:
+        raise LayoutError(
+            f"layout {layout.name}: {', '.join(lost)} is no column of any feed; mend aliases or"
+            " leave_empty in the settings"
+        )
     read = []
     for feed in (feed for feed in layout.feeds if feed.name in wanted):
         left = frozenset(column.name for heading in empty or () if (column := feed.column(heading)))
         if needed := sorted(left & {*feed.required, *feed.never_empty, *feed.key}):
-            raise LayoutError(f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and cannot be left empty")
+            raise LayoutError(
+                f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and"
+                " cannot be left empty"
+            )
         names = tuple((files or {}).get(feed.name, feed.files))
-        kept = tuple(reference for reference in feed.references if reference.feed in wanted)  # a feed not taken vouches for nothing
+        kept = tuple(
+            reference for reference in feed.references if reference.feed in wanted
+        )  # a feed not taken vouches for nothing
         spellings = {**feed.aliases, **_aliases(feed.columns, aliases or {})}
         check_digit = feed.check_digit if settings.get("check_digits", True) else None
-        read.append(replace(feed, files=names, aliases=spellings, left_empty=left, references=kept, check_digit=check_digit))
-    return replace(layout, feeds=tuple(read), tables=tuple(feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted))
+        read.append(
+            replace(
+                feed,
+                files=names,
+                aliases=spellings,
+                left_empty=left,
+                references=kept,
+                check_digit=check_digit,
+            )
+        )
+    return replace(
+        layout,
+        feeds=tuple(read),
+        tables=tuple(
+            feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted
+        ),
+    )
 
 
 def parse(name: str, document: Mapping[str, Any]) -> Layout:
-    """A layout from its document; refuses unknown keys, feeds without columns, names no column has."""
+    """A layout from its document; refuses unknown keys, feeds without columns, names no
+    column has.
+    """
     only(f"layout {name}", document, LAYOUT_KEYS)
     restricted = {plain(heading) for heading in document.get("restricted", ())}
-    feeds = tuple(_feed(name, feed, facts, document, restricted) for feed, facts in document.get("feeds", {}).items())
+    feeds = tuple(
+        _feed(name, feed, facts, document, restricted)
+        for feed, facts in document.get("feeds", {}).items()
+    )
     if not feeds:
         raise LayoutError(f"layout {name} has no feeds: add at least one [feeds.<name>] table")
     _known_parents(f"layout {name}", feeds)
-    return Layout(name, feeds, document.get("owner", ""), tuple(document.get("archives", ())), _limits(name, document))
+    return Layout(
+        name,
+        feeds,
+        document.get("owner", ""),
+        tuple(document.get("archives", ())),
+        _limits(name, document),
+    )
 
 
 TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_every_days"}
 KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
     "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
-    "rest": ("resources", TABLE_KEYS | {"path", "params", "data", "total", "paginator", "cursor_param", "cursor_format", "total_header"}, "the API"),
+    "rest": (
+        "resources",
+        TABLE_KEYS
+        | {
+            "path",
+            "params",
+            "data",
+            "total",
+            "paginator",
+            "cursor_param",
+            "cursor_format",
+            "total_header",
+        },
+        "the API",
+    ),
     "dlt": ("resources", TABLE_KEYS | {"resource", "cursor_kind"}, "the service"),
 }
 
 
 def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str = "sql") -> Layout:
-    """The layout of a SQL, REST or dlt source, from `[sources.<source>.tables.<feed>]`: columns, required, key."""
+    """The layout of a SQL, REST or dlt source, from `[sources.<source>.tables.<feed>]`: columns,
+    required, key.
+    """
     called, known, system = KINDS_OF_TABLES[kind]
     if not tables:
-        raise LayoutError(f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>] with columns and key")
+        raise LayoutError(
+            f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>]"
+            " with columns and key"
+        )
     feeds = []
     for name, facts in tables.items():
         where = f"[sources.{source}.{called}.{name}]"
         only(where, facts, known | TRUST_KEYS)
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
         if not columns:
-            raise LayoutError(f"{where} has no columns: list the ones to read; what is not listed is never read")
-        if facts.get("cursor") and (not facts.get("key") or plain(facts["cursor"]) not in {plain(column.heading) for column in columns}):
-            raise LayoutError(f"{where}: a cursor must be one of the columns, and changes are merged by key: list both")
+            raise LayoutError(
+                f"{where} has no columns: list the ones to read; what is not listed is never read"
+            )
+        if facts.get("cursor") and (
+            not facts.get("key")
+            or plain(facts["cursor"]) not in {plain(column.heading) for column in columns}
+        ):
+            raise LayoutError(
+                f"{where}: a cursor must be one of the columns, and changes are merged by key: list"
+                " both"
+            )
         feeds.append(
             Feed(
                 name,
@@ -232,18 +387,38 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
     return Layout(source, tuple(feeds), f"whoever looks after {system} of {source}")
 
 
-def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[str, Any], restricted: set[str]) -> Feed:
+def _feed(
+    layout: str,
+    name: str,
+    facts: Mapping[str, Any],
+    document: Mapping[str, Any],
+    restricted: set[str],
+) -> Feed:
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
-        raise LayoutError(f"{where}: a feed's name is a table's name in snake_case, and rejects is taken")
+        raise LayoutError(
+            f"{where}: a feed's name is a table's name in snake_case, and rejects is taken"
+        )
     only(where, facts, FEED_KEYS | KIND_KEYS | TRUST_KEYS)
-    columns = tuple(Column(heading, raw_name(heading), plain(heading) in restricted) for heading in facts.get("columns", ()))
+    columns = tuple(
+        Column(heading, raw_name(heading), plain(heading) in restricted)
+        for heading in facts.get("columns", ())
+    )
     if not columns or not facts.get("files"):
         raise LayoutError(f"{where}: `files` and `columns` are needed")
-    twice = sorted({column.name for column in columns if sum(other.name == column.name for other in columns) > 1})
+    twice = sorted(
+        {
+            column.name
+            for column in columns
+            if sum(other.name == column.name for other in columns) > 1
+        }
+    )
     if twice:
         raise LayoutError(f"{where}: column {', '.join(twice)} stands twice")
-    aliases = {**_aliases(columns, document.get("aliases", {})), **_aliases(columns, facts.get("aliases", {}))}
+    aliases = {
+        **_aliases(columns, document.get("aliases", {})),
+        **_aliases(columns, facts.get("aliases", {})),
+    }
     return Feed(
         name=name,
         columns=columns,
@@ -261,27 +436,62 @@ def _feed(layout: str, name: str, facts: Mapping[str, Any], document: Mapping[st
         **_kind(where, facts, document, len(columns)),
         limits=_limits(layout, document),
         aliases=aliases,
-        numbers=frozenset(_names(where, columns, aliases, [heading for heading in document.get("numbers", ()) if plain(heading) in _plain_names(columns)])),
+        numbers=frozenset(
+            _names(
+                where,
+                columns,
+                aliases,
+                [
+                    heading
+                    for heading in document.get("numbers", ())
+                    if plain(heading) in _plain_names(columns)
+                ],
+            )
+        ),
         check_digit=_checked_column(where, columns, facts.get("check_digit", "")),
-        shapes={column: shape for column, shape in document.get("shapes", {}).items() if column in {c.name for c in columns}},
+        shapes={
+            column: shape
+            for column, shape in document.get("shapes", {}).items()
+            if column in {c.name for c in columns}
+        },
         **_trust(where, columns, aliases, facts, document),
     )
 
 
-def _trust(where: str, columns: tuple[Column, ...], aliases: Mapping[str, str], facts: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    """What the trust gate asks of a feed. `school` and `record` may stand at the top of a layout, for every feed that has such a column."""
+def _trust(
+    where: str,
+    columns: tuple[Column, ...],
+    aliases: Mapping[str, str],
+    facts: Mapping[str, Any],
+    document: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the trust gate asks of a feed. `school` and `record` may stand at the top of a layout,
+    for every feed that has such a column.
+    """
     there = {plain(column.heading) for column in columns if not column.restricted} | set(aliases)
     found: dict[str, Any] = {}
     for name in ("school", "record"):
-        heading = facts.get(name) or next((one for one in _several(document.get(name, ())) if plain(one) in there), "")
+        heading = facts.get(name) or next(
+            (one for one in _several(document.get(name, ())) if plain(one) in there), ""
+        )
         found[name] = _names(where, columns, aliases, [heading])[0] if heading else ""
     if facts.get("content_date"):
         found["content_date"] = _names(where, columns, aliases, [facts["content_date"]])[0]
     references = []
     for heading, parent in facts.get("references", {}).items():
         feed, _, parent_heading = str(parent).partition(".")
-        references.append(Reference(_names(where, columns, aliases, [heading])[0], feed, raw_name(parent_heading or heading)))
-    return {**found, "references": tuple(references), "tolerance": {name: facts[name] for name in THRESHOLDS if name in facts}}
+        references.append(
+            Reference(
+                _names(where, columns, aliases, [heading])[0],
+                feed,
+                raw_name(parent_heading or heading),
+            )
+        )
+    return {
+        **found,
+        "references": tuple(references),
+        "tolerance": {name: facts[name] for name in THRESHOLDS if name in facts},
+    }
 
 
 def _plain_names(columns: Iterable[Column]) -> set[str]:
@@ -301,15 +511,28 @@ def _several(value: Any) -> Iterable[str]:
 
 def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
     """Every reference names a feed and a column of this very source."""
-    known = {feed.name: {column.name for column in feed.columns if not column.restricted} for feed in feeds}
+    known = {
+        feed.name: {column.name for column in feed.columns if not column.restricted}
+        for feed in feeds
+    }
     for feed in feeds:
         for reference in feed.references:
-            if reference.feed == feed.name or reference.parent_column not in known.get(reference.feed, ()):
-                raise LayoutError(f"{where}, feed {feed.name}: references names {reference.feed}.{reference.parent_column}, which is no column of another feed")
+            if reference.feed == feed.name or reference.parent_column not in known.get(
+                reference.feed, ()
+            ):
+                raise LayoutError(
+                    f"{where}, feed {feed.name}: references names"
+                    f" {reference.feed}.{reference.parent_column}, which is no column of another"
+                    " feed"
+                )
 
 
-def _kind(where: str, facts: Mapping[str, Any], document: Mapping[str, Any], columns: int) -> dict[str, Any]:
-    """What tells how the file of a feed is to be read; refuses settings that its format has no use for."""
+def _kind(
+    where: str, facts: Mapping[str, Any], document: Mapping[str, Any], columns: int
+) -> dict[str, Any]:
+    """What tells how the file of a feed is to be read; refuses settings that its format has no use
+    for.
+    """
     form = facts.get("format", "delimited")
     if form not in FORMATS:
         raise LayoutError(f"{where}: format is {form!r}; known are {', '.join(FORMATS)}")
@@ -318,15 +541,28 @@ def _kind(where: str, facts: Mapping[str, Any], document: Mapping[str, Any], col
         raise LayoutError(f"{where}: {', '.join(useless)} means nothing for format {form!r}")
     kind: dict[str, Any] = {
         "format": form,
-        "delimiters": tuple(facts.get("delimiters", document.get("delimiters", (",", "\t")))) if form == "delimited" else (",",),
-        "ends_with_newline": facts.get("ends_with_newline", document.get("ends_with_newline", True)),
+        "delimiters": (
+            tuple(facts.get("delimiters", document.get("delimiters", (",", "\t"))))
+            if form == "delimited"
+            else (",",)
+        ),
+        "ends_with_newline": facts.get(
+            "ends_with_newline", document.get("ends_with_newline", True)
+        ),
         "trimmed": bool(facts.get("trimmed", False)),
         "sheet": str(facts.get("sheet", "")),
         "skip_lines": int(facts.get("skip_lines", 0)),
     }
-    odd = [mark for mark in kind["delimiters"] if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "]
+    odd = [
+        mark
+        for mark in kind["delimiters"]
+        if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "
+    ]
     if odd or not kind["delimiters"]:
-        raise LayoutError(f"{where}: a delimiter is one character that stands in no value, such as , ; | or a tab, not {odd}")
+        raise LayoutError(
+            f"{where}: a delimiter is one character that stands in no value, such as , ; | or a"
+            f" tab, not {odd}"
+        )
     if form == "fixed":
         kind["positions"] = _positions(where, facts.get("positions", ()), columns)
     return kind
@@ -337,9 +573,15 @@ def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[in
     found = [re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", str(one)) for one in given]
     positions = tuple((int(match[1]), int(match[2] or match[1])) for match in found if match)
     ends = [0, *(last for _, last in positions)]
-    backwards = any(first <= before or last < first for (first, last), before in zip(positions, ends, strict=False))
+    backwards = any(
+        first <= before or last < first
+        for (first, last), before in zip(positions, ends, strict=False)
+    )
     if len(positions) != len(found) or len(positions) != columns or backwards:
-        raise LayoutError(f'{where}: positions must name first and last character of each of its {columns} columns, from left to right, like "1-10", "11-35"')
+        raise LayoutError(
+            f"{where}: positions must name first and last character of each of its"
+            f' {columns} columns, from left to right, like "1-10", "11-35"'
+        )
     return positions
 
 
@@ -352,10 +594,16 @@ def _limits(layout: str, document: Mapping[str, Any]) -> Limits:
 def _aliases(columns: Iterable[Column], pairs: Mapping[str, str]) -> dict[str, str]:
     """Plain alias -> column name, for those aliases whose column this feed has."""
     names = {plain(column.heading): column.name for column in columns}
-    return {plain(other): names[plain(heading)] for other, heading in pairs.items() if plain(heading) in names and plain(other) not in names}
+    return {
+        plain(other): names[plain(heading)]
+        for other, heading in pairs.items()
+        if plain(heading) in names and plain(other) not in names
+    }
 
 
-def _names(where: str, columns: Iterable[Column], aliases: Mapping[str, str], headings: Iterable[str]) -> tuple[str, ...]:
+def _names(
+    where: str, columns: Iterable[Column], aliases: Mapping[str, str], headings: Iterable[str]
+) -> tuple[str, ...]:
     names = {plain(column.heading): column.name for column in columns}
     found = []
     for heading in headings:
@@ -370,4 +618,6 @@ def only(where: str, facts: Mapping[str, Any], known: set[str]) -> None:
     """Refuse keys nobody knows."""
     unknown = sorted(set(facts) - known)
     if unknown:
-        raise LayoutError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise LayoutError(
+            f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )

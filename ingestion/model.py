@@ -1,4 +1,5 @@
-"""The nouns of ingestion: a file that was fetched, one that may be trusted, one that is refused, a line rejected.
+"""The nouns of ingestion: a file that was fetched, one that may be trusted, one that is refused, a
+line rejected.
 
 Pure: the standard library, findings and layouts only.
 """
@@ -20,7 +21,9 @@ class SourceUnreachable(Exception):
 
 
 class Refused(Exception):
-    """A feed may not replace the last good one: the reason with numbers, and what to do. No full stop at the end."""
+    """A feed may not replace the last good one: the reason with numbers, and what to do. No full
+    stop at the end.
+    """
 
     def __init__(self, kind: str, problem: str, action: str, line: int | None = None) -> None:
         super().__init__(problem)
@@ -29,7 +32,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A feed's file, copied here whole. `name` is its name at the source; `sha256` is of its original bytes."""
+    """A feed's file, copied here whole. `name` is its name at the source; `sha256` is of its
+    original bytes.
+    """
 
     name: str
     path: Path
@@ -45,7 +50,9 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a feed has no file tonight. `kind`: missing (it is not there), unstable (it changes) or archive (it came in one we refuse)."""
+    """Why a feed has no file tonight. `kind`: missing (it is not there), unstable (it changes) or
+    archive (it came in one we refuse).
+    """
 
     kind: str
     message: str
@@ -53,7 +60,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Look:
-    """What `check` says of a source: what works and what does not, in one line; and whether a night could read it all."""
+    """What `check` says of a source: what works and what does not, in one line; and whether a night
+    could read it all.
+    """
 
     line: str
     good: bool
@@ -69,7 +78,9 @@ class Fetch:
 
 @dataclass(frozen=True)
 class LastGood:
-    """What is landed of a feed now, as the warehouse shows it, and what the ledger remembers of its last good load."""
+    """What is landed of a feed now, as the warehouse shows it, and what the ledger remembers of its
+    last good load.
+    """
 
     # the warehouse
     rows: int = 0
@@ -85,23 +96,33 @@ class LastGood:
     was_rejected: int = 0
     modified_at: float = 0.0  # seconds since 1970, of the file at its source
     earlier: frozenset[str] = frozenset()  # hashes of files loaded before that one
-    history: tuple[int, ...] = ()  # rows of the last good loads, newest first, back to the last drop a person accepted
-    schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows in the last load in which it was whole
+    history: tuple[
+        int, ...
+    ] = ()  # rows of the last good loads, newest first, back to the last drop a person accepted
+    schools: Mapping[str, int] = field(
+        default_factory=dict
+    )  # school -> rows in the last load in which it was whole
     held_schools: tuple[str, ...] = ()  # schools that collapsed in the last load
     changed_on: date | None = None  # the day (as_of) of that load
-    met_on: date | None = None  # the last day the source confirmed it: loaded, or met again unchanged
+    met_on: date | None = (
+        None  # the last day the source confirmed it: loaded, or met again unchanged
+    )
     content_on: date | None = None  # the day its content speaks of
 
 
 @dataclass(frozen=True)
 class Reject:
-    """One record that is not landed: where it stands, why, and the hash of its bytes without the line end."""
+    """One record that is not landed: where it stands, why, and the hash of its bytes without the
+    line end.
+    """
 
     line: int
     reason: str
     sha256: str
     column: str = ""  # raw column, where it is known which one is wrong
-    record: str = ""  # the record's key (student number, staff id), where it can be told for certain
+    record: str = (
+        ""  # the record's key (student number, staff id), where it can be told for certain
+    )
     school_number: str = ""
 
 
@@ -121,8 +142,12 @@ class Trusted:
     repaired: frozenset[str] = frozenset()  # columns in which a spreadsheet has changed numbers
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
-    schools: Mapping[str, int] = field(default_factory=dict)  # school -> rows the next load is measured against
-    held_schools: tuple[str, ...] = ()  # schools that collapsed: the feed passes, their changes wait
+    schools: Mapping[str, int] = field(
+        default_factory=dict
+    )  # school -> rows the next load is measured against
+    held_schools: tuple[
+        str, ...
+    ] = ()  # schools that collapsed: the feed passes, their changes wait
     content_on: date | None = None  # the day its content speaks of
     content_named: bool = False  # by the file's name, not by the newest date in it
 

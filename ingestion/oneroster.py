@@ -1,12 +1,16 @@
-"""Read the rostering service of OneRoster 1.2 (or 1.1) over REST, as if its lists were the CSV files of the same standard.
+"""Read the rostering service of OneRoster 1.2 (or 1.1) over REST, as if its lists were the CSV
+files of the same standard.
 
-In: `[sources.oneroster]` with `kind = "oneroster"`, `base_url` (up to the version), `auth` and `page_size`. Out: per feed of
-the layout `oneroster` a `Fetched` CSV file with that layout's columns, so that staging never knows by which road a record
-came. A reference (`{"org": {"sourcedId": …}}`) becomes the column of its id, a list the comma-separated text of the CSV
-binding; the roles of 1.2 stand in their user and become rows of `roles`. Restricted columns are not read.
+In: `[sources.oneroster]` with `kind = "oneroster"`, `base_url` (up to the version), `auth` and
+`page_size`. Out: per feed of the layout `oneroster` a `Fetched` CSV file with that layout's
+columns, so that staging never knows by which road a record came. A reference (`{"org":
+{"sourcedId": …}}`) becomes the column of its id, a list the comma-separated text of the CSV
+binding; the roles of 1.2 stand in their user and become rows of `roles`. Restricted columns are not
+read.
 
-Every night asks for what changed since the last one (`dateLastModified`), and every seventh for everything: a record the
-server forgot is in no list of changes. The roles of a user who changed are replaced as a whole.
+Every night asks for what changed since the last one (`dateLastModified`), and every seventh for
+everything: a record the server forgot is in no list of changes. The roles of a user who changed are
+replaced as a whole.
 """
 
 from __future__ import annotations
@@ -19,17 +23,38 @@ from ingestion.layout import Feed, Layout
 from ingestion.model import Fetch, Look, Problem
 
 PATHS = {
-    "orgs": "orgs", "academic_sessions": "academicSessions", "courses": "courses", "classes": "classes", "users": "users",
-    "roles": "users", "enrollments": "enrollments", "demographics": "demographics",
-}  # fmt: skip
-KEYS = {"kind", "base_url", "auth", "headers", "timeout", "attempts", "wait_seconds", "page_size", "full_every_days", "feeds", "keep_days", "check_digits"}
+    "orgs": "orgs",
+    "academic_sessions": "academicSessions",
+    "courses": "courses",
+    "classes": "classes",
+    "users": "users",
+    "roles": "users",
+    "enrollments": "enrollments",
+    "demographics": "demographics",
+}
+KEYS = {
+    "kind",
+    "base_url",
+    "auth",
+    "headers",
+    "timeout",
+    "attempts",
+    "wait_seconds",
+    "page_size",
+    "full_every_days",
+    "feeds",
+    "keep_days",
+    "check_digits",
+}
 PAGE_SIZE = 1_000
 # 1.2's service and its files spell the names a person goes by differently.
 ALSO = {"preferred_given_name": "preferredFirstName", "preferred_family_name": "preferredLastName"}
 
 
 def layout_of(settings: Mapping[str, Any]) -> Layout:
-    """The layout of the CSV files, less the manifest, which the service has not. Refuses unknown settings."""
+    """The layout of the CSV files, less the manifest, which the service has not. Refuses unknown
+    settings.
+    """
     layout.only("[sources.oneroster]", settings, KEYS | layout.THRESHOLDS)
     return layout.of_district(layout.load("oneroster"), {"feeds": list(PATHS), **settings})
 
@@ -37,7 +62,10 @@ def layout_of(settings: Mapping[str, Any]) -> Layout:
 def fetch(source: str, settings: Mapping[str, Any], known: Layout) -> Fetch:
     """Read every list of the service into a file here."""
     found = rest.fetch(source, _as_resources(settings, known), known, _rows)
-    return Fetch({feed.name: _unless_it_has_none(feed, found.feeds[feed.name]) for feed in known.feeds}, found.findings)
+    return Fetch(
+        {feed.name: _unless_it_has_none(feed, found.feeds[feed.name]) for feed in known.feeds},
+        found.findings,
+    )
 
 
 def look(source: str, settings: Mapping[str, Any], known: Layout) -> Look:
@@ -49,15 +77,28 @@ def _as_resources(settings: Mapping[str, Any], known: Layout) -> dict[str, Any]:
     """The settings as those of a REST source."""
     size = int(settings.get("page_size", PAGE_SIZE))
     resource = {
-        "params": {"sort": "sourcedId", "orderBy": "asc"}, "total_header": "X-Total-Count",
-        "cursor": "date_last_modified", "cursor_param": "filter", "cursor_format": "dateLastModified>='{value}'",
-    }  # fmt: skip
+        "params": {"sort": "sourcedId", "orderBy": "asc"},
+        "total_header": "X-Total-Count",
+        "cursor": "date_last_modified",
+        "cursor_param": "filter",
+        "cursor_format": "dateLastModified>='{value}'",
+    }
     if "full_every_days" in settings:
         resource["full_every_days"] = settings["full_every_days"]
-    resources = {feed.name: {**resource, "path": PATHS[feed.name], "data": PATHS[feed.name]} for feed in known.feeds}
+    resources = {
+        feed.name: {**resource, "path": PATHS[feed.name], "data": PATHS[feed.name]}
+        for feed in known.feeds
+    }
     if "roles" in resources:
         resources["roles"]["merge_by"] = "user_sourced_id"
-    paginator = {"type": "offset", "limit": size, "offset_param": "offset", "limit_param": "limit", "total_path": None, "stop_after_empty_page": True}
+    paginator = {
+        "type": "offset",
+        "limit": size,
+        "offset_param": "offset",
+        "limit_param": "limit",
+        "total_path": None,
+        "stop_after_empty_page": True,
+    }
     return {**settings, "paginator": paginator, "resources": resources}
 
 
@@ -75,18 +116,37 @@ def _rows(feed: Feed, item: Mapping[str, Any], is_change: bool) -> Iterator[dict
         return
     seen = set()
     for role in item.get("roles") or []:
-        row = _row(feed, {**role, "user": item, "status": item.get("status"), "dateLastModified": item.get("dateLastModified")})
-        row["sourced_id"] = "/".join(str(row.get(name) or "") for name in ("user_sourced_id", "org_sourced_id", "role", "role_type", "begin_date"))
+        row = _row(
+            feed,
+            {
+                **role,
+                "user": item,
+                "status": item.get("status"),
+                "dateLastModified": item.get("dateLastModified"),
+            },
+        )
+        row["sourced_id"] = "/".join(
+            str(row.get(name) or "")
+            for name in ("user_sourced_id", "org_sourced_id", "role", "role_type", "begin_date")
+        )
         if row["sourced_id"] not in seen:
             seen.add(row["sourced_id"])
             yield row
     if is_change and not seen:  # who lost every role must lose the rows of before
         user = item.get("sourcedId")
-        yield {"sourced_id": f"{user}/", "user_sourced_id": user, "org_sourced_id": "none", "role": "none", "status": "tobedeleted"}
+        yield {
+            "sourced_id": f"{user}/",
+            "user_sourced_id": user,
+            "org_sourced_id": "none",
+            "role": "none",
+            "status": "tobedeleted",
+        }
 
 
 def _row(feed: Feed, item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object's values by the layout's columns. A required one that is not there is left out: then nobody is taken for having it empty."""
+    """An object's values by the layout's columns. A required one that is not there is left out:
+    then nobody is taken for having it empty.
+    """
     row = {}
     for column in feed.columns:
         there, value = _value(item, column.heading)

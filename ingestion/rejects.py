@@ -1,9 +1,11 @@
-"""Rows that cannot be landed: whose they are, where it can be told, and the sentence a school secretary reads.
+"""Rows that cannot be landed: whose they are, where it can be told, and the sentence a school
+secretary reads.
 
-In: a bad record as the scanner found it, the heading of its file. Out: a `Reject` with the column that is wrong, the
-record's key and its school; one finding per feed. A key is told when its value is where it must be; in a row with too
-few or too many columns values may have moved, so there a key is told only when the feed already knows it. No other
-value of a row is ever kept: the archive has the bytes.
+In: a bad record as the scanner found it, the heading of its file. Out: a `Reject` with the column
+that is wrong, the record's key and its school; one finding per feed. A key is told when its value
+is where it must be; in a row with too few or too many columns values may have moved, so there a key
+is told only when the feed already knows it. No other value of a row is ever kept: the archive has
+the bytes.
 """
 
 from __future__ import annotations
@@ -20,13 +22,19 @@ from ingestion.model import Fetched, Reject
 from ingestion.scan import ROUNDED, Bad, values_of
 
 MOST_SHOWN = 20
-LOOKS_LIKE_A_KEY = r"[A-Za-z]{0,3}[0-9]{2,12}"  # a key has digits; a name or an address never looks so
+LOOKS_LIKE_A_KEY = (  # a key has digits; a name or an address never looks so
+    r"[A-Za-z]{0,3}[0-9]{2,12}"
+)
 LOOKS_LIKE_A_SCHOOL = r"[0-9]{3,8}"
 Known = Callable[[Collection[str]], Collection[str]]
 
 
-def reject(feed: Feed, places: Mapping[str, int], bad: Bad, data: bytes, *, delimiter: str, codec: str) -> Reject:
-    """What can be said about one bad record. Its key and school stand as read: `told` takes back what is not certain."""
+def reject(
+    feed: Feed, places: Mapping[str, int], bad: Bad, data: bytes, *, delimiter: str, codec: str
+) -> Reject:
+    """What can be said about one bad record. Its key and school stand as read: `told` takes back
+    what is not certain.
+    """
     values = values_of(data.decode(codec, "replace"), delimiter)
 
     def value(column: str, otherwise: str) -> str:
@@ -36,7 +44,14 @@ def reject(feed: Feed, places: Mapping[str, int], bad: Bad, data: bytes, *, deli
 
     digest = hashlib.sha256(data.rstrip(b"\r\n")).hexdigest()
     school = value(feed.school, LOOKS_LIKE_A_SCHOOL)
-    return Reject(bad.line, bad.reason, digest, bad.column, value(feed.record, LOOKS_LIKE_A_KEY), school_number(school) if school else "")
+    return Reject(
+        bad.line,
+        bad.reason,
+        digest,
+        bad.column,
+        value(feed.record, LOOKS_LIKE_A_KEY),
+        school_number(school) if school else "",
+    )
 
 
 def is_whole(found: Reject) -> bool:
@@ -45,31 +60,44 @@ def is_whole(found: Reject) -> bool:
 
 
 def told(found: tuple[Reject, ...], known: Known, schools: Collection[str]) -> tuple[Reject, ...]:
-    """The rejects with the keys that are certain; asks what is known only when a row is not whole."""
+    """The rejects with the keys that are certain; asks what is known only when a row is
+    not whole.
+    """
     doubtful = {one.record for one in found if one.record and not is_whole(one)}
     certain = set(known(doubtful)) if doubtful else set()
     return tuple(
-        one
-        if is_whole(one)
-        else replace(one, record=one.record if one.record in certain else "", school_number=one.school_number if one.school_number in schools else "")
+        (
+            one
+            if is_whole(one)
+            else replace(
+                one,
+                record=one.record if one.record in certain else "",
+                school_number=one.school_number if one.school_number in schools else "",
+            )
+        )
         for one in found
     )
 
 
-def finding(source: str, feed: Feed, file: Fetched, found: tuple[Reject, ...], landed: int) -> Finding:
+def finding(
+    source: str, feed: Feed, file: Fetched, found: tuple[Reject, ...], landed: int
+) -> Finding:
     """One sentence per feed: how many rows, what is wrong with them, where they stand."""
     reasons: dict[str, int] = {}
     for one in found:
         reasons[_plain(one.reason)] = reasons.get(_plain(one.reason), 0) + 1
-    why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:5])
+    why = ", ".join(
+        f"{count:,} {reason}"
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:5]
+    )
     where = ", ".join(f"{one.line}{_whose(feed, one)}" for one in found[:MOST_SHOWN])
     where += f" and {len(found) - MOST_SHOWN:,} more" if len(found) > MOST_SHOWN else ""
     schools, columns = {one.school_number for one in found}, {one.column for one in found}
     return Finding(
         "warning",
         "rows_rejected",
-        f"{source} {feed.name}: {_rows(len(found))} of {file.name} rejected ({why}), in {'line' if len(found) == 1 else 'lines'} {where}; "
-        f"the other {_rows(landed)} were landed",
+        f"{source} {feed.name}: {_rows(len(found))} of {file.name} rejected ({why}), in"
+        f" {'line' if len(found) == 1 else 'lines'} {where}; the other {_rows(landed)} were landed",
         source=source,
         feed=feed.name,
         file=file.name,
@@ -77,12 +105,18 @@ def finding(source: str, feed: Feed, file: Fetched, found: tuple[Reject, ...], l
         column=columns.pop() if len(columns) == 1 else "",
         school_number=schools.pop() if len(schools) == 1 else "",
         key=found[0].record if len(found) == 1 else "",
-        action=f"mend these records at the source, then have the extract run again; raw_{source}.rejects lists them all",
+        action=(
+            "mend these records at the source, then have the extract run again;"
+            f" raw_{source}.rejects lists them all"
+        ),
     )
 
 
 def _whose(feed: Feed, one: Reject) -> str:
-    parts = [f"{feed.record.replace('_', ' ')} {one.record}" if one.record else "", f"school {one.school_number}" if one.school_number else ""]
+    parts = [
+        f"{feed.record.replace('_', ' ')} {one.record}" if one.record else "",
+        f"school {one.school_number}" if one.school_number else "",
+    ]
     said = ", ".join(part for part in parts if part)
     return f" ({said})" if said else ""
 
@@ -92,7 +126,10 @@ def _plain(reason: str) -> str:
     if reason == "bad quoting":
         return "with a quotation mark that is not closed"
     if reason.endswith(ROUNDED):
-        return f"with a {reason.removesuffix(ROUNDED).replace('_', ' ')} whose digits a spreadsheet rounded away"
+        return (
+            f"with a {reason.removesuffix(ROUNDED).replace('_', ' ')} whose digits a spreadsheet"
+            " rounded away"
+        )
     if reason.endswith(" is empty"):
         return f"without {reason.removesuffix(' is empty').replace('_', ' ')}"
     if " fields instead of " in reason:

@@ -1,8 +1,9 @@
 """A night's feeds again, from the archive: for `make replay`.
 
-In: a state folder whose archive and ledger know that night (`audit.source_files` of the run). Out: every raw table as it
-stood when that night's build began: the file of the night, or of the last good one where it was refused or missing.
-Writes nothing to the ledger. Raises NotInArchive when a file is past its keep_days.
+In: a state folder whose archive and ledger know that night (`audit.source_files` of the run). Out:
+every raw table as it stood when that night's build began: the file of the night, or of the last
+good one where it was refused or missing. Writes nothing to the ledger. Raises NotInArchive when a
+file is past its keep_days.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ def replay(sources: Sequence[Source], run: Run) -> int:
                 feed: (sha256, file, modified_at)
                 for feed, sha256, file, modified_at in connection.execute(
                     """
-                    select feed, arg_max(sha256, read_at), arg_max(file, read_at), arg_max(coalesce(epoch(modified_at), 0), read_at)
+                    select feed, arg_max(sha256, read_at), arg_max(file, read_at),
+                    arg_max(coalesce(epoch(modified_at), 0), read_at)
                     from ledger.audit.source_files
-                    where source = ? and run_id <= ? and status in ('loaded', 'unchanged') group by feed
+                    where source = ? and run_id <= ? and status in ('loaded', 'unchanged')
+                    group by feed
                     """,
                     [source.name, run.run_id],
                 ).fetchall()
@@ -43,9 +46,14 @@ def replay(sources: Sequence[Source], run: Run) -> int:
             if feed.name not in files:
                 continue
             sha256, file, modified_at = files[feed.name]
-            trusted = from_archive(source, feed, LastGood(sha256=sha256, file=file, modified_at=modified_at))
+            trusted = from_archive(
+                source, feed, LastGood(sha256=sha256, file=file, modified_at=modified_at)
+            )
             if trusted is None:
-                raise NotInArchive(f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot be read from the archive any more")
+                raise NotInArchive(
+                    f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot"
+                    " be read from the archive any more"
+                )
             restored.append(trusted)
         land_all(source, restored, run, datetime.now(UTC))
         count += len(restored)

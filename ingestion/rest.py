@@ -1,11 +1,14 @@
-"""Read the resources of a REST source through dlt's rest_api: page after page, only the columns the settings list.
+"""Read the resources of a REST source through dlt's rest_api: page after page, only the columns the
+settings list.
 
-In: `[sources.<name>]` with `base_url`, `auth`, `paginator` and `resources`. Out: per resource a `Fetched` CSV file
-(`table.write`), which then goes the way of all files: checked, archived, landed. A resource with a `cursor` is asked
-for what changed since and merged by key into the last good file, as SQL tables are.
+In: `[sources.<name>]` with `base_url`, `auth`, `paginator` and `resources`. Out: per resource a
+`Fetched` CSV file (`table.write`), which then goes the way of all files: checked, archived, landed.
+A resource with a `cursor` is asked for what changed since and merged by key into the last good
+file, as SQL tables are.
 
-A page without the rows it should have, a page that comes twice and a page that skips rows are errors, not ends: half a
-list never passes for a whole one. Neither tokens nor values enter a message.
+A page without the rows it should have, a page that comes twice and a page that skips rows are
+errors, not ends: half a list never passes for a whole one. Neither tokens nor values enter a
+message.
 """
 
 from __future__ import annotations
@@ -44,8 +47,12 @@ def as_it_is(_feed: Feed, item: Mapping[str, Any], _is_change: bool) -> Iterable
     return (item,)
 
 
-def fetch(source: str, settings: Mapping[str, Any], layout: Layout, spread: Spread = as_it_is) -> Fetch:
-    """Read every resource of the source into a file here. `spread` makes rows of an object: (feed, object, whether it is a change)."""
+def fetch(
+    source: str, settings: Mapping[str, Any], layout: Layout, spread: Spread = as_it_is
+) -> Fetch:
+    """Read every resource of the source into a file here. `spread` makes rows of an object: (feed,
+    object, whether it is a change).
+    """
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
@@ -53,34 +60,67 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout, spread: Spre
         _known_paginator(source, _paginator(settings, feed))
     session = rest_session.opened(source, settings)
     try:
-        return Fetch({feed.name: _read(source, settings, feed, session, into=into, spread=spread) for feed in layout.feeds})
+        return Fetch(
+            {
+                feed.name: _read(source, settings, feed, session, into=into, spread=spread)
+                for feed in layout.feeds
+            }
+        )
     finally:
         session.close()
 
 
 def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
-    """Does the server let us in, and does it have rows? The first page of each resource, for `check`."""
+    """Does the server let us in, and does it have rows? The first page of each resource, for
+    `check`.
+    """
     session = rest_session.opened(source, settings)
     absent = []
     try:
         for feed in layout.feeds:
             try:
-                next(islice(_items(settings, feed, session, None, Pages(settings["resources"][feed.name])), 1), None)
+                next(
+                    islice(
+                        _items(
+                            settings, feed, session, None, Pages(settings["resources"][feed.name])
+                        ),
+                        1,
+                    ),
+                    None,
+                )
             except Exception as error:
                 absent.append(f"{feed.name} ({_told(error)})")
     finally:
         session.close()
-    there = f"{_host(settings)}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources there"
+    there = (
+        f"{_host(settings)}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources"
+        " there"
+    )
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
-def _read(source: str, settings: Mapping[str, Any], feed: Feed, session: Any, *, into: Path, spread: Spread) -> Fetched | Problem:
+def _read(
+    source: str,
+    settings: Mapping[str, Any],
+    feed: Feed,
+    session: Any,
+    *,
+    into: Path,
+    spread: Spread,
+) -> Fetched | Problem:
     facts = settings["resources"][feed.name]
     headings = [column.heading for column in feed.columns if not column.restricted]
     since = None
     if facts.get("cursor"):
         by = next(heading for heading in headings if plain(heading) == plain(facts["cursor"]))
-        since = cursor.since(source, feed, by, headings, full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)), into=into)
+        since = cursor.since(
+            source,
+            feed,
+            by,
+            headings,
+            full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
+            into=into,
+        )
     pages = Pages(facts)
     try:
         rows = Rows(headings, into / f"{feed.name}.rows")
@@ -91,22 +131,42 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, session: Any, *,
                 rows.add(row)
         pages.complete(taken)
     except Exception as error:
-        # dlt wraps whatever happened, and its own text quotes answers; an address that does not answer is the whole source's.
+        # dlt wraps whatever happened, and its own text quotes answers; an address that does not
+        # answer is the whole source's.
         if pages.count == 0 and rest_session.is_unreachable(_cause(error)):
-            raise SourceUnreachable(f"{_host(settings)} does not answer; check sources.{source}.base_url and the network, then run again") from None
-        return Problem("unstable", f"{_host(settings)}/{facts.get('path', feed.name).lstrip('/')} could not be read to its end: {_told(error)}")
-    columns = headings if since or not rows.count else [heading for heading in headings if heading in rows.seen]
-    lost = [column.heading for column in feed.columns if column.name in feed.required and since and rows.count and column.heading not in rows.seen]
+            raise SourceUnreachable(
+                f"{_host(settings)} does not answer; check sources.{source}.base_url and the"
+                " network, then run again"
+            ) from None
+        return Problem(
+            "unstable",
+            f"{_host(settings)}/{facts.get('path', feed.name).lstrip('/')} could not be read to its"
+            f" end: {_told(error)}",
+        )
+    columns = (
+        headings
+        if since or not rows.count
+        else [heading for heading in headings if heading in rows.seen]
+    )
+    lost = [
+        column.heading
+        for column in feed.columns
+        if column.name in feed.required and since and rows.count and column.heading not in rows.seen
+    ]
     if lost:
         return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
     merged = replace(feed, key=(str(facts["merge_by"]),)) if "merge_by" in facts else feed
-    found = table.write(rows.tables(columns), columns, merged, into / f"{feed.name}.csv", since and since.before)
+    found = table.write(
+        rows.tables(columns), columns, merged, into / f"{feed.name}.csv", since and since.before
+    )
     if facts.get("cursor") and since is None:
         cursor.read_whole(source, feed.name, found.sha256)
     return found
 
 
-def _items(settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.Since | None, pages: Pages) -> Iterator[dict[str, Any]]:
+def _items(
+    settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.Since | None, pages: Pages
+) -> Iterator[dict[str, Any]]:
     """The rows of a resource, as the server gives them."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     from dlt.sources.rest_api import rest_api_resources
@@ -115,7 +175,13 @@ def _items(settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.
     params = dict(facts.get("params", {}))
     if since and facts.get("cursor_param"):
         # in ISO form where it stands in an expression
-        given = facts["cursor_format"].format(value=since.value.replace(" ", "T").replace("+00:00", "Z")) if "cursor_format" in facts else since.value
+        given = (
+            facts["cursor_format"].format(
+                value=since.value.replace(" ", "T").replace("+00:00", "Z")
+            )
+            if "cursor_format" in facts
+            else since.value
+        )
         params[str(facts["cursor_param"])] = given
     endpoint: dict[str, Any] = {
         "path": str(facts.get("path", feed.name)),
@@ -125,12 +191,20 @@ def _items(settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.
         "response_actions": [pages.look_at],
     }
     headers = {"Accept": "application/json", **settings.get("headers", {})}
-    client = {"base_url": str(settings["base_url"]).rstrip("/") + "/", "headers": headers, "session": session}
-    yield from rest_api_resources({"client": client, "resources": [{"name": feed.name, "endpoint": endpoint}]})[0]  # type: ignore[typeddict-item]
+    client = {
+        "base_url": str(settings["base_url"]).rstrip("/") + "/",
+        "headers": headers,
+        "session": session,
+    }
+    yield from rest_api_resources(
+        {"client": client, "resources": [{"name": feed.name, "endpoint": endpoint}]}
+    )[0]  # type: ignore[typeddict-item]
 
 
 def _paginator(settings: Mapping[str, Any], feed: Feed) -> Any:
-    return settings["resources"][feed.name].get("paginator", settings.get("paginator", "single_page"))
+    return settings["resources"][feed.name].get(
+        "paginator", settings.get("paginator", "single_page")
+    )
 
 
 def _known_paginator(source: str, given: Any) -> None:
@@ -143,18 +217,24 @@ def _known_paginator(source: str, given: Any) -> None:
     except (TypeError, ValueError):
         pass
     raise LayoutError(
-        f"[sources.{source}] paginator {given!r} is not understood: its type is json_link, header_link, offset, page_number, cursor or single_page, "
-        "with the settings docs/add-a-source.md lists"
+        f"[sources.{source}] paginator {given!r} is not understood: its type is json_link,"
+        " header_link, offset, page_number, cursor or single_page, with the settings"
+        " docs/add-a-source.md lists"
     )
 
 
 class Pages:
-    """What the pages of one resource promised: looked at one by one, before dlt takes their rows."""
+    """What the pages of one resource promised: looked at one by one, before dlt takes
+    their rows.
+    """
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.selector = str(facts.get("data", "$"))
         self.count = self._rows = 0
-        self._total_path, self._total_header = facts.get("total"), str(facts.get("total_header", ""))
+        self._total_path, self._total_header = (
+            facts.get("total"),
+            str(facts.get("total_header", "")),
+        )
         self._total: int | None = None
         self._seen: set[str] = set()
 
@@ -170,11 +250,18 @@ class Pages:
             raise PageWrong(f"page {self.count + 1} is not JSON") from None
         found = jsonpath.find_values(self.selector, document)
         rows = found[0] if len(found) == 1 else found
-        if not found or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if (
+            not found
+            or not isinstance(rows, list)
+            or not all(isinstance(row, dict) for row in rows)
+        ):
             raise PageWrong(f'page {self.count + 1} has no rows at "{self.selector}"')
         asked = f"{response.request.url}\n{response.request.body or ''}"
         if asked in self._seen:
-            raise PageWrong(f"page {self.count + 1} is one that came before: the server's paging goes in a circle")
+            raise PageWrong(
+                f"page {self.count + 1} is one that came before: the server's paging goes in a"
+                " circle"
+            )
         self._seen.add(asked)
         if self._total_path and (totals := jsonpath.find_values(str(self._total_path), document)):
             self._total = int(totals[0])
@@ -191,7 +278,9 @@ class Pages:
 
 
 class Rows:
-    """The rows of a resource as text, parked in a file here: a million of them do not fit in memory as dicts."""
+    """The rows of a resource as text, parked in a file here: a million of them do not fit in memory
+    as dicts.
+    """
 
     def __init__(self, headings: list[str], path: Path) -> None:
         self._headings = headings
@@ -216,12 +305,19 @@ class Rows:
         places = [self._headings.index(column) for column in columns]
         with self._path.open(encoding="utf-8") as lines:
             while chunk := [json.loads(line) for line in islice(lines, BATCH)]:
-                yield pa.table({name: pa.array([row[place] for row in chunk], pa.string()) for name, place in zip(columns, places, strict=True)})
+                yield pa.table(
+                    {
+                        name: pa.array([row[place] for row in chunk], pa.string())
+                        for name, place in zip(columns, places, strict=True)
+                    }
+                )
         self._path.unlink()
 
 
 def _at(item: Any, heading: str) -> tuple[bool, Any]:
-    """The value under a heading, `student.number` being the number in student; and whether it is there at all."""
+    """The value under a heading, `student.number` being the number in student; and whether it is
+    there at all.
+    """
     for part in [heading] if isinstance(item, dict) and heading in item else heading.split("."):
         if not isinstance(item, dict) or part not in item:
             return False, None
@@ -238,12 +334,18 @@ def _text(value: Any) -> str | None:
         return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, Decimal):
         return f"{value:f}"
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_text)
+    return json.dumps(
+        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_text
+    )
 
 
 def _host(settings: Mapping[str, Any]) -> str:
     parts = urlsplit(str(settings.get("base_url", "")))
-    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") + parts.path.rstrip("/")
+    return (
+        f"{parts.scheme}://{parts.hostname}"
+        + (f":{parts.port}" if parts.port else "")
+        + parts.path.rstrip("/")
+    )
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -1,9 +1,10 @@
 """The wire to a REST source: who we are, how often we ask again, and whom we never ask.
 
-In: `[sources.<name>]` with `base_url` and `auth` (bearer, api_key or oauth2_client_credentials). Out: a session for
-dlt's REST client. A busy or failing server (429, 5xx, a dropped connection) is asked again, after the time its
-Retry-After names. A token that runs out in the middle is renewed and the page asked again. Only the source's own host
-is asked, whatever its links and redirects say: another would be given our token.
+In: `[sources.<name>]` with `base_url` and `auth` (bearer, api_key or oauth2_client_credentials).
+Out: a session for dlt's REST client. A busy or failing server (429, 5xx, a dropped connection) is
+asked again, after the time its Retry-After names. A token that runs out in the middle is renewed
+and the page asked again. Only the source's own host is asked, whatever its links and redirects say:
+another would be given our token.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunke
 AUTH_KEYS = {
     "bearer": ({"token"}, set()),
     "api_key": ({"api_key"}, {"name", "location"}),
-    "oauth2_client_credentials": ({"access_token_url", "client_id", "client_secret"}, {"access_token_request_data"}),
+    "oauth2_client_credentials": (
+        {"access_token_url", "client_id", "client_secret"},
+        {"access_token_request_data"},
+    ),
 }
 
 
@@ -33,7 +37,10 @@ def opened(source: str, settings: Mapping[str, Any]) -> Any:
     """A session that signs every request. Raises SourceUnreachable when a setting is missing."""
     base = str(settings.get("base_url", ""))
     if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
-        raise SourceUnreachable(f"setting sources.{source}.base_url must be the address of the API, such as https://api.example/v1/")
+        raise SourceUnreachable(
+            f"setting sources.{source}.base_url must be the address of the API, such as"
+            " https://api.example/v1/"
+        )
     session = _session(base, settings)
     session.auth = _auth(source, settings)
     session.trust_env = False if session.auth is None else session.trust_env
@@ -50,8 +57,13 @@ def told(error: BaseException) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code
         if status in {401, 403}:
-            return f"it does not let us in (status {status}): check the credentials under auth, and what they may read"
-        return f"it answered with status {status}" + (f", {ATTEMPTS} times" if status == 429 or status >= 500 else "")
+            return (
+                f"it does not let us in (status {status}): check the credentials under auth, and"
+                " what they may read"
+            )
+        return f"it answered with status {status}" + (
+            f", {ATTEMPTS} times" if status == 429 or status >= 500 else ""
+        )
     if isinstance(error, requests.exceptions.InvalidSchema):
         return "its next page is on another host; it was not asked for, it would be given our token"
     if isinstance(error, BROKEN):
@@ -64,9 +76,12 @@ def _session(address: str, settings: Mapping[str, Any]) -> Any:
 
     parts = urlsplit(address)
     client = Client(
-        request_timeout=float(settings.get("timeout", TIMEOUT)), raise_for_status=False, request_max_attempts=int(settings.get("attempts", ATTEMPTS)),
-        request_max_retry_delay=LONGEST_WAIT, request_backoff_factor=float(settings.get("wait_seconds", 1)),
-    )  # fmt: skip
+        request_timeout=float(settings.get("timeout", TIMEOUT)),
+        raise_for_status=False,
+        request_max_attempts=int(settings.get("attempts", ATTEMPTS)),
+        request_max_retry_delay=LONGEST_WAIT,
+        request_backoff_factor=float(settings.get("wait_seconds", 1)),
+    )
     session = client.session
     session.headers["User-Agent"] = "Homeroom"
     session.adapters.clear()
@@ -82,12 +97,20 @@ def _auth(source: str, settings: Mapping[str, Any]) -> Any:
         return None
     kind = given.get("type", "bearer")
     if kind not in AUTH_KEYS:
-        raise LayoutError(f"[sources.{source}.auth] type is {kind!r}; known are {', '.join(AUTH_KEYS)}")
+        raise LayoutError(
+            f"[sources.{source}.auth] type is {kind!r}; known are {', '.join(AUTH_KEYS)}"
+        )
     needed, optional = AUTH_KEYS[kind]
     if unknown := sorted(set(given) - needed - optional - {"type"}):
-        raise LayoutError(f"[sources.{source}.auth]: unknown key {', '.join(unknown)}; known are {', '.join(sorted(needed | optional))}")
+        raise LayoutError(
+            f"[sources.{source}.auth]: unknown key {', '.join(unknown)}; known are"
+            f" {', '.join(sorted(needed | optional))}"
+        )
     if missing := sorted(needed - {key for key in given if given[key]}):
-        raise SourceUnreachable(f"{', '.join(missing)} not set: put it under [sources.{source}.auth] in .dlt/secrets.toml")
+        raise SourceUnreachable(
+            f"{', '.join(missing)} not set: put it under [sources.{source}.auth] in"
+            " .dlt/secrets.toml"
+        )
     values = {key: given[key] for key in given if key != "type"}
     if kind == "bearer":
         return auth.BearerTokenAuth(token=str(values["token"]))
@@ -100,7 +123,9 @@ def _renewing() -> Any:
     from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 
     class Renewing(OAuth2ClientCredentials):
-        """Client credentials whose token may run out before its time: a 401 takes a new one, once per page."""
+        """Client credentials whose token may run out before its time: a 401 takes a new one, once
+        per page.
+        """
 
         def __call__(self, request: Any) -> Any:
             super().__call__(request)

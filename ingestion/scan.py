@@ -1,13 +1,15 @@
-"""Where the records of a delimited file begin and end, which of them are whole, and on which line each stands.
+"""Where the records of a delimited file begin and end, which of them are whole, and on which line
+each stands.
 
-In: the bytes of a file (bytes or mmap), a delimiter, the number of fields, which fields may not be empty, the
-encoding. Out: `Good` spans (whole records, one after another, none containing a line break) and single `Bad` ones
-with the reason. Pure.
+In: the bytes of a file (bytes or mmap), a delimiter, the number of fields, which fields may not be
+empty, the encoding. Out: `Good` spans (whole records, one after another, none containing a line
+break) and single `Bad` ones with the reason. Pure.
 
-Why not leave it to a CSV reader: readers number records, not lines, drop the count as soon as a value holds a line
-break, and take one stray quote as the beginning of a value that swallows the file. Here a line that cannot be read
-is rejected alone and reading goes on with the next line. Runs of whole one-line records, nearly all of every file,
-are matched by one regular expression in C: 100 MB a second.
+Why not leave it to a CSV reader: readers number records, not lines, drop the count as soon as a
+value holds a line break, and take one stray quote as the beginning of a value that swallows the
+file. Here a line that cannot be read is rejected alone and reading goes on with the next line. Runs
+of whole one-line records, nearly all of every file, are matched by one regular expression in C: 100
+MB a second.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the bytes are to be read. `damaged`: some lines are not, and have to be found one by one. `tells`: it is not all ASCII."""
+    """How the bytes are to be read. `damaged`: some lines are not, and have to be found one by one.
+    `tells`: it is not all ASCII.
+    """
 
     name: str
     damaged: bool = False
@@ -56,7 +60,9 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Good:
-    """`count` whole records of `buffer[start:end]`; the first begins on `line`. Only a single one may span lines."""
+    """`count` whole records of `buffer[start:end]`; the first begins on `line`. Only a single one
+    may span lines.
+    """
 
     start: int
     end: int
@@ -76,12 +82,13 @@ class Bad:
 
 
 def encoding_of(chunks: Iterable[bytes], before: str = "") -> Encoding:
-    """UTF-8 if the bytes are (with or without byte order mark), else CP1252; refuses UTF-16, UTF-32 and binary files.
+    """UTF-8 if the bytes are (with or without byte order mark), else CP1252; refuses UTF-16, UTF-32
+    and binary files.
 
-    A UTF-8 file with a few broken bytes stays UTF-8, `damaged`: read as CP1252 every accented name in it would
-    change. It is taken for one when more of its characters outside ASCII are whole than broken.
-    The bytes of a few CP1252 letters may be UTF-8 by chance (É’ is ɒ): a feed that was CP1252 `before` stays so until
-    more than that speaks against it.
+    A UTF-8 file with a few broken bytes stays UTF-8, `damaged`: read as CP1252 every accented name
+    in it would change. It is taken for one when more of its characters outside ASCII are whole than
+    broken. The bytes of a few CP1252 letters may be UTF-8 by chance (É’ is ɒ): a feed that was
+    CP1252 `before` stays so until more than that speaks against it.
     """
     whole = broken = 0
     rest, first = b"", True
@@ -114,7 +121,10 @@ def _refuse_other_files(head: bytes) -> None:
     if head[:4] == b"PK\x03\x04":
         raise Unreadable("it is a ZIP or Excel file, not delimited text")
     if b"\0" in head[:65536]:
-        raise Unreadable("it holds zero bytes: UTF-16 text without a mark, or no text at all; only UTF-8 and CP1252 are read")
+        raise Unreadable(
+            "it holds zero bytes: UTF-16 text without a mark, or no text at all; only UTF-8 and"
+            " CP1252 are read"
+        )
 
 
 def _last_boundary(data: bytes) -> int:
@@ -143,7 +153,9 @@ def _characters(data: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Shape:
-    """How records look: delimiter, number of fields, the fields (position -> name) that may not be empty, those that are numbers."""
+    """How records look: delimiter, number of fields, the fields (position -> name) that may not be
+    empty, those that are numbers.
+    """
 
     delimiter: str
     fields: int
@@ -158,7 +170,11 @@ class Shape:
         any_value = b'(?:"' + inside + b"|" + plain + b"*+)"
         some_value = b'(?:"(?!"(?!"))' + inside + b"|" + plain + b"++)"
         whole = b"(?!" + numbers.in_powers(self.delimiter) + b")"
-        values = ((whole if at in self.numbers else b"") + (some_value if at in self.never_empty else any_value) for at in range(self.fields))
+        values = (
+            (whole if at in self.numbers else b"")
+            + (some_value if at in self.never_empty else any_value)
+            for at in range(self.fields)
+        )
         # A line with nothing on it is no record, not even of a file with one column.
         return re.compile(rb"(?:(?!\r?\n)" + delimiter.join(values) + rb"\r?\n)++")
 
@@ -170,11 +186,15 @@ def fields_of(buffer: Buffer, start: int, delimiter: str, codec: str) -> list[st
 
 
 def record_end(buffer: Buffer, start: int, delimiter: str) -> int | None:
-    """Where the record at `start` ends, line breaks inside quotes included; None when it cannot be read."""
+    """Where the record at `start` ends, line breaks inside quotes included; None when it cannot be
+    read.
+    """
     return _record_end(_any_record(delimiter), buffer, start)
 
 
-def scan(buffer: Buffer, start: int, line: int, shape: Shape, encoding: Encoding) -> Iterator[Good | Bad]:
+def scan(
+    buffer: Buffer, start: int, line: int, shape: Shape, encoding: Encoding
+) -> Iterator[Good | Bad]:
     """Good spans and bad records from `start` to the end; empty lines are nobody's."""
     runs = shape.whole_lines()
     single = _Single(buffer, shape, encoding, runs, _any_record(shape.delimiter))
@@ -216,25 +236,43 @@ class _Single:
         if end is None:
             return Bad(place, line_end, line, "bad quoting")
         try:
-            values = _values(self.buffer[place:end].decode(self.encoding.codec), self.shape.delimiter)
+            values = _values(
+                self.buffer[place:end].decode(self.encoding.codec), self.shape.delimiter
+            )
         except UnicodeDecodeError as error:
-            # CP1252 lacks five bytes that Latin-1 has: saying which helps whoever looks for its origin.
-            which = f" (byte 0x{error.object[error.start]:02X})" if self.encoding.name == CP1252 else ""
+            # CP1252 lacks five bytes that Latin-1 has: saying which helps whoever looks for its
+            # origin.
+            which = (
+                f" (byte 0x{error.object[error.start]:02X})" if self.encoding.name == CP1252 else ""
+            )
             return Bad(place, end, line, f"not {self.encoding.name}{which}")
         if len(values) != self.shape.fields:
-            # A quote nobody closed may have reached for one further down: then the very next line is whole.
-            if end > line_end and self.runs.match(self.buffer, line_end, min(len(self.buffer), line_end + LONGEST_RECORD)):
+            # A quote nobody closed may have reached for one further down: then the very next line
+            # is whole.
+            if end > line_end and self.runs.match(
+                self.buffer, line_end, min(len(self.buffer), line_end + LONGEST_RECORD)
+            ):
                 return Bad(place, line_end, line, "bad quoting")
             return Bad(place, end, line, f"{len(values)} fields instead of {self.shape.fields}")
         empty = [name for at, name in self.shape.never_empty.items() if not values[at]]
         if empty:
             return Bad(place, end, line, f"{empty[0]} is empty", empty[0])
-        rounded = [name for at, name in self.shape.numbers.items() if at in self.shape.never_empty and numbers.is_rounded(values[at])]
-        return Bad(place, end, line, f"{rounded[0]}{ROUNDED}", rounded[0]) if rounded else Good(place, end, line, 1)
+        rounded = [
+            name
+            for at, name in self.shape.numbers.items()
+            if at in self.shape.never_empty and numbers.is_rounded(values[at])
+        ]
+        return (
+            Bad(place, end, line, f"{rounded[0]}{ROUNDED}", rounded[0])
+            if rounded
+            else Good(place, end, line, 1)
+        )
 
 
 def _any_record(delimiter: str) -> re.Pattern[bytes]:
-    """One record with any number of fields, line breaks inside quotes included; the last one may lack its line end."""
+    """One record with any number of fields, line breaks inside quotes included; the last one may
+    lack its line end.
+    """
     mark = re.escape(delimiter).encode()
     value = rb'(?:"[^"\0]*+(?:""[^"\0]*+)*+"|[^"\r\n\0' + mark + rb"]*+)"
     return re.compile(value + b"(?:" + mark + value + rb")*+(?:\r?\n|\Z)")

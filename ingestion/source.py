@@ -1,8 +1,9 @@
 """One source, from fetch to land: what the verb does for each `[sources.<name>]`.
 
-In: the settings of a source, the run. Out: raw tables last good or newer, one `FeedResult` per feed, findings, rows in
-`audit.source_files`. A feed that is refused or missing leaves its table exactly as it was, and the others go on. A
-table that is gone (the warehouse was deleted) is landed again from the archive when tonight brings nothing better.
+In: the settings of a source, the run. Out: raw tables last good or newer, one `FeedResult` per
+feed, findings, rows in `audit.source_files`. A feed that is refused or missing leaves its table
+exactly as it was, and the others go on. A table that is gone (the warehouse was deleted) is landed
+again from the archive when tonight brings nothing better.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUn
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
-READERS = {"files": "ingestion.fetch", "sql": "ingestion.sql", "rest": "ingestion.rest", "oneroster": "ingestion.oneroster", "dlt": "ingestion.dlt"}
+READERS = {
+    "files": "ingestion.fetch",
+    "sql": "ingestion.sql",
+    "rest": "ingestion.rest",
+    "oneroster": "ingestion.oneroster",
+    "dlt": "ingestion.dlt",
+}
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,11 @@ class Source:
 
 @dataclass(frozen=True)
 class FeedResult:
-    """What became of one feed tonight; one entry of `feeds.json`. Status: loaded, unchanged, refused, missing or absent.
+    """What became of one feed tonight; one entry of `feeds.json`. Status: loaded, unchanged,
+    refused, missing or absent.
 
-    The numbers are those of `file`: of tonight's when it was loaded, of the one that stays when nothing changed.
+    The numbers are those of `file`: of tonight's when it was loaded, of the one that stays when
+    nothing changed.
     """
 
     source: str
@@ -59,7 +68,9 @@ class FeedResult:
     message: str = ""
     age_days: int = 0  # school nights since what is in force was new
     hold: str = ""  # why what rests on this feed must wait; '' when what is in force is good enough
-    held_schools: tuple[str, ...] = ()  # schools whose rows collapsed: their changes wait, the others go on
+    held_schools: tuple[
+        str, ...
+    ] = ()  # schools whose rows collapsed: their changes wait, the others go on
 
     @property
     def is_good(self) -> bool:
@@ -75,7 +86,9 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class NotLanded:
-    """A feed that does not come through: refused, missing, or absent because the source has none of it; why, what to do."""
+    """A feed that does not come through: refused, missing, or absent because the source has none of
+    it; why, what to do.
+    """
 
     status: str
     kind: str
@@ -92,56 +105,110 @@ def source_of(name: str, settings: Mapping[str, Any]) -> Source:
     """A source by its settings. Raises LayoutError for kinds and layouts we do not know."""
     kind = settings.get("kind")
     if kind == "files":
-        return Source(name, settings, layout.of_district(layout.load(str(settings.get("layout", name))), settings))
+        return Source(
+            name,
+            settings,
+            layout.of_district(layout.load(str(settings.get("layout", name))), settings),
+        )
     if kind == "sql":
         return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
     if kind in ("rest", "dlt"):
         return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), kind))
     if kind == "oneroster":
         return Source(name, settings, import_module(READERS[kind]).layout_of(settings))
-    raise LayoutError(f"source {name} has kind {kind!r}; known kinds are {', '.join(READERS)}; mend [sources.{name}] in .dlt/config.toml")
+    raise LayoutError(
+        f"source {name} has kind {kind!r}; known kinds are {', '.join(READERS)}; mend"
+        f" [sources.{name}] in .dlt/config.toml"
+    )
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
-    """Read one source into its raw tables. Raises only what nobody expected: a bad feed is a result, not an error."""
+    """Read one source into its raw tables. Raises only what nobody expected: a bad feed is a
+    result, not an error.
+    """
     at = datetime.now(UTC)
     feeds = source.layout.feeds
     fetched = _fetch(source)
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
         land.prepare(connection, source.name, (*feeds, *source.layout.tables))
-    limits = {feed.name: tolerance(settings.section("trust"), source.settings, feed) for feed in feeds}
+    limits = {
+        feed.name: tolerance(settings.section("trust"), source.settings, feed) for feed in feeds
+    }
     outcomes: dict[str, Outcome] = {}
     for feed in feeds:
-        rules = Rules(last[feed.name], limits[feed.name], feed.name in accept_smaller, run.as_of, _landed_keys(source, feed))
+        rules = Rules(
+            last[feed.name],
+            limits[feed.name],
+            feed.name in accept_smaller,
+            run.as_of,
+            _landed_keys(source, feed),
+        )
         outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
     _judge_references(source, outcomes, limits)
     trusted = [outcome for outcome in outcomes.values() if isinstance(outcome, Trusted)]
-    restored = [file for feed in feeds if isinstance(outcomes[feed.name], NotLanded) and (file := from_archive(source, feed, last[feed.name]))]
+    restored = [
+        file
+        for feed in feeds
+        if isinstance(outcomes[feed.name], NotLanded)
+        and (file := from_archive(source, feed, last[feed.name]))
+    ]
     for file in trusted:
         archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
     land_all(source, [*trusted, *restored], run, at)
 
     brought_back = {file.feed.name for file in restored}
-    results = [_result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back) for feed in feeds]
     results = [
-        _aged(result, outcomes[result.feed], last[result.feed], limits[result.feed], as_of=run.as_of, back=result.feed in brought_back) for result in results
+        _result(source, feed, outcomes[feed.name], last[feed.name], feed.name in brought_back)
+        for feed in feeds
+    ]
+    results = [
+        _aged(
+            result,
+            outcomes[result.feed],
+            last[result.feed],
+            limits[result.feed],
+            as_of=run.as_of,
+            back=result.feed in brought_back,
+        )
+        for result in results
     ]
     with store.connect() as connection:
         connection.execute("begin")
         for result, feed in zip(results, feeds, strict=True):
-            _remember(connection, run, result, outcomes[feed.name], fetched.feeds[feed.name], at=at, accepted=feed.name in accept_smaller)
+            _remember(
+                connection,
+                run,
+                result,
+                outcomes[feed.name],
+                fetched.feeds[feed.name],
+                at=at,
+                accepted=feed.name in accept_smaller,
+            )
         connection.execute("commit")
-    notes = [*fetched.findings, *_notes(source, outcomes, results, last, accept_smaller), *_stale(source, results, outcomes, last, limits)]
+    notes = [
+        *fetched.findings,
+        *_notes(source, outcomes, results, last, accept_smaller),
+        *_stale(source, results, outcomes, last, limits),
+    ]
     findings.record(run, [replace(note, owner=note.owner or source.layout.owner) for note in notes])
     for result in results:
-        log.event(f"feed_{result.status}", source=source.name, feed=result.feed, rows_in=result.rows_in, landed=result.landed, rejected=result.rejected)
+        log.event(
+            f"feed_{result.status}",
+            source=source.name,
+            feed=result.feed,
+            rows_in=result.rows_in,
+            landed=result.landed,
+            rejected=result.rejected,
+        )
     shutil.rmtree(paths.var() / "inbox" / ".fetched" / source.name, ignore_errors=True)
     return results
 
 
 def reader_of(source: Source) -> Any:
-    """The module that reads this kind of source, with `fetch` and `look`; the others are not even loaded."""
+    """The module that reads this kind of source, with `fetch` and `look`; the others are not even
+    loaded.
+    """
     return import_module(READERS[source.settings["kind"]])
 
 
@@ -149,7 +216,9 @@ def _fetch(source: Source) -> Fetch:
     try:
         return reader_of(source).fetch(source.name, source.settings, source.layout)
     except SourceUnreachable as error:
-        return Fetch({feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds})
+        return Fetch(
+            {feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds}
+        )
 
 
 def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) -> Outcome:
@@ -159,9 +228,15 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
         return NotLanded("absent", "feed_absent", file.message, "")
     if isinstance(file, Problem):
         status = "refused" if file.kind in {"unstable", "archive"} else "missing"
-        action = "" if file.kind == "unreachable" else "check the extract job and its transfer, then run ingestion again"
+        action = (
+            ""
+            if file.kind == "unreachable"
+            else "check the extract job and its transfer, then run ingestion again"
+        )
         return NotLanded(status, f"feed_{file.kind}", file.message, action)
-    if _is_landed(feed, file, rules.last) and not (rules.accept_smaller and rules.last.held_schools):
+    if _is_landed(feed, file, rules.last) and not (
+        rules.accept_smaller and rules.last.held_schools
+    ):
         return Unchanged(file)
     try:
         if source.settings["kind"] == "files":
@@ -170,22 +245,43 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
     except Refused as refused:
         if never_sent and refused.kind == "empty":
             return NotLanded("absent", "feed_absent", refused.problem, "", file)
-        if feed.rests_in_summer and refused.kind == "empty" and rules.tolerance.is_summer(rules.as_of):
-            return NotLanded("resting", "feed_resting", f"{refused.problem}, as is usual in summer", "", file)
-        return NotLanded("refused", refused.kind, refused.problem, refused.action, file, refused.line)
+        if (
+            feed.rests_in_summer
+            and refused.kind == "empty"
+            and rules.tolerance.is_summer(rules.as_of)
+        ):
+            return NotLanded(
+                "resting", "feed_resting", f"{refused.problem}, as is usual in summer", "", file
+            )
+        return NotLanded(
+            "refused", refused.kind, refused.problem, refused.action, file, refused.line
+        )
 
 
 def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
-    """Both memories must say so: the ledger writes last, so a load that was killed half-way is done again."""
+    """Both memories must say so: the ledger writes last, so a load that was killed half-way is done
+    again.
+    """
     columns = set(feed.landed) | set(land.PROVENANCE)
-    return last.sha256 == file.sha256 and last.tag.endswith(f"#{file.sha256[:12]}") and set(last.columns) == columns
+    return (
+        last.sha256 == file.sha256
+        and last.tag.endswith(f"#{file.sha256[:12]}")
+        and set(last.columns) == columns
+    )
 
 
 def _refuse_older(file: Fetched, last: LastGood) -> None:
-    """An earlier night's file, put back by a restore or a stuck job, must not undo what came since."""
+    """An earlier night's file, put back by a restore or a stuck job, must not undo what
+    came since.
+    """
     if file.sha256 in last.earlier and file.modified_at.timestamp() <= last.modified_at:
-        problem = f"{file.name} is a file that was loaded before the last one, and not newer than it (modified {file.modified_at:%Y-%m-%d %H:%M} UTC)"
-        raise Refused("repeated", problem, "find out why an old file came again, and have today's sent")
+        problem = (
+            f"{file.name} is a file that was loaded before the last one, and not newer than it"
+            f" (modified {file.modified_at:%Y-%m-%d %H:%M} UTC)"
+        )
+        raise Refused(
+            "repeated", problem, "find out why an old file came again, and have today's sent"
+        )
 
 
 def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Collection[str]]:
@@ -193,34 +289,67 @@ def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Coll
 
     def known(keys: Collection[str]) -> Collection[str]:
         with store.connect(read_only=True) as connection:
-            return land.known_keys(connection, source.name, feed.name, feed.record, keys)["value"].to_pylist()
+            return land.known_keys(connection, source.name, feed.name, feed.record, keys)[
+                "value"
+            ].to_pylist()
 
     return known
 
 
-def _judge_references(source: Source, outcomes: dict[str, Outcome], limits: Mapping[str, Tolerance]) -> None:
-    """Refuse feeds whose rows point nowhere. What counts as there: the parent's rows of tonight and of its last good load."""
+def _judge_references(
+    source: Source, outcomes: dict[str, Outcome], limits: Mapping[str, Tolerance]
+) -> None:
+    """Refuse feeds whose rows point nowhere. What counts as there: the parent's rows of tonight and
+    of its last good load.
+    """
 
     def known(reference: Reference) -> pa.Table:
         parent = outcomes[reference.feed]
         with store.connect(read_only=True) as connection:
-            before = land.known_keys(connection, source.name, reference.feed, reference.parent_column)
-        return pa.concat_tables([before, keys_of(parent, reference.parent_column)]) if isinstance(parent, Trusted) else before
+            before = land.known_keys(
+                connection, source.name, reference.feed, reference.parent_column
+            )
+        return (
+            pa.concat_tables([before, keys_of(parent, reference.parent_column)])
+            if isinstance(parent, Trusted)
+            else before
+        )
 
     for name, child in list(outcomes.items()):
         if isinstance(child, Trusted) and child.feed.references:
             try:
                 check_references(child, known, limits[name])
             except Refused as refused:
-                outcomes[name] = NotLanded("refused", refused.kind, refused.problem, refused.action, child.file, refused.line)
+                outcomes[name] = NotLanded(
+                    "refused",
+                    refused.kind,
+                    refused.problem,
+                    refused.action,
+                    child.file,
+                    refused.line,
+                )
 
 
-def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance, *, as_of: date, back: bool) -> FeedResult:
+def _aged(
+    result: FeedResult,
+    outcome: Outcome,
+    last: LastGood,
+    limit: Tolerance,
+    *,
+    as_of: date,
+    back: bool,
+) -> FeedResult:
     """How old is what is in force, and is that too old to write from?"""
     if isinstance(outcome, Trusted):
         age = school_nights(outcome.content_on, as_of) if limit.stale_after_days is not None else 0
-        too_old = outcome.content_named and limit.refuse_after_days is not None and age >= limit.refuse_after_days
-        hold = f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
+        too_old = (
+            outcome.content_named
+            and limit.refuse_after_days is not None
+            and age >= limit.refuse_after_days
+        )
+        hold = (
+            f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
+        )
         return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
     if result.status == "absent":  # never sent: nothing of it is in force, and nothing waits for it
         return result
@@ -231,39 +360,63 @@ def _aged(result: FeedResult, outcome: Outcome, last: LastGood, limit: Tolerance
     if isinstance(outcome, Unchanged):
         age = age if watched else 0
         too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
-        hold = f"the same file for {nights(age)}, limit {limit.refuse_after_days}" if too_old else ""
+        hold = (
+            f"the same file for {nights(age)}, limit {limit.refuse_after_days}" if too_old else ""
+        )
         return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
     if not last.rows and not back:
         hold = f"{result.status}, and nothing of it is landed"
     elif not limit.last_good_days:
         hold = f"{result.status}, and an older one will not do"
     else:
-        hold = f"{result.status}, what is in force is {nights(age)} old, limit {limit.last_good_days}" if age > limit.last_good_days else ""
+        hold = (
+            f"{result.status}, what is in force is {nights(age)} old, limit {limit.last_good_days}"
+            if age > limit.last_good_days
+            else ""
+        )
     return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
 
 
 def _stale(
-    source: Source, results: Collection[FeedResult], outcomes: Mapping[str, Outcome], last: Mapping[str, LastGood], limits: Mapping[str, Tolerance]
+    source: Source,
+    results: Collection[FeedResult],
+    outcomes: Mapping[str, Outcome],
+    last: Mapping[str, LastGood],
+    limits: Mapping[str, Tolerance],
 ) -> list[Finding]:
     """The same bytes for too long, and schools that are still held although nothing changed."""
     notes: list[Finding] = []
     for result in results:
         limit, outcome = limits[result.feed], outcomes[result.feed]
-        if isinstance(outcome, Unchanged) and limit.stale_after_days is not None and result.age_days >= limit.stale_after_days:
-            until = "what rests on it is held" if result.hold else f"expected is a new one at least every {nights(limit.stale_after_days)}"
+        if (
+            isinstance(outcome, Unchanged)
+            and limit.stale_after_days is not None
+            and result.age_days >= limit.stale_after_days
+        ):
+            until = (
+                "what rests on it is held"
+                if result.hold
+                else f"expected is a new one at least every {nights(limit.stale_after_days)}"
+            )
             notes.append(
                 Finding(
                     "critical" if result.hold else "warning",
                     "feed_stale",
-                    f"{source.name} {result.feed}: {result.file} has been the same for {nights(result.age_days)}; {until}",
+                    f"{source.name} {result.feed}: {result.file} has been the same for"
+                    f" {nights(result.age_days)}; {until}",
                     source=source.name,
                     feed=result.feed,
                     file=result.file,
-                    action="check whether the extract job still runs and still writes to this folder",
+                    action=(
+                        "check whether the extract job still runs and still writes to this folder"
+                    ),
                 )
             )
         if not isinstance(outcome, Trusted):
-            notes += [_still_held(source, result, school, last[result.feed].schools.get(school, 0)) for school in result.held_schools]
+            notes += [
+                _still_held(source, result, school, last[result.feed].schools.get(school, 0))
+                for school in result.held_schools
+            ]
     return notes
 
 
@@ -271,11 +424,15 @@ def _still_held(source: Source, result: FeedResult, school: str, before: int) ->
     return Finding(
         "critical",
         "school_held",
-        f"{source.name} {result.feed}: school {school} still lacks its rows (it had {before:,} in its last good load); nothing is changed for this school",
+        f"{source.name} {result.feed}: school {school} still lacks its rows (it had {before:,} in"
+        " its last good load); nothing is changed for this school",
         source=source.name,
         feed=result.feed,
         school_number=school,
-        action=f'have the extract run again for school {school}; if it really is that small now, run "python -m ingestion --accept-smaller {result.feed}" once',
+        action=(
+            f"have the extract run again for school {school}; if it really is that small now, run"
+            f' "python -m ingestion --accept-smaller {result.feed}" once'
+        ),
     )
 
 
@@ -286,8 +443,20 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
     path = paths.var() / "inbox" / ".fetched" / source.name / f"{feed.name}.archived"
     try:
         archive.restore(source.name, feed.name, last.sha256, path)
-        file = Fetched(last.file, path, last.sha256, path.stat().st_size, datetime.fromtimestamp(last.modified_at, UTC))
-        return check(source.name, feed, file, Rules(tolerance=Tolerance(most_rejected=1.0), accept_smaller=True), path.with_suffix(".clean"))
+        file = Fetched(
+            last.file,
+            path,
+            last.sha256,
+            path.stat().st_size,
+            datetime.fromtimestamp(last.modified_at, UTC),
+        )
+        return check(
+            source.name,
+            feed,
+            file,
+            Rules(tolerance=Tolerance(most_rejected=1.0), accept_smaller=True),
+            path.with_suffix(".clean"),
+        )
     except (archive.ArchiveDamaged, Refused) as error:
         log.event("restore_failed", source=source.name, feed=feed.name, why=type(error).__name__)
         return None
@@ -299,17 +468,37 @@ def land_all(source: Source, files: list[Trusted], run: Run, at: datetime) -> No
         began = time.monotonic()
         with store.connect() as connection:
             land.land(connection, source.name, files, run=run, at=at, owner=source.layout.owner)
-        log.event("source_landed", source=source.name, feeds=len(files), rows=sum(file.good for file in files), seconds=time.monotonic() - began)
+        log.event(
+            "source_landed",
+            source=source.name,
+            feeds=len(files),
+            rows=sum(file.good for file in files),
+            seconds=time.monotonic() - began,
+        )
 
 
-def _result(source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool) -> FeedResult:
+def _result(
+    source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool
+) -> FeedResult:
     if isinstance(outcome, NotLanded):
         facts = _facts(outcome.file) if outcome.file else {}
-        return FeedResult(source.name, feed.name, outcome.status, message=_sentence(source, feed, outcome, last, restored), **facts)
+        return FeedResult(
+            source.name,
+            feed.name,
+            outcome.status,
+            message=_sentence(source, feed, outcome, last, restored),
+            **facts,
+        )
     if isinstance(outcome, Unchanged):
         message = f"the same file as on {last.loaded_at}: {last.rows:,} rows stay"
-        rows = {"rows_in": last.was + last.was_rejected, "landed": last.was, "rejected": last.was_rejected}
-        return FeedResult(source.name, feed.name, "unchanged", message=message, **rows, **_facts(outcome.file))
+        rows = {
+            "rows_in": last.was + last.was_rejected,
+            "landed": last.was,
+            "rejected": last.was_rejected,
+        }
+        return FeedResult(
+            source.name, feed.name, "unchanged", message=message, **rows, **_facts(outcome.file)
+        )
     rejected = len(outcome.rejects)
     return FeedResult(
         source.name,
@@ -328,7 +517,9 @@ def _facts(file: Fetched) -> dict[str, Any]:
     return {"file": file.name, "sha256": file.sha256, "bytes": file.size}
 
 
-def _sentence(source: Source, feed: Feed, outcome: NotLanded, last: LastGood, restored: bool) -> str:
+def _sentence(
+    source: Source, feed: Feed, outcome: NotLanded, last: LastGood, restored: bool
+) -> str:
     """One sentence: what is wrong, what becomes of the rest, what to do."""
     if last.rows:
         stays = f"its {last.rows:,} rows of {last.loaded_at} stay as they are"
@@ -336,30 +527,56 @@ def _sentence(source: Source, feed: Feed, outcome: NotLanded, last: LastGood, re
         stays = f"its {last.was:,} rows of the last good load were landed again from the archive"
     else:
         stays = "it was never loaded, so its table is empty"
-    parts = [f"{source.name} {feed.name} {outcome.status}: {outcome.problem}", f"{stays}, the other feeds go on", outcome.action]
+    parts = [
+        f"{source.name} {feed.name} {outcome.status}: {outcome.problem}",
+        f"{stays}, the other feeds go on",
+        outcome.action,
+    ]
     return "; ".join(part for part in parts if part)
 
 
 def _notes(
-    source: Source, outcomes: Mapping[str, Outcome], results: list[FeedResult], last: Mapping[str, LastGood], accepted: Collection[str]
+    source: Source,
+    outcomes: Mapping[str, Outcome],
+    results: list[FeedResult],
+    last: Mapping[str, LastGood],
+    accepted: Collection[str],
 ) -> list[Finding]:
     notes: list[Finding] = []
     for result in results:
         outcome = outcomes[result.feed]
         if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif isinstance(outcome, NotLanded) and outcome.kind not in {"feed_unreachable", "feed_absent", "feed_resting"}:
+        elif isinstance(outcome, NotLanded) and outcome.kind not in {
+            "feed_unreachable",
+            "feed_absent",
+            "feed_resting",
+        }:
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))
-    unreachable = [result for result in results if isinstance(bad := outcomes[result.feed], NotLanded) and bad.kind == "feed_unreachable"]
+    unreachable = [
+        result
+        for result in results
+        if isinstance(bad := outcomes[result.feed], NotLanded) and bad.kind == "feed_unreachable"
+    ]
     if unreachable:
         # One cause, one finding: the feeds' own sentences stand in feeds.json.
         reason = outcomes[unreachable[0].feed]
         problem = reason.problem if isinstance(reason, NotLanded) else ""
-        message = f"{source.name} could not be read, so all its {len(unreachable)} feeds are missing: {problem}; what was landed before stays"
+        message = (
+            f"{source.name} could not be read, so all its {len(unreachable)} feeds are missing:"
+            f" {problem}; what was landed before stays"
+        )
         notes.append(
-            Finding("critical", "source_unreachable", message, source=source.name, owner=source.layout.owner, action="make it reachable, then run again")
+            Finding(
+                "critical",
+                "source_unreachable",
+                message,
+                source=source.name,
+                owner=source.layout.owner,
+                action="make it reachable, then run again",
+            )
         )
     return notes
 
@@ -382,17 +599,33 @@ def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
     return Finding(
         "info",
         "smaller_accepted",
-        f"{source.name} {result.feed}: {result.landed:,} rows replaced {last.rows or last.was:,} because a person said the drop is real (--accept-smaller)",
+        f"{source.name} {result.feed}: {result.landed:,} rows replaced"
+        f" {last.rows or last.was:,} because a person said the drop is real (--accept-smaller)",
         source=source.name,
         feed=result.feed,
         file=result.file,
     )
 
 
-def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, file: Fetched | Problem, *, at: datetime, accepted: bool) -> None:
-    """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured against."""
+def _remember(
+    connection: Any,
+    run: Run,
+    result: FeedResult,
+    outcome: Outcome,
+    file: Fetched | Problem,
+    *,
+    at: datetime,
+    accepted: bool,
+) -> None:
+    """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured
+    against.
+    """
     archived = archive.path_of(source=result.source, feed=result.feed, sha256=result.sha256)
-    doubt_since, rejected_keys = land.doubts(connection, result.source, result.feed) if result.status == "loaded" else (None, [])
+    doubt_since, rejected_keys = (
+        land.doubts(connection, result.source, result.feed)
+        if result.status == "loaded"
+        else (None, [])
+    )
     row = asdict(result) | {
         "run_id": run.run_id,
         "as_of": run.as_of,
@@ -404,7 +637,14 @@ def _remember(connection: Any, run: Run, result: FeedResult, outcome: Outcome, f
         "accepted": accepted and result.status == "loaded",
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,
         "read_at": at,
-        "archived_as": str(archived.relative_to(paths.var())) if result.status in {"loaded", "unchanged"} else None,
+        "archived_as": (
+            str(archived.relative_to(paths.var()))
+            if result.status in {"loaded", "unchanged"}
+            else None
+        ),
     }
     names = ", ".join(row)
-    connection.execute(f"insert into ledger.audit.source_files ({names}) values ({', '.join('?' for _ in row)})", list(row.values()))
+    connection.execute(
+        f"insert into ledger.audit.source_files ({names}) values ({', '.join('?' for _ in row)})",
+        list(row.values()),
+    )

@@ -1,11 +1,13 @@
-"""Read the tables of a SQL source: one SELECT each, everything as text, only the columns the settings list.
+"""Read the tables of a SQL source: one SELECT each, everything as text, only the columns the
+settings list.
 
-In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV file (`table.write`), which then goes the
-way of all files: checked, archived, landed. A table with a `cursor` is read from its last value on and merged by key
-into the last good file; every seventh day it is read whole. The database is opened read-only where it can be.
-Refuses nothing itself but a database it cannot reach (SourceUnreachable) and a table that is not there (Problem).
-SQLite and PostgreSQL are tried; SQL Server and MySQL take the same road, untried. The address, which holds a password,
-never enters a message.
+In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV file (`table.write`),
+which then goes the way of all files: checked, archived, landed. A table with a `cursor` is read
+from its last value on and merged by key into the last good file; every seventh day it is read
+whole. The database is opened read-only where it can be. Refuses nothing itself but a database it
+cannot reach (SourceUnreachable) and a table that is not there (Problem). SQLite and PostgreSQL are
+tried; SQL Server and MySQL take the same road, untried. The address, which holds a password, never
+enters a message.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ BATCH = 50_000
 
 @dataclass(frozen=True)
 class Changes:
-    """Read only the rows whose column `by` is at or behind a point, and merge them into the file of that time."""
+    """Read only the rows whose column `by` is at or behind a point, and merge them into the file of
+    that time.
+    """
 
     by: str
     since: cursor.Since
@@ -51,13 +55,24 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
             facts = settings["tables"][feed.name]
             name, schema = str(facts.get("table", feed.name)), facts.get("schema")
             try:
-                present = {plain(column["name"]): column["name"] for column in inspector.get_columns(name, schema=schema)}
+                present = {
+                    plain(column["name"]): column["name"]
+                    for column in inspector.get_columns(name, schema=schema)
+                }
             except sqlalchemy.exc.NoSuchTableError:
-                feeds[feed.name] = Problem("missing", f"table {name} is not in the database, or its user may not read it")
+                feeds[feed.name] = Problem(
+                    "missing", f"table {name} is not in the database, or its user may not read it"
+                )
                 continue
-            columns = [present[plain(column.heading)] for column in feed.columns if plain(column.heading) in present]
+            columns = [
+                present[plain(column.heading)]
+                for column in feed.columns
+                if plain(column.heading) in present
+            ]
             changes = _changes(source, feed, facts, columns, into)
-            feeds[feed.name] = found = _read(engine, (schema, name), columns, feed, into / f"{feed.name}.csv", changes=changes)
+            feeds[feed.name] = found = _read(
+                engine, (schema, name), columns, feed, into / f"{feed.name}.csv", changes=changes
+            )
             if facts.get("cursor") and changes is None and isinstance(found, Fetched):
                 cursor.read_whole(source, feed.name, found.sha256)
     finally:
@@ -73,12 +88,26 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
         absent = []
         for feed in layout.feeds:
             facts = settings["tables"][feed.name]
-            if not inspector.has_table(str(facts.get("table", feed.name)), schema=facts.get("schema")):
+            if not inspector.has_table(
+                str(facts.get("table", feed.name)), schema=facts.get("schema")
+            ):
                 absent.append(feed.name)
     finally:
         engine.dispose()
-    there = f"{engine.dialect.name} database: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} tables there"
-    return Look(there + (f", missing {', '.join(absent)}; ask whether they were renamed, or grant them to our user" if absent else ""), not absent)
+    there = (
+        f"{engine.dialect.name} database: {len(layout.feeds) - len(absent)} of"
+        f" {len(layout.feeds)} tables there"
+    )
+    return Look(
+        there
+        + (
+            f", missing {', '.join(absent)}; ask whether they were renamed, or grant them to our"
+            " user"
+            if absent
+            else ""
+        ),
+        not absent,
+    )
 
 
 def _engine(source: str, url: str) -> Any:
@@ -87,31 +116,50 @@ def _engine(source: str, url: str) -> Any:
 
     if not url:
         raise SourceUnreachable(
-            f"setting sources.{source}.url is missing: put url under [sources.{source}] in .dlt/secrets.toml, or set SOURCES__{source.upper()}__URL"
+            f"setting sources.{source}.url is missing: put url under [sources.{source}] in"
+            f" .dlt/secrets.toml, or set SOURCES__{source.upper()}__URL"
         )
     try:
         address = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:
-        raise SourceUnreachable(f"sources.{source}.url is no database address: it must read like postgresql+psycopg2://user@host/database") from None
+        raise SourceUnreachable(
+            f"sources.{source}.url is no database address: it must read like"
+            " postgresql+psycopg2://user@host/database"
+        ) from None
     if address.get_backend_name() == "sqlite":
         path = Path(address.database or "")
         if not path.is_file():
-            raise SourceUnreachable(f"the SQLite file {path} is not there; check sources.{source}.url")
+            raise SourceUnreachable(
+                f"the SQLite file {path} is not there; check sources.{source}.url"
+            )
         # Opening a SQLite file that is not there would make one; read-only never does.
-        return sqlalchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False))
+        return sqlalchemy.create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(
+                f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False
+            ),
+        )
     if address.get_backend_name() == "postgresql":
-        if address.drivername == "postgresql":  # the driver we install; SQLAlchemy's own default is another
+        if (
+            address.drivername == "postgresql"
+        ):  # the driver we install; SQLAlchemy's own default is another
             address = address.set(drivername="postgresql+psycopg2")
         options = "-c default_transaction_read_only=on -c datestyle=ISO -c timezone=UTC"
-        return sqlalchemy.create_engine(address, connect_args={"options": options, "connect_timeout": 30})
+        return sqlalchemy.create_engine(
+            address, connect_args={"options": options, "connect_timeout": 30}
+        )
     try:
         return sqlalchemy.create_engine(address)
     except sqlalchemy.exc.NoSuchModuleError:
-        raise SourceUnreachable(f"sources.{source}.url begins with {address.drivername}, which is no database known here; it must read like "
-                                "postgresql+psycopg2://user@host/database") from None  # fmt: skip
+        raise SourceUnreachable(
+            f"sources.{source}.url begins with {address.drivername}, which is no database known"
+            " here; it must read like postgresql+psycopg2://user@host/database"
+        ) from None
     except ImportError as error:
-        raise SourceUnreachable(f"sources.{source}.url wants the driver {error.name or address.drivername}, which is not installed; install it into .venv "
-                                "(pyproject.toml names tried versions)") from None  # fmt: skip
+        raise SourceUnreachable(
+            f"sources.{source}.url wants the driver {error.name or address.drivername}, which is"
+            " not installed; install it into .venv (pyproject.toml names tried versions)"
+        ) from None
 
 
 def _inspected(source: str, engine: Any) -> Any:
@@ -121,36 +169,72 @@ def _inspected(source: str, engine: Any) -> Any:
         return sqlalchemy.inspect(engine)
     except sqlalchemy.exc.SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        raise SourceUnreachable(f"the database of {source} cannot be reached ({why}); check sources.{source}.url and the server, then run again") from None
+        raise SourceUnreachable(
+            f"the database of {source} cannot be reached ({why}); check sources.{source}.url and"
+            " the server, then run again"
+        ) from None
 
 
-def _changes(source: str, feed: Feed, facts: Mapping[str, Any], columns: list[str], into: Path) -> Changes | None:
+def _changes(
+    source: str, feed: Feed, facts: Mapping[str, Any], columns: list[str], into: Path
+) -> Changes | None:
     """The column to read by and from where on; None: the whole table."""
     wanted = plain(str(facts.get("cursor", "")))
     by = next((column for column in columns if plain(column) == wanted), None) if wanted else None
     if by is None:
         return None
-    found = cursor.since(source, feed, by, columns, full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)), into=into)
+    found = cursor.since(
+        source,
+        feed,
+        by,
+        columns,
+        full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
+        into=into,
+    )
     return Changes(by, found) if found else None
 
 
-def _read(engine: Any, where: tuple[str | None, str], columns: list[str], feed: Feed, to: Path, *, changes: Changes | None) -> Fetched | Problem:
+def _read(
+    engine: Any,
+    where: tuple[str | None, str],
+    columns: list[str],
+    feed: Feed,
+    to: Path,
+    *,
+    changes: Changes | None,
+) -> Fetched | Problem:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return table.write(_batches(engine, where, columns, changes), columns, feed, to, changes and changes.since.before)
+        return table.write(
+            _batches(engine, where, columns, changes),
+            columns,
+            feed,
+            to,
+            changes and changes.since.before,
+        )
     except SQLAlchemyError as error:
         # The driver's own message may quote a value; only its kind is told.
-        return Problem("unstable", f"table {where[1]} could not be read to its end ({type(error).__name__})")
+        return Problem(
+            "unstable", f"table {where[1]} could not be read to its end ({type(error).__name__})"
+        )
 
 
-def _batches(engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None) -> Iterator[Any]:
-    """Arrow tables of text: the database itself casts, so a number keeps its digits and a date is ISO."""
+def _batches(
+    engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None
+) -> Iterator[Any]:
+    """Arrow tables of text: the database itself casts, so a number keeps its digits and a date is
+    ISO.
+    """
     import sqlalchemy
 
     schema, name = where
-    there = sqlalchemy.Table(name, sqlalchemy.MetaData(), schema=schema, autoload_with=engine, resolve_fks=False)
-    query = sqlalchemy.select(*(sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name) for name in columns))
+    there = sqlalchemy.Table(
+        name, sqlalchemy.MetaData(), schema=schema, autoload_with=engine, resolve_fks=False
+    )
+    query = sqlalchemy.select(
+        *(sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name) for name in columns)
+    )
     if changes is not None:
         by, value = there.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
         if engine.dialect.name != "sqlite":  # which has no time type, and compares its texts
@@ -161,4 +245,9 @@ def _batches(engine: Any, where: tuple[str | None, str], columns: list[str], cha
         query = query.where(sqlalchemy.or_(by >= value, by.is_(None)))
     with engine.connect() as connection:
         for rows in connection.execution_options(yield_per=BATCH).execute(query).partitions():
-            yield pa.table({column: pa.array(values, pa.string()) for column, values in zip(columns, zip(*rows, strict=True), strict=True)})
+            yield pa.table(
+                {
+                    column: pa.array(values, pa.string())
+                    for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+                }
+            )

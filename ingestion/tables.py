@@ -1,8 +1,10 @@
-"""The raw tables of every source and every layout, empty where nothing was ever landed, so that models build on any district.
+"""The raw tables of every source and every layout, empty where nothing was ever landed, so that
+models build on any district.
 
-In: the configured sources and `ingestion/layouts/*.toml`. Out: `raw_<source>.<feed>` with its columns. A system a district
-does not have, or has not delivered yet, is a source without rows, and no feed of it is missing: `feeds.json` names configured
-sources only. The source that reads a layout must carry its name for the models to find it.
+In: the configured sources and `ingestion/layouts/*.toml`. Out: `raw_<source>.<feed>` with its
+columns. A system a district does not have, or has not delivered yet, is a source without rows, and
+no feed of it is missing: `feeds.json` names configured sources only. The source that reads a layout
+must carry its name for the models to find it.
 """
 
 from __future__ import annotations
@@ -24,10 +26,16 @@ def ensure_tables() -> None:
 
 
 def _feeds(name: str) -> Sequence[Feed]:
-    """The feeds as the district configured them; else those of the layout, also when the settings make no sense: ingestion said so."""
+    """The feeds as the district configured them; else those of the layout, also when the settings
+    make no sense: ingestion said so.
+    """
     facts = settings.section("sources", name)
     try:
         known = source_of(name, facts).layout if facts else layout.load(name)
     except layout.LayoutError:
-        known = layout.load(name) if (layout.LAYOUTS / f"{name}.toml").is_file() else layout.Layout(name, ())
+        known = (
+            layout.load(name)
+            if (layout.LAYOUTS / f"{name}.toml").is_file()
+            else layout.Layout(name, ())
+        )
     return (*known.feeds, *known.tables)

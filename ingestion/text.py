@@ -1,8 +1,8 @@
 """Any kind of file as delimited text, the one form the checks and the reader take.
 
-In: a fetched file and its feed. Out: a `Text`: where the text is, and what is needed to speak of the original (its
-encoding, its line or row numbers, lines that could not be turned). Delimited files are that text already. The original
-is left as it is: it is what the archive keeps.
+In: a fetched file and its feed. Out: a `Text`: where the text is, and what is needed to speak of
+the original (its encoding, its line or row numbers, lines that could not be turned). Delimited
+files are that text already. The original is left as it is: it is what the archive keeps.
 
 Refuses what the reader of a kind refuses (`fixed`, `excel`).
 """
@@ -21,7 +21,9 @@ from ingestion.model import Fetched, Reject
 
 @dataclass(frozen=True)
 class Text:
-    """Delimited text made of a file. `shifts`: from which line of the text on it is how many lines ahead of the original."""
+    """Delimited text made of a file. `shifts`: from which line of the text on it is how many lines
+    ahead of the original.
+    """
 
     path: Path
     encoding: str = ""  # of the original, where the text no longer tells
@@ -35,7 +37,9 @@ class Text:
 
 
 class Writer:
-    """Writes rows as comma-separated text, every value quoted, and keeps count of the lines values spread over."""
+    """Writes rows as comma-separated text, every value quoted, and keeps count of the lines values
+    spread over.
+    """
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out

@@ -1,7 +1,9 @@
-"""How much may be wrong with a feed before a person is asked: every threshold of the trust gate, in one place.
+"""How much may be wrong with a feed before a person is asked: every threshold of the trust gate, in
+one place.
 
-In: `[trust]` of the settings, overlaid by `[sources.<name>]`, overlaid by the feed in its layout. Out: a `Tolerance`.
-Refuses (LayoutError) values that are no number in their range. Pure. docs/trust.md says what each one does.
+In: `[trust]` of the settings, overlaid by `[sources.<name>]`, overlaid by the feed in its layout.
+Out: a `Tolerance`. Refuses (LayoutError) values that are no number in their range. Pure.
+docs/trust.md says what each one does.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class Tolerance:
 
     minimum_share: float = 0.5  # rows, against the largest of the last good loads
     good_loads: int = 5  # how many of them
-    most_growth: float | None = 1.5  # rows of a feed without a key, against the same; more than that may be the file twice
+    most_growth: float | None = (
+        1.5  # rows of a feed without a key, against the same; more than that may be the file twice
+    )
     school_share: float = 0.5  # rows of one school, against its last good count
     school_rows: int = 3  # schools with fewer rows than this come and go
     most_schools: float = 0.34  # more of the schools than this collapsed: the whole feed is refused
@@ -33,7 +37,10 @@ class Tolerance:
     stale_after_days: int | None = 3  # the same bytes: a warning
     refuse_after_days: int | None = 10  # the same bytes: what rests on the feed is held
     last_good_days: int = 0  # refused or missing: how long the last good load is good enough
-    summer: tuple[str, str] | None = ("06-25", "09-15")  # first and last day, as month-day: feeds that rest then may come empty
+    summer: tuple[str, str] | None = (
+        "06-25",
+        "09-15",
+    )  # first and last day, as month-day: feeds that rest then may come empty
 
     def is_summer(self, day: date) -> bool:
         """Whether class lists may be empty on a day."""
@@ -45,16 +52,26 @@ NAMES = tuple(one.name for one in fields(Tolerance))
 
 
 def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -> Tolerance:
-    """The thresholds of a feed. A table of a database or a service may stay the same for months, so only files grow stale unasked."""
+    """The thresholds of a feed. A table of a database or a service may stay the same for months, so
+    only files grow stale unasked.
+    """
     growing_stale = ("stale_after_days", "refuse_after_days")
     is_file = source.get("kind", "files") == "files"
     given: dict[str, Any] = {} if is_file else dict.fromkeys(growing_stale)
     unknown = sorted(set(trust) - set(NAMES))
     if unknown:
-        raise LayoutError(f"[trust] has no setting {', '.join(unknown)}; known are {', '.join(NAMES)}")
-    for where, facts in (("[trust]", trust), ("its source", source), (f"feed {feed.name}", feed.tolerance)):
+        raise LayoutError(
+            f"[trust] has no setting {', '.join(unknown)}; known are {', '.join(NAMES)}"
+        )
+    for where, facts in (
+        ("[trust]", trust),
+        ("its source", source),
+        (f"feed {feed.name}", feed.tolerance),
+    ):
         for name in NAMES:
-            if facts.get(name) is not None and (is_file or where != "[trust]" or name not in growing_stale):
+            if facts.get(name) is not None and (
+                is_file or where != "[trust]" or name not in growing_stale
+            ):
                 given[name] = _checked(where, name, facts[name])
     if given.get("stale_after_days", ...) is None:
         given.setdefault("refuse_after_days", None)
@@ -64,11 +81,15 @@ def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -
 
 
 def school_nights(since: date | None, until: date) -> int:
-    """How many nights before a school day lie between two days: `since` Friday, `until` Monday is one."""
+    """How many nights before a school day lie between two days: `since` Friday, `until` Monday is
+    one.
+    """
     if since is None or until <= since:
         return 0
     weeks, days = divmod((until - since).days, 7)
-    return weeks * 5 + sum((since + timedelta(days=weeks * 7 + day)).weekday() < 5 for day in range(1, days + 1))
+    return weeks * 5 + sum(
+        (since + timedelta(days=weeks * 7 + day)).weekday() < 5 for day in range(1, days + 1)
+    )
 
 
 def nights(count: int) -> str:
@@ -81,8 +102,15 @@ def _checked(where: str, name: str, value: Any) -> Any:
         return None
     if name == "summer":
         days = value if isinstance(value, list | tuple) and len(value) == 2 else ()
-        if not days or not all(isinstance(day, str) and DAY.fullmatch(day) for day in days) or days[0] > days[1]:
-            raise LayoutError(f'summer of {where} is {value!r}; it must be its first and last day as month-day, ["06-25", "09-15"], or false for never')
+        if (
+            not days
+            or not all(isinstance(day, str) and DAY.fullmatch(day) for day in days)
+            or days[0] > days[1]
+        ):
+            raise LayoutError(
+                f"summer of {where} is {value!r}; it must be its first and last day as month-day,"
+                ' ["06-25", "09-15"], or false for never'
+            )
         return tuple(days)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in SHARES and number and 0 <= value <= 1:
@@ -91,6 +119,12 @@ def _checked(where: str, name: str, value: Any) -> Any:
         return float(value)
     if name not in SHARES | {"most_growth"} and number and value == int(value) and value >= 0:
         return int(value)
-    wanted = "a share between 0 and 1" if name in SHARES else "a number of at least 1" if name == "most_growth" else "a whole number"
+    wanted = (
+        "a share between 0 and 1"
+        if name in SHARES
+        else "a number of at least 1"
+        if name == "most_growth"
+        else "a whole number"
+    )
     wanted += ", or false for never" if name in MAY_BE_OFF else ""
     raise LayoutError(f"{name} of {where} is {value!r}; it must be {wanted}")

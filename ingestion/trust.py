@@ -1,8 +1,9 @@
 """May this file replace the last good one? All checks, before anything is written.
 
-In: a fetched file, its feed, the last good load. Out: a `Trusted` file (a cleaned copy for the reader, where each row
-stands in the original, what was rejected, what a person should know), or `Refused` with one sentence. Writes nothing
-but the cleaned copy. No value of a row ever enters a sentence: only counts, lines and hashes.
+In: a fetched file, its feed, the last good load. Out: a `Trusted` file (a cleaned copy for the
+reader, where each row stands in the original, what was rejected, what a person should know), or
+`Refused` with one sentence. Writes nothing but the cleaned copy. No value of a row ever enters a
+sentence: only counts, lines and hashes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,20 @@ from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
-from ingestion.scan import CP1252, UTF_8, UTF_8_BOM, Bad, Buffer, Encoding, Shape, Unreadable, encoding_of, fields_of, record_end, scan
+from ingestion.scan import (
+    CP1252,
+    UTF_8,
+    UTF_8_BOM,
+    Bad,
+    Buffer,
+    Encoding,
+    Shape,
+    Unreadable,
+    encoding_of,
+    fields_of,
+    record_end,
+    scan,
+)
 from ingestion.text import Text, text_of
 from ingestion.tolerance import Tolerance
 
@@ -34,13 +48,17 @@ CUT_OFF = "it was cut off while it was written or sent: have it sent again"
 
 @dataclass(frozen=True)
 class Rules:
-    """What a file is measured against besides its layout. `accept_smaller`: a person said the drop is real."""
+    """What a file is measured against besides its layout. `accept_smaller`: a person said the drop
+    is real.
+    """
 
     last: LastGood = field(default_factory=LastGood)
     tolerance: Tolerance = field(default_factory=Tolerance)
     accept_smaller: bool = False
     as_of: date = date.max  # the night it is for: days to come say nothing about how old a file is
-    known: Callable[[Collection[str]], Collection[str]] = frozenset  # which of these keys the feed holds already
+    known: Callable[[Collection[str]], Collection[str]] = (
+        frozenset  # which of these keys the feed holds already
+    )
 
 
 def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
@@ -50,20 +68,49 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     text = text_of(feed, file, clean.with_suffix(".text"))
     if text.path.stat().st_size == 0:
         raise Refused("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
-    with text.path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+    with (
+        text.path.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer,
+    ):
         encoding = _encoding(file, buffer, rules.last.encoding)
         begin, line = _first_record(file, buffer, encoding)
-        readings = ((delimiter, fields_of(buffer, begin, delimiter, encoding.codec)) for delimiter in feed.delimiters)
-        heading = understood(source, feed, file.name, [(delimiter, values) for delimiter, values in readings if values])
+        readings = (
+            (delimiter, fields_of(buffer, begin, delimiter, encoding.codec))
+            for delimiter in feed.delimiters
+        )
+        heading = understood(
+            source,
+            feed,
+            file.name,
+            [(delimiter, values) for delimiter, values in readings if values],
+        )
         if feed.ends_with_newline and buffer[len(buffer) - 1] != ord("\n"):
             last_line = _newlines(buffer) + 1
-            raise Refused("truncated", f"{file.name} breaks off in line {last_line:,} (no line end after {file.size:,} bytes)", CUT_OFF, last_line)
+            raise Refused(
+                "truncated",
+                f"{file.name} breaks off in line {last_line:,} (no line end after"
+                f" {file.size:,} bytes)",
+                CUT_OFF,
+                last_line,
+            )
         if heading.has_header:
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
-        never_empty, numbered = ({place: name for name, place in heading.places.items() if name in names} for names in (feed.never_empty, feed.numbers))
+        never_empty, numbered = (
+            {place: name for name, place in heading.places.items() if name in names}
+            for names in (feed.never_empty, feed.numbers)
+        )
         shape = Shape(heading.delimiter, heading.fields, never_empty, numbered)
-        runs, found = _split(file, buffer, (begin, line), shape, encoding=encoding, clean=clean, told=(feed, heading.places), text=text)
+        runs, found = _split(
+            file,
+            buffer,
+            (begin, line),
+            shape,
+            encoding=encoding,
+            clean=clean,
+            told=(feed, heading.places),
+            text=text,
+        )
         found = tuple(sorted((*text.rejects, *found), key=lambda reject: reject.line))
     trusted = Trusted(
         feed=feed,
@@ -89,23 +136,41 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
 
 
 def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) -> Trusted:
-    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file is not kept in memory.
+    """Table `looked`: the columns the checks ask for, trimmed, in file order; the rest of the file
+    is not kept in memory.
 
-    Numbers a spreadsheet has changed are given back what they were, here and when the file is landed.
+    Numbers a spreadsheet has changed are given back what they were, here and when the file is
+    landed.
     """
     feed = trusted.feed
-    asked = {*feed.key, *feed.shapes, *feed.numbers, feed.school, feed.record, feed.content_date} & set(trusted.places) or set(list(trusted.places)[:1])
+    asked = {
+        *feed.key,
+        *feed.shapes,
+        *feed.numbers,
+        feed.school,
+        feed.record,
+        feed.content_date,
+    } & set(trusted.places) or set(list(trusted.places)[:1])
     listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
     _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
     names = sorted(feed.numbers & asked)
     changed = [numbers.touched(f'"{name}"') for name in names]
-    counts = ", ".join(f"count(*) filter (where {test}), min(rowid + 1) filter (where {test})" for test in changed)
+    counts = ", ".join(
+        f"count(*) filter (where {test}), min(rowid + 1) filter (where {test})" for test in changed
+    )
     found = _asked(connection, f"select {counts} from looked", trusted) if names else ()
-    repairs = {name: (found[2 * at], found[2 * at + 1]) for at, name in enumerate(names) if found[2 * at]}
+    repairs = {
+        name: (found[2 * at], found[2 * at + 1]) for at, name in enumerate(names) if found[2 * at]
+    }
     for name in repairs:
         value = f'"{name}"'
-        connection.execute(f"update looked set {value} = {numbers.repaired(value)} where {numbers.touched(value)}")
-    notes = tuple(_repaired(source, trusted, name, count, trusted.line_of(first)) for name, (count, first) in repairs.items())
+        connection.execute(
+            f"update looked set {value} = {numbers.repaired(value)} where {numbers.touched(value)}"
+        )
+    notes = tuple(
+        _repaired(source, trusted, name, count, trusted.line_of(first))
+        for name, (count, first) in repairs.items()
+    )
     return replace(trusted, repaired=frozenset(repairs), findings=(*trusted.findings, *notes))
 
 
@@ -114,25 +179,39 @@ def _repaired(source: str, trusted: Trusted, name: str, count: int, line: int) -
     return Finding(
         "warning",
         "numbers_repaired",
-        f"{source} {trusted.feed.name}: {values} of {name} in {trusted.file.name} were written as a spreadsheet writes numbers (502031.0 for 502031), "
-        f"the first in line {line:,}; they were landed as the whole numbers they stand for",
+        f"{source} {trusted.feed.name}: {values} of {name} in {trusted.file.name} were written as a"
+        f" spreadsheet writes numbers (502031.0 for 502031), the first in line {line:,}; they were"
+        " landed as the whole numbers they stand for",
         source=source,
         feed=trusted.feed.name,
         file=trusted.file.name,
         line=line,
         column=name,
-        action="have the extract sent as it is: opened and saved in a spreadsheet, numbers lose zeros and digits",
+        action=(
+            "have the extract sent as it is: opened and saved in a spreadsheet, numbers lose zeros"
+            " and digits"
+        ),
     )
 
 
-def _check_digits(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, place: int | None) -> Trusted:
-    """Count the numbers whose check digit is wrong: told, never refused. The number may be restricted, so only its line is."""
+def _check_digits(
+    connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, place: int | None
+) -> Trusted:
+    """Count the numbers whose check digit is wrong: told, never refused. The number may be
+    restricted, so only its line is.
+    """
     feed = trusted.feed
     if place is None or feed.check_digit is None:
         return trusted
     test = numbers.wrong_check_digit("value")
-    query = f"select count(value), count(*) filter (where {test}), min(row) filter (where {test}) from numbered"
-    numbered = f"with numbered as (select row_number() over () as row, trim(c{place}) as value from {csv_of(trusted)})"
+    query = (
+        f"select count(value), count(*) filter (where {test}), min(row) filter (where {test}) from"
+        " numbered"
+    )
+    numbered = (
+        f"with numbered as (select row_number() over () as row, trim(c{place}) as value from"
+        f" {csv_of(trusted)})"
+    )
     filled, wrong, first = _asked(connection, f"{numbered} {query}", trusted)
     if not wrong:
         return trusted
@@ -140,19 +219,25 @@ def _check_digits(connection: duckdb.DuckDBPyConnection, source: str, trusted: T
     note = Finding(
         "info",
         "check_digit_wrong",
-        f"{source} {feed.name}: {wrong:,} of {filled:,} values of {heading} in {trusted.file.name} have a check digit that does not fit, "
-        f"the first in line {line:,}; the rows were landed",
+        f"{source} {feed.name}: {wrong:,} of {filled:,} values of {heading} in"
+        f" {trusted.file.name} have a check digit that does not fit, the first in line {line:,};"
+        " the rows were landed",
         source=source,
         feed=feed.name,
         file=trusted.file.name,
         line=line,
         column=heading,
-        action=f"have the {heading} corrected in the student information system; check_digits = false under [sources.{source}] asks no more",
+        action=(
+            f"have the {heading} corrected in the student information system; check_digits = false"
+            f" under [sources.{source}] asks no more"
+        ),
     )
     return replace(trusted, findings=(*trusted.findings, note))
 
 
-def _other_encoding(source: str, feed: Feed, file: Fetched, encoding: Encoding, last: LastGood) -> tuple[Finding, ...]:
+def _other_encoding(
+    source: str, feed: Feed, file: Fetched, encoding: Encoding, last: LastGood
+) -> tuple[Finding, ...]:
     """A feed that changes its encoding is worth a look at the names in it."""
     before = {UTF_8: "utf-8", UTF_8_BOM: "utf-8", CP1252: "cp1252"}.get(last.encoding)
     if before is None or before == encoding.codec or not encoding.tells:
@@ -161,7 +246,8 @@ def _other_encoding(source: str, feed: Feed, file: Fetched, encoding: Encoding, 
         Finding(
             "warning",
             "encoding_changed",
-            f"{source} {feed.name}: {file.name} is read as {encoding.codec}, its last good load was {before}; the rows were landed",
+            f"{source} {feed.name}: {file.name} is read as {encoding.codec}, its last good load was"
+            f" {before}; the rows were landed",
             source=source,
             feed=feed.name,
             file=file.name,
@@ -170,28 +256,59 @@ def _other_encoding(source: str, feed: Feed, file: Fetched, encoding: Encoding, 
     )
 
 
-def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
-    """What a file says beyond its rows: which schools it covers, of which day it is, whose rows were rejected."""
+def _of_whole_district(
+    connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules
+) -> Trusted:
+    """What a file says beyond its rows: which schools it covers, of which day it is, whose rows
+    were rejected.
+    """
     feed, last = trusted.feed, rules.last
     rows: dict[str, int] = {}
     if feed.school in trusted.places:
-        for school, count in _all(connection, f'select "{feed.school}", count(*) from looked where "{feed.school}" is not null group by 1', trusted):
-            rows[coverage.school_number(school)] = rows.get(coverage.school_number(school), 0) + count
-    covered = coverage.of_schools(source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller)
+        for school, count in _all(
+            connection,
+            f'select "{feed.school}", count(*) from looked where "{feed.school}" is not null group'
+            " by 1",
+            trusted,
+        ):
+            rows[coverage.school_number(school)] = (
+                rows.get(coverage.school_number(school), 0) + count
+            )
+    covered = coverage.of_schools(
+        source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller
+    )
 
     newest = None
     if feed.content_date in trusted.places:
-        newest = _all(connection, coverage.newest_query(feed.content_date, rules.as_of), trusted)[0][0]
+        newest = _all(connection, coverage.newest_query(feed.content_date, rules.as_of), trusted)[
+            0
+        ][0]
     day = coverage.content_day(trusted.file.name, newest, rules.as_of)
-    # no file is older than what is landed where the clock itself has gone back: days after tonight are not counted
-    if day and last.content_on and day < last.content_on <= rules.as_of and not rules.accept_smaller:
-        problem = f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
-        raise Refused("older_content", problem, "find out why an old file came again, and have today's sent")
+    # no file is older than what is landed where the clock itself has gone back: days after tonight
+    # are not counted
+    if (
+        day
+        and last.content_on
+        and day < last.content_on <= rules.as_of
+        and not rules.accept_smaller
+    ):
+        problem = (
+            f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
+        )
+        raise Refused(
+            "older_content", problem, "find out why an old file came again, and have today's sent"
+        )
 
     def known(keys: Collection[str]) -> Collection[str]:
         if feed.record not in trusted.places:
             return rules.known(keys)
-        here = _all(connection, f'select distinct "{feed.record}" from looked where "{feed.record}" in (select unnest(?))', trusted, [list(keys)])
+        here = _all(
+            connection,
+            f'select distinct "{feed.record}" from looked where "{feed.record}" in (select'
+            " unnest(?))",
+            trusted,
+            [list(keys)],
+        )
         return {row[0] for row in here} | set(rules.known(keys))
 
     found = rejects.told(trusted.rejects, known, {*rows, *last.schools})
@@ -208,8 +325,12 @@ def _of_whole_district(connection: duckdb.DuckDBPyConnection, source: str, trust
     return replace(trusted, findings=(*trusted.findings, *spoken, *covered.findings, *old))
 
 
-def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance) -> None:
-    """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys of a parent, tonight's and yesterday's."""
+def check_references(
+    child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance
+) -> None:
+    """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys
+    of a parent, tonight's and yesterday's.
+    """
     with table.connected() as connection:
 
         def asked(query: str, keys: pa.Table) -> tuple:
@@ -218,7 +339,14 @@ def check_references(child: Trusted, known: Callable[[Reference], pa.Table], tol
 
         for reference in child.feed.references:
             if reference.column in child.places:
-                coverage.refuse_orphans(child, reference, value_of(child, reference.column), known(reference), asked=asked, tolerance=tolerance)
+                coverage.refuse_orphans(
+                    child,
+                    reference,
+                    value_of(child, reference.column),
+                    known(reference),
+                    asked=asked,
+                    tolerance=tolerance,
+                )
 
 
 def keys_of(parent: Trusted, column: str) -> pa.Table:
@@ -227,7 +355,10 @@ def keys_of(parent: Trusted, column: str) -> pa.Table:
         if column not in parent.places:
             return pa.table({"value": pa.array([], pa.string())})
         value = value_of(parent, column)
-        return connection.execute(f"select distinct trim({value}) as value from {csv_of(parent)} where {value} is not null").to_arrow_table()
+        return connection.execute(
+            f"select distinct trim({value}) as value from {csv_of(parent)} where {value} is not"
+            " null"
+        ).to_arrow_table()
 
 
 def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
@@ -237,13 +368,16 @@ def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
 
 
 def csv_of(trusted: Trusted) -> str:
-    """The SQL that reads the cleaned copy: every option given, nothing guessed, all text, empty values NULL."""
+    """The SQL that reads the cleaned copy: every option given, nothing guessed, all text, empty
+    values NULL.
+    """
     columns = ", ".join(f"c{place}: 'varchar'" for place in range(trusted.fields))
     path = str(trusted.clean).replace("'", "''")
     return (
-        f"read_csv('{path}', auto_detect = false, header = false, columns = {{{columns}}}, delim = '{trusted.delimiter}', "
-        "quote = '\"', escape = '\"', new_line = '\\n', nullstr = '', allow_quoted_nulls = true, null_padding = false, "
-        "strict_mode = true, ignore_errors = false, parallel = false)"
+        f"read_csv('{path}', auto_detect = false, header = false, columns = {{{columns}}}, delim ="
+        f" '{trusted.delimiter}', quote = '\"', escape = '\"', new_line = '\\n', nullstr = '',"
+        " allow_quoted_nulls = true, null_padding = false, strict_mode = true, ignore_errors ="
+        " false, parallel = false)"
     )
 
 
@@ -251,7 +385,11 @@ def _encoding(file: Fetched, buffer: mmap.mmap, before: str) -> Encoding:
     try:
         return encoding_of((buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK)), before)
     except Unreadable as error:
-        raise Refused("encoding", f"{file.name} cannot be read: {error}", "have the extract saved as UTF-8 text, comma or tab separated") from None
+        raise Refused(
+            "encoding",
+            f"{file.name} cannot be read: {error}",
+            "have the extract saved as UTF-8 text, comma or tab separated",
+        ) from None
 
 
 def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[int, int]:
@@ -262,7 +400,9 @@ def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[in
         if buffer[begin:end].strip():
             return begin, line
         begin, line = end, line + 1
-    raise Refused("empty", f"{file.name} holds nothing but {file.size:,} bytes of empty lines", ASK_AGAIN)
+    raise Refused(
+        "empty", f"{file.name} holds nothing but {file.size:,} bytes of empty lines", ASK_AGAIN
+    )
 
 
 def _newlines(buffer: mmap.mmap) -> int:
@@ -286,9 +426,16 @@ def _split(
     clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with clean.open("wb") as out:
         for found in scan(buffer, *begin, shape, encoding):
-            found, data = replace(found, line=text.line(found.line)), buffer[found.start : found.end]
+            found, data = (
+                replace(found, line=text.line(found.line)),
+                buffer[found.start : found.end],
+            )
             if isinstance(found, Bad):
-                bad.append(rejects.reject(*told, found, data, delimiter=shape.delimiter, codec=encoding.codec))
+                bad.append(
+                    rejects.reject(
+                        *told, found, data, delimiter=shape.delimiter, codec=encoding.codec
+                    )
+                )
                 _refuse_cut_end(file, found, buffer, shape)
                 continue
             if runs and sum(runs[-1]) == found.line:
@@ -297,16 +444,27 @@ def _split(
                 runs.append((found.line, found.count))
             record = data if encoding.codec == "utf-8" else data.decode("cp1252").encode()
             # A span of several records holds no line break inside values; a single record may.
-            out.write(record.replace(b"\r\n", b"\n") if found.count > 1 else record.rstrip(b"\r\n") + b"\n")
+            out.write(
+                record.replace(b"\r\n", b"\n")
+                if found.count > 1
+                else record.rstrip(b"\r\n") + b"\n"
+            )
     return tuple(runs), tuple(bad)
 
 
 def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> None:
     """A bad record at the very end is a file cut off, not a bad record."""
-    if bad.end < len(buffer) or not (bad.reason == "bad quoting" or " fields instead of " in bad.reason):
+    if bad.end < len(buffer) or not (
+        bad.reason == "bad quoting" or " fields instead of " in bad.reason
+    ):
         return
     if bad.reason == "bad quoting" or int(bad.reason.split()[0]) < shape.fields:
-        raise Refused("truncated", f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})", CUT_OFF, bad.line)
+        raise Refused(
+            "truncated",
+            f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})",
+            CUT_OFF,
+            bad.line,
+        )
 
 
 def _enough(trusted: Trusted, rules: Rules) -> None:
@@ -315,40 +473,77 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
         what = "only its heading line" if trusted.has_header else "no rows"
         raise Refused("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
     if len(bad) > rules.tolerance.most_rejected * rows:
-        share = f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit {rules.tolerance.most_rejected:.0%})"
-        problem = f"{file.name}: {share} cannot be read, the first in line {bad[0].line:,} ({bad[0].reason})"
-        raise Refused("rejects", problem, "check the extract's settings, or mend the layout", bad[0].line)
+        share = (
+            f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit"
+            f" {rules.tolerance.most_rejected:.0%})"
+        )
+        problem = (
+            f"{file.name}: {share} cannot be read, the first in line"
+            f" {bad[0].line:,} ({bad[0].reason})"
+        )
+        raise Refused(
+            "rejects", problem, "check the extract's settings, or mend the layout", bad[0].line
+        )
     kept, before = _before(rules)
     least = rules.tolerance.minimum_share
     if trusted.good < least * before and not rules.accept_smaller:
-        which = "the last good load" if len(kept) < 2 else f"the largest of the last {len(kept)} good loads"
+        which = (
+            "the last good load"
+            if len(kept) < 2
+            else f"the largest of the last {len(kept)} good loads"
+        )
         share = f"{trusted.good / before:.0%} of the {before:,} of {which}, limit {least:.0%}"
-        action = f'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller {trusted.feed.name}" once'
+        action = (
+            'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
+            f' {trusted.feed.name}" once'
+        )
         raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
 
 
 def _before(rules: Rules) -> tuple[tuple[int, ...], int]:
-    """The rows of the last good loads, and the largest of them: what tonight's are measured against."""
+    """The rows of the last good loads, and the largest of them: what tonight's are measured
+    against.
+    """
     kept = rules.last.history[: rules.tolerance.good_loads]
     return kept, max(kept, default=rules.last.rows)
 
 
-def _not_doubled(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules) -> Trusted:
-    """A feed without a key may hold a row twice, so only its growth can tell a file that was written twice into one."""
+def _not_doubled(
+    connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules
+) -> Trusted:
+    """A feed without a key may hold a row twice, so only its growth can tell a file that was
+    written twice into one.
+    """
     feed, most, (_, before) = trusted.feed, rules.tolerance.most_growth, _before(rules)
     if feed.key or most is None or not before or trusted.good <= most * before:
         return trusted
     values = ", ".join(f"c{place}" for place in range(trusted.fields))
-    (different,) = _asked(connection, f"select count(distinct hash({values})) from {csv_of(trusted)}", trusted)
-    grown = f"{trusted.file.name} has {_rows(trusted.good)}, {trusted.good / before:.1f} times the {before:,} of the largest of its last good loads"
+    (different,) = _asked(
+        connection, f"select count(distinct hash({values})) from {csv_of(trusted)}", trusted
+    )
+    grown = (
+        f"{trusted.file.name} has {_rows(trusted.good)}, {trusted.good / before:.1f} times the"
+        f" {before:,} of the largest of its last good loads"
+    )
     if different <= most * before:
-        problem = f"{grown}, and {trusted.good - different:,} of them repeat another row exactly (limit {most:g} times)"
-        action = "ask whether the extract ran twice into one file; if the repeats are real, set most_growth = false for this feed"
+        problem = (
+            f"{grown}, and {trusted.good - different:,} of them repeat another row exactly (limit"
+            f" {most:g} times)"
+        )
+        action = (
+            "ask whether the extract ran twice into one file; if the repeats are real, set"
+            " most_growth = false for this feed"
+        )
         raise Refused("doubled", problem, action)
     note = Finding(
-        "warning", "feed_grew", f"{source} {feed.name}: {grown}; they were landed", source=source, feed=feed.name, file=trusted.file.name,
+        "warning",
+        "feed_grew",
+        f"{source} {feed.name}: {grown}; they were landed",
+        source=source,
+        feed=feed.name,
+        file=trusted.file.name,
         action="nothing if a new school year or term began; else ask what the extract now holds",
-    )  # fmt: skip
+    )
     return replace(trusted, findings=(*trusted.findings, note))
 
 
@@ -359,30 +554,56 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
     listed = ", ".join(f'"{name}"' for name in names)
     query = f"""
         with repeated as (select min(rowid) + 1 as first, max(rowid) + 1 as last from looked
-                          where {" and ".join(f'"{name}" is not null' for name in names)} group by {listed} having count(*) > 1)
+                          where {" and ".join(f'"{name}" is not null' for name in names)}
+                          group by {listed} having count(*) > 1)
         select count(*), min(first), arg_min(last, first) from repeated
     """
     count, first, last = _asked(connection, query, trusted)
     if count:
         lines = trusted.line_of(first), trusted.line_of(last)
         what = "1 key stands" if count == 1 else f"{count:,} keys stand"
-        problem = f"{trusted.file.name}: {what} on more than one line, the first on lines {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
-        raise Refused("duplicate_key", problem, "have the repeated rows removed at the source, or ask whether the extract ran twice into one file", lines[0])
+        problem = (
+            f"{trusted.file.name}: {what} on more than one line, the first on lines"
+            f" {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
+        )
+        raise Refused(
+            "duplicate_key",
+            problem,
+            "have the repeated rows removed at the source, or ask whether the extract ran twice"
+            " into one file",
+            lines[0],
+        )
 
 
 def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
-    shapes = {name: shape.replace("'", "''") for name, shape in trusted.feed.shapes.items() if name in trusted.places}
+    shapes = {
+        name: shape.replace("'", "''")
+        for name, shape in trusted.feed.shapes.items()
+        if name in trusted.places
+    }
     if not shapes:
         return
     odd = {name: f"not regexp_full_match(\"{name}\", '{shape}')" for name, shape in shapes.items()}
-    counts = ", ".join(f'count("{name}"), count(*) filter (where {test}), min(rowid + 1) filter (where {test})' for name, test in odd.items())
+    counts = ", ".join(
+        f'count("{name}"), count(*) filter (where {test}), min(rowid + 1) filter (where {test})'
+        for name, test in odd.items()
+    )
     query = f"select {counts} from looked"
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
         if filled - strange < SHAPE_SHARE * filled:
             line = trusted.line_of(first)
-            problem = f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like one, the first in line {line:,}"
-            raise Refused("shape", problem, "the columns may stand in another order than the layout's: mend the layout or the extract", line)
+            problem = (
+                f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like"
+                f" one, the first in line {line:,}"
+            )
+            raise Refused(
+                "shape",
+                problem,
+                "the columns may stand in another order than the layout's: mend the layout or the"
+                " extract",
+                line,
+            )
 
 
 def _threes(values: tuple) -> Iterator[tuple]:
@@ -393,13 +614,19 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted) 
     return next(iter(_all(connection, query, trusted)), ())
 
 
-def _all(connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted, values: list | None = None) -> list[tuple]:
+def _all(
+    connection: duckdb.DuckDBPyConnection, query: str, trusted: Trusted, values: list | None = None
+) -> list[tuple]:
     try:
         return connection.execute(query, values).fetchall()
     except duckdb.Error as error:
-        # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is told.
+        # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is
+        # told.
         raise Refused(
-            "reader", f"{trusted.file.name}: the reader stumbled over a line the checks let through ({type(error).__name__})", "report this"
+            "reader",
+            f"{trusted.file.name}: the reader stumbled over a line the checks let through"
+            f" ({type(error).__name__})",
+            "report this",
         ) from None
 
 

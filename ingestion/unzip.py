@@ -1,9 +1,9 @@
 """Archives of files, opened with distrust: what a zip holds, and one member of it.
 
-In: a zip file somebody sent and the layout's limits. Out: its members, or one of them unpacked. Refuses
-(ArchiveRefused, a sentence) names that leave the folder, links, archives inside the archive, members locked with a
-password, and more members, bytes or packing than the limits allow. What a zip says of its sizes is not believed:
-unpacking counts.
+In: a zip file somebody sent and the layout's limits. Out: its members, or one of them unpacked.
+Refuses (ArchiveRefused, a sentence) names that leave the folder, links, archives inside the
+archive, members locked with a password, and more members, bytes or packing than the limits allow.
+What a zip says of its sizes is not believed: unpacking counts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Folder(Protocol):
 
 
 class Archives:
-    """The members of a folder's archives, listed and copied like files; and the archives that were refused."""
+    """The members of a folder's archives, listed and copied like files; and the archives that were
+    refused.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -47,22 +49,33 @@ class Archives:
 
     @classmethod
     @contextmanager
-    def opened(cls, folder: Folder, layout: Layout, listed: Iterable[Entry], into: Path) -> Iterator[Archives]:
+    def opened(
+        cls, folder: Folder, layout: Layout, listed: Iterable[Entry], into: Path
+    ) -> Iterator[Archives]:
         """Copy and open every archive the layout names."""
         archives = cls(layout.limits)
         with ExitStack() as stack:
-            for number, entry in enumerate(entry for entry in listed if layout.is_archive(entry.name)):
+            for number, entry in enumerate(
+                entry for entry in listed if layout.is_archive(entry.name)
+            ):
                 try:
                     packed = stack.enter_context(opened(folder.get(entry.name, into / str(number))))
                     for member in contents(packed, entry.size, layout.limits):
-                        archives._members[f"{entry.name}/{member.filename}"] = packed, member, entry.modified_at
+                        archives._members[f"{entry.name}/{member.filename}"] = (
+                            packed,
+                            member,
+                            entry.modified_at,
+                        )
                 except (ArchiveRefused, SftpError) as error:
                     archives._refused.append((entry, f"{entry.name} is refused: {error}"))
             yield archives
 
     def list(self) -> list[Entry]:
         """The members, as old as their archive: a zip keeps no time zone."""
-        return [Entry(name, member.file_size, modified_at) for name, (_, member, modified_at) in self._members.items()]
+        return [
+            Entry(name, member.file_size, modified_at)
+            for name, (_, member, modified_at) in self._members.items()
+        ]
 
     def get(self, name: str, to: Path) -> Path:
         """Unpack one member, whole or not at all. Raises ArchiveRefused."""
@@ -76,7 +89,9 @@ class Archives:
             part.unlink(missing_ok=True)
 
     def problem(self, newer_than: Entry | None) -> Problem | None:
-        """The newest refused archive, unless the feed has a younger file: yesterday's must not pass for today's."""
+        """The newest refused archive, unless the feed has a younger file: yesterday's must not pass
+        for today's.
+        """
         newest = max(self._refused, key=lambda refused: refused[0].modified_at, default=None)
         if newest is None or (newer_than and newer_than.modified_at > newest[0].modified_at):
             return None
@@ -95,7 +110,12 @@ def contents(packed: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile
         raise ArchiveRefused(f"it holds {len(members):,} members, limit {limits.members:,}")
     for member in members:
         name = member.orig_filename.replace("\\", "/")
-        if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0] or "\0" in name:
+        if (
+            name.startswith("/")
+            or ".." in name.split("/")
+            or ":" in name.split("/")[0]
+            or "\0" in name
+        ):
             raise ArchiveRefused("a member's name points outside the folder it is unpacked to")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ArchiveRefused("a member is a link, not a file")
@@ -107,14 +127,20 @@ def contents(packed: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile
         raise ArchiveRefused("two of its members have the same name")
     promised = sum(member.file_size for member in members)
     if promised > limits.bytes:
-        raise ArchiveRefused(f"it unpacks to {promised / 1e6:,.0f} MB, limit {limits.megabytes:,} MB")
+        raise ArchiveRefused(
+            f"it unpacks to {promised / 1e6:,.0f} MB, limit {limits.megabytes:,} MB"
+        )
     if promised > SMALL and promised > limits.ratio * size:
-        raise ArchiveRefused(f"it unpacks to {promised / max(size, 1):,.0f} times its size, limit {limits.ratio:,}")
+        raise ArchiveRefused(
+            f"it unpacks to {promised / max(size, 1):,.0f} times its size, limit {limits.ratio:,}"
+        )
     return [member for member in members if not member.is_dir()]
 
 
 def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limits: Limits) -> None:
-    """Write one member to `out`. Raises ArchiveRefused when it is damaged or larger than it said."""
+    """Write one member to `out`. Raises ArchiveRefused when it is damaged or larger
+    than it said.
+    """
     written = 0
     try:
         with packed.open(member) as file:
@@ -123,13 +149,33 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
                 if written > min(limits.bytes, member.file_size):
                     raise ArchiveRefused("a member is larger than the archive says")
                 out.write(block)
-    except (zipfile.BadZipFile, zlib.error, LZMAError, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise ArchiveRefused(f"a member is damaged or packed in a way we do not know ({type(error).__name__})") from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        LZMAError,
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise ArchiveRefused(
+            f"a member is damaged or packed in a way we do not know ({type(error).__name__})"
+        ) from None
 
 
 def opened(path: Path) -> zipfile.ZipFile:
     """The archive itself. Raises ArchiveRefused when it is none or cut off."""
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-        raise ArchiveRefused(f"it is no zip file, or it is cut off ({type(error).__name__})") from None
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        UnicodeDecodeError,
+    ) as error:
+        raise ArchiveRefused(
+            f"it is no zip file, or it is cut off ({type(error).__name__})"
+        ) from None

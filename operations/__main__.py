@@ -1,4 +1,6 @@
-"""`python -m operations nightly | intraday | build | report | alert | status | replay | rehearse | explain | audit | pause | resume | backup | …`"""
+"""`python -m operations nightly | intraday | build | report | alert | status | replay | rehearse |
+explain | audit | pause | resume | backup | …`
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ from operations import night as nights
 from operations import report as reports
 from operations.room import size
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The night and what people see of it.", pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="The night and what people see of it.",
+    pretty_exceptions_enable=False,
+)
 
 
 @app.callback()
@@ -31,21 +38,33 @@ def _begin(context: typer.Context) -> None:
 
 @app.command()
 def nightly(
-    allow: Annotated[str, typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend")] = "",
+    allow: Annotated[
+        str,
+        typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend"),
+    ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
-    scheduled: Annotated[bool, typer.Option("--scheduled", help="a timer calls: heed the days the district is closed")] = False,
+    scheduled: Annotated[
+        bool,
+        typer.Option("--scheduled", help="a timer calls: heed the days the district is closed"),
+    ] = False,
 ) -> None:
     """Run one whole night: ingest, observe, build, plan, push, verify, backup, report, alert."""
-    if scheduled and (reason := schedule.not_today(schedule.entries()[0], business_date("nightly", None))):
+    if scheduled and (
+        reason := schedule.not_today(schedule.entries()[0], business_date("nightly", None))
+    ):
         print(f"no night today: {reason}")
         raise SystemExit(0)
     if allow and not why:
-        raise SystemExit(_refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"'))
+        raise SystemExit(
+            _refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"')
+        )
     raise SystemExit(nights.nightly(allow, why))
 
 
 @app.command()
-def intraday(name: Annotated[str, typer.Argument(help="a [schedule.intraday.<name>] of the settings")]) -> None:
+def intraday(
+    name: Annotated[str, typer.Argument(help="a [schedule.intraday.<name>] of the settings")],
+) -> None:
     """A short run by day for some targets, e.g. the call-out after attendance was taken."""
     raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
 
@@ -53,10 +72,14 @@ def intraday(name: Annotated[str, typer.Argument(help="a [schedule.intraday.<nam
 @app.command()
 def install(
     to: Annotated[str, typer.Option(help="folder of the systemd units")] = "/etc/systemd/system",
-    user: Annotated[str, typer.Option(help="who the service runs as; default: the owner of the state folder")] = "",
+    user: Annotated[
+        str, typer.Option(help="who the service runs as; default: the owner of the state folder")
+    ] = "",
     show: Annotated[str, typer.Option(help="write nothing, print: cron or windows")] = "",
 ) -> None:
-    """Have this machine run the nights: systemd units, or the lines for cron or Windows Task Scheduler."""
+    """Have this machine run the nights: systemd units, or the lines for cron or Windows Task
+    Scheduler.
+    """
     if show not in ("", "cron", "windows"):
         raise SystemExit(_refuse(f"--show {show}: cron or windows"))
     if show:
@@ -72,7 +95,9 @@ def install(
 
 @app.command()
 def health() -> None:
-    """One line and exit 0 when all is well, 1 when the last night failed or none has ended for too long."""
+    """One line and exit 0 when all is well, 1 when the last night failed or none has ended for too
+    long.
+    """
     from operations import status as standing
 
     good, sentence = standing.health()
@@ -81,14 +106,25 @@ def health() -> None:
 
 
 @app.command()
-def retention(really: Annotated[bool, typer.Option("--really", help="let it go; without, only say what would go")] = False) -> None:
+def retention(
+    really: Annotated[
+        bool, typer.Option("--really", help="let it go; without, only say what would go")
+    ] = False,
+) -> None:
     """What is past its days, class by class ([retention] of the settings)."""
     from operations import retention as keeping
 
     found = keeping.past()
     for one in found:
-        what = f"{one.rows:,} rows" if one.name in keeping.ROWS else f"{len(one.files):,} files, {one.bytes / 1e6:,.1f} MB"
-        print(f"{one.name}: " + ("kept for ever" if one.days is None else f"{what} older than {one.days} days"))
+        what = (
+            f"{one.rows:,} rows"
+            if one.name in keeping.ROWS
+            else f"{len(one.files):,} files, {one.bytes / 1e6:,.1f} MB"
+        )
+        print(
+            f"{one.name}: "
+            + ("kept for ever" if one.days is None else f"{what} older than {one.days} days")
+        )
     if not any(one.rows or one.files for one in found):
         print("nothing is past its days")
     elif really:
@@ -114,7 +150,9 @@ def compact() -> None:
 @app.command()
 def pause(
     until: Annotated[str, typer.Option(help="the first day nights run again, 2027-09-07")],
-    why: Annotated[str, typer.Option(help="the reason, recorded and said by every night that does not run")],
+    why: Annotated[
+        str, typer.Option(help="the reason, recorded and said by every night that does not run")
+    ],
 ) -> None:
     """No night begins until then."""
     print(interventions.pause(until, why).sentence)
@@ -135,7 +173,10 @@ def backup() -> None:
         made = backups.backup()
     except backups.BackupFailed as error:
         if os.environ.get("HOMEROOM_RUN"):
-            findings.record(Run.load(os.environ["HOMEROOM_RUN"]), [findings.Finding("critical", "backup_failed", str(error), owner="technician")])
+            findings.record(
+                Run.load(os.environ["HOMEROOM_RUN"]),
+                [findings.Finding("critical", "backup_failed", str(error), owner="technician")],
+            )
         print(f"backup: {error}", file=sys.stderr)
         raise SystemExit(3) from None
     print(f"backup: {made}, {size(made) / 1e6:,.1f} MB, unpacked and counted")
@@ -151,12 +192,17 @@ def restore(which: Annotated[str, typer.Argument(help="latest, a name, or a fold
     print(f"replaced: {aside}")
     later = backups.not_covered(chosen)
     if later:
-        print(f"{len(later)} runs are newer than this backup ({later[0]} to {later[-1]}): what they wrote stands in the targets and in their run folders, "
-              "their changes are no longer in the audit tables; the next night compares everything anew")  # fmt: skip
+        print(
+            f"{len(later)} runs are newer than this backup ({later[0]} to {later[-1]}): what they"
+            " wrote stands in the targets and in their run folders, their changes are no longer in"
+            " the audit tables; the next night compares everything anew"
+        )
 
 
 @app.command()
-def build(select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_google__users")] = "") -> None:
+def build(
+    select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_google__users")] = "",
+) -> None:
     """Run the models and their tests; keep what dbt said with the run."""
     from operations.build import build as run_build
 
@@ -165,34 +211,50 @@ def build(select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_goo
 
 @app.command()
 def report() -> None:
-    """Close the run, fill the audit tables, publish the copy, print the report. With nothing open: the latest again."""
-    latest = Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
+    """Close the run, fill the audit tables, publish the copy, print the report. With nothing open:
+    the latest again.
+    """
+    latest = (
+        Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
+    )
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if latest.read("run.json")["finished_at"]:
         reports.show(latest, reports.summarise(latest), Console())
         raise SystemExit(0)
     so_far = os.environ.get("HOMEROOM_EXIT_CODE")
-    code = int(so_far) if so_far else nights.worst(step["exit_code"] for step in latest.read("run.json")["steps"])
+    code = (
+        int(so_far)
+        if so_far
+        else nights.worst(step["exit_code"] for step in latest.read("run.json")["steps"])
+    )
     reports.report(latest, code)
 
 
 @app.command()
 def check() -> None:
-    """Can the settings of the night be followed? One line each; writes nothing. Exit 3 when one cannot."""
+    """Can the settings of the night be followed? One line each; writes nothing. Exit 3 when one
+    cannot.
+    """
     from operations.check import check as look
 
     raise SystemExit(look())
 
 
 @app.command()
-def alert(test: Annotated[bool, typer.Option("--test", help="send every place a message that says it is a test")] = False) -> None:
+def alert(
+    test: Annotated[
+        bool, typer.Option("--test", help="send every place a message that says it is a test")
+    ] = False,
+) -> None:
     """Tell whom it concerns what the latest run found: e-mail, chat, incidents, heartbeat."""
     from operations import alerts
 
     if test:
         raise SystemExit(alerts.try_out())
-    latest = Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
+    latest = (
+        Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
+    )
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if not latest.read("run.json")["finished_at"]:  # the report died: what broke it is the news
@@ -210,7 +272,9 @@ def status() -> None:
 
 @app.command()
 def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05")]) -> None:
-    """Build an old night again from the archive, beside everything else, and compare its exports with what was recorded."""
+    """Build an old night again from the archive, beside everything else, and compare its exports
+    with what was recorded.
+    """
     from operations.replay import NotReplayable
     from operations.replay import replay as run_replay
 
@@ -224,7 +288,9 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
 
 @app.command()
 def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07")]) -> None:
-    """Live through the days until then on a copy, build and plan that day, and print what would happen; changes nothing."""
+    """Live through the days until then on a copy, build and plan that day, and print what would
+    happen; changes nothing.
+    """
     from operations.rehearse import NotRehearsable
     from operations.rehearse import rehearse as run_rehearsal
 
@@ -240,10 +306,16 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
 
 @app.command()
 def explain(
-    person: Annotated[str, typer.Argument(help="a student number, staff key, person id or account")],
-    names: Annotated[bool, typer.Option("--names", help="show names, addresses and the like")] = False,
+    person: Annotated[
+        str, typer.Argument(help="a student number, staff key, person id or account")
+    ],
+    names: Annotated[
+        bool, typer.Option("--names", help="show names, addresses and the like")
+    ] = False,
 ) -> None:
-    """One person in plain words: who, which state and until when, what the targets hold, and who can mend what."""
+    """One person in plain words: who, which state and until when, what the targets hold, and who
+    can mend what.
+    """
     from operations.explain import NobodyFound
     from operations.explain import explain as run_explanation
 
@@ -256,7 +328,9 @@ def explain(
 @app.command()
 def audit(
     ask: Annotated[int | None, typer.Argument(help="the number of a question")] = None,
-    values: Annotated[list[str] | None, typer.Option("--set", help="a value for a question, name=value")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="a value for a question, name=value")
+    ] = None,
 ) -> None:
     """List the questions of docs/audit.md, or ask one of the published warehouse."""
     given = dict(value.partition("=")[::2] for value in values or [])
@@ -294,7 +368,13 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise SystemExit(_refuse(f'the disk of {paths.var()} is full: nothing more could be written; make room, e.g. with "make retention"', 1)) from None
+        raise SystemExit(
+            _refuse(
+                f"the disk of {paths.var()} is full: nothing more could be written; make room, e.g."
+                ' with "make retention"',
+                1,
+            )
+        ) from None
 
 
 if __name__ == "__main__":

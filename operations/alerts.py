@@ -1,11 +1,13 @@
-"""Alerts: tell whom it concerns, once a morning, and open and close incidents as conditions come and go.
+"""Alerts: tell whom it concerns, once a morning, and open and close incidents as conditions come
+and go.
 
-In: the run's summary and findings; `[alerts]` of the settings; `incidents.json` beside the runs (the conditions open
-now). Out: one e-mail per address and one message per channel, incidents opened and closed, the heartbeat, the numbers
-for a collector; the run's `alerts.json` says what went to whom and what could not be sent.
+In: the run's summary and findings; `[alerts]` of the settings; `incidents.json` beside the runs
+(the conditions open now). Out: one e-mail per address and one message per channel, incidents opened
+and closed, the heartbeat, the numbers for a collector; the run's `alerts.json` says what went to
+whom and what could not be sent.
 
-A step of its own that needs neither warehouse nor report, so that it speaks when those are what broke; and what cannot be
-followed of the settings keeps nobody else from being told.
+A step of its own that needs neither warehouse nor report, so that it speaks when those are what
+broke; and what cannot be followed of the settings keeps nobody else from being told.
 
 Alone: `python -m operations alert`.
 """
@@ -30,18 +32,42 @@ SHOWN = 8  # kinds of finding a message spells out
 
 
 def send(run: Run, summary: dict[str, Any]) -> int:
-    """Tell everyone; returns 0, or 3 when a message could not be delivered or some of the settings cannot be followed."""
+    """Tell everyone; returns 0, or 3 when a message could not be delivered or some of the settings
+    cannot be followed.
+    """
     given = routing.read()
-    found = [finding for finding in findings.read(run) if not any(silence.covers(finding, run.as_of) for silence in given.silences)]
+    found = [
+        finding
+        for finding in findings.read(run)
+        if not any(silence.covers(finding, run.as_of) for silence in given.silences)
+    ]
     standing, opened, over = _incidents(summary, found)
     closed = [one for one in over if not one.get("closing")]
-    told = [_hand_over(channel, address, message) for channel, address, message in _messages(given.routes, summary, found, closed)]
-    # an incident that could not be opened or closed is told the next night; one nobody heard of needs no closing
+    told = [
+        _hand_over(channel, address, message)
+        for channel, address, message in _messages(given.routes, summary, found, closed)
+    ]
+    # an incident that could not be opened or closed is told the next night; one nobody heard of
+    # needs no closing
     untold = [one for one in standing if not _told(told, "open", one)]
-    unclosed = [one for one in over if one.get("told") is not False and not _told(told, "close", one)]
-    _remember([*(one | {"told": one not in untold} for one in standing), *(one | {"closing": True} for one in unclosed)])
+    unclosed = [
+        one for one in over if one.get("told") is not False and not _told(told, "close", one)
+    ]
+    _remember(
+        [
+            *(one | {"told": one not in untold} for one in standing),
+            *(one | {"closing": True} for one in unclosed),
+        ]
+    )
     told += [*channels.heartbeat(summary), *channels.numbers(summary)]
-    run.write("alerts.json", {"sent": told, "opened": [one["condition"] for one in opened], "closed": [one["condition"] for one in closed]})
+    run.write(
+        "alerts.json",
+        {
+            "sent": told,
+            "opened": [one["condition"] for one in opened],
+            "closed": [one["condition"] for one in closed],
+        },
+    )
     lost = [one for one in told if one["status"] != "sent"]
     for one in lost:
         event("alert_not_sent", channel=one["channel"], because=one["reason"])
@@ -52,32 +78,48 @@ def send(run: Run, summary: dict[str, Any]) -> int:
 
 
 def try_out() -> int:
-    """Send every place a message that says it is a test, and print what came of each; 3 when one could not be told."""
+    """Send every place a message that says it is a test, and print what came of each; 3 when one
+    could not be told.
+    """
     given = routing.read()
     places = _places(given.routes)
     code = 3 if given.wrong or not places else 0
     for sentence in given.wrong:
         print(f"alert: {sentence}")
     if not places:
-        print("alert: no route leads anywhere; write one in .dlt/config.toml, as docs/alerts.md shows")
+        print(
+            "alert: no route leads anywhere; write one in .dlt/config.toml, as docs/alerts.md shows"
+        )
     for (channel, address), some in places.items():
         names = ", ".join(route.name for route in some)
-        text = f"A test of the route {names}: nothing has happened and nothing is to be done. What needs you will be told here.\n"
-        told = _hand_over(channel, address, Message("Homeroom: a test, nothing has happened", text, "info", names))
-        print(f"{names}: {channel}: {told['status']}" + (f": {told['reason']}" if told["reason"] else ""))
+        text = (
+            f"A test of the route {names}: nothing has happened and nothing is to be done. What"
+            " needs you will be told here.\n"
+        )
+        told = _hand_over(
+            channel, address, Message("Homeroom: a test, nothing has happened", text, "info", names)
+        )
+        print(
+            f"{names}: {channel}: {told['status']}"
+            + (f": {told['reason']}" if told["reason"] else "")
+        )
         code = code if told["status"] == "sent" else 3
     return code
 
 
 def _hand_over(channel: str, address: str, message: Message) -> Told:
-    return deliver(channel, lambda: CHANNELS[channel](address, message)) | {"routes": message.routes}
+    return deliver(channel, lambda: CHANNELS[channel](address, message)) | {
+        "routes": message.routes
+    }
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- what is said ---------------------------------------------------------------------------------
 
 
 def _places(given: Iterable[Route]) -> dict[tuple[str, str], list[Route]]:
-    """Each place, (channel, address), with the routes that lead there: one message, whatever their number."""
+    """Each place, (channel, address), with the routes that lead there: one message, whatever their
+    number.
+    """
     places: dict[tuple[str, str], list[Route]] = {}
     for route in given:
         for place in route.channels:
@@ -85,67 +127,136 @@ def _places(given: Iterable[Route]) -> dict[tuple[str, str], list[Route]]:
     return places
 
 
-def _messages(given: Iterable[Route], summary: dict[str, Any], found: list[dict[str, Any]], closed: list[dict[str, Any]]) -> Iterable[tuple[str, str, Message]]:
+def _messages(
+    given: Iterable[Route],
+    summary: dict[str, Any],
+    found: list[dict[str, Any]],
+    closed: list[dict[str, Any]],
+) -> Iterable[tuple[str, str, Message]]:
     for (channel, address), some in _places(given).items():
         concerned = [finding for finding in found if any(route.concerns(finding) for route in some)]
         night = any(route.hears_of_the_night for route in some)
         recovered = [one for one in closed if night]
         wrong = summary["exit_code"] != 0 and night
         if concerned or wrong or recovered or any(route.always for route in some):
-            yield channel, address, compose(summary, concerned, recovered, night, ", ".join(route.name for route in some))
+            yield (
+                channel,
+                address,
+                compose(
+                    summary, concerned, recovered, night, ", ".join(route.name for route in some)
+                ),
+            )
 
 
-def compose(summary: dict[str, Any], concerned: list[dict[str, Any]], recovered: list[dict[str, Any]], night: bool, names: str) -> Message:
-    """The words: the night in five lines where the reader is told of nights, then each kind of finding with what to do."""
+def compose(
+    summary: dict[str, Any],
+    concerned: list[dict[str, Any]],
+    recovered: list[dict[str, Any]],
+    night: bool,
+    names: str,
+) -> Message:
+    """The words: the night in five lines where the reader is told of nights, then each kind of
+    finding with what to do.
+    """
     level = max((finding["level"] for finding in concerned), key=LEVELS.index, default="info")
     if night and summary["exit_code"] == 1:
         level = "critical"
     needs = len({finding["kind"] for finding in concerned if finding["level"] != "info"})
     states = {0: "done", 1: "ERROR", 2: "held for a person", 3: "partly failed"}
     state = states.get(summary["exit_code"], "not finished") if night else "school data"
-    things = "nothing needs you" if not needs else "1 thing needs you" if needs == 1 else f"{needs} things need you"
+    things = (
+        "nothing needs you"
+        if not needs
+        else "1 thing needs you"
+        if needs == 1
+        else f"{needs} things need you"
+    )
     lines: list[str] = []
     if night:
         past = history.nights(before=summary["run_id"])
         lines += [*five_lines(summary, concerned, history.unusual(summary, past)), ""]
-    lines += [f"Recovered: {one['sentence']} (open since the night of {one['since']})" for one in recovered]
+    lines += [
+        f"Recovered: {one['sentence']} (open since the night of {one['since']})"
+        for one in recovered
+    ]
     if recovered:
         lines.append("")
-    per_kind = Counter((finding["level"], finding["kind"], finding["owner"], finding["action"]) for finding in concerned)
-    ordered = sorted(per_kind.items(), key=lambda one: (-LEVELS.index(one[0][0]), -one[1], one[0][1]))
+    per_kind = Counter(
+        (finding["level"], finding["kind"], finding["owner"], finding["action"])
+        for finding in concerned
+    )
+    ordered = sorted(
+        per_kind.items(), key=lambda one: (-LEVELS.index(one[0][0]), -one[1], one[0][1])
+    )
     for (worst, kind, owner, action), number in ordered[:SHOWN]:
-        some = [finding for finding in concerned if (finding["level"], finding["kind"], finding["owner"], finding["action"]) == (worst, kind, owner, action)]
-        lines.append(f"{worst.upper()}: {some[0]['message']}" + (f" ({number:,} like it)" if number > 1 else ""))
+        some = [
+            finding
+            for finding in concerned
+            if (finding["level"], finding["kind"], finding["owner"], finding["action"])
+            == (worst, kind, owner, action)
+        ]
+        lines.append(
+            f"{worst.upper()}: {some[0]['message']}"
+            + (f" ({number:,} like it)" if number > 1 else "")
+        )
         if not night or len(some) <= 3:
-            lines += [f"   {where}" for where in sorted({_where(finding) for finding in some} - {""})[:20]]
+            lines += [
+                f"   {where}" for where in sorted({_where(finding) for finding in some} - {""})[:20]
+            ]
         if action:
             lines.append(f"   {owner + ': ' if owner else ''}{action}")
         lines.append("")
     if len(ordered) > SHOWN:
         lines += [f"... and {len(ordered) - SHOWN} more kinds on the page.", ""]
     link = settings.get("alerts.page_url", "").rstrip("/")
-    lines.append(f"The page: {link}/{summary['run_id']}/report.html" if link else f"Run {summary['run_id']}.")
-    return Message(f"Homeroom {summary['as_of']}: {state}, {things}", "\n".join(lines) + "\n", level, names)
+    lines.append(
+        f"The page: {link}/{summary['run_id']}/report.html" if link else f"Run {summary['run_id']}."
+    )
+    return Message(
+        f"Homeroom {summary['as_of']}: {state}, {things}", "\n".join(lines) + "\n", level, names
+    )
 
 
 def _where(finding: dict[str, Any]) -> str:
-    """Key and place of one finding: `student 1234567, StudentDemographics.csv line 12, column Birth date`."""
-    place = f"{finding['file']}" + (f" line {finding['line']}" if finding["line"] else "") + (f", column {finding['column']}" if finding["column"] else "")
-    return ", ".join(part for part in (f"key {finding['key']}" if finding["key"] else "", place) if part)
+    """Key and place of one finding: `student 1234567, StudentDemographics.csv line 12, column Birth
+    date`.
+    """
+    place = (
+        f"{finding['file']}"
+        + (f" line {finding['line']}" if finding["line"] else "")
+        + (f", column {finding['column']}" if finding["column"] else "")
+    )
+    return ", ".join(
+        part for part in (f"key {finding['key']}" if finding["key"] else "", place) if part
+    )
 
 
-# --- incidents --------------------------------------------------------------------------------------------------------
+# --- incidents ------------------------------------------------------------------------------------
 
 
 def conditions(summary: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, str]:
-    """What is wrong now, each under a name that stays the same night after night: {condition: sentence}."""
+    """What is wrong now, each under a name that stays the same night after night: {condition:
+    sentence}.
+    """
     wrong = {}
     if summary["exit_code"] == 1:
-        broken = next((step["name"] for step in summary["steps"] if step["status"] == "failed"), "night")
+        broken = next(
+            (step["name"] for step in summary["steps"] if step["status"] == "failed"), "night"
+        )
         wrong["night_failed"] = f"The night ended with an error at step {broken}."
     for finding in found:
         if finding["level"] == "critical":
-            about = [part for part in (finding["source"], finding["feed"], finding["target"], finding["entity"], finding["file"]) if part]
+            about = [
+                part
+                for part in (
+                    finding["source"],
+                    finding["feed"],
+                    finding["target"],
+                    finding["entity"],
+                    finding["file"],
+                )
+                if part
+            ]
             wrong.setdefault(".".join([finding["kind"], *about]), finding["message"])
     return wrong
 
@@ -161,18 +272,37 @@ def _kept() -> list[dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
-def _incidents(summary: dict[str, Any], found: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Compare what is wrong with what was: (all that is wrong now, the new ones, the ones that are over).
+def _incidents(
+    summary: dict[str, Any], found: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Compare what is wrong with what was: (all that is wrong now, the new ones, the ones that are
+    over).
 
     Only a whole night closes anything, one verb sees too little.
     """
     before = {one["condition"]: one for one in _kept()}
     wrong = conditions(summary, found)
-    fresh = {name: {"condition": name, "sentence": sentence, "since": summary["as_of"], "run_id": summary["run_id"]} for name, sentence in wrong.items()}
+    fresh = {
+        name: {
+            "condition": name,
+            "sentence": sentence,
+            "since": summary["as_of"],
+            "run_id": summary["run_id"],
+        }
+        for name, sentence in wrong.items()
+    }
     new = [one for name, one in fresh.items() if name not in before]
-    over = [one for name, one in before.items() if name not in wrong] if summary["verb"] == "nightly" and summary["exit_code"] != 1 else []
+    over = (
+        [one for name, one in before.items() if name not in wrong]
+        if summary["verb"] == "nightly" and summary["exit_code"] != 1
+        else []
+    )
     # what is wrong again before anybody heard that it was over has never been over
-    standing = [{key: value for key, value in one.items() if key != "closing"} for one in before.values() if one not in over]
+    standing = [
+        {key: value for key, value in one.items() if key != "closing"}
+        for one in before.values()
+        if one not in over
+    ]
     return [*standing, *new], new, over
 
 

@@ -1,7 +1,8 @@
 """Audit: the questions of docs/audit.md, asked of the published warehouse.
 
-In: the cookbook's headings and SQL blocks, and the published copy. Out: a list of questions, or the answer to one.
-The document is the only place the queries stand, so what a person reads is what runs.
+In: the cookbook's headings and SQL blocks, and the published copy. Out: a list of questions, or the
+answer to one. The document is the only place the queries stand, so what a person reads is what
+runs.
 
 Alone: `python -m operations audit`, `python -m operations audit 1 --set person=1000001`.
 """
@@ -42,19 +43,33 @@ class Question:
 def questions() -> list[Question]:
     """All recipes of the cookbook, in its order."""
     text = COOKBOOK.read_text(encoding="utf-8")
-    return [Question(title.strip(), sql.strip()) for title, sql in re.findall(r"^## \d+\. ([^\n]+)\n(?:(?!^## ).)*?```sql\n(.*?)```", text, re.M | re.S)]
+    return [
+        Question(title.strip(), sql.strip())
+        for title, sql in re.findall(
+            r"^## \d+\. ([^\n]+)\n(?:(?!^## ).)*?```sql\n(.*?)```", text, re.M | re.S
+        )
+    ]
 
 
 def answer(question: Question, values: dict[str, str]) -> tuple[list[str], list[tuple]]:
-    """Ask the published warehouse; returns column names and rows. Raises Unanswerable with a sentence."""
+    """Ask the published warehouse; returns column names and rows. Raises Unanswerable with a
+    sentence.
+    """
     if not paths.published().is_file():
-        raise Unanswerable(f'nothing is published yet ({paths.published()}); run "make nightly" or "make report" first')
+        raise Unanswerable(
+            f'nothing is published yet ({paths.published()}); run "make nightly" or "make report"'
+            " first"
+        )
     missing = [name for name in question.parameters if name not in values]
     if missing:
-        raise Unanswerable(f'"{question.title}" needs a value for {", ".join(missing)}: add SET="{missing[0]}=…"')
+        raise Unanswerable(
+            f'"{question.title}" needs a value for {", ".join(missing)}: add SET="{missing[0]}=…"'
+        )
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        cursor = connection.execute(question.sql, {name: values[name] for name in question.parameters} or None)
+        cursor = connection.execute(
+            question.sql, {name: values[name] for name in question.parameters} or None
+        )
         return [column[0] for column in cursor.description], cursor.fetchall()
 
 
@@ -62,7 +77,9 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
     """List the questions, or answer one; returns the exit code."""
     recipes = questions()
     if number is None:
-        console.print('What you can ask (make audit ASK=1 SET="person=1000001"), or open the copy yourself:')
+        console.print(
+            'What you can ask (make audit ASK=1 SET="person=1000001"), or open the copy yourself:'
+        )
         console.print(f"[dim]{paths.published()}[/]")
         for index, recipe in enumerate(recipes, 1):
             needs = f" [dim]({', '.join(recipe.parameters)})[/]" if recipe.parameters else ""
@@ -82,11 +99,15 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
             table.add_row(*(escape(cell) for cell in row))
         console.print(table)
     else:
-        for row in texts:  # too wide for this terminal: one fact per line reads better than folded columns
+        for row in (
+            texts
+        ):  # too wide for this terminal: one fact per line reads better than folded columns
             console.print()
             for name, cell in zip(names, row, strict=True):
                 if cell:
-                    console.print(f"[dim]{name:>14}[/]  {escape(cell)}", highlight=False, soft_wrap=True)
+                    console.print(
+                        f"[dim]{name:>14}[/]  {escape(cell)}", highlight=False, soft_wrap=True
+                    )
     console.print(f"[dim]{len(rows):,} rows[/]")
     return 0
 

@@ -1,12 +1,13 @@
 """Backup: what cannot be built again, copied, compressed, checked; and put back.
 
-In: the ledger, and the documents of runs, sealed first passwords, read cursors and interventions. Out:
-`<folder>/<moment>/` with `ledger.duckdb.gz`, `documents.tar.gz` and `manifest.json` (SHA-256 and bytes of both, rows and
-a fingerprint of every table). A backup counts once it was unpacked, opened and every table was counted again; until then
-it has another name. `restore` refuses one that is damaged and keeps what it replaces.
+In: the ledger, and the documents of runs, sealed first passwords, read cursors and interventions.
+Out: `<folder>/<moment>/` with `ledger.duckdb.gz`, `documents.tar.gz` and `manifest.json` (SHA-256
+and bytes of both, rows and a fingerprint of every table). A backup counts once it was unpacked,
+opened and every table was counted again; until then it has another name. `restore` refuses one that
+is damaged and keeps what it replaces.
 
-Not in it: the warehouse (built again by the next night), `archive/` (files that never change: any file copier does for
-them), seeds and settings (git), credentials.
+Not in it: the warehouse (built again by the next night), `archive/` (files that never change: any
+file copier does for them), seeds and settings (git), credentials.
 
 Alone: `python -m operations backup`, `python -m operations restore latest`.
 """
@@ -35,8 +36,17 @@ from operations import interventions
 from operations.night import lock
 
 LEDGER, DOCUMENTS, MANIFEST = "ledger.duckdb.gz", "documents.tar.gz", "manifest.json"
-KEPT_BESIDE = ("passwords/*.jsonl", "cursors/*.json", "*.jsonl", "*.json")  # under the state folder, beside the runs
-OF_A_RUN = ("*.json", "*.jsonl", "journal/*.jsonl")  # not dbt/ and memory/, which are large and serve replay only
+KEPT_BESIDE = (
+    "passwords/*.jsonl",
+    "cursors/*.json",
+    "*.jsonl",
+    "*.json",
+)  # under the state folder, beside the runs
+OF_A_RUN = (
+    "*.json",
+    "*.jsonl",
+    "journal/*.jsonl",
+)  # not dbt/ and memory/, which are large and serve replay only
 NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -45,7 +55,9 @@ class BackupFailed(Exception):
 
 
 class NotRestorable(Exception):
-    """This backup cannot be put back; nothing was changed. The message says what is wrong with it."""
+    """This backup cannot be put back; nothing was changed. The message says what is
+    wrong with it.
+    """
 
 
 def folder() -> Path:
@@ -56,11 +68,17 @@ def folder() -> Path:
 
 def backups() -> list[Path]:
     """Every whole backup, oldest first."""
-    return sorted(path for path in folder().glob("*Z") if NAME.fullmatch(path.name) and (path / MANIFEST).is_file())
+    return sorted(
+        path
+        for path in folder().glob("*Z")
+        if NAME.fullmatch(path.name) and (path / MANIFEST).is_file()
+    )
 
 
 def backup() -> Path:
-    """Make one, prove it, let the oldest go. Raises BackupFailed; store.StoreUnusable when the ledger cannot be opened."""
+    """Make one, prove it, let the oldest go. Raises BackupFailed; store.StoreUnusable when the
+    ledger cannot be opened.
+    """
     keep = settings.get("backup.keep", 14)
     if type(keep) is not int or keep < 1:
         raise BackupFailed(f"[backup] keep is {keep!r}; it must be a whole number, 1 or more")
@@ -74,9 +92,19 @@ def backup() -> Path:
         part.mkdir(mode=0o700)
         tables = _pack_ledger(part / LEDGER)
         runs = _pack_documents(part / DOCUMENTS)
-        files = {name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)} for name in (LEDGER, DOCUMENTS)}
-        manifest = {"made_at": moment.isoformat(), "program": versions.PROGRAM, "duckdb": duckdb.__version__,
-                    "ledger_version": _version(tables), "files": files, "tables": tables, "runs": runs}  # fmt: skip
+        files = {
+            name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)}
+            for name in (LEDGER, DOCUMENTS)
+        }
+        manifest = {
+            "made_at": moment.isoformat(),
+            "program": versions.PROGRAM,
+            "duckdb": duckdb.__version__,
+            "ledger_version": _version(tables),
+            "files": files,
+            "tables": tables,
+            "runs": runs,
+        }
         _write(part / MANIFEST, json.dumps(manifest, indent=1).encode())
         with _proven(part):
             pass
@@ -85,17 +113,26 @@ def backup() -> Path:
         part.replace(final)
     except (OSError, duckdb.Error, NotRestorable) as error:
         shutil.rmtree(part, ignore_errors=True)
-        reason = str(error) if isinstance(error, NotRestorable) else getattr(error, "strerror", None) or type(error).__name__
-        raise BackupFailed(f'no backup was made in {folder()}: {reason}; the ones before are untouched; mend it, then "make backup"') from error
+        reason = (
+            str(error)
+            if isinstance(error, NotRestorable)
+            else getattr(error, "strerror", None) or type(error).__name__
+        )
+        raise BackupFailed(
+            f"no backup was made in {folder()}: {reason}; the ones before are untouched; mend it,"
+            ' then "make backup"'
+        ) from error
     for old in backups()[:-keep]:
         shutil.rmtree(old)
     return final
 
 
 def restore(given: str) -> tuple[Path, Path]:
-    """Put a backup back: its ledger, and documents that are gone; returns the backup and where the replaced ledger lies.
+    """Put a backup back: its ledger, and documents that are gone; returns the backup and where the
+    replaced ledger lies.
 
-    `given` is `latest`, a name under `folder()` or a path. Raises NotRestorable, night.NightRunning.
+    `given` is `latest`, a name under `folder()` or a path. Raises NotRestorable,
+    night.NightRunning.
     """
     chosen = _chosen(given)
     with lock(), _proven(chosen) as ledger:
@@ -107,14 +144,20 @@ def restore(given: str) -> tuple[Path, Path]:
                 file.replace(aside / file.name)
         ledger.replace(target)
         _put_back_documents(chosen / DOCUMENTS)
-        for mark in paths.runs().glob("2*/journal/*.settled"):  # what a journal knows and this ledger does not is settled again
+        for mark in paths.runs().glob(
+            "2*/journal/*.settled"
+        ):  # what a journal knows and this ledger does not is settled again
             mark.unlink()
-        interventions.record("restored", details=f"{chosen.name}; the ledger before stands in {aside}")
+        interventions.record(
+            "restored", details=f"{chosen.name}; the ledger before stands in {aside}"
+        )
     return chosen, aside
 
 
 def not_covered(chosen: Path) -> list[str]:
-    """The runs this state folder knows and a backup does not: their audit rows are gone with the ledger that had them."""
+    """The runs this state folder knows and a backup does not: their audit rows are gone with the
+    ledger that had them.
+    """
     manifest = json.loads((chosen / MANIFEST).read_text(encoding="utf-8"))
     return [run.run_id for run in Run.finished() if run.run_id > max(manifest["runs"], default="")]
 
@@ -123,18 +166,25 @@ def not_covered(chosen: Path) -> list[str]:
 
 
 def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
-    """A consistent copy, packed; returns rows and fingerprint per table as the ledger itself has them."""
+    """A consistent copy, packed; returns rows and fingerprint per table as the ledger itself has
+    them.
+    """
     with tempfile.TemporaryDirectory(dir=_scratch(), prefix="backup-") as scratch:
         plain = Path(scratch) / paths.ledger().name
         if not paths.ledger().is_file():
             raise BackupFailed(f"there is nothing to back up: {paths.ledger()} is not there")
         with store.connect(read_only=paths.warehouse().is_file()) as held:
-            held.close()  # waited for whoever wrote last; now from an empty one that may write beside it
+            # waited for whoever wrote last; now from an empty one that may write beside it
+            held.close()
             with duckdb.connect() as connection:
                 connection.execute(f"attach {_text(paths.ledger())} as ledger (read_only)")
                 versions.copy_database(connection, "ledger", plain)
                 tables = _tables(connection)
-        with plain.open("rb") as source, _durable(to) as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed:
+        with (
+            plain.open("rb") as source,
+            _durable(to) as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed,
+        ):
             shutil.copyfileobj(source, packed, 1 << 20)
     return tables
 
@@ -154,10 +204,16 @@ def _pack_documents(to: Path) -> list[str]:
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     """Rows and an order-free fingerprint of every table of the attached `ledger`."""
-    found = connection.execute("select schema_name, table_name from duckdb_tables() where database_name = 'ledger' order by all").fetchall()
+    found = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = 'ledger' order"
+        " by all"
+    ).fetchall()
     tables = {}
     for schema, table in found:
-        rows, print_ = connection.execute(f'select count(*), cast(coalesce(sum(hash(t)), 0) as varchar) from ledger."{schema}"."{table}" as t').fetchall()[0]
+        rows, print_ = connection.execute(
+            "select count(*), cast(coalesce(sum(hash(t)), 0) as varchar) from"
+            f' ledger."{schema}"."{table}" as t'
+        ).fetchall()[0]
         tables[f"{schema}.{table}"] = {"rows": rows, "fingerprint": print_}
     return tables
 
@@ -171,16 +227,26 @@ def _version(tables: dict[str, dict[str, Any]]) -> int:
 
 @contextmanager
 def _proven(chosen: Path) -> Iterator[Path]:
-    """The backup's ledger, unpacked beside the real one, after everything the manifest says was found true."""
+    """The backup's ledger, unpacked beside the real one, after everything the manifest says was
+    found true.
+    """
     manifest = _manifest(chosen)
     for name, facts in manifest["files"].items():
         file = chosen / name
-        if not file.is_file() or file.stat().st_size != facts["bytes"] or _sha256(file) != facts["sha256"]:
-            raise NotRestorable(f"the backup {chosen} is damaged: {name} is not the file its manifest describes; take another one")
+        if (
+            not file.is_file()
+            or file.stat().st_size != facts["bytes"]
+            or _sha256(file) != facts["sha256"]
+        ):
+            raise NotRestorable(
+                f"the backup {chosen} is damaged: {name} is not the file its manifest describes;"
+                " take another one"
+            )
     if manifest["ledger_version"] > len(versions.migrations("ledger")):
         raise NotRestorable(
-            f"the backup {chosen} is of ledger version {manifest['ledger_version']} and this Homeroom ({versions.PROGRAM}) knows up to "
-            f"{len(versions.migrations('ledger'))}; update Homeroom first, or take an older backup"
+            f"the backup {chosen} is of ledger version {manifest['ledger_version']} and this"
+            f" Homeroom ({versions.PROGRAM}) knows up to {len(versions.migrations('ledger'))};"
+            " update Homeroom first, or take an older backup"
         )
     with tempfile.TemporaryDirectory(dir=_scratch(), prefix="restore-") as scratch:
         plain = Path(scratch) / paths.ledger().name
@@ -192,20 +258,36 @@ def _proven(chosen: Path) -> Iterator[Path]:
                 connection.execute(f"attach {_text(plain)} as ledger (read_only)")
                 there = _tables(connection)
         except (OSError, EOFError, duckdb.Error) as error:
-            raise NotRestorable(f"the ledger in the backup {chosen} cannot be opened ({type(error).__name__}); take another one") from error
+            raise NotRestorable(
+                f"the ledger in the backup {chosen} cannot be opened ({type(error).__name__}); take"
+                " another one"
+            ) from error
         # another DuckDB may compute another fingerprint of the same rows
-        parts = ("rows", "fingerprint") if manifest.get("duckdb") == duckdb.__version__ else ("rows",)
+        parts = (
+            ("rows", "fingerprint") if manifest.get("duckdb") == duckdb.__version__ else ("rows",)
+        )
         told = manifest["tables"]
-        wrong = sorted(name for name in {*there, *told} if any(there.get(name, {}).get(part) != told.get(name, {}).get(part) for part in parts))
+        wrong = sorted(
+            name
+            for name in {*there, *told}
+            if any(there.get(name, {}).get(part) != told.get(name, {}).get(part) for part in parts)
+        )
         if wrong:
-            raise NotRestorable(f"the ledger in the backup {chosen} does not hold what its manifest says, first in {wrong[0]}; take another one")
+            raise NotRestorable(
+                f"the ledger in the backup {chosen} does not hold what its manifest says, first in"
+                f" {wrong[0]}; take another one"
+            )
         yield plain
 
 
 def _manifest(chosen: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((chosen / MANIFEST).read_text(encoding="utf-8"))
-        if {LEDGER, DOCUMENTS} <= set(manifest["files"]) and isinstance(manifest["ledger_version"], int) and isinstance(manifest["tables"], dict):
+        if (
+            {LEDGER, DOCUMENTS} <= set(manifest["files"])
+            and isinstance(manifest["ledger_version"], int)
+            and isinstance(manifest["tables"], dict)
+        ):
             return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -220,7 +302,11 @@ def _chosen(given: str) -> Path:
     for path in (folder() / given, Path(given)):
         if given and path.is_dir():
             return path.resolve()
-    raise NotRestorable(f"there is no backup {given!r}; {_known()}" if given else f"say which one: FROM=latest, or a name; {_known()}")
+    raise NotRestorable(
+        f"there is no backup {given!r}; {_known()}"
+        if given
+        else f"say which one: FROM=latest, or a name; {_known()}"
+    )
 
 
 def _known() -> str:
@@ -230,10 +316,20 @@ def _known() -> str:
 
 def _put_back_documents(archive: Path) -> None:
     """Unpack what is not there; what is there is newer or the same."""
-    with tempfile.TemporaryDirectory(dir=_scratch(), prefix="restore-") as scratch, tarfile.open(archive, "r:gz") as packed:
-        members = [member for member in packed.getmembers() if member.isfile() and not (paths.var() / member.name).exists()]
+    with (
+        tempfile.TemporaryDirectory(dir=_scratch(), prefix="restore-") as scratch,
+        tarfile.open(archive, "r:gz") as packed,
+    ):
+        members = [
+            member
+            for member in packed.getmembers()
+            if member.isfile() and not (paths.var() / member.name).exists()
+        ]
         packed.extractall(scratch, members=members, filter="data")
-        for member in members:  # each whole or not at all: half of one would be taken for the newer one by the next restore
+        for member in (
+            members
+            # each whole or not at all: half of one would be taken for the newer one by the next restore  # noqa: E501
+        ):
             unpacked, path = Path(scratch) / member.name, paths.var() / member.name
             with unpacked.open("rb") as file:
                 os.fsync(file.fileno())

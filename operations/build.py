@@ -1,9 +1,9 @@
 """Build: run dbt over the warehouse and keep what it said with the run.
 
-In: `raw_*` tables and the ledger. Out: staging, intake, core, identity, exports, audit; the run's `dbt/manifest.json`
-and `dbt/run_results.json`, by which the planner knows which exports may be trusted; findings for every seed that cannot
-be taken as it is, for every model or test that failed, and for everything `audit.findings_tonight` says. Unit tests of
-the models are for `make test`.
+In: `raw_*` tables and the ledger. Out: staging, intake, core, identity, exports, audit; the run's
+`dbt/manifest.json` and `dbt/run_results.json`, by which the planner knows which exports may be
+trusted; findings for every seed that cannot be taken as it is, for every model or test that failed,
+and for everything `audit.findings_tonight` says. Unit tests of the models are for `make test`.
 
 Alone: `python -m operations build`.
 """
@@ -31,7 +31,9 @@ FAILED = ("error", "fail", "runtime error", "partial success")
 
 
 def build(run: Run, select: str = "") -> int:
-    """Run `dbt build`; 0 when everything held, 3 when models or tests failed, 1 when dbt could not run at all."""
+    """Run `dbt build`; 0 when everything held, 3 when models or tests failed, 1 when dbt could not
+    run at all.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
 
@@ -47,26 +49,62 @@ def build(run: Run, select: str = "") -> int:
     (target / "run_results.json").unlink(missing_ok=True)
     if not readable:
         return 1
-    arguments = ["build", "--exclude-resource-type", "unit_test", "--project-dir", str(paths.root()), "--profiles-dir", str(paths.root()),
-                 "--log-path", str(paths.var() / "logs"), "--log-level", "none", "--no-use-colors"]  # fmt: skip
-    # dbt's debug log costs a fifth of a night; who builds a selection is looking for something and gets it
+    arguments = [
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--project-dir",
+        str(paths.root()),
+        "--profiles-dir",
+        str(paths.root()),
+        "--log-path",
+        str(paths.var() / "logs"),
+        "--log-level",
+        "none",
+        "--no-use-colors",
+    ]
+    # dbt's debug log costs a fifth of a night; who builds a selection is looking for something and
+    # gets it
     arguments += ["--select", *select.split()] if select else ["--log-level-file", "none"]
     project = _fingerprint()
     as_noted = _built_from() == project
     if not as_noted:
-        _built_from("")  # what is built from here on, be it a selection, is of another project, also once the edit is taken back
+        _built_from(
+            ""
+            # what is built from here on, be it a selection, is of another project, also once the edit  # noqa: E501
+            # is taken back
+        )
     if unread:
         arguments += ["--exclude", *(f"{name}+" for name in unread)]
-    elif as_noted and not select:  # seeds and staging views are as they were made: only what rests on data is built
-        arguments += ["--exclude", "resource_type:seed", "path:models/staging", "--indirect-selection", "cautious"]
+    elif (
+        as_noted and not select
+    ):  # seeds and staging views are as they were made: only what rests on data is built
+        arguments += [
+            "--exclude",
+            "resource_type:seed",
+            "path:models/staging",
+            "--indirect-selection",
+            "cautious",
+        ]
     with _inside(paths.var(), DBT_TARGET_PATH=str(target)):
         outcome = dbtRunner().invoke(arguments)
-    DuckDBConnectionManager.close_all_connections()  # else it holds the warehouse until this process ends
+    # else it holds the warehouse until this process ends
+    DuckDBConnectionManager.close_all_connections()
     results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
     if not results:
         reason = _without_values(str(outcome.exception or "dbt gave no result"))
-        findings.record(run, [findings.Finding("critical", "build_impossible", f"dbt could not run: {reason}", owner="analyst",
-                                               action='run "make build" and read the message')])  # fmt: skip
+        findings.record(
+            run,
+            [
+                findings.Finding(
+                    "critical",
+                    "build_impossible",
+                    f"dbt could not run: {reason}",
+                    owner="analyst",
+                    action='run "make build" and read the message',
+                )
+            ],
+        )
         print(f"build: dbt could not run: {reason}", file=sys.stderr)
         return 1
     folder = run.folder / "dbt"
@@ -81,22 +119,37 @@ def build(run: Run, select: str = "") -> int:
         _built_from(project)
     for failure in failures:
         print(f"build: {failure.message}", file=sys.stderr)
-    counts = {kind: sum(1 for result in results if result.node.resource_type == kind) for kind in ("seed", "model", "test")}
-    print(f"build: {counts['seed']} seeds, {counts['model']} models, {counts['test']} tests, {len(failures)} failed")
+    counts = {
+        kind: sum(1 for result in results if result.node.resource_type == kind)
+        for kind in ("seed", "model", "test")
+    }
+    print(
+        f"build: {counts['seed']} seeds, {counts['model']} models, {counts['test']} tests,"
+        f" {len(failures)} failed"
+    )
     return 3 if failures or wrong else 0
 
 
 def _fingerprint() -> str:
-    """One hash over everything the models are made of: SQL, YAML, seeds, macros, tests and dbt's own version."""
+    """One hash over everything the models are made of: SQL, YAML, seeds, macros, tests and dbt's
+    own version.
+    """
     total = hashlib.sha256(version("dbt-core").encode())
-    files = [file for room in ("models", "seeds", "macros", "tests/dbt") for file in sorted((paths.root() / room).rglob("*")) if file.is_file()]
+    files = [
+        file
+        for room in ("models", "seeds", "macros", "tests/dbt")
+        for file in sorted((paths.root() / room).rglob("*"))
+        if file.is_file()
+    ]
     for file in [*files, paths.root() / "dbt_project.yml", paths.root() / "profiles.yml"]:
         total.update(f"\n{file.relative_to(paths.root())}\n".encode() + file.read_bytes())
     return total.hexdigest()
 
 
 def _built_from(project: str | None = None) -> str:
-    """The project this warehouse was last built from as a whole without a failure, '' if none; `project` is noted instead."""
+    """The project this warehouse was last built from as a whole without a failure, '' if none;
+    `project` is noted instead.
+    """
     with store.connect() as connection:
         connection.execute("create table if not exists raw_homeroom.project (fingerprint text)")
         if project is not None:
@@ -108,8 +161,9 @@ def _built_from(project: str | None = None) -> str:
 
 @contextmanager
 def _inside(var: Path, **environment: str) -> Iterator[None]:
-    """Work in the state folder and call it `.`: dbt parses everything anew when an address in its profile changes, and
-    that way a state folder that is copied or moved keeps its parsed project."""
+    """Work in the state folder and call it `.`: dbt parses everything anew when an address in its
+    profile changes, and that way a state folder that is copied or moved keeps its parsed project.
+    """
     before = dict(os.environ)
     os.environ.update(environment, HOMEROOM_VAR=".")
     try:
@@ -125,27 +179,44 @@ def _finding(result: Any) -> findings.Finding:
     kind = "test" if node.resource_type == "test" else "model"
     reason = _without_values(str(result.message or "")).strip() or "no message"
     return findings.Finding(
-        "critical", f"{kind}_failed", f"{kind} {node.name} failed: {reason}. Exports that rest on it are not planned tonight.",
-        file=node.original_file_path, owner="analyst", action=f'run "make build SELECT={node.name}", mend the rows or the rule',
-    )  # fmt: skip
+        "critical",
+        f"{kind}_failed",
+        f"{kind} {node.name} failed: {reason}. Exports that rest on it are not planned tonight.",
+        file=node.original_file_path,
+        owner="analyst",
+        action=f'run "make build SELECT={node.name}", mend the rows or the rule',
+    )
 
 
 def _from_models() -> list[findings.Finding]:
     """What the models themselves found: the rows of audit.findings_tonight."""
     with store.connect(read_only=True) as connection:
-        there = connection.execute("select 1 from information_schema.tables where table_schema = 'audit' and table_name = 'findings_tonight'").fetchone()
+        there = connection.execute(
+            "select 1 from information_schema.tables where table_schema = 'audit' and table_name ="
+            " 'findings_tonight'"
+        ).fetchone()
         if not there:
             return []
         cursor = connection.execute(
-            'select level, kind, message, source, target, entity, school_number, key, file, line, column_name as "column", owner, action '
-            "from audit.findings_tonight order by level, kind, key"
+            "select level, kind, message, source, target, entity, school_number, key, file, line,"
+            ' column_name as "column", owner, action from audit.findings_tonight order by level,'
+            " kind, key"
         )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return [findings.Finding(**{name: value for name, value in row.items() if value is not None}) for row in rows]
+        return [
+            findings.Finding(**{name: value for name, value in row.items() if value is not None})
+            for row in rows
+        ]
 
 
 def _without_values(text: str) -> str:
-    """A database message may quote a cell, and a cell may be a child's name; what dbt says before it asks the database quotes files only."""
+    """A database message may quote a cell, and a cell may be a child's name; what dbt says before
+    it asks the database quotes files only.
+    """
     text = " ".join(text.split())
-    return (text if text.startswith(("Compilation Error", "Parsing Error")) else re.sub(r"'[^'\n]*'", "'…'", text))[:500]
+    return (
+        text
+        if text.startswith(("Compilation Error", "Parsing Error"))
+        else re.sub(r"'[^'\n]*'", "'…'", text)
+    )[:500]

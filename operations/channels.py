@@ -1,9 +1,10 @@
 """Channels: how a message reaches a place, and what came of it.
 
-In: an address and a `Message`, an incident, the run's summary; `[alerts.smtp]`, `[alerts.incidents]`, `[alerts.heartbeat]` and
-`[metrics]` of the settings. Out: one entry per call for the run's `alerts.json`: channel, status (sent or failed), reason, at.
-Message shapes: Slack incoming webhook (`text`); Teams workflow webhook (Adaptive Card attachment); PagerDuty Events
-API v2; Opsgenie Alert API v2; OTLP over HTTP.
+In: an address and a `Message`, an incident, the run's summary; `[alerts.smtp]`,
+`[alerts.incidents]`, `[alerts.heartbeat]` and `[metrics]` of the settings. Out: one entry per call
+for the run's `alerts.json`: channel, status (sent or failed), reason, at. Message shapes: Slack
+incoming webhook (`text`); Teams workflow webhook (Adaptive Card attachment); PagerDuty Events API
+v2; Opsgenie Alert API v2; OTLP over HTTP.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ Told = dict[str, str]  # channel, status, reason, at
 
 
 class Undeliverable(Exception):
-    """A message that could not be handed over; the text names the channel and the reason, no address and no secret."""
+    """A message that could not be handed over; the text names the channel and the reason, no
+    address and no secret.
+    """
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one place: a subject line and plain text under 80 columns or so; `level` is its worst finding."""
+    """One message to one place: a subject line and plain text under 80 columns or so; `level` is
+    its worst finding.
+    """
 
     subject: str
     text: str
@@ -53,11 +58,23 @@ def deliver(channel: str, call: Callable[[], None]) -> Told:
             reason = f"answered {error.response.status_code}"
             if error.response.status_code < 500 and error.response.status_code != 429:
                 break  # told again it would answer the same
-        except Exception as error:  # one place's surprise is not the others', and its text may quote a secret
+        except (
+            Exception
+        ) as error:  # one place's surprise is not the others', and its text may quote a secret
             reason = str(error) if isinstance(error, Undeliverable) else type(error).__name__
         else:
-            return {"channel": channel, "status": "sent", "reason": "", "at": datetime.now(UTC).isoformat()}
-    return {"channel": channel, "status": "failed", "reason": reason, "at": datetime.now(UTC).isoformat()}
+            return {
+                "channel": channel,
+                "status": "sent",
+                "reason": "",
+                "at": datetime.now(UTC).isoformat(),
+            }
+    return {
+        "channel": channel,
+        "status": "failed",
+        "reason": reason,
+        "at": datetime.now(UTC).isoformat(),
+    }
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
@@ -66,18 +83,27 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None)
 
 @contextmanager
 def post_office() -> Iterator[smtplib.SMTP]:
-    """The district's mail server, signed in to: `[alerts.smtp]` host, port, user, password, security (starttls, tls or none), ca_file."""
+    """The district's mail server, signed in to: `[alerts.smtp]` host, port, user, password,
+    security (starttls, tls or none), ca_file.
+    """
     smtp = settings.section("alerts", "smtp")
     security = smtp.get("security", "starttls")
     context = ssl.create_default_context(cafile=smtp.get("ca_file"))
     port = int(smtp.get("port", 465 if security == "tls" else 587))
-    opened = smtplib.SMTP_SSL(smtp["host"], port, timeout=20, context=context) if security == "tls" else smtplib.SMTP(smtp["host"], port, timeout=20)
+    opened = (
+        smtplib.SMTP_SSL(smtp["host"], port, timeout=20, context=context)
+        if security == "tls"
+        else smtplib.SMTP(smtp["host"], port, timeout=20)
+    )
     with opened as server:
         if security == "starttls":
             server.starttls(context=context)
         if smtp.get("user"):
             if security == "none":
-                raise Undeliverable('[alerts.smtp] user with security = "none" would send the password in the clear: use starttls or tls')
+                raise Undeliverable(
+                    '[alerts.smtp] user with security = "none" would send the password in the'
+                    " clear: use starttls or tls"
+                )
             server.login(smtp["user"], smtp.get("password", ""))
         yield server
 
@@ -95,14 +121,40 @@ def _email(address: str, message: Message) -> None:
 
 
 def _teams(url: str, message: Message) -> None:
-    text = [{"type": "TextBlock", "text": message.subject, "weight": "Bolder", "size": "Medium", "wrap": True}]
-    text += [{"type": "TextBlock", "text": part, "wrap": True} for part in message.text.strip().split("\n\n")]
-    card = {"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": text}
-    _post(url, {"type": "message", "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": card}]})
+    text = [
+        {
+            "type": "TextBlock",
+            "text": message.subject,
+            "weight": "Bolder",
+            "size": "Medium",
+            "wrap": True,
+        }
+    ]
+    text += [
+        {"type": "TextBlock", "text": part, "wrap": True}
+        for part in message.text.strip().split("\n\n")
+    ]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": text,
+    }
+    _post(
+        url,
+        {
+            "type": "message",
+            "attachments": [
+                {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+            ],
+        },
+    )
 
 
 def _slack(url: str, message: Message) -> None:
-    safe = message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")  # Slack's own three characters
+    safe = (
+        message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    )  # Slack's own three characters
     _post(url, {"text": f"*{message.subject}*\n{safe}"})
 
 
@@ -110,11 +162,18 @@ def _webhook(url: str, message: Message) -> None:
     _post(url, {"subject": message.subject, "text": message.text, "level": message.level})
 
 
-CHANNELS: dict[str, Callable[[str, Message], None]] = {"email": _email, "teams": _teams, "slack": _slack, "webhook": _webhook}
+CHANNELS: dict[str, Callable[[str, Message], None]] = {
+    "email": _email,
+    "teams": _teams,
+    "slack": _slack,
+    "webhook": _webhook,
+}
 
 
 def incident(action: str, condition: dict[str, Any]) -> list[Told]:
-    """Open or close it at `[alerts.incidents]` kind (pagerduty, opsgenie, generic), url, key; nothing when unset."""
+    """Open or close it at `[alerts.incidents]` kind (pagerduty, opsgenie, generic), url, key;
+    nothing when unset.
+    """
     written = settings.section("alerts", "incidents")
     if not written.get("url"):
         return []
@@ -123,22 +182,37 @@ def incident(action: str, condition: dict[str, Any]) -> list[Told]:
     kind, url, headers = written.get("kind", "generic"), written["url"].rstrip("/"), {}
     if kind == "pagerduty":
         verb = {"open": "trigger", "close": "resolve"}[action]
-        body: dict[str, Any] = {"routing_key": written.get("key", ""), "event_action": verb, "dedup_key": name}
+        body: dict[str, Any] = {
+            "routing_key": written.get("key", ""),
+            "event_action": verb,
+            "dedup_key": name,
+        }
         if action == "open":
             body["payload"] = {"summary": summary, "source": source, "severity": "critical"}
     elif kind == "opsgenie":
         headers = {"Authorization": f"GenieKey {written.get('key', '')}"}
-        body = {"message": summary[:130], "alias": name, "source": source, "priority": "P2"} if action == "open" else {"source": source}
+        body = (
+            {"message": summary[:130], "alias": name, "source": source, "priority": "P2"}
+            if action == "open"
+            else {"source": source}
+        )
         url = url if action == "open" else f"{url}/{name}/close?identifierType=alias"
     else:
         headers = {"Authorization": f"Bearer {written['key']}"} if written.get("key") else {}
-        body = {"action": action, "condition": name, "sentence": summary, "since": condition["since"], "district": source}
+        body = {
+            "action": action,
+            "condition": name,
+            "sentence": summary,
+            "since": condition["since"],
+            "district": source,
+        }
     return [deliver(f"incident {action}", lambda: _post(url, body, headers))]
 
 
 def heartbeat(summary: dict[str, Any]) -> list[Told]:
-    """`[alerts.heartbeat]` url is called when a night came to its end, failed_url when it ended in an error: a watcher that
-    hears neither for a day knows that no night ran at all."""
+    """`[alerts.heartbeat]` url is called when a night came to its end, failed_url when it ended in
+    an error: a watcher that hears neither for a day knows that no night ran at all.
+    """
     written = settings.section("alerts", "heartbeat")
     url = written.get("failed_url" if summary["exit_code"] == 1 else "url", "")
     if summary["verb"] != "nightly" or not url:
@@ -151,7 +225,9 @@ def heartbeat(summary: dict[str, Any]) -> list[Told]:
 
 
 def numbers(summary: dict[str, Any]) -> list[Told]:
-    """`[metrics]` otlp is where a collector takes OTLP over HTTP, headers what it wants to be shown; nothing when unset."""
+    """`[metrics]` otlp is where a collector takes OTLP over HTTP, headers what it wants to be
+    shown; nothing when unset.
+    """
     written = settings.section("metrics")
     if not written.get("otlp"):
         return []

@@ -1,6 +1,8 @@
-"""Check: can the settings of the night be followed, and does the mail server let us in? One line each; writes nothing, tells nobody.
+"""Check: can the settings of the night be followed, and does the mail server let us in? One line
+each; writes nothing, tells nobody.
 
-In: `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`. Out: printed lines and an exit code (0 all, 3 some cannot).
+In: `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`. Out: printed
+lines and an exit code (0 all, 3 some cannot).
 
 Alone: `python -m operations check`; `make check` looks at sources and targets too.
 """
@@ -24,7 +26,14 @@ class NotRight(Exception):
 def check(say: Callable[[str], object] = print) -> int:
     """Look at each; the exit code."""
     code = 0
-    for name, look in {"night": _night, "schedule": _schedule, "backup": _backup, "retention": _retention, "passwords": _passwords, "alerts": _alerts}.items():
+    for name, look in {
+        "night": _night,
+        "schedule": _schedule,
+        "backup": _backup,
+        "retention": _retention,
+        "passwords": _passwords,
+        "alerts": _alerts,
+    }.items():
         try:
             say(f"{name}: {look()}")
         except (settings.SettingsWrong, NightRefused, NotRight, PasswordRecipientWrong) as error:
@@ -35,7 +44,11 @@ def check(say: Callable[[str], object] = print) -> int:
 
 def _night() -> str:
     limits = Limits.given()
-    again = f"once more after {limits.retry_after / 60:g} min where waiting may help" if limits.retry_after is not None else "never lived twice"
+    again = (
+        f"once more after {limits.retry_after / 60:g} min where waiting may help"
+        if limits.retry_after is not None
+        else "never lived twice"
+    )
     return f"at most {limits.night / 60:g} min, {again}"
 
 
@@ -56,14 +69,20 @@ def _backup() -> str:
 
 
 def _retention() -> str:
-    given = [f"{name} {number} days" for name, number in retention.days().items() if number is not None]
+    given = [
+        f"{name} {number} days" for name, number in retention.days().items() if number is not None
+    ]
     return ", ".join(given) + ("; the rest for ever" if given else "everything is kept for ever")
 
 
 def _passwords() -> str:
     recipient = str(settings.get("passwords.recipient", "") or "")
     Passwords(recipient, None).close()
-    return "first ones are sealed to the district's key" if recipient else "first ones are kept nowhere: [passwords] recipient is empty"
+    return (
+        "first ones are sealed to the district's key"
+        if recipient
+        else "first ones are kept nowhere: [passwords] recipient is empty"
+    )
 
 
 def _alerts() -> str:
@@ -78,6 +97,9 @@ def _alerts() -> str:
             with channels.post_office() as server:
                 server.noop()
         except Exception as error:  # its text may quote what was sent
-            raise NotRight(f"the mail server does not let us in ({type(error).__name__}); check [alerts.smtp] and its password") from None
+            raise NotRight(
+                f"the mail server does not let us in ({type(error).__name__}); check [alerts.smtp]"
+                " and its password"
+            ) from None
         told += "; the mail server lets us in"
     return f'{told}; "make alert TEST=1" sends each a message'

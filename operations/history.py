@@ -1,7 +1,7 @@
 """The nights behind tonight: what each took and moved, and what is unusual beside them.
 
-In: `summary.json` of the runs. Out: one flat dict of numbers per night, and the measures of tonight that stand far
-from their own past.
+In: `summary.json` of the runs. Out: one flat dict of numbers per night, and the measures of tonight
+that stand far from their own past.
 """
 
 from __future__ import annotations
@@ -14,18 +14,29 @@ from common.runs import Run
 
 NIGHTS = 60  # how far back trends and baselines look
 FEWEST = 7  # nights before anything can be called usual
-FAR = 3.5  # robust z-score (0.6745 · distance / median absolute deviation) from which a number is far from its past
+# robust z-score (0.6745 · distance / median absolute deviation) from which a number is far from its
+# past
+FAR = 3.5
 # Small counts come and go: of these, ten more than usual is the least that counts.
 QUIET = ("rejected", "applied", "held", "failed", "write_calls", "critical", "warning")
 LABELS = {
-    "seconds": "seconds for the whole night", "rows": "rows landed", "rejected": "rows rejected", "applied": "changes applied", "held": "changes held",
-    "failed": "changes failed", "write_calls": "write calls", "critical": "critical findings", "warning": "warnings",
-}  # fmt: skip
+    "seconds": "seconds for the whole night",
+    "rows": "rows landed",
+    "rejected": "rows rejected",
+    "applied": "changes applied",
+    "held": "changes held",
+    "failed": "changes failed",
+    "write_calls": "write calls",
+    "critical": "critical findings",
+    "warning": "warnings",
+}
 
 
 @dataclass(frozen=True)
 class Unusual:
-    """One measure far from its own past: what tonight had and what the nights before it usually have."""
+    """One measure far from its own past: what tonight had and what the nights before it usually
+    have.
+    """
 
     measure: str
     tonight: float
@@ -34,11 +45,16 @@ class Unusual:
     @property
     def sentence(self) -> str:
         """What to read: `seconds of build: 310 tonight, usually about 42`."""
-        return f"{LABELS.get(self.measure, self.measure)}: {self.tonight:,.0f} tonight, usually about {self.usual:,.0f}"
+        return (
+            f"{LABELS.get(self.measure, self.measure)}: {self.tonight:,.0f} tonight, usually about"
+            f" {self.usual:,.0f}"
+        )
 
 
 def nights(limit: int = NIGHTS, before: str = "") -> list[dict[str, Any]]:
-    """Summaries of the finished nights, oldest first; with `before`, only those of an earlier run id."""
+    """Summaries of the finished nights, oldest first; with `before`, only those of an earlier run
+    id.
+    """
     found: list[dict[str, Any]] = []
     for run in reversed(Run.finished()):
         summary = None if before and run.run_id >= before else run.read("summary.json")
@@ -50,7 +66,9 @@ def nights(limit: int = NIGHTS, before: str = "") -> list[dict[str, Any]]:
 
 
 def measures(summary: dict[str, Any]) -> dict[str, float]:
-    """The numbers of one night worth comparing: rows, changes, calls, findings, and seconds per step."""
+    """The numbers of one night worth comparing: rows, changes, calls, findings, and seconds per
+    step.
+    """
     targets = summary["targets"]
     found = summary["findings"]
     numbers: dict[str, float] = {
@@ -68,16 +86,24 @@ def measures(summary: dict[str, Any]) -> dict[str, float]:
 
 
 def converged(summary: dict[str, Any]) -> float | None:
-    """Share of all desired records that the targets were read back to hold; None when nothing was verified."""
+    """Share of all desired records that the targets were read back to hold; None when nothing was
+    verified.
+    """
     read = [target for target in summary["targets"] if target["converged"] is not None]
     desired = sum(target["desired"] for target in read)
     if not read:
         return None
-    return 1.0 if not desired else sum(target["converged"] * target["desired"] for target in read) / desired
+    return (
+        1.0
+        if not desired
+        else sum(target["converged"] * target["desired"] for target in read) / desired
+    )
 
 
 def unusual(tonight: dict[str, Any], past: list[dict[str, Any]]) -> list[Unusual]:
-    """The measures of tonight that are far from their own past, in the order of `measures`; none before FEWEST nights."""
+    """The measures of tonight that are far from their own past, in the order of `measures`; none
+    before FEWEST nights.
+    """
     behind = [measures(summary) for summary in past]
     found = []
     for measure, number in measures(tonight).items():

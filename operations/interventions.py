@@ -1,9 +1,11 @@
 """Interventions: what people do to the nights, and who, when and why. A pause is one of them.
 
-In: `make pause`, `make resume`, `make restore`, `make retention`. Out: one line each in `interventions.jsonl`, written
-also while a night holds the warehouse; `load` brings the lines into `audit.interventions`, where people ask.
+In: `make pause`, `make resume`, `make restore`, `make retention`. Out: one line each in
+`interventions.jsonl`, written also while a night holds the warehouse; `load` brings the lines into
+`audit.interventions`, where people ask.
 
-Alone: `python -m operations pause --until 2027-09-07 --why "summer"`, `python -m operations resume`.
+Alone: `python -m operations pause --until 2027-09-07 --why "summer"`, `python -m operations
+resume`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ class Pause:
     @property
     def sentence(self) -> str:
         """What a night that does not run says."""
-        return f'paused until {self.until.astimezone(settings.zone()):%Y-%m-%d %H:%M}: {self.why} (by {self.who}); "make resume" ends the pause'
+        return (
+            f"paused until {self.until.astimezone(settings.zone()):%Y-%m-%d %H:%M}: {self.why} (by"
+            f' {self.who}); "make resume" ends the pause'
+        )
 
 
 def path() -> Path:
@@ -48,12 +53,20 @@ def path() -> Path:
 def record(what: str, why: str = "", until: datetime | None = None, details: str = "") -> None:
     """Append one line, durably."""
     who = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
-    line = {"happened_at": datetime.now(UTC).isoformat(), "what": what, "who": who, "why": why,
-            "until": until.isoformat() if until else None, "details": details}  # fmt: skip
+    line = {
+        "happened_at": datetime.now(UTC).isoformat(),
+        "what": what,
+        "who": who,
+        "why": why,
+        "until": until.isoformat() if until else None,
+        "details": details,
+    }
     with path().open("ab+") as file:
         file.seek(0)
         content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)  # a last line a kill or a full disk has torn would spoil this one
+        file.truncate(
+            content.rfind(b"\n") + 1
+        )  # a last line a kill or a full disk has torn would spoil this one
         file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -69,16 +82,31 @@ def lines() -> list[dict]:
 
 def load(connection: duckdb.DuckDBPyConnection) -> int:
     """Bring what is not in `audit.interventions` yet; returns how many lines that were."""
-    rows = [[hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:16], *(line[field] for field in FIELDS)] for line in lines()]
-    known = {row[0] for row in connection.execute("select intervention_id from ledger.audit.interventions").fetchall()}
+    rows = [
+        [
+            hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:16],
+            *(line[field] for field in FIELDS),
+        ]
+        for line in lines()
+    ]
+    known = {
+        row[0]
+        for row in connection.execute(
+            "select intervention_id from ledger.audit.interventions"
+        ).fetchall()
+    }
     fresh = [row for row in rows if row[0] not in known]
     if fresh:
-        connection.executemany("insert into ledger.audit.interventions values (?, ?, ?, ?, ?, ?, ?)", fresh)
+        connection.executemany(
+            "insert into ledger.audit.interventions values (?, ?, ?, ?, ?, ?, ?)", fresh
+        )
     return len(fresh)
 
 
 def pause(until: str, why: str) -> Pause:
-    """No night begins until then: a date (that day's night runs again) or a date and time of the district. Raises Wrong."""
+    """No night begins until then: a date (that day's night runs again) or a date and time of the
+    district. Raises Wrong.
+    """
     if not why.strip():
         raise Wrong('a pause is recorded with its reason: add WHY="…"')
     moment = _moment(until)
@@ -105,14 +133,22 @@ def current(now: datetime | None = None) -> Pause | None:
     if not said or said[-1]["what"] == "resumed":
         return None
     until = datetime.fromisoformat(said[-1]["until"])
-    return Pause(until, said[-1]["why"], said[-1]["who"]) if (now or datetime.now(UTC)) < until else None
+    return (
+        Pause(until, said[-1]["why"], said[-1]["who"])
+        if (now or datetime.now(UTC)) < until
+        else None
+    )
 
 
 def _moment(text: str) -> datetime:
     try:
         if len(text) == len("2027-09-07"):
-            return datetime.combine(date.fromisoformat(text), time(), settings.zone()).astimezone(UTC)
+            return datetime.combine(date.fromisoformat(text), time(), settings.zone()).astimezone(
+                UTC
+            )
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise Wrong(f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"') from None
+        raise Wrong(
+            f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"'
+        ) from None
     return (given if given.tzinfo else given.replace(tzinfo=settings.zone())).astimezone(UTC)

@@ -1,9 +1,11 @@
-"""The night: every step in turn, each a process of its own, so that one that dies takes nothing with it.
+"""The night: every step in turn, each a process of its own, so that one that dies takes nothing
+with it.
 
-In: the settings (`[night]`). Out: one run with its documents, and an exit code: 0 done, 1 error, 2 refused or held for a
-person, 3 partly failed. A step that fails never stops what can safely go on; the report always runs. A step that takes
-too long is ended and named; a night killed while it pushed is gone on with; what only needed time is tried once more.
-What becomes of which trouble: docs/when-it-fails.md.
+In: the settings (`[night]`). Out: one run with its documents, and an exit code: 0 done, 1 error, 2
+refused or held for a person, 3 partly failed. A step that fails never stops what can safely go on;
+the report always runs. A step that takes too long is ended and named; a night killed while it
+pushed is gone on with; what only needed time is tried once more. What becomes of which trouble:
+docs/when-it-fails.md.
 
 Alone: `python -m operations nightly`, `python -m operations intraday attendance`.
 """
@@ -30,7 +32,8 @@ from common.runs import Run, business_date, git_commit
 from operations import interventions, room, routes
 from reverse_etl import journal
 
-# name, command, and the steps that must not have failed outright (exit 1) for this one to make sense
+# name, command, and the steps that must not have failed outright (exit 1) for this one to make
+# sense
 Step = tuple[str, tuple[str, ...], tuple[str, ...]]
 STEPS: tuple[Step, ...] = (
     ("ingest", ("ingestion",), ()),
@@ -47,13 +50,34 @@ STEPS: tuple[Step, ...] = (
 CLOSING = ("report", "alert")
 SEVERITY = (0, 2, 3, 1)
 # What waiting may mend: the night is lived once more when one of these was found.
-MENDED_BY_TIME = frozenset({
-    "source_unreachable", "source_failed", "feed_missing", "feed_unstable", "target_unreadable", "target_given_up", "target_unusable",
-    "warehouse_held", "step_died", "step_failed", "step_out_of_time",
-})  # fmt: skip
-STEP_MINUTES = {"ingest": 90, "observe": 90, "build": 120, "plan": 60, "push": 300, "verify": 90, "backup": 60}
+MENDED_BY_TIME = frozenset(
+    {
+        "source_unreachable",
+        "source_failed",
+        "feed_missing",
+        "feed_unstable",
+        "target_unreadable",
+        "target_given_up",
+        "target_unusable",
+        "warehouse_held",
+        "step_died",
+        "step_failed",
+        "step_out_of_time",
+    }
+)
+STEP_MINUTES = {
+    "ingest": 90,
+    "observe": 90,
+    "build": 120,
+    "plan": 60,
+    "push": 300,
+    "verify": 90,
+    "backup": 60,
+}
 OUT_OF_TIME, ASKED, TIME_OVER = "out of time", "asked to stop", "the night's time is over"
-GRACE_SECONDS = 60.0  # between asking a step to stop and ending it: a push finishes the calls in flight
+GRACE_SECONDS = (
+    60.0  # between asking a step to stop and ending it: a push finishes the calls in flight
+)
 
 
 class NightRunning(Exception):
@@ -66,7 +90,9 @@ class NightRefused(Exception):
 
 @contextmanager
 def lock() -> Iterator[int]:
-    """One night at a time per state folder; the lock file says who holds it. Yields what a step must inherit to hold it too."""
+    """One night at a time per state folder; the lock file says who holds it. Yields what a step
+    must inherit to hold it too.
+    """
     try:
         with locks.lock(paths.var() / "night.lock", "a night") as held:
             yield held
@@ -85,24 +111,46 @@ class Limits:
 
     @classmethod
     def given(cls) -> Limits:
-        """As `[night]` says. Raises NightRefused with a sentence for what is no number of minutes."""
+        """As `[night]` says. Raises NightRefused with a sentence for what is no number
+        of minutes.
+        """
         table = settings.section("night")
         steps = {**STEP_MINUTES, **table.get("step_minutes", {})}
         retry = table.get("retry_after_minutes", 15)
-        numbers = {name: table.get(name, usual) for name, usual in (("maximum_minutes", 480), ("resume_within_hours", 6))}
-        numbers |= {f"step_minutes.{name}": value for name, value in steps.items()} | ({} if retry is False else {"retry_after_minutes": retry})
-        wrong = [f"{name} is {value!r}" for name, value in numbers.items() if isinstance(value, bool) or not isinstance(value, int | float) or value < 0]
-        wrong += [f"step_minutes.{name} names no step" for name in sorted(set(steps) - set(STEP_MINUTES))]
+        numbers = {
+            name: table.get(name, usual)
+            for name, usual in (("maximum_minutes", 480), ("resume_within_hours", 6))
+        }
+        numbers |= {f"step_minutes.{name}": value for name, value in steps.items()} | (
+            {} if retry is False else {"retry_after_minutes": retry}
+        )
+        wrong = [
+            f"{name} is {value!r}"
+            for name, value in numbers.items()
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
+        ]
+        wrong += [
+            f"step_minutes.{name} names no step" for name in sorted(set(steps) - set(STEP_MINUTES))
+        ]
         if wrong:
             raise NightRefused(
-                f"[night] {'; '.join(wrong)}: give a number, 0 or more (retry_after_minutes may be false); the steps are {', '.join(STEP_MINUTES)}"
+                f"[night] {'; '.join(wrong)}: give a number, 0 or more (retry_after_minutes may be"
+                f" false); the steps are {', '.join(STEP_MINUTES)}"
             )
         seconds = {name: value * 60 for name, value in steps.items()}
-        return cls(numbers["maximum_minutes"] * 60, seconds, None if retry is False else retry * 60, numbers["resume_within_hours"] * 3600)
+        return cls(
+            numbers["maximum_minutes"] * 60,
+            seconds,
+            None if retry is False else retry * 60,
+            numbers["resume_within_hours"] * 3600,
+        )
 
 
-def nightly(allow: str = "", why: str = "", *, verb: str = "nightly", steps: Sequence[Step] = STEPS) -> int:
-    """Live one night, and once more if waiting may mend what failed; returns the exit code of what stands then.
+def nightly(
+    allow: str = "", why: str = "", *, verb: str = "nightly", steps: Sequence[Step] = STEPS
+) -> int:
+    """Live one night, and once more if waiting may mend what failed; returns the exit code of what
+    stands then.
 
     Raises NightRunning, and NightRefused when no night may begin.
     """
@@ -117,7 +165,17 @@ def nightly(allow: str = "", why: str = "", *, verb: str = "nightly", steps: Seq
         if not _worth_another(run, code, keeper):
             return _close(run, steps, keeper, code)
         minutes = f"{(limits.retry_after or 0) / 60:g} min"
-        findings.record(run, [Finding("info", "tried_again", f"what failed may only need time: the night is lived once more in {minutes}", owner="operator")])
+        findings.record(
+            run,
+            [
+                Finding(
+                    "info",
+                    "tried_again",
+                    f"what failed may only need time: the night is lived once more in {minutes}",
+                    owner="operator",
+                )
+            ],
+        )
         _close(run, steps, keeper, code, last=False)
         event("night_waits", seconds=limits.retry_after)
         stop.wait(limits.retry_after or 0)
@@ -143,40 +201,87 @@ def _not_paused(verb: str) -> None:
 
 
 def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
-    """The run to live: a new one, or the one a kill interrupted while it wrote, with the codes of the steps it had done."""
+    """The run to live: a new one, or the one a kill interrupted while it wrote, with the codes of
+    the steps it had done.
+    """
     left = Run.latest()
     if left is None or left.read("run.json")["finished_at"]:
         run = Run.open(verb)
         if left is not None and left.as_of > run.as_of:
-            findings.record(run, [Finding("warning", "clock_back", f"this night is of {run.as_of}, and the run before it was of {left.as_of}: the clock "
-                                          "of this machine is wrong now, or was wrong then; days that count towards a suspension count from today's",
-                                          owner="technician", action="set the clock, and let the machine keep it by NTP")])  # fmt: skip
+            findings.record(
+                run,
+                [
+                    Finding(
+                        "warning",
+                        "clock_back",
+                        f"this night is of {run.as_of}, and the run before it was of {left.as_of}:"
+                        " the clock of this machine is wrong now, or was wrong then; days that"
+                        " count towards a suspension count from today's",
+                        owner="technician",
+                        action="set the clock, and let the machine keep it by NTP",
+                    )
+                ],
+            )
         return run, {}
     facts = left.read("run.json")
     during = facts.get("running") or "between two steps"
     if not allow and _wrote(left) and facts["verb"] == verb and _is_fresh(left, facts, limits):
-        codes = {step["name"]: step["exit_code"] for step in facts["steps"] if step["exit_code"] != 1}
+        codes = {
+            step["name"]: step["exit_code"] for step in facts["steps"] if step["exit_code"] != 1
+        }
         event("night_resumed", run=left.run_id, during=during)
-        findings.record(left, [Finding("warning", "night_resumed", f"this night was killed ({during}) and went on where it stopped", owner="technician",
-                                       action="find out what ended it: the machine, its memory, or a person")])  # fmt: skip
+        findings.record(
+            left,
+            [
+                Finding(
+                    "warning",
+                    "night_resumed",
+                    f"this night was killed ({during}) and went on where it stopped",
+                    owner="technician",
+                    action="find out what ended it: the machine, its memory, or a person",
+                )
+            ],
+        )
         return left, codes
     run = Run.open(verb)
-    if facts["verb"] in ("nightly", "intraday"):  # a plan somebody only looked at is left open every day
-        findings.record(run, [Finding("warning", "night_was_killed", f"the run before ({left.run_id}) was killed ({during}) and never reported; "
-                                      "this one began anew, from what sources and targets hold now", owner="technician",
-                                      action="find out what ended it: the machine, its memory, or a person")])  # fmt: skip
+    if facts["verb"] in (
+        "nightly",
+        "intraday",
+    ):  # a plan somebody only looked at is left open every day
+        findings.record(
+            run,
+            [
+                Finding(
+                    "warning",
+                    "night_was_killed",
+                    f"the run before ({left.run_id}) was killed ({during}) and never reported; "
+                    "this one began anew, from what sources and targets hold now",
+                    owner="technician",
+                    action="find out what ended it: the machine, its memory, or a person",
+                )
+            ],
+        )
     return run, {}
 
 
 def _wrote(run: Run) -> bool:
-    """Whether its push had begun: only then is there something a new run would not simply do again."""
+    """Whether its push had begun: only then is there something a new run would not
+    simply do again.
+    """
     plan = run.read("plan.json")
-    return plan is not None and any(journal.read(path).plan_id == plan["plan_id"] for path in (run.folder / "journal").glob("*.jsonl"))
+    return plan is not None and any(
+        journal.read(path).plan_id == plan["plan_id"]
+        for path in (run.folder / "journal").glob("*.jsonl")
+    )
 
 
 def _is_fresh(run: Run, facts: dict, limits: Limits) -> bool:
     young = datetime.now(UTC) - run.started_at < timedelta(seconds=limits.resume_within)
-    return young and run.as_of == business_date("nightly", None) and facts["git_commit"] == git_commit()
+    return (
+        young
+        and run.as_of == business_date("nightly", None)
+        and facts["git_commit"] == git_commit()
+    )
 
 
 # ---------------------------------------------------------------- living
@@ -184,7 +289,9 @@ def _is_fresh(run: Run, facts: dict, limits: Limits) -> bool:
 
 @dataclass
 class _Keeper:
-    """What every step is run with: how long it may take, the lock it keeps, and whether somebody wants us to stop."""
+    """What every step is run with: how long it may take, the lock it keeps, and whether somebody
+    wants us to stop.
+    """
 
     limits: Limits
     held: int
@@ -195,7 +302,15 @@ class _Keeper:
         return min(self.limits.steps[name], self.deadline - time.monotonic())
 
 
-def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str, *, done: dict[str, int] | None = None) -> int:
+def _live(
+    run: Run,
+    steps: Sequence[Step],
+    keeper: _Keeper,
+    allow: str,
+    why: str,
+    *,
+    done: dict[str, int] | None = None,
+) -> int:
     """Every step but the closing ones; returns the worst code so far."""
     codes = dict(done or {})
     event("night_started", run=run.run_id, as_of=run.as_of)
@@ -209,7 +324,9 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
     try:
         store.begin_night(run)
     except store.StoreUnusable as error:
-        findings.record(run, [Finding("critical", "warehouse_held", str(error), owner="technician")])
+        findings.record(
+            run, [Finding("critical", "warehouse_held", str(error), owner="technician")]
+        )
         return 1
     late: list[str] = []
     for name, command, needs in steps:
@@ -224,9 +341,22 @@ def _live(run: Run, steps: Sequence[Step], keeper: _Keeper, allow: str, why: str
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
     if late:
-        message = f"the night took all the time it has: {' and '.join(late)} were not begun; what was done stays, the next night goes on"
-        findings.record(run, [Finding("critical", "night_out_of_time", message, owner="technician",
-                                      action="find out what took so long, or raise [night] maximum_minutes")])  # fmt: skip
+        message = (
+            f"the night took all the time it has: {' and '.join(late)} were not begun; what was"
+            " done stays, the next night goes on"
+        )
+        findings.record(
+            run,
+            [
+                Finding(
+                    "critical",
+                    "night_out_of_time",
+                    message,
+                    owner="technician",
+                    action="find out what took so long, or raise [night] maximum_minutes",
+                )
+            ],
+        )
     return worst([*codes.values(), *(3 for _ in untold)])
 
 
@@ -247,7 +377,9 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
             _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = step.exit_code = os.waitstatus_to_exitcode(status)  # so that nobody waits for it again
+        process.returncode = step.exit_code = os.waitstatus_to_exitcode(
+            status
+        )  # so that nobody waits for it again
         step.peak_megabytes = usage.ru_maxrss // 1024
         step.note = ended.why
         trouble = _trouble(name, step.exit_code, ended.why, seconds)
@@ -255,8 +387,14 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
     if step.exit_code and (room.is_full() or (laid and not ballast.path().is_file())):
-        trouble = Finding("critical", "disk_full", f"the disk of {paths.var()} filled up during {name}; what it had done stays, what rests on it waits",
-                          owner="technician", action='make room, e.g. with "make retention", then "make nightly"')  # fmt: skip
+        trouble = Finding(
+            "critical",
+            "disk_full",
+            f"the disk of {paths.var()} filled up during {name}; what it had done stays, what rests"
+            " on it waits",
+            owner="technician",
+            action='make room, e.g. with "make retention", then "make nightly"',
+        )
     silent = sum(1 for finding in findings.read(run) if finding["level"] == "critical") == told
     if trouble is not None and (silent or trouble.kind != "step_failed"):
         findings.record(run, [trouble])
@@ -268,20 +406,47 @@ def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:
     """What a person should know about how a step ended."""
     rest = "what it had done stays, what rests on it waits, the other steps went on"
     if why == OUT_OF_TIME:
-        return Finding("critical", "step_out_of_time", f"{name} was ended after {seconds / 60:,.0f} min, the longest it may take; {rest}", owner="technician",
-                       action=f"find out what held it up; if it needs longer, raise [night.step_minutes] {name} or [night] maximum_minutes")  # fmt: skip
+        return Finding(
+            "critical",
+            "step_out_of_time",
+            f"{name} was ended after {seconds / 60:,.0f} min, the longest it may take; {rest}",
+            owner="technician",
+            action=(
+                "find out what held it up; if it needs longer, raise [night.step_minutes]"
+                f" {name} or [night] maximum_minutes"
+            ),
+        )
     if why == ASKED:
         return Finding(
-            "warning", "night_stopped", f"somebody stopped the night during {name}; what it had done stays, the next night goes on", owner="operator"
+            "warning",
+            "night_stopped",
+            f"somebody stopped the night during {name}; what it had done stays, the next night"
+            " goes on",
+            owner="operator",
         )
     if code < 0:
         died = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = ", which is how a machine out of memory does it" if died == "SIGKILL" else ""
-        return Finding("critical", "step_died", f"{name} was ended from outside ({died}{hint}); {rest}", owner="technician",
-                       action="look at the system's log of that minute; HOMEROOM_MEMORY bounds what the build takes")  # fmt: skip
+        return Finding(
+            "critical",
+            "step_died",
+            f"{name} was ended from outside ({died}{hint}); {rest}",
+            owner="technician",
+            action=(
+                "look at the system's log of that minute; HOMEROOM_MEMORY bounds what the build"
+                " takes"
+            ),
+        )
     if code not in SEVERITY or code == 1:
-        return Finding("critical", "step_failed", f"{name} ended with an error (exit code {code}); {rest}", owner="technician",
-                       action=f'its own message stands in the log of the night; run "make {name}" to see it again')  # fmt: skip
+        return Finding(
+            "critical",
+            "step_failed",
+            f"{name} ended with an error (exit code {code}); {rest}",
+            owner="technician",
+            action=(
+                f'its own message stands in the log of the night; run "make {name}" to see it again'
+            ),
+        )
     return None
 
 
@@ -293,13 +458,19 @@ def _worth_another(run: Run, code: int, keeper: _Keeper) -> bool:
     return any(finding["kind"] in MENDED_BY_TIME for finding in findings.read(run))
 
 
-def _close(run: Run, steps: Sequence[Step], keeper: _Keeper, code: int, *, last: bool = True) -> int:
-    """The closing steps, each whatever became of the one before; only the report when the night is lived once more."""
+def _close(
+    run: Run, steps: Sequence[Step], keeper: _Keeper, code: int, *, last: bool = True
+) -> int:
+    """The closing steps, each whatever became of the one before; only the report when the night is
+    lived once more.
+    """
     for name, command, _ in steps:
         if name not in CLOSING or not (last or name == "report"):
             continue
         ended = _closing(run, command, keeper, code)
-        if ended and name == "report" and room.make():  # a full disk is the one thing that can be helped now
+        if (
+            ended and name == "report" and room.make()
+        ):  # a full disk is the one thing that can be helped now
             ended = _closing(run, command, keeper, code)
         code = worst((code, ended))
     if not run.read("run.json")["finished_at"]:
@@ -309,16 +480,34 @@ def _close(run: Run, steps: Sequence[Step], keeper: _Keeper, code: int, *, last:
 
 
 def _closing(run: Run, command: tuple[str, ...], keeper: _Keeper, code: int) -> int:
-    return subprocess.run([sys.executable, "-m", *command], cwd=paths.root(), env=_environment(run, code), check=False, pass_fds=(keeper.held,)).returncode
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=paths.root(),
+        env=_environment(run, code),
+        check=False,
+        pass_fds=(keeper.held,),
+    ).returncode
 
 
 def _start(run: Run, command: tuple[str, ...], so_far: int, held: int) -> subprocess.Popen:
-    """A step in a process group of its own. It holds the lock too: a night that is killed leaves it held until its step ends."""
-    return subprocess.Popen([sys.executable, "-m", *command], cwd=paths.root(), env=_environment(run, so_far), pass_fds=(held,), start_new_session=True)
+    """A step in a process group of its own. It holds the lock too: a night that is killed leaves it
+    held until its step ends.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=paths.root(),
+        env=_environment(run, so_far),
+        pass_fds=(held,),
+        start_new_session=True,
+    )
 
 
 def _environment(run: Run, so_far: int) -> dict[str, str]:
-    return os.environ | {"HOMEROOM_RUN": run.run_id, "HOMEROOM_EXIT_CODE": str(so_far), "PYTHONUNBUFFERED": "1"}
+    return os.environ | {
+        "HOMEROOM_RUN": run.run_id,
+        "HOMEROOM_EXIT_CODE": str(so_far),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 class _Ended:
@@ -328,7 +517,9 @@ class _Ended:
 
 
 class _Stop:
-    """SIGTERM and Ctrl-C: the step under way is asked to stop, no further one begins, the night still closes."""
+    """SIGTERM and Ctrl-C: the step under way is asked to stop, no further one begins, the night
+    still closes.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -337,7 +528,10 @@ class _Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
+            self._before = {
+                number: signal.signal(number, self._asked)
+                for number in (signal.SIGTERM, signal.SIGINT)
+            }
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -357,7 +551,9 @@ class _Stop:
 
     @contextmanager
     def ending(self, process: subprocess.Popen, seconds: float) -> Iterator[_Ended]:
-        """While the context lasts, end the process when its seconds are over or somebody asks us to stop: politely, then not."""
+        """While the context lasts, end the process when its seconds are over or somebody asks us to
+        stop: politely, then not.
+        """
         ended = _Ended()
         timers: list[threading.Timer] = []
 

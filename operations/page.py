@@ -1,7 +1,8 @@
 """The page of a run: one HTML file that holds everything it shows, and an index of all runs.
 
-In: the run's documents and summary, the summaries of the nights before, the changes by school from the published copy.
-Out: `runs/<run_id>/report.html` and `runs/index.html`. Keys only, no names; nothing is loaded from anywhere.
+In: the run's documents and summary, the summaries of the nights before, the changes by school from
+the published copy. Out: `runs/<run_id>/report.html` and `runs/index.html`. Keys only, no names;
+nothing is loaded from anywhere.
 
 The template is `page.html` beside this file; every value goes through its escaping.
 """
@@ -19,7 +20,9 @@ from common import files, findings, paths, settings
 from common.runs import Run
 from operations import history
 
-ROWS_PER_KIND = 40  # a kind with more findings than this shows so many and says where the rest stands
+ROWS_PER_KIND = (
+    40  # a kind with more findings than this shows so many and says where the rest stands
+)
 LEVELS = ("critical", "warning", "info")
 HEADLINES = {
     0: "Done: every target equals its export tables.",
@@ -33,10 +36,19 @@ HEADLINES = {
 def write(run: Run, summary: dict[str, Any]) -> Path:
     """Write the page of one run and the index of all; returns the page."""
     past = history.nights(before=run.run_id)
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]), trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"count": _count, "span": _span, "moment": _moment}
     template = environment.get_template("page.html")
-    common = {"district": settings.get("district.name", "this district"), "headlines": HEADLINES, "said": said}
+    common = {
+        "district": settings.get("district.name", "this district"),
+        "headlines": HEADLINES,
+        "said": said,
+    }
     page = run.folder / "report.html"
     files.write(page, template.render(common | facts(run, summary, past)))
     files.write(paths.runs() / "index.html", template.render(common | {"runs": _index()}))
@@ -56,29 +68,51 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
         "found": by_owner(found),
         "counts": Counter(finding["level"] for finding in found),
         "quotas": quotas(summary),
-        "trends": [_trend(label, unit, [(night["as_of"], reach(night)) for night in nights]) for label, unit, reach in TRENDS],
+        "trends": [
+            _trend(label, unit, [(night["as_of"], reach(night)) for night in nights])
+            for label, unit, reach in TRENDS
+        ],
         "unusual": odd,
         "nights": len(nights),
     }
 
 
-def five_lines(summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual]) -> list[str]:
+def five_lines(
+    summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual]
+) -> list[str]:
     """The night in five sentences, the most important first."""
     numbers = history.measures(summary)
     feeds = Counter(feed["status"] for feed in summary["feeds"])
     bad = feeds["refused"] + feeds["missing"]
     per_level = Counter(finding["level"] for finding in found)
     first = next((finding["message"] for finding in found if finding["level"] == "critical"), "")
-    held = f"{_count(numbers['held'], 'change')} held for a person" if numbers["held"] else "Nothing is held"
-    applied = (
-        f"{_count(numbers['applied'], 'change')} applied in {_count(numbers['write_calls'], 'write call')}" if numbers["applied"] else "Nothing was applied"
+    held = (
+        f"{_count(numbers['held'], 'change')} held for a person"
+        if numbers["held"]
+        else "Nothing is held"
     )
-    failed = f"{_count(numbers['failed'], 'change')} failed or skipped" if numbers["failed"] else "nothing failed"
-    person = ", ".join(_count(per_level[level], word) for level, word in (("critical", "critical finding"), ("warning", "warning")) if per_level[level])
+    applied = (
+        f"{_count(numbers['applied'], 'change')} applied in"
+        f" {_count(numbers['write_calls'], 'write call')}"
+        if numbers["applied"]
+        else "Nothing was applied"
+    )
+    failed = (
+        f"{_count(numbers['failed'], 'change')} failed or skipped"
+        if numbers["failed"]
+        else "nothing failed"
+    )
+    person = ", ".join(
+        _count(per_level[level], word)
+        for level, word in (("critical", "critical finding"), ("warning", "warning"))
+        if per_level[level]
+    )
     return [
-        HEADLINES[summary["exit_code"]] + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
+        HEADLINES[summary["exit_code"]]
+        + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
         f"{applied}; {held.lower()}, {failed}.",
-        f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded, {feeds['unchanged']} unchanged, "
+        f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded,"
+        f" {feeds['unchanged']} unchanged, "
         + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
         f"For a person to look at: {person}." if person else "Nothing needs a person.",
@@ -87,7 +121,9 @@ def five_lines(summary: dict[str, Any], found: list[dict[str, Any]], odd: list[h
 
 
 def by_school(run: Run) -> list[dict[str, Any]]:
-    """Changes of this run by school: school_number, name, applied, held, failed, and the same by action."""
+    """Changes of this run by school: school_number, name, applied, held, failed, and the same by
+    action.
+    """
     if not paths.published().is_file():
         return []
     query = """
@@ -102,8 +138,18 @@ def by_school(run: Run) -> list[dict[str, Any]]:
             return []
     schools: dict[str, dict[str, Any]] = {}
     for number, name, action, status, changes in rows:
-        school = schools.setdefault(number or "", {"school_number": number or "", "name": name or ("District" if not number else ""), "actions": Counter(),
-                                                   "applied": 0, "held": 0, "failed": 0, "other": 0})  # fmt: skip
+        school = schools.setdefault(
+            number or "",
+            {
+                "school_number": number or "",
+                "name": name or ("District" if not number else ""),
+                "actions": Counter(),
+                "applied": 0,
+                "held": 0,
+                "failed": 0,
+                "other": 0,
+            },
+        )
         school[status if status in ("applied", "held", "failed") else "other"] += changes
         school["actions"][action] += changes
     return list(schools.values())
@@ -111,7 +157,11 @@ def by_school(run: Run) -> list[dict[str, Any]]:
 
 def said(finding: dict[str, Any]) -> str:
     """A finding's sentence without what to do about it, which stands above the list."""
-    return finding["message"].removesuffix(finding["action"] or "").rstrip("; ") if finding["action"] else finding["message"]
+    return (
+        finding["message"].removesuffix(finding["action"] or "").rstrip("; ")
+        if finding["action"]
+        else finding["message"]
+    )
 
 
 def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,14 +173,23 @@ def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "owner": owner,
             "kinds": sorted(
-                ({"kind": kind, "level": min((one["level"] for one in some), key=LEVELS.index), "rows": some[:ROWS_PER_KIND], "total": len(some)}
-                 for kind, some in kinds.items()),
+                (
+                    {
+                        "kind": kind,
+                        "level": min((one["level"] for one in some), key=LEVELS.index),
+                        "rows": some[:ROWS_PER_KIND],
+                        "total": len(some),
+                    }
+                    for kind, some in kinds.items()
+                ),
                 key=lambda kind: (LEVELS.index(kind["level"]), -kind["total"], kind["kind"]),
             ),
         }
         for owner, kinds in owners.items()
-    ]  # fmt: skip
-    return sorted(grouped, key=lambda owner: (LEVELS.index(owner["kinds"][0]["level"]), owner["owner"]))
+    ]
+    return sorted(
+        grouped, key=lambda owner: (LEVELS.index(owner["kinds"][0]["level"]), owner["owner"])
+    )
 
 
 def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -140,22 +199,40 @@ def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
     for target, calls in summary["calls"].items():
         quota = settings.get(f"targets.{target}.writes_per_minute", None)
         floor = calls["write_calls"] * 60 / quota if quota else None
-        rows.append({"target": target, **calls, "quota": quota, "floor_seconds": floor, "push_seconds": seconds})
+        rows.append(
+            {
+                "target": target,
+                **calls,
+                "quota": quota,
+                "floor_seconds": floor,
+                "push_seconds": seconds,
+            }
+        )
     return rows
 
 
 TRENDS: tuple[tuple[str, str, Any], ...] = (
-    ("Converged", "%", lambda night: None if (share := history.converged(night)) is None else 100 * share),
+    (
+        "Converged",
+        "%",
+        lambda night: None if (share := history.converged(night)) is None else 100 * share,
+    ),
     ("Changes applied", "", lambda night: history.measures(night)["applied"]),
     ("Changes held", "", lambda night: history.measures(night)["held"]),
     ("Rows landed", "", lambda night: history.measures(night)["rows"]),
-    ("Findings, critical and warning", "", lambda night: history.measures(night)["critical"] + history.measures(night)["warning"]),
+    (
+        "Findings, critical and warning",
+        "",
+        lambda night: history.measures(night)["critical"] + history.measures(night)["warning"],
+    ),
     ("Seconds", "s", lambda night: history.measures(night)["seconds"]),
 )
 
 
 def _trend(label: str, unit: str, points: list[tuple[str, float | None]]) -> dict[str, Any]:
-    """A small line as SVG path data (300 x 56) over the nights, with its first, least, most and last number."""
+    """A small line as SVG path data (300 x 56) over the nights, with its first, least, most and
+    last number.
+    """
     known = [(index, value) for index, (_, value) in enumerate(points) if value is not None]
     if not known:
         return {"label": label, "unit": unit, "points": points, "path": "", "last": None}
@@ -164,11 +241,25 @@ def _trend(label: str, unit: str, points: list[tuple[str, float | None]]) -> dic
     width, height, pad = 300, 56, 4
     across = max(len(points) - 1, 1)
     spots = [
-        (pad + (width - 2 * pad) * index / across, height - pad - (height - 2 * pad) * ((value - low) / (high - low) if high > low else 0.5))
+        (
+            pad + (width - 2 * pad) * index / across,
+            height
+            - pad
+            - (height - 2 * pad) * ((value - low) / (high - low) if high > low else 0.5),
+        )
         for index, value in known
     ]
     path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-    return {"label": label, "unit": unit, "points": points, "path": path, "end": spots[-1], "low": low, "high": high, "last": values[-1]}
+    return {
+        "label": label,
+        "unit": unit,
+        "points": points,
+        "path": path,
+        "end": spots[-1],
+        "low": low,
+        "high": high,
+        "last": values[-1],
+    }
 
 
 def _index() -> list[dict[str, Any]]:
@@ -178,16 +269,27 @@ def _index() -> list[dict[str, Any]]:
         recorded = run.read("run.json")
         summary = run.read("summary.json")
         numbers = history.measures(summary) if summary and "verb" in summary else {}
-        rows.append({
-            "run_id": run.run_id, "verb": recorded["verb"], "as_of": recorded["as_of"], "started_at": recorded["started_at"], "status": recorded["status"],
-            "exit_code": recorded["exit_code"], "applied": numbers.get("applied"), "held": numbers.get("held"), "seconds": numbers.get("seconds"),
-            "has_page": (run.folder / "report.html").is_file(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "run_id": run.run_id,
+                "verb": recorded["verb"],
+                "as_of": recorded["as_of"],
+                "started_at": recorded["started_at"],
+                "status": recorded["status"],
+                "exit_code": recorded["exit_code"],
+                "applied": numbers.get("applied"),
+                "held": numbers.get("held"),
+                "seconds": numbers.get("seconds"),
+                "has_page": (run.folder / "report.html").is_file(),
+            }
+        )
     return rows
 
 
 def _count(number: float | None, what: str = "") -> str:
-    """`1,204 changes`, `1 change`, `no changes`; a bare number without `what`, a dash when there is none."""
+    """`1,204 changes`, `1 change`, `no changes`; a bare number without `what`, a dash when there is
+    none.
+    """
     if number is None:
         return "–"
     if not what:
@@ -202,7 +304,11 @@ def _span(seconds: float | None) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return (
+        f"{whole // 60} min {whole % 60:02d} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    )
 
 
 def _moment(text: str | None) -> str:

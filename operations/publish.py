@@ -1,7 +1,8 @@
 """Publish: the copy of the warehouse people query while the next night writes.
 
-In: the schemas people ask about, from the warehouse and the ledger, and of staging what the targets hold. Out: `published/warehouse.duckdb`, plain tables,
-read-only, swapped in by rename so that a reader sees the old night or the new one and nothing between.
+In: the schemas people ask about, from the warehouse and the ledger, and of staging what the targets
+hold. Out: `published/warehouse.duckdb`, plain tables, read-only, swapped in by rename so that a
+reader sees the old night or the new one and nothing between.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from common import paths, store
 SCHEMAS = ("core", "identity", "exports", "audit", "seeds")  # seeds: what people decided and signed
 
 
-OBSERVED = "staging"  # of this schema, the views that say what a target holds, in the columns of its export
+OBSERVED = (  # of this schema, the views that say what a target holds, in the columns of its export
+    "staging"
+)
 
 
 def publish() -> int:
-    """Copy every table and view of SCHEMAS, and what was observed, as a table; returns how many. The warehouse's own wins over the ledger's."""
+    """Copy every table and view of SCHEMAS, and what was observed, as a table; returns how many.
+    The warehouse's own wins over the ledger's.
+    """
     destination = paths.published()
     fresh = destination.parent / ".next" / destination.name
     shutil.rmtree(fresh.parent, ignore_errors=True)
@@ -37,9 +42,17 @@ def publish() -> int:
 def _copy(fresh: Path) -> int:
     copied: set[tuple[str, str]] = set()
     with store.connect(read_only=True) as held, duckdb.connect() as connection:
-        held.close()  # waited for whoever wrote last; now both files are opened from an empty one that may write beside them
-        for catalog, path, mode in (("warehouse", paths.warehouse(), " (read_only)"), ("ledger", paths.ledger(), " (read_only)"), ("published", fresh, "")):
-            connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {catalog}{mode}")
+        # waited for whoever wrote last; now both files are opened from an empty one that may write
+        # beside them
+        held.close()
+        for catalog, path, mode in (
+            ("warehouse", paths.warehouse(), " (read_only)"),
+            ("ledger", paths.ledger(), " (read_only)"),
+            ("published", fresh, ""),
+        ):
+            connection.execute(
+                f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {catalog}{mode}"
+            )
         found = connection.execute(
             "select table_catalog, table_schema, table_name from information_schema.tables"
             " where table_schema in (select unnest(?)) and table_catalog in ('warehouse', 'ledger')"
@@ -48,7 +61,9 @@ def _copy(fresh: Path) -> int:
         ).fetchall()
         exports = {table for _, schema, table in found if schema == "exports"}
         seen = connection.execute(
-            "select table_catalog, table_schema, table_name from information_schema.tables where table_schema = ? order by all", [OBSERVED]
+            "select table_catalog, table_schema, table_name from information_schema.tables where"
+            " table_schema = ? order by all",
+            [OBSERVED],
         )
         found += [one for one in seen.fetchall() if one[2].replace("stg_", "exp_", 1) in exports]
         for schema in (*SCHEMAS, OBSERVED):
@@ -56,7 +71,10 @@ def _copy(fresh: Path) -> int:
         for catalog, schema, table in found:
             if (schema, table) in copied:
                 continue
-            connection.execute(f'create table published.{schema}."{table}" as select * from {catalog}.{schema}."{table}"')
+            connection.execute(
+                f'create table published.{schema}."{table}" as select * from'
+                f' {catalog}.{schema}."{table}"'
+            )
             copied.add((schema, table))
         connection.execute("detach published")
     return len(copied)

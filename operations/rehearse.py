@@ -1,13 +1,14 @@
-"""Rehearse: the night of a day to come, on a copy. What would the lifecycle, the rollover and the calendar do by then?
+"""Rehearse: the night of a day to come, on a copy. What would the lifecycle, the rollover and the
+calendar do by then?
 
-In: the warehouse, the ledger and the last observation of the targets, as they are now; a day. Out: a state folder of its
-own, `rehearsal/<day>/`, and what would happen, per school and target. Nothing else under `var/` is touched and no target
-is asked or told anything.
+In: the warehouse, the ledger and the last observation of the targets, as they are now; a day. Out:
+a state folder of its own, `rehearsal/<day>/`, and what would happen, per school and target. Nothing
+else under `var/` is touched and no target is asked or told anything.
 
-The clock moves, the records do not: nobody knows who will come and go. What the clock alone decides happens day by day:
-timers and holds run out, people whose end date passes leave, pre-registered students begin, and at a rollover of
-`seeds/school_calendar.csv` students move up a grade or graduate. Then the day itself is built and planned by the very
-models and limits of a night.
+The clock moves, the records do not: nobody knows who will come and go. What the clock alone decides
+happens day by day: timers and holds run out, people whose end date passes leave, pre-registered
+students begin, and at a rollover of `seeds/school_calendar.csv` students move up a grade or
+graduate. Then the day itself is built and planned by the very models and limits of a night.
 
 Alone: `python -m operations rehearse 2027-09-07`.
 """
@@ -57,7 +58,9 @@ class Move:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a rehearsal found: moves of the lifecycle, and planned changes as (school, target, entity, action, count, held)."""
+    """What a rehearsal found: moves of the lifecycle, and planned changes as (school, target,
+    entity, action, count, held).
+    """
 
     scratch: Path
     moves: tuple[Move, ...]
@@ -66,23 +69,41 @@ class Rehearsed:
 
 
 def rehearse(day: date, console: Console) -> int:
-    """Rehearse a day and print it; 0 when all of it could flow, 2 when some of it would wait for a person."""
+    """Rehearse a day and print it; 0 when all of it could flow, 2 when some of it would wait for a
+    person.
+    """
     found = look_ahead(day)
-    console.print(f"Rehearsal of {day:%A} {day.isoformat()}. Nothing was written but {found.scratch}", soft_wrap=True)
-    schools = sorted({move.school for move in found.moves} | {change[0] for change in found.changes})
+    console.print(
+        f"Rehearsal of {day:%A} {day.isoformat()}. Nothing was written but {found.scratch}",
+        soft_wrap=True,
+    )
+    schools = sorted(
+        {move.school for move in found.moves} | {change[0] for change in found.changes}
+    )
     for school in schools:
         console.print(f"\n{'school ' + school if school else 'no school'}", style="bold")
         for move in found.moves:
             if move.school == school:
-                console.print(f"  {move.people:5,} {_people(move)}: {move.before} -> {move.after}", highlight=False)
+                console.print(
+                    f"  {move.people:5,} {_people(move)}: {move.before} -> {move.after}",
+                    highlight=False,
+                )
         for where, target, entity, action, count, held in found.changes:
             if where == school:
-                console.print(f"  {count:5,} {target} {entity}: {action}" + (f" ({held:,} would be held)" if held else ""), highlight=False)
+                console.print(
+                    f"  {count:5,} {target} {entity}: {action}"
+                    + (f" ({held:,} would be held)" if held else ""),
+                    highlight=False,
+                )
     if not schools:
         console.print("Nothing would happen that the records of today do not already say.")
     for sentence in found.holds:
         console.print(f"would be held: {sentence}", style="yellow", highlight=False, soft_wrap=True)
-    console.print(f'\nChange by change: "HOMEROOM_VAR={found.scratch} make show" (SCHOOL= TARGET= ACTION=)', style="dim", soft_wrap=True)
+    console.print(
+        f'\nChange by change: "HOMEROOM_VAR={found.scratch} make show" (SCHOOL= TARGET= ACTION=)',
+        style="dim",
+        soft_wrap=True,
+    )
     return 2 if found.holds or any(change[5] for change in found.changes) else 0
 
 
@@ -91,17 +112,25 @@ def look_ahead(day: date) -> Rehearsed:
     documents = _documents()
     run = Run.latest()
     if run is None or "observed.json" not in documents or not paths.warehouse().is_file():
-        raise NotRehearsable('nothing has been built and observed yet; run "make nightly" once, then rehearse')
+        raise NotRehearsable(
+            'nothing has been built and observed yet; run "make nightly" once, then rehearse'
+        )
     today = run.as_of
     if day <= today:
-        raise NotRehearsable(f"a rehearsal looks ahead, and the last run was of {today.isoformat()}: choose a later day, AS_OF={today + timedelta(days=1)}")
+        raise NotRehearsable(
+            f"a rehearsal looks ahead, and the last run was of {today.isoformat()}: choose a later"
+            f" day, AS_OF={today + timedelta(days=1)}"
+        )
     scratch = _copied(day)
     with _living_in(scratch):
         before = _states()
         models = _compiled(scratch, _opened(scratch, today, documents))
         rollovers = _rollovers(today, day)
         _pass_days(models, today, day, rollovers)
-        passed = {"data_as_of": today.isoformat(), "rolled_over_on": max(rollovers).isoformat() if rollovers else None}
+        passed = {
+            "data_as_of": today.isoformat(),
+            "rolled_over_on": max(rollovers).isoformat() if rollovers else None,
+        }
         then = _opened(scratch, day, documents, **passed)
         for words in (("operations", "build"), ("reverse_etl", "plan")):
             _step(then, day, words)
@@ -110,7 +139,11 @@ def look_ahead(day: date) -> Rehearsed:
 
 def _documents() -> dict[str, Path]:
     """What a plan rests on besides the warehouse, each from the newest run that has it."""
-    return {name: newest[-1] for name in DOCUMENTS if (newest := sorted(paths.runs().glob(f"2*/{name}")))}
+    return {
+        name: newest[-1]
+        for name in DOCUMENTS
+        if (newest := sorted(paths.runs().glob(f"2*/{name}")))
+    }
 
 
 def _copied(day: date) -> Path:
@@ -145,11 +178,27 @@ def _living_in(scratch: Path) -> Iterator[None]:
 
 
 def _compiled(scratch: Path, run: Run) -> Models:
-    """The machine and all it rests on, built in the scratch folder from models and seeds as they stand now."""
+    """The machine and all it rests on, built in the scratch folder from models and seeds as they
+    stand now.
+    """
     store.begin_night(run)
     sources.ensure_tables()
-    command = [str(Path(sys.executable).parent / "dbt"), "build", "--quiet", "--select", f"+{MACHINE}", "--exclude-resource-type", "unit_test", "test",
-               "--project-dir", str(paths.root()), "--profiles-dir", str(paths.root()), "--log-path", str(scratch / "logs")]  # fmt: skip
+    command = [
+        str(Path(sys.executable).parent / "dbt"),
+        "build",
+        "--quiet",
+        "--select",
+        f"+{MACHINE}",
+        "--exclude-resource-type",
+        "unit_test",
+        "test",
+        "--project-dir",
+        str(paths.root()),
+        "--profiles-dir",
+        str(paths.root()),
+        "--log-path",
+        str(scratch / "logs"),
+    ]
     # from inside the folder, as a night's build does: dbt then reuses what that one has parsed
     environment = {"DBT_TARGET_PATH": str(scratch / "target"), "HOMEROOM_VAR": "."}
     _run(command, environment, "the models as they stand now cannot be built", scratch)
@@ -157,7 +206,9 @@ def _compiled(scratch: Path, run: Run) -> Models:
 
 
 def _pass_days(models: Models, today: date, day: date, rollovers: list[date]) -> None:
-    """Let the machine take its step on every day between; where the clock changes what records say, they are read anew."""
+    """Let the machine take its step on every day between; where the clock changes what records say,
+    they are read anew.
+    """
     every = models.up_to(MACHINE)
     with store.connect() as connection:
         news = {*_news(connection, today, day), *rollovers}
@@ -165,27 +216,36 @@ def _pass_days(models: Models, today: date, day: date, rollovers: list[date]) ->
         while when < day:
             passed = max((one for one in rollovers if one <= when), default=None)
             connection.execute(
-                "update raw_homeroom.night set as_of = ?, data_as_of = ?, rolled_over_on = ?, run_id = ?", [when, today, passed, f"rehearsal of {day}"]
+                "update raw_homeroom.night set as_of = ?, data_as_of = ?, rolled_over_on = ?,"
+                " run_id = ?",
+                [when, today, passed, f"rehearsal of {day}"],
             )
             models.run(connection, every if when in news else [MACHINE])
             when += timedelta(days=1)
 
 
 def _news(connection: duckdb.DuckDBPyConnection, today: date, day: date) -> set[date]:
-    """The days on which a date in the records changes what they say: a first day, or the day after a last one."""
-    rows = connection.execute("""
+    """The days on which a date in the records changes what they say: a first day, or the day after
+    a last one.
+    """
+    rows = connection.execute(
+        """
         with days as (
             select ended_on + 1 as day from ledger.identity.staff_last_seen
             union select withdrawn_on + 1 from intake.intake_students
-            union select admitted_on from intake.intake_students where enrolment_status = 'preregistered')
-        select day::date from days where day > ? and day < ?""", [today, day]).fetchall()  # fmt: skip
+            union select admitted_on from intake.intake_students
+            where enrolment_status = 'preregistered')
+        select day::date from days where day > ? and day < ?""",
+        [today, day],
+    ).fetchall()
     return {row[0] for row in rows}
 
 
 def _rollovers(today: date, day: date) -> list[date]:
     with store.connect(read_only=True) as connection:
         rows = connection.execute(
-            "select starts_on from seeds.school_calendar where population = 'student' and period = 'rollover' and starts_on > ? and starts_on <= ?",
+            "select starts_on from seeds.school_calendar where population = 'student' and period ="
+            " 'rollover' and starts_on > ? and starts_on <= ?",
             [today, day],
         ).fetchall()
     return [row[0] for row in rows]
@@ -201,10 +261,22 @@ def _opened(scratch: Path, day: date, documents: dict[str, Path], **facts: str |
     folder = scratch / "runs" / run_id
     folder.mkdir(parents=True, mode=0o700)
     then = Run(run_id, folder, day, now)
-    then.write("run.json", {
-        "run_id": run_id, "verb": "rehearse", "started_at": now.isoformat(), "finished_at": None, "as_of": day.isoformat(),
-        "git_commit": git_commit(), "pid": os.getpid(), "status": "running", "exit_code": None, "steps": [], **facts,
-    })  # fmt: skip
+    then.write(
+        "run.json",
+        {
+            "run_id": run_id,
+            "verb": "rehearse",
+            "started_at": now.isoformat(),
+            "finished_at": None,
+            "as_of": day.isoformat(),
+            "git_commit": git_commit(),
+            "pid": os.getpid(),
+            "status": "running",
+            "exit_code": None,
+            "steps": [],
+            **facts,
+        },
+    )
     for name, path in documents.items():
         shutil.copyfile(path, folder / name)
     latest = scratch / "runs" / "latest"
@@ -215,11 +287,24 @@ def _opened(scratch: Path, day: date, documents: dict[str, Path], **facts: str |
 
 def _step(run: Run, day: date, words: tuple[str, ...]) -> None:
     environment = {"HOMEROOM_RUN": run.run_id, "HOMEROOM_AS_OF": day.isoformat()}
-    _run([sys.executable, "-m", *words], environment, f"{day.isoformat()} cannot be rehearsed: {' '.join(words)} failed")
+    _run(
+        [sys.executable, "-m", *words],
+        environment,
+        f"{day.isoformat()} cannot be rehearsed: {' '.join(words)} failed",
+    )
 
 
-def _run(command: list[str], environment: dict[str, str], trouble: str, folder: Path | None = None) -> None:
-    ended = subprocess.run(command, cwd=folder or paths.root(), env=os.environ | environment, capture_output=True, text=True, check=False)
+def _run(
+    command: list[str], environment: dict[str, str], trouble: str, folder: Path | None = None
+) -> None:
+    ended = subprocess.run(
+        command,
+        cwd=folder or paths.root(),
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if ended.returncode not in (0, 2, 3):
         said = (ended.stderr or ended.stdout).strip().splitlines() or ["no message"]
         raise NotRehearsable(f"{trouble}: {said[-1]}")
@@ -231,13 +316,19 @@ def _run(command: list[str], environment: dict[str, str], trouble: str, folder: 
 def _states() -> dict[str, tuple[str, str, str]]:
     """Person -> (school, population, state)."""
     with store.connect(read_only=True) as connection:
-        rows = connection.execute("""
-            select lifecycle.person_id, coalesce(records.school_number, ''), lifecycle.population, lifecycle.state
-            from identity.lifecycle as lifecycle left join identity.person_records as records using (person_id)""").fetchall()  # fmt: skip
+        rows = connection.execute(
+            """
+            select lifecycle.person_id, coalesce(records.school_number, ''), lifecycle.population,
+            lifecycle.state
+            from identity.lifecycle as lifecycle left
+            join identity.person_records as records using (person_id)"""
+        ).fetchall()
     return {person: (school, population, state) for person, school, population, state in rows}
 
 
-def _moves(before: dict[str, tuple[str, str, str]], after: dict[str, tuple[str, str, str]]) -> tuple[Move, ...]:
+def _moves(
+    before: dict[str, tuple[str, str, str]], after: dict[str, tuple[str, str, str]]
+) -> tuple[Move, ...]:
     counted = Counter(
         (school, population, before[person][2] if person in before else "new", state)
         for person, (school, population, state) in after.items()
@@ -249,9 +340,15 @@ def _moves(before: dict[str, tuple[str, str, str]], after: dict[str, tuple[str, 
 def _planned(run: Run) -> tuple[tuple[str, str, str, str, int, int], ...]:
     document = run.read("plan.json")
     with store.connect(read_only=True) as connection:
-        return tuple(connection.execute("""
-            select coalesce(school_number, ''), target, entity, action, count(*), count(hold) from ledger.audit.planned_changes
-            where plan_id = ? group by all order by all""", [document["plan_id"]]).fetchall())  # fmt: skip
+        return tuple(
+            connection.execute(
+                """
+            select coalesce(school_number, ''), target, entity, action, count(*), count(hold)
+            from ledger.audit.planned_changes
+            where plan_id = ? group by all order by all""",
+                [document["plan_id"]],
+            ).fetchall()
+        )
 
 
 def _holds(run: Run) -> list[str]:

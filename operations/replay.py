@@ -1,10 +1,13 @@
-"""Replay: an old night's warehouse, built again from the archive, and its exports compared with what was recorded.
+"""Replay: an old night's warehouse, built again from the archive, and its exports compared with
+what was recorded.
 
-In: the archive, the ledger, the folder of that night's run. Out: a state folder of its own, `replay/<date>/`, and one
-line per export: equal, or how many rows differ. Nothing else is written; no target is asked or told anything.
+In: the archive, the ledger, the folder of that night's run. Out: a state folder of its own,
+`replay/<date>/`, and one line per export: equal, or how many rows differ. Nothing else is written;
+no target is asked or told anything.
 
-What is replayed is data: files, date, what the ledger knew. Code is that of this checkout, and what targets held then is
-not known any more: names they take count only for people who had none yet, and of that night everybody has.
+What is replayed is data: files, date, what the ledger knew. Code is that of this checkout, and what
+targets held then is not known any more: names they take count only for people who had none yet, and
+of that night everybody has.
 
 Alone: `python -m operations replay 2026-10-05`.
 """
@@ -38,7 +41,9 @@ class NotReplayable(Exception):
 
 @dataclass(frozen=True)
 class Compared:
-    """One export: its rows then and now, and how many rows stand in one of them only (None: not recorded per row)."""
+    """One export: its rows then and now, and how many rows stand in one of them only (None: not
+    recorded per row).
+    """
 
     model: str
     then: int | None
@@ -53,12 +58,18 @@ class Compared:
             return f"gone: {self.then:,} rows then, no such model now"
         if self.differ == 0:
             return f"equal ({self.then:,} rows)"
-        count = "rows differ" if self.differ is None else ("1 row differs" if self.differ == 1 else f"{self.differ:,} rows differ")
+        count = (
+            "rows differ"
+            if self.differ is None
+            else ("1 row differs" if self.differ == 1 else f"{self.differ:,} rows differ")
+        )
         return f"{count} ({self.then:,} rows then, {self.now:,} now)"
 
 
 def replay(day: date, console: Console) -> int:
-    """Rebuild a night and compare; 0 when every export is equal, 3 when some differ. Raises NotReplayable."""
+    """Rebuild a night and compare; 0 when every export is equal, 3 when some differ. Raises
+    NotReplayable.
+    """
     run = night_of(day)
     scratch = _prepared(run)
     for what in (("ingestion", "replay"), ("operations", "build")):
@@ -71,9 +82,15 @@ def replay(day: date, console: Console) -> int:
         console.print(f"  {one.model:34} {one.sentence}", highlight=False)
     then, now = run.read("run.json")["git_commit"], git_commit()
     if then != now:
-        console.print(f"That night ran code {then[:9] or 'unknown'}, this is {now[:9] or 'unknown'}: rules edited since answer as they do now.")
+        console.print(
+            f"That night ran code {then[:9] or 'unknown'}, this is {now[:9] or 'unknown'}: rules"
+            " edited since answer as they do now."
+        )
     if any(one.differ != 0 and one.then is not None for one in compared):
-        console.print("What cannot be replayed: other code than this checkout's, and names that accounts of others took in the targets then.")
+        console.print(
+            "What cannot be replayed: other code than this checkout's, and names that accounts of"
+            " others took in the targets then."
+        )
         return 3
     return 0
 
@@ -84,14 +101,22 @@ def night_of(day: date) -> Run:
     found = [run for run in nights if run.as_of == day]
     if not found:
         known = ", ".join(sorted({run.as_of.isoformat() for run in nights})[-7:])
-        raise NotReplayable(f"no finished night of {day.isoformat()} recorded its exports; the latest that did are {known or 'none'}")
+        raise NotReplayable(
+            f"no finished night of {day.isoformat()} recorded its exports; the latest that did are"
+            f" {known or 'none'}"
+        )
     if not (found[-1].folder / "memory").is_dir():
-        raise NotReplayable(f"what the ledger knew on the night of {day.isoformat()} is past its keep_days and gone; a younger night can be replayed")
+        raise NotReplayable(
+            f"what the ledger knew on the night of {day.isoformat()} is past its keep_days and"
+            " gone; a younger night can be replayed"
+        )
     return found[-1]
 
 
 def _prepared(run: Run) -> Path:
-    """The scratch state folder: the archive by reference, the run by name, the ledger as it was before that build."""
+    """The scratch state folder: the archive by reference, the run by name, the ledger as it was
+    before that build.
+    """
     scratch = paths.var() / "replay" / run.as_of.isoformat()
     shutil.rmtree(scratch, ignore_errors=True)
     folder = scratch / "runs" / run.run_id
@@ -101,31 +126,48 @@ def _prepared(run: Run) -> Path:
     (scratch / "target").mkdir()
     if (parsed := paths.var() / "target" / "partial_parse.msgpack").is_file():
         shutil.copyfile(parsed, scratch / "target" / parsed.name)
-    facts = run.read("run.json") | {"finished_at": None, "exit_code": None, "status": "running", "steps": [], "verb": "replay"}
+    facts = run.read("run.json") | {
+        "finished_at": None,
+        "exit_code": None,
+        "status": "running",
+        "steps": [],
+        "verb": "replay",
+    }
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     (scratch / "runs" / "latest").symlink_to(run.run_id)
     shutil.copyfile(paths.ledger(), scratch / "ledger.duckdb")
     if (log := paths.ledger().with_suffix(".duckdb.wal")).is_file():
         shutil.copyfile(log, scratch / log.name)
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{str(scratch / 'ledger.duckdb').replace(chr(39), chr(39) * 2)}' as ledger")
+        connection.execute(
+            f"attach '{str(scratch / 'ledger.duckdb').replace(chr(39), chr(39) * 2)}' as ledger"
+        )
         _forget(connection, run)
     return scratch
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
-    """Take out of the copied ledger what was not known when that night's build began. Run ids sort by time."""
+    """Take out of the copied ledger what was not known when that night's build began. Run ids sort
+    by time.
+    """
     for table in LATER:
         connection.execute(f"delete from ledger.audit.{table} where run_id >= ?", [run.run_id])
     connection.execute("delete from ledger.audit.source_files where run_id > ?", [run.run_id])
     for table in identity_tables(connection):
         kept = run.folder / "memory" / f"{table}.parquet"
         if table in GROWING:
-            connection.execute(f'delete from ledger.identity."{table}" where "{GROWING[table]}" > ?', [run.as_of])
+            connection.execute(
+                f'delete from ledger.identity."{table}" where "{GROWING[table]}" > ?', [run.as_of]
+            )
             continue
-        connection.execute(f'delete from ledger.identity."{table}"')  # a table that came later was empty then
+        connection.execute(
+            f'delete from ledger.identity."{table}"'
+        )  # a table that came later was empty then
         if kept.is_file():
-            connection.execute(f'insert into ledger.identity."{table}" by name select * from read_parquet(?)', [str(kept)])
+            connection.execute(
+                f'insert into ledger.identity."{table}" by name select * from read_parquet(?)',
+                [str(kept)],
+            )
 
 
 def _observe(run: Run, scratch: Path) -> None:
@@ -134,20 +176,38 @@ def _observe(run: Run, scratch: Path) -> None:
         for kept in sorted((run.folder / "memory").glob("raw_*.*.parquet")):
             schema, table, _ = kept.name.split(".")
             connection.execute(f'create schema if not exists "{schema}"')
-            connection.execute(f'create or replace table "{schema}"."{table}" as select * from read_parquet(?)', [str(kept)])
+            connection.execute(
+                f'create or replace table "{schema}"."{table}" as select * from read_parquet(?)',
+                [str(kept)],
+            )
 
 
 def _step(run: Run, scratch: Path, what: tuple[str, ...]) -> None:
-    environment = os.environ | {"HOMEROOM_VAR": str(scratch), "HOMEROOM_RUN": run.run_id, "HOMEROOM_AS_OF": run.as_of.isoformat()}
-    ended = subprocess.run([sys.executable, "-m", *what], cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {
+        "HOMEROOM_VAR": str(scratch),
+        "HOMEROOM_RUN": run.run_id,
+        "HOMEROOM_AS_OF": run.as_of.isoformat(),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", *what],
+        cwd=paths.root(),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if ended.returncode not in (0, 3):
         said = (ended.stderr or ended.stdout).strip().splitlines() or ["no message"]
-        raise NotReplayable(f"the night of {run.as_of.isoformat()} cannot be built again: {said[-1]}")
+        raise NotReplayable(
+            f"the night of {run.as_of.isoformat()} cannot be built again: {said[-1]}"
+        )
 
 
 def compare(then: Path, now: Path) -> list[Compared]:
     """Every export of either folder of a run."""
-    before, after = (json.loads((folder / "exports.json").read_text(encoding="utf-8")) for folder in (then, now))
+    before, after = (
+        json.loads((folder / "exports.json").read_text(encoding="utf-8")) for folder in (then, now)
+    )
     compared = []
     for model in sorted({*before, *after}):
         old, new = before.get(model), after.get(model)
@@ -162,7 +222,12 @@ def _differing(then: Path, now: Path, model: str) -> int | None:
     if not all(Path(file).is_file() for file in files):
         return None
     rows = "(select row from read_parquet(?) where model = ?)"
-    query = f"select greatest((select count(*) from ({rows} except all {rows})), (select count(*) from ({rows} except all {rows})))"
+    query = (
+        f"select greatest((select count(*) from ({rows} except all {rows})), (select count(*) from"
+        f" ({rows} except all {rows})))"
+    )
     with duckdb.connect() as connection:
-        found = connection.execute(query, [files[0], model, files[1], model, files[1], model, files[0], model]).fetchone()
+        found = connection.execute(
+            query, [files[0], model, files[1], model, files[1], model, files[0], model]
+        ).fetchone()
     return found[0] if found else None

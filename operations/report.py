@@ -1,7 +1,9 @@
-"""Report: close the run, fill the audit tables, publish the copy people query, and tell a person what happened.
+"""Report: close the run, fill the audit tables, publish the copy people query, and tell a person
+what happened.
 
-In: the run's documents (`run.json`, `feeds.json`, `plan.json`, `outcome.json`, `verify.json`, `findings.jsonl`).
-Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published warehouse, `report.html` and the terminal report.
+In: the run's documents (`run.json`, `feeds.json`, `plan.json`, `outcome.json`, `verify.json`,
+`findings.jsonl`). Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published
+warehouse, `report.html` and the terminal report.
 
 Alone: `python -m operations report`.
 """
@@ -25,7 +27,22 @@ from operations import interventions, metrics, page, room
 from operations.publish import publish
 
 SHOWN_FINDINGS = 12
-FINDING = ("level", "kind", "source", "feed", "target", "entity", "school_number", "key", "file", "line", "column", "message", "owner", "action")
+FINDING = (
+    "level",
+    "kind",
+    "source",
+    "feed",
+    "target",
+    "entity",
+    "school_number",
+    "key",
+    "file",
+    "line",
+    "column",
+    "message",
+    "owner",
+    "action",
+)
 
 
 def close(run: Run, exit_code: int) -> dict[str, Any]:
@@ -37,10 +54,14 @@ def close(run: Run, exit_code: int) -> dict[str, Any]:
 
 
 def remember() -> None:
-    """Bring every closed run and every intervention into the audit tables that are not there yet."""
+    """Bring every closed run and every intervention into the audit tables that are not
+    there yet.
+    """
     with store.connect() as connection:
         interventions.load(connection)
-        known = {row[0] for row in connection.execute("select run_id from ledger.audit.runs").fetchall()}
+        known = {
+            row[0] for row in connection.execute("select run_id from ledger.audit.runs").fetchall()
+        }
         for finished in Run.finished():  # also those that were killed before they could report
             if finished.run_id not in known:
                 _load(connection, finished)
@@ -55,43 +76,90 @@ def summarise(run: Run) -> dict[str, Any]:
         target, entity = export["target"], export["entity"]
         done = outcome.get(target, {}).get(entity, {})
         left = verified.get(target, {}).get(entity, {})
-        targets.append({
-            "target": target, "entity": entity, "desired": export["desired"], "observed": export["observed"],
-            "planned": export["planned"], "applied": done.get("applied", 0), "held": sum(export["held"].values()),
-            "failed": done.get("failed", 0), "skipped": done.get("skipped", 0),
-            "write_calls": done.get("write_calls", 0), "read_calls": done.get("read_calls", 0),
-            "converged": left.get("converged"), "holds": export.get("holds", []),
-        })  # fmt: skip
+        targets.append(
+            {
+                "target": target,
+                "entity": entity,
+                "desired": export["desired"],
+                "observed": export["observed"],
+                "planned": export["planned"],
+                "applied": done.get("applied", 0),
+                "held": sum(export["held"].values()),
+                "failed": done.get("failed", 0),
+                "skipped": done.get("skipped", 0),
+                "write_calls": done.get("write_calls", 0),
+                "read_calls": done.get("read_calls", 0),
+                "converged": left.get("converged"),
+                "holds": export.get("holds", []),
+            }
+        )
     observed = run.read("observed.json", {})
     calls = {
-        target: {"write_calls": outcome.get(target, {}).get("write_calls", 0),
-                 "read_calls": outcome.get(target, {}).get("read_calls", 0) + observed.get(target, {}).get("read_calls", 0)}
+        target: {
+            "write_calls": outcome.get(target, {}).get("write_calls", 0),
+            "read_calls": (
+                outcome.get(target, {}).get("read_calls", 0)
+                + observed.get(target, {}).get("read_calls", 0)
+            ),
+        }
         for target in sorted({*outcome, *observed})
-    }  # fmt: skip
+    }
     return {
-        "run_id": run.run_id, "verb": facts["verb"], "started_at": facts["started_at"], "finished_at": facts["finished_at"], "as_of": facts["as_of"],
-        "status": facts["status"], "exit_code": facts["exit_code"], "git_commit": facts["git_commit"],
-        "steps": [{key: step.get(key) for key in ("name", "seconds", "status", "peak_megabytes")} for step in facts["steps"]],
-        "feeds": [{key: feed.get(key) for key in ("source", "feed", "status", "rows_in", "landed", "rejected")} for feed in run.read("feeds.json", [])],
-        "targets": targets, "calls": calls,
+        "run_id": run.run_id,
+        "verb": facts["verb"],
+        "started_at": facts["started_at"],
+        "finished_at": facts["finished_at"],
+        "as_of": facts["as_of"],
+        "status": facts["status"],
+        "exit_code": facts["exit_code"],
+        "git_commit": facts["git_commit"],
+        "steps": [
+            {key: step.get(key) for key in ("name", "seconds", "status", "peak_megabytes")}
+            for step in facts["steps"]
+        ],
+        "feeds": [
+            {
+                key: feed.get(key)
+                for key in ("source", "feed", "status", "rows_in", "landed", "rejected")
+            }
+            for feed in run.read("feeds.json", [])
+        ],
+        "targets": targets,
+        "calls": calls,
         "findings": dict(Counter(finding["level"] for finding in findings.read(run))),
-    }  # fmt: skip
+    }
 
 
 def _load(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     summary = summarise(run)
     rows = [
-        [hashlib.sha256(f"{run.run_id}|{number}".encode()).hexdigest()[:16], run.run_id, finding["found_at"], *(finding[name] for name in FINDING)]
+        [
+            hashlib.sha256(f"{run.run_id}|{number}".encode()).hexdigest()[:16],
+            run.run_id,
+            finding["found_at"],
+            *(finding[name] for name in FINDING),
+        ]
         for number, finding in enumerate(findings.read(run))
     ]
     connection.execute("begin")
     connection.execute(
         "insert into ledger.audit.runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [run.run_id, summary["started_at"], summary["finished_at"], summary["as_of"], summary["status"],
-         summary["exit_code"], summary["git_commit"], versions.PROGRAM, json.dumps(summary["steps"])],
-    )  # fmt: skip
+        [
+            run.run_id,
+            summary["started_at"],
+            summary["finished_at"],
+            summary["as_of"],
+            summary["status"],
+            summary["exit_code"],
+            summary["git_commit"],
+            versions.PROGRAM,
+            json.dumps(summary["steps"]),
+        ],
+    )
     if rows:
-        connection.executemany(f"insert into ledger.audit.findings values ({', '.join('?' * 17)})", rows)
+        connection.executemany(
+            f"insert into ledger.audit.findings values ({', '.join('?' * 17)})", rows
+        )
     connection.execute("commit")
 
 
@@ -102,12 +170,30 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
         if room.is_full():  # what is left is for the page and the alerts
             raise OSError(errno.ENOSPC, "the disk is full")
         remember()
-        published = f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
-    except (store.StoreUnusable, duckdb.Error, OSError) as error:  # the night must be told of even then; the next one catches up
-        reason = str(error) if isinstance(error, store.StoreUnusable) else getattr(error, "strerror", None) or type(error).__name__
-        known = {one["kind"] for one in findings.read(run)} & {"warehouse_held", "disk_full"}  # which says it already: one trouble, one alarm
-        found = findings.Finding("warning" if known else "critical", "not_published", "the audit tables were not filled and the copy people query is the one "
-                                 f"before: {reason}; the next night takes this one in too", owner="technician")  # fmt: skip
+        published = (
+            f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
+        )
+    except (
+        store.StoreUnusable,
+        duckdb.Error,
+        OSError,
+    ) as error:  # the night must be told of even then; the next one catches up
+        reason = (
+            str(error)
+            if isinstance(error, store.StoreUnusable)
+            else getattr(error, "strerror", None) or type(error).__name__
+        )
+        known = {one["kind"] for one in findings.read(run)} & {
+            "warehouse_held",
+            "disk_full",
+        }  # which says it already: one trouble, one alarm
+        found = findings.Finding(
+            "warning" if known else "critical",
+            "not_published",
+            "the audit tables were not filled and the copy people query is the one "
+            f"before: {reason}; the next night takes this one in too",
+            owner="technician",
+        )
         findings.record(run, [found])
         summary = summarise(run)
         run.write("summary.json", summary)
@@ -124,17 +210,32 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     console.rule(f"Night of {summary['as_of']}: {HEADLINE[summary['exit_code']]}")
     console.print(f"[dim]run {run.run_id}, code {summary['git_commit'][:9] or 'unknown'}[/]")
     console.print(_steps(summary))
-    feeds = [feed for feed in summary["feeds"] if feed["status"] not in ("loaded", "unchanged") or feed["rejected"]]
+    feeds = [
+        feed
+        for feed in summary["feeds"]
+        if feed["status"] not in ("loaded", "unchanged") or feed["rejected"]
+    ]
     good = Counter(feed["status"] for feed in summary["feeds"])
     if summary["feeds"]:
         resting = f"{good['resting']} resting, " if good["resting"] else ""
-        console.print(f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged, {resting}{good['refused']} refused, {good['missing']} missing")
+        console.print(
+            f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged,"
+            f" {resting}{good['refused']} refused, {good['missing']} missing"
+        )
     for feed in run.read("feeds.json", []):
         if feed.get("age_days") and (feed["status"] in ("refused", "missing") or feed.get("hold")):
-            days = "1 school night" if feed["age_days"] == 1 else f"{feed['age_days']} school nights"
-            console.print(f"  {feed['source']}.{feed['feed']}: what is in force is {days} old", highlight=False)
+            days = (
+                "1 school night" if feed["age_days"] == 1 else f"{feed['age_days']} school nights"
+            )
+            console.print(
+                f"  {feed['source']}.{feed['feed']}: what is in force is {days} old",
+                highlight=False,
+            )
     for feed in feeds:
-        console.print(f"  [bold]{feed['source']}.{feed['feed']}[/] {feed['status']}: {feed['landed'] or 0:,} landed, {feed['rejected'] or 0:,} rejected")
+        console.print(
+            f"  [bold]{feed['source']}.{feed['feed']}[/] {feed['status']}:"
+            f" {feed['landed'] or 0:,} landed, {feed['rejected'] or 0:,} rejected"
+        )
     if summary["targets"]:
         console.print(_targets(summary))
     for target in summary["targets"]:
@@ -153,7 +254,11 @@ HEADLINE = {
 
 
 def _steps(summary: dict[str, Any]) -> str:
-    parts = [f"{step['name']} {step['seconds']:.0f} s" + ("" if step["status"] == "done" else f" ({step['status']})") for step in summary["steps"]]
+    parts = [
+        f"{step['name']} {step['seconds']:.0f} s"
+        + ("" if step["status"] == "done" else f" ({step['status']})")
+        for step in summary["steps"]
+    ]
     return "Steps: " + ", ".join(parts)
 
 
@@ -167,9 +272,19 @@ def _targets(summary: dict[str, Any]) -> Table:
     for row in summary["targets"]:
         changes = sum(row["planned"].values())
         share = "" if row["converged"] is None else f"{row['converged']:.1%}"
-        numbers = [row["desired"], changes, row["applied"], row["held"], row["failed"] + row["skipped"]]
-        table.add_row(row["target"] if row["target"] != previous else "", row["entity"],
-                      *(f"{number:,}" if number else "·" for number in numbers), share)  # fmt: skip
+        numbers = [
+            row["desired"],
+            changes,
+            row["applied"],
+            row["held"],
+            row["failed"] + row["skipped"],
+        ]
+        table.add_row(
+            row["target"] if row["target"] != previous else "",
+            row["entity"],
+            *(f"{number:,}" if number else "·" for number in numbers),
+            share,
+        )
         previous = row["target"]
     return table
 
@@ -181,7 +296,9 @@ def _print_findings(run: Run, console: Console) -> None:
         return
     order = {"critical": 0, "warning": 1, "info": 2}
     counts = Counter(finding["level"] for finding in found)
-    console.print("Findings: " + ", ".join(f"{counts[level]} {level}" for level in order if counts[level]))
+    console.print(
+        "Findings: " + ", ".join(f"{counts[level]} {level}" for level in order if counts[level])
+    )
     style = {"critical": "red", "warning": "yellow", "info": "dim"}
     first: dict[str, dict[str, Any]] = {}
     per_kind = Counter(finding["kind"] for finding in found)
@@ -192,6 +309,11 @@ def _print_findings(run: Run, console: Console) -> None:
         console.print(f"  [{style[finding['level']]}]{finding['level']}[/] ", end="")
         console.print(finding["message"] + more, markup=False, highlight=False)
         if finding["action"]:
-            console.print(f"      {finding['owner'] + ': ' if finding['owner'] else ''}{finding['action']}", markup=False, highlight=False, style="dim")
+            console.print(
+                f"      {finding['owner'] + ': ' if finding['owner'] else ''}{finding['action']}",
+                markup=False,
+                highlight=False,
+                style="dim",
+            )
     if len(first) > SHOWN_FINDINGS:
         console.print(f"  … and {len(first) - SHOWN_FINDINGS} more kinds: see audit.findings")

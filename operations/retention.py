@@ -1,8 +1,10 @@
-"""Retention: how long each class of data is kept; and the warehouse written anew without the air in it.
+"""Retention: how long each class of data is kept; and the warehouse written anew without the air in
+it.
 
-In: `[retention]` days per class; a class without a number is kept for ever. Out: what is past its days, listed; gone only
-when told to (`--really`), and then in `audit.interventions`. Original files have days per source: `python -m ingestion retention`.
-The newest run, what stands in a journal and is not in the ledger yet, and the newest backup are never let go.
+In: `[retention]` days per class; a class without a number is kept for ever. Out: what is past its
+days, listed; gone only when told to (`--really`), and then in `audit.interventions`. Original files
+have days per source: `python -m ingestion retention`. The newest run, what stands in a journal and
+is not in the ledger yet, and the newest backup are never let go.
 
 Alone: `python -m operations retention [--really]`, `python -m operations compact`.
 """
@@ -28,7 +30,9 @@ AIR = 0.5  # a file with more free blocks than this share is worth writing anew
 
 @dataclass(frozen=True)
 class Past:
-    """What of one class is past its days: files and folders, or rows of the ledger as (table, where)."""
+    """What of one class is past its days: files and folders, or rows of the ledger as (table,
+    where).
+    """
 
     name: str
     days: int | None
@@ -43,40 +47,78 @@ class Past:
 def _runs(before: datetime) -> list[Run]:
     """Closed runs that began before then and whose journals are in the ledger; never the newest."""
     newest = Run.latest()
-    old = [run for run in Run.finished() if run.started_at < before and (newest is None or run.run_id != newest.run_id)]
-    return [run for run in old if all(path.with_suffix(".settled").is_file() for path in (run.folder / "journal").glob("*.jsonl"))]
+    old = [
+        run
+        for run in Run.finished()
+        if run.started_at < before and (newest is None or run.run_id != newest.run_id)
+    ]
+    return [
+        run
+        for run in old
+        if all(
+            path.with_suffix(".settled").is_file()
+            for path in (run.folder / "journal").glob("*.jsonl")
+        )
+    ]
 
 
 def _evidence(before: datetime) -> list[Path]:
-    return [path for run in _runs(before) for name in ("dbt", "memory", "exports.parquet") if (path := run.folder / name).exists()]
+    return [
+        path
+        for run in _runs(before)
+        for name in ("dbt", "memory", "exports.parquet")
+        if (path := run.folder / name).exists()
+    ]
 
 
 def _older(pattern: str, before: datetime) -> list[Path]:
-    return [path for path in sorted(paths.var().glob(pattern)) if path.stat().st_mtime < before.timestamp()]
+    return [
+        path
+        for path in sorted(paths.var().glob(pattern))
+        if path.stat().st_mtime < before.timestamp()
+    ]
 
 
 FILES: dict[str, Callable[[datetime], list[Path]]] = {
-    "evidence": _evidence,  # what `make replay` needs of a night: dbt's documents, the memory before it
+    "evidence": (
+        _evidence
+    ),  # what `make replay` needs of a night: dbt's documents, the memory before it
     "runs": lambda before: [run.folder for run in _runs(before)],
     "passwords": lambda before: _older("passwords/*.jsonl", before),  # sealed first passwords
-    "replaced": lambda before: _older("replaced/*", before),  # ledgers and warehouses that a restore or a night put aside
+    "replaced": lambda before: _older(
+        "replaced/*", before
+    ),  # ledgers and warehouses that a restore or a night put aside
     "upgrade_copies": lambda before: _older("backups/before-*", before),
 }
-# Classes of the ledger: what goes with a run that is past its days. Identity, lifecycle and applied state have no days.
+# Classes of the ledger: what goes with a run that is past its days. Identity, lifecycle and applied
+# state have no days.
 ROWS = {
     "findings": (("findings", "found_at"),),
-    "changes": (("outcomes", "finished_at"), ("planned_changes", "planned_at"), ("plans", "made_at")),
+    "changes": (
+        ("outcomes", "finished_at"),
+        ("planned_changes", "planned_at"),
+        ("plans", "made_at"),
+    ),
 }
 
 
 def days() -> dict[str, int | None]:
-    """Class -> days; None: for ever. Raises SettingsWrong for an unknown class or a wrong number."""
-    given = {name.removesuffix("_days"): value for name, value in settings.section("retention").items()}
+    """Class -> days; None: for ever. Raises SettingsWrong for an unknown class or a
+    wrong number.
+    """
+    given = {
+        name.removesuffix("_days"): value for name, value in settings.section("retention").items()
+    }
     wrong = [f"{name}_days" for name in given if name not in (*FILES, *ROWS)]
-    wrong += [f"{name}_days = {value!r}" for name, value in given.items() if type(value) is not int or value < 1]
+    wrong += [
+        f"{name}_days = {value!r}"
+        for name, value in given.items()
+        if type(value) is not int or value < 1
+    ]
     if wrong:
         raise settings.SettingsWrong(
-            f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each with _days and a whole number, 1 or more"
+            f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each"
+            " with _days and a whole number, 1 or more"
         )
     return {name: given.get(name) for name in (*FILES, *ROWS)}
 
@@ -94,7 +136,10 @@ def past(now: datetime | None = None) -> list[Past]:
                 found.append(Past(name, number, tuple(FILES[name](before))))
             else:
                 rows = sum(
-                    connection.execute(f"select count(*) from ledger.audit.{table} where {at} < ?", [before]).fetchall()[0][0] for table, at in ROWS[name]
+                    connection.execute(
+                        f"select count(*) from ledger.audit.{table} where {at} < ?", [before]
+                    ).fetchall()[0][0]
+                    for table, at in ROWS[name]
                 )
                 found.append(Past(name, number, (), rows))
     return found
@@ -107,13 +152,20 @@ def let_go(found: list[Past], now: datetime | None = None) -> None:
         with store.connect() as connection:
             for one in found:
                 for table, at in ROWS.get(one.name, ()) if one.rows and one.days else ():
-                    connection.execute(f"delete from ledger.audit.{table} where {at} < ?", [moment - timedelta(days=one.days or 0)])
+                    connection.execute(
+                        f"delete from ledger.audit.{table} where {at} < ?",
+                        [moment - timedelta(days=one.days or 0)],
+                    )
         for path in (path for one in found for path in one.files):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        words = [f"{one.name}: {one.rows or len(one.files)} older than {one.days} days" for one in found if one.rows or one.files]
+        words = [
+            f"{one.name}: {one.rows or len(one.files)} older than {one.days} days"
+            for one in found
+            if one.rows or one.files
+        ]
         if words:
             interventions.record("let_go", details="; ".join(words))
 
@@ -122,13 +174,16 @@ def air() -> float:
     """The share of the warehouse file that holds nothing."""
     with store.connect(read_only=True) as connection:
         total, free = connection.execute(
-            "select total_blocks, free_blocks from pragma_database_size() where database_name = current_database()"
-        ).fetchall()[0]  # fmt: skip
+            "select total_blocks, free_blocks from pragma_database_size() where database_name ="
+            " current_database()"
+        ).fetchall()[0]
     return free / total if total else 0.0
 
 
 def compact() -> tuple[int, int]:
-    """Write the warehouse anew beside itself, count every table in both, and swap it in; returns bytes before and after."""
+    """Write the warehouse anew beside itself, count every table in both, and swap it in; returns
+    bytes before and after.
+    """
     path = paths.warehouse()
     fresh = paths.var() / "tmp" / "compact" / path.name
     with lock():
@@ -138,12 +193,18 @@ def compact() -> tuple[int, int]:
         with store.connect() as connection:
             versions.copy_database(connection, "warehouse", fresh)
             here = _counts(connection, "warehouse")
-            connection.execute(f"attach '{str(fresh).replace(chr(39), chr(39) * 2)}' as fresh (read_only)")
+            connection.execute(
+                f"attach '{str(fresh).replace(chr(39), chr(39) * 2)}' as fresh (read_only)"
+            )
             there = _counts(connection, "fresh")
             connection.execute("detach fresh")
             if here != there:
-                differ = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
-                raise duckdb.IntegrityError(f"the copy differs in {differ[0]}; the warehouse stays as it was")
+                differ = sorted(
+                    name for name in {*here, *there} if here.get(name) != there.get(name)
+                )
+                raise duckdb.IntegrityError(
+                    f"the copy differs in {differ[0]}; the warehouse stays as it was"
+                )
             connection.execute("checkpoint")
         path.with_suffix(".duckdb.wal").unlink(missing_ok=True)
         fresh.replace(path)
@@ -151,7 +212,19 @@ def compact() -> tuple[int, int]:
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, int]:
-    found = connection.execute("select schema_name, table_name from duckdb_tables() where database_name = ? order by all", [catalog]).fetchall()
-    views = connection.execute("select schema_name, view_name from duckdb_views() where database_name = ? and not internal", [catalog]).fetchall()
-    counts = {f"{s}.{t}": connection.execute(f'select count(*) from {catalog}."{s}"."{t}"').fetchall()[0][0] for s, t in found}
+    found = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? order by all",
+        [catalog],
+    ).fetchall()
+    views = connection.execute(
+        "select schema_name, view_name from duckdb_views() where database_name = ? and not"
+        " internal",
+        [catalog],
+    ).fetchall()
+    counts = {
+        f"{s}.{t}": (
+            connection.execute(f'select count(*) from {catalog}."{s}"."{t}"').fetchall()[0][0]
+        )
+        for s, t in found
+    }
     return counts | {f"{s}.{v}": -1 for s, v in views}

@@ -1,8 +1,10 @@
-"""Room: is there what a night needs, before it begins: space on the disk, a warehouse and a ledger that can be read?
+"""Room: is there what a night needs, before it begins: space on the disk, a warehouse and a ledger
+that can be read?
 
-In: the state folder, `[night] free_megabytes`. Out: findings, and 0 to go on, 1 to try again later, 2 for a person to act.
-What Homeroom does by itself: it removes its own left-overs when space is short, and moves a warehouse nobody can read
-aside, which the night then builds again. A ledger that is gone or damaged is never begun anew: a person restores it.
+In: the state folder, `[night] free_megabytes`. Out: findings, and 0 to go on, 1 to try again later,
+2 for a person to act. What Homeroom does by itself: it removes its own left-overs when space is
+short, and moves a warehouse nobody can read aside, which the night then builds again. A ledger that
+is gone or damaged is never begun anew: a person restores it.
 """
 
 from __future__ import annotations
@@ -26,11 +28,29 @@ def ready() -> tuple[list[Finding], int]:
     if lacking:
         freed = make()
         if freed:
-            found.append(Finding("warning", "space_made", f"{lacking}; {freed / 1e6:,.0f} MB of left-overs were removed", owner="technician"))
+            found.append(
+                Finding(
+                    "warning",
+                    "space_made",
+                    f"{lacking}; {freed / 1e6:,.0f} MB of left-overs were removed",
+                    owner="technician",
+                )
+            )
         lacking = shortage()
     if lacking:
-        return [*found, Finding("critical", "disk_full", f"{lacking}; this run reads and writes nothing", owner="technician",
-                                action='make room, e.g. with "make retention", or lower [night] free_megabytes; then "make nightly"')], 2  # fmt: skip
+        return [
+            *found,
+            Finding(
+                "critical",
+                "disk_full",
+                f"{lacking}; this run reads and writes nothing",
+                owner="technician",
+                action=(
+                    'make room, e.g. with "make retention", or lower [night] free_megabytes; then'
+                    ' "make nightly"'
+                ),
+            ),
+        ], 2
     ballast.lay()
     try:
         with store.connect():
@@ -40,22 +60,39 @@ def ready() -> tuple[list[Finding], int]:
             return [*found, _unusable("ledger_damaged", error)], 2
         aside = _aside(error.path)
         event("warehouse_put_aside", as_=aside)
-        found.append(Finding("critical", "warehouse_damaged", f"the warehouse could not be read and was moved to {aside}; this run builds it again from the "
-                             "archive", owner="technician", action="look for the cause (disk, memory, a copy made while it was written)"))  # fmt: skip
+        found.append(
+            Finding(
+                "critical",
+                "warehouse_damaged",
+                f"the warehouse could not be read and was moved to {aside}; this run builds it"
+                " again from the archive",
+                owner="technician",
+                action="look for the cause (disk, memory, a copy made while it was written)",
+            )
+        )
     except store.StoreBusy as error:
         return [*found, _unusable("warehouse_held", error)], 1
     except store.StoreUnusable as error:
-        return [*found, _unusable("ledger_gone" if not paths.ledger().is_file() else "store_refused", error)], 2
+        return [
+            *found,
+            _unusable("ledger_gone" if not paths.ledger().is_file() else "store_refused", error),
+        ], 2
     return found, 0
 
 
 def shortage() -> str:
-    """The sentence when too little is free, else ''. A night needs the size of its databases again, and something over."""
+    """The sentence when too little is free, else ''. A night needs the size of its databases again,
+    and something over.
+    """
     least = settings.get("night.free_megabytes", 500) * 1_000_000
     files = (paths.warehouse(), paths.ledger(), paths.published())
     needed = least + sum(file.stat().st_size for file in files if file.is_file())
     free = shutil.disk_usage(paths.var()).free
-    return f"{paths.var()} has {free / 1e6:,.0f} MB free and a night needs {needed / 1e6:,.0f}" if free < needed else ""
+    return (
+        f"{paths.var()} has {free / 1e6:,.0f} MB free and a night needs {needed / 1e6:,.0f}"
+        if free < needed
+        else ""
+    )
 
 
 def is_full() -> bool:
@@ -79,7 +116,9 @@ def size(path: Path) -> int:
     """Bytes of a file or of everything in a folder; links are not followed."""
     if path.is_symlink() or path.is_file():
         return path.lstat().st_size
-    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file())
+    return sum(
+        file.lstat().st_size for file in path.rglob("*") if file.is_symlink() or file.is_file()
+    )
 
 
 def _aside(path: Path) -> Path:
@@ -92,4 +131,6 @@ def _aside(path: Path) -> Path:
 
 
 def _unusable(kind: str, error: store.StoreUnusable) -> Finding:
-    return Finding("critical", kind, f"{error}; this run reads and writes nothing", owner="technician")
+    return Finding(
+        "critical", kind, f"{error}; this run reads and writes nothing", owner="technician"
+    )

@@ -1,7 +1,8 @@
-"""Routes: who hears of what, and what is passed over in silence, as `[alerts]` of the settings says.
+"""Routes: who hears of what, and what is passed over in silence, as `[alerts]` of the settings
+says.
 
-In: `[alerts]`, `[metrics]`. Out: the routes and silences that can be followed, and a sentence for each setting that cannot:
-a typing error in one of them must not leave everybody else untold.
+In: `[alerts]`, `[metrics]`. Out: the routes and silences that can be followed, and a sentence for
+each setting that cannot: a typing error in one of them must not leave everybody else untold.
 """
 
 from __future__ import annotations
@@ -17,12 +18,25 @@ from common.settings import SettingsWrong
 
 LEVELS = ("info", "warning", "critical")
 CHANNELS = ("email", "teams", "slack", "webhook")
-FILTERS = {"targets": "target", "schools": "school_number", "kinds": "kind", "owners": "owner"}  # setting -> column of a finding
+FILTERS = {
+    "targets": "target",
+    "schools": "school_number",
+    "kinds": "kind",
+    "owners": "owner",
+}  # setting -> column of a finding
 # what stands in which table; the value says which words it may be, none: any
 TABLES: Mapping[tuple[str, ...], Mapping[str, tuple[str, ...]]] = {
-    ("alerts",): dict.fromkeys(("page_url", "wait_seconds", "smtp", "routes", "silences", "incidents", "heartbeat"), ()),
-    ("alerts", "smtp"): {**dict.fromkeys(("host", "port", "user", "password", "from", "ca_file"), ()), "security": ("starttls", "tls", "none")},
-    ("alerts", "incidents"): {**dict.fromkeys(("url", "key"), ()), "kind": ("pagerduty", "opsgenie", "generic")},
+    ("alerts",): dict.fromkeys(
+        ("page_url", "wait_seconds", "smtp", "routes", "silences", "incidents", "heartbeat"), ()
+    ),
+    ("alerts", "smtp"): {
+        **dict.fromkeys(("host", "port", "user", "password", "from", "ca_file"), ()),
+        "security": ("starttls", "tls", "none"),
+    },
+    ("alerts", "incidents"): {
+        **dict.fromkeys(("url", "key"), ()),
+        "kind": ("pagerduty", "opsgenie", "generic"),
+    },
     ("alerts", "heartbeat"): dict.fromkeys(("url", "failed_url"), ()),
     ("metrics",): dict.fromkeys(("otlp", "headers"), ()),
 }
@@ -30,7 +44,9 @@ TABLES: Mapping[tuple[str, ...], Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Route:
-    """Who hears of what: `[alerts.routes.<name>]`. Empty lists mean all; `level` is the least that is told."""
+    """Who hears of what: `[alerts.routes.<name>]`. Empty lists mean all; `level` is the least that
+    is told.
+    """
 
     name: str
     level: str = "warning"
@@ -47,7 +63,9 @@ class Route:
     @property
     def channels(self) -> list[tuple[str, str]]:
         """(channel, address) of every place it leads to."""
-        return [("email", address) for address in self.email] + [(kind, address) for kind in CHANNELS[1:] if (address := getattr(self, kind))]
+        return [("email", address) for address in self.email] + [
+            (kind, address) for kind in CHANNELS[1:] if (address := getattr(self, kind))
+        ]
 
     def concerns(self, finding: Mapping[str, Any]) -> bool:
         """Is this finding one this route asked for?"""
@@ -61,7 +79,9 @@ class Route:
 
 @dataclass(frozen=True)
 class Silence:
-    """`[alerts.silences.<name>]`: what it names is known, from a day until a day (both included); what is critical is told all the same."""
+    """`[alerts.silences.<name>]`: what it names is known, from a day until a day (both included);
+    what is critical is told all the same.
+    """
 
     name: str
     begins: date = date.min
@@ -73,12 +93,18 @@ class Silence:
 
     def covers(self, finding: Mapping[str, Any], day: date) -> bool:
         """Is this finding passed over on this day?"""
-        return finding["level"] != "critical" and self.begins <= day <= self.ends and _fits(self, finding)
+        return (
+            finding["level"] != "critical"
+            and self.begins <= day <= self.ends
+            and _fits(self, finding)
+        )
 
 
 @dataclass
 class Alerting:
-    """What the settings say; `wrong` has a sentence for everything that cannot be followed and is left out."""
+    """What the settings say; `wrong` has a sentence for everything that cannot be followed and is
+    left out.
+    """
 
     routes: list[Route] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
@@ -90,10 +116,18 @@ def read() -> Alerting:
     given = Alerting()
     for table, known in TABLES.items():
         written, where = settings.section(*table), ".".join(table)
-        given.wrong += [f"[{where}] {_unknown(key, known)}" for key in sorted(written) if key not in known]
-        given.wrong += [f"[{where}] {key} = {written[key]!r}: it is one of {', '.join(words)}"
-                        for key, words in known.items() if words and key in written and written[key] not in words]  # fmt: skip
-    for kind, make, into in (("routes", _route, given.routes), ("silences", _silence, given.silences)):
+        given.wrong += [
+            f"[{where}] {_unknown(key, known)}" for key in sorted(written) if key not in known
+        ]
+        given.wrong += [
+            f"[{where}] {key} = {written[key]!r}: it is one of {', '.join(words)}"
+            for key, words in known.items()
+            if words and key in written and written[key] not in words
+        ]
+    for kind, make, into in (
+        ("routes", _route, given.routes),
+        ("silences", _silence, given.silences),
+    ):
         for name, written in settings.section("alerts", kind).items():
             try:
                 if not isinstance(written, Mapping):
@@ -111,12 +145,23 @@ def read() -> Alerting:
 
 def trouble() -> list[Finding]:
     """The same as findings, for the night to begin with."""
-    return [Finding("critical", "alerts_wrong", f"{sentence}; this setting is left out, whoever else is to be told is told", owner="technician",
-                    action='mend it in .dlt/config.toml; "make check" says when it is right') for sentence in read().wrong]  # fmt: skip
+    return [
+        Finding(
+            "critical",
+            "alerts_wrong",
+            f"{sentence}; this setting is left out, whoever else is to be told is told",
+            owner="technician",
+            action='mend it in .dlt/config.toml; "make check" says when it is right',
+        )
+        for sentence in read().wrong
+    ]
 
 
 def _fits(asked: Route | Silence, finding: Mapping[str, Any]) -> bool:
-    return all(not (listed := getattr(asked, name)) or finding[column] in listed for name, column in FILTERS.items())
+    return all(
+        not (listed := getattr(asked, name)) or finding[column] in listed
+        for name, column in FILTERS.items()
+    )
 
 
 def _route(name: str, written: Mapping[str, Any]) -> Route:
@@ -147,10 +192,17 @@ def _values(written: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any
     """As written, with one where several may stand as a list of one."""
     if strange := [key for key in sorted(written) if key not in known]:
         raise SettingsWrong(_unknown(strange[0], known))
-    values = {key: _listed(key, value) if key in ("email", *FILTERS) else value for key, value in written.items()}
+    values = {
+        key: _listed(key, value) if key in ("email", *FILTERS) else value
+        for key, value in written.items()
+    }
     targets = settings.section("targets")
-    if unknown := [target for target in values.get("targets", ()) if targets and target not in targets]:
-        raise SettingsWrong(f"targets names {unknown[0]!r}, which is none; there are {', '.join(sorted(targets))}")
+    if unknown := [
+        target for target in values.get("targets", ()) if targets and target not in targets
+    ]:
+        raise SettingsWrong(
+            f"targets names {unknown[0]!r}, which is none; there are {', '.join(sorted(targets))}"
+        )
     return values
 
 

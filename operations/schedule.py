@@ -1,9 +1,11 @@
 """Schedule: which runs a day has, and how a machine is told to start them.
 
-In: `[schedule]` of the settings, the templates in `deploy/`. Out: systemd units and timers, a cron table, Windows Task
-Scheduler commands; and, when a timer calls on a day the district is closed, the sentence why nothing runs.
+In: `[schedule]` of the settings, the templates in `deploy/`. Out: systemd units and timers, a cron
+table, Windows Task Scheduler commands; and, when a timer calls on a day the district is closed, the
+sentence why nothing runs.
 
-Alone: `python -m operations install --to /etc/systemd/system`, `python -m operations install --print cron`.
+Alone: `python -m operations install --to /etc/systemd/system`, `python -m operations install
+--print cron`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class ScheduleWrong(settings.SettingsWrong):
 
 @dataclass(frozen=True)
 class Entry:
-    """One kind of run: its name, the local times it begins, the targets it serves (none: all, a night)."""
+    """One kind of run: its name, the local times it begins, the targets it serves (none: all, a
+    night).
+    """
 
     name: str
     times: tuple[str, ...]
@@ -47,16 +51,34 @@ class Entry:
 def entries() -> list[Entry]:
     """The night and the short runs by day. Raises ScheduleWrong."""
     table = settings.section("schedule")
-    found = [Entry("nightly", _times(table.get("night", "03:00"), "schedule.night"), (), table.get("nights_on_closed_days", True) is not False)]
+    found = [
+        Entry(
+            "nightly",
+            _times(table.get("night", "03:00"), "schedule.night"),
+            (),
+            table.get("nights_on_closed_days", True) is not False,
+        )
+    ]
     for name, one in sorted(table.get("intraday", {}).items()):
         where = f"schedule.intraday.{name}"
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not isinstance(one, Mapping):
-            raise ScheduleWrong(f"[{where}] must be a table with a plain name, its times (at) and its targets")
+            raise ScheduleWrong(
+                f"[{where}] must be a table with a plain name, its times (at) and its targets"
+            )
         targets = one.get("targets")
         known = settings.section("targets")
-        if not isinstance(targets, list) or not targets or [target for target in targets if target not in known]:
-            raise ScheduleWrong(f"[{where}] targets is {targets!r}; it must list targets of the settings ({', '.join(sorted(known))})")
-        found.append(Entry(name, _times(one.get("at"), f"{where}.at"), tuple(targets), on_closed_days=False))
+        if (
+            not isinstance(targets, list)
+            or not targets
+            or [target for target in targets if target not in known]
+        ):
+            raise ScheduleWrong(
+                f"[{where}] targets is {targets!r}; it must list targets of the settings"
+                f" ({', '.join(sorted(known))})"
+            )
+        found.append(
+            Entry(name, _times(one.get("at"), f"{where}.at"), tuple(targets), on_closed_days=False)
+        )
     return found
 
 
@@ -67,7 +89,10 @@ def closed(day: date) -> str:
         try:
             begins, ends = date.fromisoformat(first), date.fromisoformat(last or first)
         except ValueError:
-            raise ScheduleWrong(f'[schedule] closed has {given!r}; write days as "2026-10-12" and breaks as "2026-12-21/2027-01-01"') from None
+            raise ScheduleWrong(
+                f'[schedule] closed has {given!r}; write days as "2026-10-12" and breaks as'
+                ' "2026-12-21/2027-01-01"'
+            ) from None
         if begins <= day <= ends:
             return f"{day.isoformat()} is a closed day ({given})"
     return ""
@@ -83,11 +108,15 @@ def not_today(entry: Entry, day: date) -> str:
 
 
 def intraday(name: str, day: date) -> int:
-    """A short run for some targets: read, build what they need, plan, push, verify, report. 0 with a sentence on closed days."""
+    """A short run for some targets: read, build what they need, plan, push, verify, report. 0 with
+    a sentence on closed days.
+    """
     chosen = next((entry for entry in entries() if entry.name == name and entry.targets), None)
     if chosen is None:
         known = ", ".join(entry.name for entry in entries() if entry.targets) or "none"
-        raise ScheduleWrong(f"there is no [schedule.intraday.{name}] in the settings; there are {known}")
+        raise ScheduleWrong(
+            f"there is no [schedule.intraday.{name}] in the settings; there are {known}"
+        )
     reason = not_today(chosen, day)
     if reason:
         print(f"no {name} run today: {reason}")
@@ -115,75 +144,121 @@ def steps(entry: Entry) -> tuple[Step, ...]:
 
 def units(user: str, python: str = "") -> dict[str, str]:
     """Name -> content of every systemd unit: one service, and one timer per kind of run."""
-    given = {"root": str(paths.root()), "var": str(paths.var()), "python": python or str(paths.root() / ".venv" / "bin" / "python"), "user": user,
-             "minutes": f"{Limits.given().night / 60 + 60:.0f}", "zone": _zone()}  # fmt: skip
+    given = {
+        "root": str(paths.root()),
+        "var": str(paths.var()),
+        "python": python or str(paths.root() / ".venv" / "bin" / "python"),
+        "user": user,
+        "minutes": f"{Limits.given().night / 60 + 60:.0f}",
+        "zone": _zone(),
+    }
     wrong = sorted(name for name, value in given.items() if re.search(r'[\s"\'%\\]', value))
     if wrong:
-        raise ScheduleWrong(f"a systemd unit cannot carry the {wrong[0]} {given[wrong[0]]!r}: no spaces, quotes, % or backslashes")
+        raise ScheduleWrong(
+            f"a systemd unit cannot carry the {wrong[0]} {given[wrong[0]]!r}: no spaces, quotes, %"
+            " or backslashes"
+        )
     made = {}
     for entry in entries():
-        facts = given | {"name": entry.name, "command": entry.command, "calendar": "\n".join(f"OnCalendar={_calendar(entry, time)}" for time in entry.times)}
+        facts = given | {
+            "name": entry.name,
+            "command": entry.command,
+            "calendar": "\n".join(f"OnCalendar={_calendar(entry, time)}" for time in entry.times),
+        }
         # a night that was missed is caught up with; a call-out of nine o'clock is of no use at noon
         facts["persistent"] = "true" if entry.name == "nightly" else "false"
         for kind in ("service", "timer"):
-            made[f"homeroom-{entry.name}.{kind}"] = Template((DEPLOY / f"homeroom.{kind}").read_text(encoding="utf-8")).substitute(facts)
+            made[f"homeroom-{entry.name}.{kind}"] = Template(
+                (DEPLOY / f"homeroom.{kind}").read_text(encoding="utf-8")
+            ).substitute(facts)
     return made
 
 
 def install(to: Path, user: str) -> list[str]:
-    """Write the units, have systemd check them where it is present; returns what to type next. Raises ScheduleWrong."""
+    """Write the units, have systemd check them where it is present; returns what to type next.
+    Raises ScheduleWrong.
+    """
     try:
         pwd.getpwnam(user)
     except KeyError:
-        raise ScheduleWrong(f"there is no user {user} on this machine; make one (useradd --system {user}) or say which with AS=") from None
+        raise ScheduleWrong(
+            f"there is no user {user} on this machine; make one (useradd --system {user}) or say"
+            " which with AS="
+        ) from None
     if owner() != user:
-        raise ScheduleWrong(f"{paths.var()} belongs to {owner()} and the nights would run as {user}, who could not write there: "
-                            f"sudo chown -R {user} {paths.var()}, or AS={owner()}")  # fmt: skip
+        raise ScheduleWrong(
+            f"{paths.var()} belongs to {owner()} and the nights would run as {user}, who could not"
+            f" write there: sudo chown -R {user} {paths.var()}, or AS={owner()}"
+        )
     made = units(user)
     try:
         to.mkdir(parents=True, exist_ok=True)
         for name, content in made.items():
             (to / name).write_text(content, encoding="utf-8")
     except PermissionError:
-        raise ScheduleWrong(f"{to} cannot be written; run it with sudo, or write the units elsewhere with TO=…") from None
+        raise ScheduleWrong(
+            f"{to} cannot be written; run it with sudo, or write the units elsewhere with TO=…"
+        ) from None
     complaints = verify([to / name for name in made])
     if complaints:
-        raise ScheduleWrong(f"the units were written to {to}, but systemd does not accept them: {complaints}")
+        raise ScheduleWrong(
+            f"the units were written to {to}, but systemd does not accept them: {complaints}"
+        )
     timers = " ".join(name for name in made if name.endswith(".timer"))
-    return [f"systemctl daemon-reload && systemctl enable --now {timers}", "systemctl list-timers 'homeroom-*'"]
+    return [
+        f"systemctl daemon-reload && systemctl enable --now {timers}",
+        "systemctl list-timers 'homeroom-*'",
+    ]
 
 
 def verify(files: list[Path]) -> str:
-    """What `systemd-analyze verify` has against these units; '' for nothing, or where there is no systemd."""
+    """What `systemd-analyze verify` has against these units; '' for nothing, or where there is no
+    systemd.
+    """
     tool = shutil.which("systemd-analyze")
     if tool is None:
         return ""
-    ended = subprocess.run([tool, "verify", *map(str, files)], capture_output=True, text=True, check=False, timeout=60)
-    ours = [line for line in (ended.stderr + ended.stdout).splitlines() if "homeroom" in line]  # it also speaks of the machine's own units
+    ended = subprocess.run(
+        [tool, "verify", *map(str, files)], capture_output=True, text=True, check=False, timeout=60
+    )
+    ours = [
+        line for line in (ended.stderr + ended.stdout).splitlines() if "homeroom" in line
+    ]  # it also speaks of the machine's own units
     return " ".join(ours)
 
 
 def cron() -> str:
-    """The lines for crontab. Cron knows neither catch-up nor time limits by itself; the night bounds its own time."""
+    """The lines for crontab. Cron knows neither catch-up nor time limits by itself; the night
+    bounds its own time.
+    """
     lines = [f"CRON_TZ={_zone()}"]
     for entry in entries():
         for time in entry.times:
             hour, minute = time.split(":")
             days = "*" if entry.name == "nightly" else "1-5"
-            lines.append(f"{int(minute)} {int(hour)} * * {days} cd {paths.root()} && HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command}"
-                         f" >> {paths.var()}/{entry.name}.log 2>&1")  # fmt: skip
+            lines.append(
+                f"{int(minute)} {int(hour)} * * {days} cd {paths.root()} &&"
+                f" HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command} >>"
+                f" {paths.var()}/{entry.name}.log 2>&1"
+            )
     return "\n".join(lines)
 
 
 def windows() -> str:
-    """The commands for Windows, where Homeroom lives in WSL; times are those of the Windows machine."""
+    """The commands for Windows, where Homeroom lives in WSL; times are those of the Windows
+    machine.
+    """
     lines = []
     for entry in entries():
         for time in entry.times:
-            what = f"wsl.exe --cd {paths.root()} --exec env HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command}"
+            what = (
+                f"wsl.exe --cd {paths.root()} --exec env"
+                f" HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command}"
+            )
             days = "" if entry.name == "nightly" else " /D MON,TUE,WED,THU,FRI"
             lines.append(
-                f'schtasks /Create /TN "Homeroom {entry.name} {time.replace(":", "")}" /SC {"WEEKLY" if days else "DAILY"}{days} /ST {time} /TR "{what}"'
+                f'schtasks /Create /TN "Homeroom {entry.name} {time.replace(":", "")}" /SC'
+                f' {"WEEKLY" if days else "DAILY"}{days} /ST {time} /TR "{what}"'
             )
     return "\n".join(lines)
 
@@ -195,8 +270,18 @@ def owner() -> str:
 
 def next_days(days: int, first: date) -> list[tuple[date, list[str]]]:
     """What runs on the coming days, for a person to look at."""
-    return [(day, [f"{entry.name} {time}" for entry in entries() if not not_today(entry, day) for time in entry.times])
-            for day in (first + timedelta(days=number) for number in range(days))]  # fmt: skip
+    return [
+        (
+            day,
+            [
+                f"{entry.name} {time}"
+                for entry in entries()
+                if not not_today(entry, day)
+                for time in entry.times
+            ],
+        )
+        for day in (first + timedelta(days=number) for number in range(days))
+    ]
 
 
 def _calendar(entry: Entry, time: str) -> str:
@@ -210,6 +295,12 @@ def _zone() -> str:
 
 def _times(given: object, where: str) -> tuple[str, ...]:
     times = [given] if isinstance(given, str) else given
-    if not isinstance(times, list) or not times or not all(isinstance(time, str) and TIME.fullmatch(time) for time in times):
-        raise ScheduleWrong(f'[{where}] is {given!r}; write times of the day as "03:00" or ["09:30", "13:15"]')
+    if (
+        not isinstance(times, list)
+        or not times
+        or not all(isinstance(time, str) and TIME.fullmatch(time) for time in times)
+    ):
+        raise ScheduleWrong(
+            f'[{where}] is {given!r}; write times of the day as "03:00" or ["09:30", "13:15"]'
+        )
     return tuple(times)

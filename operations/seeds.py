@@ -1,8 +1,10 @@
-"""Seeds: what people decide, looked at before dbt reads it. A table saved by a spreadsheet looks right and is another one.
+"""Seeds: what people decide, looked at before dbt reads it. A table saved by a spreadsheet looks
+right and is another one.
 
-In: `seeds/*.csv`, the columns and types their YAML names, in that order. Out: one finding per file that cannot be taken as it is,
-with line and column. Decimal commas, semicolons, dates turned round and zeros dropped from school numbers are what is looked for;
-what the values mean is for dbt's tests.
+In: `seeds/*.csv`, the columns and types their YAML names, in that order. Out: one finding per file
+that cannot be taken as it is, with line and column. Decimal commas, semicolons, dates turned round
+and zeros dropped from school numbers are what is looked for; what the values mean is for dbt's
+tests.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
     folder = paths.root() / "seeds"
     grades: frozenset[str] = frozenset()
     found, names, readable = [], [], True
-    for name, columns in sorted(_described(folder).items(), key=lambda one: (one[0] != "grades", one[0])):
+    for name, columns in sorted(
+        _described(folder).items(), key=lambda one: (one[0] != "grades", one[0])
+    ):
         path = folder / f"{name}.csv"
         try:
             rows = list(_rows(path, columns))
@@ -44,27 +48,49 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
                 grades = frozenset(row["grade_code"] for _, row in rows)
             _values(rows, columns, grades)
         except Wrong as wrong:
-            where = f"seeds/{path.name}, line {wrong.line:,}" + (f", column {wrong.column}" if wrong.column else "")
-            rest = "what rests on it is not built tonight and stays as it was" if wrong.readable else "nothing is built tonight, all targets stay as they are"
-            found.append(Finding("critical", "seed_wrong", f"{where}: {wrong}; {rest}", file=f"seeds/{path.name}", line=wrong.line, column=wrong.column,
-                                 owner="analyst", action=ACTION))  # fmt: skip
+            where = f"seeds/{path.name}, line {wrong.line:,}" + (
+                f", column {wrong.column}" if wrong.column else ""
+            )
+            rest = (
+                "what rests on it is not built tonight and stays as it was"
+                if wrong.readable
+                else "nothing is built tonight, all targets stay as they are"
+            )
+            found.append(
+                Finding(
+                    "critical",
+                    "seed_wrong",
+                    f"{where}: {wrong}; {rest}",
+                    file=f"seeds/{path.name}",
+                    line=wrong.line,
+                    column=wrong.column,
+                    owner="analyst",
+                    action=ACTION,
+                )
+            )
             names.append(name)
             readable = readable and wrong.readable
     return found, names, readable
 
 
 def _described(folder: Path) -> dict[str, dict[str, str]]:
-    """Seed -> column -> type ('' where dbt finds out by itself), as the YAML beside them has it; what is no YAML dbt itself refuses, with its line."""
+    """Seed -> column -> type ('' where dbt finds out by itself), as the YAML beside them has it;
+    what is no YAML dbt itself refuses, with its line.
+    """
     described = {}
     for file in sorted(folder.glob("*.yml")):
         try:
             seeds = yaml.safe_load(file.read_text(encoding="utf-8"))["seeds"]
             for seed in seeds:
                 types = seed.get("config", {}).get("column_types", {})
-                described[seed["name"]] = {column["name"]: types.get(column["name"], "") for column in seed["columns"]}
+                described[seed["name"]] = {
+                    column["name"]: types.get(column["name"], "") for column in seed["columns"]
+                }
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             event("seed_description_unread", file=file.name, why=type(error).__name__)
-    return {name: columns for name, columns in described.items() if (folder / f"{name}.csv").is_file()}
+    return {
+        name: columns for name, columns in described.items() if (folder / f"{name}.csv").is_file()
+    }
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -73,7 +99,11 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Wrong(f"byte 0x{content[error.start]:02X} is no UTF-8", content[: error.start].count(b"\n") + 1, readable=False) from None
+        raise Wrong(
+            f"byte 0x{content[error.start]:02X} is no UTF-8",
+            content[: error.start].count(b"\n") + 1,
+            readable=False,
+        ) from None
     records = csv.reader(StringIO(text, newline=""), strict=True)
     try:
         heading = next(records, [])
@@ -81,7 +111,11 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
             raise Wrong(_of_heading(heading, columns), 1)
         for record in records:
             if record and len(record) != len(heading):
-                raise Wrong(f"{len(heading)} headings, but {len(record)} here; a value with a comma stands in quotes", records.line_num)
+                raise Wrong(
+                    f"{len(heading)} headings, but {len(record)} here; a value with a comma stands"
+                    " in quotes",
+                    records.line_num,
+                )
             if record:
                 yield records.line_num, dict(zip(heading, record, strict=True))
     except csv.Error as error:
@@ -91,21 +125,36 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
 def _of_heading(heading: list[str], columns: Mapping[str, str]) -> str:
     if len(heading) == 1 and len(columns) > 1:
         return "its values are not separated by commas"
-    unlike = [f"no {name}" for name in columns if name not in heading] + [f"{name!r}, which is none" for name in heading if name not in columns]
+    unlike = [f"no {name}" for name in columns if name not in heading] + [
+        f"{name!r}, which is none" for name in heading if name not in columns
+    ]
     twice = [f"{name} twice" for name in dict.fromkeys(heading) if heading.count(name) > 1]
     return f"its headings have {', '.join([*unlike, *twice])}; they are {', '.join(columns)}"
 
 
-def _values(rows: list[tuple[int, dict[str, str]]], columns: Mapping[str, str], grades: frozenset[str]) -> None:
+def _values(
+    rows: list[tuple[int, dict[str, str]]], columns: Mapping[str, str], grades: frozenset[str]
+) -> None:
     for line, row in rows:
         for name, value in row.items():
             if value != value.strip():
-                raise Wrong("a space before or after the value, which makes it another one", line, name)
+                raise Wrong(
+                    "a space before or after the value, which makes it another one", line, name
+                )
             kind = KINDS.get(columns[name])
             if value and kind and not kind[0](value):
                 raise Wrong(f"{value!r} is no {columns[name]}; write {kind[1]}", line, name)
-            if name == "school_number" and value and not (value.isdecimal() and len(value) == SCHOOL_NUMBER_DIGITS):
-                raise Wrong(f"{value!r} is no school number: {SCHOOL_NUMBER_DIGITS} digits, zeros in front included", line, name)
+            if (
+                name == "school_number"
+                and value
+                and not (value.isdecimal() and len(value) == SCHOOL_NUMBER_DIGITS)
+            ):
+                raise Wrong(
+                    f"{value!r} is no school number: {SCHOOL_NUMBER_DIGITS} digits, zeros in front"
+                    " included",
+                    line,
+                    name,
+                )
             if name == "grade_code" and value and grades and value not in grades:
                 raise Wrong(f"{value!r} is no grade of seeds/grades.csv", line, name)
 

@@ -1,6 +1,7 @@
 """Status: how things stand now, in a dozen lines, without opening the warehouse.
 
-In: the runs' documents, `incidents.json`, the night's lock. Out: a terminal report, and one line for a machine that watches.
+In: the runs' documents, `incidents.json`, the night's lock. Out: a terminal report, and one line
+for a machine that watches.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ LATE_HOURS = 26.0  # a night a day, and two hours' grace
 
 
 def show(console: Console) -> int:
-    """Print how things stand; 0 when well, 1 when the latest night failed or is overdue, 2 when something waits, 3 when partly failed."""
+    """Print how things stand; 0 when well, 1 when the latest night failed or is overdue, 2 when
+    something waits, 3 when partly failed.
+    """
     nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
     running = lock.holder(paths.var() / "night.lock")
     if running:
@@ -28,16 +31,31 @@ def show(console: Console) -> int:
         return 0
     latest = nights[-1]
     recorded, summary = latest.read("run.json"), latest.read("summary.json")
-    hours = (datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])).total_seconds() / 3600
-    console.print(f"Latest:    night of {recorded['as_of']}, {recorded['status']}, ended {_ago(hours)} ago", highlight=False)
-    console.print(f"           run {latest.run_id}, page {latest.folder / 'report.html'}", highlight=False, soft_wrap=True)
+    hours = (
+        datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])
+    ).total_seconds() / 3600
+    console.print(
+        f"Latest:    night of {recorded['as_of']}, {recorded['status']}, ended {_ago(hours)} ago",
+        highlight=False,
+    )
+    console.print(
+        f"           run {latest.run_id}, page {latest.folder / 'report.html'}",
+        highlight=False,
+        soft_wrap=True,
+    )
     late = hours > LATE_HOURS and not running
     if late:
-        console.print(f"[red]Overdue:[/]   no night has ended for {_ago(hours)}; is the schedule on?", highlight=False)
+        console.print(
+            f"[red]Overdue:[/]   no night has ended for {_ago(hours)}; is the schedule on?",
+            highlight=False,
+        )
     if summary:
         _numbers(summary, console)
     for one in alerts.open_incidents():
-        console.print(f"[red]Open:[/]      {one['condition']} since the night of {one['since']}", highlight=False)
+        console.print(
+            f"[red]Open:[/]      {one['condition']} since the night of {one['since']}",
+            highlight=False,
+        )
         console.print(f"           {one['sentence']}", markup=False, highlight=False)
     if summary and (odd := history.unusual(summary, history.nights(before=latest.run_id))):
         for one in odd:
@@ -45,12 +63,17 @@ def show(console: Console) -> int:
     recent = nights[-14:]
     signs = {0: ".", 1: "E", 2: "h", 3: "p"}
     strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
-    console.print(f"Before:    {strip}  last {len(recent)} nights: . done, h held, p partly, E error", highlight=False)
+    console.print(
+        f"Before:    {strip}  last {len(recent)} nights: . done, h held, p partly, E error",
+        highlight=False,
+    )
     return 1 if late else recorded["exit_code"]
 
 
 def health() -> tuple[bool, str]:
-    """For a machine that watches: is all well, in one line? Held changes are for a person in the morning, not for a restart."""
+    """For a machine that watches: is all well, in one line? Held changes are for a person in the
+    morning, not for a restart.
+    """
     pause = interventions.current()
     if pause is not None:
         return True, pause.sentence
@@ -58,10 +81,15 @@ def health() -> tuple[bool, str]:
     if not nights:
         return True, "no night has run yet"
     recorded = nights[-1].read("run.json")
-    hours = (datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])).total_seconds() / 3600
+    hours = (
+        datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])
+    ).total_seconds() / 3600
     if hours > LATE_HOURS and not lock.holder(paths.var() / "night.lock"):
         return False, f"no night has ended for {_ago(hours)}"
-    return recorded["exit_code"] != 1, f"the night of {recorded['as_of']} ended {_ago(hours)} ago: {recorded['status']}"
+    return (
+        recorded["exit_code"] != 1,
+        f"the night of {recorded['as_of']} ended {_ago(hours)} ago: {recorded['status']}",
+    )
 
 
 def _numbers(summary: dict[str, Any], console: Console) -> None:
@@ -69,14 +97,34 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
     share = history.converged(summary)
     held = f", {numbers['held']:,.0f} held" if numbers["held"] else ""
     failed = f", {numbers['failed']:,.0f} failed" if numbers["failed"] else ""
-    console.print(f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}; converged {'unknown' if share is None else f'{share:.1%}'}", highlight=False)
-    bad = [f"{feed['source']}.{feed['feed']} {feed['status']}" for feed in summary["feeds"] if feed["status"] in ("refused", "missing")]
-    console.print(f"Feeds:     {len(summary['feeds'])} expected, " + (f"{len(bad)} not taken: {', '.join(bad[:4])}" if bad else "all taken"), highlight=False)
+    console.print(
+        f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}; converged"
+        f" {'unknown' if share is None else f'{share:.1%}'}",
+        highlight=False,
+    )
+    bad = [
+        f"{feed['source']}.{feed['feed']} {feed['status']}"
+        for feed in summary["feeds"]
+        if feed["status"] in ("refused", "missing")
+    ]
+    console.print(
+        f"Feeds:     {len(summary['feeds'])} expected, "
+        + (f"{len(bad)} not taken: {', '.join(bad[:4])}" if bad else "all taken"),
+        highlight=False,
+    )
     found = summary["findings"]
-    said = ", ".join(f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level))
+    said = ", ".join(
+        f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level)
+    )
     console.print(f"Findings:  {said or 'none'}", highlight=False)
 
 
 def _ago(hours: float) -> str:
-    count, unit = (hours * 60, "minute") if hours < 2 else (hours, "hour") if hours < 48 else (hours / 24, "day")
+    count, unit = (
+        (hours * 60, "minute")
+        if hours < 2
+        else (hours, "hour")
+        if hours < 48
+        else (hours / 24, "day")
+    )
     return f"{count:.0f} {unit}" + ("" if round(count) == 1 else "s")

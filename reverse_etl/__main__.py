@@ -31,20 +31,34 @@ from reverse_etl.journal import JournalDamaged
 from reverse_etl.limits import Allowed, LimitWrong
 from reverse_etl.model import Adapter
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make every target equal to the export tables.", pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Make every target equal to the export tables.",
+    pretty_exceptions_enable=False,
+)
 
 
 def _configured(targets: list[str] | None) -> list[str] | None:
     if unknown := [name for name in targets or () if name not in configured.names()]:
-        raise planning.ScopeWrong(f"{unknown[0]!r} is no target; configured are {', '.join(configured.names())}")
+        raise planning.ScopeWrong(
+            f"{unknown[0]!r} is no target; configured are {', '.join(configured.names())}"
+        )
     return targets
 
 
-Targets = Annotated[list[str] | None, typer.Option("--target", help="only this target (may be repeated)", callback=_configured)]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="only this target (may be repeated)", callback=_configured),
+]
 School = Annotated[str, typer.Option(help="only this school's changes (8-character school number)")]
-Person = Annotated[str, typer.Option(help="only this person's changes (student number, staff key or person id)")]
+Person = Annotated[
+    str, typer.Option(help="only this person's changes (student number, staff key or person id)")
+]
 Action = Annotated[str, typer.Option(help="only this action, e.g. suspend")]
-RunId = Annotated[str, typer.Option("--run", help="the run to work on; default: the one that is open")]
+RunId = Annotated[
+    str, typer.Option("--run", help="the run to work on; default: the one that is open")
+]
 
 
 @app.callback()
@@ -55,7 +69,9 @@ def _begin() -> None:
 @app.command()
 def check(target: Targets = None) -> None:
     """Does every target let us in? One line each; writes nothing. Exit 3 when one does not."""
-    raise SystemExit(checking.check(tuple(target or ()), lambda name: configured.adapter(name, "check")))
+    raise SystemExit(
+        checking.check(tuple(target or ()), lambda name: configured.adapter(name, "check"))
+    )
 
 
 @app.command()
@@ -63,16 +79,32 @@ def observe(target: Targets = None, run: RunId = "") -> None:
     """Read what the API targets hold now into raw_<target>."""
     with _step("observe", _run(run) or Run.current("observe")) as (current, done):
         scope = tuple(target or ())
-        done(observing.observe(current, (*observing.api_targets(scope), *observing.unusable(scope)), _adapter(current)))
+        done(
+            observing.observe(
+                current,
+                (*observing.api_targets(scope), *observing.unusable(scope)),
+                _adapter(current),
+            )
+        )
 
 
 @app.command()
 def plan(
-    *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
-    allow: Annotated[str, typer.Option(help="lift limits for this plan only, e.g. create or google.users.suspend")] = "",
+    *,
+    target: Targets = None,
+    school: School = "",
+    person: Person = "",
+    action: Action = "",
+    run: RunId = "",
+    allow: Annotated[
+        str,
+        typer.Option(help="lift limits for this plan only, e.g. create or google.users.suspend"),
+    ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
-) -> None:  # fmt: skip
-    """Compare what should be with what is; writes to no target. Exit 2 when something waits for a person."""
+) -> None:
+    """Compare what should be with what is; writes to no target. Exit 2 when something waits for a
+    person.
+    """
     with _step("plan", _run(run) or Run.current("plan")) as (current, done):
         allowed = Allowed.parse(allow, why)
         found = exports.load(current)
@@ -86,28 +118,53 @@ def plan(
         _planned_document(current, document)
         planned, held = planning.totals(document)
         for part in document["exports"]:
-            words = [f"{count:,} {what}" + (f" ({part['held'][what]:,} held)" if what in part["held"] else "") for what, count in part["planned"].items()]
+            words = [
+                f"{count:,} {what}"
+                + (f" ({part['held'][what]:,} held)" if what in part["held"] else "")
+                for what, count in part["planned"].items()
+            ]
             if words:
                 print(f"plan: {part['target']} {part['entity']}: {', '.join(words)}")
             if part["set_aside"]:
-                print(f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of people under a hold set aside (seeds/holds.csv)")
+                print(
+                    f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of"
+                    " people under a hold set aside (seeds/holds.csv)"
+                )
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
         for name, one in document["estimate"].items():
             if one["calls"]:
-                print(f"plan: {name}: {one['calls']:,} calls, about {_minutes(one['seconds'])}; done at {one['done_at'][11:16]} UTC if pushed now")
-        print(f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held" if planned else "plan: nothing to do")
+                print(
+                    f"plan: {name}: {one['calls']:,} calls, about {_minutes(one['seconds'])}; done"
+                    f" at {one['done_at'][11:16]} UTC if pushed now"
+                )
+        print(
+            f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held"
+            if planned
+            else "plan: nothing to do"
+        )
         done(2 if held or any(part["holds"] for part in document["exports"]) else 0)
 
 
 @app.command()
 def show(
-    *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
-    names: Annotated[bool, typer.Option("--names", help="show values that may name a person")] = False,
-    status: Annotated[str, typer.Option(help=f"only changes that are {', '.join(showing.STATUSES)}")] = "",
+    *,
+    target: Targets = None,
+    school: School = "",
+    person: Person = "",
+    action: Action = "",
+    run: RunId = "",
+    names: Annotated[
+        bool, typer.Option("--names", help="show values that may name a person")
+    ] = False,
+    status: Annotated[
+        str, typer.Option(help=f"only changes that are {', '.join(showing.STATUSES)}")
+    ] = "",
     limit: Annotated[int, typer.Option(help="how many changes to list; files list all")] = 40,
-    form: Annotated[str, typer.Option("--format", help=f"one of {', '.join(showing.FORMATS)}")] = "text",
-) -> None:  # fmt: skip
+    form: Annotated[
+        str, typer.Option("--format", help=f"one of {', '.join(showing.FORMATS)}")
+    ] = "text",
+) -> None:
     """The plan, change by change; keys only, unless --names."""
     with _sentences():
         current = _run(run) or Run.latest()
@@ -124,41 +181,72 @@ def show(
 
 @app.command()
 def release(
-    *, target: Targets = None, school: School = "", person: Person = "", action: Action = "", run: RunId = "",
-    only: Annotated[str, typer.Option(help="keys, person ids or change ids, separated by commas; none: all that is held of what the filters say")] = "",
+    *,
+    target: Targets = None,
+    school: School = "",
+    person: Person = "",
+    action: Action = "",
+    run: RunId = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            help=(
+                "keys, person ids or change ids, separated by commas; none: all that is held of"
+                " what the filters say"
+            )
+        ),
+    ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded")] = "",
     who: Annotated[str, typer.Option(help="who says so; default: the user of this machine")] = "",
-) -> None:  # fmt: skip
-    """Let changes go that a limit held in a run, each once: the next plan that finds them unchanged applies them."""
+) -> None:
+    """Let changes go that a limit held in a run, each once: the next plan that finds them unchanged
+    applies them.
+    """
     with _sentences():
         current = _run(run) or Run.latest()
         document = current.read("plan.json") if current else None
         if current is None or document is None:
-            raise planning.NoPlan('there is no plan whose changes could be released; run "make plan"')
+            raise planning.NoPlan(
+                'there is no plan whose changes could be released; run "make plan"'
+            )
         if not why.strip():
             raise LimitWrong('a release is recorded with its reason: add WHY="…"')
         with store.connect() as connection:
             scope = showing.scope(connection, target or (), school, person, action)
             if not only and scope == planning.Scope():
-                raise LimitWrong('say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION=')
+                raise LimitWrong(
+                    'say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION='
+                )
             where, values = showing.conditions(document["plan_id"], scope)
             who = who or os.environ.get("SUDO_USER") or getpass.getuser()
             keys = tuple(word.strip() for word in only.split(",") if word.strip())
-            count = releases.release(connection, document["plan_id"], where, values, only=keys, who=who, why=why.strip())
-        print(f'release: {count:,} held {"change" if count == 1 else "changes"} of run {current.run_id} released by {who}; '
-              'the next night lets them through once, or "make plan" and "make push" do now')  # fmt: skip
+            count = releases.release(
+                connection, document["plan_id"], where, values, only=keys, who=who, why=why.strip()
+            )
+        print(
+            f"release: {count:,} held {'change' if count == 1 else 'changes'} of run"
+            f' {current.run_id} released by {who}; the next night lets them through once, or "make'
+            ' plan" and "make push" do now'
+        )
 
 
 @app.command()
 def undo(
-    undone: Annotated[str, typer.Argument(help="the run to take back", metavar="RUN")], target: Targets = None,
-    allow: Annotated[str, typer.Option(help="lift limits for this plan only, e.g. google.users.delete")] = "",
+    undone: Annotated[str, typer.Argument(help="the run to take back", metavar="RUN")],
+    target: Targets = None,
+    allow: Annotated[
+        str, typer.Option(help="lift limits for this plan only, e.g. google.users.delete")
+    ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
-) -> None:  # fmt: skip
-    """Plan how a run is taken back: the opposite of every change it applied that still stands. Then show, push, report."""
+) -> None:
+    """Plan how a run is taken back: the opposite of every change it applied that still stands. Then
+    show, push, report.
+    """
     with _sentences():
         if not undone:
-            raise undoing.NothingToUndo('say which run is to be taken back: RUN=…; "ls var/runs" lists them')
+            raise undoing.NothingToUndo(
+                'say which run is to be taken back: RUN=…; "ls var/runs" lists them'
+            )
         before = Run.load(undone)
         allowed = Allowed.parse(allow, why)
         with store.connect() as connection:
@@ -168,7 +256,12 @@ def undo(
         wanted = observing.api_targets(tuple(target or ()))
         observing.observe(current, wanted, _adapter(current))
         with store.connect() as connection:
-            made = planning.make(connection, _night(current, before.run_id)(), allowed, planning.Scope(tuple(target or ())))
+            made = planning.make(
+                connection,
+                _night(current, before.run_id)(),
+                allowed,
+                planning.Scope(tuple(target or ())),
+            )
             document = planning.store(connection, made, current.run_id)
         _planned_document(current, document)
         planned, held = planning.totals(document)
@@ -177,47 +270,91 @@ def undo(
         for part in document["exports"]:
             for sentence in part["holds"]:
                 print(f"undo: held: {sentence}", file=sys.stderr)
-        print(f'undo: {planned.total():,} changes take run {before.run_id} back, {held.total():,} of them held; "make show" lists them, "make push" does it')
+        print(
+            f"undo: {planned.total():,} changes take run {before.run_id} back, {held.total():,} of"
+            ' them held; "make show" lists them, "make push" does it'
+        )
         done(2 if held else 0)
 
 
 @app.command()
 def push(
-    target: Targets = None, run: RunId = "",
+    target: Targets = None,
+    run: RunId = "",
     wait: Annotated[float, typer.Option(help="seconds to wait for another push to end")] = 30.0,
-) -> None:  # fmt: skip
+) -> None:
     """Apply the plan, as far as its limits let it. Goes on where an interrupted push stopped.
 
-    By hand, what the targets hold is read again first: a plan somebody approved is pushed onto what he approved it for."""
+    By hand, what the targets hold is read again first: a plan somebody approved is pushed onto what
+    he approved it for.
+    """
     with _step("push", _planned(run)) as (current, done):
         look = None if "HOMEROOM_EXIT_CODE" in os.environ else _look(current)
-        done(pushing.push(current, _night(current), _adapter(current), tuple(target or ()), look=look, wait=wait))
+        done(
+            pushing.push(
+                current,
+                _night(current),
+                _adapter(current),
+                tuple(target or ()),
+                look=look,
+                wait=wait,
+            )
+        )
 
 
 @app.command()
 def verify(target: Targets = None, run: RunId = "") -> None:
-    """Read the targets back and measure what is left. Exit 3 when something of ours did not converge."""
+    """Read the targets back and measure what is left. Exit 3 when something of ours did not
+    converge.
+    """
     with _step("verify", _planned(run)) as (current, done):
-        done(verifying.verify(current, _night(current), _look(current), tuple(target or ()), level=_level))
+        done(
+            verifying.verify(
+                current, _night(current), _look(current), tuple(target or ()), level=_level
+            )
+        )
 
 
 # ---------------------------------------------------------------- what the verbs share
 
 
 def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
-    """What a plan of this run is made from; `undoes` (default: what its plan says): the run it takes back."""
+    """What a plan of this run is made from; `undoes` (default: what its plan says): the run it
+    takes back.
+    """
     undone = run.read("plan.json", {}).get("undoes", "") if undoes is None else undoes
 
     def make() -> planning.Night:
         observed = run.read("observed.json", {})
         if undone:
             kinds = {name: configured.kind(name) for name in observing.api_targets()}
-            taking_back = undoing.Undo(undone, {name: kind.lasting for name, kind in kinds.items()}, {name: kind.restorable for name, kind in kinds.items()})
+            taking_back = undoing.Undo(
+                undone,
+                {name: kind.lasting for name, kind in kinds.items()},
+                {name: kind.restorable for name, kind in kinds.items()},
+            )
             found = exports.load(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
             every = exports.Exports((*found.good, *(export for export, _ in found.refused)), (), ())
-            return planning.Night(run.run_id, run.as_of.isoformat(), every, [], observed, _entities, settle.last_written, taking_back)
-        return planning.Night(run.run_id, run.as_of.isoformat(), exports.load(run), _feeds(run), observed, _entities, settle.last_written)
+            return planning.Night(
+                run.run_id,
+                run.as_of.isoformat(),
+                every,
+                [],
+                observed,
+                _entities,
+                settle.last_written,
+                taking_back,
+            )
+        return planning.Night(
+            run.run_id,
+            run.as_of.isoformat(),
+            exports.load(run),
+            _feeds(run),
+            observed,
+            _entities,
+            settle.last_written,
+        )
 
     return make
 
@@ -225,18 +362,24 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
 def _look(run: Run) -> Callable[[Sequence[str]], int]:
     """Observe those of some targets that can be read."""
     readable = observing.api_targets()
-    return lambda names: observing.observe(run, [name for name in names if name in readable], _adapter(run))
+    return lambda names: observing.observe(
+        run, [name for name in names if name in readable], _adapter(run)
+    )
 
 
 def _level(target: str) -> float:
-    """The share of rows that has to be as it should for a target to be green: `[targets.<name>] converged`, a share or "99.5%"."""
+    """The share of rows that has to be as it should for a target to be green: `[targets.<name>]
+    converged`, a share or "99.5%".
+    """
     given = str(settings.get(f"targets.{target}.converged", "100%")).strip()
     try:
         level = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
     except ValueError:
         level = -1.0
     if not 0 <= level <= 1:
-        raise configured.TargetWrong(f'[targets.{target}] converged is {given!r}; write a share like "99.5%"')
+        raise configured.TargetWrong(
+            f'[targets.{target}] converged is {given!r}; write a share like "99.5%"'
+        )
     return level
 
 
@@ -255,37 +398,71 @@ def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             files = configured.is_file_target(configured.kind(part["target"]))
         except configured.TargetWrong:
             continue
-        calls[part["target"]] += 0 if files else sum(part["planned"].values()) - sum(part["held"].values()) - part["waiting"]
+        calls[part["target"]] += (
+            0
+            if files
+            else sum(part["planned"].values()) - sum(part["held"].values()) - part["waiting"]
+        )
     estimate = {}
     for target, count in calls.items():
-        seconds = pacing.seconds(count, configured.adapter(target, "estimate").rate) if count else 0.0
+        seconds = (
+            pacing.seconds(count, configured.adapter(target, "estimate").rate) if count else 0.0
+        )
         done_at = datetime.fromisoformat(document["made_at"]) + timedelta(seconds=seconds)
-        estimate[target] = {"calls": count, "seconds": round(seconds, 1), "done_at": done_at.isoformat()}
+        estimate[target] = {
+            "calls": count,
+            "seconds": round(seconds, 1),
+            "done_at": done_at.isoformat(),
+        }
     return estimate
 
 
 def _minutes(seconds: float) -> str:
     if seconds < 1:
         return "a second"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _drifts(document: Mapping[str, Any]) -> list[Finding]:
     """What somebody changed by hand in a target, and what is done about it."""
-    words = {"revert": "put back as they should be", "leave": "left, until the source changes them", "take_over": "taken over: theirs from now on",
-             "give_back": "ours again"}  # fmt: skip
+    words = {
+        "revert": "put back as they should be",
+        "leave": "left, until the source changes them",
+        "take_over": "taken over: theirs from now on",
+        "give_back": "ours again",
+    }
     return [
-        Finding("info" if policy == "give_back" else "warning", "changed_by_hand",
-                f"{part['target']} {part['entity']}: {sum(columns.values()):,} values were changed by hand since our last push "
-                f"({', '.join(f'{column} {count:,}' for column, count in columns.items())}); {words[policy]}",
-                target=part["target"], entity=part["entity"], owner="technician", action="ask audit.drifts whose they are")
-        for part in document["exports"] for policy, columns in part["drift"].items()
-    ]  # fmt: skip
+        Finding(
+            "info" if policy == "give_back" else "warning",
+            "changed_by_hand",
+            f"{part['target']} {part['entity']}: {sum(columns.values()):,} values were changed by"
+            " hand since our last push"
+            f" ({', '.join(f'{column} {count:,}' for column, count in columns.items())});"
+            f" {words[policy]}",
+            target=part["target"],
+            entity=part["entity"],
+            owner="technician",
+            action="ask audit.drifts whose they are",
+        )
+        for part in document["exports"]
+        for policy, columns in part["drift"].items()
+    ]
 
 
 def _feeds(run: Run) -> list[dict]:
-    """What ingestion said last: a run that did not ingest still rests on the feeds of the night that did."""
-    earlier = sorted((path for path in paths.runs().glob("2*/feeds.json") if path.parent.name <= run.run_id), reverse=True)
+    """What ingestion said last: a run that did not ingest still rests on the feeds of the night
+    that did.
+    """
+    earlier = sorted(
+        (path for path in paths.runs().glob("2*/feeds.json") if path.parent.name <= run.run_id),
+        reverse=True,
+    )
     return Run.load(earlier[0].parent.name).read("feeds.json") if earlier else []
 
 
@@ -301,11 +478,22 @@ def _adapter(run: Run) -> Callable[[str], Adapter]:
 
 
 def _observe_again(run: Run, found: exports.Exports, scope: planning.Scope) -> None:
-    """Observe the targets this plan needs and that were not read in this run, or were written to since."""
-    wanted = {e.target for e in (*found.good, *(e for e, _ in found.refused)) if e.file is None and scope.covers(e.target)}
+    """Observe the targets this plan needs and that were not read in this run, or were written to
+    since.
+    """
+    wanted = {
+        e.target
+        for e in (*found.good, *(e for e, _ in found.refused))
+        if e.file is None and scope.covers(e.target)
+    }
     seen = run.read("observed.json", {})
     readable = set(observing.api_targets())
-    missing = sorted(t for t in wanted & readable if t not in seen or (seen[t]["status"] == "ok" and _written_since(t, seen[t]["observed_at"])))
+    missing = sorted(
+        t
+        for t in wanted & readable
+        if t not in seen
+        or (seen[t]["status"] == "ok" and _written_since(t, seen[t]["observed_at"]))
+    )
     if missing:
         observing.observe(run, missing, _adapter(run))
 
@@ -316,13 +504,31 @@ def _written_since(target: str, observed_at: str) -> bool:
 
 def _holds(document: dict) -> list[Finding]:
     held = [
-        Finding("warning", "changes_held", sentence, target=part["target"], entity=part["entity"], owner="analyst",
-                action=f'look with "make show TARGET={part["target"]}"; lift with ALLOW= and WHY=, or mend the cause')
-        for part in document["exports"] for sentence in part["holds"]
-    ]  # fmt: skip
+        Finding(
+            "warning",
+            "changes_held",
+            sentence,
+            target=part["target"],
+            entity=part["entity"],
+            owner="analyst",
+            action=(
+                f'look with "make show TARGET={part["target"]}"; lift with ALLOW= and WHY=, or mend'
+                " the cause"
+            ),
+        )
+        for part in document["exports"]
+        for sentence in part["holds"]
+    ]
     if document["allowed"]["words"]:
         words = ", ".join(document["allowed"]["words"])
-        held.append(Finding("info", "limits_lifted", f"limits lifted for this plan: {words}: {document['allowed']['why']}", owner="analyst"))
+        held.append(
+            Finding(
+                "info",
+                "limits_lifted",
+                f"limits lifted for this plan: {words}: {document['allowed']['why']}",
+                owner="analyst",
+            )
+        )
     return held
 
 
@@ -337,16 +543,29 @@ def _planned(run_id: str) -> Run:
     with _sentences():
         chosen = _run(run_id) or Run.latest()
         if chosen is None:
-            raise planning.NoPlan('there is no run yet; run "make plan", look at it with "make show", then "make push"')
+            raise planning.NoPlan(
+                'there is no run yet; run "make plan", look at it with "make show", then "make'
+                ' push"'
+            )
         return chosen
 
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
-    (planning.NoPlan, 2), (planning.ScopeWrong, 2), (exports.ExportsMissing, 2), (LimitWrong, 2), (NoSuchRun, 2), (store.StoreUnusable, 1),
+    (planning.NoPlan, 2),
+    (planning.ScopeWrong, 2),
+    (exports.ExportsMissing, 2),
+    (LimitWrong, 2),
+    (NoSuchRun, 2),
+    (store.StoreUnusable, 1),
     (JournalDamaged, 1),
-    (settings.SettingsWrong, 1), (paths.NotOurs, 2), (configured.TargetWrong, 1),
-    (releases.NothingToRelease, 2), (undoing.NothingToUndo, 2), (Held, 2), (showing.UnknownFormat, 2),
-)  # fmt: skip
+    (settings.SettingsWrong, 1),
+    (paths.NotOurs, 2),
+    (configured.TargetWrong, 1),
+    (releases.NothingToRelease, 2),
+    (undoing.NothingToUndo, 2),
+    (Held, 2),
+    (showing.UnknownFormat, 2),
+)
 
 
 @contextmanager
@@ -364,7 +583,9 @@ def _sentences() -> Iterator[None]:
 
 @contextmanager
 def _step(name: str, run: Run) -> Iterator[tuple[Run, Callable[[int], None]]]:
-    """Run a verb as a step of its run and leave with its exit code. Inside a night the night keeps the time itself."""
+    """Run a verb as a step of its run and leave with its exit code. Inside a night the night keeps
+    the time itself.
+    """
     codes = [0]
 
     def done(code: int) -> None:

@@ -1,8 +1,8 @@
 """Does every target let us in? One line each: what works, what does not and what to do.
 
-In: the configured targets. Out: printed lines and an exit code (0 all, 3 some did not). Signs in and makes one cheap
-read; for file targets, connects and lists the folder. Writes nothing anywhere, and no secret is ever printed: the
-sentences are those the adapters raise themselves.
+In: the configured targets. Out: printed lines and an exit code (0 all, 3 some did not). Signs in
+and makes one cheap read; for file targets, connects and lists the folder. Writes nothing anywhere,
+and no secret is ever printed: the sentences are those the adapters raise themselves.
 
 Alone: `python -m reverse_etl check [--target T]`.
 """
@@ -16,7 +16,9 @@ from reverse_etl import configured
 from reverse_etl.model import Adapter
 
 
-def check(targets: Sequence[str], adapter: Callable[[str], Adapter], say: Callable[[str], object] = print) -> int:
+def check(
+    targets: Sequence[str], adapter: Callable[[str], Adapter], say: Callable[[str], object] = print
+) -> int:
     """Look at each target; the exit code."""
     good = [_look(name, adapter, say) for name in targets or configured.names()]
     if not good:
@@ -25,7 +27,9 @@ def check(targets: Sequence[str], adapter: Callable[[str], Adapter], say: Callab
 
 
 def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], object]) -> bool:
-    from reverse_etl.targets.files import TargetNotConfigured  # the API clients take a second to import
+    from reverse_etl.targets.files import (
+        TargetNotConfigured,
+    )  # the API clients take a second to import
     from reverse_etl.targets.reading import TargetUnreadable
 
     try:
@@ -37,7 +41,12 @@ def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], obj
     except (configured.TargetWrong, TargetNotConfigured, TargetUnreadable, SftpError) as error:
         say(f"{name}: not usable: {str(error).removeprefix(f'{name}: ')}")
         return False
-    except Exception as error:  # one target's surprise is not the others', and its text may quote a secret
-        say(f"{name}: not usable: it failed in a way nobody expected ({type(error).__name__}); check [targets.{name}] and its credentials")
+    except (
+        Exception
+    ) as error:  # one target's surprise is not the others', and its text may quote a secret
+        say(
+            f"{name}: not usable: it failed in a way nobody expected ({type(error).__name__});"
+            f" check [targets.{name}] and its credentials"
+        )
         return False
     return True

@@ -1,7 +1,7 @@
 """Which targets the district has, and the adapter of each.
 
-In: the tables [targets.<name>] of the settings. Out: adapters, made without calling anybody. A target nobody
-configured, or of a kind nobody wrote, is said in a sentence; the others go on.
+In: the tables [targets.<name>] of the settings. Out: adapters, made without calling anybody. A
+target nobody configured, or of a kind nobody wrote, is said in a sentence; the others go on.
 """
 
 from __future__ import annotations
@@ -19,18 +19,34 @@ class TargetWrong(Exception):
 
 def names() -> tuple[str, ...]:
     """Every configured target, by name."""
-    return tuple(sorted(name for name, table in settings.section("targets").items() if isinstance(table, Mapping)))
+    return tuple(
+        sorted(
+            name
+            for name, table in settings.section("targets").items()
+            if isinstance(table, Mapping)
+        )
+    )
 
 
 def kind(name: str) -> Any:
-    """The adapter class of a target. Raises TargetWrong when it is not configured or its kind is unknown."""
-    from reverse_etl.targets import ADAPTERS  # the API clients take a second to import; `show` does without
+    """The adapter class of a target. Raises TargetWrong when it is not configured or its kind is
+    unknown.
+    """
+    from reverse_etl.targets import (
+        ADAPTERS,
+    )  # the API clients take a second to import; `show` does without
 
     table = settings.section("targets", name)
     if not table:
-        raise TargetWrong(f"target {name} is not configured: write [targets.{name}] with its kind ({', '.join(ADAPTERS)}) in .dlt/config.toml")
+        raise TargetWrong(
+            f"target {name} is not configured: write [targets.{name}] with its kind"
+            f" ({', '.join(ADAPTERS)}) in .dlt/config.toml"
+        )
     if table.get("kind") not in ADAPTERS:
-        raise TargetWrong(f"[targets.{name}] kind is {table.get('kind')!r}; it must be one of {', '.join(ADAPTERS)}")
+        raise TargetWrong(
+            f"[targets.{name}] kind is {table.get('kind')!r}; it must be one of"
+            f" {', '.join(ADAPTERS)}"
+        )
     return ADAPTERS[table["kind"]]
 
 

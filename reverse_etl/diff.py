@@ -1,16 +1,17 @@
 """The comparison: what should be, what is, what we last wrote; as SQL over the warehouse.
 
-In: one `Export`, the relation with what the target holds, the applied table. Out: rows in the temporary table
-`changes` (see CHANGES), one per object that must change, and in `drifts`, one per value of ours that somebody changed
-in the target since our last push. Column by column with `is distinct from`, in the database: a first night of 100,000
-changes takes seconds, and the reason can name the column.
+In: one `Export`, the relation with what the target holds, the applied table. Out: rows in the
+temporary table `changes` (see CHANGES), one per object that must change, and in `drifts`, one per
+value of ours that somebody changed in the target since our last push. Column by column with `is
+distinct from`, in the database: a first night of 100,000 changes takes seconds, and the reason can
+name the column.
 
-Rules: a column owned by the target's people is never written, one owned `initial` only on create; an object that is
-not in the export is touched only as `on_absent` says, and taken away only when the ledger says we put it there. An
-object without our key is touched only when a row of the export names it in `adopt_id`: it is given the key. A value
-changed by hand is written again, left or taken over, as the column's `on_drift` says.
-A row whose column `deleted` is true wants its object gone; an object that lies among the target's deleted ones and is
-wanted again is restored, not made anew.
+Rules: a column owned by the target's people is never written, one owned `initial` only on create;
+an object that is not in the export is touched only as `on_absent` says, and taken away only when
+the ledger says we put it there. An object without our key is touched only when a row of the export
+names it in `adopt_id`: it is given the key. A value changed by hand is written again, left or taken
+over, as the column's `on_drift` says. A row whose column `deleted` is true wants its object gone;
+an object that lies among the target's deleted ones and is wanted again is restored, not made anew.
 """
 
 from __future__ import annotations
@@ -40,18 +41,26 @@ from reverse_etl.model import (
 
 CHANGES = """
 create or replace temp table changes (
-    target text, entity text, entity_rank integer, key text, person_id text, school_number text, action text,
-    action_rank integer, remote_id text, old text, new text, reason text, hold text, source text, export_model text,
+    target text, entity text, entity_rank integer, key text, person_id text, school_number text,
+    action text,
+    action_rank integer, remote_id text, old text, new text, reason text, hold text, source text,
+    export_model text,
     released boolean default false);
 create or replace temp table drifts (
-    target text, entity text, key text, person_id text, school_number text, column_name text, ours text, theirs text, policy text);
+    target text, entity text, key text, person_id text, school_number text, column_name text,
+    ours text, theirs text, policy text);
 """
-COLUMNS = "target, entity, entity_rank, key, person_id, school_number, action, action_rank, remote_id, old, new, reason, hold, source, export_model"
+COLUMNS = (
+    "target, entity, entity_rank, key, person_id, school_number, action, action_rank, remote_id,"
+    " old, new, reason, hold, source, export_model"
+)
 LEFT = "left: no longer in export"
 
 
 class DiffImpossible(Exception):
-    """An export that cannot be compared; the message says which columns or rows stand in the way."""
+    """An export that cannot be compared; the message says which columns or rows stand
+    in the way.
+    """
 
 
 def observed_view(export: Export) -> str:
@@ -60,13 +69,19 @@ def observed_view(export: Export) -> str:
 
 
 def unclaimed_view(export: Export) -> str:
-    """The staging view of the objects without our key, in the same columns; needed only where an export adopts."""
+    """The staging view of the objects without our key, in the same columns; needed only where an
+    export adopts.
+    """
     return f"staging.{sql.name(f'stg_{export.target}__unclaimed_{export.entity}')}"
 
 
 def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> str:
-    """A query of the keys of the objects of ours that a target holds, as its key columns were last registered."""
-    row = connection.execute("select key from ledger.applied.tables where target = ? and entity = ?", [target, entity]).fetchone()
+    """A query of the keys of the objects of ours that a target holds, as its key columns were last
+    registered.
+    """
+    row = connection.execute(
+        "select key from ledger.applied.tables where target = ? and entity = ?", [target, entity]
+    ).fetchone()
     view = f"staging.{sql.name(f'stg_{target}__{entity}')}"
     if row is None or not applied.columns(connection, view):
         return "select null where false"
@@ -74,54 +89,90 @@ def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) ->
     return f"select {key} from {view} where {key} is not null"
 
 
-def compare(connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int) -> tuple[int, int]:
-    """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target holds).
+def compare(
+    connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int
+) -> tuple[int, int]:
+    """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target
+    holds).
 
-    Leaves `decided` behind: what differs, and what the target holds that is neither wanted nor was written by us.
+    Leaves `decided` behind: what differs, and what the target holds that is neither wanted nor was
+    written by us.
 
-    Raises DiffImpossible when the export has no table, has rows without a key or two with the same, or when
-    what was observed lacks a column that would have to be compared.
+    Raises DiffImpossible when the export has no table, has rows without a key or two with the same,
+    or when what was observed lacks a column that would have to be compared.
     """
     types = applied.columns(connection, export.relation)
     if not types:
         raise DiffImpossible(f'{export.relation} does not exist; run "make build"')
     missing = [column.name for column in export.columns if column.name not in types]
     if missing:
-        raise DiffImpossible(f"{export.relation} has no column {', '.join(missing)}; its YAML lists what its table does not have")
+        raise DiffImpossible(
+            f"{export.relation} has no column {', '.join(missing)}; its YAML lists what its table"
+            " does not have"
+        )
     desired = _checked(connection, export)
     applied.ensure(connection, export)
     query, observed = (_of_rows if export.file else _of_objects)(connection, export, types)
-    values = {"target": export.target, "entity": export.entity, "rank": entity_rank, "model": export.model}
+    values = {
+        "target": export.target,
+        "entity": export.entity,
+        "rank": entity_rank,
+        "model": export.model,
+    }
     connection.execute(f"insert into changes ({COLUMNS}) {query}", values)
     return desired, observed
 
 
 def _checked(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
     key = sql.key(export.key)
-    total, named, distinct = connection.execute(f"select count(*), count({key}), count(distinct {key}) from {export.relation}").fetchone() or (0, 0, 0)
+    total, named, distinct = connection.execute(
+        f"select count(*), count({key}), count(distinct {key}) from {export.relation}"
+    ).fetchone() or (0, 0, 0)
     if total != named:
-        raise DiffImpossible(f"{total - named:,} of {total:,} rows of {export.relation} have no key ({', '.join(export.key)}); mend the model")
+        raise DiffImpossible(
+            f"{total - named:,} of {total:,} rows of {export.relation} have no key"
+            f" ({', '.join(export.key)}); mend the model"
+        )
     if named != distinct:
-        raise DiffImpossible(f"{total:,} rows of {export.relation} share {distinct:,} keys ({', '.join(export.key)}); mend the model")
+        raise DiffImpossible(
+            f"{total:,} rows of {export.relation} share {distinct:,} keys"
+            f" ({', '.join(export.key)}); mend the model"
+        )
     return total
 
 
 # ---------------------------------------------------------------- targets with objects (APIs)
 
 
-def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]) -> tuple[str, int]:
+def _of_objects(
+    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]
+) -> tuple[str, int]:
     view = observed_view(export)
     there = applied.columns(connection, view)
     if not there:
-        raise DiffImpossible(f"{view} does not exist; the target's staging model must say what it holds")
-    missing = [name for name in (*export.key, *(c.name for c in export.compared)) if name not in there]
+        raise DiffImpossible(
+            f"{view} does not exist; the target's staging model must say what it holds"
+        )
+    missing = [
+        name for name in (*export.key, *(c.name for c in export.compared)) if name not in there
+    ]
     if missing:
-        raise DiffImpossible(f"{view} has no column {', '.join(missing)}; it must name its columns as {export.model} does")
+        raise DiffImpossible(
+            f"{view} has no column {', '.join(missing)}; it must name its columns as"
+            f" {export.model} does"
+        )
     if export.on_absent == SUSPEND and _off(export) is None:
-        raise DiffImpossible(f"{export.model} says on_absent: suspend but has none of the columns {', '.join(OFF_COLUMNS)}")
+        raise DiffImpossible(
+            f"{export.model} says on_absent: suspend but has none of the columns"
+            f" {', '.join(OFF_COLUMNS)}"
+        )
 
     changed = {c.name: _changed(c, types) for c in export.compared}
-    both, create, absent = "d._key is not null and o._key is not null", "o._key is null", "d._key is null"
+    both, create, absent = (
+        "d._key is not null and o._key is not null",
+        "o._key is null",
+        "d._key is null",
+    )
     action = f"""case
             when {create} then {_when_missing(export)}
             when o._adopts then '{ADOPT}'
@@ -134,43 +185,59 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
             else '{UPDATE}' end"""
     off = _off(export)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
-    lost = [*whole, *(column for column in export.sent if column.owner == "initial" and column.name in there)]  # an undo makes it anew
+    lost = [
+        *whole,
+        *(column for column in export.sent if column.owner == "initial" and column.name in there),
+    ]  # an undo makes it anew
     new = f"""case action
             when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
             when '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in whole)}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
-            else case when {absent} then {sql.json_object([sql.json_field(off[0].name, str(off[1]).lower())]) if off else "'{}'"}
-                 else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""
+            else case when {absent} then
+            {sql.json_object([sql.json_field(off[0].name, str(off[1]).lower())]) if off else "'{}'"}
+                 else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
     old = f"""case
             when {create} then '{{}}'
-            when action = '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
-            when action in ('{REMOVE}', '{DELETE}') then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
+            when action = '{ADOPT}' then
+            {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
+            when action in ('{REMOVE}', '{DELETE}')
+            then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
             when {absent} then {sql.json_object([sql.json_field(off[0].name, _o(off[0], types))]) if off else "'{}'"}
-            else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""
+            else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
     hold = f"""case when o.copies > 1 then
-            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""
+            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""  # noqa: E501
     order = "remote_id" if "remote_id" in there else "1"
-    drifts = [f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy := {policy}, ours := {_json(_d(c))}, "
-              f"theirs := {_json(_o(c, types))}) end" for c in export.compared for policy in [_drift(c, types)]]  # fmt: skip
-    context = f"""{_context(export, "person_id", types, there)} as person_id, {_context(export, export.school, types, there)} as school_number"""
-    connection.execute(f"""
+    drifts = [
+        f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy"
+        f" := {policy}, ours := {_json(_d(c))}, theirs := {_json(_o(c, types))}) end"
+        for c in export.compared
+        for policy in [_drift(c, types)]
+    ]
+    context = f"""{_context(export, "person_id", types, there)} as person_id,
+    {_context(export, export.school, types, there)} as school_number"""
+    connection.execute(
+        f"""
         create or replace temp table decided as
         with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
         found as ({_found(connection, export, types, there)}),
-        -- windows over everybody cost more than the comparison; over those that are there twice they cost nothing
+        -- windows over everybody cost more than the comparison; over those that are there twice
+        -- they cost nothing
         twice as (select _key from found where _key is not null group by _key having count(*) > 1),
         observed as (
             select *, 1 as copies from found where _key is not null and _key not in (from twice)
             union all by name
             select * exclude (copy) from (
-                select *, count(*) over (partition by _key) as copies, row_number() over (partition by _key order by {order}) as copy
+                select *, count(*) over (partition by _key) as copies,
+                row_number() over (partition by _key order by {order}) as copy
                 from found where _key in (from twice)
             ) where copy = 1
         ),
         taken as (
-            select key as _key, list(column_name) as columns from ledger.applied.taken_over where target = $target and entity = $entity group by key
+            select key as _key, list(column_name) as columns from ledger.applied.taken_over
+            where target = $target and entity = $entity group by key
         ),
-        -- only what may matter meets what was last applied: to carry everybody's columns through that join doubles the time
+        -- only what may matter meets what was last applied: to carry everybody's columns through
+        -- that join doubles the time
         unlike as (
             select d, o, t.columns as taken, coalesce(d._key, o._key) as key
             from desired as d
@@ -183,25 +250,43 @@ def _of_objects(connection: duckdb.DuckDBPyConnection, export: Export, types: di
             {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
         from unlike
         left join {applied.table(export.target, export.entity)} as a on a._key = unlike.key
-        -- filtered here, before the rows become values: that is most of the time at half a million rows
-        where action is not null or ({both} and (differs or taken is not null)) or (d._key is null and a._key is null)""",
-        {"target": export.target, "entity": export.entity})  # fmt: skip
-    connection.execute(f"""
+        -- filtered here, before the rows become values: that is most of the time at half a million
+        -- rows
+        where action is not null or ({both} and (differs or taken is not null)) or (d._key is null
+        and a._key is null)""",  # noqa: E501
+        {"target": export.target, "entity": export.entity},
+    )
+    connection.execute(
+        f"""
         insert into drifts
-        select $target, $entity, key, person_id, school_number, drift.column_name, drift.ours, drift.theirs, drift.policy
-        from (select key, {context}, unnest(list_filter([{", ".join(drifts) or "null"}], lambda drift: drift is not null)) as drift
-              from decided where {both} and a._key is not null)""", {"target": export.target, "entity": export.entity})  # fmt: skip
+        select $target, $entity, key, person_id, school_number, drift.column_name, drift.ours,
+        drift.theirs, drift.policy
+        from (select key, {context}, unnest(list_filter([{", ".join(drifts) or "null"}],
+        lambda drift: drift is not null)) as drift
+              from decided where {both} and a._key is not null)""",
+        {"target": export.target, "entity": export.entity},
+    )
     query = f"""
         select $target, $entity, $rank, key, {context}, action,
                {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
-               {_reason(export, changed, both, types)}, {hold}, {_context(export, "source", types, there)}, $model
+               {_reason(export, changed, both, types)}, {hold},
+               {_context(export, "source", types, there)}, $model
         from decided where action is not null"""
-    observed = connection.execute(f"select count(*) from {view} where {sql.name(export.key[0])} is not null").fetchone()
+    observed = connection.execute(
+        f"select count(*) from {view} where {sql.name(export.key[0])} is not null"
+    ).fetchone()
     return query, observed[0] if observed else 0
 
 
-def _found(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str], there: dict[str, str]) -> str:
-    """What the target holds of ours, and the objects without our key that rows of the export adopt, as if they had it."""
+def _found(
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    types: dict[str, str],
+    there: dict[str, str],
+) -> str:
+    """What the target holds of ours, and the objects without our key that rows of the export adopt,
+    as if they had it.
+    """
     view = observed_view(export)
     ours = f"select *, {sql.key(export.key)} as _key, false as _adopts from {view}"
     if ADOPT_COLUMN not in types:
@@ -209,15 +294,25 @@ def _found(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[st
     unclaimed = applied.columns(connection, unclaimed_view(export))
     missing = [name for name in ("remote_id", *there) if name not in unclaimed]
     if missing:
-        raise DiffImpossible(f"{unclaimed_view(export)} has no column {', '.join(missing)}; it must name its columns as {view} does")
+        raise DiffImpossible(
+            f"{unclaimed_view(export)} has no column {', '.join(missing)}; it must name its columns"
+            f" as {view} does"
+        )
     adopt = f"d.{sql.name(ADOPT_COLUMN)}"
-    rows, objects = connection.execute(f"select count({adopt}), count(distinct {adopt}) from {export.relation} as d").fetchone() or (0, 0)
+    rows, objects = connection.execute(
+        f"select count({adopt}), count(distinct {adopt}) from {export.relation} as d"
+    ).fetchone() or (0, 0)
     if rows != objects:
-        raise DiffImpossible(f"{rows:,} rows of {export.relation} adopt {objects:,} objects; one object is one row's, mend the model")
+        raise DiffImpossible(
+            f"{rows:,} rows of {export.relation} adopt {objects:,} objects; one object is one"
+            " row's, mend the model"
+        )
     values = ", ".join(f"{'d' if name in export.key else 'u'}.{sql.name(name)}" for name in there)
     return f"""{ours} union all
-            select {values}, d._key, true from desired as d join {unclaimed_view(export)} as u on u.remote_id = {adopt}
-            where not exists (select 1 from (select {sql.key(export.key)} as _key from {view}) as ours where ours._key = d._key)"""
+            select {values}, d._key, true from desired as d join {unclaimed_view(export)} as u
+            on u.remote_id = {adopt}
+            where not exists (select 1 from (select {sql.key(export.key)} as _key
+            from {view}) as ours where ours._key = d._key)"""
 
 
 def _d(column: Column) -> str:
@@ -242,7 +337,10 @@ def _same(column: Column, expression: str) -> str:
     if "case" in column.ignoring:
         expression = f"lower({expression})"
     if "order" in column.ignoring:
-        expression = f"array_to_string(list_sort(list_transform(string_split({expression}, ','), lambda part: trim(part))), ',')"
+        expression = (
+            f"array_to_string(list_sort(list_transform(string_split({expression}, ','), lambda"
+            " part: trim(part))), ',')"
+        )
     return expression
 
 
@@ -258,7 +356,10 @@ def _ours_moved(column: Column) -> str:
 
 def _theirs_moved(column: Column, types: dict[str, str]) -> str:
     """What is there is not what we last wrote: somebody changed it in the target."""
-    return f"(a._key is not null and {_same(column, _o(column, types))} is distinct from {_same(column, _a(column))})"
+    return (
+        f"(a._key is not null and {_same(column, _o(column, types))} is distinct from"
+        f" {_same(column, _a(column))})"
+    )
 
 
 def _taken(column: Column) -> str:
@@ -266,7 +367,9 @@ def _taken(column: Column) -> str:
 
 
 def _changed(column: Column, types: dict[str, str]) -> str:
-    """A difference that is to be written: all but those the column's policy leaves to the target's people."""
+    """A difference that is to be written: all but those the column's policy leaves to the target's
+    people.
+    """
     differs, theirs = _differs(column, types), _theirs_moved(column, types)
     if column.on_drift == "leave":
         return f"({differs} and not ({theirs} and not {_ours_moved(column)}))"
@@ -276,13 +379,21 @@ def _changed(column: Column, types: dict[str, str]) -> str:
 
 
 def _drift(column: Column, types: dict[str, str]) -> str:
-    """What is done about a value changed by hand, as text; null where nobody did, or where it is known and done with."""
+    """What is done about a value changed by hand, as text; null where nobody did, or where it is
+    known and done with.
+    """
     drifted = f"{_differs(column, types)} and {_theirs_moved(column, types)}"
     if column.on_drift == "leave":
-        return f"case when {drifted} then case when {_ours_moved(column)} then 'revert' else 'leave' end end"
+        return (
+            f"case when {drifted} then case when {_ours_moved(column)} then 'revert' else 'leave'"
+            " end end"
+        )
     if column.on_drift == "take_over":
         # equal again: whoever made it so gave the column back
-        return f"case when {_taken(column)} then case when not {_differs(column, types)} then 'give_back' end when {drifted} then 'take_over' end"
+        return (
+            f"case when {_taken(column)} then case when not {_differs(column, types)} then"
+            f" 'give_back' end when {drifted} then 'take_over' end"
+        )
     return f"case when {drifted} then 'revert' end"
 
 
@@ -298,7 +409,12 @@ def _when_absent(export: Export) -> str:
     match export.on_absent:
         case "suspend":
             column, value = _off(export) or (None, None)
-            return f"case when cast(o.{sql.name(column.name)} as boolean) is distinct from {value} then '{SUSPEND}' end" if column else "null"
+            return (
+                f"case when cast(o.{sql.name(column.name)} as boolean) is distinct from"
+                f" {value} then '{SUSPEND}' end"
+                if column
+                else "null"
+            )
         case "remove":
             return f"case when a._key is not null then '{REMOVE}' end"
         case "delete":
@@ -313,7 +429,11 @@ def _already_gone(export: Export, types: dict[str, str], absent: str) -> str:
 
 
 def _when_missing(export: Export) -> str:
-    return f"case when not {_d(gone)} then '{CREATE}' end" if (gone := export.column(DELETED_COLUMN)) else f"'{CREATE}'"
+    return (
+        f"case when not {_d(gone)} then '{CREATE}' end"
+        if (gone := export.column(DELETED_COLUMN))
+        else f"'{CREATE}'"
+    )
 
 
 def _deletions(export: Export, types: dict[str, str]) -> str:
@@ -330,8 +450,10 @@ def _switches(export: Export, changed: dict[str, str], types: dict[str, str]) ->
     if off is None:
         return ""
     column, value = off
-    return f"""when {changed[column.name]} and {_d(column)} is not distinct from {value} then '{SUSPEND}'
-            when {changed[column.name]} and {_o(column, types)} is not distinct from {value} then '{RESTORE}'"""
+    return f"""when {changed[column.name]} and {_d(column)} is not distinct from {value}
+    then '{SUSPEND}'
+            when {changed[column.name]} and {_o(column, types)} is not distinct from {value}
+            then '{RESTORE}'"""
 
 
 def _renames(changed: dict[str, str]) -> str:
@@ -340,17 +462,27 @@ def _renames(changed: dict[str, str]) -> str:
 
 
 def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str, str]) -> str:
-    """In words: what is new, what left, which columns the source changed and which somebody changed in the target."""
+    """In words: what is new, what left, which columns the source changed and which somebody changed
+    in the target.
+    """
     ours = {c.name: f"a._key is not null and {_ours_moved(c)}" for c in export.compared}
     theirs = {c.name: _theirs_moved(c, types) for c in export.compared}
-    source = _listed({name: f"{changed[name]} and {ours[name]} and not {theirs[name]}" for name in changed})
-    conflict = _listed({name: f"{changed[name]} and {ours[name]} and {theirs[name]}" for name in changed})
-    drift = _listed({name: f"{changed[name]} and a._key is not null and not ({ours[name]})" for name in changed})
+    source = _listed(
+        {name: f"{changed[name]} and {ours[name]} and not {theirs[name]}" for name in changed}
+    )
+    conflict = _listed(
+        {name: f"{changed[name]} and {ours[name]} and {theirs[name]}" for name in changed}
+    )
+    drift = _listed(
+        {name: f"{changed[name]} and a._key is not null and not ({ours[name]})" for name in changed}
+    )
     unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
     return f"""case
-            when action = '{CREATE}' and a._key is not null then 'gone from {export.target} since our last push'
+            when action = '{CREATE}' and a._key is not null
+            then 'gone from {export.target} since our last push'
             when action = '{CREATE}' then 'new in source'
-            when action = '{ADOPT}' then 'there before us without our key, and matched: identity.account_matches says by which rule'
+            when action = '{ADOPT}' then
+            'there before us without our key, and matched: identity.account_matches says by which rule'
             when not ({both}) then '{LEFT}'
             {_words_of_deletion(export)}
             else array_to_string(list_filter([
@@ -358,7 +490,7 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
                 'drift: changed in {export.target} since our last push: ' || {drift},
                 'changed in source and, by hand, in {export.target}: ' || {conflict},
                 'differs from {export.target}, not written by us before: ' || {unlike}
-            ], lambda part: part is not null), '; ') end"""
+            ], lambda part: part is not null), '; ') end"""  # noqa: E501
 
 
 def _words_of_deletion(export: Export) -> str:
@@ -366,19 +498,29 @@ def _words_of_deletion(export: Export) -> str:
     if gone is None:
         return ""
     return f"""when action = '{DELETE}' then 'to be deleted, as its row says'
-            when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean) then 'wanted again: it lies among the deleted ones of {export.target}'"""
+            when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean)
+            then 'wanted again: it lies among the deleted ones of {export.target}'"""
 
 
 def _listed(conditions: dict[str, str]) -> str:
-    names = ", ".join(f"case when {condition} then {sql.text(name)} end" for name, condition in conditions.items())
-    return f"nullif(array_to_string(list_filter([{names or 'null'}], lambda name: name is not null), ', '), '')"
+    names = ", ".join(
+        f"case when {condition} then {sql.text(name)} end" for name, condition in conditions.items()
+    )
+    return (
+        f"nullif(array_to_string(list_filter([{names or 'null'}], lambda name: name is not null),"
+        " ', '), '')"
+    )
 
 
 def _context(export: Export, name: str | None, types: dict[str, str], there: dict[str, str]) -> str:
     """A context column: of the desired row, else as it was when last applied, else as observed."""
     if name is None or name not in types:
         return "null"
-    places = [f"d.{sql.name(name)}", f"a.{sql.name(name)}", *([f"o.{sql.name(name)}"] if name in there and export.file is None else [])]
+    places = [
+        f"d.{sql.name(name)}",
+        f"a.{sql.name(name)}",
+        *([f"o.{sql.name(name)}"] if name in there and export.file is None else []),
+    ]
     return f"coalesce({', '.join(f'cast({place} as varchar)' for place in places)})"
 
 
@@ -389,11 +531,17 @@ def _action_rank() -> str:
 # ---------------------------------------------------------------- targets with rows (files)
 
 
-def _of_rows(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]) -> tuple[str, int]:
-    """A file is its rows: what it holds is what was delivered last, and a row that is not in the export is not in the file."""
+def _of_rows(
+    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]
+) -> tuple[str, int]:
+    """A file is its rows: what it holds is what was delivered last, and a row that is not in the
+    export is not in the file.
+    """
     table = applied.table(export.target, export.entity)
     values = [column for column in export.sent if column.name not in export.key]
-    changed = {c.name: f"(d.{sql.name(c.name)} is distinct from a.{sql.name(c.name)})" for c in values}
+    changed = {
+        c.name: f"(d.{sql.name(c.name)} is distinct from a.{sql.name(c.name)})" for c in values
+    }
     names = _listed(changed)
     query = f"""
         with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
@@ -403,7 +551,8 @@ def _of_rows(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[
                      when {" or ".join(changed.values()) or "false"} then '{UPDATE}' end as action
             from desired as d full outer join {table} as a on a._key = d._key
         )
-        select $target, $entity, $rank, key, {_context(export, "person_id", types, {})}, {_context(export, export.school, types, {})}, action,
+        select $target, $entity, $rank, key, {_context(export, "person_id", types, {})},
+        {_context(export, export.school, types, {})}, action,
                {_action_rank()}, null,
                case action when '{CREATE}' then '{{}}'
                     when '{REMOVE}' then {sql.json_object(sql.json_field(c.name, f"a.{sql.name(c.name)}") for c in export.sent)}
@@ -411,8 +560,9 @@ def _of_rows(connection: duckdb.DuckDBPyConnection, export: Export, types: dict[
                case action when '{REMOVE}' then '{{}}'
                     when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
-               case action when '{CREATE}' then 'new in source' when '{REMOVE}' then '{LEFT}' else 'changed in source: ' || {names} end,
+               case action when '{CREATE}' then 'new in source' when '{REMOVE}' then '{LEFT}'
+               else 'changed in source: ' || {names} end,
                null, {_context(export, "source", types, {})}, $model
-        from decided where action is not null"""
+        from decided where action is not null"""  # noqa: E501
     delivered = connection.execute(f"select count(*) from {table}").fetchone()
     return query, delivered[0] if delivered else 0

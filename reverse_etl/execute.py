@@ -1,11 +1,13 @@
 """Execute: the changes of one target, in order, at its pace, each journaled before and after.
 
-In: changes without holds, the adapter, what the journal already knows, remote ids known so far. Out: outcomes in the
-journal and a `Tally`. Knows no database and no settings; time, sleep and chance are passed in.
+In: changes without holds, the adapter, what the journal already knows, remote ids known so far.
+Out: outcomes in the journal and a `Tally`. Knows no database and no settings; time, sleep and
+chance are passed in.
 
-Order: entities as the adapter names them, waves within an entity, removals afterwards in reverse order. A change
-whose group or user does not exist (its create was held or failed) is skipped and says what it waits for.
-An attempt of which nobody knows what came is looked up by its durable key before it is made again.
+Order: entities as the adapter names them, waves within an entity, removals afterwards in reverse
+order. A change whose group or user does not exist (its create was held or failed) is skipped and
+says what it waits for. An attempt of which nobody knows what came is looked up by its durable key
+before it is made again.
 """
 
 from __future__ import annotations
@@ -23,10 +25,24 @@ from typing import Any
 from common.log import event
 from reverse_etl import pacing
 from reverse_etl.journal import Journal, Past
-from reverse_etl.model import ARRIVALS, CREATE, DELIVER, FILE_ENTITY, REMOVALS, UNDELETE, Adapter, Change, Outcome, key_text
+from reverse_etl.model import (
+    ARRIVALS,
+    CREATE,
+    DELIVER,
+    FILE_ENTITY,
+    REMOVALS,
+    UNDELETE,
+    Adapter,
+    Change,
+    Outcome,
+    key_text,
+)
 
-THROTTLES = 30  # how often one change may be told to come back later; each time the pace falls, so this is hours
-TROUBLE = 60  # calls in a row without any answer that counts: the platform is down, and the rest may wait
+# how often one change may be told to come back later; each time the pace falls, so this is hours
+THROTTLES = 30
+TROUBLE = (
+    60  # calls in a row without any answer that counts: the platform is down, and the rest may wait
+)
 
 Known = dict[tuple[str, str], str]  # (entity, key text) -> remote id
 
@@ -36,8 +52,12 @@ class Tally:
     """What came of one target's changes."""
 
     done: Counter[tuple[str, str]] = field(default_factory=Counter)  # (entity, status) -> how many
-    failures: Counter[tuple[str, str, int, str]] = field(default_factory=Counter)  # (entity, action, code, reason) -> how many
-    examples: dict[tuple[str, str, int, str], list[str]] = field(default_factory=dict)  # the same -> a few keys
+    failures: Counter[tuple[str, str, int, str]] = field(
+        default_factory=Counter
+    )  # (entity, action, code, reason) -> how many
+    examples: dict[tuple[str, str, int, str], list[str]] = field(
+        default_factory=dict
+    )  # the same -> a few keys
     trouble: str = ""  # why the target was given up for tonight
 
     @property
@@ -62,13 +82,17 @@ class Queue:
     def __init__(self, items: Sequence[Item], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: list[tuple[float, int, Item]] = [(0.0, number, item) for number, item in enumerate(items)]
+        self._waiting: list[tuple[float, int, Item]] = [
+            (0.0, number, item) for number, item in enumerate(items)
+        ]
         heapq.heapify(self._waiting)
         self._number = len(items)
         self._outstanding = len(items)
 
     def take(self, most: int, stopped: Callable[[], bool]) -> list[Item]:
-        """Up to `most` changes that may run now; [] when all are dealt with or the work was stopped."""
+        """Up to `most` changes that may run now; [] when all are dealt with or the work was
+        stopped.
+        """
         with self._changed:
             while self._outstanding and not stopped():
                 now = self._clock()
@@ -100,14 +124,20 @@ class Execution:
 
     adapter: Adapter
     changes: Sequence[Change]
-    references: Mapping[str, Mapping[str, str]]  # entity -> column -> entity whose key the column holds
+    references: Mapping[
+        str, Mapping[str, str]
+    ]  # entity -> column -> entity whose key the column holds
     keys: Mapping[str, tuple[str, ...]]  # entity -> its key columns
     known: Known
     journal: Journal
     past: Past
     stop: threading.Event
-    held: frozenset[tuple[str, str]] = frozenset()  # (entity, key text) of arrivals that were not let through
-    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key text) -> what it waits for in another target
+    held: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # (entity, key text) of arrivals that were not let through
+    waiting: Mapping[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # (entity, key text) -> what it waits for in another target
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -117,7 +147,10 @@ class Execution:
         self.bucket = pacing.Bucket(self.adapter.rate, self.clock, self.sleep or self.stop.wait)
         self._lock = threading.Lock()
         self._in_a_row = 0
-        self._not_created = {*self.held, *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS)}
+        self._not_created = {
+            *self.held,
+            *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS),
+        }
 
     @property
     def stopped(self) -> bool:
@@ -143,15 +176,31 @@ class Execution:
                 continue
             waits_for = self._waits_for(change)
             if waits_for:
-                self._conclude([(Item(change, started_at=_now()), Outcome(change.change_id, "skipped", note=f"waits for {waits_for}", calls=0))])
+                self._conclude(
+                    [
+                        (
+                            Item(change, started_at=_now()),
+                            Outcome(
+                                change.change_id, "skipped", note=f"waits for {waits_for}", calls=0
+                            ),
+                        )
+                    ]
+                )
                 continue
             unclear = change.change_id in self.past.intents
-            items.append(Item(replace(change, references=self._resolved(change)), unclear, int(unclear)))
+            items.append(
+                Item(replace(change, references=self._resolved(change)), unclear, int(unclear))
+            )
         if not items:
             return
         queue = Queue(items, self.clock)
         count = min(self.adapter.threads, -(-len(items) // self.adapter.batch))
-        threads = [threading.Thread(target=self._work, args=(queue,), name=f"{change.target}-{n}", daemon=True) for n in range(count)]
+        threads = [
+            threading.Thread(
+                target=self._work, args=(queue,), name=f"{change.target}-{n}", daemon=True
+            )
+            for n in range(count)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -161,10 +210,18 @@ class Execution:
         while items := queue.take(self.adapter.batch, lambda: self.stopped):
             try:
                 self._attempt(items, queue)
-            except OSError as error:  # the journal's disk: nothing may be written that cannot be recorded
-                self._give_up(f"its journal cannot be written ({type(error).__name__}, error {error.errno}); free the disk, then push again")
+            except (
+                OSError
+            ) as error:  # the journal's disk: nothing may be written that cannot be recorded
+                self._give_up(
+                    f"its journal cannot be written ({type(error).__name__}, error {error.errno});"
+                    " free the disk, then push again"
+                )
             except Exception as error:
-                self._give_up(f"the engine stumbled ({type(error).__name__}); changes in flight are looked up when the push is resumed")
+                self._give_up(
+                    f"the engine stumbled ({type(error).__name__}); changes in flight are looked up"
+                    " when the push is resumed"
+                )
                 event("push_stumbled", target=items[0].change.target, error=type(error).__name__)
 
     # ------------------------------------------------------------ one attempt
@@ -186,7 +243,12 @@ class Execution:
             self.bucket.take(extra)
         final: list[tuple[Item, Outcome]] = []
         for item in ready:
-            answer = answers.get(item.change.change_id) or Outcome(item.change.change_id, "unknown", reason="no_answer", note="the adapter gave no outcome")
+            answer = answers.get(item.change.change_id) or Outcome(
+                item.change.change_id,
+                "unknown",
+                reason="no_answer",
+                note="the adapter gave no outcome",
+            )
             if answer.status in ("applied", "failed"):
                 final.append((item, answer))
             else:
@@ -198,13 +260,30 @@ class Execution:
 
     def _apply(self, items: list[Item]) -> dict[str, Outcome]:
         try:
-            return {answer.change_id: answer for answer in self.adapter.apply([item.change for item in items])}
-        except Exception as error:  # an adapter that fails must not take the others of its target with it
-            event("apply_failed", target=items[0].change.target, entity=items[0].change.entity, error=_plain(error))
-            return {i.change.change_id: Outcome(i.change.change_id, "unknown", reason="error", note=_plain(error)) for i in items}
+            return {
+                answer.change_id: answer
+                for answer in self.adapter.apply([item.change for item in items])
+            }
+        except (
+            Exception
+        ) as error:  # an adapter that fails must not take the others of its target with it
+            event(
+                "apply_failed",
+                target=items[0].change.target,
+                entity=items[0].change.entity,
+                error=_plain(error),
+            )
+            return {
+                i.change.change_id: Outcome(
+                    i.change.change_id, "unknown", reason="error", note=_plain(error)
+                )
+                for i in items
+            }
 
     def _was_done(self, item: Item, queue: Queue) -> bool:
-        """Look an unclear change up; True when it is dealt with (done, or to be looked up again later)."""
+        """Look an unclear change up; True when it is dealt with (done, or to be looked up again
+        later).
+        """
         change = item.change
         if change.action not in (CREATE, UNDELETE, DELIVER):
             item.unclear = False  # repeating it has the same effect as doing it once
@@ -215,12 +294,29 @@ class Execution:
             event("find_failed", target=change.target, entity=change.entity, error=_plain(error))
             self._judge([Outcome(change.change_id, "unknown")])
             item.attempts += 1
-            self._again(item, Outcome(change.change_id, "unknown", reason="error", note=_plain(error)), queue)
+            self._again(
+                item,
+                Outcome(change.change_id, "unknown", reason="error", note=_plain(error)),
+                queue,
+            )
             return True
         if remote_id is None:
             item.unclear = False
             return False
-        self._conclude([(item, Outcome(change.change_id, "applied", reason="found", remote_id=remote_id, note="found by its key after an unknown reply"))])
+        self._conclude(
+            [
+                (
+                    item,
+                    Outcome(
+                        change.change_id,
+                        "applied",
+                        reason="found",
+                        remote_id=remote_id,
+                        note="found by its key after an unknown reply",
+                    ),
+                )
+            ]
+        )
         queue.finished(1)
         return True
 
@@ -234,27 +330,50 @@ class Execution:
             item.throttles += 1
         if item.attempts >= pacing.ATTEMPTS or item.throttles >= THROTTLES:
             tries = item.attempts + item.throttles
-            self._conclude([(item, replace(answer, status="failed", note=f"given up after {tries} attempts: {answer.note or answer.reason or answer.code}"))])
+            self._conclude(
+                [
+                    (
+                        item,
+                        replace(
+                            answer,
+                            status="failed",
+                            note=(
+                                f"given up after {tries} attempts:"
+                                f" {answer.note or answer.reason or answer.code}"
+                            ),
+                        ),
+                    )
+                ]
+            )
             queue.finished(1)
             return
         wait = pacing.pause(max(item.attempts, 1), self.chance)
-        queue.again(item, max(answer.retry_after or 0.0, 0.0 if throttled and answer.retry_after else wait))
+        queue.again(
+            item, max(answer.retry_after or 0.0, 0.0 if throttled and answer.retry_after else wait)
+        )
 
     def _judge(self, answers: list[Outcome]) -> None:
-        """A platform that only fails is left alone for tonight; one that refuses single changes is not."""
+        """A platform that only fails is left alone for tonight; one that refuses single changes is
+        not.
+        """
         if any(answer.status in ("applied", "failed") for answer in answers):
             with self._lock:
                 self._in_a_row = 0
             self.bucket.succeeded()
             return
-        if answers and all(answer.code == 429 or answer.reason == "throttled" for answer in answers):
+        if answers and all(
+            answer.code == 429 or answer.reason == "throttled" for answer in answers
+        ):
             return
         with self._lock:
             self._in_a_row += 1
             row = self._in_a_row
         if row >= TROUBLE:
             last = answers[-1] if answers else None
-            self._give_up(f"{row} calls in a row came to nothing (last: {(last and (last.code or last.note or last.reason)) or 'no answer'})")
+            self._give_up(
+                f"{row} calls in a row came to nothing (last:"
+                f" {(last and (last.code or last.note or last.reason)) or 'no answer'})"
+            )
 
     def _give_up(self, why: str) -> None:
         with self._lock:
@@ -288,15 +407,22 @@ class Execution:
     # ------------------------------------------------------------ references
 
     def _pointers(self, change: Change) -> Iterator[tuple[str, str, str, bool]]:
-        """(column, entity, key text, whether the change cannot do without it) for every reference of a change."""
-        values = {**change.new, **dict(zip(self.keys.get(change.entity, ()), change.key, strict=False))}
+        """(column, entity, key text, whether the change cannot do without it) for every reference
+        of a change.
+        """
+        values = {
+            **change.new,
+            **dict(zip(self.keys.get(change.entity, ()), change.key, strict=False)),
+        }
         for column, entity in self.references.get(change.entity, {}).items():
             value = values.get(column)
             if value not in (None, ""):
                 yield column, entity, key_text((value,)), column in self.keys.get(change.entity, ())
 
     def _waits_for(self, change: Change) -> str:
-        """What a change waits for: the object of a key column, or one that this plan was to create and did not."""
+        """What a change waits for: the object of a key column, or one that this plan was to create
+        and did not.
+        """
         if change.action in REMOVALS and change.remote_id:
             return ""
         elsewhere = self.waiting.get((change.entity, key_text(change.key)))
@@ -309,11 +435,17 @@ class Execution:
         return ""
 
     def _resolved(self, change: Change) -> dict[str, str]:
-        return {column: self.known[entity, key] for column, entity, key, _ in self._pointers(change) if (entity, key) in self.known}
+        return {
+            column: self.known[entity, key]
+            for column, entity, key, _ in self._pointers(change)
+            if (entity, key) in self.known
+        }
 
 
 def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:
-    """The changes in the order they may be written: what stands in one round may run at the same time."""
+    """The changes in the order they may be written: what stands in one round may run at the same
+    time.
+    """
     entities = adapter.entities or (FILE_ENTITY,)
     ordered: list[list[Change]] = []
     for order, removing in ((entities, False), (tuple(reversed(entities)), True)):
@@ -328,17 +460,26 @@ def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:
 
 def _line(item: Item, outcome: Outcome) -> dict[str, Any]:
     line = {
-        "change_id": outcome.change_id, "status": outcome.status, "attempts": item.attempts + item.throttles, "code": outcome.code,
-        "reason": outcome.reason, "remote_id": outcome.remote_id, "request_id": outcome.request_id, "note": outcome.note or outcome.reason,
-        "started_at": item.started_at or _now(), "finished_at": _now(),
-    }  # fmt: skip
+        "change_id": outcome.change_id,
+        "status": outcome.status,
+        "attempts": item.attempts + item.throttles,
+        "code": outcome.code,
+        "reason": outcome.reason,
+        "remote_id": outcome.remote_id,
+        "request_id": outcome.request_id,
+        "note": outcome.note or outcome.reason,
+        "started_at": item.started_at or _now(),
+        "finished_at": _now(),
+    }
     if item.change.action == DELIVER:
         line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256", "without")}
     return {name: value for name, value in line.items() if value not in (None, "")}
 
 
 def _plain(error: Exception) -> str:
-    """An error for the record. Our own say what is wrong without naming a person; others may quote a request."""
+    """An error for the record. Our own say what is wrong without naming a person; others may quote
+    a request.
+    """
     ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")
     return f"{type(error).__name__}: {error}" if ours else type(error).__name__
 

@@ -1,10 +1,11 @@
 """Exports: what dbt's own documents say about the tables that hold desired state.
 
-In: the run's `dbt/manifest.json` and `dbt/run_results.json`. Out: one `Export` per model under `models/exports/`
-that carries `meta.export`, and one `Refusal` per export that must not be written tonight: its model did not succeed
-in this run's build, a test of it failed or did not run, or its meta cannot be read. A refusal concerns that export
-only; the others go on. dbt leaves a new bad table in place when a test fails and yesterday's when a contract fails,
-so the table's being there proves nothing.
+In: the run's `dbt/manifest.json` and `dbt/run_results.json`. Out: one `Export` per model under
+`models/exports/` that carries `meta.export`, and one `Refusal` per export that must not be written
+tonight: its model did not succeed in this run's build, a test of it failed or did not run, or its
+meta cannot be read. A refusal concerns that export only; the others go on. dbt leaves a new bad
+table in place when a test fails and yesterday's when a contract fails, so the table's being there
+proves nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +19,30 @@ from common.runs import Run
 from reverse_etl.limits import LimitWrong, parse
 from reverse_etl.model import IGNORING, ON_ABSENT, ON_DRIFT, OWNERS, Column, Export, FileFormat
 
-KNOWN = ("target", "entity", "key", "on_absent", "on_drift", "when_empty", "limits", "references", "after", "context", "school", "file")
+KNOWN = (
+    "target",
+    "entity",
+    "key",
+    "on_absent",
+    "on_drift",
+    "when_empty",
+    "limits",
+    "references",
+    "after",
+    "context",
+    "school",
+    "file",
+)
 COLUMN_KNOWN = ("owner", "personal_data", "header", "on_drift", "ignoring")
-CHOICES = {"quoting": ("minimal", "all", "none"), "encoding": ("utf-8", "utf-8-sig"), "line_end": ("crlf", "lf"), "when_empty": ("skip", "send")}
-SIGNED = "personal_data_is_signed"  # the test that compares an export's columns with seeds/privacy_register.csv
+CHOICES = {
+    "quoting": ("minimal", "all", "none"),
+    "encoding": ("utf-8", "utf-8-sig"),
+    "line_end": ("crlf", "lf"),
+    "when_empty": ("skip", "send"),
+}
+SIGNED = (  # the test that compares an export's columns with seeds/privacy_register.csv
+    "personal_data_is_signed"
+)
 
 
 class ExportsMissing(Exception):
@@ -48,22 +69,33 @@ class Exports:
 
     good: tuple[Export, ...]
     refused: tuple[tuple[Export, Refusal], ...]  # readable, but its build or tests failed
-    unreadable: tuple[Refusal, ...]  # meta that cannot be followed: nothing is known about its table
+    unreadable: tuple[
+        Refusal, ...
+    ]  # meta that cannot be followed: nothing is known about its table
 
 
 def load(run: Run) -> Exports:
-    """Read the exports of this run's build. Raises ExportsMissing when the run has none of its own."""
+    """Read the exports of this run's build. Raises ExportsMissing when the run has none
+    of its own.
+    """
     manifest, results = run.read("dbt/manifest.json"), run.read("dbt/run_results.json")
     if manifest is None or results is None:
-        raise ExportsMissing(f'run {run.run_id} has no build; run "make build" (or "make plan", which builds first)')
+        raise ExportsMissing(
+            f'run {run.run_id} has no build; run "make build" (or "make plan", which builds first)'
+        )
     generated = datetime.fromisoformat(results["metadata"]["generated_at"].replace("Z", "+00:00"))
     if generated < run.started_at:
-        raise ExportsMissing(f'the build in run {run.run_id} is of {generated:%Y-%m-%d %H:%M} and older than the run; run "make build" again')
+        raise ExportsMissing(
+            f"the build in run {run.run_id} is of {generated:%Y-%m-%d %H:%M} and older than the"
+            ' run; run "make build" again'
+        )
     return read(manifest, results)
 
 
 def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
-    """The exports in dbt's documents, ordered by model name, each judged by this build's results."""
+    """The exports in dbt's documents, ordered by model name, each judged by this
+    build's results.
+    """
     status = {one["unique_id"]: str(one["status"]) for one in results["results"]}
     tests = _tests(manifest)
     good: list[Export] = []
@@ -74,11 +106,17 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
         meta = _meta(node).get("export") if node["resource_type"] == "model" else None
         if meta is None:
             continue
-        target, entity = (str(meta.get(name, "")) if isinstance(meta, Mapping) else "" for name in ("target", "entity"))
+        target, entity = (
+            str(meta.get(name, "")) if isinstance(meta, Mapping) else ""
+            for name in ("target", "entity")
+        )
         try:
             export = parsed(node, meta, feeds(manifest, unique_id))
             if (target, entity) in taken:
-                raise ExportWrong(f"{_file(node)}: {target} {entity} is already the export of {taken[target, entity]}; one model per entity")
+                raise ExportWrong(
+                    f"{_file(node)}: {target} {entity} is already the export of"
+                    f" {taken[target, entity]}; one model per entity"
+                )
         except (ExportWrong, LimitWrong) as error:
             unreadable.append(Refusal(node["name"], target, entity, str(error)))
             continue
@@ -91,8 +129,12 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
     return Exports(tuple(good), tuple(refused), tuple(unreadable))
 
 
-def parsed(node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str], ...] = ()) -> Export:
-    """One manifest node as an Export. Raises ExportWrong (or LimitWrong) naming file and key for anything unknown."""
+def parsed(
+    node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str], ...] = ()
+) -> Export:
+    """One manifest node as an Export. Raises ExportWrong (or LimitWrong) naming file and key for
+    anything unknown.
+    """
     where = f"{_file(node)}: meta.export"
     if not isinstance(meta, Mapping):
         raise ExportWrong(f"{where} must be a table of settings, not {meta!r}")
@@ -105,34 +147,68 @@ def parsed(node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str],
             raise ExportWrong(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
     _one_of(meta, "on_drift", ON_DRIFT, where)
     _one_of(meta, "when_empty", ("hold", "write"), where)
-    columns = tuple(_column(name, column, where, meta.get("on_drift", "revert")) for name, column in node["columns"].items())
+    columns = tuple(
+        _column(name, column, where, meta.get("on_drift", "revert"))
+        for name, column in node["columns"].items()
+    )
     names = {column.name for column in columns}
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
     references, school = dict(meta.get("references", {})), meta.get("school")
-    after = {column: _after(there, f"{where}.after.{column}") for column, there in dict(meta.get("after", {})).items()}
+    after = {
+        column: _after(there, f"{where}.after.{column}")
+        for column, there in dict(meta.get("after", {})).items()
+    }
     limits = parse(meta.get("limits", {}), where)
-    used = {"key": key, "context": context, "references": references, "after": after, "school": (school,) if school else (),
-            "limits.columns": limits.columns, "limits.per_school.columns": limits.columns_per_school}  # fmt: skip
+    used = {
+        "key": key,
+        "context": context,
+        "references": references,
+        "after": after,
+        "school": (school,) if school else (),
+        "limits.columns": limits.columns,
+        "limits.per_school.columns": limits.columns_per_school,
+    }
     for setting, given in used.items():
         for name in given:
             if name not in names:
-                raise ExportWrong(f"{where}.{setting} names column {name!r}, which the model does not list")
+                raise ExportWrong(
+                    f"{where}.{setting} names column {name!r}, which the model does not list"
+                )
     if set(key) & set(context):
-        raise ExportWrong(f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is always sent")
+        raise ExportWrong(
+            f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"
+            " always sent"
+        )
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
-        raise ExportWrong(f"{where}.on_absent is {on_absent!r}; it must be one of {', '.join(ON_ABSENT)}")
+        raise ExportWrong(
+            f"{where}.on_absent is {on_absent!r}; it must be one of {', '.join(ON_ABSENT)}"
+        )
     schema, table = node["schema"], node.get("alias") or node["name"]
     return Export(
-        model=node["name"], relation=f'"{schema}"."{table}"', target=str(meta["target"]), entity=str(meta["entity"]), key=key, columns=columns,
-        on_absent=on_absent, limits=limits, references=references, after=after, context=context, school=school, when_empty=meta.get("when_empty", "hold"),
-        file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None, feeds=made_from,
-    )  # fmt: skip
+        model=node["name"],
+        relation=f'"{schema}"."{table}"',
+        target=str(meta["target"]),
+        entity=str(meta["entity"]),
+        key=key,
+        columns=columns,
+        on_absent=on_absent,
+        limits=limits,
+        references=references,
+        after=after,
+        context=context,
+        school=school,
+        when_empty=meta.get("when_empty", "hold"),
+        file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None,
+        feeds=made_from,
+    )
 
 
 def _one_of(settings: Mapping[str, Any], name: str, choices: tuple[str, ...], where: str) -> None:
     if settings.get(name, choices[0]) not in choices:
-        raise ExportWrong(f"{where}.{name} is {settings[name]!r}; it must be one of {', '.join(choices)}")
+        raise ExportWrong(
+            f"{where}.{name} is {settings[name]!r}; it must be one of {', '.join(choices)}"
+        )
 
 
 def _after(there: Any, where: str) -> tuple[str, str]:
@@ -148,14 +224,25 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
     _strict(meta, COLUMN_KNOWN, f"{where}, column {name}")
     owner = meta.get("owner", "ours")
     if owner not in OWNERS:
-        raise ExportWrong(f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}")
+        raise ExportWrong(
+            f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}"
+        )
     _one_of(meta, "on_drift", ON_DRIFT, f"{where}, column {name}")
     ignoring = meta.get("ignoring", [])
     ignoring = tuple(ignoring) if isinstance(ignoring, list) else (str(ignoring),)
     if not set(ignoring) <= set(IGNORING):
-        raise ExportWrong(f"{where}, column {name}: ignoring is {meta['ignoring']!r}; it may name {', '.join(IGNORING)}")
-    kind, personal_data, header = str(column.get("data_type") or "varchar"), str(meta.get("personal_data", "none")), str(meta.get("header", ""))
-    return Column(name, kind, owner, personal_data, header, meta.get("on_drift", on_drift), ignoring)
+        raise ExportWrong(
+            f"{where}, column {name}: ignoring is {meta['ignoring']!r}; it may name"
+            f" {', '.join(IGNORING)}"
+        )
+    kind, personal_data, header = (
+        str(column.get("data_type") or "varchar"),
+        str(meta.get("personal_data", "none")),
+        str(meta.get("header", "")),
+    )
+    return Column(
+        name, kind, owner, personal_data, header, meta.get("on_drift", on_drift), ignoring
+    )
 
 
 def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
@@ -163,9 +250,13 @@ def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
     _strict(settings, tuple(types), where)
     for name, value in settings.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise ExportWrong(f"{where}.{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}")
+            raise ExportWrong(
+                f"{where}.{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}"
+            )
         if not isinstance(value, types[name]) or (name == "delimiter" and len(value) != 1):
-            raise ExportWrong(f"{where}.{name} is {value!r}, which does not fit; it needs {types[name]}")
+            raise ExportWrong(
+                f"{where}.{name} is {value!r}, which does not fit; it needs {types[name]}"
+            )
     if not settings.get("name"):
         raise ExportWrong(f"{where}.name is missing: it says what the vendor calls the file")
     return FileFormat(**settings)
@@ -178,7 +269,9 @@ def _strict(settings: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
 
 
 def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str], ...]:
-    """The (source, feed) pairs a model is made from, however far up: every `raw_<source>.<feed>` among its ancestors."""
+    """The (source, feed) pairs a model is made from, however far up: every `raw_<source>.<feed>`
+    among its ancestors.
+    """
     parents, found, seen, waiting = manifest["parent_map"], set(), {unique_id}, [unique_id]
     while waiting:
         for parent in parents.get(waiting.pop(), ()):
@@ -188,12 +281,19 @@ def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str],
             waiting.append(parent)
             source = manifest["sources"].get(parent)
             if source is not None and source["schema"].startswith("raw_"):
-                found.add((source["schema"].removeprefix("raw_"), source.get("identifier") or source["name"]))
+                found.add(
+                    (
+                        source["schema"].removeprefix("raw_"),
+                        source.get("identifier") or source["name"],
+                    )
+                )
     return tuple(sorted(found))
 
 
 def _tests(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Model -> its tests. A generic test belongs to the model it is written under, a singular one to all it reads."""
+    """Model -> its tests. A generic test belongs to the model it is written under, a singular one
+    to all it reads.
+    """
     tests: dict[str, list[str]] = {}
     for unique_id, node in manifest["nodes"].items():
         if node["resource_type"] == "test" and node.get("config", {}).get("enabled", True):
@@ -207,13 +307,22 @@ def _trouble(name: str, unique_id: str, status: Mapping[str, str], tests: list[s
     """Why this export may not be written tonight; '' when it may."""
     built = status.get(unique_id, "not built")
     if built != "success":
-        return f'model {name} is "{built}" in this run\'s build, so its table is not tonight\'s; run "make build SELECT=+{name}" and read the message'
+        return (
+            f"model {name} is \"{built}\" in this run's build, so its table is not tonight's; run"
+            f' "make build SELECT=+{name}" and read the message'
+        )
     if not any(SIGNED in test.split(".")[2] for test in tests):
-        return f'{name} lacks the test {SIGNED}, so nobody has signed for the personal data in it; add it under data_tests in its YAML, then "make plan"'
+        return (
+            f"{name} lacks the test {SIGNED}, so nobody has signed for the personal data in it; add"
+            ' it under data_tests in its YAML, then "make plan"'
+        )
     bad = sorted(test for test in tests if status.get(test, "not run") not in ("pass", "warn"))
     if bad:
         first, said = bad[0].split(".")[2], status.get(bad[0], "not run")
-        return f'{len(bad)} of {len(tests)} tests of {name} did not pass (first: {first}, "{said}"); mend the rows or the rule, then "make plan"'
+        return (
+            f'{len(bad)} of {len(tests)} tests of {name} did not pass (first: {first}, "{said}");'
+            ' mend the rows or the rule, then "make plan"'
+        )
     return ""
 
 

@@ -1,7 +1,8 @@
-"""Holds: what of a plan has to wait, because tonight's facts are not to be trusted or a limit is exceeded.
+"""Holds: what of a plan has to wait, because tonight's facts are not to be trusted or a limit is
+exceeded.
 
-In: the changes of one export, the run's feeds and observation, the limits. Out: sentences, and `hold` set on the
-rows concerned. What is not concerned flows.
+In: the changes of one export, the run's feeds and observation, the limits. Out: sentences, and
+`hold` set on the rows concerned. What is not concerned flows.
 """
 
 from __future__ import annotations
@@ -14,12 +15,23 @@ import duckdb
 
 from reverse_etl import applied, diff, sql
 from reverse_etl.exports import Refusal
-from reverse_etl.limits import DEFAULT_PER_SCHOOL, EMPTY, FIRST, KEYS, Allowed, Group, column_holds, drop_hold
+from reverse_etl.limits import (
+    DEFAULT_PER_SCHOOL,
+    EMPTY,
+    FIRST,
+    KEYS,
+    Allowed,
+    Group,
+    column_holds,
+    drop_hold,
+)
 from reverse_etl.limits import holds as over_limit
 from reverse_etl.model import CREATE, Export, FileFormat
 
 DISTRUSTED = ("refused", "missing")
-COUNTED = "target = ? and entity = ? and hold is null and not released"  # what limits count: released changes were counted by a person
+COUNTED = (  # what limits count: released changes were counted by a person
+    "target = ? and entity = ? and hold is null and not released"
+)
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
 
@@ -27,14 +39,24 @@ class TargetUnusable(Exception):
     """A target that is not configured as it must be; the message says what to write where."""
 
 
-def of_night(export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mapping[str, Any], written_at: Callable[[str], float]) -> str | None:
+def of_night(
+    export: Export,
+    feeds: Sequence[Mapping[str, Any]],
+    observed: Mapping[str, Any],
+    written_at: Callable[[str], float],
+) -> str | None:
     """Why nothing of this export may flow tonight; None when it may."""
     why = {(feed["source"], feed["feed"]): _distrust(feed) for feed in feeds}
-    bad = [f"{source}.{feed} ({why[source, feed]})" for source, feed in export.feeds if why.get((source, feed))]
+    bad = [
+        f"{source}.{feed} ({why[source, feed]})"
+        for source, feed in export.feeds
+        if why.get((source, feed))
+    ]
     if bad:
         return (
-            f"{export.target} {export.entity} rests on feed {', '.join(bad)} tonight; nothing of it is written until the feed is good again, "
-            'see "make report" for what is wrong with the file'
+            f"{export.target} {export.entity} rests on feed {', '.join(bad)} tonight; nothing of it"
+            ' is written until the feed is good again, see "make report" for what is wrong with'
+            " the file"
         )
     if export.file is not None:
         return None
@@ -42,30 +64,49 @@ def of_night(export: Export, feeds: Sequence[Mapping[str, Any]], observed: Mappi
     if seen is None:
         return f'{export.target} was not observed in this run; run "make observe", then "make plan"'
     if seen["status"] != "ok":
-        return f"{export.target} could not be read tonight ({seen.get('error') or 'no reason given'}); what it holds is not known, so nothing is written"
+        return (
+            f"{export.target} could not be read tonight ({seen.get('error') or 'no reason given'});"
+            " what it holds is not known, so nothing is written"
+        )
     if written_at(export.target) > datetime.fromisoformat(seen["observed_at"]).timestamp():
-        return f'{export.target} was written to after it was observed at {seen["observed_at"][:19]}; run "make observe", then "make plan"'
+        return (
+            f"{export.target} was written to after it was observed at {seen['observed_at'][:19]};"
+            ' run "make observe", then "make plan"'
+        )
     return None
 
 
 def _distrust(feed: Mapping[str, Any]) -> str:
-    """Why nothing may be written from a feed tonight; '' when what is in force of it is good enough. Ingestion says so in `hold`."""
-    return feed["hold"] if "hold" in feed else (feed["status"] if feed["status"] in DISTRUSTED else "")
+    """Why nothing may be written from a feed tonight; '' when what is in force of it is good
+    enough. Ingestion says so in `hold`.
+    """
+    return (
+        feed["hold"] if "hold" in feed else (feed["status"] if feed["status"] in DISTRUSTED else "")
+    )
 
 
 def set_aside(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
-    """Take the changes of people under a hold (seed `holds`) out of the plan; how many. Files go on: a hold is about accounts."""
+    """Take the changes of people under a hold (seed `holds`) out of the plan; how many. Files go
+    on: a hold is about accounts.
+    """
     if export.file is not None or "hold" not in applied.columns(connection, "identity.lifecycle"):
         return 0
     held = "select person_id from identity.lifecycle where hold is not null"
-    return _count(connection, f"delete from changes where target = ? and entity = ? and person_id in ({held})", [export.target, export.entity])
+    return _count(
+        connection,
+        f"delete from changes where target = ? and entity = ? and person_id in ({held})",
+        [export.target, export.entity],
+    )
 
 
-def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Hold the changes of schools whose rows collapsed in a feed this export rests on; the other schools flow.
+def by_school(
+    connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Hold the changes of schools whose rows collapsed in a feed this export rests on; the other
+    schools flow.
 
-    A change belongs to a school by its own school and by the person's: whoever stood in a held school when we last
-    wrote is not moved away from it because its rows are gone.
+    A change belongs to a school by its own school and by the person's: whoever stood in a held
+    school when we last wrote is not moved away from it because its rows are gone.
     """
     held: dict[str, list[str]] = {}
     for feed in feeds:
@@ -74,19 +115,31 @@ def by_school(connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequ
                 held.setdefault(school, []).append(f"{feed['source']}.{feed['feed']}")
     sentences = []
     for school, names in sorted(held.items()):
-        count = _count(connection, f"""
-            update changes set hold = $hold where target = $target and entity = $entity and hold is null
+        count = _count(
+            connection,
+            f"""
+            update changes set hold = $hold where target = $target and entity = $entity
+            and hold is null
             and (school_number = $school or person_id in ({applied.people_of(connection)}))""",
-            {"hold": f"school {school} has lost its rows in {', '.join(names)}", "target": export.target, "entity": export.entity, "school": school},
-        )  # fmt: skip
+            {
+                "hold": f"school {school} has lost its rows in {', '.join(names)}",
+                "target": export.target,
+                "entity": export.entity,
+                "school": school,
+            },
+        )
         if count:
             changes = "1 change" if count == 1 else f"{count:,} changes"
-            sentences.append(f"{export.target} {export.entity}: {changes} of school {school} held, because its rows are missing from {', '.join(names)}; "
-                             "the other schools go on")  # fmt: skip
+            sentences.append(
+                f"{export.target} {export.entity}: {changes} of school {school} held, because its"
+                f" rows are missing from {', '.join(names)}; the other schools go on"
+            )
     return sentences
 
 
-def files(exports: Sequence[Export], as_of: str, district: str) -> dict[tuple[str, str], list[Export]]:
+def files(
+    exports: Sequence[Export], as_of: str, district: str
+) -> dict[tuple[str, str], list[Export]]:
     """(target, file name at the vendor) -> the exports that travel in it."""
     found: dict[tuple[str, str], list[Export]] = {}
     for export in exports:
@@ -96,8 +149,12 @@ def files(exports: Sequence[Export], as_of: str, district: str) -> dict[tuple[st
     return found
 
 
-def spread_over_files(exports: Sequence[Export], stopped: Mapping[tuple[str, str], str], unreadable: Sequence[Refusal]) -> Iterator[tuple[str, str, str]]:
-    """A zip with one export missing would tell the vendor that all of it left: one stopped member stops the file."""
+def spread_over_files(
+    exports: Sequence[Export], stopped: Mapping[tuple[str, str], str], unreadable: Sequence[Refusal]
+) -> Iterator[tuple[str, str, str]]:
+    """A zip with one export missing would tell the vendor that all of it left: one stopped member
+    stops the file.
+    """
     lost = {refusal.target: refusal.reason for refusal in unreadable}
     for (target, _), members in files(exports, "", "").items():
         reasons = [stopped[target, e.entity] for e in members if (target, e.entity) in stopped]
@@ -107,55 +164,101 @@ def spread_over_files(exports: Sequence[Export], stopped: Mapping[tuple[str, str
             yield target, export.entity, reasons[0]
 
 
-def by_limits(connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed) -> list[str]:
+def by_limits(
+    connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed
+) -> list[str]:
     """Hold what exceeds the limits of this export; returns the sentences."""
     target, entity = export.target, export.entity
     if export.file is not None:
-        gone = _count(connection, "select count(*) filter (action = 'remove') - count(*) filter (action = 'create') from changes "
-                                  "where target = ? and entity = ? and hold is null", [target, entity])  # fmt: skip
-        if export.file.when_empty == "skip" and _count(connection, f"select count(*) from {export.relation}") == 0:
+        gone = _count(
+            connection,
+            "select count(*) filter (action = 'remove') - count(*) filter (action = 'create') from"
+            " changes where target = ? and entity = ? and hold is null",
+            [target, entity],
+        )
+        if (
+            export.file.when_empty == "skip"
+            and _count(connection, f"select count(*) from {export.relation}") == 0
+        ):
             return []  # nothing is sent, so nothing vanishes at the vendor
-        sentence = drop_hold(target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed)
+        sentence = drop_hold(
+            target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed
+        )
         if sentence:
-            connection.execute("update changes set hold = ? where target = ? and entity = ? and hold is null", [sentence, target, entity])
+            connection.execute(
+                "update changes set hold = ? where target = ? and entity = ? and hold is null",
+                [sentence, target, entity],
+            )
         return [sentence] if sentence else []
     groups = [
         Group(action, planned, observed)
-        for action, planned in connection.execute(f"select action, count(*) from changes where {COUNTED} group by action", [target, entity]).fetchall()
+        for action, planned in connection.execute(
+            f"select action, count(*) from changes where {COUNTED} group by action",
+            [target, entity],
+        ).fetchall()
     ]
-    watched = [group.action for group in groups if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL]
+    watched = [
+        group.action
+        for group in groups
+        if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL
+    ]
     if export.school:
         groups += _schools(connection, export, watched)
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
         connection.execute(
-            "update changes set hold = $hold where target = $target and entity = $entity and action = $action and hold is null and not released "
-            "and ($school is null or school_number = $school)",
-            {"hold": hold.sentence, "target": target, "entity": entity, "action": hold.action, "school": hold.school},
+            "update changes set hold = $hold where target = $target and entity = $entity and action"
+            " = $action and hold is null and not released and ($school is null or school_number ="
+            " $school)",
+            {
+                "hold": hold.sentence,
+                "target": target,
+                "entity": entity,
+                "action": hold.action,
+                "school": hold.school,
+            },
         )
         sentences.append(hold.sentence)
     return sentences + _by_columns(connection, export, observed, allowed)
 
 
-def _by_columns(connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed) -> list[str]:
-    """Hold the changes of a column that changes in too many rows: first within schools, then over the export."""
+def _by_columns(
+    connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed
+) -> list[str]:
+    """Hold the changes of a column that changes in too many rows: first within schools, then over
+    the export.
+    """
     target, entity, sentences = export.target, export.entity, []
-    for limits, by_school in ((export.limits.columns_per_school, True), (export.limits.columns, False)):
+    for limits, by_school in (
+        (export.limits.columns_per_school, True),
+        (export.limits.columns, False),
+    ):
         if not limits or (by_school and not export.school):
             continue
         there = _there(connection, export) if by_school else {}
         school = "school_number" if by_school else "cast(null as varchar)"
-        rows = connection.execute(f"""
+        rows = connection.execute(
+            f"""
             select field, {school} as school, count(*)
-            from (select school_number, unnest(json_keys(new)) as field from changes where {COUNTED} and action in ('update', 'rename', 'suspend', 'restore'))
-            where field in (select unnest(?)) and {"school_number is not null" if by_school else "true"} group by all order by all""",
-            [target, entity, list(limits)]).fetchall()  # fmt: skip
-        groups = [Group("update", planned, there.get(where, 0) if by_school else observed, where, column) for column, where, planned in rows]
+            from (select school_number, unnest(json_keys(new)) as field from changes where {COUNTED}
+            and action in ('update', 'rename', 'suspend', 'restore'))
+            where field in (select unnest(?)) and
+            {"school_number is not null" if by_school else "true"} group by all order by all""",
+            [target, entity, list(limits)],
+        ).fetchall()
+        groups = [
+            Group("update", planned, there.get(where, 0) if by_school else observed, where, column)
+            for column, where, planned in rows
+        ]
         for hold in column_holds(target, entity, limits, groups, allowed):
-            connection.execute(f"""
-                update changes set hold = $hold where target = $target and entity = $entity and hold is null and not released and action <> 'create'
-                and ($school is null or school_number = $school) and json_exists(new, {sql.text(f'$."{hold.column}"')})""",
-                {"hold": hold.sentence, "target": target, "entity": entity, "school": hold.school})  # fmt: skip
+            connection.execute(
+                f"""
+                update changes set hold = $hold where target = $target and entity = $entity
+                and hold is null and not released and action <> 'create'
+                and ($school is null or school_number = $school) and json_exists(new,
+                {sql.text(f'$."{hold.column}"')})""",
+                {"hold": hold.sentence, "target": target, "entity": entity, "school": hold.school},
+            )
             sentences.append(hold.sentence)
     return sentences
 
@@ -166,96 +269,162 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, values: object = N
     return int(count)
 
 
-def _schools(connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]) -> list[Group]:
-    """Per school: how much of each watched action is planned, and how many rows of ours are there."""
-    planned = connection.execute(f"""
+def _schools(
+    connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]
+) -> list[Group]:
+    """Per school: how much of each watched action is planned, and how many rows of ours
+    are there.
+    """
+    planned = connection.execute(
+        f"""
         select action, school_number, count(*) from changes
         where {COUNTED} and school_number is not null and action in (select unnest(?))
-        group by all""", [export.target, export.entity, actions]).fetchall()  # fmt: skip
-    there = _there(connection, export) if planned else {}  # a night without changes does not count everybody
+        group by all""",
+        [export.target, export.entity, actions],
+    ).fetchall()
+    there = (
+        _there(connection, export) if planned else {}
+    )  # a night without changes does not count everybody
     return [Group(action, number, there.get(where, 0), where) for action, where, number in planned]
 
 
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
     """School -> how many rows of ours the target holds."""
     school = sql.name(str(export.school))
-    return dict(connection.execute(f"""
-        with observed as (select distinct {sql.key(export.key)} as _key from {diff.observed_view(export)}),
+    return dict(
+        connection.execute(
+            f"""
+        with observed as (select distinct {sql.key(export.key)} as _key
+        from {diff.observed_view(export)}),
         desired as (select {school}, {sql.key(export.key)} as _key from {export.relation})
         select coalesce(cast(desired.{school} as varchar), cast(past.{school} as varchar)), count(*)
         from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
-        group by 1""").fetchall())  # fmt: skip
+        group by 1"""
+        ).fetchall()
+    )
 
 
 # ---------------------------------------------------------------- what waits for a word
 
 
-def refusals(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int, allowed: Allowed) -> list[str]:
-    """Why nothing of this export may flow until a person says so: an emptied export, keys that do not come back as they
-    were written, a first push into a target that was lived in. Each is lifted by its word, for one plan."""
+def refusals(
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    desired: int,
+    observed: int,
+    allowed: Allowed,
+) -> list[str]:
+    """Why nothing of this export may flow until a person says so: an emptied export, keys that do
+    not come back as they were written, a first push into a target that was lived in. Each is lifted
+    by its word, for one plan.
+    """
     if export.file is not None:
         return []
     table = applied.table(export.target, export.entity)
     written = _count(connection, f"select count(*) from {table}")
     found = [
-        (EMPTY, f"its export holds no row, and {written:,} objects we wrote are there" if written and not desired and export.when_empty == "hold" else ""),
+        (
+            EMPTY,
+            (
+                f"its export holds no row, and {written:,} objects we wrote are there"
+                if written and not desired and export.when_empty == "hold"
+                else ""
+            ),
+        ),
         (KEYS, _keys_changed(connection, export) if desired else ""),
-        (FIRST, _first_push(connection, export, desired, observed) if not written and desired else ""),
+        (
+            FIRST,
+            _first_push(connection, export, desired, observed) if not written and desired else "",
+        ),
     ]
     target, entity = export.target, export.entity
     return [
-        f'{target} {entity}: {why}; nothing of it is written until somebody looked: "make show TARGET={target}", '
-        f'then "make plan ALLOW={target}.{entity}.{word} WHY=…" and "make push"'
+        f'{target} {entity}: {why}; nothing of it is written until somebody looked: "make show'
+        f' TARGET={target}", then "make plan ALLOW={target}.{entity}.{word} WHY=…" and "make push"'
         # on a first push every create is over its limit: who lifts that has said that this is one
-        for word, why in found if why and not allowed.lifts(target, entity, word) and not (word == FIRST and allowed.lifts(target, entity, CREATE))
-    ]  # fmt: skip
+        for word, why in found
+        if why
+        and not allowed.lifts(target, entity, word)
+        and not (word == FIRST and allowed.lifts(target, entity, CREATE))
+    ]
 
 
 def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
-    """Whether keys we wrote came back in another form: such a target would be given everybody twice, and lose them after.
+    """Whether keys we wrote came back in another form: such a target would be given everybody
+    twice, and lose them after.
 
-    Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and neither wrote nor want:
-    the same object by its remote id, or the same key but for letter case, signs and leading zeros.
+    Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and
+    neither wrote nor want: the same object by its remote id, or the same key but for letter case,
+    signs and leading zeros.
     """
     remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
-    plain = r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
-    ((count, first),) = connection.execute(f"""
+    plain = (
+        r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
+    )
+    ((count, first),) = connection.execute(
+        f"""
         with ours as (
-            select planned.key from ledger.audit.planned_changes as planned join ledger.audit.outcomes as outcome using (change_id)
-            where planned.target = $target and planned.entity = $entity and planned.action = 'create' and outcome.status = 'applied'
+            select planned.key from ledger.audit.planned_changes as planned
+            join ledger.audit.outcomes as outcome using (change_id)
+            where planned.target = $target and planned.entity = $entity
+            and planned.action = 'create' and outcome.status = 'applied'
         ),
-        -- a write is in doubt until it is read back, and under another key it never is: what was answered counts here too
-        missing as (select key as _key from decided where action = 'create' and (a._key is not null or key in (select key from ours))),
-        strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"} from decided where d._key is null and a._key is null),
+        -- a write is in doubt until it is read back, and under another key it never is: what was
+        -- answered counts here too
+        missing as (select key as _key from decided where action = 'create' and (a._key is not null
+        or key in (select key from ours))),
+        strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"}
+        from decided where d._key is null and a._key is null),
         made as (
             select planned.key, outcome.remote_id from ledger.audit.planned_changes as planned
             join ledger.audit.outcomes as outcome using (change_id)
-            where planned.target = $target and planned.entity = $entity and planned.action = 'create' and outcome.status = 'applied'
+            where planned.target = $target and planned.entity = $entity
+            and planned.action = 'create' and outcome.status = 'applied'
                 and planned.key in (select _key from missing) and (select count(*) from strange) > 0
         ),
         pairs as (
-            select missing._key as written, strange._key as found from missing join strange on {plain.format("missing._key")} = {plain.format("strange._key")}
+            select missing._key as written, strange._key as found from missing join strange
+            on {plain.format("missing._key")} = {plain.format("strange._key")}
             union
             select made.key, strange._key from made join strange using (remote_id)
         )
         select count(*), min(written || ' came back as ' || found) from pairs""",
-        {"target": export.target, "entity": export.entity}).fetchall()  # fmt: skip
+        {"target": export.target, "entity": export.entity},
+    ).fetchall()
     if not count:
         return ""
-    return f"{count:,} keys came back in another form than they were written ({first}); the staging model must give them as they were written"
+    return (
+        f"{count:,} keys came back in another form than they were written ({first}); the staging"
+        " model must give them as they were written"
+    )
 
 
-def _first_push(connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int) -> str:
+def _first_push(
+    connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int
+) -> str:
     """Whether a ledger that never wrote here meets a target that is not empty."""
     view = diff.observed_view(export)
-    known = _count(connection, f"""
+    known = _count(
+        connection,
+        f"""
         select count(*) from {export.relation} as wanted
-        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""")  # fmt: skip
+        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""",
+    )
     if known >= CROWD:
-        return f"nothing was ever written here by this ledger, and {known:,} of {desired:,} objects carry our key already: is it the right ledger?"
+        return (
+            f"nothing was ever written here by this ledger, and {known:,} of {desired:,} objects"
+            " carry our key already: is it the right ledger?"
+        )
     raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
-    others = _count(connection, f"select count(*) from {raw}") - observed if applied.columns(connection, raw) else 0
+    others = (
+        _count(connection, f"select count(*) from {raw}") - observed
+        if applied.columns(connection, raw)
+        else 0
+    )
     if others >= CROWD:
-        return f"this would be the first push, and {others:,} objects that are not ours are there already: are they the same people?"
+        return (
+            f"this would be the first push, and {others:,} objects that are not ours are there"
+            " already: are they the same people?"
+        )
     return ""

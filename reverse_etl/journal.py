@@ -1,10 +1,13 @@
-"""The journal: what was about to be written to a target, and what came of it. One JSONL file per run and target.
+"""The journal: what was about to be written to a target, and what came of it. One JSONL file per
+run and target.
 
-In: intents and outcomes from the workers. Out: lines on disk; an intent is durable (fdatasync) before the call is
-made, an outcome is handed to the operating system right after it. A process killed anywhere leaves at most a torn
-last line, which `read` and `Journal` cut; a machine that loses power may lose outcomes, never intents.
+In: intents and outcomes from the workers. Out: lines on disk; an intent is durable (fdatasync)
+before the call is made, an outcome is handed to the operating system right after it. A process
+killed anywhere leaves at most a torn last line, which `read` and `Journal` cut; a machine that
+loses power may lose outcomes, never intents.
 
-Lines: {"line": "plan"|"intent"|"outcome"|"end", …}. Keys and remote ids only, never a person's data.
+Lines: {"line": "plan"|"intent"|"outcome"|"end", …}. Keys and remote ids only, never a person's
+data.
 """
 
 from __future__ import annotations
@@ -28,8 +31,12 @@ class Past:
     """What a journal says has happened."""
 
     plan_id: str | None = None
-    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)  # change_id -> last outcome line
-    intents: dict[str, str] = field(default_factory=dict)  # change_id -> when it was last about to be written
+    outcomes: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # change_id -> last outcome line
+    intents: dict[str, str] = field(
+        default_factory=dict
+    )  # change_id -> when it was last about to be written
     started: bool = False
     ended: bool = False
     last_at: str = ""  # moment of the newest line
@@ -41,7 +48,9 @@ class Past:
 
 
 def read(path: Path) -> Past:
-    """Read a journal; a missing file is an empty past. Raises JournalDamaged when a line inside it is broken."""
+    """Read a journal; a missing file is an empty past. Raises JournalDamaged when a line inside it
+    is broken.
+    """
     if not path.is_file():
         return Past()
     plan_id, outcomes, intents, ended, last_at = None, {}, {}, False, ""
@@ -50,7 +59,8 @@ def read(path: Path) -> Past:
         last_at = entry.get("at", last_at)
         match entry["line"]:
             case "plan":
-                # The same journal file serves every plan of its run; outcomes of an earlier plan stay known.
+                # The same journal file serves every plan of its run; outcomes of an earlier plan
+                # stay known.
                 plan_id, ended = entry["plan_id"], False
             case "intent":
                 intents[entry["change_id"]] = entry["at"]
@@ -67,7 +77,9 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     entries: list[dict[str, Any]] = []
     good = 0
     lines = content.split(b"\n")
-    for number, line in enumerate(lines[:-1]):  # what stands behind the last line end is nothing, or torn
+    for number, line in enumerate(
+        lines[:-1]
+    ):  # what stands behind the last line end is nothing, or torn
         try:
             entry = json.loads(line)
             if not isinstance(entry, dict) or "line" not in entry:
@@ -75,7 +87,10 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
         except ValueError:
             if not any(lines[number + 1 :]):
                 break
-            raise JournalDamaged(f"{path}: line {number + 1} cannot be read and is not the last; put the file aside and run a new night") from None
+            raise JournalDamaged(
+                f"{path}: line {number + 1} cannot be read and is not the last; put the file aside"
+                " and run a new night"
+            ) from None
         entries.append(entry)
         good += len(line) + 1
     return entries, good
@@ -104,7 +119,12 @@ class Journal:
     def intend(self, change_ids: Iterable[str], attempt: int = 1) -> None:
         """These changes are about to be written. Returns when that is on disk."""
         at = _now()
-        self._append([{"line": "intent", "change_id": one, "attempt": attempt, "at": at} for one in change_ids])
+        self._append(
+            [
+                {"line": "intent", "change_id": one, "attempt": attempt, "at": at}
+                for one in change_ids
+            ]
+        )
         self._sync()
 
     def conclude(self, outcomes: Iterable[dict[str, Any]]) -> None:
@@ -126,26 +146,35 @@ class Journal:
             os.close(self._file)
 
     def _append(self, entries: list[dict[str, Any]]) -> None:
-        lines = b"".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for entry in entries)
+        lines = b"".join(
+            json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            for entry in entries
+        )
         with self._changed:
             self._waiting.append(lines)
             self._written += 1
 
     def _write(self) -> None:
-        """Hand everything waiting to the operating system; the caller holds the lock or is the one who syncs."""
+        """Hand everything waiting to the operating system; the caller holds the lock or is the one
+        who syncs.
+        """
         lines, self._waiting = b"".join(self._waiting), []
         while lines:
             lines = lines[os.write(self._file, lines) :]
 
     def _sync(self) -> None:
-        """Wait until everything handed in so far is on disk; one of the waiting workers syncs for all of them."""
+        """Wait until everything handed in so far is on disk; one of the waiting workers syncs for
+        all of them.
+        """
         with self._changed:
             mine = self._written
             while self._durable < mine and self._syncing:
                 self._changed.wait()
             if self._durable >= mine:
                 return
-            if self._broken is not None:  # a second fdatasync may claim success for lines the first one lost
+            if (
+                self._broken is not None
+            ):  # a second fdatasync may claim success for lines the first one lost
                 raise self._broken
             self._syncing, upto = True, self._written
         try:

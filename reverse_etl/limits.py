@@ -1,12 +1,12 @@
 """Limits: how much may change in one run before a person is asked.
 
-In: how many changes of each action, and of each column, are planned, per export and per school, and how many rows of
-ours the target holds. Out: the holds: which action or column (of which school) is stopped, and the sentence that says
-why. Everything else flows. Pure: standard library only.
+In: how many changes of each action, and of each column, are planned, per export and per school, and
+how many rows of ours the target holds. Out: the holds: which action or column (of which school) is
+stopped, and the sentence that says why. Everything else flows. Pure: standard library only.
 
 An override is a list of words: `create` (that action everywhere), `google.suspend` (one target), or
-`google.users.suspend` (one export). It lifts limits and the three refusals that wait for a word, nothing else: a feed
-that was refused stays refused.
+`google.users.suspend` (one export). It lifts limits and the three refusals that wait for a word,
+nothing else: a feed that was refused stays refused.
 """
 
 from __future__ import annotations
@@ -16,16 +16,45 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reverse_etl.model import ACTIONS, ADOPT, CREATE, DELETE, DELIVER, REMOVE, RENAME, RESTORE, SUSPEND, UNDELETE, UPDATE, Limit, Limits
+from reverse_etl.model import (
+    ACTIONS,
+    ADOPT,
+    CREATE,
+    DELETE,
+    DELIVER,
+    REMOVE,
+    RENAME,
+    RESTORE,
+    SUSPEND,
+    UNDELETE,
+    UPDATE,
+    Limit,
+    Limits,
+)
 
 EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals a person may lift: see holds.refusals
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
 DEFAULT = Limit(share=0.10)
 DEFAULT_DROP = Limit(share=0.50)
-# What takes something away is watched per school even where nobody said so: one broken school hides in a district's total.
-DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {SUSPEND: Limit(share=0.20), DELETE: Limit(share=0.20), REMOVE: Limit(share=0.50)}
+# What takes something away is watched per school even where nobody said so: one broken school hides
+# in a district's total.
+DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {
+    SUSPEND: Limit(share=0.20),
+    DELETE: Limit(share=0.20),
+    REMOVE: Limit(share=0.50),
+}
 # A small table must be able to change at all: below this many a share does not bind.
-AT_LEAST: Mapping[str, int] = {ADOPT: 5, CREATE: 5, UPDATE: 5, REMOVE: 5, RENAME: 5, RESTORE: 5, SUSPEND: 1, DELETE: 1, UNDELETE: 5}
+AT_LEAST: Mapping[str, int] = {
+    ADOPT: 5,
+    CREATE: 5,
+    UPDATE: 5,
+    REMOVE: 5,
+    RENAME: 5,
+    RESTORE: 5,
+    SUSPEND: 1,
+    DELETE: 1,
+    UNDELETE: 5,
+}
 LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
 LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5
@@ -37,7 +66,9 @@ class LimitWrong(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """The changes of one action in one export, or of one column (`column` set); in one school of it (`school` set)."""
+    """The changes of one action in one export, or of one column (`column` set); in one school of it
+    (`school` set).
+    """
 
     action: str
     planned: int
@@ -57,45 +88,79 @@ class Hold:
 
 
 def parse(settings: Mapping[str, Any], where: str) -> Limits:
-    """Read `meta.export.limits`: {action: count | "n%", columns: {column: …}, per_school: {action: …, columns: {column: …}}}.
+    """Read `meta.export.limits`: {action: count | "n%", columns: {column: …}, per_school: {action:
+    …, columns: {column: …}}}.
 
-    Raises LimitWrong naming file and key."""
+    Raises LimitWrong naming file and key.
+    """
     per_school = settings.get("per_school", {})
     in_schools = per_school.get("columns", {}) if isinstance(per_school, Mapping) else {}
-    for name, table in (("per_school", per_school), ("columns", settings.get("columns", {})), ("per_school.columns", in_schools)):
+    for name, table in (
+        ("per_school", per_school),
+        ("columns", settings.get("columns", {})),
+        ("per_school.columns", in_schools),
+    ):
         if not isinstance(table, Mapping):
             raise LimitWrong(f"{where}: limits.{name} must be a table of limits, not {table!r}")
     return Limits(
-        {action: _of_action(action, value, where) for action, value in settings.items() if action not in ("per_school", "columns")},
-        {action: _of_action(action, value, f"{where}: per_school") for action, value in per_school.items() if action != "columns"},
-        {column: _limit(column, value, where) for column, value in settings.get("columns", {}).items()},
-        {column: _limit(column, value, f"{where}: per_school") for column, value in per_school.get("columns", {}).items()},
+        {
+            action: _of_action(action, value, where)
+            for action, value in settings.items()
+            if action not in ("per_school", "columns")
+        },
+        {
+            action: _of_action(action, value, f"{where}: per_school")
+            for action, value in per_school.items()
+            if action != "columns"
+        },
+        {
+            column: _limit(column, value, where)
+            for column, value in settings.get("columns", {}).items()
+        },
+        {
+            column: _limit(column, value, f"{where}: per_school")
+            for column, value in per_school.get("columns", {}).items()
+        },
     )
 
 
 def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: str) -> Limits:
-    """The limits of one export on a day (ISO), with the rows of `seeds/limit_seasons.csv` for this export over them.
+    """The limits of one export on a day (ISO), with the rows of `seeds/limit_seasons.csv` for this
+    export over them.
 
-    A row counts from `first_day` to `last_day` (MM-DD, both included; a season may span the new year); of two rows for
-    the same thing the later one counts. Raises LimitWrong."""
+    A row counts from `first_day` to `last_day` (MM-DD, both included; a season may span the new
+    year); of two rows for the same thing the later one counts. Raises LimitWrong.
+    """
     for row in seasons:
         first, last, today = str(row["first_day"]), str(row["last_day"]), day[5:]
         if not (first <= today <= last if first <= last else today >= first or today <= last):
             continue
-        where = f"seeds/limit_seasons.csv ({row['target']} {row['entity']} {row['action'] or row['column_name']})"
+        where = (
+            "seeds/limit_seasons.csv"
+            f" ({row['target']} {row['entity']} {row['action'] or row['column_name']})"
+        )
         name = str(row["column_name"] or row["action"])
         text = str(row["limit_text"])
         value: int | str = int(text) if text.isdigit() else text
         limit = _limit(name, value, where) if row["column_name"] else _of_action(name, value, where)
         per_school = row["scope"] == "school"
-        part = ("columns_per_school" if per_school else "columns") if row["column_name"] else "per_school" if per_school else "per_run"
+        part = (
+            ("columns_per_school" if per_school else "columns")
+            if row["column_name"]
+            else "per_school"
+            if per_school
+            else "per_run"
+        )
         limits = replace(limits, **{part: {**getattr(limits, part), name: limit}})
     return limits
 
 
 def _of_action(action: str, value: Any, where: str) -> Limit:
     if action not in (*LIMITED, DROP):
-        raise LimitWrong(f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))}, columns, per_school")
+        raise LimitWrong(
+            f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))},"
+            " columns, per_school"
+        )
     return _limit(action, value, where)
 
 
@@ -105,7 +170,10 @@ def _limit(action: str, value: Any, where: str) -> Limit:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
     if match and float(match[1]) <= 100:
         return Limit(share=float(match[1]) / 100)
-    raise LimitWrong(f"{where}: limits.{action} is {value!r}; write a count (300) or a share of what the target holds (30%)")
+    raise LimitWrong(
+        f"{where}: limits.{action} is {value!r}; write a count (300) or a share of what the target"
+        " holds (30%)"
+    )
 
 
 @dataclass(frozen=True)
@@ -117,39 +185,69 @@ class Allowed:
 
     @classmethod
     def parse(cls, text: str, why: str) -> Allowed:
-        """Read `--allow "create,google.users.suspend"`. Raises LimitWrong for unknown actions or when nobody says why."""
+        """Read `--allow "create,google.users.suspend"`. Raises LimitWrong for unknown actions or
+        when nobody says why.
+        """
         words = tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
         for word in words:
             parts = word.split(".")
             if len(parts) > 3 or parts[-1] not in LIFTED:
-                raise LimitWrong(f"--allow {word!r}: write an action ({', '.join(LIFTED)}), or target.action, or target.entity.action")
+                raise LimitWrong(
+                    f"--allow {word!r}: write an action ({', '.join(LIFTED)}), or target.action, or"
+                    " target.entity.action"
+                )
         if words and not why.strip():
-            raise LimitWrong(f'--allow {",".join(words)} needs a reason for the record: add --why "…"')
+            raise LimitWrong(
+                f'--allow {",".join(words)} needs a reason for the record: add --why "…"'
+            )
         return cls(words, why.strip() if words else "")
 
     def lifts(self, target: str, entity: str, action: str) -> str | None:
         """The word that lifts this limit, if one does."""
-        return next((w for w in self.words if w in (action, f"{target}.{action}", f"{target}.{entity}.{action}")), None)
+        return next(
+            (
+                w
+                for w in self.words
+                if w in (action, f"{target}.{action}", f"{target}.{entity}.{action}")
+            ),
+            None,
+        )
 
 
-def holds(target: str, entity: str, limits: Limits, groups: list[Group], allowed: Allowed) -> list[Hold]:
-    """Which groups are over their limit. Schools are judged first: what one school is held for does not count
-    against the district, so one broken school does not stop the others."""
+def holds(
+    target: str, entity: str, limits: Limits, groups: list[Group], allowed: Allowed
+) -> list[Hold]:
+    """Which groups are over their limit. Schools are judged first: what one school is held for does
+    not count against the district, so one broken school does not stop the others.
+    """
     found: list[Hold] = []
-    schools = sorted((one for one in groups if one.school is not None), key=lambda one: (LIMITED.index(one.action), str(one.school)))
+    schools = sorted(
+        (one for one in groups if one.school is not None),
+        key=lambda one: (LIMITED.index(one.action), str(one.school)),
+    )
     for group in schools:
         limit = limits.per_school.get(group.action, DEFAULT_PER_SCHOOL.get(group.action))
         found += _judged(target, entity, group, limit, group.planned, allowed)
     held = {(one.action, one.school) for one in found}
-    for group in sorted((one for one in groups if one.school is None), key=lambda one: LIMITED.index(one.action)):
-        stopped = sum(one.planned for one in schools if (one.action, one.school) in held and one.action == group.action)
+    for group in sorted(
+        (one for one in groups if one.school is None), key=lambda one: LIMITED.index(one.action)
+    ):
+        stopped = sum(
+            one.planned
+            for one in schools
+            if (one.action, one.school) in held and one.action == group.action
+        )
         limit = limits.per_run.get(group.action, DEFAULT)
         found += _judged(target, entity, group, limit, group.planned - stopped, allowed)
     return found
 
 
-def column_holds(target: str, entity: str, limits: Mapping[str, Limit], groups: Iterable[Group], allowed: Allowed) -> list[Hold]:
-    """Which columns change in more rows than their limit lets through; an override of the action that carries them lifts it."""
+def column_holds(
+    target: str, entity: str, limits: Mapping[str, Limit], groups: Iterable[Group], allowed: Allowed
+) -> list[Hold]:
+    """Which columns change in more rows than their limit lets through; an override of the action
+    that carries them lifts it.
+    """
     found = []
     for group in groups:
         limit = limits.get(str(group.column))
@@ -157,28 +255,49 @@ def column_holds(target: str, entity: str, limits: Mapping[str, Limit], groups: 
             continue
         most = limit.allowed(group.observed, COLUMN_AT_LEAST)
         if group.planned > most:
-            found.append(Hold(group.action, _sentence(target, entity, group, limit, most), group.school, group.column))
+            found.append(
+                Hold(
+                    group.action,
+                    _sentence(target, entity, group, limit, most),
+                    group.school,
+                    group.column,
+                )
+            )
     return found
 
 
-def _judged(target: str, entity: str, group: Group, limit: Limit | None, planned: int, allowed: Allowed) -> list[Hold]:  # noqa: PLR0917 one caller, above
+def _judged(  # noqa: PLR0917
+    target: str, entity: str, group: Group, limit: Limit | None, planned: int, allowed: Allowed
+) -> list[Hold]:
     if limit is None or allowed.lifts(target, entity, group.action):
         return []
     most = limit.allowed(group.observed, AT_LEAST[group.action])
     if planned <= most:
         return []
-    return [Hold(group.action, _sentence(target, entity, replace(group, planned=planned), limit, most), group.school)]
+    return [
+        Hold(
+            group.action,
+            _sentence(target, entity, replace(group, planned=planned), limit, most),
+            group.school,
+        )
+    ]
 
 
-def drop_hold(target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed) -> str | None:
-    """The sentence that holds a file whose rows fall too far below what was delivered last; None when it may go."""
+def drop_hold(
+    target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed
+) -> str | None:
+    """The sentence that holds a file whose rows fall too far below what was delivered last; None
+    when it may go.
+    """
     limit = limits.per_run.get(DROP, DEFAULT_DROP)
     lost = before - after
     if lost <= limit.allowed(before) or allowed.lifts(target, entity, DROP):
         return None
     return (
-        f"{target} {entity}: {lost:,} of {before:,} rows delivered last time would vanish ({_share(lost, before)}, limit {limit}); "
-        f'see "make show TARGET={target}", then "make plan ALLOW={target}.{entity}.{DROP} WHY=…" and "make push"'
+        f"{target} {entity}: {lost:,} of {before:,} rows delivered last time would vanish"
+        f" ({_share(lost, before)}, limit {limit}); "
+        f'see "make show TARGET={target}", then "make plan ALLOW={target}.{entity}.{DROP} WHY=…"'
+        ' and "make push"'
     )
 
 
@@ -188,8 +307,10 @@ def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
     bound = f"limit {limit}" + (f" = {most:,}" if limit.share is not None else "")
     return (
-        f"{target} {entity}{where}: {group.planned:,} {what} planned, {group.observed:,} rows of ours there ({share}{bound}); "
-        f'see "make show TARGET={target} ACTION={group.action}", then "make plan ALLOW={target}.{entity}.{group.action} WHY=…" and "make push"'
+        f"{target} {entity}{where}: {group.planned:,} {what} planned, {group.observed:,} rows of"
+        f" ours there ({share}{bound}); "
+        f'see "make show TARGET={target} ACTION={group.action}", then "make plan'
+        f' ALLOW={target}.{entity}.{group.action} WHY=…" and "make push"'
     )
 
 

@@ -1,9 +1,11 @@
 """The nouns of the writer: what an export is, what a change is, what an adapter must offer.
 
-In: nothing. Out: frozen dataclasses and the `Adapter` protocol every module in `reverse_etl/targets/`
-keeps. Pure: imports the standard library only, so that an adapter, a test and the planner can all stand on it.
+In: nothing. Out: frozen dataclasses and the `Adapter` protocol every module in
+`reverse_etl/targets/` keeps. Pure: imports the standard library only, so that an adapter, a test
+and the planner can all stand on it.
 
-Key words: an export's key values are a tuple in code and one text in tables (`key_text`, `key_tuple`).
+Key words: an export's key values are a tuple in code and one text in tables (`key_text`,
+`key_tuple`).
 """
 
 from __future__ import annotations
@@ -14,26 +16,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-ADOPT, CREATE, UPDATE, RENAME, SUSPEND, RESTORE = "adopt", "create", "update", "rename", "suspend", "restore"
+ADOPT, CREATE, UPDATE, RENAME, SUSPEND, RESTORE = (
+    "adopt",
+    "create",
+    "update",
+    "rename",
+    "suspend",
+    "restore",
+)
 REMOVE, DELETE, DELIVER = "remove", "delete", "deliver"
 UNDELETE = "undelete"  # what was deleted, had back by its remote id
-ACTIONS = (SUSPEND, ADOPT, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE, DELIVER)  # the order they are written in
+ACTIONS = (
+    SUSPEND,
+    ADOPT,
+    CREATE,
+    UNDELETE,
+    RENAME,
+    UPDATE,
+    RESTORE,
+    REMOVE,
+    DELETE,
+    DELIVER,
+)  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
 ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
 ADOPT_COLUMN = "adopt_id"  # context column: remote id of the object without our key that the row is
 
-# A change of one of these columns changes how a person signs in or how mail reaches a group: it is its own action.
+# A change of one of these columns changes how a person signs in or how mail reaches a group: it is
+# its own action.
 RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
 # Columns that switch an account off, with the value that means "off".
 OFF_COLUMNS: Mapping[str, bool] = {"suspended": True, "account_enabled": False, "active": False}
-# A column that says of a row that its object is to be deleted, and of what is observed that it lies among the deleted.
+# A column that says of a row that its object is to be deleted, and of what is observed that it lies
+# among the deleted.
 DELETED_COLUMN = "deleted"
 
 OWNERS = ("ours", "theirs", "initial")
-# What becomes of a value of ours that somebody changed in the target since our last push. revert: ours is written again;
-# leave: theirs stays until the source itself changes; take_over: theirs stays for good, the column of that object is theirs.
+# What becomes of a value of ours that somebody changed in the target since our last push. revert:
+# ours is written again; leave: theirs stays until the source itself changes; take_over: theirs
+# stays for good, the column of that object is theirs.
 ON_DRIFT = ("revert", "leave", "take_over")
-IGNORING = ("case", "spaces", "order")  # differences that are none: letter case, runs of spaces, order of a comma-separated list
+IGNORING = (
+    "case",
+    "spaces",
+    "order",
+)  # differences that are none: letter case, runs of spaces, order of a comma-separated list
 ON_ABSENT = ("ignore", "suspend", "remove", "delete")
 FILE_ENTITY = "file"  # the entity of a `deliver` change
 
@@ -47,16 +74,22 @@ class Column:
 
     name: str
     type: str = "VARCHAR"
-    owner: str = "ours"  # ours: compared and written; initial: written on create only; theirs: never written
+    owner: str = (
+        "ours"  # ours: compared and written; initial: written on create only; theirs: never written
+    )
     personal_data: str = "none"
     header: str = ""  # file targets: the heading in the file
     on_drift: str = "revert"
-    ignoring: tuple[str, ...] = ()  # what the target may answer otherwise than it was told without that being a difference
+    ignoring: tuple[
+        str, ...
+    ] = ()  # what the target may answer otherwise than it was told without that being a difference
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How much of one action may flow in one run: a count, or a share of what the target holds now."""
+    """How much of one action may flow in one run: a count, or a share of what the
+    target holds now.
+    """
 
     count: int | None = None
     share: float | None = None
@@ -65,7 +98,8 @@ class Limit:
         """The number of changes that may flow when the target holds `observed` rows of ours."""
         if self.count is not None:
             return self.count
-        # round() first: 30 % of 10 is 3.0000000000000004 in floating point, and its ceiling would be 4
+        # round() first: 30 % of 10 is 3.0000000000000004 in floating point, and its ceiling would
+        # be 4
         return max(math.ceil(round((self.share or 0.0) * observed, 9)), at_least)
 
     def __str__(self) -> str:
@@ -74,7 +108,9 @@ class Limit:
 
 @dataclass(frozen=True)
 class Limits:
-    """The brakes of one export: per action and per changed column, over the whole export and within one school."""
+    """The brakes of one export: per action and per changed column, over the whole export and within
+    one school.
+    """
 
     per_run: Mapping[str, Limit] = field(default_factory=dict)
     per_school: Mapping[str, Limit] = field(default_factory=dict)
@@ -84,7 +120,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How an export becomes a file a vendor reads. `{date}` and `{district}` are filled in both names."""
+    """How an export becomes a file a vendor reads. `{date}` and `{district}` are filled in both
+    names.
+    """
 
     name: str
     archive: str | None = None  # the zip this file travels in
@@ -113,8 +151,12 @@ class Export:
     columns: tuple[Column, ...]  # every column, in the order of the model's YAML
     on_absent: str = "ignore"
     limits: Limits = field(default_factory=Limits)
-    references: Mapping[str, str] = field(default_factory=dict)  # column -> entity whose key it holds
-    after: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # column -> (target, entity) whose object must exist first
+    references: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column -> entity whose key it holds
+    after: Mapping[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # column -> (target, entity) whose object must exist first
     when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
     school: str | None = None  # the column that names the school
@@ -123,7 +165,9 @@ class Export:
 
     @property
     def sent(self) -> tuple[Column, ...]:
-        """The columns that may be written: all but context and what belongs to the target's own people."""
+        """The columns that may be written: all but context and what belongs to the target's own
+        people.
+        """
         return tuple(c for c in self.columns if c.name not in self.context and c.owner != "theirs")
 
     @property
@@ -142,10 +186,11 @@ class Export:
 class Change:
     """One thing to do to one object of one target.
 
-    `new` is the whole row on create (key columns included, context columns not), on adopt the same without what is set on
-    create only, and only the changed fields on an update, rename, suspend or restore; `old` the observed values of the
-    same fields (the whole observed row on remove and delete). A `deliver` change carries in `new` what `Rendered` says.
-    `references` is filled by the engine just before apply: {"group_id": <remote id>, "person_id": <remote id>}.
+    `new` is the whole row on create (key columns included, context columns not), on adopt the same
+    without what is set on create only, and only the changed fields on an update, rename, suspend or
+    restore; `old` the observed values of the same fields (the whole observed row on remove and
+    delete). A `deliver` change carries in `new` what `Rendered` says. `references` is filled by the
+    engine just before apply: {"group_id": <remote id>, "person_id": <remote id>}.
     """
 
     change_id: str
@@ -172,14 +217,18 @@ class Outcome:
 
     applied: done (an object that already is as wanted counts, reason "duplicate" or "not_found")
     failed:  refused for good; trying again would not help
-    retry:   certainly not done, may be tried again (429, 403 for rate, 503 where repeating is harmless)
-    unknown: may have been done (time-out, lost reply, 5xx on a create): looked up before it is tried again
+    retry:   certainly not done, may be tried again (429, 403 for rate, 503 where repeating is
+             harmless)
+    unknown: may have been done (time-out, lost reply, 5xx on a create): looked up before it is
+    tried again
     """
 
     change_id: str
     status: str
     code: int | None = None
-    reason: str = ""  # "" | duplicate | not_found | throttled | skipped | …: a word, never a person's data
+    reason: str = (
+        ""  # "" | duplicate | not_found | throttled | skipped | …: a word, never a person's data
+    )
     remote_id: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
@@ -192,19 +241,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file to hand over: a zip with several exports in it, or one bare file (then one member of the same name)."""
+    """One file to hand over: a zip with several exports in it, or one bare file (then one member of
+    the same name).
+    """
 
     target: str
     name: str  # the name at the vendor, filled in
     members: tuple[tuple[str, Export], ...]  # (file name inside, export), ordered by file name
     archive: bool  # True: a zip of the members
     path: Path  # where the adapter renders it; its folder exists
-    without: Mapping[str, frozenset[str]] = field(default_factory=dict)  # entity -> key texts of rows that wait for another target
+    without: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # entity -> key texts of rows that wait for another target
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered file, ready to be uploaded. These four stand in `Change.new` of a `deliver` when it is applied."""
+    """A rendered file, ready to be uploaded. These four stand in `Change.new` of a `deliver` when
+    it is applied.
+    """
 
     path: str
     rows: int
@@ -217,17 +272,24 @@ class Rendered:
 
 @runtime_checkable
 class Adapter(Protocol):
-    """One target. Retries, pacing, order, journal, limits are the engine's; an adapter speaks one API.
+    """One target. Retries, pacing, order, journal, limits are the engine's; an adapter speaks one
+    API.
 
-    Constructed as `Kind(name, settings)` with the merged section [targets.<name>] plus `run_id` (text).
-    Constructing it reads no credentials and calls nobody: plans are made where the target cannot be reached.
-    `entities` and `raw_columns` are class attributes.
+    Constructed as `Kind(name, settings)` with the merged section [targets.<name>] plus `run_id`
+    (text). Constructing it reads no credentials and calls nobody: plans are made where the target
+    cannot be reached. `entities` and `raw_columns` are class attributes.
     """
 
-    entities: tuple[str, ...]  # order of creates and updates; removals run in reverse. () for file targets
-    raw_columns: Mapping[str, tuple[str, ...]]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
+    entities: tuple[
+        str, ...
+    ]  # order of creates and updates; removals run in reverse. () for file targets
+    raw_columns: Mapping[
+        str, tuple[str, ...]
+    ]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
     lasting: Mapping[str, str]  # entity -> why its objects are never deleted, not even by an undo
-    restorable: Mapping[str, int]  # entity -> days within which `undelete` brings a deleted object back
+    restorable: Mapping[
+        str, int
+    ]  # entity -> days within which `undelete` brings a deleted object back
     batch: int  # how many changes one apply call takes
     threads: int
     rate: float  # writes per second at 100 % of the quota
@@ -235,23 +297,33 @@ class Adapter(Protocol):
     read_calls: int
 
     def observe(self, entity: str) -> Iterator[Any]:
-        """pyarrow.RecordBatch with `raw_columns[entity]` and `_json`; the engine adds `_observed_at`."""
+        """pyarrow.RecordBatch with `raw_columns[entity]` and `_json`; the engine adds
+        `_observed_at`.
+        """
         ...
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
-        """One outcome per change; called from several threads at once; at most `batch` changes of one entity."""
+        """One outcome per change; called from several threads at once; at most `batch` changes of
+        one entity.
+        """
         ...
 
     def find(self, change: Change) -> str | None:
-        """The remote id of the object a create (or deliver) may have made, by its durable key; None when not there."""
+        """The remote id of the object a create (or deliver) may have made, by its durable key; None
+        when not there.
+        """
         ...
 
     def wave(self, change: Change) -> int:
-        """Which round within its entity a change runs in (org units: their depth); rounds run one after another."""
+        """Which round within its entity a change runs in (org units: their depth); rounds run one
+        after another.
+        """
         ...
 
     def look(self) -> str:
-        """Sign in and read as little as proves it; what was proved, in words without secrets. For `check`."""
+        """Sign in and read as little as proves it; what was proved, in words without secrets. For
+        `check`.
+        """
         ...
 
     def close(self) -> None: ...
@@ -261,12 +333,14 @@ class Adapter(Protocol):
 class FileAdapter(Adapter, Protocol):
     """A target that takes whole files. What it holds is what the ledger says was delivered.
 
-    Every change it is given is a `deliver`: key = (file name,), new = the fields of `Rendered`. On success the
-    outcome's `remote_id` is the remote path and `note` the receipt.
+    Every change it is given is a `deliver`: key = (file name,), new = the fields of `Rendered`. On
+    success the outcome's `remote_id` is the remote path and `note` the receipt.
     """
 
     def render(self, connection: Any, delivery: Delivery) -> Rendered:
-        """Write the file to `delivery.path` from the export tables, byte for byte the same for the same rows."""
+        """Write the file to `delivery.path` from the export tables, byte for byte the same for the
+        same rows.
+        """
         ...
 
 
@@ -274,7 +348,9 @@ class FileAdapter(Adapter, Protocol):
 
 
 def key_text(key: Iterable[object]) -> str:
-    """Key values as one text: joined by `|`, with `\\` and `|` inside a value escaped by a backslash."""
+    """Key values as one text: joined by `|`, with `\\` and `|` inside a value escaped by a
+    backslash.
+    """
     return "|".join(str(value).replace("\\", "\\\\").replace("|", "\\|") for value in key)
 
 

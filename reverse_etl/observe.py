@@ -1,9 +1,10 @@
 """Observe: read what each API target holds now into `raw_<target>`.
 
-In: the adapters (Arrow batches per entity, and `names_taken`). Out: `raw_<target>.<entity>`, text columns plus
-`_json` and `_observed_at`, replaced by dlt from a staging table; the run's `observed.json`; findings. A target is
-replaced as a whole or not at all: when one entity cannot be read, the last observation of all its entities stays,
-and the plan holds the target. Targets are read at the same time and independently.
+In: the adapters (Arrow batches per entity, and `names_taken`). Out: `raw_<target>.<entity>`, text
+columns plus `_json` and `_observed_at`, replaced by dlt from a staging table; the run's
+`observed.json`; findings. A target is replaced as a whole or not at all: when one entity cannot be
+read, the last observation of all its entities stays, and the plan holds the target. Targets are
+read at the same time and independently.
 
 Alone: `python -m reverse_etl observe [--target T]`.
 """
@@ -33,13 +34,19 @@ SETTINGS = {
     "RUNTIME__LOG_LEVEL": "ERROR",
     "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",  # no second copy of everybody
-    "DESTINATION__REPLACE_STRATEGY": "insert-from-staging",  # the default leaves an empty table when killed
+    "DESTINATION__REPLACE_STRATEGY": (  # the default leaves an empty table when killed
+        "insert-from-staging"
+    ),
 }
 
 
 def api_targets(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The configured targets that can be read, in scope."""
-    return tuple(name for name, kind in _kinds(targets).items() if kind is not None and not configured.is_file_target(kind))
+    return tuple(
+        name
+        for name, kind in _kinds(targets).items()
+        if kind is not None and not configured.is_file_target(kind)
+    )
 
 
 def unusable(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -59,7 +66,9 @@ def _kinds(targets: tuple[str, ...]) -> dict[str, Any]:
 
 
 def ensure_tables(kinds: Mapping[str, Any] | None = None) -> None:
-    """Make the empty raw tables of every API target, so that the first build has them even when a target is away."""
+    """Make the empty raw tables of every API target, so that the first build has them even when a
+    target is away.
+    """
     chosen = kinds if kinds is not None else {name: configured.kind(name) for name in api_targets()}
     with store.connect() as connection:
         for target, kind in chosen.items():
@@ -67,13 +76,21 @@ def ensure_tables(kinds: Mapping[str, Any] | None = None) -> None:
             connection.execute(f"create schema if not exists {schema}")
             for entity, columns in kind.raw_columns.items():
                 listed = ", ".join(f"{sql.name(column)} varchar" for column in (*columns, "_json"))
-                connection.execute(f"create table if not exists {schema}.{sql.name(entity)} ({listed}, _observed_at timestamptz, _dlt_load_id varchar)")
+                connection.execute(
+                    f"create table if not exists {schema}.{sql.name(entity)} ({listed},"
+                    " _observed_at timestamptz, _dlt_load_id varchar)"
+                )
                 for column in columns:  # an adapter that learned to read one more field
-                    connection.execute(f"alter table {schema}.{sql.name(entity)} add column if not exists {sql.name(column)} varchar")
+                    connection.execute(
+                        f"alter table {schema}.{sql.name(entity)} add column if not exists"
+                        f" {sql.name(column)} varchar"
+                    )
 
 
 def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter]) -> int:
-    """Read the targets and land what they hold; returns the exit code (3 when one could not be read)."""
+    """Read the targets and land what they hold; returns the exit code (3 when one could not be
+    read).
+    """
     read: dict[str, dict[str, pa.Table]] = {}
     facts: dict[str, dict[str, Any]] = {}
     adapters: dict[str, Adapter] = {}
@@ -93,12 +110,21 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
             facts[target] = _failed(error, chosen.read_calls, time.monotonic() - clock)
         else:
             read[target] = tables
-            facts[target] = {"status": "ok", "observed_at": started.isoformat(), "entities": {e: t.num_rows for e, t in tables.items()},
-                             "read_calls": chosen.read_calls, "seconds": round(time.monotonic() - clock, 2), "error": ""}  # fmt: skip
+            facts[target] = {
+                "status": "ok",
+                "observed_at": started.isoformat(),
+                "entities": {e: t.num_rows for e, t in tables.items()},
+                "read_calls": chosen.read_calls,
+                "seconds": round(time.monotonic() - clock, 2),
+                "error": "",
+            }
         finally:
             chosen.close()
 
-    threads = [threading.Thread(target=one, args=(target,), name=f"observe-{target}") for target in adapters]
+    threads = [
+        threading.Thread(target=one, args=(target,), name=f"observe-{target}")
+        for target in adapters
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -107,7 +133,10 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
         try:
             land(target, tables)
         except Exception as error:
-            facts[target] = {**facts[target], **_failed(error, facts[target]["read_calls"], facts[target]["seconds"])}
+            facts[target] = {
+                **facts[target],
+                **_failed(error, facts[target]["read_calls"], facts[target]["seconds"]),
+            }
     return _report(run, facts)
 
 
@@ -117,10 +146,19 @@ def _table(adapter: Adapter, entity: str, observed_at: datetime) -> pa.Table:
     schema = pa.schema([(column, pa.string()) for column in columns])
     batches = []
     for batch in adapter.observe(entity):
-        missing = [column for column in adapter.raw_columns[entity] if column not in batch.schema.names]
+        missing = [
+            column for column in adapter.raw_columns[entity] if column not in batch.schema.names
+        ]
         if missing:
             raise ValueError(f"entity {entity} was read without {', '.join(missing)}")
-        values = [batch.column(c).cast(pa.string()) if c in batch.schema.names else pa.nulls(batch.num_rows, pa.string()) for c in columns]
+        values = [
+            (
+                batch.column(c).cast(pa.string())
+                if c in batch.schema.names
+                else pa.nulls(batch.num_rows, pa.string())
+            )
+            for c in columns
+        ]
         batches.append(pa.RecordBatch.from_arrays(values, schema=schema))
     table = pa.Table.from_batches(batches, schema=schema)
     moment = pa.array([observed_at] * table.num_rows, pa.timestamp("us", tz="UTC"))
@@ -133,36 +171,67 @@ def land(target: str, tables: Mapping[str, pa.Table]) -> None:
 
     os.environ.update(SETTINGS)
     pipeline = dlt.pipeline(
-        f"observe_{target}", pipelines_dir=str(paths.var() / "dlt"), dataset_name=f"raw_{target}",
+        f"observe_{target}",
+        pipelines_dir=str(paths.var() / "dlt"),
+        dataset_name=f"raw_{target}",
         destination=dlt.destinations.duckdb(str(paths.warehouse())),
-    )  # fmt: skip
-    # After a crash a run would load only what was left over and ignore what is new; an observation is always new.
+    )
+    # After a crash a run would load only what was left over and ignore what is new; an observation
+    # is always new.
     pipeline.abort_packages()
     hints = {"_observed_at": {"data_type": "timestamp", "timezone": True}}
     resources = [
-        dlt.resource([table], name=entity, write_disposition="replace",
-                     columns={**{c: {"data_type": "text"} for c in table.schema.names if c != "_observed_at"}, **hints})  # type: ignore[arg-type]
+        dlt.resource(
+            [table],
+            name=entity,
+            write_disposition="replace",
+            columns={
+                **{c: {"data_type": "text"} for c in table.schema.names if c != "_observed_at"},
+                **hints,
+            },
+        )  # type: ignore[arg-type]
         for entity, table in tables.items()
-    ]  # fmt: skip
+    ]
     pipeline.run(resources).raise_on_failed_jobs()
 
 
 def _failed(error: Exception, calls: int, seconds: float) -> dict[str, Any]:
     ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")
-    return {"status": "failed", "observed_at": datetime.now(UTC).isoformat(), "entities": {}, "read_calls": calls, "seconds": round(seconds, 2),
-            "error": str(error) if ours else type(error).__name__}  # fmt: skip
+    return {
+        "status": "failed",
+        "observed_at": datetime.now(UTC).isoformat(),
+        "entities": {},
+        "read_calls": calls,
+        "seconds": round(seconds, 2),
+        "error": str(error) if ours else type(error).__name__,
+    }
 
 
 def _report(run: Run, facts: Mapping[str, Mapping[str, Any]]) -> int:
     run.write("observed.json", {**run.read("observed.json", {}), **facts})
     found = [
-        Finding("critical", "target_unreadable", f"{target}: could not be read, so nothing is written to it tonight ({one['error']}); "
-                "what was observed before stays", target=target, owner="technician", action='mend it, then "make observe" and "make plan"')
-        for target, one in sorted(facts.items()) if one["status"] == "failed"
-    ]  # fmt: skip
+        Finding(
+            "critical",
+            "target_unreadable",
+            f"{target}: could not be read, so nothing is written to it tonight ({one['error']}); "
+            "what was observed before stays",
+            target=target,
+            owner="technician",
+            action='mend it, then "make observe" and "make plan"',
+        )
+        for target, one in sorted(facts.items())
+        if one["status"] == "failed"
+    ]
     findings.record(run, found)
     for finding in found:
         print(f"observe: {finding.message}", file=sys.stderr)
     for target, one in sorted(facts.items()):
-        event("target_observed", target=target, status=one["status"], seconds=one["seconds"], read_calls=one["read_calls"], **one["entities"])
+        event(
+            "target_observed",
+            target=target,
+            status=one["status"],
+            seconds=one["seconds"],
+            read_calls=one["read_calls"],
+            **one["entities"],
+        )
     return 3 if found else 0

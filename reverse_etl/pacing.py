@@ -1,8 +1,9 @@
 """Pacing: how fast one target may be written to, shared by all its workers.
 
-In: the target's quota (calls a second) and what it answered. Out: how long to wait. A token bucket that starts at
-95 % of the quota and creeps up to 98 %; a throttle takes 15 % off, good answers give it back slowly; a Retry-After
-stops every worker, because the quota is the tenant's and not the call's.
+In: the target's quota (calls a second) and what it answered. Out: how long to wait. A token bucket
+that starts at 95 % of the quota and creeps up to 98 %; a throttle takes 15 % off, good answers give
+it back slowly; a Retry-After stops every worker, because the quota is the tenant's and not the
+call's.
 
 The clock and the sleep are passed in, so that tests need no time.
 """
@@ -24,13 +25,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 class Bucket:
     """Tokens for one target. `take(n)` waits until n calls may be made."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self,
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         if rate <= 0:
-            raise ValueError(f"a target cannot be written to at {rate} calls a second; check its writes_per_minute")
+            raise ValueError(
+                f"a target cannot be written to at {rate} calls a second; check its"
+                " writes_per_minute"
+            )
         self._quota, self._clock, self._sleep = rate, clock, sleep
         self._lock = threading.Lock()
         self._share = START
-        # At most a fifth of a second's worth is saved up: a longer burst would count as over quota in the window.
+        # At most a fifth of a second's worth is saved up: a longer burst would count as over quota
+        # in the window.
         self._most = max(1.0, rate / 5)
         self._tokens = self._most
         self._filled_at = self._adapted_at = clock()
@@ -42,14 +52,19 @@ class Bucket:
         return self._quota * self._share
 
     def take(self, calls: int = 1) -> float:
-        """Wait for `calls` tokens (they may exceed the bucket: then later takers wait longer); returns seconds waited.
+        """Wait for `calls` tokens (they may exceed the bucket: then later takers wait longer);
+        returns seconds waited.
 
-        A sleep that returns something true was interrupted: the caller is stopping, and waits no longer."""
+        A sleep that returns something true was interrupted: the caller is stopping, and waits no
+        longer.
+        """
         with self._lock:
             now = self._clock()
             self._fill(now)
             self._tokens -= calls
-            wait = max(-self._tokens / self.rate if self._tokens < 0 else 0.0, self._closed_until - now)
+            wait = max(
+                -self._tokens / self.rate if self._tokens < 0 else 0.0, self._closed_until - now
+            )
         waited = 0.0
         while wait > 0:
             interrupted = self._sleep(wait)
@@ -61,7 +76,9 @@ class Bucket:
         return waited
 
     def throttled(self, retry_after: float | None = None) -> None:
-        """The target said it is too much. Many workers hear it at once: the rate falls once a second at most."""
+        """The target said it is too much. Many workers hear it at once: the rate falls once a
+        second at most.
+        """
         with self._lock:
             now = self._clock()
             self._fill(now)
@@ -70,7 +87,9 @@ class Bucket:
                 self._adapted_at = now
             if retry_after:
                 self._closed_until = max(self._closed_until, now + retry_after)
-                self._tokens = min(self._tokens, 0.0)  # what was saved up is not spent in one burst afterwards
+                self._tokens = min(
+                    self._tokens, 0.0
+                )  # what was saved up is not spent in one burst afterwards
 
     def succeeded(self) -> None:
         """The target answered well: back towards the cap, slowly."""
@@ -98,6 +117,8 @@ def seconds(calls: int, rate: float) -> float:
 
 
 def pause(attempt: int, chance: Callable[[], float] = random.random) -> float:
-    """Seconds before attempt number `attempt + 1`: doubling, with jitter so that workers do not come back together."""
+    """Seconds before attempt number `attempt + 1`: doubling, with jitter so that workers do not
+    come back together.
+    """
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
     return longest * (0.5 + chance() / 2)

@@ -1,12 +1,14 @@
 """First passwords: made, sealed, used, forgotten.
 
-A new account needs a first password and nobody may be able to read it afterwards but the district. It is made
-here at the moment of the create, sealed with age to the district's public key (`[passwords] recipient`), written
-to `var/passwords/<run_id>.<target>.jsonl` *before* it is sent, and kept in memory only until the create has a
-certain outcome. The private key lives elsewhere; `age -d` with it opens a line. With no recipient the password is
-made, used and forgotten: people then get in by a reset or by single sign-on.
+A new account needs a first password and nobody may be able to read it afterwards but the district.
+It is made here at the moment of the create, sealed with age to the district's public key
+(`[passwords] recipient`), written to `var/passwords/<run_id>.<target>.jsonl` *before* it is sent,
+and kept in memory only until the create has a certain outcome. The private key lives elsewhere;
+`age -d` with it opens a line. With no recipient the password is made, used and forgotten: people
+then get in by a reset or by single sign-on.
 
-In: change id and person id. Out: the password, to the adapter only. It is never logged, journaled or planned.
+In: change id and person id. Out: the password, to the adapter only. It is never logged, journaled
+or planned.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import pyrage
 
 from common import paths, settings
 
-# Without characters people mix up on paper (0 O o, 1 l I), as first passwords are often printed and typed by children.
+# Without characters people mix up on paper (0 O o, 1 l I), as first passwords are often printed and
+# typed by children.
 LOWER = "abcdefghijkmnpqrstuvwxyz"
 UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGIT = "23456789"
@@ -33,26 +36,33 @@ class PasswordRecipientWrong(Exception):
 
 
 def make() -> str:
-    """A password like `kT7m-Wq3x-Rb9d-hP4e`: 92 bits, ASCII, all four classes Microsoft and Google ask for."""
+    """A password like `kT7m-Wq3x-Rb9d-hP4e`: 92 bits, ASCII, all four classes Microsoft and Google
+    ask for.
+    """
     everything = LOWER + UPPER + DIGIT
     while True:
         letters = [secrets.choice(everything) for _ in range(GROUPS * LENGTH)]
         if all(any(letter in kind for letter in letters) for kind in (LOWER, UPPER, DIGIT)):
-            return "-".join("".join(letters[i : i + LENGTH]) for i in range(0, len(letters), LENGTH))
+            return "-".join(
+                "".join(letters[i : i + LENGTH]) for i in range(0, len(letters), LENGTH)
+            )
 
 
 class Passwords:
     """The first passwords of one run and target. Thread-safe; its text form shows nothing."""
 
     def __init__(self, recipient: str, file: Path | None) -> None:
-        """`recipient`: an age public key, '' to seal nothing; `file`: where sealed lines are appended."""
+        """`recipient`: an age public key, '' to seal nothing; `file`: where sealed lines are
+        appended.
+        """
         self._recipient = None
         if recipient:
             try:
                 self._recipient = pyrage.x25519.Recipient.from_str(recipient)
             except pyrage.RecipientError:
                 raise PasswordRecipientWrong(
-                    '[passwords] recipient is not an age public key ("age1…", as "age-keygen" prints it); no account was created'
+                    '[passwords] recipient is not an age public key ("age1…", as "age-keygen"'
+                    " prints it); no account was created"
                 ) from None
         self._file = file
         self._lock = threading.Lock()
@@ -62,10 +72,15 @@ class Passwords:
     @classmethod
     def of_run(cls, run_id: str, target: str) -> Passwords:
         """The passwords of a run as the settings want them."""
-        return cls(str(settings.get("passwords.recipient", "") or ""), paths.var() / "passwords" / f"{run_id}.{target}.jsonl")
+        return cls(
+            str(settings.get("passwords.recipient", "") or ""),
+            paths.var() / "passwords" / f"{run_id}.{target}.jsonl",
+        )
 
     def issue(self, change_id: str, person_id: str) -> str:
-        """The password of this create: a new one, or the same again while its outcome is not certain."""
+        """The password of this create: a new one, or the same again while its outcome is not
+        certain.
+        """
         with self._lock:
             known = self._in_use.get(change_id)
         if known is None:
@@ -95,7 +110,9 @@ class Passwords:
     def _seal(self, change_id: str, person_id: str, password: str) -> None:
         if self._recipient is None or self._file is None:
             return
-        sealed = pyrage.encrypt(password.encode("ascii"), [self._recipient], armored=True).decode("ascii")
+        sealed = pyrage.encrypt(password.encode("ascii"), [self._recipient], armored=True).decode(
+            "ascii"
+        )
         line = json.dumps({"change_id": change_id, "person_id": person_id, "sealed": sealed}) + "\n"
         with self._lock:
             if self._out is None:

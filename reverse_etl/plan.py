@@ -1,10 +1,12 @@
-"""Plan: what would be written where, why, and what of it has to wait for a person. Writes to no target.
+"""Plan: what would be written where, why, and what of it has to wait for a person. Writes to no
+target.
 
-In: the run's exports (`exports.py`), what was observed, the ledger; an optional override of limits and a scope.
-Out: `audit.plans`, `audit.planned_changes` and the run's `plan.json`. The plan has a digest; planning the same
-thing twice in a run gives the same plan with the same ids.
+In: the run's exports (`exports.py`), what was observed, the ledger; an optional override of limits
+and a scope. Out: `audit.plans`, `audit.planned_changes` and the run's `plan.json`. The plan has a
+digest; planning the same thing twice in a run gives the same plan with the same ids.
 
-Alone: `python -m reverse_etl plan [--target T] [--school S] [--person P] [--allow create --why "…"]`.
+Alone: `python -m reverse_etl plan [--target T] [--school S] [--person P] [--allow create --why
+"…"]`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from reverse_etl.limits import Allowed, LimitWrong, in_season
 from reverse_etl.model import FILE_ENTITY, Export
 from reverse_etl.undo import Undo
 
-WAITS = "waits for "  # how the hold of a change begins that another target's object has to be made for first
+WAITS = (  # how the hold of a change begins that another target's object has to be made for first
+    "waits for "
+)
 
 
 class NoPlan(Exception):
@@ -35,7 +39,9 @@ class NoPlan(Exception):
 
 
 class ScopeWrong(Exception):
-    """A filter that names nothing there is: to answer "nothing to do" would be no answer. The message says what there is."""
+    """A filter that names nothing there is: to answer "nothing to do" would be no answer. The
+    message says what there is.
+    """
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ class Part:
     set_aside: int = 0  # changes of people under a hold: not planned, and not waiting for anybody
     waiting: int = 0  # for another target's object
     released: int = 0
-    drift: dict[str, dict[str, int]] = field(default_factory=dict)  # policy -> column -> values changed by hand
+    drift: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # policy -> column -> values changed by hand
 
 
 @dataclass(frozen=True)
@@ -88,20 +96,30 @@ class Plan:
 
 @dataclass(frozen=True)
 class Night:
-    """What a plan is made from besides the warehouse: documents of the run, and who the targets are."""
+    """What a plan is made from besides the warehouse: documents of the run, and who the targets
+    are.
+    """
 
     run_id: str
     as_of: str
     exports: Exports
     feeds: Sequence[Mapping[str, Any]]  # feeds.json
     observed: Mapping[str, Any]  # observed.json
-    entities: Callable[[str], tuple[str, ...]]  # target -> its entities in order; raises when the target is unusable
-    written_at: Callable[[str], float]  # target -> when any journal was last written to (seconds), 0 for never
+    entities: Callable[
+        [str], tuple[str, ...]
+    ]  # target -> its entities in order; raises when the target is unusable
+    written_at: Callable[
+        [str], float
+    ]  # target -> when any journal was last written to (seconds), 0 for never
     undo: Undo | None = None  # set: the changes are the opposite of what a run did
 
 
-def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope) -> Plan:
-    """Compare every export in scope and leave the changes in the temporary table `changes`, ordered and held."""
+def make(
+    connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope
+) -> Plan:
+    """Compare every export in scope and leave the changes in the temporary table `changes`, ordered
+    and held.
+    """
     connection.execute(applied.REGISTRY)
     connection.execute(diff.CHANGES)
     parts: dict[tuple[str, str], Part] = {}
@@ -116,7 +134,11 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
         try:
             order = night.entities(export.target)
             rank = _rank(export, order)
-            of_today = [row for row in seasons if (row["target"], row["entity"]) == (export.target, export.entity)]
+            of_today = [
+                row
+                for row in seasons
+                if (row["target"], row["entity"]) == (export.target, export.entity)
+            ]
             export = replace(export, limits=in_season(export.limits, of_today, night.as_of))
             if night.undo is not None:
                 part.desired, part.observed = undo.compare(connection, export, rank, night.undo)
@@ -142,80 +164,146 @@ def make(connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, 
             parts.setdefault((refusal.target, refusal.entity), Part(refusal.target, refusal.entity))
             stopped[refusal.target, refusal.entity] = refusal.reason
     every = [export for export, _ in _ordered(night.exports, scope)]
-    for target, entity, sentence in holds.spread_over_files(every, stopped, night.exports.unreadable):
+    for target, entity, sentence in holds.spread_over_files(
+        every, stopped, night.exports.unreadable
+    ):
         stopped.setdefault((target, entity), sentence)
     releases.mark(connection)
     for key, sentence in stopped.items():
         parts[key].holds.append(sentence)
         _hold(connection, key, sentence)
-    for export in sorted(compared, key=lambda one: bool(one.after)):  # what waits for others comes after their limits
-        parts[export.target, export.entity].holds += holds.by_school(connection, export, night.feeds)
+    for export in sorted(
+        compared, key=lambda one: bool(one.after)
+    ):  # what waits for others comes after their limits
+        parts[export.target, export.entity].holds += holds.by_school(
+            connection, export, night.feeds
+        )
         if night.undo is None:
             wait(connection, export)
-        sentences = holds.by_limits(connection, export, parts[export.target, export.entity].observed, allowed)
+        sentences = holds.by_limits(
+            connection, export, parts[export.target, export.entity].observed, allowed
+        )
         parts[export.target, export.entity].holds += sentences
     if night.undo is None:
         _deliveries(connection, night, compared, parts)
     _within(connection, scope)
     _count(connection, parts)
-    digests = {target: _digest(connection, target) for target in sorted({target for target, _ in parts})}
-    lines = [*(f"{target} {one}" for target, one in digests.items()), json.dumps([allowed.words, asdict(scope)], sort_keys=True)]
+    digests = {
+        target: _digest(connection, target) for target in sorted({target for target, _ in parts})
+    }
+    lines = [
+        *(f"{target} {one}" for target, one in digests.items()),
+        json.dumps([allowed.words, asdict(scope)], sort_keys=True),
+    ]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     plan_id = hashlib.sha256(f"{night.run_id}|{digest}".encode()).hexdigest()[:16]
     return Plan(plan_id, digest, digests, tuple(parts.values()), allowed, scope, night.undo)
 
 
 def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dict[str, Any]:
-    """Append the plan and its changes to the audit tables, once, and return the document for `plan.json`."""
+    """Append the plan and its changes to the audit tables, once, and return the document for
+    `plan.json`.
+    """
     now = datetime.now(UTC)
-    known = connection.execute("select count(*) from ledger.audit.plans where plan_id = ?", [plan.plan_id]).fetchone()
+    known = connection.execute(
+        "select count(*) from ledger.audit.plans where plan_id = ?", [plan.plan_id]
+    ).fetchone()
     if not known or not known[0]:
         connection.execute("begin")
-        connection.execute("""
+        connection.execute(
+            """
             insert into ledger.audit.planned_changes
-            select left(sha256(concat_ws('|', $plan, target, entity, key, action)), 16), $plan, $run, $now::timestamptz, target, entity, key,
-                   person_id, school_number, action, remote_id, old, new, reason, hold, source, export_model,
+            select left(sha256(concat_ws('|', $plan, target, entity, key, action)), 16), $plan,
+            $run, $now::timestamptz, target, entity, key,
+                   person_id, school_number, action, remote_id, old, new, reason, hold, source,
+                   export_model,
                    row_number() over (order by target, entity_rank, action_rank, key)
-            from changes""", {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
+            from changes""",
+            {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()},
+        )
         allowed = json.dumps({"words": plan.allowed.words, "why": plan.allowed.why})
-        connection.execute("insert into ledger.audit.drifts select $plan, $run, $now::timestamptz, drifts.* from drifts",
-                           {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()})  # fmt: skip
+        connection.execute(
+            "insert into ledger.audit.drifts select $plan, $run, $now::timestamptz, drifts.* from"
+            " drifts",
+            {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()},
+        )
         for part in plan.parts:
-            connection.execute("insert into ledger.audit.plans values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
-                plan.plan_id, run_id, now.isoformat(), plan.digest, part.target, part.entity, part.desired, part.observed,
-                json.dumps(part.planned), json.dumps(part.held), allowed])  # fmt: skip
+            connection.execute(
+                "insert into ledger.audit.plans values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    plan.plan_id,
+                    run_id,
+                    now.isoformat(),
+                    plan.digest,
+                    part.target,
+                    part.entity,
+                    part.desired,
+                    part.observed,
+                    json.dumps(part.planned),
+                    json.dumps(part.held),
+                    allowed,
+                ],
+            )
         connection.execute("commit")
     return {
-        "plan_id": plan.plan_id, "digest": plan.digest, "digests": plan.digests, "made_at": now.isoformat(), "rests_on": rests_on(Run.load(run_id)),
-        "allowed": {"words": plan.allowed.words, "why": plan.allowed.why}, "scope": asdict(plan.scope),
+        "plan_id": plan.plan_id,
+        "digest": plan.digest,
+        "digests": plan.digests,
+        "made_at": now.isoformat(),
+        "rests_on": rests_on(Run.load(run_id)),
+        "allowed": {"words": plan.allowed.words, "why": plan.allowed.why},
+        "scope": asdict(plan.scope),
         "exports": [asdict(part) for part in plan.parts],
-        "undoes": plan.undo.run_id if plan.undo else "", "cannot": plan.undo.cannot if plan.undo else [],
-    }  # fmt: skip
+        "undoes": plan.undo.run_id if plan.undo else "",
+        "cannot": plan.undo.cannot if plan.undo else [],
+    }
 
 
 def moved(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> str:
-    """What differs between the stored plan and the changes just computed, for one target, in words."""
+    """What differs between the stored plan and the changes just computed, for one
+    target, in words.
+    """
     columns = "entity, key, action, cast(old as varchar), cast(new as varchar), coalesce(hold, '')"
     now = f"select {columns} from changes where target = $target"
-    then = f"select {columns} from ledger.audit.planned_changes where target = $target and plan_id = $plan"
+    then = (
+        f"select {columns} from ledger.audit.planned_changes where target = $target and plan_id ="
+        " $plan"
+    )
     values = {"target": target, "plan": plan_id}
     words = []
-    for what, query in (("new or different", f"{now} except {then}"), ("no longer so", f"{then} except {now}")):
-        rows = connection.execute(f"select entity, key, action, count(*) over () from ({query}) order by 1, 2, 3", values).fetchone()
+    for what, query in (
+        ("new or different", f"{now} except {then}"),
+        ("no longer so", f"{then} except {now}"),
+    ):
+        rows = connection.execute(
+            f"select entity, key, action, count(*) over () from ({query}) order by 1, 2, 3", values
+        ).fetchone()
         if rows:
             words.append(f"{rows[3]:,} {what} (first: {rows[2]} {rows[0]} {rows[1]})")
     return " and ".join(words) or "the objects behind the changes are others"
 
 
 def rests_on(run: Run) -> dict[str, Any]:
-    """What a plan is made from besides what the targets hold: the code, and the export tables (rows and hash, as built)."""
+    """What a plan is made from besides what the targets hold: the code, and the export tables (rows
+    and hash, as built).
+    """
     return {"code": git_commit(), "tables": run.read("exports.json", {})}
 
 
-def ground_moved(then: Mapping[str, Any], now: Mapping[str, Any], target: str, *, code: bool) -> str:
-    """What of the ground under an approved plan is no longer as it was, in words; '' when it stands."""
-    words = [f"the code is at {now['code'] or 'no commit'} and was at {then['code'] or 'no commit'}"] if code and then["code"] != now["code"] else []
-    tables = sorted(name for name in {*then["tables"], *now["tables"]} if name.startswith(f"exp_{target}__"))
+def ground_moved(
+    then: Mapping[str, Any], now: Mapping[str, Any], target: str, *, code: bool
+) -> str:
+    """What of the ground under an approved plan is no longer as it was, in words; '' when it
+    stands.
+    """
+    words = (
+        [f"the code is at {now['code'] or 'no commit'} and was at {then['code'] or 'no commit'}"]
+        if code and then["code"] != now["code"]
+        else []
+    )
+    tables = sorted(
+        name for name in {*then["tables"], *now["tables"]} if name.startswith(f"exp_{target}__")
+    )
     for name in tables:
         before, after = then["tables"].get(name), now["tables"].get(name)
         if before != after:
@@ -228,96 +316,179 @@ def ground_moved(then: Mapping[str, Any], now: Mapping[str, Any], target: str, *
 
 
 def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, Refusal | None]]:
-    every: list[tuple[Export, Refusal | None]] = [*((export, None) for export in exports.good), *exports.refused]
-    every = [(e, r) for e, r in every if scope.covers(e.target) and not (scope.is_partial and e.file)]
+    every: list[tuple[Export, Refusal | None]] = [
+        *((export, None) for export in exports.good),
+        *exports.refused,
+    ]
+    every = [
+        (e, r) for e, r in every if scope.covers(e.target) and not (scope.is_partial and e.file)
+    ]
     return sorted(every, key=lambda pair: (pair[0].target, pair[0].entity))
 
 
 def _rank(export: Export, order: tuple[str, ...]) -> int:
     if export.file is not None:
         if order:
-            raise diff.DiffImpossible(f"{export.model} has meta.export.file, but target {export.target} takes objects, not files")
+            raise diff.DiffImpossible(
+                f"{export.model} has meta.export.file, but target {export.target} takes objects,"
+                " not files"
+            )
         return 0
     if export.entity not in order:
-        raise diff.DiffImpossible(f"target {export.target} has no entity {export.entity!r}; it has {', '.join(order) or 'files only'}")
+        raise diff.DiffImpossible(
+            f"target {export.target} has no entity {export.entity!r}; it has"
+            f" {', '.join(order) or 'files only'}"
+        )
     return order.index(export.entity)
 
 
 def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], sentence: str) -> None:
-    connection.execute("update changes set hold = ? where target = ? and entity = ?", [sentence, *key])
+    connection.execute(
+        "update changes set hold = ? where target = ? and entity = ?", [sentence, *key]
+    )
 
 
-def _deliveries(connection: duckdb.DuckDBPyConnection, night: Night, exports: list[Export], parts: dict[tuple[str, str], Part]) -> None:
-    """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held as a whole."""
+def _deliveries(
+    connection: duckdb.DuckDBPyConnection,
+    night: Night,
+    exports: list[Export],
+    parts: dict[tuple[str, str], Part],
+) -> None:
+    """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held
+    as a whole.
+    """
     district = str(settings.get("district.number", ""))
     for (target, name), members in holds.files(exports, night.as_of, district).items():
-        sending = [e for e in members if parts[target, e.entity].desired or (e.file and e.file.when_empty == "send")]
+        sending = [
+            e
+            for e in members
+            if parts[target, e.entity].desired or (e.file and e.file.when_empty == "send")
+        ]
         for skipped in (e for e in members if e not in sending):
-            # Nothing to say is said by sending nothing: the rows that vanished stay as they were delivered.
-            connection.execute("delete from changes where target = ? and entity = ? and hold is null", [target, skipped.entity])
-        # A row that waits for another target is left out of the file; any other hold holds the file.
-        ((changed, held, sentence, waiting),) = connection.execute(f"""
-            select count(*) filter (not waits), count(hold) filter (not waits), any_value(hold) filter (not waits), count(*) filter (waits)
+            # Nothing to say is said by sending nothing: the rows that vanished stay as they were
+            # delivered.
+            connection.execute(
+                "delete from changes where target = ? and entity = ? and hold is null",
+                [target, skipped.entity],
+            )
+        # A row that waits for another target is left out of the file; any other hold holds the
+        # file.
+        ((changed, held, sentence, waiting),) = connection.execute(
+            f"""
+            select count(*) filter (not waits), count(hold) filter (not waits),
+            any_value(hold) filter (not waits), count(*) filter (waits)
             from (select hold, coalesce(starts_with(hold, '{WAITS}'), false) as waits from changes
-                  where target = ? and entity in (select unnest(?)))""", [target, [e.entity for e in members]]).fetchall()  # fmt: skip
+                  where target = ? and entity in (select unnest(?)))""",
+            [target, [e.entity for e in members]],
+        ).fetchall()
         shapes = {e.entity: shape(e) for e in sending}
-        reshaped = [entity for entity, now in shapes.items() if (applied.shape(connection, target, entity) or now) != now]
+        reshaped = [
+            entity
+            for entity, now in shapes.items()
+            if (applied.shape(connection, target, entity) or now) != now
+        ]
         if not sending or not (changed or reshaped):
             continue
         if held:
-            connection.execute("update changes set hold = ? where target = ? and hold is null and entity in (select unnest(?))",
-                               [sentence, target, [e.entity for e in members]])  # fmt: skip
+            connection.execute(
+                "update changes set hold = ? where target = ? and hold is null and entity in"
+                " (select unnest(?))",
+                [sentence, target, [e.entity for e in members]],
+            )
         part = parts.setdefault((target, FILE_ENTITY), Part(target, FILE_ENTITY))
         part.desired += 1
         count = sum(parts[target, e.entity].desired for e in sending) - waiting
-        new = {"file": name, "entities": [e.entity for e in sending], "rows": count, "waiting": waiting, "shapes": shapes}
+        new = {
+            "file": name,
+            "entities": [e.entity for e in sending],
+            "rows": count,
+            "waiting": waiting,
+            "shapes": shapes,
+        }
         reason = f"{changed:,} rows changed" if changed else f"form changed: {', '.join(reshaped)}"
         connection.execute(
-            f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99, null, '{{}}', ?, ?, ?, null, ?)",
-            [target, FILE_ENTITY, name.replace("\\", "\\\\").replace("|", "\\|"), json.dumps(new), reason, sentence if held else None,
-             ", ".join(e.model for e in sending)],
-        )  # fmt: skip
+            f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99,"
+            " null, '{}', ?, ?, ?, null, ?)",
+            [
+                target,
+                FILE_ENTITY,
+                name.replace("\\", "\\\\").replace("|", "\\|"),
+                json.dumps(new),
+                reason,
+                sentence if held else None,
+                ", ".join(e.model for e in sending),
+            ],
+        )
 
 
 def _seasons(connection: duckdb.DuckDBPyConnection) -> list[dict[str, str | None]]:
     """The rows of `seeds/limit_seasons.csv`, in their order; none before the first build."""
     if not applied.columns(connection, "seeds.limit_seasons"):
         return []
-    names = ("target", "entity", "action", "column_name", "scope", "limit_text", "first_day", "last_day")
-    rows = connection.execute(f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day").fetchall()
+    names = (
+        "target",
+        "entity",
+        "action",
+        "column_name",
+        "scope",
+        "limit_text",
+        "first_day",
+        "last_day",
+    )
+    rows = connection.execute(
+        f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day"
+    ).fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
-    """Hold the new rows whose object in another target (`after:`) is neither there nor about to be made by this plan."""
+    """Hold the new rows whose object in another target (`after:`) is neither there nor about to be
+    made by this plan.
+    """
     for column, (target, entity) in export.after.items():
-        connection.execute(f"""
+        connection.execute(
+            f"""
             update changes set hold = '{WAITS}{target} {entity} ' || wanted.needed
-            from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed from {export.relation}) as wanted
-            where wanted._key = changes.key and changes.target = $target and changes.entity = $entity and changes.action = 'create' and hold is null
+            from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed
+            from {export.relation}) as wanted
+            where wanted._key = changes.key and changes.target = $target
+            and changes.entity = $entity and changes.action = 'create' and hold is null
                 and wanted.needed not in ({diff.existing(connection, target, entity)})
-                and wanted.needed not in (select key from changes where target = $other and entity = $kind and hold is null
+                and wanted.needed not in (select key from changes where target = $other
+                and entity = $kind and hold is null
                                           and action in ('create', 'adopt'))""",
-            {"target": export.target, "entity": export.entity, "other": target, "kind": entity})  # fmt: skip
+            {"target": export.target, "entity": export.entity, "other": target, "kind": entity},
+        )
 
 
 def shape(export: Export) -> str:
     """Everything but the rows that makes a file what it is: its format and its headings."""
     form = {**asdict(export.file)} if export.file else {}
-    return hashlib.sha256(json.dumps([form, [[c.name, c.header] for c in export.sent]], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps([form, [[c.name, c.header] for c in export.sent]], sort_keys=True).encode()
+    ).hexdigest()[:16]
 
 
 def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Leave out what the scope does not name; limits were judged before, on the whole."""
-    for column, value in (("school_number", scope.school), ("person_id", scope.person), ("action", scope.action)):
+    for column, value in (
+        ("school_number", scope.school),
+        ("person_id", scope.person),
+        ("action", scope.action),
+    ):
         if value:
-            connection.execute(f"delete from changes where {sql.name(column)} is distinct from ?", [value])
+            connection.execute(
+                f"delete from changes where {sql.name(column)} is distinct from ?", [value]
+            )
 
 
 def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], Part]) -> None:
-    rows = connection.execute(f"""
-        select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold, '{WAITS}'))
-        from changes group by all order by all""").fetchall()  # fmt: skip
+    rows = connection.execute(
+        f"""
+        select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold,
+        '{WAITS}'))
+        from changes group by all order by all"""
+    ).fetchall()
     for target, entity, action, planned, held, waiting in rows:
         part = parts[target, entity]
         part.planned[action] = planned
@@ -325,22 +496,34 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], P
         held -= waiting
         if held:
             part.held[action] = held
-    for target, entity, released in connection.execute("select target, entity, count(*) from changes where released group by all").fetchall():
+    for target, entity, released in connection.execute(
+        "select target, entity, count(*) from changes where released group by all"
+    ).fetchall():
         parts[target, entity].released = released
-    rows = connection.execute("select target, entity, policy, column_name, count(*) from drifts group by all order by all").fetchall()
+    rows = connection.execute(
+        "select target, entity, policy, column_name, count(*) from drifts group by all order by all"
+    ).fetchall()
     for target, entity, policy, column, drifted in rows:
         parts[target, entity].drift.setdefault(policy, {})[column] = drifted
     for sentence, target, entity, copies in connection.execute(
-        "select hold, target, entity, count(*) from changes where hold like '% objects in % carry this key%' group by all order by all"
+        "select hold, target, entity, count(*) from changes where hold like '% objects in % carry"
+        " this key%' group by all order by all"
     ).fetchall():
         parts[target, entity].holds.append(f"{target} {entity}: {copies:,} held, {sentence}")
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, target: str) -> str:
     """One hash over all changes of a target, in their order."""
-    line = "concat_ws(chr(31), entity, key, action, coalesce(remote_id, ''), old, new, coalesce(hold, ''))"
+    line = (
+        "concat_ws(chr(31), entity, key, action, coalesce(remote_id, ''), old, new, coalesce(hold,"
+        " ''))"
+    )
     total = hashlib.sha256()
-    cursor = connection.execute(f"select sha256({line}) from changes where target = ? order by entity_rank, action_rank, entity, key", [target])
+    cursor = connection.execute(
+        f"select sha256({line}) from changes where target = ? order by entity_rank, action_rank,"
+        " entity, key",
+        [target],
+    )
     while rows := cursor.fetchmany(10_000):
         total.update("".join(row[0] for row in rows).encode())
     return total.hexdigest()

@@ -1,9 +1,10 @@
 """Push: apply the plan, as far as its limits let it.
 
-In: the run's `plan.json`, its changes in the ledger, the warehouse. Out: writes to the targets, one journal per
-target, the ledger settled, the run's `outcome.json`, findings. Refuses a target whose changes are no longer the
-ones in the plan (exit 2, saying what moved), unless its push was interrupted: then it goes on where it stopped.
-Targets are independent; the warehouse is closed while they are written to.
+In: the run's `plan.json`, its changes in the ledger, the warehouse. Out: writes to the targets, one
+journal per target, the ledger settled, the run's `outcome.json`, findings. Refuses a target whose
+changes are no longer the ones in the plan (exit 2, saying what moved), unless its push was
+interrupted: then it goes on where it stopped. Targets are independent; the warehouse is closed
+while they are written to.
 
 Alone: `python -m reverse_etl push [--target T]`.
 """
@@ -36,7 +37,18 @@ from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
 from reverse_etl.limits import Allowed
-from reverse_etl.model import ARRIVALS, FILE_ENTITY, Adapter, Change, Delivery, Export, FileAdapter, FileFormat, Rendered, key_tuple
+from reverse_etl.model import (
+    ARRIVALS,
+    FILE_ENTITY,
+    Adapter,
+    Change,
+    Delivery,
+    Export,
+    FileAdapter,
+    FileFormat,
+    Rendered,
+    key_tuple,
+)
 from reverse_etl.settle import settle
 
 LOG_EVERY = 60.0  # seconds between progress lines where nobody watches
@@ -55,31 +67,49 @@ class Work:
     references: dict[str, Mapping[str, str]] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     held: frozenset[tuple[str, str]] = frozenset()
-    waiting: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entity, key) -> what it waits for in another target
+    waiting: Mapping[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # (entity, key) -> what it waits for in another target
 
 
 def push(
-    run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...] = (), *,
-    look: Callable[[Sequence[str]], Any] | None = None, wait: float = 0.0,
-) -> int:  # fmt: skip
+    run: Run,
+    make_night: Callable[[], planning.Night],
+    adapter: Callable[[str], Adapter],
+    targets: tuple[str, ...] = (),
+    *,
+    look: Callable[[Sequence[str]], Any] | None = None,
+    wait: float = 0.0,
+) -> int:
     """Push the run's plan to all its targets, or to some; returns the exit code.
 
-    `look` observes targets anew: given where a person approved the plan, left out in the night, which plans and pushes in
-    one go. `wait`: seconds to wait for another push. Raises NoPlan, lock.Held.
+    `look` observes targets anew: given where a person approved the plan, left out in the night,
+    which plans and pushes in one go. `wait`: seconds to wait for another push. Raises NoPlan,
+    lock.Held.
     """
     with lock(paths.var() / "push.lock", f"a push of run {run.run_id}", wait):
         return _push(run, make_night, adapter, targets, look)
 
 
 def _push(
-    run: Run, make_night: Callable[[], planning.Night], adapter: Callable[[str], Adapter], targets: tuple[str, ...],
+    run: Run,
+    make_night: Callable[[], planning.Night],
+    adapter: Callable[[str], Adapter],
+    targets: tuple[str, ...],
     look: Callable[[Sequence[str]], Any] | None,
-) -> int:  # fmt: skip
+) -> int:
     document = run.read("plan.json")
     if document is None:
-        raise planning.NoPlan(f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then "make push"')
+        raise planning.NoPlan(
+            f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then'
+            ' "make push"'
+        )
     plan_id = document["plan_id"]
-    chosen = [t for t in dict.fromkeys(part["target"] for part in document["exports"]) if not targets or t in targets]
+    chosen = [
+        t
+        for t in dict.fromkeys(part["target"] for part in document["exports"])
+        if not targets or t in targets
+    ]
     pasts = {target: journal.read(run.folder / "journal" / f"{target}.jsonl") for target in chosen}
     if look:
         look([target for target in chosen if pasts[target].plan_id != plan_id])
@@ -103,7 +133,8 @@ def _push(
         outcome = _outcome(connection, run, plan_id, work)
     for job in work:
         if job.target in tallies and journal.read(job.path).ended:
-            # Nothing will be resumed: what the vendor has need not lie about here too; the audit keeps its hash.
+            # Nothing will be resumed: what the vendor has need not lie about here too; the audit
+            # keeps its hash.
             shutil.rmtree(_outbox(job.target, plan_id), ignore_errors=True)
     run.write("outcome.json", outcome)
     trouble = [*_troubles(tallies), *([] if not stop.is_set() else [_stopped(tallies, work)])]
@@ -113,7 +144,9 @@ def _push(
     _print(outcome, chosen)
     if trouble or any(f.kind == "target_unusable" for f in found):
         return 3
-    held = any(part["holds"] or part["held"] for part in document["exports"] if part["target"] in chosen)
+    held = any(
+        part["holds"] or part["held"] for part in document["exports"] if part["target"] in chosen
+    )
     return 2 if refused or held else 0
 
 
@@ -122,15 +155,27 @@ def _push(
 
 def waits_for(targets: Sequence[str], exports: Sequence[Export]) -> dict[str, set[str]]:
     """Target -> the other targets its rows wait for (`after:`)."""
-    return {target: {other for e in exports if e.target == target for other, _ in e.after.values()} - {target} for target in targets}
+    return {
+        target: (
+            {other for e in exports if e.target == target for other, _ in e.after.values()}
+            - {target}
+        )
+        for target in targets
+    }
 
 
 def phases(targets: Sequence[str], exports: Sequence[Export]) -> list[list[str]]:
-    """Targets in the order they are pushed: at the same time, but for those that wait for another one."""
-    waits = {target: others & set(targets) for target, others in waits_for(targets, exports).items()}
+    """Targets in the order they are pushed: at the same time, but for those that wait for another
+    one.
+    """
+    waits = {
+        target: others & set(targets) for target, others in waits_for(targets, exports).items()
+    }
     ordered: list[list[str]] = []
     while waits:
-        ready = sorted(target for target, others in waits.items() if not others & waits.keys()) or sorted(waits)  # a circle: all at once
+        ready = sorted(
+            target for target, others in waits.items() if not others & waits.keys()
+        ) or sorted(waits)  # a circle: all at once
         ordered.append(ready)
         for target in ready:
             del waits[target]
@@ -138,9 +183,16 @@ def phases(targets: Sequence[str], exports: Sequence[Export]) -> list[list[str]]
 
 
 def _cleared(
-    run: Run, document: Mapping[str, Any], pasts: Mapping[str, Past], make_night: Callable[[], planning.Night], *, code: bool
+    run: Run,
+    document: Mapping[str, Any],
+    pasts: Mapping[str, Past],
+    make_night: Callable[[], planning.Night],
+    *,
+    code: bool,
 ) -> tuple[planning.Night, list[str], list[Finding]]:
-    """The targets whose plan still is the one that was shown (or whose push was interrupted); a finding for each other."""
+    """The targets whose plan still is the one that was shown (or whose push was interrupted); a
+    finding for each other.
+    """
     plan_id, cleared, found = document["plan_id"], [], []
     with store.connect() as connection:
         settle(connection)
@@ -148,27 +200,51 @@ def _cleared(
         night = make_night()
         if any(past.plan_id != plan_id for past in pasts.values()):
             scope = document["scope"]
-            fresh = planning.Scope(tuple(scope["targets"]), scope["school"], scope["person"], scope["action"])
+            fresh = planning.Scope(
+                tuple(scope["targets"]), scope["school"], scope["person"], scope["action"]
+            )
             allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
             now = planning.make(connection, night, allowed, fresh)
         ground = planning.rests_on(run)
         again = f"make undo RUN={document['undoes']}" if document.get("undoes") else "make plan"
         waits = waits_for(list(pasts), night.exports.good)
-        begun = {part["target"] for part in document["exports"] if journal.read(run.folder / "journal" / f"{part['target']}.jsonl").plan_id == plan_id}
+        begun = {
+            part["target"]
+            for part in document["exports"]
+            if journal.read(run.folder / "journal" / f"{part['target']}.jsonl").plan_id == plan_id
+        }
         for target, past in pasts.items():
             if past.plan_id == plan_id and past.ended:
                 event("push_already_done", target=target, plan=plan_id)
                 continue
             if past.plan_id != plan_id:
-                moved = planning.ground_moved(document.get("rests_on") or ground, ground, target, code=code)
-                # Once the accounts it waits for are being made, what waits for them cannot be computed as it was; it was checked before.
-                if now.digests.get(target) != document["digests"].get(target) and not waits[target] & begun:
-                    moved = "; ".join(words for words in (planning.moved(connection, plan_id, target), moved) if words)
+                moved = planning.ground_moved(
+                    document.get("rests_on") or ground, ground, target, code=code
+                )
+                # Once the accounts it waits for are being made, what waits for them cannot be
+                # computed as it was; it was checked before.
+                if (
+                    now.digests.get(target) != document["digests"].get(target)
+                    and not waits[target] & begun
+                ):
+                    moved = "; ".join(
+                        words
+                        for words in (planning.moved(connection, plan_id, target), moved)
+                        if words
+                    )
                 if moved:
-                    found.append(Finding(
-                        "critical", "plan_moved", f'{target}: not the plan that was shown: {moved}; '
-                        f'nothing was written; run "{again}", look at it with "make show", then "make push"', target=target, owner="analyst",
-                        action=f'run "{again}" again'))  # fmt: skip
+                    found.append(
+                        Finding(
+                            "critical",
+                            "plan_moved",
+                            f"{target}: not the plan that was shown: {moved}; "
+                            f'nothing was written; run "{again}", look at it with "make show", then'
+                            ' "make push"',
+                            target=target,
+                            owner="analyst",
+                            action=f'run "{again}" again',
+                        )
+                    )
                     continue
                 _take_over(connection, plan_id, target)
             cleared.append(target)
@@ -176,19 +252,36 @@ def _cleared(
 
 
 def _take_over(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> None:
-    """Values changed by hand in columns that give way to the target's people: theirs from now on, or given back."""
+    """Values changed by hand in columns that give way to the target's people: theirs from now on,
+    or given back.
+    """
     values = {"plan": plan_id, "target": target}
-    connection.execute("""
+    connection.execute(
+        """
         delete from ledger.applied.taken_over as taken using ledger.audit.drifts as drift
-        where drift.plan_id = $plan and drift.target = $target and drift.policy in ('give_back', 'take_over')
-            and (taken.target, taken.entity, taken.key, taken.column_name) = (drift.target, drift.entity, drift.key, drift.column_name)""", values)  # fmt: skip
-    connection.execute("""
+        where drift.plan_id = $plan and drift.target = $target and drift.policy in ('give_back',
+        'take_over')
+            and (taken.target, taken.entity, taken.key, taken.column_name) = (drift.target,
+            drift.entity, drift.key, drift.column_name)""",
+        values,
+    )
+    connection.execute(
+        """
         insert into ledger.applied.taken_over
-        select target, entity, key, column_name, cast(theirs as varchar), run_id, found_at from ledger.audit.drifts
-        where plan_id = $plan and target = $target and policy = 'take_over'""", values)  # fmt: skip
+        select target, entity, key, column_name, cast(theirs as varchar), run_id, found_at
+        from ledger.audit.drifts
+        where plan_id = $plan and target = $target and policy = 'take_over'""",
+        values,
+    )
 
 
-def _load(run: Run, plan_id: str, pasts: Mapping[str, Past], night: planning.Night, adapter: Callable[[str], Adapter]) -> tuple[list[Work], list[Finding]]:
+def _load(
+    run: Run,
+    plan_id: str,
+    pasts: Mapping[str, Past],
+    night: planning.Night,
+    adapter: Callable[[str], Adapter],
+) -> tuple[list[Work], list[Finding]]:
     """What each target has to do; findings for those that cannot be written to."""
     work, found = [], []
     with store.connect() as connection:
@@ -198,58 +291,135 @@ def _load(run: Run, plan_id: str, pasts: Mapping[str, Past], night: planning.Nig
             try:
                 one = _work(connection, run, plan_id, target, past, night, adapter(target))
             except Exception as error:  # one target that cannot be used must not stop the others
-                found.append(Finding("critical", "target_unusable", f"{target}: nothing was written: {_plain(error)}", target=target,
-                                     owner="technician", action="mend the target's settings or wait until it answers, then push again"))  # fmt: skip
+                found.append(
+                    Finding(
+                        "critical",
+                        "target_unusable",
+                        f"{target}: nothing was written: {_plain(error)}",
+                        target=target,
+                        owner="technician",
+                        action=(
+                            "mend the target's settings or wait until it answers, then push again"
+                        ),
+                    )
+                )
                 continue
             if past.plan_id == plan_id:
-                event("push_resumed", target=target, plan=plan_id, done=len(past.outcomes), unclear=len(past.unclear))
+                event(
+                    "push_resumed",
+                    target=target,
+                    plan=plan_id,
+                    done=len(past.outcomes),
+                    unclear=len(past.unclear),
+                )
             work.append(one)
     return work, found
 
 
-def _work(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, target: str, past: Past, night: planning.Night, adapter: Adapter) -> Work:  # noqa: PLR0917 one caller
-    exports = [export for export in (*night.exports.good, *(e for e, _ in night.exports.refused)) if export.target == target]
+def _work(  # noqa: PLR0917
+    connection: duckdb.DuckDBPyConnection,
+    run: Run,
+    plan_id: str,
+    target: str,
+    past: Past,
+    night: planning.Night,
+    adapter: Adapter,
+) -> Work:
+    exports = [
+        export
+        for export in (*night.exports.good, *(e for e, _ in night.exports.refused))
+        if export.target == target
+    ]
     is_file = not adapter.entities
-    rows = connection.execute("""
-        select change_id, target, entity, key, action, remote_id, cast(old as varchar), cast(new as varchar), reason, person_id, school_number,
+    rows = connection.execute(
+        """
+        select change_id, target, entity, key, action, remote_id, cast(old as varchar),
+        cast(new as varchar), reason, person_id, school_number,
                source, export_model, seq
         from ledger.audit.planned_changes
-        where plan_id = $plan and target = $target and hold is null and ($rows or entity = $file) order by seq""",
-        {"plan": plan_id, "target": target, "rows": not is_file, "file": FILE_ENTITY}).fetchall()  # fmt: skip
+        where plan_id = $plan and target = $target and hold is null and ($rows or entity = $file)
+        order by seq""",
+        {"plan": plan_id, "target": target, "rows": not is_file, "file": FILE_ENTITY},
+    ).fetchall()
     changes = [
-        Change(change_id, name, entity, key_tuple(key), action, remote_id, json.loads(old or "{}"), json.loads(new or "{}"), {}, reason, None,
-               person_id, school, source, model, seq)
-        for change_id, name, entity, key, action, remote_id, old, new, reason, person_id, school, source, model, seq in rows
-    ]  # fmt: skip
+        Change(
+            change_id,
+            name,
+            entity,
+            key_tuple(key),
+            action,
+            remote_id,
+            json.loads(old or "{}"),
+            json.loads(new or "{}"),
+            {},
+            reason,
+            None,
+            person_id,
+            school,
+            source,
+            model,
+            seq,
+        )
+        for change_id, name, entity, key, action, remote_id, old, new, reason, person_id, school, source, model, seq in rows  # noqa: E501
+    ]
     waiting = _waiting(connection, plan_id, exports)
     if is_file:
         left = [change for change in changes if change.change_id not in past.outcomes]
-        changes = [_rendered(connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting) for change in left]
-    held = connection.execute("select entity, key from ledger.audit.planned_changes "
-                              "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
-                              [plan_id, target, sorted(ARRIVALS)]).fetchall()  # fmt: skip
+        changes = [
+            _rendered(
+                connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting
+            )
+            for change in left
+        ]
+    held = connection.execute(
+        "select entity, key from ledger.audit.planned_changes "
+        "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
+        [plan_id, target, sorted(ARRIVALS)],
+    ).fetchall()
     referred = {entity for export in exports for entity in export.references.values()}
     return Work(
-        target, adapter, run.folder / "journal" / f"{target}.jsonl", past, changes,
+        target,
+        adapter,
+        run.folder / "journal" / f"{target}.jsonl",
+        past,
+        changes,
         _remote_ids(connection, [e for e in exports if e.entity in referred]) if changes else {},
-        {e.entity: e.references for e in exports}, {e.entity: e.key for e in exports}, frozenset(held), waiting,
-    )  # fmt: skip
+        {e.entity: e.references for e in exports},
+        {e.entity: e.key for e in exports},
+        frozenset(held),
+        waiting,
+    )
 
 
-def _waiting(connection: duckdb.DuckDBPyConnection, plan_id: str, exports: Sequence[Export]) -> dict[tuple[str, str], str]:
-    """(entity, key) of planned rows whose object in another target was to be made before them and is not there -> its name."""
+def _waiting(
+    connection: duckdb.DuckDBPyConnection, plan_id: str, exports: Sequence[Export]
+) -> dict[tuple[str, str], str]:
+    """(entity, key) of planned rows whose object in another target was to be made before them and
+    is not there -> its name.
+    """
     waiting: dict[tuple[str, str], str] = {}
     for export in exports:
         for column, (target, entity) in export.after.items():
-            rows = connection.execute(f"""
+            rows = connection.execute(
+                f"""
                 select planned.key, {sql.key([column], "wanted")} as needed
                 from ledger.audit.planned_changes as planned
                 join {export.relation} as wanted on {sql.key(export.key, "wanted")} = planned.key
-                where planned.plan_id = $plan and planned.target = $target and planned.entity = $entity and planned.action = 'create'
-                    and needed is not null and needed not in ({diff.existing(connection, target, entity)})
-                    and needed not in (select key from ledger.audit.changes where plan_id = $plan and target = $other and entity = $kind
+                where planned.plan_id = $plan and planned.target = $target
+                and planned.entity = $entity and planned.action = 'create'
+                    and needed is not null and needed not in
+                    ({diff.existing(connection, target, entity)})
+                    and needed not in (select key from ledger.audit.changes where plan_id = $plan
+                    and target = $other and entity = $kind
                                        and action in ('create', 'adopt') and status = 'applied')""",
-                {"plan": plan_id, "target": export.target, "entity": export.entity, "other": target, "kind": entity}).fetchall()  # fmt: skip
+                {
+                    "plan": plan_id,
+                    "target": export.target,
+                    "entity": export.entity,
+                    "other": target,
+                    "kind": entity,
+                },
+            ).fetchall()
             waiting |= {(export.entity, key): f"{target} {entity} {needed}" for key, needed in rows}
     return waiting
 
@@ -259,38 +429,82 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
     for export in exports:
         view = diff.observed_view(export)
         if "remote_id" not in applied.columns(connection, view):
-            raise diff.DiffImpossible(f"{view} has no column remote_id, but other entities refer to its objects")
-        rows = connection.execute(f"select {sql.key(export.key)} as key, min(remote_id) from {view} where remote_id is not null group by key").fetchall()
+            raise diff.DiffImpossible(
+                f"{view} has no column remote_id, but other entities refer to its objects"
+            )
+        rows = connection.execute(
+            f"select {sql.key(export.key)} as key, min(remote_id) from {view} where remote_id is"
+            " not null group by key"
+        ).fetchall()
         known |= {(export.entity, key): remote_id for key, remote_id in rows}
     return known
 
 
 def _rendered(
-    connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, change: Change, *, exports: Sequence[Export], adapter: Adapter,
+    connection: duckdb.DuckDBPyConnection,
+    run: Run,
+    plan_id: str,
+    change: Change,
+    *,
+    exports: Sequence[Export],
+    adapter: Adapter,
     waiting: Mapping[tuple[str, str], str],
-) -> Change:  # fmt: skip
-    """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is the one that goes."""
+) -> Change:
+    """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is
+    the one that goes.
+    """
     if not isinstance(adapter, FileAdapter):
         raise TypeError(f"target {change.target} has no way to render a file")
     folder = _outbox(change.target, plan_id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = change.key[0]
     path, beside = folder / name, folder / f"{name}.without.json"
-    without = {entity: sorted(key for kind, key in waiting if kind == entity) for entity in change.new["entities"]}
+    without = {
+        entity: sorted(key for kind, key in waiting if kind == entity)
+        for entity in change.new["entities"]
+    }
     if path.is_file():
         content, without = path.read_bytes(), json.loads(beside.read_text(encoding="utf-8"))
-        made = Rendered(str(path), int(change.new["rows"]), len(content), hashlib.sha256(content).hexdigest())
+        made = Rendered(
+            str(path), int(change.new["rows"]), len(content), hashlib.sha256(content).hexdigest()
+        )
     else:
         beside.write_text(json.dumps(without), encoding="utf-8")
         members = [e for e in exports if e.file and e.entity in change.new["entities"]]
         district = str(settings.get("district.number", ""))
-        named = sorted((FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e) for e in members if e.file)
+        named = sorted(
+            (FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e)
+            for e in members
+            if e.file
+        )
         left_out = {entity: frozenset(keys) for entity, keys in without.items() if keys}
-        made = adapter.render(connection, Delivery(change.target, name, tuple(named), any(e.file and e.file.archive for e in members), path, left_out))
-        planned = change.new["rows"] - sum(map(len, without.values())) + change.new.get("waiting", 0)
+        made = adapter.render(
+            connection,
+            Delivery(
+                change.target,
+                name,
+                tuple(named),
+                any(e.file and e.file.archive for e in members),
+                path,
+                left_out,
+            ),
+        )
+        planned = (
+            change.new["rows"] - sum(map(len, without.values())) + change.new.get("waiting", 0)
+        )
         if made.rows != planned:
-            raise holds.TargetUnusable(f'{name} would hold {made.rows:,} rows and the plan says {planned:,}; run "make plan" again')
-    return replace(change, new={**change.new, **asdict(made), "without": {entity: keys for entity, keys in without.items() if keys}})
+            raise holds.TargetUnusable(
+                f'{name} would hold {made.rows:,} rows and the plan says {planned:,}; run "make'
+                ' plan" again'
+            )
+    return replace(
+        change,
+        new={
+            **change.new,
+            **asdict(made),
+            "without": {entity: keys for entity, keys in without.items() if keys},
+        },
+    )
 
 
 def _outbox(target: str, plan_id: str) -> Path:
@@ -302,7 +516,9 @@ def _outbox(target: str, plan_id: str) -> Path:
 
 
 def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[str, Tally]:
-    """All targets at once, one thread each (they start their own workers); waits for all of them."""
+    """All targets at once, one thread each (they start their own workers); waits for
+    all of them.
+    """
     tallies: dict[str, Tally] = {}
 
     def one(job: Work) -> None:
@@ -310,7 +526,19 @@ def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[
         lines: Journal | None = None
         try:
             lines = Journal(job.path, plan_id)
-            Execution(job.adapter, job.changes, job.references, job.keys, job.known, lines, job.past, stop, job.held, job.waiting, tally=tally).run()
+            Execution(
+                job.adapter,
+                job.changes,
+                job.references,
+                job.keys,
+                job.known,
+                lines,
+                job.past,
+                stop,
+                job.held,
+                job.waiting,
+                tally=tally,
+            ).run()
         except Exception as error:
             tally.trouble = tally.trouble or f"stopped by {_plain(error)}"
         finally:
@@ -319,17 +547,29 @@ def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[
             job.adapter.close()
 
     busy = [job for job in work if job.changes]
-    threads = [threading.Thread(target=one, args=(job,), name=job.target, daemon=True) for job in busy]
+    threads = [
+        threading.Thread(target=one, args=(job,), name=job.target, daemon=True) for job in busy
+    ]
     for thread in threads:
         thread.start()
     _watch(busy, tallies, threads)
     return tallies
 
 
-def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence[threading.Thread]) -> None:
-    """Show how far each target is until all are done: a bar on a terminal, a line now and then elsewhere."""
+def _watch(
+    work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence[threading.Thread]
+) -> None:
+    """Show how far each target is until all are done: a bar on a terminal, a line now and then
+    elsewhere.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     def done(job: Work) -> int:
         tally = tallies.get(job.target)
@@ -338,14 +578,27 @@ def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence
     console = Console(stderr=True)
     began = time.monotonic()
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+        )
         with Progress(*columns, console=console) as progress:
-            tasks = {job.target: progress.add_task(job.target, total=len(job.changes), words="") for job in work}
+            tasks = {
+                job.target: progress.add_task(job.target, total=len(job.changes), words="")
+                for job in work
+            }
             while True:
                 alive = any(thread.is_alive() for thread in threads)
                 for job in work:
                     pace = done(job) / max(time.monotonic() - began, 0.001)
-                    progress.update(tasks[job.target], completed=done(job), words=f"{pace:.0f}/s{_failed_so_far(tallies.get(job.target))}")
+                    progress.update(
+                        tasks[job.target],
+                        completed=done(job),
+                        words=f"{pace:.0f}/s{_failed_so_far(tallies.get(job.target))}",
+                    )
                 if not alive:
                     break
                 time.sleep(0.2)
@@ -358,8 +611,15 @@ def _watch(work: Sequence[Work], tallies: Mapping[str, Tally], threads: Sequence
                 for job in work:
                     finished, pace = done(job), done(job) / (said - began)
                     left = round((len(job.changes) - finished) / pace) if pace else None
-                    event("push_progress", target=job.target, done=finished, of=len(job.changes), per_second=round(pace, 1), seconds_left=left,
-                          failed=_failed_so_far(tallies.get(job.target)).removeprefix(", ") or None)  # fmt: skip
+                    event(
+                        "push_progress",
+                        target=job.target,
+                        done=finished,
+                        of=len(job.changes),
+                        per_second=round(pace, 1),
+                        seconds_left=left,
+                        failed=_failed_so_far(tallies.get(job.target)).removeprefix(", ") or None,
+                    )
 
 
 def _failed_so_far(tally: Tally | None) -> str:
@@ -369,7 +629,10 @@ def _failed_so_far(tally: Tally | None) -> str:
     reasons: Counter[str] = Counter()
     for (_, _, code, reason), count in dict(tally.failures).items():
         reasons[" ".join(str(word) for word in (code or "", reason) if word)] += count
-    return f", {reasons.total():,} failed ({', '.join(f'{reason} {count:,}' for reason, count in reasons.most_common(4))})"
+    return (
+        f", {reasons.total():,} failed"
+        f" ({', '.join(f'{reason} {count:,}' for reason, count in reasons.most_common(4))})"
+    )
 
 
 @contextmanager
@@ -379,7 +642,10 @@ def _stoppable() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals reach the main thread only
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield stop
     finally:
@@ -390,20 +656,34 @@ def _stoppable() -> Iterator[threading.Event]:
 # ---------------------------------------------------------------- what came of it
 
 
-def _outcome(connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, work: Sequence[Work]) -> dict[str, Any]:
-    """`outcome.json`: per target and entity what was applied, failed, skipped, held; counted in the ledger."""
+def _outcome(
+    connection: duckdb.DuckDBPyConnection, run: Run, plan_id: str, work: Sequence[Work]
+) -> dict[str, Any]:
+    """`outcome.json`: per target and entity what was applied, failed, skipped, held; counted in the
+    ledger.
+    """
     outcome: dict[str, Any] = {}
-    rows = connection.execute("""
-        select target, entity, status, count(*) from ledger.audit.changes where plan_id = ? group by all order by all""", [plan_id]).fetchall()  # fmt: skip
+    rows = connection.execute(
+        """
+        select target, entity, status, count(*) from ledger.audit.changes where plan_id = ?
+        group by all order by all""",
+        [plan_id],
+    ).fetchall()
     for target, entity, status, count in rows:
-        counts = outcome.setdefault(target, {}).setdefault(entity, {"applied": 0, "failed": 0, "skipped": 0, "held": 0, "planned": 0})
+        counts = outcome.setdefault(target, {}).setdefault(
+            entity, {"applied": 0, "failed": 0, "skipped": 0, "held": 0, "planned": 0}
+        )
         counts[status] = count
     # Calls of an earlier, interrupted push of the same plan count too.
-    before = {t: one for t, one in run.read("outcome.json", {}).items() if one.get("plan_id") == plan_id}
+    before = {
+        t: one for t, one in run.read("outcome.json", {}).items() if one.get("plan_id") == plan_id
+    }
     adapters = {job.target: job.adapter for job in work}
     for target, one in outcome.items():
         for calls in ("write_calls", "read_calls"):
-            one[calls] = before.get(target, {}).get(calls, 0) + (getattr(adapters[target], calls) if target in adapters else 0)
+            one[calls] = before.get(target, {}).get(calls, 0) + (
+                getattr(adapters[target], calls) if target in adapters else 0
+            )
         one["plan_id"] = plan_id
     return outcome
 
@@ -414,31 +694,63 @@ def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
         for (entity, action, code, reason), count in sorted(tally.failures.items()):
             keys = ", ".join(tally.examples[entity, action, code, reason])
             why = " ".join(str(word) for word in (code or "", reason) if word) or "no reason given"
-            found.append(Finding("warning", "changes_failed", f"{target} {entity}: {count:,} {action} failed ({why}), first keys: {keys}", target=target,
-                                 entity=entity, key=tally.examples[entity, action, code, reason][0], owner="technician",
-                                 action=f'ask audit.changes for status = \'failed\', or "make show TARGET={target} ACTION={action}"'))  # fmt: skip
+            found.append(
+                Finding(
+                    "warning",
+                    "changes_failed",
+                    f"{target} {entity}: {count:,} {action} failed ({why}), first keys: {keys}",
+                    target=target,
+                    entity=entity,
+                    key=tally.examples[entity, action, code, reason][0],
+                    owner="technician",
+                    action=(
+                        "ask audit.changes for status = 'failed', or \"make show"
+                        f' TARGET={target} ACTION={action}"'
+                    ),
+                )
+            )
         if tally.trouble:
-            found.append(Finding("critical", "target_given_up", f"{target}: given up for now: {tally.trouble}. What was not written stays planned.",
-                                 target=target, owner="technician", action='when the target answers again, "make push" goes on where it stopped'))  # fmt: skip
+            found.append(
+                Finding(
+                    "critical",
+                    "target_given_up",
+                    f"{target}: given up for now: {tally.trouble}. What was not written stays"
+                    " planned.",
+                    target=target,
+                    owner="technician",
+                    action='when the target answers again, "make push" goes on where it stopped',
+                )
+            )
     return found
 
 
 def _stopped(tallies: Mapping[str, Tally], work: Sequence[Work]) -> Finding:
     done = sum(sum(tally.done.values()) for tally in tallies.values())
     total = sum(len(job.changes) for job in work)
-    return Finding("warning", "push_interrupted", f'the push was stopped after {done:,} of {total:,} changes; "make push" goes on where it stopped',
-                   owner="technician")  # fmt: skip
+    return Finding(
+        "warning",
+        "push_interrupted",
+        f'the push was stopped after {done:,} of {total:,} changes; "make push" goes on where it'
+        " stopped",
+        owner="technician",
+    )
 
 
 def _print(outcome: Mapping[str, Any], chosen: Sequence[str]) -> None:
     for target in chosen:
         for entity, counts in outcome.get(target, {}).items():
             if isinstance(counts, Mapping):
-                words = ", ".join(f"{counts[status]:,} {status}" for status in ("applied", "failed", "skipped", "held", "planned") if counts[status])
+                words = ", ".join(
+                    f"{counts[status]:,} {status}"
+                    for status in ("applied", "failed", "skipped", "held", "planned")
+                    if counts[status]
+                )
                 print(f"push: {target} {entity}: {words}")
 
 
 def _plain(error: Exception) -> str:
-    """An error for people: our own as they stand, others by their type, as they may quote a person's data."""
+    """An error for people: our own as they stand, others by their type, as they may quote a
+    person's data.
+    """
     ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")
     return str(error) if ours else type(error).__name__

@@ -1,11 +1,13 @@
 """Releases: a person lets changes go that a limit held, each once.
 
-In: the plan whose changes were held, which of them, who says so and why. Out: rows in `audit.releases`; the next plan
-that finds the very same changes still to do lets them pass the limits, and does not count them against them. A release
-is used up when its change was tried, and void when the change is no longer the same or after DAYS. It opens limits
-only: what waits for a feed, for a person's other account or for a word of `ALLOW` still waits.
+In: the plan whose changes were held, which of them, who says so and why. Out: rows in
+`audit.releases`; the next plan that finds the very same changes still to do lets them pass the
+limits, and does not count them against them. A release is used up when its change was tried, and
+void when the change is no longer the same or after DAYS. It opens limits only: what waits for a
+feed, for a person's other account or for a word of `ALLOW` still waits.
 
-Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--school S] [--action A]`.
+Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--school S]
+[--action A]`.
 """
 
 from __future__ import annotations
@@ -18,14 +20,19 @@ import duckdb
 
 DAYS = 14  # how long a release waits for its change
 
-# Open: not used, not too old. A change is known by what it would do; `seal` is over its action and new values.
+# Open: not used, not too old. A change is known by what it would do; `seal` is over its action and
+# new values.
 OPEN = f"""
-    select distinct release.target, release.entity, release.key, release.seal from ledger.audit.releases as release
+    select distinct release.target, release.entity, release.key, release.seal
+    from ledger.audit.releases as release
     where release.released_at > now() - interval {DAYS} day
         and not exists (
-            select 1 from ledger.audit.planned_changes as planned join ledger.audit.outcomes as outcome using (change_id)
-            where planned.target = release.target and planned.entity = release.entity and planned.key = release.key
-                and planned.planned_at > release.released_at and planned.hold is null and outcome.status in ('applied', 'failed'))"""
+            select 1 from ledger.audit.planned_changes as planned
+            join ledger.audit.outcomes as outcome using (change_id)
+            where planned.target = release.target and planned.entity = release.entity
+            and planned.key = release.key
+                and planned.planned_at > release.released_at and planned.hold is null
+                and outcome.status in ('applied', 'failed'))"""
 SEAL = "left(sha256(concat_ws('|', {0}.action, cast({0}.new as varchar))), 16)"
 
 
@@ -37,28 +44,65 @@ def mark(connection: duckdb.DuckDBPyConnection) -> None:
     """Set `released` on the changes of `changes` that somebody let go."""
     if not connection.execute("select 1 from ledger.audit.releases limit 1").fetchone():
         return
-    connection.execute(f"""
+    connection.execute(
+        f"""
         update changes set released = true from ({OPEN}) as let_go
-        where changes.target = let_go.target and changes.entity = let_go.entity and changes.key = let_go.key and let_go.seal = {SEAL.format("changes")}""")
+        where changes.target = let_go.target and changes.entity = let_go.entity
+        and changes.key = let_go.key and let_go.seal = {SEAL.format("changes")}"""
+    )
 
 
-def release(connection: duckdb.DuckDBPyConnection, plan_id: str, where: str, values: dict[str, Any], *, only: tuple[str, ...], who: str, why: str) -> int:
-    """Record the release of held changes of a plan: those in `where`, of them those with these keys (or person ids, or
-    change ids; none given: all). Returns how many. Raises NothingToRelease."""
-    held = connection.execute(f"""
-        select change_id, target, entity, key, action, person_id, {SEAL.format("planned")} from ledger.audit.planned_changes as planned
-        where {where} and hold is not null and entity <> 'file' order by seq""", {**values, "plan": plan_id}).fetchall()  # fmt: skip
+def release(
+    connection: duckdb.DuckDBPyConnection,
+    plan_id: str,
+    where: str,
+    values: dict[str, Any],
+    *,
+    only: tuple[str, ...],
+    who: str,
+    why: str,
+) -> int:
+    """Record the release of held changes of a plan: those in `where`, of them those with these keys
+    (or person ids, or change ids; none given: all). Returns how many. Raises NothingToRelease.
+    """
+    held = connection.execute(
+        f"""
+        select change_id, target, entity, key, action, person_id, {SEAL.format("planned")}
+        from ledger.audit.planned_changes as planned
+        where {where} and hold is not null and entity <> 'file' order by seq""",
+        {**values, "plan": plan_id},
+    ).fetchall()
     chosen = [row for row in held if not only or not {row[0], row[3], row[5]}.isdisjoint(only)]
     unknown = [one for one in only if not any(one in (row[0], row[3], row[5]) for row in held)]
     if not chosen or unknown:
-        words = f"{', '.join(unknown[:5])} is no held change of it" if unknown else "nothing of it is held that this speaks of"
-        raise NothingToRelease(f'plan {plan_id}: {words}; "make show STATUS=held" lists what is held, with its keys')
+        words = (
+            f"{', '.join(unknown[:5])} is no held change of it"
+            if unknown
+            else "nothing of it is held that this speaks of"
+        )
+        raise NothingToRelease(
+            f'plan {plan_id}: {words}; "make show STATUS=held" lists what is held, with its keys'
+        )
     at = datetime.now(UTC).isoformat()
     rows = [
-        [hashlib.sha256(f"{change_id}|{at}".encode()).hexdigest()[:16], at, who, why, plan_id, change_id, target, entity, key, action, seal]
+        [
+            hashlib.sha256(f"{change_id}|{at}".encode()).hexdigest()[:16],
+            at,
+            who,
+            why,
+            plan_id,
+            change_id,
+            target,
+            entity,
+            key,
+            action,
+            seal,
+        ]
         for change_id, target, entity, key, action, _, seal in chosen
     ]
     connection.execute("begin")
-    connection.executemany("insert into ledger.audit.releases values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(
+        "insert into ledger.audit.releases values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+    )
     connection.execute("commit")
     return len(rows)

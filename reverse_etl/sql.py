@@ -21,12 +21,17 @@ def text(value: str) -> str:
 def key(columns: Iterable[str], alias: str = "") -> str:
     """The expression of `model.key_text` over these columns."""
     prefix = f"{alias}." if alias else ""
-    parts = [rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')" for column in columns]
+    parts = [
+        rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')"
+        for column in columns
+    ]
     return " || '|' || ".join(parts)
 
 
 def key_part(expression: str, number: int) -> str:
-    r"""The value of the key's column number `number` (from 0) inside a key text: the inverse of `key`."""
+    r"""The value of the key's column number `number` (from 0) inside a key text: the inverse of
+    `key`.
+    """
     parts = rf"regexp_extract_all({expression}, '((?:[^\\|]|\\.)*)(\||$)', 1)"
     return rf"regexp_replace({parts}[{number + 1}], '\\(.)', '\1', 'g')"
 
@@ -48,4 +53,7 @@ def json_object(fields: Iterable[str]) -> str:
     listed = ", ".join(fields)
     if not listed:
         return "'{}'"
-    return f"'{{' || array_to_string(list_filter([{listed}], lambda field: field is not null), ',') || '}}'"
+    return (
+        f"'{{' || array_to_string(list_filter([{listed}], lambda field: field is not null), ',') ||"
+        " '}'"
+    )

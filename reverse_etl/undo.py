@@ -1,10 +1,12 @@
 """Undo: the plan that takes a run back, from what the journal says was there before.
 
-In: the changes a run applied, with their old values; what the targets hold now. Out: the opposite changes in the
-temporary table `changes`, as any plan's, and sentences about what cannot be taken back. Limits, seal, journal and audit
-are those of every other plan. Only what still is as the run left it is undone: what was changed since is left.
+In: the changes a run applied, with their old values; what the targets hold now. Out: the opposite
+changes in the temporary table `changes`, as any plan's, and sentences about what cannot be taken
+back. Limits, seal, journal and audit are those of every other plan. Only what still is as the run
+left it is undone: what was changed since is left.
 
-An undone night comes back the next night unless what caused it is mended: the exports still say the same.
+An undone night comes back the next night unless what caused it is mended: the exports still say the
+same.
 
 Alone: `python -m reverse_etl undo RUN`, then show, push, report.
 """
@@ -18,9 +20,23 @@ from datetime import UTC, datetime
 import duckdb
 
 from reverse_etl import applied, diff, sql
-from reverse_etl.model import CREATE, DELETE, DELETED_COLUMN, OFF_COLUMNS, REMOVE, RENAME, RENAME_COLUMNS, RESTORE, SUSPEND, UNDELETE, UPDATE, Export
+from reverse_etl.model import (
+    CREATE,
+    DELETE,
+    DELETED_COLUMN,
+    OFF_COLUMNS,
+    REMOVE,
+    RENAME,
+    RENAME_COLUMNS,
+    RESTORE,
+    SUSPEND,
+    UNDELETE,
+    UPDATE,
+    Export,
+)
 
-KEPT = """list_filter(ours, lambda name: json_exists(old, '$."' || name || '"'))"""  # the fields that still are as the run left them
+# the fields that still are as the run left them
+KEPT = """list_filter(ours, lambda name: json_exists(old, '$."' || name || '"'))"""
 
 
 class NothingToUndo(Exception):
@@ -32,26 +48,42 @@ class Undo:
     """What is undone, and what the targets' kinds say of it."""
 
     run_id: str
-    lasting: Mapping[str, Mapping[str, str]]  # target -> entity -> why its objects are never deleted
-    restorable: Mapping[str, Mapping[str, int]]  # target -> entity -> days within which a deleted object can be had back
+    lasting: Mapping[
+        str, Mapping[str, str]
+    ]  # target -> entity -> why its objects are never deleted
+    restorable: Mapping[
+        str, Mapping[str, int]
+    ]  # target -> entity -> days within which a deleted object can be had back
     cannot: list[str] = field(default_factory=list)  # what will not be as before, in sentences
 
 
 def written(connection: duckdb.DuckDBPyConnection, run_id: str) -> int:
     """How many changes a run applied. Raises NothingToUndo when there are none."""
-    row = connection.execute("select count(*) from ledger.audit.changes where run_id = ? and status = 'applied'", [run_id]).fetchone()
+    row = connection.execute(
+        "select count(*) from ledger.audit.changes where run_id = ? and status = 'applied'",
+        [run_id],
+    ).fetchone()
     if not row or not row[0]:
         raise NothingToUndo(f"run {run_id} applied nothing, so there is nothing to undo")
     return int(row[0])
 
 
-def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, undo: Undo) -> tuple[int, int]:
-    """Add the opposite of what the run did to one export; returns (objects the run touched, rows of ours there now)."""
+def compare(
+    connection: duckdb.DuckDBPyConnection, export: Export, rank: int, undo: Undo
+) -> tuple[int, int]:
+    """Add the opposite of what the run did to one export; returns (objects the run touched, rows of
+    ours there now).
+    """
     values = {"run": undo.run_id, "target": export.target, "entity": export.entity}
-    connection.execute("""
+    connection.execute(
+        """
         create or replace temp table done as
-        select *, count(*) over (partition by key) as times, row_number() over (partition by key order by seq) as time
-        from ledger.audit.changes where run_id = $run and target = $target and entity = $entity and status = 'applied'""", values)  # fmt: skip
+        select *, count(*) over (partition by key) as times, row_number() over (partition by key
+        order by seq) as time
+        from ledger.audit.changes where run_id = $run and target = $target and entity = $entity
+        and status = 'applied'""",
+        values,
+    )
     touched = _count(connection, "select count(distinct key) from done")
     if export.file is not None:
         undo.cannot += _files(connection, export, undo)
@@ -62,26 +94,46 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
     if not there or not touched:
         return touched, observed
     remote = "remote_id" if "remote_id" in there else "null"
-    lives = f"not coalesce(try_cast(found.{DELETED_COLUMN} as boolean), false)" if DELETED_COLUMN in there else "true"  # among the deleted ones is not there
-    connection.execute(f"""
+    lives = (
+        f"not coalesce(try_cast(found.{DELETED_COLUMN} as boolean), false)"
+        if DELETED_COLUMN in there
+        else "true"
+    )  # among the deleted ones is not there
+    connection.execute(
+        f"""
         create or replace temp table now_there as
         select _key, any_value(now_remote_id) as now_remote_id, any_value(now) as now from (
-            select {sql.key(export.key)} as _key, cast({remote} as varchar) as now_remote_id, to_json(found) as now from {view} as found where {lives}
-        ) where _key is not null group by _key""")  # fmt: skip
-    days, lasting = undo.restorable.get(export.target, {}).get(export.entity, 0), undo.lasting.get(export.target, {}).get(export.entity, "")
+            select {sql.key(export.key)} as _key, cast({remote} as varchar) as now_remote_id,
+            to_json(found) as now from {view} as found where {lives}
+        ) where _key is not null group by _key"""
+    )
+    days, lasting = (
+        undo.restorable.get(export.target, {}).get(export.entity, 0),
+        undo.lasting.get(export.target, {}).get(export.entity, ""),
+    )
     away = export.on_absent if export.on_absent in (REMOVE, DELETE) else DELETE
     off = next((c.name for c in export.columns if c.name in OFF_COLUMNS), None)
-    switch = f"""when json_exists(back, '$."{off}"') and (back ->> '$."{off}"') = '{str(OFF_COLUMNS[off]).lower()}' then '{SUSPEND}'
-                 when json_exists(back, '$."{off}"') then '{RESTORE}'""" if off else ""  # fmt: skip
-    renamed = " or ".join(f"""json_exists(back, '$."{column}"')""" for column in sorted(RENAME_COLUMNS))
-    connection.execute(f"""
+    switch = (
+        f"""when json_exists(back, '$."{off}"') and (back ->> '$."{off}"') =
+        '{str(OFF_COLUMNS[off]).lower()}' then '{SUSPEND}'
+                 when json_exists(back, '$."{off}"') then '{RESTORE}'"""
+        if off
+        else ""
+    )
+    renamed = " or ".join(
+        f"""json_exists(back, '$."{column}"')""" for column in sorted(RENAME_COLUMNS)
+    )
+    connection.execute(
+        f"""
         create or replace temp table opposite as
         with seen as (
-            select done.*, now_there.now_remote_id, now_there.now, now_there._key is not null as is_there
+            select done.*, now_there.now_remote_id, now_there.now,
+            now_there._key is not null as is_there
             from done left join now_there on now_there._key = done.key where times = 1
         ),
         fields as (
-            select *, list_filter(json_keys(new), lambda name: json_extract_string(now, '$."' || name || '"')
+            select *, list_filter(json_keys(new), lambda name: json_extract_string(now,
+            '$."' || name || '"')
                 is not distinct from json_extract_string(new, '$."' || name || '"')) as ours
             from seen
         ),
@@ -92,52 +144,83 @@ def compare(connection: duckdb.DuckDBPyConnection, export: Export, rank: int, un
             from fields
         )
         select *, case
-            when action = '{CREATE}' then case when not is_there or {bool(lasting)} then null else '{away}' end
+            when action = '{CREATE}' then case when not is_there or {bool(lasting)} then null
+            else '{away}' end
             when action in ('{REMOVE}', '{DELETE}') then case when is_there then null
                 when action = '{DELETE}' and {days} > 0 then
-                    case when finished_at > $now::timestamptz - interval {days} day then '{UNDELETE}' end
+                    case when finished_at > $now::timestamptz - interval {days} day
+                    then '{UNDELETE}' end
                 else '{CREATE}' end
             when not is_there or back = '{{}}' then null
             when (back ->> '$."{DELETED_COLUMN}"') = 'true' then '{DELETE}'
             {switch}
             when {renamed} then '{RENAME}'
             else '{UPDATE}' end as opposite
-        from imaged""", {"now": datetime.now(UTC).isoformat()})  # fmt: skip
-    connection.execute(f"""
+        from imaged""",
+        {"now": datetime.now(UTC).isoformat()},
+    )
+    connection.execute(
+        f"""
         insert into changes ({diff.COLUMNS})
         select target, entity, $rank, key, person_id, school_number, opposite,
                list_position([{", ".join(sql.text(action) for action in (SUSPEND, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE))}], opposite),
-               case when opposite = '{UNDELETE}' then remote_id when opposite = '{CREATE}' then null else coalesce(now_remote_id, remote_id) end,
-               case when opposite in ('{REMOVE}', '{DELETE}') then cast(now as varchar) when opposite in ('{CREATE}', '{UNDELETE}') then '{{}}'
+               case when opposite = '{UNDELETE}' then remote_id when opposite = '{CREATE}' then null
+               else coalesce(now_remote_id, remote_id) end,
+               case when opposite in ('{REMOVE}', '{DELETE}') then cast(now as varchar)
+               when opposite in ('{CREATE}', '{UNDELETE}') then '{{}}'
                     else {sql.json_fields("now", "json_keys(back)")} end,
                case when opposite in ('{REMOVE}', '{DELETE}') then '{{}}' else back end,
                'undoes ' || action || ' of run ' || $run, null, source, export_model
-        from opposite where opposite is not null""", {"rank": rank, "run": undo.run_id})  # fmt: skip
+        from opposite where opposite is not null""",  # noqa: E501
+        {"rank": rank, "run": undo.run_id},
+    )
     undo.cannot += _cannot(connection, export, days, lasting)
     return touched, observed
 
 
-def _cannot(connection: duckdb.DuckDBPyConnection, export: Export, days: int, lasting: str) -> list[str]:
+def _cannot(
+    connection: duckdb.DuckDBPyConnection, export: Export, days: int, lasting: str
+) -> list[str]:
     """What will not be as it was before the run, counted, with a few keys."""
     what = {
         "times > 1": "were changed more than once in that run and are left as they are",
         f"action = '{CREATE}' and {bool(lasting)}": f"stay: {lasting}",
-        f"action not in ('{CREATE}', '{REMOVE}', '{DELETE}') and not is_there": "are gone since and are not made again",
-        f"action not in ('{CREATE}', '{REMOVE}', '{DELETE}') and is_there and len(ours) < len(json_keys(new))":
-            "have values that were changed since; those stay",
-        f"action = '{DELETE}' and not is_there and opposite is null": f"were deleted more than {days} days ago and cannot be had back",
-        f"action = '{DELETE}' and opposite = '{CREATE}'": "are made anew: their id, settings and history are gone",
-        "action = 'adopt'": "keep our key: who was adopted by mistake gets a row in seeds/identity_decisions.csv",
-        f"opposite = '{UNDELETE}'": "come back from the deleted ones, without memberships that are not ours",
-        f"opposite = '{DELETE}'": "are deleted; their names stay taken for as long as the platform keeps what is deleted",
-        f"opposite = '{RENAME}'": "get their former address; mail to the newer one is no longer theirs for certain",
-    }  # fmt: skip
+        f"action not in ('{CREATE}', '{REMOVE}', '{DELETE}') and not is_there": (
+            "are gone since and are not made again"
+        ),
+        f"action not in ('{CREATE}', '{REMOVE}', '{DELETE}') and is_there and len(ours) < len(json_keys(new))": (  # noqa: E501
+            "have values that were changed since; those stay"
+        ),
+        f"action = '{DELETE}' and not is_there and opposite is null": (
+            f"were deleted more than {days} days ago and cannot be had back"
+        ),
+        f"action = '{DELETE}' and opposite = '{CREATE}'": (
+            "are made anew: their id, settings and history are gone"
+        ),
+        "action = 'adopt'": (
+            "keep our key: who was adopted by mistake gets a row in seeds/identity_decisions.csv"
+        ),
+        f"opposite = '{UNDELETE}'": (
+            "come back from the deleted ones, without memberships that are not ours"
+        ),
+        f"opposite = '{DELETE}'": (
+            "are deleted; their names stay taken for as long as the platform keeps what is deleted"
+        ),
+        f"opposite = '{RENAME}'": (
+            "get their former address; mail to the newer one is no longer theirs for certain"
+        ),
+    }
     sentences = []
     for condition, words in what.items():
         source = "done where time = 1 and" if condition.startswith("times") else "opposite where"
-        row = connection.execute(f"select count(*), array_to_string(list(key order by key)[:3], ', ') from {source} {condition}").fetchone()
+        row = connection.execute(
+            "select count(*), array_to_string(list(key order by key)[:3], ', ') from"
+            f" {source} {condition}"
+        ).fetchone()
         if row and row[0]:
-            sentences.append(f"{export.target} {export.entity}: {row[0]:,} {words} (first: {row[1]})")
+            sentences.append(
+                f"{export.target} {export.entity}: {row[0]:,} {words} (first: {row[1]})"
+            )
     return sentences
 
 
@@ -145,8 +228,11 @@ def _files(connection: duckdb.DuckDBPyConnection, export: Export, undo: Undo) ->
     rows = _count(connection, "select count(*) from done")
     if not rows:
         return []
-    return [f"{export.target} {export.entity}: {rows:,} rows were delivered in a file of run {undo.run_id}; a vendor's copy cannot be taken back, "
-            "the next night's file says what is right then"]  # fmt: skip
+    return [
+        f"{export.target} {export.entity}: {rows:,} rows were delivered in a file of run"
+        f" {undo.run_id}; a vendor's copy cannot be taken back, the next night's file says what is"
+        " right then"
+    ]
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

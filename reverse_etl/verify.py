@@ -1,9 +1,11 @@
-"""Verify: read the targets back and measure what is left. Green means converged, not "no exception".
+"""Verify: read the targets back and measure what is left. Green means converged, not "no
+exception".
 
-In: the run's plan, a fresh observation, the share each target declares as its level. Out: `verify.json`: per target and
-entity what still differs and why, without what the plan held or what waits for it, and the share of rows that are as
-they should be. Exit 3 when a share is under its level. Platforms list late what they have just accepted, so what is
-left is looked at again after a pause.
+In: the run's plan, a fresh observation, the share each target declares as its level. Out:
+`verify.json`: per target and entity what still differs and why, without what the plan held or what
+waits for it, and the share of rows that are as they should be. Exit 3 when a share is under its
+level. Platforms list late what they have just accepted, so what is left is looked at again after a
+pause.
 
 Alone: `python -m reverse_etl verify [--target T]`.
 """
@@ -24,79 +26,152 @@ from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
 from reverse_etl.settle import settle
 
-PAUSES = (5.0, 20.0)  # seconds before looking again, when something is left that was written tonight
+PAUSES = (
+    5.0,
+    20.0,
+)  # seconds before looking again, when something is left that was written tonight
 
 
 def verify(
-    run: Run, make_night: Callable[[], planning.Night], observe: Callable[[Sequence[str]], Any], targets: tuple[str, ...] = (), *,
-    pauses: Sequence[float] = PAUSES, sleep: Callable[[float], object] = time.sleep, level: Callable[[str], float] = lambda _: 1.0,
-) -> int:  # fmt: skip
+    run: Run,
+    make_night: Callable[[], planning.Night],
+    observe: Callable[[Sequence[str]], Any],
+    targets: tuple[str, ...] = (),
+    *,
+    pauses: Sequence[float] = PAUSES,
+    sleep: Callable[[float], object] = time.sleep,
+    level: Callable[[str], float] = lambda _: 1.0,
+) -> int:
     """Observe, compare, and write `verify.json`; returns the exit code."""
     document = run.read("plan.json")
     if document is None:
-        raise planning.NoPlan(f'run {run.run_id} has no plan to verify; run "make plan" and "make push" first')
-    chosen = tuple(t for t in dict.fromkeys(part["target"] for part in document["exports"]) if not targets or t in targets)
+        raise planning.NoPlan(
+            f'run {run.run_id} has no plan to verify; run "make plan" and "make push" first'
+        )
+    chosen = tuple(
+        t
+        for t in dict.fromkeys(part["target"] for part in document["exports"])
+        if not targets or t in targets
+    )
     result: dict[str, Any] = run.read("verify.json", {}) if targets else {}
     left, waits = chosen, list(pauses)
     unreadable: list[str] = []
-    # who could not be read before either, and was not written to: that is known, and nothing has to be verified
-    away = {t for t, one in run.read("observed.json", {}).items() if one.get("status") == "failed" and not _wrote(run, (t,))}
+    # who could not be read before either, and was not written to: that is known, and nothing has to
+    # be verified
+    away = {
+        t
+        for t, one in run.read("observed.json", {}).items()
+        if one.get("status") == "failed" and not _wrote(run, (t,))
+    }
     while True:
         observe(left)
         with store.connect() as connection:
             settle(connection)
             night = make_night()
             plan = planning.make(connection, night, Allowed(), planning.Scope(left))
-            result |= _measured(connection, document, left, {(part.target, part.entity): part for part in plan.parts})
-        silent = [target for target in left if night.observed.get(target, {}).get("status") == "failed"]
+            result |= _measured(
+                connection,
+                document,
+                left,
+                {(part.target, part.entity): part for part in plan.parts},
+            )
+        silent = [
+            target for target in left if night.observed.get(target, {}).get("status") == "failed"
+        ]
         for target in silent:  # what it held before the push says nothing about now
-            result[target] = {entity: {**one, "residual": {}, "reasons": {}, "converged": None} for entity, one in result[target].items()}
+            result[target] = {
+                entity: {**one, "residual": {}, "reasons": {}, "converged": None}
+                for entity, one in result[target].items()
+            }
         unreadable += silent
-        left = tuple(t for t in left if t not in unreadable and any(_residual(one) for one in result.get(t, {}).values()))
+        left = tuple(
+            t
+            for t in left
+            if t not in unreadable and any(_residual(one) for one in result.get(t, {}).values())
+        )
         if not left or not waits or not _wrote(run, left):
             break
         sleep(waits.pop(0))
     run.write("verify.json", result)
-    found = [_finding(t, entity, one, level(t)) for t in chosen for entity, one in sorted(result.get(t, {}).items()) if _residual(one)]
-    found += [Finding("critical", "not_verified", f"{t}: could not be read back, so nobody knows whether it converged", target=t, owner="technician",
-                      action='when it answers again, run "make verify"') for t in unreadable if t not in away]  # fmt: skip
+    found = [
+        _finding(t, entity, one, level(t))
+        for t in chosen
+        for entity, one in sorted(result.get(t, {}).items())
+        if _residual(one)
+    ]
+    found += [
+        Finding(
+            "critical",
+            "not_verified",
+            f"{t}: could not be read back, so nobody knows whether it converged",
+            target=t,
+            owner="technician",
+            action='when it answers again, run "make verify"',
+        )
+        for t in unreadable
+        if t not in away
+    ]
     findings.record(run, found)
     for target in chosen:
         parts = result.get(target, {})
         whole = [one for one in parts.values() if one["converged"] == 1]
-        print(f"verify: {target}: {len(whole)} of {len(parts)} kinds of object equal their export, {sum(one['desired'] for one in whole):,} rows")
+        print(
+            f"verify: {target}: {len(whole)} of {len(parts)} kinds of object equal their export,"
+            f" {sum(one['desired'] for one in whole):,} rows"
+        )
         for entity, one in sorted(parts.items()):
             if one not in whole:
-                words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items()) or "nothing left"
+                words = (
+                    ", ".join(f"{count:,} {action}" for action, count in one["residual"].items())
+                    or "nothing left"
+                )
                 words += f" ({_because(one)})" if one["reasons"] else ""
-                share = "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
+                share = (
+                    "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
+                )
                 print(f"verify: {target} {entity}: {one['desired']:,} desired, {share}, {words}")
     return 3 if any(finding.level == "critical" for finding in found) else 0
 
 
 def _measured(
-    connection: duckdb.DuckDBPyConnection, document: Mapping[str, Any], targets: Sequence[str], parts: Mapping[tuple[str, str], planning.Part]
+    connection: duckdb.DuckDBPyConnection,
+    document: Mapping[str, Any],
+    targets: Sequence[str],
+    parts: Mapping[tuple[str, str], planning.Part],
 ) -> dict[str, Any]:
-    """What is left per entity: today's differences without those the plan held and those that wait for a held one."""
-    connection.execute("""
+    """What is left per entity: today's differences without those the plan held and those that wait
+    for a held one.
+    """
+    connection.execute(
+        """
         create or replace temp table left_over as
-        select changes.*, planned.status, planned.code, planned.note, planned.old as old_planned, planned.action as action_planned
+        select changes.*, planned.status, planned.code, planned.note, planned.old as old_planned,
+        planned.action as action_planned
         from changes
         left join (select * from ledger.audit.changes where plan_id = $plan) as planned
-            on planned.target = changes.target and planned.entity = changes.entity and planned.key = changes.key
-        where coalesce(planned.status, '') not in ('held', 'skipped')""", {"plan": document["plan_id"]})  # fmt: skip
-    rows = connection.execute("""
+            on planned.target = changes.target and planned.entity = changes.entity
+            and planned.key = changes.key
+        where coalesce(planned.status, '') not in ('held', 'skipped')""",
+        {"plan": document["plan_id"]},
+    )
+    rows = connection.execute(
+        """
         select target, entity, action,
             case status when 'applied' then 'answered as done, not so when read back'
-                when 'failed' then 'failed: ' || coalesce(nullif(note, ''), cast(code as varchar), 'no reason given')
-                when 'planned' then 'not pushed' when 'not pushed' then 'not pushed' else 'came up since the plan' end as reason, count(*)
-        from left_over group by all order by all""").fetchall()
+                when 'failed' then 'failed: ' || coalesce(nullif(note, ''), cast(code as varchar),
+                'no reason given')
+                when 'planned' then 'not pushed' when 'not pushed' then 'not pushed'
+                else 'came up since the plan' end as reason, count(*)
+        from left_over group by all order by all"""
+    ).fetchall()
     measured: dict[str, Any] = {target: {} for target in targets}
     for planned in document["exports"]:
         target, entity = planned["target"], planned["entity"]
         if target not in targets:
             continue
-        part = parts.get((target, entity), planning.Part(target, entity, planned["desired"], planned["desired"]))
+        part = parts.get(
+            (target, entity), planning.Part(target, entity, planned["desired"], planned["desired"])
+        )
         stopped = bool(planned["holds"]) and not planned["planned"] and not planned["desired"]
         residual: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
@@ -104,15 +179,28 @@ def _measured(
             if (t, e) == (target, entity):
                 residual[action] += count
                 reasons[reason] += count
-        share = max(0.0, 1 - sum(residual.values()) / part.desired) if part.desired else float(not residual)
-        # An export that was refused has no desired state to be compared with: its share is not known, and not good.
-        measured[target][entity] = {"desired": part.desired, "observed": part.observed, "residual": dict(residual), "reasons": dict(reasons),
-                                    "converged": None if stopped else round(share, 6)}  # fmt: skip
+        share = (
+            max(0.0, 1 - sum(residual.values()) / part.desired)
+            if part.desired
+            else float(not residual)
+        )
+        # An export that was refused has no desired state to be compared with: its share is not
+        # known, and not good.
+        measured[target][entity] = {
+            "desired": part.desired,
+            "observed": part.observed,
+            "residual": dict(residual),
+            "reasons": dict(reasons),
+            "converged": None if stopped else round(share, 6),
+        }
     return measured
 
 
 def _because(one: Mapping[str, Any]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(one["reasons"].items(), key=lambda pair: -pair[1])[:4])
+    return ", ".join(
+        f"{reason} {count:,}"
+        for reason, count in sorted(one["reasons"].items(), key=lambda pair: -pair[1])[:4]
+    )
 
 
 def _residual(one: Mapping[str, Any]) -> int:
@@ -121,13 +209,29 @@ def _residual(one: Mapping[str, Any]) -> int:
 
 def _wrote(run: Run, targets: Sequence[str]) -> bool:
     outcome = run.read("outcome.json", {})
-    return any(counts.get("applied") for t in targets for counts in outcome.get(t, {}).values() if isinstance(counts, Mapping))
+    return any(
+        counts.get("applied")
+        for t in targets
+        for counts in outcome.get(t, {}).values()
+        if isinstance(counts, Mapping)
+    )
 
 
 def _finding(target: str, entity: str, one: Mapping[str, Any], level: float) -> Finding:
     words = ", ".join(f"{count:,} {action}" for action, count in one["residual"].items())
     good = one["converged"] is not None and one["converged"] >= level
-    share = f"; {one['converged']:.2%} converged, level {level:.4g}" if one["converged"] is not None else ""
-    return Finding("warning" if good else "critical", "not_converged",
-                   f"{target} {entity}: read back, {words} still to do of {one['desired']:,} rows ({_because(one)}){share}", target=target, entity=entity,
-                   owner="technician", action='ask audit.dead_letters; the next night tries again')  # fmt: skip
+    share = (
+        f"; {one['converged']:.2%} converged, level {level:.4g}"
+        if one["converged"] is not None
+        else ""
+    )
+    return Finding(
+        "warning" if good else "critical",
+        "not_converged",
+        f"{target} {entity}: read back, {words} still to do of {one['desired']:,} rows"
+        f" ({_because(one)}){share}",
+        target=target,
+        entity=entity,
+        owner="technician",
+        action="ask audit.dead_letters; the next night tries again",
+    )

@@ -1,16 +1,20 @@
-"""Chaos: pushes that are killed, lied to, throttled, cut off and raced by a person, and what the platforms hold in the end.
+"""Chaos: pushes that are killed, lied to, throttled, cut off and raced by a person, and what the
+platforms hold in the end.
 
-One small tenant on each emulated platform lives through many pushes. Before each its desired state changes (creates,
-renames, moves, suspensions, memberships, licences, deletes); the push then meets faults drawn by chance: SIGKILL or SIGTERM at a
-random request, lost replies after the commit, writes answered 200 and dropped, throttling, 5xx, resets, read lag, tokens
-that expire, somebody editing our accounts in the tenant meanwhile. Ordinary nights follow. Then it must hold, every time:
+One small tenant on each emulated platform lives through many pushes. Before each its desired state
+changes (creates, renames, moves, suspensions, memberships, licences, deletes); the push then meets
+faults drawn by chance: SIGKILL or SIGTERM at a random request, lost replies after the commit,
+writes answered 200 and dropped, throttling, 5xx, resets, read lag, tokens that expire, somebody
+editing our accounts in the tenant meanwhile. Ordinary nights follow. Then it must hold, every time:
 
 - what the platforms hold equals what is desired, and the next plan is empty;
 - no key twice; no object of others touched;
-- every object the platforms were asked to write was in the journal, and everything the audit calls applied was asked for.
+- every object the platforms were asked to write was in the journal, and everything the audit calls
+  applied was asked for.
 
-The exports are the project's own YAML and staging models over tables made by hand; there is no dbt in it, and no code
-that knows a platform but for the rows of its exports and the reading of its request log.
+The exports are the project's own YAML and staging models over tables made by hand; there is no dbt
+in it, and no code that knows a platform but for the rows of its exports and the reading of its
+request log.
 
 Alone: `make chaos PUSHES=200 SEED=1`, or `python -m tests.chaos 200 1`.
 """
@@ -55,9 +59,15 @@ STUDENTS = "student.sd74.example"
 EVERYTHING = "adopt,create,undelete,update,rename,suspend,restore,remove,delete"
 NIGHTS = 5  # ordinary nights after a push within which everything must be as desired
 FAULTS: dict[str, tuple[float, ...]] = {  # switch -> the values it may take in a push
-    "lose_reply_after_commit": (0.0, 0.05, 0.2), "drop_writes": (0.0, 0.0, 0.1), "random_5xx": (0.0, 0.05, 0.3), "throttle": (0.0, 0.1, 0.5),
-    "reset": (0.0, 0.0, 0.05), "read_lag_seconds": (0.0, 0.0, 2.0), "incomplete_creation_seconds": (0.0, 0.0, 0.5), "latency_seconds": (0.0, 0.005),
-}  # fmt: skip
+    "lose_reply_after_commit": (0.0, 0.05, 0.2),
+    "drop_writes": (0.0, 0.0, 0.1),
+    "random_5xx": (0.0, 0.05, 0.3),
+    "throttle": (0.0, 0.1, 0.5),
+    "reset": (0.0, 0.0, 0.05),
+    "read_lag_seconds": (0.0, 0.0, 2.0),
+    "incomplete_creation_seconds": (0.0, 0.0, 0.5),
+    "latency_seconds": (0.0, 0.005),
+}
 LICENCES = ("STANDARDWOFFPACK_STUDENT", "STANDARDWOFFPACK_FACULTY", "")  # the last: none
 CALM = dict.fromkeys(FAULTS, 0.0)
 
@@ -67,7 +77,9 @@ CALM = dict.fromkeys(FAULTS, 0.0)
 
 @dataclass
 class District:
-    """Who there should be: persons and groups by number, drawn by chance and changed a little each day."""
+    """Who there should be: persons and groups by number, drawn by chance and changed a little each
+    day.
+    """
 
     chance: random.Random
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -91,7 +103,13 @@ class District:
 
     def join(self) -> None:
         person = f"p{self.number():015x}"
-        self.people[person] = {"local": self.name(), "first": f"Zoë {self.made}", "unit": self.chance.choice("ABC"), "off": False, "licence": LICENCES[0]}
+        self.people[person] = {
+            "local": self.name(),
+            "first": f"Zoë {self.made}",
+            "unit": self.chance.choice("ABC"),
+            "off": False,
+            "licence": LICENCES[0],
+        }
         for members in self.chance.sample(sorted(self.groups), min(2, len(self.groups))):
             self.groups[members].add(person)
 
@@ -118,70 +136,161 @@ class District:
             for members in self.groups.values():
                 members.discard(gone)
         if self.chance.random() < 0.3:
-            self.groups[f"school-0747400{self.number()}-students"] = set(picked[:3]) & self.people.keys()
+            self.groups[f"school-0747400{self.number()}-students"] = (
+                set(picked[:3]) & self.people.keys()
+            )
         if len(self.groups) > 6:
             del self.groups[self.chance.choice(sorted(self.groups))]
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Export model -> its rows; columns that are not named are NULL."""
         units = sorted({f"/Chaos/{p['unit']}" for p in self.people.values()} | {"/Chaos"})
-        common = {"population": "student", "school_number": "07474001", "source": "students#000000000000:1"}
-        members = [{"group_id": g, "person_id": p, "role": "MEMBER"} for g, people in self.groups.items() for p in people]
+        common = {
+            "population": "student",
+            "school_number": "07474001",
+            "source": "students#000000000000:1",
+        }
+        members = [
+            {"group_id": g, "person_id": p, "role": "MEMBER"}
+            for g, people in self.groups.items()
+            for p in people
+        ]
         return {
             "exp_google__schemas": [{"schema_name": "Homeroom", "field_name": "person_id"}],
-            "exp_google__org_units": [{"org_unit_path": u, "name": u.rpartition("/")[2], "parent_org_unit_path": u.rpartition("/")[0] or "/"} for u in units],
+            "exp_google__org_units": [
+                {
+                    "org_unit_path": u,
+                    "name": u.rpartition("/")[2],
+                    "parent_org_unit_path": u.rpartition("/")[0] or "/",
+                }
+                for u in units
+            ],
             "exp_google__users": [
-                {"person_id": key, "primary_email": f"{p['local']}@{STUDENTS}", "given_name": p["first"], "family_name": "O’Brien",
-                 "org_unit_path": f"/Chaos/{p['unit']}", "suspended": p["off"], "archived": False, "deleted": False, **common}
-                for key, p in self.people.items()],
-            "exp_google__groups": [{"group_id": g, "email": f"{g}@sd74.example", "name": f"Students {g[-12:]}"} for g in self.groups],
+                {
+                    "person_id": key,
+                    "primary_email": f"{p['local']}@{STUDENTS}",
+                    "given_name": p["first"],
+                    "family_name": "O’Brien",
+                    "org_unit_path": f"/Chaos/{p['unit']}",
+                    "suspended": p["off"],
+                    "archived": False,
+                    "deleted": False,
+                    **common,
+                }
+                for key, p in self.people.items()
+            ],
+            "exp_google__groups": [
+                {"group_id": g, "email": f"{g}@sd74.example", "name": f"Students {g[-12:]}"}
+                for g in self.groups
+            ],
             "exp_google__members": members,
             "exp_microsoft__users": [
-                {"person_id": key, "user_principal_name": f"{p['local']}@{STUDENTS}", "mail_nickname": p["local"], "display_name": f"{p['first']} O’Brien",
-                 "given_name": p["first"], "surname": "O’Brien", "account_enabled": not p["off"], "deleted": False, "usage_location": "CA",
-                 "department": f"Unit {p['unit']}", "job_title": "Student", **common} for key, p in self.people.items()],
+                {
+                    "person_id": key,
+                    "user_principal_name": f"{p['local']}@{STUDENTS}",
+                    "mail_nickname": p["local"],
+                    "display_name": f"{p['first']} O’Brien",
+                    "given_name": p["first"],
+                    "surname": "O’Brien",
+                    "account_enabled": not p["off"],
+                    "deleted": False,
+                    "usage_location": "CA",
+                    "department": f"Unit {p['unit']}",
+                    "job_title": "Student",
+                    **common,
+                }
+                for key, p in self.people.items()
+            ],
             "exp_microsoft__groups": [
-                {"group_id": g, "display_name": f"Students {g[-12:]}", "mail_nickname": g, "mail_enabled": False, "security_enabled": True}
-                for g in self.groups],
-            "exp_microsoft__licences": [{"person_id": key, "licence": p["licence"]} for key, p in self.people.items() if p["licence"]],
+                {
+                    "group_id": g,
+                    "display_name": f"Students {g[-12:]}",
+                    "mail_nickname": g,
+                    "mail_enabled": False,
+                    "security_enabled": True,
+                }
+                for g in self.groups
+            ],
+            "exp_microsoft__licences": [
+                {"person_id": key, "licence": p["licence"]}
+                for key, p in self.people.items()
+                if p["licence"]
+            ],
             "exp_microsoft__members": members,
-        }  # fmt: skip
+        }
 
 
 # ---------------------------------------------------------------- the warehouse
 
 
 def nodes() -> dict[str, dict[str, Any]]:
-    """The manifest's nodes of the exports, from the project's own YAML; objects that are absent are taken away."""
+    """The manifest's nodes of the exports, from the project's own YAML; objects that are absent are
+    taken away.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(file for target in TARGETS for file in (paths.root() / "models" / "exports" / target).glob("*.yml")):
+    for path in sorted(
+        file
+        for target in TARGETS
+        for file in (paths.root() / "models" / "exports" / target).glob("*.yml")
+    ):
         (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
         meta = model["config"]["meta"]["export"]
         if meta["entity"] in ("users", "groups"):
             meta["on_absent"] = "delete"
         meta["limits"] = {}
         found[f"model.homeroom.{model['name']}"] = {
-            "resource_type": "model", "name": model["name"], "schema": "exports", "alias": model["name"], "patch_path": f"homeroom://{path.name}",
-            "config": {"meta": {"export": meta}}, "columns": {column["name"]: column for column in model["columns"]},
-        }  # fmt: skip
+            "resource_type": "model",
+            "name": model["name"],
+            "schema": "exports",
+            "alias": model["name"],
+            "patch_path": f"homeroom://{path.name}",
+            "config": {"meta": {"export": meta}},
+            "columns": {column["name"]: column for column in model["columns"]},
+        }
     return found
 
 
 def manifest(models: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What dbt would have said about these exports: built, signed for, every test passed."""
-    tests = {f"test.homeroom.personal_data_is_signed_{one.rpartition('.')[2]}_.1": one for one in models}
-    tested = {name: {"resource_type": "test", "name": name, "attached_node": one, "depends_on": {"nodes": [one]}} for name, one in tests.items()}
-    results = [{"unique_id": one, "status": "success"} for one in models] + [{"unique_id": one, "status": "pass"} for one in tests]
-    return ({"nodes": {**models, **tested}, "sources": {}, "parent_map": {}}, {"metadata": {"generated_at": datetime.now(UTC).isoformat()}, "results": results})
+    tests = {
+        f"test.homeroom.personal_data_is_signed_{one.rpartition('.')[2]}_.1": one for one in models
+    }
+    tested = {
+        name: {
+            "resource_type": "test",
+            "name": name,
+            "attached_node": one,
+            "depends_on": {"nodes": [one]},
+        }
+        for name, one in tests.items()
+    }
+    results = [{"unique_id": one, "status": "success"} for one in models] + [
+        {"unique_id": one, "status": "pass"} for one in tests
+    ]
+    return (
+        {"nodes": {**models, **tested}, "sources": {}, "parent_map": {}},
+        {"metadata": {"generated_at": datetime.now(UTC).isoformat()}, "results": results},
+    )
 
 
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     """The project's own staging models of the targets, as views."""
     connection.execute("create schema if not exists staging")
-    connection.execute("create or replace table staging.licence_rules as select unnest(?) as licence", [[name for name in LICENCES if name]])
-    waiting = {file.stem: file.read_text(encoding="utf-8") for target in TARGETS for file in (paths.root() / "models" / "staging" / target).glob("stg_*.sql")}
+    connection.execute(
+        "create or replace table staging.licence_rules as select unnest(?) as licence",
+        [[name for name in LICENCES if name]],
+    )
+    waiting = {
+        file.stem: file.read_text(encoding="utf-8")
+        for target in TARGETS
+        for file in (paths.root() / "models" / "staging" / target).glob("stg_*.sql")
+    }
     while waiting:
-        ready = [name for name, text in waiting.items() if not any(other in waiting for other in re.findall(r"ref\('(\w+)'\)", text))]
+        ready = [
+            name
+            for name, text in waiting.items()
+            if not any(other in waiting for other in re.findall(r"ref\('(\w+)'\)", text))
+        ]
         for name in ready:
             text = re.sub(r"\{\{ source\('(\w+)', '(\w+)'\) \}\}", r"raw_\1.\2", waiting.pop(name))
             text = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"staging.\1", text)
@@ -194,7 +303,9 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 class Pushes:
-    """A process that has imported everything and forks one child per push: each can be killed, none costs seconds to start."""
+    """A process that has imported everything and forks one child per push: each can be killed, none
+    costs seconds to start.
+    """
 
     CODE = """
 import os, sys
@@ -220,9 +331,18 @@ for line in sys.stdin:
 """
 
     def __init__(self) -> None:
-        environment = os.environ | {"HOMEROOM_EXIT_CODE": "0"}  # as inside a night: planned and pushed in one go
-        self._process = subprocess.Popen([sys.executable, "-c", self.CODE], cwd=paths.root(), env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         text=True, bufsize=1)  # fmt: skip
+        environment = os.environ | {
+            "HOMEROOM_EXIT_CODE": "0"
+        }  # as inside a night: planned and pushed in one go
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self.CODE],
+            cwd=paths.root(),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
         self._say("ready")
 
     def begin(self, run: Run) -> int:
@@ -248,7 +368,9 @@ for line in sys.stdin:
     def _say(self, expected: str = "") -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
-        assert line and (not expected or line == expected), f"the process of the pushes said {line!r}"
+        assert line and (not expected or line == expected), (
+            f"the process of the pushes said {line!r}"
+        )
         return line
 
 
@@ -271,7 +393,9 @@ class Chaos:
         self.district.begin(people)
         self.counts: Counter[str] = Counter()
         self.folders: list[Path] = []  # of the runs since the trial began
-        self.by_hand: set[tuple[str, str]] = set()  # (platform, remote id) somebody edited in this push
+        self.by_hand: set[tuple[str, str]] = (
+            set()
+        )  # (platform, remote id) somebody edited in this push
         observing.ensure_tables({name: configured.kind(name) for name in TARGETS})
         self.run = Run.open("test")
         with store.connect() as connection:
@@ -296,12 +420,19 @@ class Chaos:
         with store.connect() as connection:
             wanted = self.district.rows()
             for name in (unique_id.rpartition(".")[2] for unique_id in self.models):
-                rows, columns = wanted.get(name, []), self.models[f"model.homeroom.{name}"]["columns"]
-                listed = ", ".join(f'"{c}" {"boolean" if one["data_type"] == "boolean" else "varchar"}' for c, one in columns.items())
+                rows, columns = (
+                    wanted.get(name, []),
+                    self.models[f"model.homeroom.{name}"]["columns"],
+                )
+                listed = ", ".join(
+                    f'"{c}" {"boolean" if one["data_type"] == "boolean" else "varchar"}'
+                    for c, one in columns.items()
+                )
                 connection.execute(f"create or replace table exports.{name} ({listed})")
                 if rows:
                     connection.executemany(
-                        f"insert into exports.{name} values ({', '.join('?' * len(columns))})", [[row.get(c) for c in columns] for row in rows]
+                        f"insert into exports.{name} values ({', '.join('?' * len(columns))})",
+                        [[row.get(c) for c in columns] for row in rows],
                     )
 
     def observe(self, targets: tuple[str, ...] = TARGETS) -> None:
@@ -310,10 +441,25 @@ class Chaos:
         for target in targets:
             adapter, started = configured.adapter(target, self.run.run_id), datetime.now(UTC)
             try:
-                tables = {entity: observing._table(adapter, entity, started) for entity in adapter.raw_columns}
-                facts[target] = {"status": "ok", "observed_at": started.isoformat(), "entities": {}, "read_calls": adapter.read_calls, "error": ""}
+                tables = {
+                    entity: observing._table(adapter, entity, started)
+                    for entity in adapter.raw_columns
+                }
+                facts[target] = {
+                    "status": "ok",
+                    "observed_at": started.isoformat(),
+                    "entities": {},
+                    "read_calls": adapter.read_calls,
+                    "error": "",
+                }
             except Exception as error:  # as observe: whatever happens to one target is written down
-                facts[target] = {"status": "failed", "observed_at": started.isoformat(), "entities": {}, "read_calls": 0, "error": type(error).__name__}
+                facts[target] = {
+                    "status": "failed",
+                    "observed_at": started.isoformat(),
+                    "entities": {},
+                    "read_calls": 0,
+                    "error": type(error).__name__,
+                }
                 tables = {}
             finally:
                 adapter.close()
@@ -321,33 +467,51 @@ class Chaos:
                 for entity, found in tables.items():
                     connection.register("found", found)
                     connection.execute(f"delete from raw_{target}.{entity}")
-                    connection.execute(f"insert into raw_{target}.{entity} ({', '.join(found.schema.names)}) select * from found")
+                    connection.execute(
+                        f"insert into raw_{target}.{entity} ({', '.join(found.schema.names)})"
+                        " select * from found"
+                    )
                     connection.unregister("found")
         self.run.write("observed.json", facts)
 
     def night(self) -> planning.Night:
-        return planning.Night(self.run.run_id, "2026-10-05", exports.load(self.run), [], self.run.read("observed.json", {}),
-                              lambda target: configured.kind(target).entities, settle.last_written)  # fmt: skip
+        return planning.Night(
+            self.run.run_id,
+            "2026-10-05",
+            exports.load(self.run),
+            [],
+            self.run.read("observed.json", {}),
+            lambda target: configured.kind(target).entities,
+            settle.last_written,
+        )
 
     def plan(self) -> dict[str, Any]:
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.make(connection, self.night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope())
+            made = planning.make(
+                connection, self.night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()
+            )
             document = planning.store(connection, made, self.run.run_id)
         self.run.write("plan.json", document)
         return document
 
     def ordinary_night(self) -> int:
-        """A night in calm weather; how many changes it planned, or -1 when what it left is not as it should be."""
+        """A night in calm weather; how many changes it planned, or -1 when what it left is not as
+        it should be.
+        """
         self.new_night()
         self.observe()
         document = self.plan()
         pushing.push(self.run, self.night, lambda name: configured.adapter(name, self.run.run_id))
-        code = verifying.verify(self.run, self.night, lambda targets: self.observe(tuple(targets)), pauses=())
+        code = verifying.verify(
+            self.run, self.night, lambda targets: self.observe(tuple(targets)), pauses=()
+        )
         held = [sentence for part in document["exports"] for sentence in part["holds"]]
         if held:
             raise Wrong(f"an ordinary night was held: {held[0]}")
-        return sum(sum(part["planned"].values()) for part in document["exports"]) if code == 0 else -1
+        return (
+            sum(sum(part["planned"].values()) for part in document["exports"]) if code == 0 else -1
+        )
 
     def undo(self, run_id: str) -> list[str]:
         """Take a run back; what was said beforehand of what will not be as it was."""
@@ -356,12 +520,22 @@ class Chaos:
         kinds = {name: configured.kind(name) for name in TARGETS}
 
         def night() -> planning.Night:
-            taking_back = undoing.Undo(run_id, {name: kind.lasting for name, kind in kinds.items()}, {name: kind.restorable for name, kind in kinds.items()})
+            taking_back = undoing.Undo(
+                run_id,
+                {name: kind.lasting for name, kind in kinds.items()},
+                {name: kind.restorable for name, kind in kinds.items()},
+            )
             return replace(self.night(), undo=taking_back)
 
         with store.connect() as connection:
             settle.settle(connection)
-            document = planning.store(connection, planning.make(connection, night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()), self.run.run_id)
+            document = planning.store(
+                connection,
+                planning.make(
+                    connection, night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()
+                ),
+                self.run.run_id,
+            )
         self.run.write("plan.json", document)
         code = pushing.push(self.run, night, lambda name: configured.adapter(name, self.run.run_id))
         if code:
@@ -442,7 +616,10 @@ class Chaos:
     def edit_by_hand(self, stop: threading.Event) -> None:
         """Somebody at the tenant's console changes names and switches of accounts that are ours."""
         chance = random.Random(self.chance.random())
-        columns = {"google": ({"given_name": "by hand"}, {"suspended": True}), "microsoft": ({"department": "by hand"}, {"account_enabled": False})}
+        columns = {
+            "google": ({"given_name": "by hand"}, {"suspended": True}),
+            "microsoft": ({"department": "by hand"}, {"account_enabled": False}),
+        }
         adapters = {name: configured.adapter(name, "by-hand") for name in TARGETS}
         while not stop.wait(0.02):
             target = chance.choice(TARGETS)
@@ -451,7 +628,20 @@ class Chaos:
                 remote_id = chance.choice(sorted(ours))
                 self.by_hand.add((target, remote_id))
                 new = chance.choice(columns[target])
-                adapters[target].apply([Change("by-hand", target, "users", (ours[remote_id],), "update", remote_id, {}, new)])
+                adapters[target].apply(
+                    [
+                        Change(
+                            "by-hand",
+                            target,
+                            "users",
+                            (ours[remote_id],),
+                            "update",
+                            remote_id,
+                            {},
+                            new,
+                        )
+                    ]
+                )
         for adapter in adapters.values():
             adapter.close()
 
@@ -470,9 +660,12 @@ class Chaos:
             tables = getattr(self.platforms, target).store.tables
             groups = {key: group for key, group in tables["groups"].items() if not group_key(group)}
             found[target] = {
-                "users": {key: user for key, user in tables["users"].items() if not key_of(target, user)}, "groups": groups,
+                "users": {
+                    key: user for key, user in tables["users"].items() if not key_of(target, user)
+                },
+                "groups": groups,
                 "members": {key: tables["members"].get(key) for key in groups},
-            }  # fmt: skip
+            }
         return json.dumps(found, sort_keys=True, default=str)
 
     def check(self, sent: int, quiet: bool) -> None:
@@ -483,73 +676,163 @@ class Chaos:
             if twice:
                 raise Wrong(f"{target}: key {twice[0]} stands on {ours[twice[0]]} accounts")
             if ours.keys() != self.district.people.keys():
-                raise Wrong(f"{target}: {len(ours)} accounts of ours, {len(self.district.people)} people")
+                raise Wrong(
+                    f"{target}: {len(ours)} accounts of ours, {len(self.district.people)} people"
+                )
         if self.of_others() != self.unmanaged:
             raise Wrong("an object that is not ours was touched")
         if not quiet:
-            last = {part["entity"]: part["planned"] for part in self.run.read("plan.json")["exports"] if part["planned"]}
-            raise Wrong(f"{NIGHTS} ordinary nights did not make the platforms equal to the exports: {last}")
+            last = {
+                part["entity"]: part["planned"]
+                for part in self.run.read("plan.json")["exports"]
+                if part["planned"]
+            }
+            raise Wrong(
+                f"{NIGHTS} ordinary nights did not make the platforms equal to the exports: {last}"
+            )
         self.check_state()
         self.check_audit(sent)
 
     def check_state(self) -> None:
-        """The platforms' own memory against the desired rows, field by field, not by way of our own reading of them."""
-        google, microsoft = self.platforms.google.store.tables, self.platforms.microsoft.store.tables
+        """The platforms' own memory against the desired rows, field by field, not by way of our own
+        reading of them.
+        """
+        google, microsoft = (
+            self.platforms.google.store.tables,
+            self.platforms.microsoft.store.tables,
+        )
         wanted = self.district.rows()
         users = {key: user for user in google["users"].values() if (key := key_of("google", user))}
         for row in wanted["exp_google__users"]:
             user = users[row["person_id"]]
-            there = (user["primaryEmail"], user["name"]["givenName"], user["name"]["familyName"], user["orgUnitPath"], user["suspended"])
-            if there != (row["primary_email"], row["given_name"], row["family_name"], row["org_unit_path"], row["suspended"]):
+            there = (
+                user["primaryEmail"],
+                user["name"]["givenName"],
+                user["name"]["familyName"],
+                user["orgUnitPath"],
+                user["suspended"],
+            )
+            if there != (
+                row["primary_email"],
+                row["given_name"],
+                row["family_name"],
+                row["org_unit_path"],
+                row["suspended"],
+            ):
                 raise Wrong(f"google: account {row['person_id']} is not as desired")
-        users = {key: user for user in microsoft["users"].values() if (key := key_of("microsoft", user))}
+        users = {
+            key: user for user in microsoft["users"].values() if (key := key_of("microsoft", user))
+        }
         for row in wanted["exp_microsoft__users"]:
             user = users[row["person_id"]]
-            there = (user["userPrincipalName"], user["displayName"], user["givenName"], user["department"], user["accountEnabled"])
-            if there != (row["user_principal_name"], row["display_name"], row["given_name"], row["department"], row["account_enabled"]):
+            there = (
+                user["userPrincipalName"],
+                user["displayName"],
+                user["givenName"],
+                user["department"],
+                user["accountEnabled"],
+            )
+            if there != (
+                row["user_principal_name"],
+                row["display_name"],
+                row["given_name"],
+                row["department"],
+                row["account_enabled"],
+            ):
                 raise Wrong(f"microsoft: account {row['person_id']} is not as desired")
         products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["skus"].values()}
-        held = {(key, products[one["skuId"]]) for key, user in users.items() for one in user.get("assignedLicenses", [])}
-        if held != {(row["person_id"], row["licence"]) for row in wanted["exp_microsoft__licences"]}:
+        held = {
+            (key, products[one["skuId"]])
+            for key, user in users.items()
+            for one in user.get("assignedLicenses", [])
+        }
+        if held != {
+            (row["person_id"], row["licence"]) for row in wanted["exp_microsoft__licences"]
+        }:
             raise Wrong("microsoft: licences are not as desired")
         for sku in microsoft["skus"].values():
             if sku["consumedUnits"] != sum(licence == sku["skuPartNumber"] for _, licence in held):
-                raise Wrong(f"microsoft: {sku['consumedUnits']} seats of {sku['skuPartNumber']} are taken, which is not how many hold it")
+                raise Wrong(
+                    f"microsoft: {sku['consumedUnits']} seats of {sku['skuPartNumber']} are taken,"
+                    " which is not how many hold it"
+                )
         for target, tables in (("google", google), ("microsoft", microsoft)):
             keys = self.ours(target)
-            groups = {remote_id: group_key(group) for remote_id, group in tables["groups"].items() if group_key(group)}
-            there = {groups[g]: {keys[m] for m in members if m in keys} for g, members in tables["members"].items() if g in groups}
+            groups = {
+                remote_id: group_key(group)
+                for remote_id, group in tables["groups"].items()
+                if group_key(group)
+            }
+            there = {
+                groups[g]: {keys[m] for m in members if m in keys}
+                for g, members in tables["members"].items()
+                if g in groups
+            }
             there = {g: there.get(g, set()) for g in groups.values()}
-            wrong = sorted({*there, *self.district.groups} - {g for g in there if there[g] == self.district.groups.get(g)})
+            wrong = sorted(
+                {*there, *self.district.groups}
+                - {g for g in there if there[g] == self.district.groups.get(g)}
+            )
             if wrong:
-                wanted_here, found_here = self.district.groups.get(wrong[0], set()), there.get(wrong[0], set())
-                raise Wrong(f"{target}: {len(wrong)} groups are not as desired, first {wrong[0]}: {'there' if wrong[0] in there else 'missing'}, "
-                            f"without {sorted(wanted_here - found_here)}, with {sorted(found_here - wanted_here)}")  # fmt: skip
+                wanted_here, found_here = (
+                    self.district.groups.get(wrong[0], set()),
+                    there.get(wrong[0], set()),
+                )
+                raise Wrong(
+                    f"{target}: {len(wrong)} groups are not as desired, first {wrong[0]}:"
+                    f" {'there' if wrong[0] in there else 'missing'}, without"
+                    f" {sorted(wanted_here - found_here)}, with {sorted(found_here - wanted_here)}"
+                )
 
     def check_audit(self, sent: int) -> None:
-        """Nothing written unplanned, nothing called applied that was not asked for: the request log against the journals."""
+        """Nothing written unplanned, nothing called applied that was not asked for: the request log
+        against the journals.
+        """
         asked = {one for one in requested(self.log, sent) if one[:2] not in self.by_hand}
         with store.connect() as connection:
-            rows = connection.execute("""
-                select distinct planned.target, entity, key, action, coalesce(outcome.remote_id, planned.remote_id), outcome.status, outcome.note
-                from ledger.audit.planned_changes as planned left join ledger.audit.outcomes as outcome using (change_id)
-                where entity in ('users', 'groups') and change_id in (select unnest(?))""", [sorted(self.intended())]).fetchall()  # fmt: skip
-        known = {(target, remote_id) for target, _, _, _, remote_id, _, _ in rows if remote_id} | {(target, key) for target, _, key, *_ in rows}
+            rows = connection.execute(
+                """
+                select distinct planned.target, entity, key, action, coalesce(outcome.remote_id,
+                planned.remote_id), outcome.status, outcome.note
+                from ledger.audit.planned_changes as planned left
+                join ledger.audit.outcomes as outcome using (change_id)
+                where entity in ('users', 'groups') and change_id in (select unnest(?))""",
+                [sorted(self.intended())],
+            ).fetchall()
+        known = {(target, remote_id) for target, _, _, _, remote_id, _, _ in rows if remote_id} | {
+            (target, key) for target, _, key, *_ in rows
+        }
         unplanned = {(target, one) for target, one, _ in asked if (target, one) not in known}
         if unplanned:
-            raise Wrong(f"{len(unplanned)} objects were written without a line in the journal, first {sorted(unplanned)[0]}")
+            raise Wrong(
+                f"{len(unplanned)} objects were written without a line in the journal, first"
+                f" {sorted(unplanned)[0]}"
+            )
         names = {(target, one) for target, one, _ in asked} | self.by_hand
-        never = [(t, k) for t, _, k, _, remote_id, status, note in rows
-                 if status == "applied" and (t, k) not in names and (t, remote_id) not in names and "already" not in (note or "")]  # fmt: skip
+        never = [
+            (t, k)
+            for t, _, k, _, remote_id, status, note in rows
+            if status == "applied"
+            and (t, k) not in names
+            and (t, remote_id) not in names
+            and "already" not in (note or "")
+        ]
         if never:
-            raise Wrong(f"{len(never)} changes are called applied and were never asked for, first {never[0]}")
+            raise Wrong(
+                f"{len(never)} changes are called applied and were never asked for, first"
+                f" {never[0]}"
+            )
 
     def intended(self) -> set[str]:
         """The ids of every change that was about to be written since the trial began."""
         found = set()
         for folder in self.folders:
             for path in folder.glob("journal/*.jsonl"):
-                found |= {json.loads(line)["change_id"] for line in path.read_text(encoding="utf-8").splitlines() if '"line":"intent"' in line}
+                found |= {
+                    json.loads(line)["change_id"]
+                    for line in path.read_text(encoding="utf-8").splitlines()
+                    if '"line":"intent"' in line
+                }
         return found
 
     def close(self) -> None:
@@ -563,7 +846,9 @@ def key_of(target: str, user: Mapping[str, Any]) -> str | None:
 
 
 def group_key(group: Mapping[str, Any]) -> str | None:
-    ids = [one["id"] for one in group.get("externalIds") or [] if one.get("namespace") == "homeroom"]
+    ids = [
+        one["id"] for one in group.get("externalIds") or [] if one.get("namespace") == "homeroom"
+    ]
     return ids[0] if ids else group.get("uniqueName")
 
 
@@ -572,13 +857,17 @@ def lines(path: Path) -> int:
 
 
 def requested(log: Path, since: int) -> Iterator[tuple[str, str, str]]:
-    """(platform, remote id or key, method) of every account or group the platforms were asked to write."""
+    """(platform, remote id or key, method) of every account or group the platforms were asked to
+    write.
+    """
     for line in log.read_text(encoding="utf-8").splitlines()[since:]:
         request = json.loads(line)
         url, method, body = request["url"].partition("?")[0], request["method"], request["body"]
         if url.endswith("/$batch"):
             for item in body["requests"]:
-                yield from _graph(item["method"], item["url"].partition("?")[0], item.get("body") or {})
+                yield from _graph(
+                    item["method"], item["url"].partition("?")[0], item.get("body") or {}
+                )
         elif method != "GET" and "/admin/directory/v1/" in url:
             parts = url.partition("/admin/directory/v1/")[2].split("/")
             if parts[0] == "users" and len(parts) == 1:
@@ -602,7 +891,9 @@ def _graph(method: str, url: str, body: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def run(pushes: int, seed: int, people: int = 40, say: Any = print) -> Counter[str]:
-    """That many pushes in a folder of their own; what they met. Raises Wrong at the first that does not end well."""
+    """That many pushes in a folder of their own; what they met. Raises Wrong at the first that does
+    not end well.
+    """
     with tempfile.TemporaryDirectory(prefix="homeroom-chaos-") as scratch:
         os.environ["HOMEROOM_VAR"] = str(Path(scratch) / "var")
         with running(paths.var() / "demo") as platforms:
@@ -611,7 +902,10 @@ def run(pushes: int, seed: int, people: int = 40, say: Any = print) -> Counter[s
                 for number in range(pushes):
                     started = time.monotonic()
                     chaos.trial(number)
-                    say(f"push {number + 1} of {pushes}: ended well after {time.monotonic() - started:.1f} s; so far {dict(chaos.counts)}")
+                    say(
+                        f"push {number + 1} of {pushes}: ended well after"
+                        f" {time.monotonic() - started:.1f} s; so far {dict(chaos.counts)}"
+                    )
             finally:
                 chaos.close()
             return chaos.counts

@@ -1,8 +1,10 @@
-"""Small working copies of the platforms Homeroom writes to: Google Workspace, Microsoft 365 and vendors' SFTP servers.
+"""Small working copies of the platforms Homeroom writes to: Google Workspace, Microsoft 365 and
+vendors' SFTP servers.
 
-Real servers on free loopback ports, with state, pages, quotas, the platforms' own refusals, and faults on demand.
-In: a folder for their state (`platforms/`, `requests.jsonl`, `received/`, beside `extracts/` and `hr.sqlite`).
-Out: the settings a child process needs to work against them, as environment variables.
+Real servers on free loopback ports, with state, pages, quotas, the platforms' own refusals, and
+faults on demand. In: a folder for their state (`platforms/`, `requests.jsonl`, `received/`, beside
+`extracts/` and `hr.sqlite`). Out: the settings a child process needs to work against them, as
+environment variables.
 
     with running(folder, faults={"random_5xx": 0.01}) as platforms:
         subprocess.run([...], env=os.environ | platforms.environment)
@@ -51,8 +53,16 @@ class Platforms:
 
 
 @contextmanager
-def running(folder: Path, *, faults: dict[str, Any] | None = None, speed: float = SPEED, places: Places | None = None) -> Iterator[Platforms]:
-    """Start everything on the state in `folder` (or on the given places), and save the state at the end."""
+def running(
+    folder: Path,
+    *,
+    faults: dict[str, Any] | None = None,
+    speed: float = SPEED,
+    places: Places | None = None,
+) -> Iterator[Platforms]:
+    """Start everything on the state in `folder` (or on the given places), and save the state at the
+    end.
+    """
     places = places or Places.within(folder)
     keys = Keys.open(places.state / "keys")
     log = RequestLog(places.requests)
@@ -70,14 +80,20 @@ def running(folder: Path, *, faults: dict[str, Any] | None = None, speed: float 
         vendors: asyncssh.SSHAcceptor = wait(sftp.serve(keys, places.received, places.extracts))
         listeners = [
             wait(Listener.open(google.respond, lambda: google.faults.latency_seconds)),
-            wait(Listener.open(microsoft.respond, lambda: microsoft.faults.latency_seconds, keys.tls())),
+            wait(
+                Listener.open(
+                    microsoft.respond, lambda: microsoft.faults.latency_seconds, keys.tls()
+                )
+            ),
         ]
         google.origin = f"http://127.0.0.1:{listeners[0].port}"
         microsoft.origin = microsoft.tenant.origin = f"https://localhost:{listeners[1].port}"
         keys.write_google_file(google.origin)
         keys.write_known_hosts(vendors.get_port())
         try:
-            environment = _environment(places, keys, google, microsoft, sftp_port=vendors.get_port(), speed=speed)
+            environment = _environment(
+                places, keys, google, microsoft, sftp_port=vendors.get_port(), speed=speed
+            )
             yield Platforms(places, google, microsoft, environment)
         finally:
             for listener in listeners:
@@ -94,7 +110,9 @@ def running(folder: Path, *, faults: dict[str, Any] | None = None, speed: float 
 
 
 async def _gone(vendors: asyncssh.SSHAcceptor) -> None:
-    """Since Python 3.12 a server waits for its clients to go as well; one that stays is cut off when the loop ends."""
+    """Since Python 3.12 a server waits for its clients to go as well; one that stays is cut off
+    when the loop ends.
+    """
     with suppress(TimeoutError):
         await asyncio.wait_for(vendors.wait_closed(), 2)
 
@@ -115,7 +133,15 @@ def _microsoft(places: Places, log: RequestLog, keys: Keys, speed: float) -> Mic
     return microsoft
 
 
-def _environment(places: Places, keys: Keys, google: Google, microsoft: Microsoft, *, sftp_port: int, speed: float) -> dict[str, str]:
+def _environment(
+    places: Places,
+    keys: Keys,
+    google: Google,
+    microsoft: Microsoft,
+    *,
+    sftp_port: int,
+    speed: float,
+) -> dict[str, str]:
     """The settings of `.dlt/config.toml` that differ here, as the environment spells them."""
     environment = {
         "TARGETS__GOOGLE__ADDRESS": google.origin,
@@ -130,8 +156,13 @@ def _environment(places: Places, keys: Keys, google: Google, microsoft: Microsof
         "TARGETS__MICROSOFT__WRITES_PER_MINUTE": str(int(WRITES * 60 / WRITE_SECONDS * speed)),
         "SOURCES__MYEDBC__LOCATION": str(places.extracts),
         "SOURCES__HR__URL": f"sqlite:///{places.hr}",
-        "NIGHT__RETRY_AFTER_MINUTES": "false",  # nobody waits a quarter of an hour for an emulated tenant to come back
-        **{name: _also(os.environ.get(name, ""), "localhost,127.0.0.1") for name in ("NO_PROXY", "no_proxy")},
+        "NIGHT__RETRY_AFTER_MINUTES": (
+            "false"
+        ),  # nobody waits a quarter of an hour for an emulated tenant to come back
+        **{
+            name: _also(os.environ.get(name, ""), "localhost,127.0.0.1")
+            for name in ("NO_PROXY", "no_proxy")
+        },
     }
     for name in sftp.TARGETS:
         prefix = f"TARGETS__{name.upper()}__"

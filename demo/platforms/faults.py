@@ -1,7 +1,8 @@
-"""What can go wrong on purpose, and how much of it: one set of switches per platform, changeable while it runs.
+"""What can go wrong on purpose, and how much of it: one set of switches per platform, changeable
+while it runs.
 
-In: a dict (Python), `--faults JSON` (command line) or `POST /_emulator/faults` (HTTP). Chance is seeded, so that
-one client meets the same luck every time.
+In: a dict (Python), `--faults JSON` (command line) or `POST /_emulator/faults` (HTTP). Chance is
+seeded, so that one client meets the same luck every time.
 """
 
 from __future__ import annotations
@@ -15,15 +16,24 @@ from typing import Any
 class Faults:
     """Shares are between 0 (never) and 1 (always)."""
 
-    read_lag_seconds: float = 0.0  # lists and searches show what was true so long ago; reads by key are current
+    read_lag_seconds: float = (
+        0.0  # lists and searches show what was true so long ago; reads by key are current
+    )
     drop_writes: float = 0.0  # share of writes answered as done and not kept
-    lose_reply_after_commit: float = 0.0  # share of writes that are kept while the connection closes without a reply
+    lose_reply_after_commit: float = (
+        0.0  # share of writes that are kept while the connection closes without a reply
+    )
     reset: float = 0.0  # share of requests whose connection closes before anything was done
     random_5xx: float = 0.0  # share of API calls refused with 503 before anything was done
     throttle: float = 0.0  # share of API calls refused with 429, whatever the quota says
     latency_seconds: float = 0.0  # every reply comes so much later
-    incomplete_creation_seconds: float = 0.0  # so long after a create Google answers 412 to updates and Microsoft 404 to everything
-    security_groups_soft_delete: bool = True  # Microsoft: since 2026 security groups go to the deleted items too; before, they were gone
+    incomplete_creation_seconds: float = (
+        0.0  # so long after a create Google answers 412 to updates and Microsoft 404 to everything
+    )
+    security_groups_soft_delete: bool = (
+        # Microsoft: since 2026 security groups go to the deleted items too; before, they were gone
+        True
+    )
     licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
     seed: int = 1
     chance: random.Random = field(default_factory=lambda: random.Random(1), repr=False)
@@ -38,8 +48,15 @@ class Faults:
         known = switches()
         for name, value in changes.items():
             if name not in known:
-                raise ValueError(f"there is no fault switch {name!r}; the switches are {', '.join(sorted(known))}")
-            if isinstance(value, bool) != isinstance(getattr(self, name), bool) or not isinstance(value, bool | int | float) or value < 0:
+                raise ValueError(
+                    f"there is no fault switch {name!r}; the switches are"
+                    f" {', '.join(sorted(known))}"
+                )
+            if (
+                isinstance(value, bool) != isinstance(getattr(self, name), bool)
+                or not isinstance(value, bool | int | float)
+                or value < 0
+            ):
                 raise ValueError(f"fault switch {name} cannot be {value!r}")
         for name, value in changes.items():
             setattr(self, name, value)
@@ -54,7 +71,9 @@ def switches() -> tuple[str, ...]:
     return tuple(one.name for one in fields(Faults) if one.name != "chance")
 
 
-def for_platform(faults: dict[str, Any], platform: str, platforms: tuple[str, ...]) -> dict[str, Any]:
+def for_platform(
+    faults: dict[str, Any], platform: str, platforms: tuple[str, ...]
+) -> dict[str, Any]:
     """The switches of one platform: those given for all, overridden by those under its own name."""
     shared = {name: value for name, value in faults.items() if name not in platforms}
     return shared | faults.get(platform, {})

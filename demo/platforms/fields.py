@@ -1,4 +1,6 @@
-"""Google's partial responses: `fields=users(id,name/givenName),nextPageToken` keeps those fields and nothing else."""
+"""Google's partial responses: `fields=users(id,name/givenName),nextPageToken` keeps those fields
+and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,13 @@ def _kept(value: Any, mask: Mask) -> Any:
 def _parsed(text: str) -> Mask:
     mask, rest = _list(text.replace(" ", ""))
     if rest or not mask:
-        raise refuse(400, "invalidParameter", f"Invalid field selection {text}", locationType="parameter", location="fields")
+        raise refuse(
+            400,
+            "invalidParameter",
+            f"Invalid field selection {text}",
+            locationType="parameter",
+            location="fields",
+        )
     return mask
 
 

@@ -1,12 +1,13 @@
-"""The emulated Google Workspace: token endpoint, Directory API and its batch endpoint over plain HTTP.
+"""The emulated Google Workspace: token endpoint, Directory API and its batch endpoint over plain
+HTTP.
 
-Point google-auth at it with the generated service-account key (its `token_uri` is here) and build the client from
-the discovery document with `rootUrl` replaced by this server's address.
+Point google-auth at it with the generated service-account key (its `token_uri` is here) and build
+the client from the discovery document with `rootUrl` replaced by this server's address.
 
-What is enforced: signature, audience, lifetime, scopes and delegated administrator of the token assertion; the
-scopes of every call; 2,400 calls a minute per subject (403 userRateLimitExceeded), on a clock that runs `speed`
-times faster, so that quotas are large and their windows short; everything google_users, google_groups and
-google_units say.
+What is enforced: signature, audience, lifetime, scopes and delegated administrator of the token
+assertion; the scopes of every call; 2,400 calls a minute per subject (403 userRateLimitExceeded),
+on a clock that runs `speed` times faster, so that quotas are large and their windows short;
+everything google_users, google_groups and google_units say.
 """
 
 from __future__ import annotations
@@ -41,13 +42,22 @@ QUERIES_PER_MINUTE = 2400
 MOST_IN_A_BATCH = 1000
 TOKEN_SECONDS = 3600
 SCOPE = "https://www.googleapis.com/auth/"
-# the scopes the district's administrator authorized for the service account; one more in a request fails it whole
+# the scopes the district's administrator authorized for the service account; one more in a request
+# fails it whole
 AUTHORIZED = frozenset(
     SCOPE + name + access
-    for name in ("admin.directory.user", "admin.directory.user.alias", "admin.directory.group", "admin.directory.group.member",
-                 "admin.directory.orgunit", "admin.directory.userschema", "admin.directory.customer", "admin.directory.domain")
+    for name in (
+        "admin.directory.user",
+        "admin.directory.user.alias",
+        "admin.directory.group",
+        "admin.directory.group.member",
+        "admin.directory.orgunit",
+        "admin.directory.userschema",
+        "admin.directory.customer",
+        "admin.directory.domain",
+    )
     for access in ("", ".readonly")
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,9 @@ class Google(Platform):
 
     name = "google"
 
-    def __init__(self, store: Store, log: RequestLog, faults: Faults, credentials: Credentials, speed: float) -> None:
+    def __init__(
+        self, store: Store, log: RequestLog, faults: Faults, credentials: Credentials, speed: float
+    ) -> None:
         super().__init__(store, log, faults)
         self.tenant = Tenant(store, faults)
         self._credentials = credentials
@@ -88,7 +100,11 @@ class Google(Platform):
         return google_users.password_is_accepted(password)
 
     def broken(self, status: int) -> Reply:
-        return refuse(status, "backendError", "Service unavailable. Please try again" if status == 503 else "Backend Error").reply
+        return refuse(
+            status,
+            "backendError",
+            "Service unavailable. Please try again" if status == 503 else "Backend Error",
+        ).reply
 
     def serve(self, request: Request) -> Reply:
         if request.path == "/token" and request.method == "POST":
@@ -103,13 +119,17 @@ class Google(Platform):
 
     def _token(self, form: dict[str, str]) -> Reply:
         if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
-            return _oauth_error(400, "unsupported_grant_type", "Invalid grant_type: " + form.get("grant_type", ""))
+            return _oauth_error(
+                400, "unsupported_grant_type", "Invalid grant_type: " + form.get("grant_type", "")
+            )
         try:
             head, claims_part, signature = form.get("assertion", "").split(".")
             header, claims = _decoded(head), _decoded(claims_part)
             if header.get("alg") != "RS256" or header.get("kid") != self._credentials.key_id:
                 raise InvalidSignature
-            self._credentials.public_key.verify(_unpadded(signature), f"{head}.{claims_part}".encode(), PKCS1v15(), SHA256())
+            self._credentials.public_key.verify(
+                _unpadded(signature), f"{head}.{claims_part}".encode(), PKCS1v15(), SHA256()
+            )
         except InvalidSignature:
             return _oauth_error(400, "invalid_grant", "Invalid JWT Signature.")
         except (ValueError, AttributeError):
@@ -121,14 +141,24 @@ class Google(Platform):
         if claims.get("aud") not in (PRODUCTION_TOKEN, f"{self.origin}/token"):
             return _oauth_error(400, "invalid_grant", "Invalid JWT: Failed audience check.")
         if not (issued - 300 <= now < expires <= issued + TOKEN_SECONDS):
-            return _oauth_error(400, "invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
+            return _oauth_error(
+                400,
+                "invalid_grant",
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable"
+                " timeframe.",
+            )
         scopes = frozenset(str(claims.get("scope", "")).split())
         if not scopes:
-            return _oauth_error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided.")
+            return _oauth_error(
+                400, "invalid_scope", "Invalid OAuth scope or ID token audience provided."
+            )
         subject = claims.get("sub")
         if subject is not None:
             if not scopes <= AUTHORIZED:
-                text = "Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."
+                text = (
+                    "Client is unauthorized to retrieve access tokens using this method, or client"
+                    " not authorized for any of the scopes requested."
+                )
                 return _oauth_error(401, "unauthorized_client", text)
             holder = self.tenant.holder(subject)
             user = self.store["users"].get(holder[1]) if holder and holder[0] == "user" else None
@@ -136,18 +166,28 @@ class Google(Platform):
                 return _oauth_error(400, "invalid_grant", "Invalid email or User ID")
         token = "ya29." + secrets.token_urlsafe(32)
         self._tokens[token] = Token(subject, scopes, now + TOKEN_SECONDS)
-        return Reply(200, {"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"})
+        return Reply(
+            200, {"access_token": token, "expires_in": TOKEN_SECONDS - 1, "token_type": "Bearer"}
+        )
 
     def _allowed(self, request: Request, resource: tuple[str, ...]) -> Token:
         kind, _, value = request.headers.get("authorization", "").partition(" ")
         token = self._tokens.get(value) if kind == "Bearer" else None
         if token is None or token.expires_at < time.time():
-            raise refuse(401, "authError", "Invalid Credentials", location="Authorization", locationType="header")
+            raise refuse(
+                401,
+                "authError",
+                "Invalid Credentials",
+                location="Authorization",
+                locationType="header",
+            )
         scopes = _scopes(resource)
         if request.method == "GET":
             scopes = (*scopes, *(scope + ".readonly" for scope in scopes))
         if not token.scopes & set(scopes):
-            raise refuse(403, "insufficientPermissions", "Request had insufficient authentication scopes.")
+            raise refuse(
+                403, "insufficientPermissions", "Request had insufficient authentication scopes."
+            )
         holder = self.tenant.holder(token.subject) if token.subject else None
         user = self.store["users"].get(holder[1]) if holder else None
         if user is None or not user["isAdmin"] or user["suspended"]:
@@ -159,9 +199,16 @@ class Google(Platform):
     def _directory(self, request: Request) -> Reply:
         parts = tuple(unquote(part) for part in request.path[len(DIRECTORY) :].split("/"))
         token = self._allowed(request, parts)
-        quota = self._quotas.setdefault(token.subject or "", Window(QUERIES_PER_MINUTE, self._window_seconds))
+        quota = self._quotas.setdefault(
+            token.subject or "", Window(QUERIES_PER_MINUTE, self._window_seconds)
+        )
         if quota.wait(1) > 0:
-            raise refuse(403, "userRateLimitExceeded", "User Rate Limit Exceeded. Rate of requests for user exceed configured project quota.")
+            raise refuse(
+                403,
+                "userRateLimitExceeded",
+                "User Rate Limit Exceeded. Rate of requests for user exceed configured project"
+                " quota.",
+            )
         if self.faults.happens("throttle"):
             raise refuse(429, "rateLimitExceeded", "Rate Limit Exceeded")
         answer = _ANSWERS.get(parts[0])
@@ -172,30 +219,58 @@ class Google(Platform):
 
         def call() -> Reply:
             reply = answer(self.tenant, asked)
-            return Reply(reply.status, masked(reply.body, mask), reply.headers) if mask and reply.body is not None else reply
+            return (
+                Reply(reply.status, masked(reply.body, mask), reply.headers)
+                if mask and reply.body is not None
+                else reply
+            )
 
         return self.attempt(call, writes=request.method != "GET")
 
     def _batch(self, request: Request) -> Reply:
-        """multipart/mixed of application/http parts: each is one call, answered and counted alone."""
+        """multipart/mixed of application/http parts: each is one call, answered and
+        counted alone.
+        """
         kind = request.headers.get("content-type", "")
-        message = email.message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + request.body)
+        message = email.message_from_bytes(
+            b"Content-Type: " + kind.encode() + b"\r\n\r\n" + request.body
+        )
         parts = [part for part in message.walk() if part.get_content_type() == "application/http"]
         if not parts:
-            raise refuse(400, "badRequest", "Failed to parse batch request, error: 0 items to process.")
+            raise refuse(
+                400, "badRequest", "Failed to parse batch request, error: 0 items to process."
+            )
         if len(parts) > MOST_IN_A_BATCH:
-            raise refuse(400, "badRequest", f"The batch request contains too many calls: {len(parts)}, at most {MOST_IN_A_BATCH}.")
+            raise refuse(
+                400,
+                "badRequest",
+                f"The batch request contains too many calls: {len(parts)}, at most"
+                f" {MOST_IN_A_BATCH}.",
+            )
         boundary, blocks = "batch_" + secrets.token_hex(12), []
         for part in parts:
-            inner = _inner(part.get_payload(decode=True) or b"", request.headers.get("authorization", ""))
+            inner = _inner(
+                part.get_payload(decode=True) or b"", request.headers.get("authorization", "")
+            )
             try:
-                reply = self._directory(inner) if inner.path.startswith(DIRECTORY) else refuse(404, "notFound", "Not Found").reply
+                reply = (
+                    self._directory(inner)
+                    if inner.path.startswith(DIRECTORY)
+                    else refuse(404, "notFound", "Not Found").reply
+                )
             except Refusal as refusal:
                 reply = refusal.reply
             content_id = (part.get("Content-ID") or "<>").strip("<>")
-            head = f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: <response-{content_id}>\r\n\r\n".encode()
+            head = (
+                f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID:"
+                f" <response-{content_id}>\r\n\r\n".encode()
+            )
             blocks.append(head + reply.encoded() + b"\r\n")
-        return Reply(200, b"".join([*blocks, f"--{boundary}--\r\n".encode()]), {"Content-Type": f"multipart/mixed; boundary={boundary}"})
+        return Reply(
+            200,
+            b"".join([*blocks, f"--{boundary}--\r\n".encode()]),
+            {"Content-Type": f"multipart/mixed; boundary={boundary}"},
+        )
 
 
 _ANSWERS: dict[str, Callable[[Tenant, Call], Reply]] = {
@@ -210,9 +285,22 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
     """The scopes of which one is needed."""
     below = parts[2] if len(parts) > 2 else ""
     names = {
-        "users": ("admin.directory.user", "admin.directory.user.alias") if below == "aliases" else ("admin.directory.user",),
-        "groups": ("admin.directory.group", "admin.directory.group.member") if below in ("members", "hasMember") else ("admin.directory.group",),
-        "customer": {"orgunits": ("admin.directory.orgunit",), "schemas": ("admin.directory.userschema",)}.get(below, ("admin.directory.domain",)),
+        "users": (
+            ("admin.directory.user", "admin.directory.user.alias")
+            if below == "aliases"
+            else ("admin.directory.user",)
+        ),
+        "groups": (
+            ("admin.directory.group", "admin.directory.group.member")
+            if below in ("members", "hasMember")
+            else ("admin.directory.group",)
+        ),
+        "customer": (
+            {
+                "orgunits": ("admin.directory.orgunit",),
+                "schemas": ("admin.directory.userschema",),
+            }.get(below, ("admin.directory.domain",))
+        ),
         "customers": ("admin.directory.customer",),
     }.get(parts[0], ())
     return tuple(SCOPE + name for name in names)
@@ -238,7 +326,10 @@ def _inner(payload: bytes, authorization: str) -> Request:
     first, *lines = head.decode("latin-1").strip().split("\n")
     words = first.split(" ")
     headers = {"authorization": authorization}
-    headers |= {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers |= {
+        name.strip().lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
     path, _, query = (words[1] if len(words) > 1 else "/").partition("?")
     return Request(words[0].upper(), path, query, headers, body.strip())
 

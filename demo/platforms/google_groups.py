@@ -1,7 +1,8 @@
 """Directory groups and members.
 
-A member is kept as group id -> member id -> role; its address is looked up when it is shown, so that renaming a
-user needs no change here. Groups are not soft-deleted: deleting one frees its address at once.
+A member is kept as group id -> member id -> role; its address is looked up when it is shown, so
+that renaming a user needs no change here. Groups are not soft-deleted: deleting one frees its
+address at once.
 """
 
 from __future__ import annotations
@@ -9,16 +10,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from demo.platforms.google_tenant import DOMAINS, Call, Tenant, check_fields, duplicate, invalid, not_found, refuse, required
+from demo.platforms.google_tenant import (
+    DOMAINS,
+    Call,
+    Tenant,
+    check_fields,
+    duplicate,
+    invalid,
+    not_found,
+    refuse,
+    required,
+)
 from demo.platforms.http import Reply
 
 GROUP_FIELDS: dict[str, type] = {
-    "email": str, "name": str, "description": str, "externalIds": list, "kind": object, "id": object, "etag": object,
-    "directMembersCount": object, "adminCreated": object, "aliases": object, "nonEditableAliases": object,
-}  # fmt: skip
+    "email": str,
+    "name": str,
+    "description": str,
+    "externalIds": list,
+    "kind": object,
+    "id": object,
+    "etag": object,
+    "directMembersCount": object,
+    "adminCreated": object,
+    "aliases": object,
+    "nonEditableAliases": object,
+}
 MEMBER_FIELDS: dict[str, type] = {
-    "email": str, "id": str, "role": str, "delivery_settings": str, "kind": object, "etag": object, "type": object, "status": object,
-}  # fmt: skip
+    "email": str,
+    "id": str,
+    "role": str,
+    "delivery_settings": str,
+    "kind": object,
+    "etag": object,
+    "type": object,
+    "status": object,
+}
 ROLES = ("MEMBER", "MANAGER", "OWNER")
 DELIVERY = ("ALL_MAIL", "DAILY", "DIGEST", "DISABLED", "NONE")
 
@@ -38,30 +65,57 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return _delete(tenant, key)
         case ("GET", ("groups", key, "aliases")):
             group = tenant.group(key)
-            return Reply(200, {"kind": "admin#directory#aliases", "aliases": [{"primaryEmail": group["email"], "alias": one} for one in group["aliases"]]})
+            return Reply(
+                200,
+                {
+                    "kind": "admin#directory#aliases",
+                    "aliases": [
+                        {"primaryEmail": group["email"], "alias": one} for one in group["aliases"]
+                    ],
+                },
+            )
         case ("GET", ("groups", key, "members")):
             return _members(tenant, key, asked.params)
         case ("POST", ("groups", key, "members")):
             return _add(tenant, key, asked.body)
         case ("GET", ("groups", key, "hasMember", member_key)):
             group = tenant.group(key)
-            return Reply(200, {"isMember": tenant.user(member_key)["id"] in _everyone(tenant.store["members"], group["id"])})
+            return Reply(
+                200,
+                {
+                    "isMember": (
+                        tenant.user(member_key)["id"]
+                        in _everyone(tenant.store["members"], group["id"])
+                    )
+                },
+            )
         case ("GET", ("groups", key, "members", member_key)):
             group = tenant.group(key)
-            return Reply(200, _member(tenant, _member_id(tenant, group, member_key), _roles(tenant, group)))
+            return Reply(
+                200, _member(tenant, _member_id(tenant, group, member_key), _roles(tenant, group))
+            )
         case ("PUT" | "PATCH", ("groups", key, "members", member_key)):
             return _change(tenant, key, member_key, asked.body)
         case ("DELETE", ("groups", key, "members", member_key)):
             group = tenant.group(key)
             gone = _member_id(tenant, group, member_key)
-            tenant.store.put("members", group["id"], {one: role for one, role in _roles(tenant, group).items() if one != gone})
+            tenant.store.put(
+                "members",
+                group["id"],
+                {one: role for one, role in _roles(tenant, group).items() if one != gone},
+            )
             return Reply(200)
     raise refuse(404, "notFound", "Not Found")
 
 
 def shown(tenant: Tenant, group: dict[str, Any]) -> dict[str, Any]:
     count = len(tenant.store["members"].get(group["id"], {}))
-    resource = {"kind": "admin#directory#group", **group, "directMembersCount": str(count), "adminCreated": True}
+    resource = {
+        "kind": "admin#directory#group",
+        **group,
+        "directMembersCount": str(count),
+        "adminCreated": True,
+    }
     if not group["aliases"]:
         resource.pop("aliases")
     return resource
@@ -70,7 +124,11 @@ def shown(tenant: Tenant, group: dict[str, Any]) -> dict[str, Any]:
 def _list(tenant: Tenant, params: Mapping[str, str]) -> Reply:
     if "customer" in params:
         tenant.check_customer(params["customer"])
-    if ("userKey" in params and "customer" in params) or not {"customer", "domain", "userKey"} & set(params):
+    if ("userKey" in params and "customer" in params) or not {
+        "customer",
+        "domain",
+        "userKey",
+    } & set(params):
         raise refuse(400, "badRequest", "Bad Request")
     size = tenant.page_size(params, 200, 200)
     groups = tenant.seen("groups")
@@ -78,7 +136,9 @@ def _list(tenant: Tenant, params: Mapping[str, str]) -> Reply:
     if "pageToken" not in params:
         found = list(groups.values())
         if "domain" in params:
-            found = [group for group in found if group["email"].endswith("@" + params["domain"].lower())]
+            found = [
+                group for group in found if group["email"].endswith("@" + params["domain"].lower())
+            ]
         if "userKey" in params:
             user_id, members = tenant.user(params["userKey"])["id"], tenant.seen("members")
             found = [group for group in found if user_id in members.get(group["id"], {})]
@@ -88,9 +148,19 @@ def _list(tenant: Tenant, params: Mapping[str, str]) -> Reply:
             if name not in ("email", "name"):
                 raise invalid("Invalid Input: query")
             begins = sign == ":" and wanted.endswith("*")
-            found = [group for group in found if (group[name].lower().startswith(wanted[:-1]) if begins else group[name].lower() == wanted)]
+            found = [
+                group
+                for group in found
+                if (
+                    group[name].lower().startswith(wanted[:-1])
+                    if begins
+                    else group[name].lower() == wanted
+                )
+            ]
         if "orderBy" in params:
-            found.sort(key=lambda group: group["email"], reverse=params.get("sortOrder") == "DESCENDING")
+            found.sort(
+                key=lambda group: group["email"], reverse=params.get("sortOrder") == "DESCENDING"
+            )
         keys = [group["id"] for group in found]
     page, token = tenant.page(params, size, keys)
     resource: dict[str, Any] = {"kind": "admin#directory#groups", "etag": f'"groups/{len(groups)}"'}
@@ -108,7 +178,11 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     for one in body.get("externalIds") or []:
         check_fields(one, {"namespace": str, "id": str}, "externalIds.")
         required(one, "namespace", "id")
-    return {name: body[name] for name in ("name", "description", "externalIds") if body.get(name) is not None}
+    return {
+        name: body[name]
+        for name in ("name", "description", "externalIds")
+        if body.get(name) is not None
+    }
 
 
 def _insert(tenant: Tenant, body: dict[str, Any]) -> Reply:
@@ -116,7 +190,14 @@ def _insert(tenant: Tenant, body: dict[str, Any]) -> Reply:
     required(body, "email")
     email = tenant.check_address(body["email"], "email")
     group_id = tenant.new_code("0")
-    group = {"id": group_id, "etag": tenant.etag(), "email": email, "name": email.split("@")[0], "description": "", "aliases": []} | given
+    group = {
+        "id": group_id,
+        "etag": tenant.etag(),
+        "email": email,
+        "name": email.split("@")[0],
+        "description": "",
+        "aliases": [],
+    } | given
     tenant.store.put("groups", group_id, group)
     tenant.store.put("addresses", email, ["group", group_id])
     return Reply(200, shown(tenant, group))
@@ -142,7 +223,11 @@ def _delete(tenant: Tenant, key: str) -> Reply:
     tenant.store.remove("members", group["id"])
     for group_id, members in list(tenant.store["members"].items()):
         if group["id"] in members:
-            tenant.store.put("members", group_id, {one: role for one, role in members.items() if one != group["id"]})
+            tenant.store.put(
+                "members",
+                group_id,
+                {one: role for one, role in members.items() if one != group["id"]},
+            )
     return Reply(204)
 
 
@@ -155,16 +240,27 @@ def _roles(tenant: Tenant, group: dict[str, Any]) -> dict[str, str]:
 
 def _member(tenant: Tenant, member_id: str, roles: Mapping[str, str]) -> dict[str, Any]:
     """A member as shown; people outside the customer are kept by their address."""
-    resource = {"kind": "admin#directory#member", "etag": f'"m/{member_id}"', "id": member_id, "role": roles[member_id]}
+    resource = {
+        "kind": "admin#directory#member",
+        "etag": f'"m/{member_id}"',
+        "id": member_id,
+        "role": roles[member_id],
+    }
     if user := tenant.store["users"].get(member_id):
-        return resource | {"email": user["primaryEmail"], "type": "USER", "status": "SUSPENDED" if user["suspended"] else "ACTIVE"}
+        return resource | {
+            "email": user["primaryEmail"],
+            "type": "USER",
+            "status": "SUSPENDED" if user["suspended"] else "ACTIVE",
+        }
     if group := tenant.store["groups"].get(member_id):
         return resource | {"email": group["email"], "type": "GROUP", "status": "ACTIVE"}
     return resource | {"email": member_id, "type": "USER", "status": "ACTIVE"}
 
 
 def _found(tenant: Tenant, key: str) -> str | None:
-    """The id of a user or group of the customer, or the address of somebody outside; None for nobody."""
+    """The id of a user or group of the customer, or the address of somebody outside; None for
+    nobody.
+    """
     if "@" not in key:
         return key if key in tenant.store["users"] or key in tenant.store["groups"] else None
     if holder := tenant.holder(key):
@@ -179,10 +275,16 @@ def _member_id(tenant: Tenant, group: dict[str, Any], key: str) -> str:
     return found
 
 
-def _everyone(members: Mapping[str, Mapping[str, str]], group_id: str, seen: frozenset[str] = frozenset()) -> set[str]:
+def _everyone(
+    members: Mapping[str, Mapping[str, str]], group_id: str, seen: frozenset[str] = frozenset()
+) -> set[str]:
     """Direct and derived members, groups included."""
     direct = set(members.get(group_id, {}))
-    below = (_everyone(members, one, seen | {group_id}) for one in direct if one in members and one not in seen)
+    below = (
+        _everyone(members, one, seen | {group_id})
+        for one in direct
+        if one in members and one not in seen
+    )
     return direct.union(*below)
 
 
@@ -195,7 +297,10 @@ def _members(tenant: Tenant, key: str, params: Mapping[str, str]) -> Reply:
         roles = dict.fromkeys(_everyone(members, group["id"]), "MEMBER") | roles
     wanted = set(params["roles"].split(",")) if "roles" in params else set(ROLES)
     page, token = tenant.page(params, size, [one for one, role in roles.items() if role in wanted])
-    resource: dict[str, Any] = {"kind": "admin#directory#members", "etag": f'"members/{len(roles)}"'}
+    resource: dict[str, Any] = {
+        "kind": "admin#directory#members",
+        "etag": f'"members/{len(roles)}"',
+    }
     if page:
         resource["members"] = [_member(tenant, one, roles) for one in page if one in roles]
     if token:

@@ -1,7 +1,8 @@
 """One Google Workspace customer: its addresses, its lookups and the wording of its refusals.
 
-Facts: Google's Directory API description (discovery document rev 20261104), its guides on limits, org units and
-batching, and the replies administrators' tools have recorded. Where Google documents no wording, ours is marked.
+Facts: Google's Directory API description (discovery document rev 20261104), its guides on limits,
+org units and batching, and the replies administrators' tools have recorded. Where Google documents
+no wording, ours is marked.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9_'\-]+(\.[A-Za-z0-9_'\-]+)*")
 
 def refuse(status: int, reason: str, message: str, **more: Any) -> Refusal:
     """A refusal in the old style of the Directory API."""
-    one = {"message": message, "domain": "usageLimits" if "RateLimit" in reason or reason == "quotaExceeded" else "global", "reason": reason, **more}
+    one = {
+        "message": message,
+        "domain": "usageLimits" if "RateLimit" in reason or reason == "quotaExceeded" else "global",
+        "reason": reason,
+        **more,
+    }
     return Refusal(Reply(status, {"error": {"code": status, "message": message, "errors": [one]}}))
 
 
@@ -48,7 +54,9 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One Directory call: the resource's path in parts (decoded), the query parameters and the JSON body."""
+    """One Directory call: the resource's path in parts (decoded), the query parameters and the JSON
+    body.
+    """
 
     method: str
     parts: tuple[str, ...]
@@ -57,17 +65,34 @@ class Call:
 
 
 class Tenant:
-    """State and lookups; what may be done with it stands in google_users, google_groups and google_units."""
+    """State and lookups; what may be done with it stands in google_users, google_groups and
+    google_units.
+    """
 
     def __init__(self, store: Store, faults: Faults) -> None:
         self.store = store
         self.faults = faults
         self.pages = Pages()
-        self.born: dict[str, float] = {}  # user id -> when it was created, for those created since the start
+        self.born: dict[
+            str, float
+        ] = {}  # user id -> when it was created, for those created since the start
         if store.is_new:
-            store.put("org_units", "/", {"name": CUSTOMER, "orgUnitId": "id:03ph8a2z0root", "orgUnitPath": "/", "description": ""})
-        oldest = (datetime.now(UTC) - timedelta(days=UNDELETE_DAYS)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        for user_id in [key for key, user in store["deleted"].items() if user["deletionTime"] < oldest]:
+            store.put(
+                "org_units",
+                "/",
+                {
+                    "name": CUSTOMER,
+                    "orgUnitId": "id:03ph8a2z0root",
+                    "orgUnitPath": "/",
+                    "description": "",
+                },
+            )
+        oldest = (datetime.now(UTC) - timedelta(days=UNDELETE_DAYS)).strftime(
+            "%Y-%m-%dT%H:%M:%S.000Z"
+        )
+        for user_id in [
+            key for key, user in store["deleted"].items() if user["deletionTime"] < oldest
+        ]:
             store.remove("deleted", user_id)
         store.commit(0)
 
@@ -127,14 +152,25 @@ class Tenant:
     def page_size(self, params: Mapping[str, str], default: int, most: int) -> int:
         text = params.get("maxResults", str(default))
         if not text.isdigit() or not 1 <= int(text) <= most:
-            raise refuse(400, "invalidParameter", f"Invalid value '{text}'. Values must be within the range: [1, {most}]",
-                         locationType="parameter", location="maxResults")  # fmt: skip
+            raise refuse(
+                400,
+                "invalidParameter",
+                f"Invalid value '{text}'. Values must be within the range: [1, {most}]",
+                locationType="parameter",
+                location="maxResults",
+            )
         return int(text)
 
-    def page(self, params: Mapping[str, str], size: int, keys: list[str]) -> tuple[list[str], str | None]:
+    def page(
+        self, params: Mapping[str, str], size: int, keys: list[str]
+    ) -> tuple[list[str], str | None]:
         """One page of the keys, or of the listing a page token stands for."""
         token = params.get("pageToken")
-        return self.pages.follow(token, size, invalid("Invalid Input: pageToken")) if token else self.pages.take(keys, size)
+        return (
+            self.pages.follow(token, size, invalid("Invalid Input: pageToken"))
+            if token
+            else self.pages.take(keys, size)
+        )
 
     def seen(self, table: str) -> Mapping[str, Any]:
         return self.store.seen(table, self.faults.read_lag_seconds)
@@ -149,7 +185,11 @@ def check_fields(body: dict[str, Any], known: Mapping[str, type], where: str = "
     """Refuse fields the API description does not have, and values of another type."""
     for name, value in body.items():
         if name not in known:
-            raise refuse(400, "badRequest", f'Invalid JSON payload received. Unknown name "{where}{name}": Cannot find field.')
+            raise refuse(
+                400,
+                "badRequest",
+                f'Invalid JSON payload received. Unknown name "{where}{name}": Cannot find field.',
+            )
         if value is not None and known[name] is not object and not isinstance(value, known[name]):
             raise refuse(400, "badRequest", f"Invalid value at '{where}{name}'")
 

@@ -1,7 +1,8 @@
 """Directory users: insert, get, list, update (PUT and PATCH), delete, undelete, aliases, makeAdmin.
 
-`PUT` has patch semantics, as Google documents: absent is kept, null is cleared, arrays are replaced whole. `PATCH`
-does the same except that it cannot clear a repeated field. Renaming keeps the old address as an alias.
+`PUT` has patch semantics, as Google documents: absent is kept, null is cleared, arrays are replaced
+whole. `PATCH` does the same except that it cannot clear a repeated field. Renaming keeps the old
+address as an alias.
 """
 
 from __future__ import annotations
@@ -13,25 +14,94 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from demo.platforms.google_tenant import Call, Tenant, check_fields, invalid, not_found, now, refuse, required
+from demo.platforms.google_tenant import (
+    Call,
+    Tenant,
+    check_fields,
+    invalid,
+    not_found,
+    now,
+    refuse,
+    required,
+)
 from demo.platforms.http import Reply
 
-ARRAYS = ("addresses", "emails", "externalIds", "ims", "keywords", "languages", "locations", "organizations", "phones",
-          "posixAccounts", "relations", "sshPublicKeys", "websites")  # fmt: skip
-MOST_BYTES = {"addresses": 10240, "emails": 10240, "externalIds": 2048, "ims": 2048, "locations": 10240, "organizations": 10240,
-              "phones": 1024, "relations": 2048, "websites": 2048}  # fmt: skip
+ARRAYS = (
+    "addresses",
+    "emails",
+    "externalIds",
+    "ims",
+    "keywords",
+    "languages",
+    "locations",
+    "organizations",
+    "phones",
+    "posixAccounts",
+    "relations",
+    "sshPublicKeys",
+    "websites",
+)
+MOST_BYTES = {
+    "addresses": 10240,
+    "emails": 10240,
+    "externalIds": 2048,
+    "ims": 2048,
+    "locations": 10240,
+    "organizations": 10240,
+    "phones": 1024,
+    "relations": 2048,
+    "websites": 2048,
+}
 EXTERNAL_ID_TYPES = ("account", "custom", "customer", "login_id", "network", "organization")
 WRITABLE: dict[str, type] = {
-    "primaryEmail": str, "name": dict, "password": str, "hashFunction": str, "suspended": bool, "archived": bool,
-    "changePasswordAtNextLogin": bool, "ipWhitelisted": bool, "includeInGlobalAddressList": bool, "orgUnitPath": str,
-    "customSchemas": dict, "recoveryEmail": str, "recoveryPhone": str, "gender": object, "notes": object,
+    "primaryEmail": str,
+    "name": dict,
+    "password": str,
+    "hashFunction": str,
+    "suspended": bool,
+    "archived": bool,
+    "changePasswordAtNextLogin": bool,
+    "ipWhitelisted": bool,
+    "includeInGlobalAddressList": bool,
+    "orgUnitPath": str,
+    "customSchemas": dict,
+    "recoveryEmail": str,
+    "recoveryPhone": str,
+    "gender": object,
+    "notes": object,
     **dict.fromkeys(ARRAYS, list),
-}  # fmt: skip
-OUTPUT_ONLY = ("kind", "id", "etag", "aliases", "nonEditableAliases", "customerId", "isAdmin", "isDelegatedAdmin", "creationTime", "deletionTime",
-               "lastLoginTime", "agreedToTerms", "isMailboxSetup", "isEnrolledIn2Sv", "isEnforcedIn2Sv", "suspensionReason", "suspensionTime",
-               "archivalTime", "thumbnailPhotoEtag", "thumbnailPhotoUrl", "guestAccountInfo", "isGuestUser")  # fmt: skip
+}
+OUTPUT_ONLY = (
+    "kind",
+    "id",
+    "etag",
+    "aliases",
+    "nonEditableAliases",
+    "customerId",
+    "isAdmin",
+    "isDelegatedAdmin",
+    "creationTime",
+    "deletionTime",
+    "lastLoginTime",
+    "agreedToTerms",
+    "isMailboxSetup",
+    "isEnrolledIn2Sv",
+    "isEnforcedIn2Sv",
+    "suspensionReason",
+    "suspensionTime",
+    "archivalTime",
+    "thumbnailPhotoEtag",
+    "thumbnailPhotoUrl",
+    "guestAccountInfo",
+    "isGuestUser",
+)
 FIELDS = WRITABLE | dict.fromkeys(OUTPUT_ONLY, object)
-NAME_FIELDS: dict[str, type] = {"givenName": str, "familyName": str, "displayName": str, "fullName": str}
+NAME_FIELDS: dict[str, type] = {
+    "givenName": str,
+    "familyName": str,
+    "displayName": str,
+    "fullName": str,
+}
 _CLAUSE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(=|:)\s*(?:'((?:[^'\\]|\\.)*)'|(\S+))")
 
 
@@ -55,7 +125,11 @@ def call(tenant: Tenant, asked: Call) -> Reply:
         case ("GET", ("users", key, "aliases")):
             user = tenant.user(key)
             rows = [_alias(user, alias) for alias in user["aliases"]]
-            return Reply(200, {"kind": "admin#directory#aliases", "etag": user["etag"]} | ({"aliases": rows} if rows else {}))
+            return Reply(
+                200,
+                {"kind": "admin#directory#aliases", "etag": user["etag"]}
+                | ({"aliases": rows} if rows else {}),
+            )
         case ("POST", ("users", key, "aliases")):
             return _add_alias(tenant, key, asked.body)
         case ("DELETE", ("users", key, "aliases", alias)):
@@ -69,20 +143,37 @@ def password_is_accepted(password: str) -> bool:
 
 
 def shown(user: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
-    """The resource as the projection asks for it; custom fields only with `custom` (and a mask) or `full`."""
+    """The resource as the projection asks for it; custom fields only with `custom` (and a mask) or
+    `full`.
+    """
     projection = params.get("projection", "basic")
     if projection not in ("basic", "custom", "full"):
-        raise refuse(400, "invalidParameter", f"Invalid value '{projection}'. Allowed values: [basic, custom, full]")
+        raise refuse(
+            400,
+            "invalidParameter",
+            f"Invalid value '{projection}'. Allowed values: [basic, custom, full]",
+        )
     schemas = user.get("customSchemas")
-    resource = {"kind": "admin#directory#user", **{name: value for name, value in user.items() if name not in ("customSchemas", "aliases")}}
-    resource["emails"] = [{"address": user["primaryEmail"], "primary": True}, *({"address": alias} for alias in user["aliases"]), *user.get("emails", [])]
+    resource = {
+        "kind": "admin#directory#user",
+        **{name: value for name, value in user.items() if name not in ("customSchemas", "aliases")},
+    }
+    resource["emails"] = [
+        {"address": user["primaryEmail"], "primary": True},
+        *({"address": alias} for alias in user["aliases"]),
+        *user.get("emails", []),
+    ]
     if user["aliases"]:
         resource["aliases"] = user["aliases"]
     if projection == "custom":
         mask = params.get("customFieldMask", "")
         if not mask:
             raise refuse(400, "required", "Missing required field: customFieldMask")
-        schemas = {name: schemas[name] for name in mask.split(",") if name in schemas} if schemas else None
+        schemas = (
+            {name: schemas[name] for name in mask.split(",") if name in schemas}
+            if schemas
+            else None
+        )
     if projection != "basic" and schemas:
         resource["customSchemas"] = schemas
     return resource
@@ -103,9 +194,15 @@ def _list(tenant: Tenant, params: Mapping[str, str]) -> Reply:
     if "pageToken" not in params:
         matches = _matcher(params.get("query", ""))
         domain = "@" + params["domain"].lower() if "domain" in params else ""
-        found = [user for user in users.values() if user["primaryEmail"].endswith(domain) and matches(user)]
+        found = [
+            user
+            for user in users.values()
+            if user["primaryEmail"].endswith(domain) and matches(user)
+        ]
         if "orderBy" in params:
-            found.sort(key=_order(params["orderBy"]), reverse=params.get("sortOrder") == "DESCENDING")
+            found.sort(
+                key=_order(params["orderBy"]), reverse=params.get("sortOrder") == "DESCENDING"
+            )
         keys = [user["id"] for user in found]
     page, token = tenant.page(params, size, keys)
     resource: dict[str, Any] = {"kind": "admin#directory#users", "etag": f'"users/{len(users)}"'}
@@ -121,7 +218,11 @@ def _order(by: str) -> Callable[[dict[str, Any]], str]:
         return lambda user: user["primaryEmail"]
     if by in ("givenName", "familyName"):
         return lambda user: user["name"][by].lower()
-    raise refuse(400, "invalidParameter", f"Invalid value '{by}'. Allowed values: [email, familyName, givenName]")
+    raise refuse(
+        400,
+        "invalidParameter",
+        f"Invalid value '{by}'. Allowed values: [email, familyName, givenName]",
+    )
 
 
 @lru_cache(maxsize=256)
@@ -132,20 +233,34 @@ def _clauses(query: str) -> tuple[tuple[str, str, str], ...]:
         if not one:
             raise invalid("Invalid Input: query")
         quoted = one[3]
-        clauses.append((one[1], one[2], re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else one[4]))
+        clauses.append(
+            (one[1], one[2], re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else one[4])
+        )
         at = one.end()
     return tuple(clauses)
 
 
 def _matcher(query: str) -> Callable[[dict[str, Any]], bool]:
-    """All clauses of a search must hold: `field=value` is exact, `field:value` contains, `field:value*` begins with."""
+    """All clauses of a search must hold: `field=value` is exact, `field:value` contains,
+    `field:value*` begins with.
+    """
     clauses = _clauses(query)
 
     def matches(user: dict[str, Any]) -> bool:
         return all(_holds(user, *clause) for clause in clauses)
 
     for clause in clauses:
-        _values({"primaryEmail": "", "aliases": [], "name": {}, "orgUnitPath": "", "suspended": False, "isAdmin": False}, clause[0])
+        _values(
+            {
+                "primaryEmail": "",
+                "aliases": [],
+                "name": {},
+                "orgUnitPath": "",
+                "suspended": False,
+                "isAdmin": False,
+            },
+            clause[0],
+        )
     return matches
 
 
@@ -179,7 +294,13 @@ def _values(user: dict[str, Any], name: str) -> list[str]:
     if "." in name:
         schema, field = name.split(".", 1)
         value = user.get("customSchemas", {}).get(schema, {}).get(field)
-        return [str(one["value"]) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
+        return (
+            [str(one["value"]) for one in value]
+            if isinstance(value, list)
+            else []
+            if value is None
+            else [str(value)]
+        )
     raise invalid("Invalid Input: query")
 
 
@@ -198,12 +319,30 @@ def _insert(tenant: Tenant, body: dict[str, Any]) -> Reply:
     address = tenant.check_address(body["primaryEmail"], "primary_user_email")
     user_id = tenant.new_user_id()
     blank = {
-        "id": user_id, "etag": "", "primaryEmail": address, "name": {}, "isAdmin": False, "isDelegatedAdmin": False,
-        "lastLoginTime": "1970-01-01T00:00:00.000Z", "creationTime": now(), "agreedToTerms": False, "suspended": False, "archived": False,
-        "changePasswordAtNextLogin": False, "ipWhitelisted": False, "aliases": [], "customerId": "C03sd0074", "orgUnitPath": "/",
-        "isMailboxSetup": True, "isEnrolledIn2Sv": False, "isEnforcedIn2Sv": False, "includeInGlobalAddressList": True,
-    }  # fmt: skip
-    user = _changed(tenant, blank, {name: value for name, value in body.items() if name != "primaryEmail"})
+        "id": user_id,
+        "etag": "",
+        "primaryEmail": address,
+        "name": {},
+        "isAdmin": False,
+        "isDelegatedAdmin": False,
+        "lastLoginTime": "1970-01-01T00:00:00.000Z",
+        "creationTime": now(),
+        "agreedToTerms": False,
+        "suspended": False,
+        "archived": False,
+        "changePasswordAtNextLogin": False,
+        "ipWhitelisted": False,
+        "aliases": [],
+        "customerId": "C03sd0074",
+        "orgUnitPath": "/",
+        "isMailboxSetup": True,
+        "isEnrolledIn2Sv": False,
+        "isEnforcedIn2Sv": False,
+        "includeInGlobalAddressList": True,
+    }
+    user = _changed(
+        tenant, blank, {name: value for name, value in body.items() if name != "primaryEmail"}
+    )
     tenant.store.put("addresses", address, ["user", user_id])
     tenant.store.put("users", user_id, user)
     tenant.born[user_id] = time.monotonic()
@@ -215,13 +354,22 @@ def _update(tenant: Tenant, key: str, asked: Call) -> Reply:
     check_fields(body, FIELDS)
     user = tenant.user(key)
     if tenant.is_incomplete(user["id"]):
-        raise refuse(412, "conditionNotMet", "User creation is not complete.", location="If-Match", locationType="header")
+        raise refuse(
+            412,
+            "conditionNotMet",
+            "User creation is not complete.",
+            location="If-Match",
+            locationType="header",
+        )
     if asked.method == "PATCH":  # the documented weakness of patch: an empty array changes nothing
         body = {name: value for name, value in body.items() if not (name in ARRAYS and not value)}
     address = str(body.get("primaryEmail") or "").lower()
-    changed = _changed(tenant, user, {name: value for name, value in body.items() if name != "primaryEmail"})
+    changed = _changed(
+        tenant, user, {name: value for name, value in body.items() if name != "primaryEmail"}
+    )
     if address and address != user["primaryEmail"]:
-        # also refused when the address is an alias of the same user: the alias must be deleted first
+        # also refused when the address is an alias of the same user: the alias must be deleted
+        # first
         tenant.check_address(address, "primary_user_email")
         changed |= {"primaryEmail": address, "aliases": [*user["aliases"], user["primaryEmail"]]}
         tenant.store.put("addresses", address, ["user", user["id"]])
@@ -247,7 +395,11 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
             merged = _custom(tenant, user.get("customSchemas", {}), value or {})
             changed["customSchemas"] = merged
         elif value is None:
-            changed.pop(name, None) if name not in ("suspended", "archived", "changePasswordAtNextLogin") else changed.update({name: False})
+            (
+                changed.pop(name, None)
+                if name not in ("suspended", "archived", "changePasswordAtNextLogin")
+                else changed.update({name: False})
+            )
         else:
             if name in ARRAYS:
                 _check_array(name, value)
@@ -266,7 +418,11 @@ def _check_password(body: dict[str, Any]) -> None:
         raise invalid("Invalid Input: hashFunction")
     if password is None:
         return
-    rules = {"MD5": r"[0-9a-fA-F]{32}", "SHA-1": r"[0-9a-fA-F]{40}", "crypt": r"\$[156]\$.+|[./0-9A-Za-z]{13}"}
+    rules = {
+        "MD5": r"[0-9a-fA-F]{32}",
+        "SHA-1": r"[0-9a-fA-F]{40}",
+        "crypt": r"\$[156]\$.+|[./0-9A-Za-z]{13}",
+    }
     if function and not re.fullmatch(rules[function], password):
         raise invalid("Invalid Password")
     if not function and not password_is_accepted(password):
@@ -283,10 +439,16 @@ def _named(before: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_array(name: str, value: list[Any]) -> None:
-    if name in MOST_BYTES and len(json.dumps(value, ensure_ascii=False).encode()) > MOST_BYTES[name]:
+    if (
+        name in MOST_BYTES
+        and len(json.dumps(value, ensure_ascii=False).encode()) > MOST_BYTES[name]
+    ):
         raise invalid(f"Invalid Input: {name}")
     for one in value:
-        wrong_type = name == "externalIds" and (one.get("type") not in EXTERNAL_ID_TYPES or (one.get("type") == "custom" and not one.get("customType")))
+        wrong_type = name == "externalIds" and (
+            one.get("type") not in EXTERNAL_ID_TYPES
+            or (one.get("type") == "custom" and not one.get("customType"))
+        )
         if wrong_type or (name in ("externalIds", "relations") and "value" not in one):
             raise invalid(f"Invalid Input: {name}")
 
@@ -305,14 +467,20 @@ def _custom(tenant: Tenant, before: dict[str, Any], given: dict[str, Any]) -> di
             if spec is None or (value is not None and not _fits(spec, value)):
                 raise invalid("Invalid Input: custom_schema")
             merged[field] = value
-        merged = {field: value for field, value in merged.items() if value is not None} if values is not None else {}
+        merged = (
+            {field: value for field, value in merged.items() if value is not None}
+            if values is not None
+            else {}
+        )
         after = {key: value for key, value in (after | {name: merged}).items() if value}
     return after
 
 
 def _fits(spec: dict[str, Any], value: Any) -> bool:
     if spec.get("multiValued"):
-        return isinstance(value, list) and all(isinstance(one, dict) and "value" in one for one in value)
+        return isinstance(value, list) and all(
+            isinstance(one, dict) and "value" in one for one in value
+        )
     kinds = {"BOOL": bool, "INT64": (int, str), "DOUBLE": (int, float)}
     return isinstance(value, kinds.get(spec["fieldType"], str))
 
@@ -323,7 +491,11 @@ def _delete(tenant: Tenant, key: str) -> Reply:
         tenant.store.remove("addresses", address)
     for group_id, members in list(tenant.store["members"].items()):
         if user["id"] in members:
-            tenant.store.put("members", group_id, {one: role for one, role in members.items() if one != user["id"]})
+            tenant.store.put(
+                "members",
+                group_id,
+                {one: role for one, role in members.items() if one != user["id"]},
+            )
     tenant.store.remove("users", user["id"])
     tenant.store.put("deleted", user["id"], user | {"deletionTime": now(), "aliases": []})
     return Reply(204)
@@ -338,8 +510,13 @@ def _undelete(tenant: Tenant, key: str, body: dict[str, Any]) -> Reply:
     if unit is None:
         raise invalid("Invalid Input: INVALID_OU_ID")
     if tenant.holder(user["primaryEmail"]):
-        raise refuse(412, "conditionNotMet", "Cannot undelete user: the address is in use.")  # the wording is ours
-    restored = {name: value for name, value in user.items() if name != "deletionTime"} | {"orgUnitPath": unit["orgUnitPath"], "etag": tenant.etag()}
+        raise refuse(
+            412, "conditionNotMet", "Cannot undelete user: the address is in use."
+        )  # the wording is ours
+    restored = {name: value for name, value in user.items() if name != "deletionTime"} | {
+        "orgUnitPath": unit["orgUnitPath"],
+        "etag": tenant.etag(),
+    }
     tenant.store.remove("deleted", key)
     tenant.store.put("users", key, restored)
     tenant.store.put("addresses", user["primaryEmail"], ["user", key])
@@ -356,16 +533,26 @@ def _make_admin(tenant: Tenant, key: str, body: dict[str, Any]) -> Reply:
 
 
 def _alias(user: dict[str, Any], alias: str) -> dict[str, Any]:
-    return {"kind": "admin#directory#alias", "id": user["id"], "etag": user["etag"], "primaryEmail": user["primaryEmail"], "alias": alias}
+    return {
+        "kind": "admin#directory#alias",
+        "id": user["id"],
+        "etag": user["etag"],
+        "primaryEmail": user["primaryEmail"],
+        "alias": alias,
+    }
 
 
 def _add_alias(tenant: Tenant, key: str, body: dict[str, Any]) -> Reply:
-    check_fields(body, {"alias": str, "id": object, "etag": object, "kind": object, "primaryEmail": object})
+    check_fields(
+        body, {"alias": str, "id": object, "etag": object, "kind": object, "primaryEmail": object}
+    )
     required(body, "alias")
     user = tenant.user(key)
     alias = tenant.check_address(body["alias"], "alias_id")
     if len(user["aliases"]) >= 30:
-        raise refuse(412, "limitExceeded", "A user can have at most 30 aliases.")  # the wording is ours
+        raise refuse(
+            412, "limitExceeded", "A user can have at most 30 aliases."
+        )  # the wording is ours
     changed = user | {"aliases": [*user["aliases"], alias], "etag": tenant.etag()}
     tenant.store.put("users", user["id"], changed)
     tenant.store.put("addresses", alias, ["user", user["id"]])
@@ -376,6 +563,10 @@ def _remove_alias(tenant: Tenant, key: str, alias: str) -> Reply:
     user, alias = tenant.user(key), alias.lower()
     if alias not in user["aliases"]:
         raise invalid("Invalid Input: resource_id")
-    tenant.store.put("users", user["id"], user | {"aliases": [one for one in user["aliases"] if one != alias], "etag": tenant.etag()})
+    tenant.store.put(
+        "users",
+        user["id"],
+        user | {"aliases": [one for one in user["aliases"] if one != alias], "etag": tenant.etag()},
+    )
     tenant.store.remove("addresses", alias)
     return Reply(204)

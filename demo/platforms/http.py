@@ -1,11 +1,12 @@
 """The HTTP server under the emulated platforms: HTTP/1.1 with keep-alive on one asyncio loop.
 
-In: bytes of real clients (httplib2, requests, httpx). Out: one `Request` per message, handed to a function that
-answers with a `Reply`, or with None to close the connection without a word, as a network does at the wrong moment.
+In: bytes of real clients (httplib2, requests, httpx). Out: one `Request` per message, handed to a
+function that answers with a `Reply`, or with None to close the connection without a word, as a
+network does at the wrong moment.
 
-One loop and one thread, so the state behind it needs no locks and every request is handled whole; the parser
-does only what those clients need, which is why it carries several thousand requests a second on one core.
-Refuses: chunked bodies (411) and headers over 64 KB (431).
+One loop and one thread, so the state behind it needs no locks and every request is handled whole;
+the parser does only what those clients need, which is why it carries several thousand requests a
+second on one core. Refuses: chunked bodies (411) and headers over 64 KB (431).
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Reply:
         elif self.body is None:
             content, kind = b"", None
         else:
-            content, kind = json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode(), "application/json; charset=UTF-8"
+            content, kind = (
+                json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode(),
+                "application/json; charset=UTF-8",
+            )
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         if kind:
             lines.append(f"Content-Type: {kind}")
@@ -81,12 +85,16 @@ Respond = Callable[[Request], Reply | None]
 class Connection(asyncio.Protocol):
     """One client connection: messages are answered one after another, each with a single write."""
 
-    def __init__(self, respond: Respond, latency: Callable[[], float], everyone: set[Connection]) -> None:
+    def __init__(
+        self, respond: Respond, latency: Callable[[], float], everyone: set[Connection]
+    ) -> None:
         self._respond = respond
         self._latency = latency
         self._everyone = everyone
         self._buffer = b""
-        self._waiting = False  # a reply is being held back; what comes meanwhile stays in the buffer
+        self._waiting = (
+            False  # a reply is being held back; what comes meanwhile stays in the buffer
+        )
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,7 +173,13 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         if self._transport is not None:
-            self._transport.write(Reply(status, {"error": {"code": status, "message": REASONS[status]}}, {"Connection": "close"}).encoded())
+            self._transport.write(
+                Reply(
+                    status,
+                    {"error": {"code": status, "message": REASONS[status]}},
+                    {"Connection": "close"},
+                ).encoded()
+            )
             self._transport.close()
 
 
@@ -178,9 +192,13 @@ class Listener:
         self.port: int = server.sockets[0].getsockname()[1]
 
     @classmethod
-    async def open(cls, respond: Respond, latency: Callable[[], float], tls: ssl.SSLContext | None = None) -> Listener:
+    async def open(
+        cls, respond: Respond, latency: Callable[[], float], tls: ssl.SSLContext | None = None
+    ) -> Listener:
         everyone: set[Connection] = set()
-        server = await asyncio.get_running_loop().create_server(lambda: Connection(respond, latency, everyone), "127.0.0.1", 0, ssl=tls, backlog=256)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(respond, latency, everyone), "127.0.0.1", 0, ssl=tls, backlog=256
+        )
         return cls(server, everyone)
 
     async def close(self) -> None:

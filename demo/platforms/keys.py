@@ -1,6 +1,8 @@
-"""The keys of the emulated world: made once per state folder, used by the servers and given to their clients.
+"""The keys of the emulated world: made once per state folder, used by the servers and given to
+their clients.
 
-Everything lies in `<state>/keys/` with the modes such files have in a district: readable by their owner only.
+Everything lies in `<state>/keys/` with the modes such files have in a district: readable by their
+owner only.
 """
 
 from __future__ import annotations
@@ -57,7 +59,11 @@ class Keys:
         google = folder / "service-account-key.pem"
         if not google.is_file():
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            form = (
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
             _write(google, key.private_bytes(*form))
         service_account = serialization.load_pem_private_key(google.read_bytes(), None)
         if not isinstance(service_account, rsa.RSAPrivateKey):
@@ -67,23 +73,40 @@ class Keys:
             _write(secret, ("demo~" + secrets.token_urlsafe(30)).encode())
         for name in ("sftp_host_ed25519", "sftp_client_ed25519"):
             if not (folder / name).is_file():
-                _write(folder / name, asyncssh.generate_private_key("ssh-ed25519", comment=name).export_private_key())
+                _write(
+                    folder / name,
+                    asyncssh.generate_private_key("ssh-ed25519", comment=name).export_private_key(),
+                )
         return cls(
-            folder, service_account, "sd74demokey01", secret.read_text(encoding="utf-8"),
-            asyncssh.read_private_key(folder / "sftp_host_ed25519"), asyncssh.read_private_key(folder / "sftp_client_ed25519"),
-        )  # fmt: skip
+            folder,
+            service_account,
+            "sd74demokey01",
+            secret.read_text(encoding="utf-8"),
+            asyncssh.read_private_key(folder / "sftp_host_ed25519"),
+            asyncssh.read_private_key(folder / "sftp_client_ed25519"),
+        )
 
     def credentials(self) -> Credentials:
         return Credentials(CLIENT_EMAIL, self.key_id, self.service_account.public_key())
 
     def write_google_file(self, address: str) -> None:
-        """The service-account file as Google's console would give it, with the token address of this server."""
-        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        """The service-account file as Google's console would give it, with the token address of
+        this server.
+        """
+        form = (
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         document = {
-            "type": "service_account", "project_id": "sd74-homeroom", "private_key_id": self.key_id,
-            "private_key": self.service_account.private_bytes(*form).decode(), "client_email": CLIENT_EMAIL, "client_id": CLIENT_NUMBER,
+            "type": "service_account",
+            "project_id": "sd74-homeroom",
+            "private_key_id": self.key_id,
+            "private_key": self.service_account.private_bytes(*form).decode(),
+            "client_email": CLIENT_EMAIL,
+            "client_id": CLIENT_NUMBER,
             "token_uri": f"{address}/token",
-        }  # fmt: skip
+        }
         _write(self.google_file, json.dumps(document, indent=2).encode())
 
     def write_known_hosts(self, port: int) -> None:
@@ -91,7 +114,9 @@ class Keys:
         _write(self.known_hosts_file, f"[127.0.0.1]:{port} {public[0]} {public[1]}\n".encode())
 
     def tls(self) -> ssl.SSLContext:
-        """A server context with a certificate for localhost; its authority's certificate is written for clients."""
+        """A server context with a certificate for localhost; its authority's certificate is written
+        for clients.
+        """
         authority = trustme.CA(organization_name="Homeroom demo")
         authority.cert_pem.write_to_path(str(self.ca_file))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,11 +1,14 @@
-"""The emulated Microsoft cloud: sign-in (openid configuration, client credentials) and Graph v1.0, over https.
+"""The emulated Microsoft cloud: sign-in (openid configuration, client credentials) and Graph v1.0,
+over https.
 
-msal refuses plain http, so the server has a certificate for `localhost` from a certificate authority made for the
-occasion; give clients its file. The authority is `https://localhost:PORT/{tenant id}`, Graph is under `/v1.0`.
+msal refuses plain http, so the server has a certificate for `localhost` from a certificate
+authority made for the occasion; give clients its file. The authority is
+`https://localhost:PORT/{tenant id}`, Graph is under `/v1.0`.
 
-What is enforced: client id and secret, tokens and their hour; per application and tenant 3,000 writes in 150
-seconds and the resource units of the tenant's size in 10 seconds (429 with Retry-After), every item of a $batch
-counted alone, on a clock that runs `speed` times faster; everything microsoft_users and microsoft_groups say.
+What is enforced: client id and secret, tokens and their hour; per application and tenant 3,000
+writes in 150 seconds and the resource units of the tenant's size in 10 seconds (429 with
+Retry-After), every item of a $batch counted alone, on a clock that runs `speed` times faster;
+everything microsoft_users and microsoft_groups say.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Microsoft(Platform):
 
     name = "microsoft"
 
-    def __init__(self, store: Store, log: RequestLog, faults: Faults, client_secret: str, speed: float) -> None:
+    def __init__(
+        self, store: Store, log: RequestLog, faults: Faults, client_secret: str, speed: float
+    ) -> None:
         super().__init__(store, log, faults)
         self.tenant = Tenant(store, faults)
         self._secret = client_secret
@@ -74,7 +79,11 @@ class Microsoft(Platform):
             self._allowed(request)
             path, body = request.path[len("/v1.0/") :], _json_body(request)
             single = unquote(path) != "$batch"
-            reply = self._one(request.method, path, request.params, request.headers, body) if single else self._batch(request, body)
+            reply = (
+                self._one(request.method, path, request.params, request.headers, body)
+                if single
+                else self._batch(request, body)
+            )
         except Refusal as refusal:
             reply = refusal.reply
         return self._stamped(reply, request.headers)
@@ -85,15 +94,32 @@ class Microsoft(Platform):
         parts = request.path.strip("/").split("/")
         if parts[-2:] == [".well-known", "openid-configuration"]:
             base = f"{self.origin}/{parts[0]}"
-            return Reply(200, {
-                "issuer": f"{base}/v2.0", "token_endpoint": f"{base}/oauth2/v2.0/token", "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode", "jwks_uri": f"{base}/discovery/v2.0/keys",
-                "response_types_supported": ["code", "token"], "subject_types_supported": ["pairwise"],
-            })  # fmt: skip
+            return Reply(
+                200,
+                {
+                    "issuer": f"{base}/v2.0",
+                    "token_endpoint": f"{base}/oauth2/v2.0/token",
+                    "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                    "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                    "jwks_uri": f"{base}/discovery/v2.0/keys",
+                    "response_types_supported": ["code", "token"],
+                    "subject_types_supported": ["pairwise"],
+                },
+            )
         if request.path == "/common/discovery/instance":
             host = self.origin.split("//")[1]
-            return Reply(200, {"tenant_discovery_endpoint": f"{self.origin}/{TENANT_ID}/v2.0/.well-known/openid-configuration", "api-version": "1.1",
-                               "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]})  # fmt: skip
+            return Reply(
+                200,
+                {
+                    "tenant_discovery_endpoint": (
+                        f"{self.origin}/{TENANT_ID}/v2.0/.well-known/openid-configuration"
+                    ),
+                    "api-version": "1.1",
+                    "metadata": [
+                        {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
+                    ],
+                },
+            )
         if parts[1:] == ["oauth2", "v2.0", "token"] and request.method == "POST":
             return self._token(dict(parse_qsl(request.body.decode("utf-8", "replace"))), parts[0])
         return Reply(404, {"error": "not_found"})
@@ -102,27 +128,57 @@ class Microsoft(Platform):
         if tenant not in (TENANT_ID, *DOMAINS):
             return _sign_in_error(400, "invalid_request", 90002, f"Tenant '{tenant}' not found.")
         if form.get("grant_type") != "client_credentials":
-            return _sign_in_error(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
+            return _sign_in_error(
+                400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."
+            )
         if form.get("client_id") != CLIENT_ID:
-            return _sign_in_error(400, "unauthorized_client", 700016, "Application with that identifier was not found in the directory.")
+            return _sign_in_error(
+                400,
+                "unauthorized_client",
+                700016,
+                "Application with that identifier was not found in the directory.",
+            )
         if not secrets.compare_digest(form.get("client_secret", ""), self._secret):
             return _sign_in_error(401, "invalid_client", 7000215, "Invalid client secret provided.")
         if form.get("scope", "").split() != [f"{GRAPH}/.default"]:
-            return _sign_in_error(400, "invalid_scope", 1002012, "The provided value for scope is not valid: client credential flows must have /.default.")
+            return _sign_in_error(
+                400,
+                "invalid_scope",
+                1002012,
+                "The provided value for scope is not valid: client credential flows must have"
+                " /.default.",
+            )
         token = secrets.token_urlsafe(48)
         self._tokens[token] = time.time() + TOKEN_SECONDS
-        return Reply(200, {"token_type": "Bearer", "expires_in": TOKEN_SECONDS - 1, "ext_expires_in": TOKEN_SECONDS - 1, "access_token": token})
+        return Reply(
+            200,
+            {
+                "token_type": "Bearer",
+                "expires_in": TOKEN_SECONDS - 1,
+                "ext_expires_in": TOKEN_SECONDS - 1,
+                "access_token": token,
+            },
+        )
 
     def _allowed(self, request: Request) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind != "Bearer" or not token:
             raise refuse(401, "InvalidAuthenticationToken", "Access token is empty.")
         if self._tokens.get(token, 0) < time.time():
-            raise refuse(401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.")
+            raise refuse(
+                401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid."
+            )
 
     # --- Graph
 
-    def _one(self, method: str, path: str, params: Mapping[str, str], headers: Mapping[str, str], body: dict[str, Any]) -> Reply:
+    def _one(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: dict[str, Any],
+    ) -> Reply:
         """One call, alone or out of a batch: counted, thrown to its faults, answered."""
         parts = _parts(path)
         writes = method != "GET"
@@ -140,16 +196,32 @@ class Microsoft(Platform):
         if wait <= 0 and self.faults.happens("throttle"):
             wait, what = 0.2, "CPULimitExceeded"
         if wait > 0:
-            scope = f"Tenant_Application/{'Write' if what.startswith('Write') else 'ReadWrite'}/{CLIENT_ID}/{TENANT_ID}"
-            raise refuse(429, "TooManyRequests", "Too many requests. Please try again later.",
-                         headers={"Retry-After": f"{wait:.3f}", "x-ms-throttle-scope": scope, "x-ms-throttle-information": what})  # fmt: skip
+            scope = f"Tenant_Application/{'Write' if what.startswith('Write') else 'ReadWrite'}/{CLIENT_ID}/{TENANT_ID}"  # noqa: E501
+            raise refuse(
+                429,
+                "TooManyRequests",
+                "Too many requests. Please try again later.",
+                headers={
+                    "Retry-After": f"{wait:.3f}",
+                    "x-ms-throttle-scope": scope,
+                    "x-ms-throttle-information": what,
+                },
+            )
 
     def _batch(self, request: Request, body: dict[str, Any]) -> Reply:
         items = body.get("requests")
         if request.method != "POST" or not isinstance(items, list):
             raise refuse(400, "BadRequest", "Invalid batch payload format.")
         if not 1 <= len(items) <= MOST_IN_A_BATCH:
-            raise refuse(400, "BadRequest", f"Number of batch request steps exceeds the maximum value of {MOST_IN_A_BATCH}." if items else "Empty batch.")
+            raise refuse(
+                400,
+                "BadRequest",
+                (
+                    f"Number of batch request steps exceeds the maximum value of {MOST_IN_A_BATCH}."
+                    if items
+                    else "Empty batch."
+                ),
+            )
         ids = [str(item.get("id", "")).lower() for item in items]
         if len(set(ids)) != len(ids) or "" in ids:
             raise refuse(400, "BadRequest", "Request ids must be given and unique.")
@@ -158,14 +230,22 @@ class Microsoft(Platform):
         for name, item in zip(ids, items, strict=True):
             before = [str(one).lower() for one in item.get("dependsOn") or []]
             if any(one not in ids for one in before):
-                raise refuse(400, "BadRequest", "dependsOn names a request that is not in the batch.")
+                raise refuse(
+                    400, "BadRequest", "dependsOn names a request that is not in the batch."
+                )
             if any(done.get(one, 424) >= 400 for one in before):
-                reply = refuse(424, "FailedDependency", "A request this one depends on has failed.").reply
+                reply = refuse(
+                    424, "FailedDependency", "A request this one depends on has failed."
+                ).reply
             else:
                 reply = self._item(item)
             reply = self._stamped(reply, request.headers)
             done[name] = reply.status
-            response: dict[str, Any] = {"id": item["id"], "status": reply.status, "headers": dict(reply.headers)}
+            response: dict[str, Any] = {
+                "id": item["id"],
+                "status": reply.status,
+                "headers": dict(reply.headers),
+            }
             if reply.body is not None:
                 response["headers"]["Content-Type"] = "application/json"
                 response["body"] = reply.body
@@ -173,15 +253,24 @@ class Microsoft(Platform):
         return Reply(200, {"responses": responses})
 
     def _item(self, item: dict[str, Any]) -> Reply:
-        url, headers = str(item.get("url", "")), {name.lower(): str(value) for name, value in (item.get("headers") or {}).items()}
+        url, headers = (
+            str(item.get("url", "")),
+            {name.lower(): str(value) for name, value in (item.get("headers") or {}).items()},
+        )
         path, _, query = url.lstrip("/").partition("?")
         try:
             if "://" in url or path.startswith(("v1.0/", "beta/", "$batch")):
                 raise refuse(400, "BadRequest", f"Invalid URL in a batch: {url}")
-            if item.get("body") is not None and not headers.get("content-type", "").startswith("application/json"):
-                raise refuse(400, "BadRequest", "Write request contains a body and no Content-Type header.")
+            if item.get("body") is not None and not headers.get("content-type", "").startswith(
+                "application/json"
+            ):
+                raise refuse(
+                    400, "BadRequest", "Write request contains a body and no Content-Type header."
+                )
             params = dict(parse_qsl(query, keep_blank_values=True))
-            return self._one(str(item.get("method", "")).upper(), path, params, headers, item.get("body") or {})
+            return self._one(
+                str(item.get("method", "")).upper(), path, params, headers, item.get("body") or {}
+            )
         except Refusal as refusal:
             return refusal.reply
 
@@ -191,9 +280,17 @@ class Microsoft(Platform):
         client_id = headers.get("client-request-id", request_id)
         body = reply.body
         if reply.status >= 400 and isinstance(body, dict) and "error" in body:
-            inner = {"date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "request-id": request_id, "client-request-id": client_id}
+            inner = {
+                "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+                "request-id": request_id,
+                "client-request-id": client_id,
+            }
             body = {"error": body["error"] | {"innerError": inner}}
-        return Reply(reply.status, body, {**reply.headers, "request-id": request_id, "client-request-id": client_id})
+        return Reply(
+            reply.status,
+            body,
+            {**reply.headers, "request-id": request_id, "client-request-id": client_id},
+        )
 
 
 def _answer(parts: tuple[str, ...]) -> Callable[[Tenant, Call], Reply]:
@@ -211,19 +308,43 @@ def _answer(parts: tuple[str, ...]) -> Callable[[Tenant, Call], Reply]:
 def _tenant_facts(tenant: Tenant, asked: Call) -> Reply:
     rows: list[dict[str, Any]]
     if asked.method != "GET" or len(asked.parts) > 1:
-        raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+        raise refuse(
+            405,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
     if asked.parts[0] == "subscribedSkus":
         most = tenant.faults.licence_seats
-        rows = [sku | {"prepaidUnits": sku["prepaidUnits"] | {"enabled": min(sku["prepaidUnits"]["enabled"], most)}} for sku in tenant.store["skus"].values()]
+        rows = [
+            sku
+            | {
+                "prepaidUnits": (
+                    sku["prepaidUnits"] | {"enabled": min(sku["prepaidUnits"]["enabled"], most)}
+                )
+            }
+            for sku in tenant.store["skus"].values()
+        ]
     elif asked.parts[0] == "domains":
-        rows = [{"id": name, "isVerified": True, "isDefault": name == DOMAINS[0]} for name in DOMAINS]
+        rows = [
+            {"id": name, "isVerified": True, "isDefault": name == DOMAINS[0]} for name in DOMAINS
+        ]
     else:
-        rows = [{"id": TENANT_ID, "displayName": "School District No. 74 (Gold Trail)", "verifiedDomains": [{"name": name} for name in DOMAINS]}]
-    return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#{asked.parts[0]}", "value": rows})
+        rows = [
+            {
+                "id": TENANT_ID,
+                "displayName": "School District No. 74 (Gold Trail)",
+                "verifiedDomains": [{"name": name} for name in DOMAINS],
+            }
+        ]
+    return Reply(
+        200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#{asked.parts[0]}", "value": rows}
+    )
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    """Decoded segments; `users('id')` is users/id, `groups(uniqueName='k')` is groups/uniqueName='k'."""
+    """Decoded segments; `users('id')` is users/id, `groups(uniqueName='k')` is
+    groups/uniqueName='k'.
+    """
     parts: list[str] = []
     for segment in path.strip("/").split("/"):
         segment = unquote(segment)
@@ -251,7 +372,9 @@ def _json_body(request: Request) -> dict[str, Any]:
     if request.method == "GET" or not request.body:
         return {}
     if not request.headers.get("content-type", "").startswith("application/json"):
-        raise refuse(415, "BadRequest", "Unsupported media type: Content-Type must be application/json.")
+        raise refuse(
+            415, "BadRequest", "Unsupported media type: Content-Type must be application/json."
+        )
     try:
         body = json.loads(request.body)
     except ValueError:
@@ -262,4 +385,7 @@ def _json_body(request: Request) -> dict[str, Any]:
 
 
 def _sign_in_error(status: int, error: str, code: int, text: str) -> Reply:
-    return Reply(status, {"error": error, "error_description": f"AADSTS{code}: {text}", "error_codes": [code]})
+    return Reply(
+        status,
+        {"error": error, "error_description": f"AADSTS{code}: {text}", "error_codes": [code]},
+    )

@@ -1,8 +1,9 @@
 """Graph groups and members.
 
-`PATCH /groups(uniqueName='…')` with `Prefer: create-if-missing` is the one true upsert. `members@odata.bind` takes
-twenty at most, all or none. Adding a member twice is a 400, removing one who is not there a 404. Deleted people
-keep their memberships in the deleted items and get them back when restored.
+`PATCH /groups(uniqueName='…')` with `Prefer: create-if-missing` is the one true upsert.
+`members@odata.bind` takes twenty at most, all or none. Adding a member twice is a 400, removing one
+who is not there a 404. Deleted people keep their memberships in the deleted items and get them back
+when restored.
 """
 
 from __future__ import annotations
@@ -57,17 +58,26 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             present = tenant.store[relation].get(group["id"], {})
             if member_id.lower() not in present:
                 raise missing(member_id)
-            tenant.store.put(relation, group["id"], {one: kind for one, kind in present.items() if one != member_id.lower()})
+            tenant.store.put(
+                relation,
+                group["id"],
+                {one: kind for one, kind in present.items() if one != member_id.lower()},
+            )
             return Reply(204)
         case ("DELETE", ("groups", key, "members", member_id)):
             # the well-known trap: without /$ref this deletes the person, not the membership
             tenant.group(key)
             return delete_user(tenant, tenant.user(member_id))
-    raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+    raise refuse(
+        405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+    )
 
 
 def _one(tenant: Tenant, group: dict[str, Any], status: int, names: tuple[str, ...]) -> Reply:
-    return Reply(status, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#groups/$entity"} | shown(group, names))
+    return Reply(
+        status,
+        {"@odata.context": f"{tenant.origin}/v1.0/$metadata#groups/$entity"} | shown(group, names),
+    )
 
 
 def _related(tenant: Tenant, asked: Call, group: dict[str, Any], relation: str) -> Reply:
@@ -81,7 +91,11 @@ def _related(tenant: Tenant, asked: Call, group: dict[str, Any], relation: str) 
 
 def _checked(tenant: Tenant, body: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     check_properties(body, GROUP_PROPERTIES, GROUP_TEXTS, GROUP_READ_ONLY, "group")
-    given = {name: value for name, value in body.items() if name not in BINDS and not name.startswith("@odata.")}
+    given = {
+        name: value
+        for name, value in body.items()
+        if name not in BINDS and not name.startswith("@odata.")
+    }
     group = before | given
     nickname = group["mailNickname"]
     if not isinstance(nickname, str) or NICKNAME_BAD.search(nickname) or not nickname.isascii():
@@ -92,9 +106,14 @@ def _checked(tenant: Tenant, body: dict[str, Any], before: dict[str, Any]) -> di
     if unified and not group["mailEnabled"]:
         raise bad("The property 'mailEnabled' must be true for a group of type 'Unified'.")
     if not unified and (group["mailEnabled"] or not group["securityEnabled"]):
-        raise bad("The service does not currently support writes of mail-enabled groups. Please ensure that the mail-enablement property is unset and "
-                  "the security-enablement property is set.")  # fmt: skip
-    if "displayName" in before and given.get("uniqueName", before.get("uniqueName")) != before.get("uniqueName"):
+        raise bad(
+            "The service does not currently support writes of mail-enabled groups. Please ensure"
+            " that the mail-enablement property is unset and the security-enablement property is"
+            " set."
+        )
+    if "displayName" in before and given.get("uniqueName", before.get("uniqueName")) != before.get(
+        "uniqueName"
+    ):
         raise bad("Property 'uniqueName' is immutable.")
     _nickname(tenant, before, group, unified)
     return group
@@ -115,7 +134,9 @@ def _create(tenant: Tenant, body: dict[str, Any]) -> Reply:
     needed(body, "Group", "displayName", "mailEnabled", "mailNickname", "securityEnabled")
     tenant.check_room()
     if sum(len(body.get(bind) or []) for bind in BINDS) > MOST_BOUND:
-        raise bad(f"The number of relationships in the request exceeds the maximum of {MOST_BOUND}.")
+        raise bad(
+            f"The number of relationships in the request exceeds the maximum of {MOST_BOUND}."
+        )
     group_id = tenant.new_id()
     group = _checked(tenant, body, {"id": group_id, "createdDateTime": now(), "mailNickname": ""})
     unique = group.get("uniqueName")
@@ -142,7 +163,9 @@ def _patch(tenant: Tenant, key: str, asked: Call) -> Reply:
                 raise missing(name)
             return _create(tenant, body | {"uniqueName": name})
     group = tenant.group(key)
-    changed = {name: value for name, value in _checked(tenant, body, group).items() if value is not None}
+    changed = {
+        name: value for name, value in _checked(tenant, body, group).items() if value is not None
+    }
     if changed != group:
         tenant.store.put("groups", group["id"], changed)
     return _bind(tenant, group, {BINDS[bind]: body[bind] for bind in BINDS if body.get(bind)})
@@ -172,12 +195,17 @@ def _bind(tenant: Tenant, group: dict[str, Any], relations: dict[str, list[Any]]
         raise bad("Insufficient privileges: members of a dynamic group cannot be changed by hand.")
     for relation, urls in relations.items():
         if len(urls) > MOST_BOUND:
-            raise bad(f"The number of relationships in the request exceeds the maximum of {MOST_BOUND}.")
+            raise bad(
+                f"The number of relationships in the request exceeds the maximum of {MOST_BOUND}."
+            )
         present = dict(tenant.store[relation].get(group["id"], {}))
         for url in urls:
             found = tenant.bound(url)
             if found in present:
-                raise bad(f"One or more added object references already exist for the following modified properties: '{relation}'.")
+                raise bad(
+                    "One or more added object references already exist for the following modified"
+                    f" properties: '{relation}'."
+                )
             present[found] = "user" if found in tenant.store["users"] else "group"
         tenant.store.put(relation, group["id"], present)
     return Reply(204)

@@ -1,8 +1,8 @@
 """How Graph lists are asked for: $select, $filter, $top, $count, and pages by @odata.nextLink.
 
-Only selected properties are returned, the documented defaults when nothing is selected. Filters: `eq` and `in` on
-the usual properties, `startswith` on names, `ne` and the extension attributes only as advanced queries
-(`ConsistencyLevel: eventual` and `$count=true`), joined by `and` or by `or`.
+Only selected properties are returned, the documented defaults when nothing is selected. Filters:
+`eq` and `in` on the usual properties, `startswith` on names, `ne` and the extension attributes only
+as advanced queries (`ConsistencyLevel: eventual` and `$count=true`), joined by `and` or by `or`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,31 @@ from demo.platforms.microsoft_tenant import (
 DEFAULT_PAGE = 100
 MOST_ON_A_PAGE = 999
 FILTERS = {
-    "user": ("id", "userPrincipalName", "mailNickname", "displayName", "givenName", "surname", "mail", "employeeId", "accountEnabled", "department",
-             "jobTitle", "usageLocation", "userType"),
-    "group": ("id", "displayName", "mailNickname", "uniqueName", "mail", "mailEnabled", "securityEnabled"),
-}  # fmt: skip
+    "user": (
+        "id",
+        "userPrincipalName",
+        "mailNickname",
+        "displayName",
+        "givenName",
+        "surname",
+        "mail",
+        "employeeId",
+        "accountEnabled",
+        "department",
+        "jobTitle",
+        "usageLocation",
+        "userType",
+    ),
+    "group": (
+        "id",
+        "displayName",
+        "mailNickname",
+        "uniqueName",
+        "mail",
+        "mailEnabled",
+        "securityEnabled",
+    ),
+}
 _EXTENSION = "onPremisesExtensionAttributes/"
 _CLAUSE = re.compile(r"([\w/]+)\s+(eq|ne)\s+('(?:[^']|'')*'|true|false|null)$")
 _IN = re.compile(r"([\w/]+)\s+in\s*\(\s*('(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\s*\)$")
@@ -47,50 +68,106 @@ def selected(kind: str, params: Mapping[str, str]) -> tuple[str, ...]:
     """The properties to return; refuses those the type does not have."""
     if "$select" not in params:
         return USER_DEFAULTS if kind == "user" else GROUP_DEFAULTS
-    known = set(USER_PROPERTIES) | set(USER_READ_ONLY) if kind == "user" else set(GROUP_PROPERTIES) | set(GROUP_READ_ONLY)
+    known = (
+        set(USER_PROPERTIES) | set(USER_READ_ONLY)
+        if kind == "user"
+        else set(GROUP_PROPERTIES) | set(GROUP_READ_ONLY)
+    )
     names = tuple(name.strip() for name in params["$select"].split(",") if name.strip())
     for name in names:
         if name not in known or "@" in name:
-            text = f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type 'microsoft.graph.{kind}'."
+            text = (
+                f"Parsing OData Select and Expand failed: Could not find a property named '{name}'"
+                f" on type 'microsoft.graph.{kind}'."
+            )
             raise refuse(400, "BadRequest", text)
     return names
 
 
 def shown(row: Row, names: tuple[str, ...]) -> dict[str, Any]:
-    """An object with those properties; what it has no value for is null, an empty list, or all fifteen attributes."""
+    """An object with those properties; what it has no value for is null, an empty list, or all
+    fifteen attributes.
+    """
     resource: dict[str, Any] = {}
     for name in names:
         if name == "onPremisesExtensionAttributes":
             resource[name] = dict.fromkeys(ATTRIBUTES) | row.get(name, {})
-        elif name == "licenseAssignmentStates":  # all of them given directly: this tenant has no groups with licences
+        elif (
+            name == "licenseAssignmentStates"
+        ):  # all of them given directly: this tenant has no groups with licences
             resource[name] = [
-                {"skuId": one["skuId"], "disabledPlans": one["disabledPlans"], "assignedByGroup": None, "state": "Active", "error": "None"}
+                {
+                    "skuId": one["skuId"],
+                    "disabledPlans": one["disabledPlans"],
+                    "assignedByGroup": None,
+                    "state": "Active",
+                    "error": "None",
+                }
                 for one in row.get("assignedLicenses", [])
             ]
         elif name != "passwordProfile":
-            lists = name in ("businessPhones", "otherMails", "proxyAddresses", "groupTypes", "assignedLicenses", "resourceBehaviorOptions")
+            lists = name in (
+                "businessPhones",
+                "otherMails",
+                "proxyAddresses",
+                "groupTypes",
+                "assignedLicenses",
+                "resourceBehaviorOptions",
+            )
             resource[name] = row.get(name, [] if lists else None)
         else:
             resource[name] = None  # never returned
     return resource
 
 
-def listed(tenant: Tenant, asked: Call, kind: str, path: str, rows: Mapping[str, Row], *, typed: bool = False) -> Reply:
+def listed(
+    tenant: Tenant,
+    asked: Call,
+    kind: str,
+    path: str,
+    rows: Mapping[str, Row],
+    *,
+    typed: bool = False,
+) -> Reply:
     """One page of the rows that match, with the link to the next."""
     params = asked.params
     for name in params:
-        if name.startswith("$") and name not in ("$select", "$filter", "$top", "$count", "$skiptoken", "$orderby"):
+        if name.startswith("$") and name not in (
+            "$select",
+            "$filter",
+            "$top",
+            "$count",
+            "$skiptoken",
+            "$orderby",
+        ):
             raise refuse(400, "Request_UnsupportedQuery", f"Unsupported query option {name}.")
     top = params.get("$top", str(DEFAULT_PAGE))
     if not top.isdigit() or not 1 <= int(top) <= MOST_ON_A_PAGE:
-        raise refuse(400, "Request_UnsupportedQuery", f"Invalid page size specified: '{top}'. Must be between 1 and {MOST_ON_A_PAGE} inclusive.")
+        raise refuse(
+            400,
+            "Request_UnsupportedQuery",
+            f"Invalid page size specified: '{top}'. Must be between 1 and"
+            f" {MOST_ON_A_PAGE} inclusive.",
+        )
     names = selected(kind, params)
-    advanced = asked.headers.get("consistencylevel", "").lower() == "eventual" and params.get("$count") == "true"
+    advanced = (
+        asked.headers.get("consistencylevel", "").lower() == "eventual"
+        and params.get("$count") == "true"
+    )
     if "$count" in params and not advanced:
-        raise refuse(400, "Request_UnsupportedQuery", "$count needs the header ConsistencyLevel: eventual.")
-    resource: dict[str, Any] = {"@odata.context": f"{tenant.origin}/v1.0/$metadata#{path.split('/', maxsplit=1)[0]}"}
+        raise refuse(
+            400, "Request_UnsupportedQuery", "$count needs the header ConsistencyLevel: eventual."
+        )
+    resource: dict[str, Any] = {
+        "@odata.context": f"{tenant.origin}/v1.0/$metadata#{path.split('/', maxsplit=1)[0]}"
+    }
     if "$skiptoken" in params:
-        stale = refuse(400, "Directory_ExpiredPageToken", "The specified page token value has expired and can no longer be included in your request.")
+        stale = refuse(
+            400,
+            "Directory_ExpiredPageToken",
+            "The specified page token value has expired and can no longer be included in your"
+            " request.",
+        )
         page, token = tenant.pages.follow(params["$skiptoken"], int(top), stale)
     else:
         keep = _filter(params["$filter"], kind, advanced) if "$filter" in params else None
@@ -98,14 +175,23 @@ def listed(tenant: Tenant, asked: Call, kind: str, path: str, rows: Mapping[str,
         if "$orderby" in params:
             by, _, direction = params["$orderby"].partition(" ")
             if by not in FILTERS[kind] or ("$filter" in params and not advanced):
-                raise refuse(400, "Request_UnsupportedQuery", f"Sorting by {by} is not supported here.")
-            keys.sort(key=lambda key: str(rows[key].get(by) or "").lower(), reverse=direction.strip() == "desc")
+                raise refuse(
+                    400, "Request_UnsupportedQuery", f"Sorting by {by} is not supported here."
+                )
+            keys.sort(
+                key=lambda key: str(rows[key].get(by) or "").lower(),
+                reverse=direction.strip() == "desc",
+            )
         if advanced:
             resource["@odata.count"] = len(keys)
         page, token = tenant.pages.take(keys, int(top))
     if token:
-        kept = {name: value for name, value in params.items() if name != "$skiptoken"} | {"$skiptoken": token}
-        resource["@odata.nextLink"] = f"{tenant.origin}/v1.0/{quote(path)}?{urlencode(kept, safe='$,')}"
+        kept = {name: value for name, value in params.items() if name != "$skiptoken"} | {
+            "$skiptoken": token
+        }
+        resource["@odata.nextLink"] = (
+            f"{tenant.origin}/v1.0/{quote(path)}?{urlencode(kept, safe='$,')}"
+        )
     mark = {"@odata.type": f"#microsoft.graph.{kind}"} if typed else {}
     resource["value"] = [mark | shown(rows[key], names) for key in page if key in rows]
     return Reply(200, resource)
@@ -114,7 +200,11 @@ def listed(tenant: Tenant, asked: Call, kind: str, path: str, rows: Mapping[str,
 def _filter(text: str, kind: str, advanced: bool) -> Callable[[Row], bool]:
     joints = {match[2] for match in _JOINED.finditer(text) if match[2]}
     if len(joints) > 1:
-        raise refuse(400, "Request_UnsupportedQuery", "Mixing 'and' with 'or' is not supported by the emulator.")
+        raise refuse(
+            400,
+            "Request_UnsupportedQuery",
+            "Mixing 'and' with 'or' is not supported by the emulator.",
+        )
     clauses, start = [], 0
     for match in _JOINED.finditer(text):
         if match[2]:
@@ -132,13 +222,23 @@ def _clause(text: str, kind: str, advanced: bool) -> Callable[[Row], bool]:
         value = _property(name, kind, advanced)
         return lambda row: str(value(row) or "").lower().startswith(begins)
     if match := _IN.match(text):
-        value, wanted = _property(match[1], kind, advanced), {_same(one.replace("''", "'")) for one in _TEXT.findall(match[2])}
+        value, wanted = (
+            _property(match[1], kind, advanced),
+            {_same(one.replace("''", "'")) for one in _TEXT.findall(match[2])},
+        )
         return lambda row: _same(value(row)) in wanted
     if match := _CLAUSE.match(text):
         if match[2] == "ne" and not advanced:
-            raise refuse(400, "Request_UnsupportedQuery", f"Operator: 'NotEqualsMatch' is not supported for property {match[1]} without advanced query.")
+            raise refuse(
+                400,
+                "Request_UnsupportedQuery",
+                f"Operator: 'NotEqualsMatch' is not supported for property {match[1]} without"
+                " advanced query.",
+            )
         value = _property(match[1], kind, advanced)
-        literal: Any = {"true": True, "false": False, "null": None}.get(match[3], _same(_plain(match[3])) if match[3].startswith("'") else None)
+        literal: Any = {"true": True, "false": False, "null": None}.get(
+            match[3], _same(_plain(match[3])) if match[3].startswith("'") else None
+        )
         if match[2] == "eq":
             return lambda row: _same(value(row)) == literal
         return lambda row: _same(value(row)) != literal
@@ -148,10 +248,18 @@ def _clause(text: str, kind: str, advanced: bool) -> Callable[[Row], bool]:
 def _property(name: str, kind: str, advanced: bool) -> Callable[[Row], Any]:
     if kind == "user" and name.startswith(_EXTENSION) and name[len(_EXTENSION) :] in ATTRIBUTES:
         if not advanced:
-            raise refuse(400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause specified for property '{name}'.")
+            raise refuse(
+                400,
+                "Request_UnsupportedQuery",
+                f"Unsupported or invalid query filter clause specified for property '{name}'.",
+            )
         return lambda row: row.get("onPremisesExtensionAttributes", {}).get(name[len(_EXTENSION) :])
     if name not in FILTERS[kind]:
-        raise refuse(400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause specified for property '{name}'.")
+        raise refuse(
+            400,
+            "Request_UnsupportedQuery",
+            f"Unsupported or invalid query filter clause specified for property '{name}'.",
+        )
     return lambda row: row.get(name)
 
 

@@ -1,7 +1,7 @@
 """One Microsoft Entra tenant: its lookups, its properties and the wording of its refusals.
 
-Facts: Microsoft's Graph v1.0 documentation and its CSDL metadata. Where only field reports exist (the message of a
-duplicate member, an object that is not there yet), those are followed.
+Facts: Microsoft's Graph v1.0 documentation and its CSDL metadata. Where only field reports exist
+(the message of a duplicate member, an object that is not there yet), those are followed.
 """
 
 from __future__ import annotations
@@ -20,41 +20,150 @@ from demo.platforms.store import Pages, Store
 
 TENANT_ID = "5d740000-0074-4074-8074-00000000aaaa"
 DOMAINS = ("sd74.example", "student.sd74.example")
-TABLES = ("users", "groups", "deleted_users", "deleted_groups", "addresses", "unique_names", "nicknames", "members", "owners", "skus", "roles", "counters")
+TABLES = (
+    "users",
+    "groups",
+    "deleted_users",
+    "deleted_groups",
+    "addresses",
+    "unique_names",
+    "nicknames",
+    "members",
+    "owners",
+    "skus",
+    "roles",
+    "counters",
+)
 MOST_OBJECTS = 300_000  # of a tenant with a verified domain; deleted ones count
 UPN = re.compile(r"[A-Za-z0-9'.\-_!#^~]{1,64}@[A-Za-z0-9.-]{1,48}")
 
 TEXT, FLAG, LIST, OBJECT = "text", "flag", "list", "object"
 # writable properties of a user and the longest value of each text
 USER_TEXTS = {
-    "userPrincipalName": 113, "mailNickname": 64, "displayName": 256, "givenName": 64, "surname": 64, "department": 64, "companyName": 64,
-    "jobTitle": 128, "city": 128, "state": 128, "country": 128, "postalCode": 40, "streetAddress": 1024, "mobilePhone": 64, "officeLocation": 128,
-    "employeeId": 16, "employeeType": 128, "usageLocation": 2, "preferredLanguage": 64, "ageGroup": 16, "consentProvidedForMinor": 16,
-    "onPremisesImmutableId": 256, "mail": 320, "faxNumber": 64, "passwordPolicies": 128, "userType": 16,
-}  # fmt: skip
+    "userPrincipalName": 113,
+    "mailNickname": 64,
+    "displayName": 256,
+    "givenName": 64,
+    "surname": 64,
+    "department": 64,
+    "companyName": 64,
+    "jobTitle": 128,
+    "city": 128,
+    "state": 128,
+    "country": 128,
+    "postalCode": 40,
+    "streetAddress": 1024,
+    "mobilePhone": 64,
+    "officeLocation": 128,
+    "employeeId": 16,
+    "employeeType": 128,
+    "usageLocation": 2,
+    "preferredLanguage": 64,
+    "ageGroup": 16,
+    "consentProvidedForMinor": 16,
+    "onPremisesImmutableId": 256,
+    "mail": 320,
+    "faxNumber": 64,
+    "passwordPolicies": 128,
+    "userType": 16,
+}
 USER_PROPERTIES = {
-    **dict.fromkeys(USER_TEXTS, TEXT), "accountEnabled": FLAG, "businessPhones": LIST, "otherMails": LIST,
-    "onPremisesExtensionAttributes": OBJECT, "passwordProfile": OBJECT,
-}  # fmt: skip
-USER_READ_ONLY = ("id", "createdDateTime", "deletedDateTime", "proxyAddresses", "assignedLicenses", "licenseAssignmentStates", "onPremisesSyncEnabled",
-                  "creationType")  # fmt: skip
-USER_DEFAULTS = ("businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage", "surname",
-                 "userPrincipalName", "id")  # fmt: skip
-GROUP_TEXTS = {"displayName": 256, "mailNickname": 64, "description": 1024, "uniqueName": 256, "visibility": 32, "classification": 64,
-               "membershipRule": 3072, "membershipRuleProcessingState": 16, "preferredLanguage": 64, "theme": 32}  # fmt: skip
+    **dict.fromkeys(USER_TEXTS, TEXT),
+    "accountEnabled": FLAG,
+    "businessPhones": LIST,
+    "otherMails": LIST,
+    "onPremisesExtensionAttributes": OBJECT,
+    "passwordProfile": OBJECT,
+}
+USER_READ_ONLY = (
+    "id",
+    "createdDateTime",
+    "deletedDateTime",
+    "proxyAddresses",
+    "assignedLicenses",
+    "licenseAssignmentStates",
+    "onPremisesSyncEnabled",
+    "creationType",
+)
+USER_DEFAULTS = (
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+    "id",
+)
+GROUP_TEXTS = {
+    "displayName": 256,
+    "mailNickname": 64,
+    "description": 1024,
+    "uniqueName": 256,
+    "visibility": 32,
+    "classification": 64,
+    "membershipRule": 3072,
+    "membershipRuleProcessingState": 16,
+    "preferredLanguage": 64,
+    "theme": 32,
+}
 GROUP_PROPERTIES = {
-    **dict.fromkeys(GROUP_TEXTS, TEXT), "mailEnabled": FLAG, "securityEnabled": FLAG, "isAssignableToRole": FLAG, "groupTypes": LIST,
-    "resourceBehaviorOptions": LIST, "members@odata.bind": LIST, "owners@odata.bind": LIST,
-}  # fmt: skip
-GROUP_READ_ONLY = ("id", "createdDateTime", "deletedDateTime", "mail", "proxyAddresses", "renewedDateTime", "expirationDateTime", "onPremisesSyncEnabled",
-                   "securityIdentifier")  # fmt: skip
-GROUP_DEFAULTS = ("id", "deletedDateTime", "classification", "createdDateTime", "description", "displayName", "expirationDateTime", "groupTypes",
-                  "isAssignableToRole", "mail", "mailEnabled", "mailNickname", "membershipRule", "onPremisesSyncEnabled", "proxyAddresses", "renewedDateTime",
-                  "resourceBehaviorOptions", "securityEnabled", "securityIdentifier", "theme", "visibility")  # fmt: skip
+    **dict.fromkeys(GROUP_TEXTS, TEXT),
+    "mailEnabled": FLAG,
+    "securityEnabled": FLAG,
+    "isAssignableToRole": FLAG,
+    "groupTypes": LIST,
+    "resourceBehaviorOptions": LIST,
+    "members@odata.bind": LIST,
+    "owners@odata.bind": LIST,
+}
+GROUP_READ_ONLY = (
+    "id",
+    "createdDateTime",
+    "deletedDateTime",
+    "mail",
+    "proxyAddresses",
+    "renewedDateTime",
+    "expirationDateTime",
+    "onPremisesSyncEnabled",
+    "securityIdentifier",
+)
+GROUP_DEFAULTS = (
+    "id",
+    "deletedDateTime",
+    "classification",
+    "createdDateTime",
+    "description",
+    "displayName",
+    "expirationDateTime",
+    "groupTypes",
+    "isAssignableToRole",
+    "mail",
+    "mailEnabled",
+    "mailNickname",
+    "membershipRule",
+    "onPremisesSyncEnabled",
+    "proxyAddresses",
+    "renewedDateTime",
+    "resourceBehaviorOptions",
+    "securityEnabled",
+    "securityIdentifier",
+    "theme",
+    "visibility",
+)
 ATTRIBUTES = tuple(f"extensionAttribute{number}" for number in range(1, 16))
 
 
-def refuse(status: int, code: str, message: str, details: list[dict[str, str]] | None = None, headers: Mapping[str, str] | None = None) -> Refusal:
+def refuse(
+    status: int,
+    code: str,
+    message: str,
+    details: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Refusal:
     """A refusal in the form of Graph; `innerError` is completed where the request is known."""
     error: dict[str, Any] = {"code": code, "message": message}
     if details:
@@ -72,7 +181,12 @@ def conflict(target: str) -> Refusal:
 
 
 def missing(key: str) -> Refusal:
-    return refuse(404, "Request_ResourceNotFound", f"Resource '{key}' does not exist or one of its queried reference-property objects are not present.")
+    return refuse(
+        404,
+        "Request_ResourceNotFound",
+        f"Resource '{key}' does not exist or one of its queried reference-property objects are not"
+        " present.",
+    )
 
 
 def now() -> str:
@@ -81,7 +195,9 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """One Graph call: method, path in parts (decoded), query parameters, headers in lower case, JSON body."""
+    """One Graph call: method, path in parts (decoded), query parameters, headers in lower case,
+    JSON body.
+    """
 
     method: str
     parts: tuple[str, ...]
@@ -91,7 +207,9 @@ class Call:
 
 
 class Tenant:
-    """State and lookups; what may be done with it stands in microsoft_users and microsoft_groups."""
+    """State and lookups; what may be done with it stands in microsoft_users and
+    microsoft_groups.
+    """
 
     def __init__(self, store: Store, faults: Faults) -> None:
         self.store = store
@@ -114,8 +232,18 @@ class Tenant:
             raise missing(object_id)
 
     def check_room(self) -> None:
-        if sum(len(self.store[table]) for table in ("users", "groups", "deleted_users", "deleted_groups")) >= MOST_OBJECTS:
-            raise refuse(403, "Directory_QuotaExceeded", "The directory object quota limit for the Tenant has been exceeded.")
+        if (
+            sum(
+                len(self.store[table])
+                for table in ("users", "groups", "deleted_users", "deleted_groups")
+            )
+            >= MOST_OBJECTS
+        ):
+            raise refuse(
+                403,
+                "Directory_QuotaExceeded",
+                "The directory object quota limit for the Tenant has been exceeded.",
+            )
 
     def holder(self, address: str) -> tuple[str, str] | None:
         """What a principal name or address belongs to: ("users" | "groups", its id)."""
@@ -134,7 +262,9 @@ class Tenant:
     def _by_name(self, name: str) -> dict[str, Any] | None:
         holder = self.holder(name)
         found = self.store["users"].get(holder[1]) if holder and holder[0] == "users" else None
-        return found if found and found["userPrincipalName"].lower() == name.lower() else None  # other addresses of a user are no key
+        return (
+            found if found and found["userPrincipalName"].lower() == name.lower() else None
+        )  # other addresses of a user are no key
 
     def group(self, key: str) -> dict[str, Any]:
         """A group by object id, or by the path segment `uniqueName='…'`."""
@@ -150,8 +280,13 @@ class Tenant:
         return self.store.seen(table, self.faults.read_lag_seconds)
 
     def bound(self, url: Any) -> str:
-        """The id of the existing object an `@odata.id` or `@odata.bind` names, e.g. …/v1.0/directoryObjects/{id}."""
-        match = re.fullmatch(r"https?://[^/]+/v1\.0/(?:directoryObjects|users|groups)(?:/|\(')([0-9A-Za-z@._'-]+?)(?:'\))?", str(url))
+        """The id of the existing object an `@odata.id` or `@odata.bind` names, e.g.
+        …/v1.0/directoryObjects/{id}.
+        """
+        match = re.fullmatch(
+            r"https?://[^/]+/v1\.0/(?:directoryObjects|users|groups)(?:/|\(')([0-9A-Za-z@._'-]+?)(?:'\))?",
+            str(url),
+        )
         if not match:
             raise bad(f"Invalid URL format specified in payload: {url}")
         key = match[1]
@@ -164,8 +299,16 @@ class Tenant:
         raise missing(key)
 
 
-def check_properties(body: dict[str, Any], known: Mapping[str, str], longest: Mapping[str, int], read_only: tuple[str, ...], kind: str) -> None:
-    """Refuse properties the type does not have or does not let write, values of another type, and texts too long."""
+def check_properties(
+    body: dict[str, Any],
+    known: Mapping[str, str],
+    longest: Mapping[str, int],
+    read_only: tuple[str, ...],
+    kind: str,
+) -> None:
+    """Refuse properties the type does not have or does not let write, values of another type, and
+    texts too long.
+    """
     for name, value in body.items():
         if name.startswith("@odata."):
             continue
@@ -173,13 +316,29 @@ def check_properties(body: dict[str, Any], known: Mapping[str, str], longest: Ma
             raise bad(f"Property '{name}' is read-only and cannot be set.")
         if name not in known:
             message = f"Invalid property '{name}'."
-            raise bad(message if kind == "user" else f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'.")
+            raise bad(
+                message
+                if kind == "user"
+                else f"The property '{name}' does not exist on type 'microsoft.graph.{kind}'."
+            )
         kinds = {TEXT: str, FLAG: bool, LIST: list, OBJECT: dict}
         if value is not None and not isinstance(value, kinds[known[name]]):
-            raise refuse(400, "BadRequest", f"Cannot convert the literal of property '{name}' to the expected type.")
+            raise refuse(
+                400,
+                "BadRequest",
+                f"Cannot convert the literal of property '{name}' to the expected type.",
+            )
         if isinstance(value, str) and len(value) > longest.get(name, 1 << 16):
-            raise bad(f"Invalid value specified for property '{name}' of resource '{kind.capitalize()}'.",
-                      [{"code": "InvalidLength", "message": f"at most {longest[name]} characters", "target": name}])  # fmt: skip
+            raise bad(
+                f"Invalid value specified for property '{name}' of resource '{kind.capitalize()}'.",
+                [
+                    {
+                        "code": "InvalidLength",
+                        "message": f"at most {longest[name]} characters",
+                        "target": name,
+                    }
+                ],
+            )
 
 
 def needed(body: dict[str, Any], kind: str, *names: str) -> None:

@@ -1,7 +1,8 @@
 """Graph users, the deleted items, licences.
 
-Deleting is soft: the user goes to the deleted items with its memberships and can be restored. The principal name and the
-seats of its licences are free at once; a restore that meets another holder is a conflict, and takes back the seats still free.
+Deleting is soft: the user goes to the deleted items with its memberships and can be restored. The
+principal name and the seats of its licences are free at once; a restore that meets another holder
+is a conflict, and takes back the seats still free.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ from demo.platforms.microsoft_tenant import (
 )
 
 NICKNAME_BAD = re.compile(r"""[@()\\\[\]";:<>, ]""")
-CLEARABLE_NOT = ("displayName", "userPrincipalName", "mailNickname", "accountEnabled", "usageLocation")
+CLEARABLE_NOT = (
+    "displayName",
+    "userPrincipalName",
+    "mailNickname",
+    "accountEnabled",
+    "usageLocation",
+)
 
 
 def call(tenant: Tenant, asked: Call) -> Reply:
@@ -53,58 +60,109 @@ def call(tenant: Tenant, asked: Call) -> Reply:
         case ("POST", ("users", key, "revokeSignInSessions")):
             tenant.user(key)
             return Reply(200, {"value": True})
-    raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+    raise refuse(
+        405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+    )
 
 
 def _belonging(tenant: Tenant, user_id: str) -> Reply:
-    """The groups and directory roles a user is a direct member of, their type and id; all on one page."""
-    kinds = (("members", "group", lambda relation: relation), ("roles", "directoryRole", lambda role: role["members"]))
-    rows = [{"@odata.type": f"#microsoft.graph.{kind}", "id": key}
-            for table, kind, members in kinds for key, row in tenant.store[table].items() if user_id in members(row)]  # fmt: skip
-    return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#directoryObjects", "value": rows})
+    """The groups and directory roles a user is a direct member of, their type and id; all on one
+    page.
+    """
+    kinds = (
+        ("members", "group", lambda relation: relation),
+        ("roles", "directoryRole", lambda role: role["members"]),
+    )
+    rows = [
+        {"@odata.type": f"#microsoft.graph.{kind}", "id": key}
+        for table, kind, members in kinds
+        for key, row in tenant.store[table].items()
+        if user_id in members(row)
+    ]
+    return Reply(
+        200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#directoryObjects", "value": rows}
+    )
 
 
 def deleted_items(tenant: Tenant, asked: Call) -> Reply:
     """Answer one call under /directory/deletedItems."""
     match (asked.method, asked.parts):
         case ("GET", (_, _, "microsoft.graph.user")):
-            return listed(tenant, asked, "user", "/".join(asked.parts), tenant.seen("deleted_users"))
+            return listed(
+                tenant, asked, "user", "/".join(asked.parts), tenant.seen("deleted_users")
+            )
         case ("GET", (_, _, "microsoft.graph.group")):
-            return listed(tenant, asked, "group", "/".join(asked.parts), tenant.seen("deleted_groups"))
+            return listed(
+                tenant, asked, "group", "/".join(asked.parts), tenant.seen("deleted_groups")
+            )
         case ("GET", (_, _, key)):
             for table, kind in (("deleted_users", "user"), ("deleted_groups", "group")):
                 if found := tenant.store[table].get(key):
-                    return Reply(200, {"@odata.type": f"#microsoft.graph.{kind}"} | shown(found, selected(kind, asked.params)))
+                    return Reply(
+                        200,
+                        {"@odata.type": f"#microsoft.graph.{kind}"}
+                        | shown(found, selected(kind, asked.params)),
+                    )
             raise missing(key)
         case ("POST", (_, _, key, "restore")):
             return _restore(tenant, key)
-        case ("DELETE", (_, _, _)):  # permanent deletion is for people signed in, not for applications
-            raise refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+        case (
+            "DELETE",
+            (_, _, _),
+        ):  # permanent deletion is for people signed in, not for applications
+            raise refuse(
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges to complete the operation.",
+            )
         case ("GET", (_, _)):
             raise bad("Resource collection requires a cast segment, e.g. microsoft.graph.user.")
-    raise refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+    raise refuse(
+        405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+    )
 
 
 def password_is_accepted(password: str) -> bool:
     """8 to 256 ASCII characters of at least three of the four classes."""
-    classes = sum(bool(re.search(one, password)) for one in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+    classes = sum(
+        bool(re.search(one, password)) for one in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]")
+    )
     return 8 <= len(password) <= 256 and password.isascii() and classes >= 3
 
 
 def _one(tenant: Tenant, user: dict[str, Any], asked: Call) -> Reply:
     names = selected("user", asked.params)
-    return Reply(200, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#users/$entity"} | shown(user, names))
+    return Reply(
+        200,
+        {"@odata.context": f"{tenant.origin}/v1.0/$metadata#users/$entity"} | shown(user, names),
+    )
 
 
 def _create(tenant: Tenant, body: dict[str, Any]) -> Reply:
-    needed(body, "User", "accountEnabled", "displayName", "mailNickname", "userPrincipalName", "passwordProfile")
-    needed(body["passwordProfile"] if isinstance(body["passwordProfile"], dict) else {}, "User", "password")
+    needed(
+        body,
+        "User",
+        "accountEnabled",
+        "displayName",
+        "mailNickname",
+        "userPrincipalName",
+        "passwordProfile",
+    )
+    needed(
+        body["passwordProfile"] if isinstance(body["passwordProfile"], dict) else {},
+        "User",
+        "password",
+    )
     tenant.check_room()
     blank = {"id": tenant.new_id(), "createdDateTime": now(), "userType": "Member"}
     user = _changed(tenant, blank, body)
     tenant.store.put("users", user["id"], user)
     tenant.remember(user["id"])
-    return Reply(201, {"@odata.context": f"{tenant.origin}/v1.0/$metadata#users/$entity"} | shown(user, selected("user", {})))
+    return Reply(
+        201,
+        {"@odata.context": f"{tenant.origin}/v1.0/$metadata#users/$entity"}
+        | shown(user, selected("user", {})),
+    )
 
 
 def _update(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> Reply:
@@ -126,7 +184,10 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
         if name == "passwordProfile":
             password = (value or {}).get("password")
             if password is not None and not password_is_accepted(password):
-                raise bad("The specified password does not comply with password complexity requirements. Please provide a different password.")
+                raise bad(
+                    "The specified password does not comply with password complexity requirements."
+                    " Please provide a different password."
+                )
         elif name == "onPremisesExtensionAttributes":
             attributes = value or {}
             if set(attributes) - set(ATTRIBUTES):
@@ -147,48 +208,73 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
         _name(tenant, user, changed["userPrincipalName"])
     if body.get("mail") and body["mail"] != user.get("mail"):
         _claim(tenant, user["id"], body["mail"], "proxyAddresses")
-        others = [f"smtp:{one.partition(':')[2]}" for one in user.get("proxyAddresses", []) if one.partition(":")[2].lower() != body["mail"].lower()]
-        changed["proxyAddresses"] = [f"SMTP:{body['mail']}", *others]  # the primary address of before becomes a secondary one
+        others = [
+            f"smtp:{one.partition(':')[2]}"
+            for one in user.get("proxyAddresses", [])
+            if one.partition(":")[2].lower() != body["mail"].lower()
+        ]
+        changed["proxyAddresses"] = [
+            f"SMTP:{body['mail']}",
+            *others,
+        ]  # the primary address of before becomes a secondary one
     return changed
 
 
 def _name(tenant: Tenant, user: dict[str, Any], name: str) -> None:
     """Give the user a principal name, if it is well-formed, in a verified domain and free."""
     if not UPN.fullmatch(name) or name.split("@", maxsplit=1)[0].endswith("."):
-        raise bad("Invalid value specified for property 'userPrincipalName' of resource 'User'.",
-                  [{"code": "InvalidValue", "message": "Invalid value.", "target": "userPrincipalName"}])  # fmt: skip
+        raise bad(
+            "Invalid value specified for property 'userPrincipalName' of resource 'User'.",
+            [{"code": "InvalidValue", "message": "Invalid value.", "target": "userPrincipalName"}],
+        )
     if name.split("@")[1].lower() not in DOMAINS:
-        raise bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified domain names in your organization.",
-                  [{"code": "InvalidValue", "message": "Invalid value.", "target": "userPrincipalName"}])  # fmt: skip
+        raise bad(
+            "The domain portion of the userPrincipalName property is invalid. You must use one of"
+            " the verified domain names in your organization.",
+            [{"code": "InvalidValue", "message": "Invalid value.", "target": "userPrincipalName"}],
+        )
     before = str(user.get("userPrincipalName", ""))
     if name.lower() == before.lower():
         return
     _claim(tenant, user["id"], name, "userPrincipalName")
-    if before and f"smtp:{before}".lower() not in [one.lower() for one in user.get("proxyAddresses", [])]:
+    if before and f"smtp:{before}".lower() not in [
+        one.lower() for one in user.get("proxyAddresses", [])
+    ]:
         tenant.store.remove("addresses", before.lower())
 
 
 def _claim(tenant: Tenant, user_id: str, address: str, target: str) -> None:
     holder = tenant.holder(address)
     if holder and holder[1] != user_id:
-        raise conflict(target if target == "userPrincipalName" and _is_principal(tenant, holder, address) else "proxyAddresses")
+        raise conflict(
+            target
+            if target == "userPrincipalName" and _is_principal(tenant, holder, address)
+            else "proxyAddresses"
+        )
     tenant.store.put("addresses", address.lower(), ["users", user_id])
 
 
 def _is_principal(tenant: Tenant, holder: tuple[str, str], address: str) -> bool:
-    return bool(tenant.store[holder[0]][holder[1]].get("userPrincipalName", "").lower() == address.lower())
+    return bool(
+        tenant.store[holder[0]][holder[1]].get("userPrincipalName", "").lower() == address.lower()
+    )
 
 
 def addresses(user: dict[str, Any]) -> set[str]:
     """Every address a user holds, in lower case."""
-    return {user["userPrincipalName"].lower(), *(one.split(":", 1)[1].lower() for one in user.get("proxyAddresses", []))}
+    return {
+        user["userPrincipalName"].lower(),
+        *(one.split(":", 1)[1].lower() for one in user.get("proxyAddresses", [])),
+    }
 
 
 def delete(tenant: Tenant, user: dict[str, Any]) -> Reply:
     for address in addresses(user):
         tenant.store.remove("addresses", address)
     for one in user.get("assignedLicenses", []):
-        _seats(tenant, one["skuId"], -1)  # its seats are free at once; which they were is kept for a restore
+        _seats(
+            tenant, one["skuId"], -1
+        )  # its seats are free at once; which they were is kept for a restore
     tenant.store.remove("users", user["id"])
     tenant.store.put("deleted_users", user["id"], user | {"deletedDateTime": now()})
     return Reply(204)
@@ -198,15 +284,25 @@ def _restore(tenant: Tenant, key: str) -> Reply:
     if user := tenant.store["deleted_users"].get(key):
         for address in addresses(user):
             if tenant.holder(address):
-                raise conflict("userPrincipalName" if address == user["userPrincipalName"].lower() else "proxyAddresses")
+                raise conflict(
+                    "userPrincipalName"
+                    if address == user["userPrincipalName"].lower()
+                    else "proxyAddresses"
+                )
             tenant.store.put("addresses", address, ["users", key])
-        held = [one for one in user.get("assignedLicenses", []) if _has_seat(tenant, one["skuId"])]  # a seat given away meanwhile does not come back
+        held = [
+            one for one in user.get("assignedLicenses", []) if _has_seat(tenant, one["skuId"])
+        ]  # a seat given away meanwhile does not come back
         for one in held:
             _seats(tenant, one["skuId"], 1)
-        user = {name: value for name, value in user.items() if name != "deletedDateTime"} | ({"assignedLicenses": held} if user.get("assignedLicenses") else {})
+        user = {name: value for name, value in user.items() if name != "deletedDateTime"} | (
+            {"assignedLicenses": held} if user.get("assignedLicenses") else {}
+        )
         tenant.store.remove("deleted_users", key)
         tenant.store.put("users", key, user)
-        return Reply(200, {"@odata.type": "#microsoft.graph.user"} | shown(user, selected("user", {})))
+        return Reply(
+            200, {"@odata.type": "#microsoft.graph.user"} | shown(user, selected("user", {}))
+        )
     if group := tenant.store["deleted_groups"].get(key):
         unique = group.get("uniqueName")
         if unique and unique in tenant.store["unique_names"]:
@@ -214,15 +310,26 @@ def _restore(tenant: Tenant, key: str) -> Reply:
         if unique:
             tenant.store.put("unique_names", unique, key)
         tenant.store.remove("deleted_groups", key)
-        tenant.store.put("groups", key, {name: value for name, value in group.items() if name != "deletedDateTime"})
-        return Reply(200, {"@odata.type": "#microsoft.graph.group"} | shown(group, selected("group", {})))
+        tenant.store.put(
+            "groups",
+            key,
+            {name: value for name, value in group.items() if name != "deletedDateTime"},
+        )
+        return Reply(
+            200, {"@odata.type": "#microsoft.graph.group"} | shown(group, selected("group", {}))
+        )
     raise missing(key)
 
 
 def _license(tenant: Tenant, user: dict[str, Any], asked: Call) -> Reply:
     body = asked.body
-    if not isinstance(body.get("addLicenses"), list) or not isinstance(body.get("removeLicenses"), list):
-        raise bad("One or more parameters of the operation 'assignLicense' are missing from the request payload.")
+    if not isinstance(body.get("addLicenses"), list) or not isinstance(
+        body.get("removeLicenses"), list
+    ):
+        raise bad(
+            "One or more parameters of the operation 'assignLicense' are missing from the request"
+            " payload."
+        )
     held = {one["skuId"]: one for one in user.get("assignedLicenses", [])}
     for sku_id in body["removeLicenses"]:
         if sku_id not in held:
@@ -243,7 +350,9 @@ def _license(tenant: Tenant, user: dict[str, Any], asked: Call) -> Reply:
 
 def _has_seat(tenant: Tenant, sku_id: str) -> bool:
     sku = tenant.store["skus"][sku_id]
-    return bool(sku["consumedUnits"] < min(sku["prepaidUnits"]["enabled"], tenant.faults.licence_seats))
+    return bool(
+        sku["consumedUnits"] < min(sku["prepaidUnits"]["enabled"], tenant.faults.licence_seats)
+    )
 
 
 def _seats(tenant: Tenant, sku_id: str, more: int) -> None:

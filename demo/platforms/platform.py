@@ -1,8 +1,10 @@
-"""What every emulated web platform shares: the record of requests, faults, control calls, all-or-nothing writes.
+"""What every emulated web platform shares: the record of requests, faults, control calls,
+all-or-nothing writes.
 
-In: `Request`s. Out: `Reply`s, and one JSON line per request in the requests file, with the host names of production,
-so that the file can be checked against the vendors' own API descriptions. Tokens, secrets and passwords are
-replaced in that file by placeholders of the same form; control calls (`/_emulator/…`) are not in it.
+In: `Request`s. Out: `Reply`s, and one JSON line per request in the requests file, with the host
+names of production, so that the file can be checked against the vendors' own API descriptions.
+Tokens, secrets and passwords are replaced in that file by placeholders of the same form; control
+calls (`/_emulator/…`) are not in it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,12 @@ class RequestLog:
         self._file: TextIO = path.open("a", encoding="utf-8")
 
     def write(self, method: str, url: str, headers: dict[str, str], body: Any) -> None:
-        self._file.write(json.dumps({"method": method, "url": url, "headers": headers, "body": body}, ensure_ascii=False) + "\n")
+        self._file.write(
+            json.dumps(
+                {"method": method, "url": url, "headers": headers, "body": body}, ensure_ascii=False
+            )
+            + "\n"
+        )
         self._file.flush()
 
     def close(self) -> None:
@@ -42,7 +49,9 @@ class RequestLog:
 
 
 class Platform(ABC):
-    """The part of an emulator that is the same for every vendor; subclasses say what is served and how it refuses."""
+    """The part of an emulator that is the same for every vendor; subclasses say what is served and
+    how it refuses.
+    """
 
     name = ""
     origin = ""  # own address, set when the port is known
@@ -57,7 +66,9 @@ class Platform(ABC):
 
     @abstractmethod
     def production_url(self, request: Request) -> str | None:
-        """The address this request would have had in production; None when it is no API call to record."""
+        """The address this request would have had in production; None when it is no API call to
+        record.
+        """
 
     @abstractmethod
     def serve(self, request: Request) -> Reply:
@@ -123,7 +134,10 @@ class Platform(ABC):
                 return Reply(200, {"saved": str(self.store.path)})
         except (ValueError, AttributeError) as error:
             return Reply(400, {"error": str(error)})
-        return Reply(404, {"error": "control calls are GET or POST /_emulator/faults and POST /_emulator/save"})
+        return Reply(
+            404,
+            {"error": "control calls are GET or POST /_emulator/faults and POST /_emulator/save"},
+        )
 
     # --- the record
 
@@ -133,8 +147,12 @@ class Platform(ABC):
             headers["authorization"] = "Bearer -"
         production = url.split("/", 3)
         headers["host"] = production[2]
-        text = request.body.decode("utf-8", "replace").replace(self.origin, f"https://{production[2]}")
-        self.log.write(request.method, url, headers, self._body(text, headers.get("content-type", "")))
+        text = request.body.decode("utf-8", "replace").replace(
+            self.origin, f"https://{production[2]}"
+        )
+        self.log.write(
+            request.method, url, headers, self._body(text, headers.get("content-type", ""))
+        )
 
     def _body(self, text: str, kind: str) -> Any:
         if not text:
@@ -157,7 +175,9 @@ class Platform(ABC):
         if isinstance(value.get("password"), str):
             hashed = HASHES.get(str(value.get("hashFunction")))
             accepted = bool(hashed) or self.password_is_accepted(value["password"])
-            shown["password"] = (hashed or LEFT_OUT) if accepted else "-"  # a refused password stays refusable in the record
+            shown["password"] = (
+                (hashed or LEFT_OUT) if accepted else "-"
+            )  # a refused password stays refusable in the record
         return shown
 
 

@@ -1,8 +1,9 @@
-"""The emulated vendors' SFTP servers: one real SSH server, a user per vendor, each shut into its own folder.
+"""The emulated vendors' SFTP servers: one real SSH server, a user per vendor, each shut into its
+own folder.
 
-Users: `portfolio`, `callout` and `transport` (into the received folder), and `myedbc`, whose folder is the
-extracts. Only the generated client key is accepted. Half-written uploads, renames over existing files
-(posix-rename@openssh.com) and directory listings are asyncssh's own.
+Users: `portfolio`, `callout` and `transport` (into the received folder), and `myedbc`, whose folder
+is the extracts. Only the generated client key is accepted. Half-written uploads, renames over
+existing files (posix-rename@openssh.com) and directory listings are asyncssh's own.
 """
 
 from __future__ import annotations
@@ -42,8 +43,15 @@ async def serve(keys: Keys, received: Path, extracts: Path) -> asyncssh.SSHAccep
         folder.mkdir(parents=True, exist_ok=True)
 
     def shut_in(channel: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
-        return asyncssh.SFTPServer(channel, chroot=str(users[channel.get_extra_info("username")]).encode())
+        return asyncssh.SFTPServer(
+            channel, chroot=str(users[channel.get_extra_info("username")]).encode()
+        )
 
     return await asyncssh.create_server(
-        lambda: _Guard(users, keys.sftp_client), "127.0.0.1", 0, server_host_keys=[keys.sftp_host], sftp_factory=shut_in, allow_scp=False
+        lambda: _Guard(users, keys.sftp_client),
+        "127.0.0.1",
+        0,
+        server_host_keys=[keys.sftp_host],
+        sftp_factory=shut_in,
+        allow_scp=False,
     )

@@ -1,7 +1,8 @@
-"""The memory of an emulated tenant: tables of JSON values that can be rolled back, read as of a moment ago, and saved.
+"""The memory of an emulated tenant: tables of JSON values that can be rolled back, read as of a
+moment ago, and saved.
 
-Values are never changed in place: a write puts a new value. That is what makes undoing a refused or dropped write,
-and showing a reader yesterday's truth, a matter of keeping the old value.
+Values are never changed in place: a write puts a new value. That is what makes undoing a refused or
+dropped write, and showing a reader yesterday's truth, a matter of keeping the old value.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Store:
         self.tables: dict[str, dict[str, Any]] = {name: {} for name in tables}
         self.is_new = not path.is_file()
         self._undo: list[tuple[str, str, Any]] = []
-        self._history: deque[tuple[float, str, str, Any]] = deque()  # committed writes, newest last: what stood there before
+        self._history: deque[tuple[float, str, str, Any]] = (
+            deque()
+        )  # committed writes, newest last: what stood there before
         if not self.is_new:
             for name, rows in json.loads(path.read_text(encoding="utf-8")).items():
                 self.tables[name] = rows
@@ -47,7 +50,9 @@ class Store:
     def number(self) -> int:
         """A number never given before in this tenant."""
         count = self.tables["counters"].get("objects", 0) + 1
-        self.tables["counters"]["objects"] = count  # not undone: an id that was dropped is not given again either
+        self.tables["counters"]["objects"] = (
+            count  # not undone: an id that was dropped is not given again either
+        )
         return count
 
     def rollback(self) -> None:
@@ -60,7 +65,9 @@ class Store:
                 self.tables[table][key] = before
 
     def commit(self, lag: float) -> None:
-        """Keep the writes since the last commit; remember what they replaced while readers lag behind."""
+        """Keep the writes since the last commit; remember what they replaced while readers lag
+        behind.
+        """
         now = time.monotonic()
         if lag > 0:
             self._history.extend((now, *entry) for entry in self._undo)
@@ -71,7 +78,11 @@ class Store:
     def seen(self, table: str, lag: float) -> Mapping[str, Any]:
         """A table as a reader `lag` seconds behind sees it."""
         since = time.monotonic() - lag
-        recent = [entry for entry in self._history if entry[0] > since and entry[1] == table] if lag > 0 else []
+        recent = (
+            [entry for entry in self._history if entry[0] > since and entry[1] == table]
+            if lag > 0
+            else []
+        )
         if not recent:
             return self.tables[table]
         past = dict(self.tables[table])
@@ -91,9 +102,13 @@ class Store:
 
 
 class Pages:
-    """Listings in progress: a page token stands for the rest of the keys found when the listing began."""
+    """Listings in progress: a page token stands for the rest of the keys found when the listing
+    began.
+    """
 
-    MOST = 200  # listings kept; the oldest is forgotten, and its token refused, as a real one is after some days
+    # listings kept; the oldest is forgotten, and its token refused, as a real one is after some
+    # days
+    MOST = 200
 
     def __init__(self) -> None:
         self._open: dict[str, list[str]] = {}
@@ -119,7 +134,9 @@ class Pages:
 
 
 class Window:
-    """A quota: so many units in so many seconds, counted in fixed windows that open with the first call."""
+    """A quota: so many units in so many seconds, counted in fixed windows that open with the first
+    call.
+    """
 
     def __init__(self, limit: float, seconds: float) -> None:
         self.limit = limit
@@ -128,7 +145,9 @@ class Window:
         self._used = 0.0
 
     def wait(self, units: float) -> float:
-        """Count the units; 0 when they fit, else the seconds until the window opens again. Refused calls count too."""
+        """Count the units; 0 when they fit, else the seconds until the window opens again. Refused
+        calls count too.
+        """
         now = time.monotonic()
         if now >= self._began + self.seconds:
             self._began, self._used = now, 0.0

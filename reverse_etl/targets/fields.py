@@ -1,11 +1,13 @@
 """Field tables: which export column is which field of the target's API.
 
-One table serves both directions, so that what we write and what we read back cannot disagree: `to_api` builds the
-JSON of a create or update from columns, `from_api` takes columns out of the JSON of a reply.
-For every table and every row of its sendable columns: `from_api(table, to_api(table, row)) == row`.
+One table serves both directions, so that what we write and what we read back cannot disagree:
+`to_api` builds the JSON of a create or update from columns, `from_api` takes columns out of the
+JSON of a reply. For every table and every row of its sendable columns: `from_api(table,
+to_api(table, row)) == row`.
 
-A column is found by its `path` through nested objects. A path element `"[namespace=homeroom]"` goes through a list
-to the one entry with that value and makes it when writing: Google keeps our key of a group that way.
+A column is found by its `path` through nested objects. A path element `"[namespace=homeroom]"` goes
+through a list to the one entry with that value and makes it when writing: Google keeps our key of a
+group that way.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
-ROWS_PER_BATCH = 10_000  # many groups have one page of few members each: a batch for each would cost more than the page
+# many groups have one page of few members each: a batch for each would cost more than the page
+ROWS_PER_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ def to_api(table: Table, row: Mapping[str, Any], *, creating: bool = False) -> d
     body: dict[str, Any] = {}
     for column, value in row.items():
         if column not in known:
-            raise KeyError(f"column {column} has no field in this target; the table knows {', '.join(known)}")
+            raise KeyError(
+                f"column {column} has no field in this target; the table knows {', '.join(known)}"
+            )
         if known[column].sent and not (creating and value is None):
             _put(body, known[column].path, value)
     return body
@@ -58,7 +63,9 @@ def from_api(table: Table, document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def getter(each: Field) -> Callable[[Mapping[str, Any]], Any]:
-    """The reader of one field, fast where the path is short: it runs for every user of a district."""
+    """The reader of one field, fast where the path is short: it runs for every user of
+    a district.
+    """
     path = each.path
     if len(path) == 1:
         name = path[0]
@@ -86,15 +93,24 @@ def mask(table: Table, without: Sequence[str] = ()) -> list[str]:
 
 
 def raw_batch(table: Table, documents: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-    """Observed objects as they land in the raw layer: the columns of the table, and each object whole as `_json`."""
+    """Observed objects as they land in the raw layer: the columns of the table, and each object
+    whole as `_json`.
+    """
     readers = [getter(each) for each in table]
     arrays = [text_array([read(document) for document in documents]) for read in readers]
-    whole = pa.array([json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents], pa.string())
+    whole = pa.array(
+        [json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents],
+        pa.string(),
+    )
     return pa.RecordBatch.from_arrays([*arrays, whole], names=[*columns(table), "_json"])
 
 
-def raw_batches(table: Table, pages: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[pa.RecordBatch]:
-    """Pages as batches of some ten thousand rows; at least one, if an empty one, so that the table exists."""
+def raw_batches(
+    table: Table, pages: Iterable[Sequence[Mapping[str, Any]]]
+) -> Iterator[pa.RecordBatch]:
+    """Pages as batches of some ten thousand rows; at least one, if an empty one, so that the table
+    exists.
+    """
     waiting: list[Mapping[str, Any]] = []
     for page in pages:
         waiting.extend(page)
@@ -107,7 +123,9 @@ def raw_batches(table: Table, pages: Iterable[Sequence[Mapping[str, Any]]]) -> I
 def names_batch(names: Sequence[tuple[str | None, ...]]) -> pa.RecordBatch:
     """The rows of names_taken; there is no one object behind them, so `_json` is empty."""
     arrays = [pa.array([name[at] for name in names], pa.string()) for at in range(len(NAMES_TAKEN))]
-    return pa.RecordBatch.from_arrays([*arrays, pa.nulls(len(names), pa.string())], names=[*NAMES_TAKEN, "_json"])
+    return pa.RecordBatch.from_arrays(
+        [*arrays, pa.nulls(len(names), pa.string())], names=[*NAMES_TAKEN, "_json"]
+    )
 
 
 def columns(table: Table) -> tuple[str, ...]:
@@ -117,7 +135,13 @@ def columns(table: Table) -> tuple[str, ...]:
 
 def text_array(values: list[Any]) -> pa.Array:
     """A column of the raw layer: all text, booleans as `true` and `false`."""
-    return pa.array([("true" if v else "false") if isinstance(v, bool) else None if v is None else str(v) for v in values], pa.string())
+    return pa.array(
+        [
+            ("true" if v else "false") if isinstance(v, bool) else None if v is None else str(v)
+            for v in values
+        ],
+        pa.string(),
+    )
 
 
 def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -144,13 +168,15 @@ def _entry(entries: Any, step: str, *, make: bool = False) -> dict[str, Any] | N
     return entries[-1]
 
 
-# -- Google Directory ------------------------------------------------------------------------------------------------
+# -- Google Directory ------------------------------------------------------------------------------
 # https://developers.google.com/workspace/admin/directory/reference/rest
 GOOGLE_SCHEMA = "Homeroom"  # our custom schema on users; its field person_id is the durable key
 GOOGLE: dict[str, Table] = {
     "schemas": (
         field("schema_name", "schemaName"),
-        field("field_name", "fields.[fieldName=person_id].fieldName"),  # None while the schema lacks our field
+        field(
+            "field_name", "fields.[fieldName=person_id].fieldName"
+        ),  # None while the schema lacks our field
     ),
     "org_units": (
         field("org_unit_path", "orgUnitPath", sent=False),  # derived from the two below
@@ -165,7 +191,9 @@ GOOGLE: dict[str, Table] = {
         field("org_unit_path", "orgUnitPath"),
         field("suspended", "suspended"),
         field("archived", "archived"),
-        field("deleted", "deletionTime", sent=False),  # deleting and restoring are calls of their own
+        field(
+            "deleted", "deletionTime", sent=False
+        ),  # deleting and restoring are calls of their own
     ),
     "groups": (
         field("group_id", "externalIds.[namespace=homeroom].id"),
@@ -174,7 +202,10 @@ GOOGLE: dict[str, Table] = {
         field("description", "description"),
     ),
     "members": (field("role", "role"),),
-    "aliases": (field("alias_id", "alias_id", sent=False), field("alias", "alias")),  # the id stands for the address in keys
+    "aliases": (
+        field("alias_id", "alias_id", sent=False),
+        field("alias", "alias"),
+    ),  # the id stands for the address in keys
 }
 
 GOOGLE_OBSERVED: dict[str, Table] = {
@@ -190,10 +221,15 @@ GOOGLE_OBSERVED: dict[str, Table] = {
     ),
     "aliases": (field("alias", "alias"), field("person_id", "person_id")),
     "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
-    "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id"), field("role", "role"), field("type", "type")),
+    "members": (
+        field("group_remote_id", "group_remote_id"),
+        field("member_remote_id", "id"),
+        field("role", "role"),
+        field("type", "type"),
+    ),
 }
 
-# -- Microsoft Graph -------------------------------------------------------------------------------------------------
+# -- Microsoft Graph -------------------------------------------------------------------------------
 # https://learn.microsoft.com/graph/api/resources/user and …/group
 MICROSOFT: dict[str, Table] = {
     "users": (
@@ -205,7 +241,9 @@ MICROSOFT: dict[str, Table] = {
         field("given_name", "givenName"),
         field("surname", "surname"),
         field("account_enabled", "accountEnabled"),
-        field("deleted", "deletedDateTime", sent=False),  # deleting and restoring are calls of their own
+        field(
+            "deleted", "deletedDateTime", sent=False
+        ),  # deleting and restoring are calls of their own
         field("usage_location", "usageLocation"),
         field("department", "department"),
         field("job_title", "jobTitle"),
@@ -219,14 +257,17 @@ MICROSOFT: dict[str, Table] = {
         field("security_enabled", "securityEnabled"),
     ),
     "members": (),
-    "licences": (field("licence", "skuPartNumber", sent=False),),  # the call wants the id of the product, looked up by its name
+    "licences": (
+        field("licence", "skuPartNumber", sent=False),
+    ),  # the call wants the id of the product, looked up by its name
 }
 
 MICROSOFT_OBSERVED: dict[str, Table] = {
     "users": (
         field("remote_id", "id"),
         *MICROSOFT["users"],
-        # isAdmin is no property of Graph: the adapter adds it to users without our key, from the roles they belong to
+        # isAdmin is no property of Graph: the adapter adds it to users without our key, from the
+        # roles they belong to
         field("employee_id", "employeeId"),
         field("is_admin", "isAdmin", sent=False),
         field("is_synced", "onPremisesSyncEnabled"),
@@ -234,7 +275,11 @@ MICROSOFT_OBSERVED: dict[str, Table] = {
     "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
     "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
     # licenseAssignmentStates of a user, each with whose it is and what it is called
-    "licences": (field("user_remote_id", "user_remote_id"), field("licence", "skuPartNumber"), field("state", "state")),
+    "licences": (
+        field("user_remote_id", "user_remote_id"),
+        field("licence", "skuPartNumber"),
+        field("state", "state"),
+    ),
     "subscriptions": (
         field("remote_id", "skuId"),
         field("licence", "skuPartNumber"),

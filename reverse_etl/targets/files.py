@@ -1,13 +1,16 @@
-"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP, prove it.
+"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP, prove
+it.
 
-In: a `Delivery` (which exports go into which file), the export tables; then a `deliver` change with what was rendered.
-Out: the file, its rows, bytes and sha256 (`Rendered`); an outcome whose note is the receipt.
+In: a `Delivery` (which exports go into which file), the export tables; then a `deliver` change with
+what was rendered. Out: the file, its rows, bytes and sha256 (`Rendered`); an outcome whose note is
+the receipt.
 
-The same rows give the same bytes: rows ordered by key, archives without clock, owner or machine. So a delivery can be
-repeated after a crash, and "is it there already?" is a comparison of hashes.
+The same rows give the same bytes: rows ordered by key, archives without clock, owner or machine. So
+a delivery can be repeated after a crash, and "is it there already?" is a comparison of hashes.
 Nothing here knows a vendor: delimiter, quoting, encoding and headings are settings of the export.
 
-Refuses: a rendered file that is not the one that was recorded; a host whose key is not pinned (`common.sftp`).
+Refuses: a rendered file that is not the one that was recorded; a host whose key is not pinned
+(`common.sftp`).
 """
 
 from __future__ import annotations
@@ -36,8 +39,12 @@ class TargetNotConfigured(Exception):
     """A setting without which nothing can be delivered; the message names it."""
 
 
-def write_rows(out: BinaryIO, form: FileFormat, headings: Sequence[str], rows: Iterable[Sequence[str | None]]) -> int:
-    """Write one file to `out` as its format says; NULL is written as nothing. Returns how many rows there were."""
+def write_rows(
+    out: BinaryIO, form: FileFormat, headings: Sequence[str], rows: Iterable[Sequence[str | None]]
+) -> int:
+    """Write one file to `out` as its format says; NULL is written as nothing. Returns how many rows
+    there were.
+    """
     text = io.TextIOWrapper(out, encoding=form.encoding, newline="", write_through=False)
     write = _writer(text, form)
     if form.header:
@@ -54,12 +61,17 @@ def write_rows(out: BinaryIO, form: FileFormat, headings: Sequence[str], rows: I
 def _writer(text: io.TextIOWrapper, form: FileFormat) -> Callable[[Sequence[str | None]], Any]:
     line_end = LINE_END[form.line_end]
     if form.quoting in QUOTING:
-        quoted = csv.writer(text, delimiter=form.delimiter, quoting=QUOTING[form.quoting], lineterminator=line_end)
+        quoted = csv.writer(
+            text, delimiter=form.delimiter, quoting=QUOTING[form.quoting], lineterminator=line_end
+        )
         if form.line_end == "crlf":
             return quoted.writerow
-        # csv quotes the characters of its own line end only: a bare CR would end a line for many readers
+        # csv quotes the characters of its own line end only: a bare CR would end a line for many
+        # readers
         return lambda row: quoted.writerow([value and value.replace("\r", " ") for value in row])
-    return lambda row: text.write(form.delimiter.join(_unquotable(value, form.delimiter) for value in row) + line_end)
+    return lambda row: text.write(
+        form.delimiter.join(_unquotable(value, form.delimiter) for value in row) + line_end
+    )
 
 
 def _unquotable(value: str | None, delimiter: str) -> str:
@@ -75,14 +87,21 @@ def headings(columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(column.header or column.name for column in columns)
 
 
-def export_rows(connection: Any, export: Export, without: frozenset[str] = frozenset()) -> Iterator[tuple[str | None, ...]]:
-    """The rows of an export as text, ordered by key, a few thousand at a time; but those with the keys in `without`."""
+def export_rows(
+    connection: Any, export: Export, without: frozenset[str] = frozenset()
+) -> Iterator[tuple[str | None, ...]]:
+    """The rows of an export as text, ordered by key, a few thousand at a time; but those with the
+    keys in `without`.
+    """
     columns = ", ".join(f'cast("{column.name}" as varchar)' for column in export.sent)
     order = ", ".join(f'"{name}"' for name in export.key)
     cursor = connection.cursor()
     try:
         kept = f"where {sql.key(export.key)} not in (select unnest(?))" if without else ""
-        cursor.execute(f"select {columns} from {export.relation} {kept} order by {order}", [sorted(without)] if without else [])
+        cursor.execute(
+            f"select {columns} from {export.relation} {kept} order by {order}",
+            [sorted(without)] if without else [],
+        )
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
             yield from rows
     finally:
@@ -99,7 +118,9 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 
 
 class Files:
-    """One folder of a vendor. Settings: host, port (22), user, key_file, known_hosts, folder, timeout (30 s)."""
+    """One folder of a vendor. Settings: host, port (22), user, key_file, known_hosts, folder,
+    timeout (30 s).
+    """
 
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
@@ -116,7 +137,9 @@ class Files:
         self._settings = settings
 
     def look(self) -> str:
-        """Connect and list the folder; what was proved, in words. Raises TargetNotConfigured or SftpError."""
+        """Connect and list the folder; what was proved, in words. Raises TargetNotConfigured or
+        SftpError.
+        """
         with sftp.connect(self._place()) as remote:
             files = len(remote.list())
         return f"{self._place()} lets us in, {files:,} {'file' if files == 1 else 'files'} there"
@@ -132,23 +155,38 @@ class Files:
                 with zipfile.ZipFile(out, "w") as archive:
                     for name, export in delivery.members:
                         with archive.open(zip_entry(name), "w") as member:
-                            rows += self._render_one(connection, export, member, delivery.without.get(export.entity, frozenset()))
+                            rows += self._render_one(
+                                connection,
+                                export,
+                                member,
+                                delivery.without.get(export.entity, frozenset()),
+                            )
             else:
                 for _, export in delivery.members:
-                    rows += self._render_one(connection, export, out, delivery.without.get(export.entity, frozenset()))
+                    rows += self._render_one(
+                        connection, export, out, delivery.without.get(export.entity, frozenset())
+                    )
             out.flush()
             os.fsync(out.fileno())
         part.replace(delivery.path)
-        return Rendered(str(delivery.path), rows, delivery.path.stat().st_size, _sha256(delivery.path))
+        return Rendered(
+            str(delivery.path), rows, delivery.path.stat().st_size, _sha256(delivery.path)
+        )
 
-    def _render_one(self, connection: Any, export: Export, out: BinaryIO, without: frozenset[str]) -> int:
+    def _render_one(
+        self, connection: Any, export: Export, out: BinaryIO, without: frozenset[str]
+    ) -> int:
         form = export.file or FileFormat(name=export.entity)
-        return write_rows(out, form, headings(export.sent), export_rows(connection, export, without))
+        return write_rows(
+            out, form, headings(export.sent), export_rows(connection, export, without)
+        )
 
     # ------------------------------------------------------------ delivering
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
-        """Deliver each file: temporary name, size check, rename. The same bytes there already count as delivered."""
+        """Deliver each file: temporary name, size check, rename. The same bytes there already count
+        as delivered.
+        """
         return [self._deliver(change) for change in changes]
 
     def find(self, change: Change) -> str | None:
@@ -158,13 +196,25 @@ class Files:
 
     def _deliver(self, change: Change) -> Outcome:
         if change.action != "deliver":
-            return Outcome(change.change_id, "failed", reason="unsupported", calls=0, note=f"a file target cannot {change.action}; it takes whole files")
+            return Outcome(
+                change.change_id,
+                "failed",
+                reason="unsupported",
+                calls=0,
+                note=f"a file target cannot {change.action}; it takes whole files",
+            )
         local = Path(change.new["path"])
         if not local.is_file() or _sha256(local) != change.new["sha256"]:
             return Outcome(
-                change.change_id, "failed", reason="changed", calls=0,
-                note=f"{change.key[0]} is not the file that was recorded; nothing was sent: plan and push again",
-            )  # fmt: skip
+                change.change_id,
+                "failed",
+                reason="changed",
+                calls=0,
+                note=(
+                    f"{change.key[0]} is not the file that was recorded; nothing was sent: plan and"
+                    " push again"
+                ),
+            )
         try:
             with sftp.connect(self._place()) as remote:
                 there = self._is_there(remote, change)
@@ -172,12 +222,20 @@ class Files:
                     self.write_calls += 1
                     remote.put(local, change.key[0])
         except TargetNotConfigured as error:
-            return Outcome(change.change_id, "failed", reason="not_configured", calls=0, note=str(error))
+            return Outcome(
+                change.change_id, "failed", reason="not_configured", calls=0, note=str(error)
+            )
         except sftp.SftpError as error:
             # The same bytes under the same name can be sent again without harm.
             return Outcome(change.change_id, "retry", reason="not_delivered", note=str(error))
-        receipt = f"{'already there' if there else 'stored'} bytes={change.new['bytes']} sha256={change.new['sha256']}"
-        return Outcome(change.change_id, "applied", remote_id=self._path(change), note=receipt, calls=0 if there else 1)
+        receipt = f"{'already there' if there else 'stored'} bytes={change.new['bytes']} sha256={change.new['sha256']}"  # noqa: E501
+        return Outcome(
+            change.change_id,
+            "applied",
+            remote_id=self._path(change),
+            note=receipt,
+            calls=0 if there else 1,
+        )
 
     def _is_there(self, remote: sftp.Sftp, change: Change) -> bool:
         self.read_calls += 1
@@ -186,7 +244,9 @@ class Files:
         self.read_calls += 1
         # Children's data: the copy lives under var/ (0700), as long as it takes to hash it.
         with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".compare-") as folder:
-            return _sha256(remote.get(change.key[0], Path(folder) / "found")) == change.new["sha256"]
+            return (
+                _sha256(remote.get(change.key[0], Path(folder) / "found")) == change.new["sha256"]
+            )
 
     def _path(self, change: Change) -> str:
         folder = str(self._settings.get("folder", "")).rstrip("/")
@@ -197,19 +257,26 @@ class Files:
         missing = [key for key in ("host", "user", "key_file", "known_hosts") if not given.get(key)]
         if missing:
             raise TargetNotConfigured(
-                f"target {self.name}: {', '.join(missing)} not set; put it under [targets.{self.name}] in .dlt/config.toml, "
-                "the path of the private key in .dlt/secrets.toml"
+                f"target {self.name}: {', '.join(missing)} not set; put it under"
+                f" [targets.{self.name}] in .dlt/config.toml, the path of the private key in"
+                " .dlt/secrets.toml"
             )
         return sftp.Place(
-            host=str(given["host"]), port=int(given.get("port", 22)), user=str(given["user"]),
-            key_file=str(given["key_file"]), known_hosts=str(given["known_hosts"]),
-            folder=str(given.get("folder", "")), timeout=float(given.get("timeout", 30)),
-        )  # fmt: skip
+            host=str(given["host"]),
+            port=int(given.get("port", 22)),
+            user=str(given["user"]),
+            key_file=str(given["key_file"]),
+            known_hosts=str(given["known_hosts"]),
+            folder=str(given.get("folder", "")),
+            timeout=float(given.get("timeout", 30)),
+        )
 
     # ------------------------------------------------------------ what file targets have no use for
 
     def observe(self, entity: str) -> Iterator[Any]:  # noqa: ARG002 - the protocol's
-        """A drop folder cannot be read back: what it holds is what the ledger says was delivered."""
+        """A drop folder cannot be read back: what it holds is what the ledger says was
+        delivered.
+        """
         return iter(())
 
     def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's

@@ -1,12 +1,16 @@
-"""The wire to Google's Directory API: one API object for all threads, one connection per thread, one token for all.
+"""The wire to Google's Directory API: one API object for all threads, one connection per thread,
+one token for all.
 
-In: a request built from `Client.api`. Out: a `Reply`, whatever happened: nothing Google or the network does is raised.
+In: a request built from `Client.api`. Out: a `Reply`, whatever happened: nothing Google or the
+network does is raised.
 
-Google's own client is built from the API description shipped with it, with `rootUrl` changed: `api_endpoint` would
-leave some calls on production. httplib2 is not thread-safe, so every thread has its own connection
-(https://googleapis.github.io/google-api-python-client/docs/thread_safety.html). The client retries nothing, because
-the engine journals every attempt; httplib2 itself sends a request a second time when a kept connection turns out dead:
-a create sent twice answers "duplicate" and is then recognised by its key.
+Google's own client is built from the API description shipped with it, with `rootUrl` changed:
+`api_endpoint` would leave some calls on production. httplib2 is not thread-safe, so every thread
+has its own connection
+(https://googleapis.github.io/google-api-python-client/docs/thread_safety.html). The client retries
+nothing, because the engine journals every attempt; httplib2 itself sends a request a second time
+when a kept connection turns out dead: a create sent twice answers "duplicate" and is then
+recognised by its key.
 
 Refuses: settings without credentials or subject (`ClientNotConfigured`).
 """
@@ -34,16 +38,28 @@ from reverse_etl.targets import replies
 from reverse_etl.targets.reading import TargetUnreadable
 from reverse_etl.targets.replies import Reply
 
-# Exactly what is called; the admin console must list these four for the client id, and one that is not listed refuses
-# all. Members are covered by the scope of groups.
-SCOPES = tuple(f"https://www.googleapis.com/auth/admin.directory.{name}" for name in ("user", "group", "orgunit", "userschema"))
-DESCRIPTION = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "admin.directory_v1.json"
+# Exactly what is called; the admin console must list these four for the client id, and one that is
+# not listed refuses all. Members are covered by the scope of groups.
+SCOPES = tuple(
+    f"https://www.googleapis.com/auth/admin.directory.{name}"
+    for name in ("user", "group", "orgunit", "userschema")
+)
+DESCRIPTION = (
+    Path(googleapiclient.__file__).parent
+    / "discovery_cache"
+    / "documents"
+    / "admin.directory_v1.json"
+)
 
-logging.getLogger("googleapiclient.http").setLevel(logging.ERROR)  # its warnings quote replies, and replies name people
+logging.getLogger("googleapiclient.http").setLevel(
+    logging.ERROR
+)  # its warnings quote replies, and replies name people
 
 
 class Api:
-    """The API with its resources made once: `service.users()` costs 2-3 ms each time it is called."""
+    """The API with its resources made once: `service.users()` costs 2-3 ms each time it
+    is called.
+    """
 
     def __init__(self, service: Any) -> None:
         self.schemas = service.schemas()
@@ -66,7 +82,9 @@ class Client:
 
     @property
     def api(self) -> Api:
-        """What requests are built from; shared by all threads, each executes on its own connection."""
+        """What requests are built from; shared by all threads, each executes on its own
+        connection.
+        """
         return self._open()[0]
 
     def ask(self, request: Any) -> Reply:
@@ -75,7 +93,11 @@ class Client:
         request.add_response_callback(headers.update)
         try:
             body = request.execute(http=self._connection(), num_retries=0)
-            return Reply(200, body if isinstance(body, Mapping) else {}, request_id=headers.get("x-request-id"))
+            return Reply(
+                200,
+                body if isinstance(body, Mapping) else {},
+                request_id=headers.get("x-request-id"),
+            )
         except HttpError as error:
             return replies.google_reply(error.resp.status, error.content, error.resp)
         except google.auth.exceptions.TransportError:
@@ -103,7 +125,9 @@ class Client:
         credentials = self._open()[1]
         if connection is None:
             plain = httplib2.Http(timeout=float(self._settings.get("timeout", 60)))
-            connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(credentials, http=plain)
+            connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(
+                credentials, http=plain
+            )
             with self._lock:
                 self._connections.append(connection)
         if credentials.token_state is not TokenState.FRESH:
@@ -121,7 +145,10 @@ class Client:
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
-                    self._opened = (_build(str(self._settings.get("address", ""))), _credentials(self._name, self._settings))
+                    self._opened = (
+                        _build(str(self._settings.get("address", ""))),
+                        _credentials(self._name, self._settings),
+                    )
         return self._opened
 
 
@@ -136,11 +163,16 @@ def _build(address: str) -> Api:
 def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
     for key in ("credentials", "subject"):
         if not settings.get(key):
-            raise TargetUnreadable(f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml")
+            raise TargetUnreadable(
+                f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml"
+            )
     try:
-        return service_account.Credentials.from_service_account_file(str(settings["credentials"]), scopes=list(SCOPES), subject=str(settings["subject"]))
+        return service_account.Credentials.from_service_account_file(
+            str(settings["credentials"]), scopes=list(SCOPES), subject=str(settings["subject"])
+        )
     except (OSError, ValueError) as error:
         raise TargetUnreadable(
-            f"{name}: the service account key {settings['credentials']} cannot be read ({type(error).__name__}); "
-            "check the path under credentials and that the file is the JSON key Google gave"
+            f"{name}: the service account key {settings['credentials']} cannot be read"
+            f" ({type(error).__name__}); check the path under credentials and that the file is the"
+            " JSON key Google gave"
         ) from None

@@ -1,12 +1,14 @@
-"""The wire to Microsoft Graph: one token for all threads, one connection pool, single reads and batches of 20.
+"""The wire to Microsoft Graph: one token for all threads, one connection pool, single reads and
+batches of 20.
 
-In: a path relative to the API's address, or up to 20 batch items. Out: a `Reply` each, whatever happened: nothing Graph
-or the network does is raised.
+In: a path relative to the API's address, or up to 20 batch items. Out: a `Reply` each, whatever
+happened: nothing Graph or the network does is raised.
 
-The token is asked from msal before every request, under one lock: msal keeps it in memory and renews it in time, and
-cold threads would ask for one each. A 401 takes a new token once.
+The token is asked from msal before every request, under one lock: msal keeps it in memory and
+renews it in time, and cold threads would ask for one each. A 401 takes a new token once.
 
-Refuses: settings without authority, client id and certificate (or secret); a next page on another host, which would be given our token.
+Refuses: settings without authority, client id and certificate (or secret); a next page on another
+host, which would be given our token.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
-logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes every URL, and a look-up names a person
+logging.getLogger("httpx").setLevel(
+    logging.WARNING
+)  # at INFO it writes every URL, and a look-up names a person
 
 
 class TokenRefused(Exception):
@@ -61,11 +65,16 @@ class Client:
     def get(self, where: str) -> Reply:
         """One read: a path relative to the address, or the next page as Graph gave it."""
         if where.startswith("http") and httpx.URL(where).copy_with(raw_path=b"/") != self._host:
-            raise TargetUnreadable(f"{self._name}: the next page is on another host than {self._host}; it was not asked for, it would be given our token")
+            raise TargetUnreadable(
+                f"{self._name}: the next page is on another host than {self._host}; it was not"
+                " asked for, it would be given our token"
+            )
         return self._ask("GET", where if where.startswith("http") else self.address + where, None)
 
     def batch(self, items: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """Up to 20 calls in one; a reply for each, in the order of `items`, which get their ids here."""
+        """Up to 20 calls in one; a reply for each, in the order of `items`, which get their ids
+        here.
+        """
         asked = [{"id": str(number), **item} for number, item in enumerate(items)]
         whole = self._ask("POST", self.address + "/$batch", {"requests": asked})
         if not whole.good:
@@ -73,7 +82,13 @@ class Client:
         answers = {str(answer.get("id")): answer for answer in whole.body.get("responses", [])}
         # An item without an answer may have been done: it is treated like a lost reply.
         return [
-            replies.microsoft_reply(int(answer["status"]), answer.get("body"), answer.get("headers") or {}) if answer else Reply(None, {}, "no_reply")
+            (
+                replies.microsoft_reply(
+                    int(answer["status"]), answer.get("body"), answer.get("headers") or {}
+                )
+                if answer
+                else Reply(None, {}, "no_reply")
+            )
             for answer in (answers.get(item["id"]) for item in asked)
         ]
 
@@ -89,7 +104,9 @@ class Client:
         while True:
             try:
                 token = self._token(rejected)
-                answer = self._connection().request(method, url, json=body, headers={"Authorization": f"Bearer {token}"})
+                answer = self._connection().request(
+                    method, url, json=body, headers={"Authorization": f"Bearer {token}"}
+                )
             except TokenRefused as error:
                 return Reply(None, {}, error.reason, sent=False)
             except NOT_SENT:
@@ -103,7 +120,11 @@ class Client:
             found = answer.json() if answer.content else {}
         except ValueError:
             # half an answer to a call that was taken: nobody knows what became of it
-            return Reply(None, {}, "no_reply") if answer.is_success else replies.microsoft_reply(answer.status_code, {}, answer.headers)
+            return (
+                Reply(None, {}, "no_reply")
+                if answer.is_success
+                else replies.microsoft_reply(answer.status_code, {}, answer.headers)
+            )
         return replies.microsoft_reply(answer.status_code, found, answer.headers)
 
     def _token(self, rejected: str | None) -> str:
@@ -117,10 +138,15 @@ class Client:
             except requests.RequestException:
                 raise TokenRefused("no_token") from None
             except (ValueError, jwt.PyJWTError):
-                # an authority msal cannot use or whose description it cannot read; a key that is not RSA
+                # an authority msal cannot use or whose description it cannot read; a key that is
+                # not RSA
                 raise TokenRefused("unauthorized") from None
         if "access_token" not in given:
-            raise TokenRefused("no_token" if given.get("error") in {"temporarily_unavailable", "server_error"} else "unauthorized")
+            raise TokenRefused(
+                "no_token"
+                if given.get("error") in {"temporarily_unavailable", "server_error"}
+                else "unauthorized"
+            )
         return str(given["access_token"])
 
     def _application(self) -> msal.ConfidentialClientApplication:
@@ -130,31 +156,50 @@ class Client:
             missing = [key for key in ("authority", "client_id", credential) if not given.get(key)]
             if missing:
                 raise TargetUnreadable(
-                    f"{self._name}: {', '.join(missing)} not set; put authority and client_id under [targets.{self._name}] in .dlt/config.toml, "
-                    "certificate (or client_secret) in .dlt/secrets.toml"
+                    f"{self._name}: {', '.join(missing)} not set; put authority and client_id under"
+                    f" [targets.{self._name}] in .dlt/config.toml, certificate (or client_secret)"
+                    " in .dlt/secrets.toml"
                 )
             session = requests.Session()
             if given.get("ca_file"):
                 # REQUESTS_CA_BUNDLE in the environment would silently win over `verify`
                 session.trust_env = False
                 session.verify = str(given["ca_file"])
-            # requests waits for ever unless told with each call, and msal does not tell a session it was given
+            # requests waits for ever unless told with each call, and msal does not tell a session
+            # it was given
             session.request = functools.partial(session.request, timeout=self._timeout)  # type: ignore[method-assign]
             self._app = msal.ConfidentialClientApplication(
-                str(given["client_id"]), client_credential=self._certificate() if credential == "certificate" else str(given["client_secret"]),
-                authority=str(given["authority"]), instance_discovery=False, http_client=session,
-            )  # fmt: skip
+                str(given["client_id"]),
+                client_credential=(
+                    self._certificate()
+                    if credential == "certificate"
+                    else str(given["client_secret"])
+                ),
+                authority=str(given["authority"]),
+                instance_discovery=False,
+                http_client=session,
+            )
         return self._app
 
     def _certificate(self) -> dict[str, str]:
-        """The private key and the certificate of one PEM file, as msal wants them; it works the thumbprint out."""
+        """The private key and the certificate of one PEM file, as msal wants them; it works the
+        thumbprint out.
+        """
         try:
             pem = Path(str(self._settings["certificate"])).read_text("ascii")
         except (OSError, ValueError) as error:
-            raise TargetUnreadable(f"{self._name}: the file under certificate cannot be read ({type(error).__name__}); check its path and rights") from None
-        blocks = {match[1].split()[-1]: match[0] for match in PEM.finditer(pem)}  # …PRIVATE KEY and CERTIFICATE, by their last word
+            raise TargetUnreadable(
+                f"{self._name}: the file under certificate cannot be read ({type(error).__name__});"
+                " check its path and rights"
+            ) from None
+        blocks = {
+            match[1].split()[-1]: match[0] for match in PEM.finditer(pem)
+        }  # …PRIVATE KEY and CERTIFICATE, by their last word
         if not {"KEY", "CERTIFICATE"} <= blocks.keys():
-            raise TargetUnreadable(f"{self._name}: the file under certificate must be PEM and hold both the private key and the certificate")
+            raise TargetUnreadable(
+                f"{self._name}: the file under certificate must be PEM and hold both the private"
+                " key and the certificate"
+            )
         return {"private_key": blocks["KEY"], "public_certificate": blocks["CERTIFICATE"]}
 
     def _connection(self) -> httpx.Client:
@@ -162,10 +207,17 @@ class Client:
             with self._lock:
                 if self._http is None:
                     ca_file = self._settings.get("ca_file")
-                    verify: Any = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+                    verify: Any = (
+                        ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+                    )
                     # nightly work gives way to people: https://learn.microsoft.com/graph/throttling
                     headers = {"x-ms-throttle-priority": "Low", "User-Agent": "Homeroom"}
-                    self._http = httpx.Client(verify=verify, timeout=self._timeout, headers=headers, follow_redirects=False)
+                    self._http = httpx.Client(
+                        verify=verify,
+                        timeout=self._timeout,
+                        headers=headers,
+                        follow_redirects=False,
+                    )
         return self._http
 
     @property

@@ -1,7 +1,7 @@
 """Reading a target with patience: paced, tried again while it is worth it, and then a sentence.
 
-Writes are tried again by the engine, which journals them. A read in the middle of a long list has nobody above it who
-could begin again at that page, so it is tried again here.
+Writes are tried again by the engine, which journals them. A read in the middle of a long list has
+nobody above it who could begin again at that page, so it is tried again here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ class TargetUnreadable(Exception):
 class Reads:
     """The reads of one target, shared by its threads."""
 
-    def __init__(self, target: str, rate: float, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, target: str, rate: float, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
         self.calls = 0
         self._target, self._sleep = target, sleep
         self._bucket = Bucket(rate, sleep=sleep)
         self._lock = threading.Lock()
 
     def one_call(self, items: int = 1) -> None:
-        """Count a call that its caller makes itself, and wait for its turn; each item of a batch counts in the quota."""
+        """Count a call that its caller makes itself, and wait for its turn; each item of a batch
+        counts in the quota.
+        """
         self._bucket.take(items)
         with self._lock:
             self.calls += 1
@@ -39,7 +43,9 @@ class Reads:
             self._bucket.throttled(reply.retry_after)
 
     def reply(self, what: str, ask: Callable[[], Reply], missing_is_fine: bool = False) -> Reply:
-        """The good reply (or a 404 where that is an answer too). Raises TargetUnreadable after the last attempt."""
+        """The good reply (or a 404 where that is an answer too). Raises TargetUnreadable after the
+        last attempt.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             self.one_call()
             reply = ask()
@@ -54,8 +60,9 @@ class Reads:
             elif reply.code not in {403, 429}:
                 self._sleep(reply.retry_after)
         raise TargetUnreadable(
-            f"{self._target}: {what} could not be read (status {reply.code or 'none'}, {reply.reason or 'no reason given'}, "
-            f"{attempt} of {ATTEMPTS} attempts); {_advice(reply)}"
+            f"{self._target}: {what} could not be read (status {reply.code or 'none'},"
+            f" {reply.reason or 'no reason given'}, {attempt} of {ATTEMPTS} attempts);"
+            f" {_advice(reply)}"
         )
 
 
@@ -63,12 +70,19 @@ def again(reply: Reply) -> bool:
     """Whether the same read may succeed a moment later."""
     if reply.code is None:
         return reply.reason != "unauthorized"
-    return reply.code == 429 or reply.code >= 500 or (reply.code == 403 and reply.reason in GOOGLE_RATE)
+    return (
+        reply.code == 429
+        or reply.code >= 500
+        or (reply.code == 403 and reply.reason in GOOGLE_RATE)
+    )
 
 
 def _advice(reply: Reply) -> str:
     if reply.code in {401, 403} or reply.reason == "unauthorized":
-        return "check the credentials, the subject's admin role and that every scope or permission is granted"
+        return (
+            "check the credentials, the subject's admin role and that every scope or permission is"
+            " granted"
+        )
     if reply.code is None:
         return "check the address in the settings and the network, then run again"
     return "run again later; if it stays so, ask the target's status page"

@@ -1,4 +1,5 @@
-"""What a reply of a target means for a change: the error tables of the two directories, as pure functions.
+"""What a reply of a target means for a change: the error tables of the two directories, as pure
+functions.
 
 In: status code, reason or error code, and what kind of call it answered. Out: a `Verdict`.
     applied  done, or already as wanted
@@ -22,7 +23,16 @@ from typing import Any
 
 from reverse_etl.model import Change, Outcome
 
-GOOGLE_RATE = frozenset({"userRateLimitExceeded", "rateLimitExceeded", "quotaExceeded", "dailyLimitExceeded", "sharingRateLimitExceeded", "RESOURCE_EXHAUSTED"})
+GOOGLE_RATE = frozenset(
+    {
+        "userRateLimitExceeded",
+        "rateLimitExceeded",
+        "quotaExceeded",
+        "dailyLimitExceeded",
+        "sharingRateLimitExceeded",
+        "RESOURCE_EXHAUSTED",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer, in the words both directories share. `code` None: no answer came; `sent` False: none could."""
+    """One answer, in the words both directories share. `code` None: no answer came; `sent` False:
+    none could.
+    """
 
     code: int | None
     body: Mapping[str, Any]
@@ -60,7 +72,9 @@ class Reply:
 def unanswered(call: Call, reply: Reply) -> Verdict:
     """No answer: not done if nothing was sent; harmless to repeat; or else nobody knows."""
     if not reply.sent:
-        return Verdict("failed" if reply.reason == "unauthorized" else "retry", reply.reason or "unreachable")
+        return Verdict(
+            "failed" if reply.reason == "unauthorized" else "retry", reply.reason or "unreachable"
+        )
     return Verdict("retry" if call.repeatable else "unknown", "no_reply")
 
 
@@ -78,7 +92,11 @@ def google(call: Call, reply: Reply) -> Verdict:
     if code == 404:
         return _missing(call)
     if code == 409:
-        return Verdict("retry", "conflict") if reason in {"ABORTED", "aborted"} else Verdict("look", "duplicate")
+        return (
+            Verdict("retry", "conflict")
+            if reason in {"ABORTED", "aborted"}
+            else Verdict("look", "duplicate")
+        )
     if code == 412:
         # Of all preconditions only this one passes by itself; Google tells apart by text alone.
         if "creation is not complete" in reply.message:
@@ -105,7 +123,12 @@ def microsoft(call: Call, reply: Reply) -> Verdict:
     if code == 400 and (about := _licence_refused(call, reply)):
         return about
     if code in {401, 403}:
-        return Verdict("failed", {"Directory_QuotaExceeded": "quota_exceeded"}.get(reply.reason, "unauthorized" if code == 401 else "forbidden"))
+        return Verdict(
+            "failed",
+            {"Directory_QuotaExceeded": "quota_exceeded"}.get(
+                reply.reason, "unauthorized" if code == 401 else "forbidden"
+            ),
+        )
     if code == 404:
         return _missing(call)
     if code in {409, 423, 424}:
@@ -123,7 +146,9 @@ def _missing(call: Call) -> Verdict:
 
 
 def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
-    """What only the text of a refusal says of a licence: no seat is free, or there is none to take back."""
+    """What only the text of a refusal says of a licence: no seat is free, or there is none to take
+    back.
+    """
     if "does not have any available licenses" in reply.message:
         return Verdict("failed", "no_seats")
     if call.removing and "does not have a corresponding license" in reply.message:
@@ -133,17 +158,41 @@ def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
 
 def _exists_already(reply: Reply) -> bool:
     details = (reply.body.get("error") or {}).get("details") or []
-    if any(detail.get("code") in {"ObjectConflict", "ConflictingObjects"} for detail in details if isinstance(detail, Mapping)):
+    if any(
+        detail.get("code") in {"ObjectConflict", "ConflictingObjects"}
+        for detail in details
+        if isinstance(detail, Mapping)
+    ):
         return True
-    # A second membership has no code of its own: only the text says so, and members of a duplicate have none else.
+    # A second membership has no code of its own: only the text says so, and members of a duplicate
+    # have none else.
     return "already exist" in reply.message
 
 
-def outcome_of(change: Change, verdict: Verdict, reply: Reply, remote_id: str | None, note: str = "", calls: int = 1) -> Outcome:  # noqa: PLR0917 - one line per call site
-    """A verdict as an outcome; the words of the target itself are left out, they may name people."""
+def outcome_of(  # noqa: PLR0917
+    change: Change,
+    verdict: Verdict,
+    reply: Reply,
+    remote_id: str | None,
+    note: str = "",
+    calls: int = 1,
+) -> Outcome:
+    """A verdict as an outcome; the words of the target itself are left out, they may
+    name people.
+    """
     if verdict.status == "applied" and verdict.reason == "not_found":
         note = note or "already gone"
-    return Outcome(change.change_id, verdict.status, reply.code, verdict.reason, remote_id, reply.request_id, reply.retry_after, note, calls)
+    return Outcome(
+        change.change_id,
+        verdict.status,
+        reply.code,
+        verdict.reason,
+        remote_id,
+        reply.request_id,
+        reply.retry_after,
+        note,
+        calls,
+    )
 
 
 def google_reply(code: int, content: bytes | str, headers: Mapping[str, str]) -> Reply:
@@ -153,8 +202,13 @@ def google_reply(code: int, content: bytes | str, headers: Mapping[str, str]) ->
     first = next(iter(error.get("errors") or []), {})
     reason = first.get("reason") or error.get("status") or ""
     return Reply(
-        code, {}, _word(reason), str(error.get("message", "")), seconds(headers.get("retry-after")), headers.get("x-request-id")
-    )  # fmt: skip
+        code,
+        {},
+        _word(reason),
+        str(error.get("message", "")),
+        seconds(headers.get("retry-after")),
+        headers.get("x-request-id"),
+    )
 
 
 def microsoft_reply(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
@@ -163,14 +217,23 @@ def microsoft_reply(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
     body = body if isinstance(body, Mapping) else {}
     error = body.get("error") if isinstance(body.get("error"), Mapping) else {}
     inner = error.get("innerError") or error.get("innererror") or {}
-    request_id = lower.get("request-id") or (inner.get("request-id") if isinstance(inner, Mapping) else None)
+    request_id = lower.get("request-id") or (
+        inner.get("request-id") if isinstance(inner, Mapping) else None
+    )
     return Reply(
-        code, body, _word(error.get("code", "")), str(error.get("message", "")), seconds(lower.get("retry-after")), request_id
-    )  # fmt: skip
+        code,
+        body,
+        _word(error.get("code", "")),
+        str(error.get("message", "")),
+        seconds(lower.get("retry-after")),
+        request_id,
+    )
 
 
 def seconds(text: str | None) -> float | None:
-    """A Retry-After: seconds, at times with decimals. Anything else (a date) is left to the caller's own pause."""
+    """A Retry-After: seconds, at times with decimals. Anything else (a date) is left to the
+    caller's own pause.
+    """
     try:
         return max(0.0, float(text)) if text else None
     except ValueError:

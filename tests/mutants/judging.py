@@ -1,8 +1,10 @@
-"""Judging mutants of Python: which test notices each. Works in copies of the checkout; the working tree is never touched.
+"""Judging mutants of Python: which test notices each. Works in copies of the checkout; the working
+tree is never touched.
 
-A `Court` holds a copy and what one clean run of the tests has shown: which lines each test runs, also in the processes it
-starts, and how long it takes. A mutant is judged by the tests that run its lines, the quickest first, in a process forked
-from one that has collected them all. A test that takes far longer than it did has noticed too.
+A `Court` holds a copy and what one clean run of the tests has shown: which lines each test runs,
+also in the processes it starts, and how long it takes. A mutant is judged by the tests that run its
+lines, the quickest first, in a process forked from one that has collected them all. A test that
+takes far longer than it did has noticed too.
 """
 
 from __future__ import annotations
@@ -31,11 +33,25 @@ from typing import Any
 from tests.mutants.kinds import Mutant, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-ALWAYS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", "-m", "not long")
+ALWAYS = (
+    "-q",
+    "-x",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:xdist",
+    "--hypothesis-seed=0",
+    "-m",
+    "not long",
+)
 SLOW = 120.0  # seconds of tests one mutant is worth; the slowest are left out beyond it
 HEARD = "MUTANTS_HEARD"  # where a process writes which lines it ran
-# Every process a test starts reads this: where HEARD is set it says which lines of the project it runs.
-LISTENER = "import os\nif os.environ.get('MUTANTS_HEARD'):\n    from tests.mutants import judging\n    judging.listen()\n"
+# Every process a test starts reads this: where HEARD is set it says which lines of the project it
+# runs.
+LISTENER = (
+    "import os\nif os.environ.get('MUTANTS_HEARD'):\n    from tests.mutants import judging\n   "
+    " judging.listen()\n"
+)
 
 Lines = dict[str, set[int]]
 
@@ -50,9 +66,16 @@ class Court:
 
     @classmethod
     def open(cls, tests: Sequence[str], **known: Any) -> Court:
-        """A new copy in which these test files were run once (or what is known of that is believed)."""
+        """A new copy in which these test files were run once (or what is known of that is
+        believed).
+        """
         court = cls(Path(tempfile.mkdtemp(prefix="mutants-")), **known)
-        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():
                 (court.top / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +112,11 @@ class Court:
     def tests_of(self, mutant: Mutant, text: str) -> list[str]:
         """The tests that run what the mutant changes, quickest first."""
         first, last = _reach(text, mutant.line)
-        running = [test for test, files in self.lines.items() if any(first <= line <= last for line in files.get(mutant.file, ()))]
+        running = [
+            test
+            for test, files in self.lines.items()
+            if any(first <= line <= last for line in files.get(mutant.file, ()))
+        ]
         running.sort(key=lambda test: self.seconds[test])
         chosen, spent = [], 0.0
         for test in running:
@@ -97,8 +124,14 @@ class Court:
             if chosen and spent > SLOW:
                 break
             chosen.append(test)
-        if mutant.kind == "number":  # one test reads the numbers where they stand, and runs none of their lines
-            chosen += [test for test in self.seconds if test.endswith("test_what_ships_is_what_the_table_says[numbers]")]
+        if (
+            mutant.kind == "number"
+        ):  # one test reads the numbers where they stand, and runs none of their lines
+            chosen += [
+                test
+                for test in self.seconds
+                if test.endswith("test_what_ships_is_what_the_table_says[numbers]")
+            ]
         return chosen
 
     # ------------------------------------------------------------ one mutant after the other
@@ -115,7 +148,9 @@ class Court:
                 continue
             tests = self.tests_of(mutant, text)
             if tests:
-                cases.append(_Case(mutant, text, tests, 20 + 6 * sum(self.seconds[test] for test in tests)))
+                cases.append(
+                    _Case(mutant, text, tests, 20 + 6 * sum(self.seconds[test] for test in tests))
+                )
             else:
                 yield Result(mutant, "survived")
         if not cases:
@@ -130,7 +165,10 @@ class Court:
                 while not line.endswith("\n"):
                     part = said.readline()
                     if not part and os.waitpid(child, os.WNOHANG)[0]:
-                        raise RuntimeError("the tests cannot be collected:\n" + (self.top / ".mutants" / "out").read_text(encoding="utf-8")[-3000:])
+                        raise RuntimeError(
+                            "the tests cannot be collected:\n"
+                            + (self.top / ".mutants" / "out").read_text(encoding="utf-8")[-3000:]
+                        )
                     line += part
                     time.sleep(0 if part else 0.02)
                 yield Result(case.mutant, "killed" if line.strip() else "survived", line.strip())
@@ -151,7 +189,9 @@ Known = tuple[dict[str, float], dict[str, Lines]]
 
 
 def known(tests: Sequence[str]) -> Known:
-    """What a clean run of these test files shows: how long each test takes, and which lines it runs."""
+    """What a clean run of these test files shows: how long each test takes, and which lines it
+    runs.
+    """
     court = Court.open(tests)
     try:
         return court.seconds, court.lines
@@ -159,9 +199,13 @@ def known(tests: Sequence[str]) -> Known:
         court.close()
 
 
-def judge(mutants: Sequence[Mutant], tests: Sequence[str], shown: Known | None = None) -> list[Result]:
+def judge(
+    mutants: Sequence[Mutant], tests: Sequence[str], shown: Known | None = None
+) -> list[Result]:
     """What becomes of these mutants when these test files look."""
-    court = Court.open(tests, **dict(zip(("seconds", "lines"), shown, strict=True)) if shown else {})
+    court = Court.open(
+        tests, **dict(zip(("seconds", "lines"), shown, strict=True)) if shown else {}
+    )
     try:
         return list(court.judge(mutants))
     finally:
@@ -177,7 +221,9 @@ def judge_texts(mutants: Sequence[Mutant], tests: Sequence[str]) -> Iterator[Res
             text = path.read_text(encoding="utf-8")
             path.write_text(mutant.applied_to(text), encoding="utf-8")
             command = [sys.executable, "-m", "pytest", *ALWAYS, "--no-header", "-rfE", *tests]
-            ended = subprocess.run(command, cwd=court.top, capture_output=True, text=True, timeout=300, check=False)
+            ended = subprocess.run(
+                command, cwd=court.top, capture_output=True, text=True, timeout=300, check=False
+            )
             by = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.M)
             yield Result(mutant, "killed" if ended.returncode else "survived", by[1] if by else "")
             path.write_text(text, encoding="utf-8")
@@ -186,22 +232,33 @@ def judge_texts(mutants: Sequence[Mutant], tests: Sequence[str]) -> Iterator[Res
 
 
 def _reach(text: str, line: int) -> tuple[int, int]:
-    """The lines whose running means that line was used: its statement; in a default, the function; at the top, the whole file."""
+    """The lines whose running means that line was used: its statement; in a default, the function;
+    at the top, the whole file.
+    """
     found, inside = (0, len(text)), False
 
     def within(nodes: Sequence[ast.stmt]) -> None:
         nonlocal found, inside
         for node in nodes:
             if node.lineno <= line <= (node.end_lineno or node.lineno):
-                body: list[list[ast.stmt]] = [part for name in ("body", "orelse", "finalbody") if isinstance(part := getattr(node, name, []), list)]
-                body += [handler.body for handler in getattr(node, "handlers", [])] + [case.body for case in getattr(node, "cases", [])]
+                body: list[list[ast.stmt]] = [
+                    part
+                    for name in ("body", "orelse", "finalbody")
+                    if isinstance(part := getattr(node, name, []), list)
+                ]
+                body += [handler.body for handler in getattr(node, "handlers", [])] + [
+                    case.body for case in getattr(node, "cases", [])
+                ]
                 if isinstance(node, ast.FunctionDef):
                     inside = True
                     found = (node.body[0].lineno, node.end_lineno or node.lineno)
                 elif inside and not any(body):
                     found = (node.lineno, node.end_lineno or node.lineno)
                 elif inside:
-                    found = (node.lineno, max(node.lineno, next(part for part in body if part)[0].lineno - 1))
+                    found = (
+                        node.lineno,
+                        max(node.lineno, next(part for part in body if part)[0].lineno - 1),
+                    )
                 for part in body:
                     within(part)
 
@@ -213,7 +270,9 @@ def _reach(text: str, line: int) -> tuple[int, int]:
 
 
 def _forked(top: Path, work: Callable[[], int]) -> int:
-    """Start it in a forked process that leads a group of its own and stands in the copy; its process id."""
+    """Start it in a forked process that leads a group of its own and stands in the copy; its
+    process id.
+    """
     sys.stdout.flush()
     child = os.fork()
     if child:
@@ -228,7 +287,9 @@ def _forked(top: Path, work: Callable[[], int]) -> int:
         os.environ["PYTHONPATH"] = str(top / ".mutants")
         sys.path[:] = [str(top), *(one for one in sys.path if one not in ("", str(ROOT), str(top)))]
         for name, module in list(sys.modules.items()):  # the copy's own, not ours
-            if (getattr(module, "__file__", None) or "").startswith(f"{ROOT}/") and "site-packages" not in str(module.__file__):
+            if (getattr(module, "__file__", None) or "").startswith(
+                f"{ROOT}/"
+            ) and "site-packages" not in str(module.__file__):
                 del sys.modules[name]
         code = work()
     except BaseException:
@@ -251,7 +312,9 @@ def _in_time(child: int, seconds: float) -> int | None:
 
 
 class _Bench:
-    """Collects the tests once; then forks for every mutant, puts it into the modules that are there, and runs its tests."""
+    """Collects the tests once; then forks for every mutant, puts it into the modules that are
+    there, and runs its tests.
+    """
 
     def __init__(self, top: Path, cases: Sequence[_Case], verdicts: Path) -> None:
         self.top, self.cases, self.verdicts = top, cases, verdicts
@@ -269,7 +332,12 @@ class _Bench:
             for case in self.cases:
                 self._write(case.mutant.file, case.mutant.applied_to(case.text))
                 try:
-                    verdicts.write(self._noticed(session, case, [items[test] for test in case.tests if test in items]) + "\n")
+                    verdicts.write(
+                        self._noticed(
+                            session, case, [items[test] for test in case.tests if test in items]
+                        )
+                        + "\n"
+                    )
                     verdicts.flush()
                 finally:
                     self._write(case.mutant.file, case.text)
@@ -295,7 +363,13 @@ class _Bench:
         code = _in_time(_forked_here(lambda: self._run(session, case, items)), case.most)
         if code == ANEW:
             command = [sys.executable, "-m", "pytest", *ALWAYS, *case.tests]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True) as process:
+            with subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                text=True,
+            ) as process:
                 try:
                     printed, _ = process.communicate(timeout=case.most + 20)
                 except subprocess.TimeoutExpired:
@@ -305,7 +379,13 @@ class _Bench:
             return "" if process.returncode == 0 else first[1] if first else "collection"
         if code is None:
             return "time-out"
-        return self.said.read_text(encoding="utf-8") if self.said.is_file() else "" if code == 0 else "its process"
+        return (
+            self.said.read_text(encoding="utf-8")
+            if self.said.is_file()
+            else ""
+            if code == 0
+            else "its process"
+        )
 
     def _run(self, session: Any, case: _Case, items: Sequence[Any]) -> int:
         if not _put_in(case):
@@ -333,7 +413,9 @@ ANEW = 99  # the mutant is no function's: the modules must be imported anew
 
 
 def _put_in(case: _Case) -> bool:
-    """Give the function the mutant is in its new code, wherever it was imported to; False when it is in none."""
+    """Give the function the mutant is in its new code, wherever it was imported to; False when it
+    is in none.
+    """
     names = _function(ast.parse(case.text).body, case.mutant.line)
     if not names:
         return False
@@ -346,7 +428,11 @@ def _put_in(case: _Case) -> bool:
     exec(compile(case.mutant.applied_to(case.text), str(old.__file__), "exec"), new.__dict__)
     before, after = _named(old, names), _named(new, names)
     try:
-        before.__code__, before.__defaults__, before.__kwdefaults__ = after.__code__, after.__defaults__, after.__kwdefaults__
+        before.__code__, before.__defaults__, before.__kwdefaults__ = (
+            after.__code__,
+            after.__defaults__,
+            after.__kwdefaults__,
+        )
     except (AttributeError, ValueError):
         return False
     return True
@@ -379,7 +465,9 @@ def _bench_run(top: Path, files: Sequence[str], cases: Sequence[_Case], verdicts
 
 
 class _Listening:
-    """Tells the listener whose lines these are, and how long each test took; a test that fails is nobody's judge."""
+    """Tells the listener whose lines these are, and how long each test took; a test that fails is
+    nobody's judge.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -403,7 +491,9 @@ def _heard_run(top: Path, tests: Sequence[str], folder: Path) -> int:
     listen()
     code = pytest.main([one for one in ALWAYS if one != "-x"] + [*tests], plugins=[listening])
     sys.settrace(None)
-    seconds = {test: took for test, took in listening.seconds.items() if test not in listening.failed}
+    seconds = {
+        test: took for test, took in listening.seconds.items() if test not in listening.failed
+    }
     (folder / "said.json").write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
     return int(code)
 
@@ -412,9 +502,13 @@ _heard: set[tuple[str, int]] = set()
 
 
 def listen() -> None:
-    """Write down, for the test under way, every line of the project's own modules that this process runs, once per test."""
+    """Write down, for the test under way, every line of the project's own modules that this process
+    runs, once per test.
+    """
     top = str(Path.cwd()) + "/"
-    file = (Path(os.environ[HEARD]) / f"{os.getpid()}-{time.monotonic_ns()}.lines").open("a", buffering=1, encoding="utf-8")
+    file = (Path(os.environ[HEARD]) / f"{os.getpid()}-{time.monotonic_ns()}.lines").open(
+        "a", buffering=1, encoding="utf-8"
+    )
     own: dict[str, str | None] = {}
 
     def line(frame: FrameType, event: str, _: object) -> Any:

@@ -18,19 +18,25 @@ class Mutant:
     kind: str  # "condition dropped", "number", …
 
     def applied_to(self, text: str) -> str:
-        """The file's text with the fault in it. Raises ValueError when the text is not the one the mutant was made from."""
+        """The file's text with the fault in it. Raises ValueError when the text is not the one the
+        mutant was made from.
+        """
         if text[self.start : self.end] != self.before:
             raise ValueError(f"{self.file} has changed since its mutants were made")
         return text[: self.start] + self.after + text[self.end :]
 
     def __str__(self) -> str:
-        before, after = (" ".join(words.split())[:60] or "nothing" for words in (self.before, self.after))
+        before, after = (
+            " ".join(words.split())[:60] or "nothing" for words in (self.before, self.after)
+        )
         return f"{self.file}:{self.line}: {self.kind}: {before} -> {after}"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a mutant. `verdict`: killed, survived, or broken (no program any more: what reads it refuses it)."""
+    """What became of a mutant. `verdict`: killed, survived, or broken (no program any more: what
+    reads it refuses it).
+    """
 
     mutant: Mutant
     verdict: str

@@ -1,8 +1,10 @@
-"""Mutants of a Python module: where its faults could be, by its syntax tree; and of the SQL in its strings, by their words.
+"""Mutants of a Python module: where its faults could be, by its syntax tree; and of the SQL in its
+strings, by their words.
 
-Own, and small, because neither of the two well-kept tools fits: mutmut rewrites functions only, so constants, defaults and a
-module that another process runs are never touched; cosmic-ray knows neither strings nor dropped conditions and starts Python
-anew for every mutant. Imports the standard library only.
+Own, and small, because neither of the two well-kept tools fits: mutmut rewrites functions only, so
+constants, defaults and a module that another process runs are never touched; cosmic-ray knows
+neither strings nor dropped conditions and starts Python anew for every mutant. Imports the standard
+library only.
 """
 
 from __future__ import annotations
@@ -20,14 +22,38 @@ from tests.mutants.kinds import Mutant, mutant
 __all__ = ["Court", "judge", "mutants", "tests_of"]
 ROOT = Path(__file__).resolve().parents[2]
 COMPARISONS = {
-    ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="),
-    ast.Is: ("is", "is not"), ast.IsNot: (r"is\s+not", "is"), ast.In: ("in", "not in"), ast.NotIn: (r"not\s+in", "in"),
-}  # fmt: skip
+    ast.Lt: ("<", "<="),
+    ast.LtE: ("<=", "<"),
+    ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.Is: ("is", "is not"),
+    ast.IsNot: (r"is\s+not", "is"),
+    ast.In: ("in", "not in"),
+    ast.NotIn: (r"not\s+in", "in"),
+}
 OPERATORS = {
-    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "+"), ast.Div: ("/", "*"), ast.FloorDiv: ("//", "*"), ast.Mod: ("%", "+"),
-    ast.Pow: ("**", "*"), ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|"),
-}  # fmt: skip
-FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list", "reversed": "list", "ceil": "floor", "floor": "ceil"}
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "+"),
+    ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "*"),
+    ast.Mod: ("%", "+"),
+    ast.Pow: ("**", "*"),
+    ast.BitOr: ("|", "&"),
+    ast.BitAnd: ("&", "|"),
+}
+FUNCTIONS = {
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "sorted": "list",
+    "reversed": "list",
+    "ceil": "floor",
+    "floor": "ceil",
+}
 SAYING = {"event", "print"}  # what is only said: its words are nobody's rule
 
 
@@ -36,17 +62,25 @@ def mutants(path: Path) -> list[Mutant]:
     path = path.resolve()
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(ROOT).as_posix()
-    found = {mutant(name, text, span, after, kind) for span, after, kind in (*_Tree(text).found, *_strings(text)) if text[slice(*span)] != after}
+    found = {
+        mutant(name, text, span, after, kind)
+        for span, after, kind in (*_Tree(text).found, *_strings(text))
+        if text[slice(*span)] != after
+    }
     return sorted(found)
 
 
 def tests_of(file: str) -> list[str]:
-    """The test files that speak of a module's package and need no whole night: who is to judge its mutants."""
+    """The test files that speak of a module's package and need no whole night: who is to judge its
+    mutants.
+    """
     package = file.partition("/")[0]
     found = []
     for path in sorted((ROOT / "tests" / "python").glob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if re.search(rf"^\s*(from|import) {package}\b", text, re.MULTILINE) and not re.search(r"\btwo_nights\b|\bdistrict: District|\bDistrict\(", text):
+        if re.search(rf"^\s*(from|import) {package}\b", text, re.MULTILINE) and not re.search(
+            r"\btwo_nights\b|\bdistrict: District|\bDistrict\(", text
+        ):
             found.append(path.relative_to(ROOT).as_posix())
     return found
 
@@ -78,7 +112,9 @@ class _Tree(ast.NodeVisitor):
 
     def _between(self, left: ast.AST, right: ast.AST, pattern: str, after: str, kind: str) -> None:
         start = self._end(left)
-        gap = re.sub(r"#.*", lambda match: " " * len(match[0]), self.text[start : self._start(right)])
+        gap = re.sub(
+            r"#.*", lambda match: " " * len(match[0]), self.text[start : self._start(right)]
+        )
         match = re.search(pattern, gap)
         if match:
             self._add(start + match.start(), start + match.end(), after, kind)
@@ -90,7 +126,11 @@ class _Tree(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        for one in (*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None), *node.body):
+        for one in (
+            *node.args.defaults,
+            *(default for default in node.args.kw_defaults if default is not None),
+            *node.body,
+        ):
             self.visit(one)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -103,7 +143,9 @@ class _Tree(ast.NodeVisitor):
     # ------------------------------------------------------------ faults
 
     def _condition(self, test: ast.expr) -> None:
-        plain = isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn))
+        plain = isinstance(test, ast.Compare) and isinstance(
+            test.ops[0], (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+        )
         if not plain and not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
             start, end = self._start(test), self._end(test)
             self._add(start, end, f"not ({self.text[start:end]})", "condition negated")
@@ -125,7 +167,9 @@ class _Tree(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
-        word, other, nothing = ("and", "or", "True") if isinstance(node.op, ast.And) else ("or", "and", "False")
+        word, other, nothing = (
+            ("and", "or", "True") if isinstance(node.op, ast.And) else ("or", "and", "False")
+        )
         for left, right in zip(node.values, node.values[1:], strict=False):
             self._between(left, right, rf"\b{word}\b", other, f"{word} -> {other}")
         for value in node.values:
@@ -141,9 +185,17 @@ class _Tree(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> None:
-        for left, operator, right in zip([node.left, *node.comparators], node.ops, node.comparators, strict=False):
+        for left, operator, right in zip(
+            [node.left, *node.comparators], node.ops, node.comparators, strict=False
+        ):
             pattern, after = COMPARISONS[type(operator)]
-            self._between(left, right, pattern if pattern[0] in "in" else re.escape(pattern), after, "comparison")
+            self._between(
+                left,
+                right,
+                pattern if pattern[0] in "in" else re.escape(pattern),
+                after,
+                "comparison",
+            )
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
@@ -176,7 +228,9 @@ class _Tree(ast.NodeVisitor):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         call = node.value
-        if isinstance(call, ast.Call) and not (isinstance(call.func, ast.Name) and call.func.id in SAYING):
+        if isinstance(call, ast.Call) and not (
+            isinstance(call.func, ast.Name) and call.func.id in SAYING
+        ):
             self._add(self._start(node), self._end(node), "pass", "statement dropped")
         self.generic_visit(node)
 
@@ -188,12 +242,21 @@ class _Tree(ast.NodeVisitor):
 
     def _table(self, node: ast.Tuple | ast.List | ast.Set) -> None:
         words = (ast.Constant, ast.Name, ast.Starred, ast.Tuple)
-        if len(node.elts) > 1 and isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and all(isinstance(one, words) for one in node.elts):
-            if not any(isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and one.id.isupper()) for one in node.elts):
+        if (
+            len(node.elts) > 1
+            and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+            and all(isinstance(one, words) for one in node.elts)
+        ):
+            if not any(
+                isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and one.id.isupper())
+                for one in node.elts
+            ):
                 return self.generic_visit(node)
             for one, following in zip(node.elts, [*node.elts[1:], None], strict=True):
                 end = self._start(following) if following else self._end(one)
-                if not isinstance(one, ast.Tuple) and not (following and isinstance(following, ast.Tuple)):
+                if not isinstance(one, ast.Tuple) and not (
+                    following and isinstance(following, ast.Tuple)
+                ):
                     self._add(self._start(one), end, "", "element dropped")
         return self.generic_visit(node)
 
@@ -202,22 +265,47 @@ class _Tree(ast.NodeVisitor):
 
 # ---------------------------------------------------------------- strings, and the SQL in them
 
-SQL = re.compile(r"\b(select|where|from|insert into|update|delete from|join|case when|order by|group by|is null|is not null|coalesce|with)\b|= [?$]")
+SQL = re.compile(
+    r"\b(select|where|from|insert into|update|delete from|join|case when|order by|group by|is"
+    r" null|is not null|coalesce|with)\b|= [?$]"
+)
 NOT_SQL = re.compile(r'make \w+|"make|; |^\w+:')
-WORDS = tuple((re.compile(pattern), after, kind) for pattern, after, kind in (
-    (r"\band\b", "or", "and -> or"), (r"\bor\b(?! replace)", "and", "or -> and"), (r"(?<=\S) <> ", " = ", "comparison"), (r"(?<=\S) = ", " <> ", "comparison"),
-    (r"(?<=\S) <= ", " < ", "comparison"), (r"(?<=\S) < ", " <= ", "comparison"), (r"(?<=\S) >= ", " > ", "comparison"),
-    (r"(?<=\S) > ", " >= ", "comparison"), (r"\bis null\b", "is not null", "comparison"), (r"\bis not null\b", "is null", "comparison"),
-    (r"\bis distinct from\b", "is not distinct from", "comparison"), (r"\bis not distinct from\b", "is distinct from", "comparison"),
-    (r"\bnot in\b", "in", "comparison"), (r"(?<!not )\bexists\b(?! ledger)", "not exists", "comparison"),
-    (r"\bnot (?!null|in\b|distinct|exists ledger)", "", "not dropped"),
-    (r"\bleft join\b", "join", "join"), (r"(?<!left )\bjoin\b", "left join", "join"), (r"\bdistinct (?!from|on)", "", "distinct dropped"),
-    (r"\bmin\(", "max(", "function"), (r"\bmax\(", "min(", "function"), (r"\bbool_and\(", "bool_or(", "function"), (r"\bbool_or\(", "bool_and(", "function"),
-    (r" desc\b", "", "order"), (r"\btrue\b", "false", "true or false"), (r"\bfalse\b", "true", "true or false"), (r"\bunion(?! all)\b", "union all", "union"),
-    (r"(?<=[ (,])\d+(?=[ ),]|$)", "+1", "number"),
-))  # fmt: skip
+WORDS = tuple(
+    (re.compile(pattern), after, kind)
+    for pattern, after, kind in (
+        (r"\band\b", "or", "and -> or"),
+        (r"\bor\b(?! replace)", "and", "or -> and"),
+        (r"(?<=\S) <> ", " = ", "comparison"),
+        (r"(?<=\S) = ", " <> ", "comparison"),
+        (r"(?<=\S) <= ", " < ", "comparison"),
+        (r"(?<=\S) < ", " <= ", "comparison"),
+        (r"(?<=\S) >= ", " > ", "comparison"),
+        (r"(?<=\S) > ", " >= ", "comparison"),
+        (r"\bis null\b", "is not null", "comparison"),
+        (r"\bis not null\b", "is null", "comparison"),
+        (r"\bis distinct from\b", "is not distinct from", "comparison"),
+        (r"\bis not distinct from\b", "is distinct from", "comparison"),
+        (r"\bnot in\b", "in", "comparison"),
+        (r"(?<!not )\bexists\b(?! ledger)", "not exists", "comparison"),
+        (r"\bnot (?!null|in\b|distinct|exists ledger)", "", "not dropped"),
+        (r"\bleft join\b", "join", "join"),
+        (r"(?<!left )\bjoin\b", "left join", "join"),
+        (r"\bdistinct (?!from|on)", "", "distinct dropped"),
+        (r"\bmin\(", "max(", "function"),
+        (r"\bmax\(", "min(", "function"),
+        (r"\bbool_and\(", "bool_or(", "function"),
+        (r"\bbool_or\(", "bool_and(", "function"),
+        (r" desc\b", "", "order"),
+        (r"\btrue\b", "false", "true or false"),
+        (r"\bfalse\b", "true", "true or false"),
+        (r"\bunion(?! all)\b", "union all", "union"),
+        (r"(?<=[ (,])\d+(?=[ ),]|$)", "+1", "number"),
+    )
+)
 OPENING = re.compile(r"\b(where|on|and|or(?! replace)|having|when|filter \(where)\s+")
-CLOSING = re.compile(r"\b(and|or|then|group by|order by|left join|join|where|union|limit|qualify|having|except)\b")
+CLOSING = re.compile(
+    r"\b(and|or|then|group by|order by|left join|join|where|union|limit|qualify|having|except)\b"
+)
 
 
 def _strings(text: str) -> Iterator[tuple[tuple[int, int], str, str]]:
@@ -250,7 +338,11 @@ def _silent(text: str) -> list[tuple[int, int]]:
         tree._lines.append(tree._lines[-1] + len(line))
     nodes: list[ast.AST] = []
     for node in ast.walk(ast.parse(text)):
-        told = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING
+        told = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in SAYING
+        )
         if told or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             nodes.append(node)
         elif isinstance(node, ast.AnnAssign):
@@ -291,7 +383,11 @@ def _condition_end(hidden: str, start: int) -> int:
                 case = True
             if re.match(r"\bbetween\b", hidden[position:]):
                 between = True
-            closing = CLOSING.match(hidden, position) if not hidden[position - 1].isalnum() and hidden[position - 1] != "_" else None
+            closing = (
+                CLOSING.match(hidden, position)
+                if not hidden[position - 1].isalnum() and hidden[position - 1] != "_"
+                else None
+            )
             if closing and closing[1] == "and" and between:
                 between = False
             elif closing and not case:

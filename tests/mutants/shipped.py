@@ -1,7 +1,9 @@
-"""Mutants of what ships as rows and settings: seeds and the models' YAML. Judged by the table of what ships (tests/python/test_shipped.py).
+"""Mutants of what ships as rows and settings: seeds and the models' YAML. Judged by the table of
+what ships (tests/python/test_shipped.py).
 
-A row dropped, a cell changed, a limit, class, owner, key or file setting changed, a data test, constraint or contract gone.
-Unit tests and descriptions in the YAML are left alone: the first are tests themselves, the second are prose.
+A row dropped, a cell changed, a limit, class, owner, key or file setting changed, a data test,
+constraint or contract gone. Unit tests and descriptions in the YAML are left alone: the first are
+tests themselves, the second are prose.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ OWNERS = {"ours": "theirs", "theirs": "ours", "initial": "ours"}
 def mutants(file: str, text: str) -> list[Mutant]:
     """Every mutant of one seed or one YAML file, in the order of its lines."""
     found = _rows(text) if file.endswith(".csv") else _settings(text)
-    return sorted({mutant(file, text, span, after, kind) for span, after, kind in found if text[slice(*span)] != after})
+    return sorted(
+        {
+            mutant(file, text, span, after, kind)
+            for span, after, kind in found
+            if text[slice(*span)] != after
+        }
+    )
 
 
 Change = tuple[tuple[int, int], str, str]
@@ -56,7 +64,9 @@ def _rows(text: str) -> Iterator[Change]:
 
 
 def _settings(text: str) -> Iterator[Change]:
-    """Lines before the unit tests; the block of an export's settings is looked into word by word."""
+    """Lines before the unit tests; the block of an export's settings is looked into
+    word by word.
+    """
     end = text.find("\nunit_tests:")
     text = text[: end if end >= 0 else len(text)]
     start, export, prose, tests = 0, -1, -1, -1
@@ -75,13 +85,24 @@ def _settings(text: str) -> Iterator[Change]:
                 yield from _words(text, inside)
             elif words.startswith("- ") and tests >= 0:
                 first, below = number, number + 1
-                while below < len(lines) and (not lines[below].strip() or _indent(lines[below]) > indent):
+                while below < len(lines) and (
+                    not lines[below].strip() or _indent(lines[below]) > indent
+                ):
                     below += 1
                 alone = lines[number - 1].strip().endswith(":") and (
-                    below == len(lines) or _indent(lines[below]) < indent or not lines[below].strip().startswith("- ")
+                    below == len(lines)
+                    or _indent(lines[below]) < indent
+                    or not lines[below].strip().startswith("- ")
                 )
                 first -= alone  # a list of nothing goes with its last item
-                yield (start - sum(map(len, lines[first:number])), start + sum(map(len, lines[number:below]))), "", "test dropped"
+                yield (
+                    (
+                        start - sum(map(len, lines[first:number])),
+                        start + sum(map(len, lines[number:below])),
+                    ),
+                    "",
+                    "test dropped",
+                )
             yield from _flow(text, inside)
         if re.match(r"(data_tests|constraints):$", words):
             tests = indent
@@ -99,7 +120,10 @@ def _indent(line: str) -> int:
 def _words(text: str, span: tuple[int, int]) -> Iterator[Change]:
     """Each value of an export's setting: `limits: {create: 2%, …}` has several."""
     line = text[slice(*span)]
-    for found in re.finditer(r"""(?<=: )(?:"[^"]*"|[^\s{}\[\],]+)|(?<=[\[,] )[^\s{}\[\],:]+(?=[\],])|(?<=\[)[^\s{}\[\],:]+(?=[\],])""", line):
+    for found in re.finditer(
+        r"""(?<=: )(?:"[^"]*"|[^\s{}\[\],]+)|(?<=[\[,] )[^\s{}\[\],:]+(?=[\],])|(?<=\[)[^\s{}\[\],:]+(?=[\],])""",  # noqa: E501
+        line,
+    ):
         if not found[0].startswith("#"):
             yield (span[0] + found.start(), span[0] + found.end()), _changed(found[0]), "setting"
     for found in re.finditer(r"(?<=[{ ])(\w+: [^{},]+), ", line):
@@ -107,11 +131,17 @@ def _words(text: str, span: tuple[int, int]) -> Iterator[Change]:
 
 
 def _flow(text: str, span: tuple[int, int]) -> Iterator[Change]:
-    """What stands on one line: classes, owners, headings, contracts, constraints and short lists of tests."""
+    """What stands on one line: classes, owners, headings, contracts, constraints and short lists of
+    tests.
+    """
     line = text[slice(*span)]
     at = span[0]
     for found in re.finditer(r"\bpersonal_data: (\w+)", line):
-        yield (at + found.start(1), at + found.end(1)), "contact" if found[1] == "none" else "none", "class"
+        yield (
+            (at + found.start(1), at + found.end(1)),
+            ("contact" if found[1] == "none" else "none"),
+            "class",
+        )
     for found in re.finditer(r"\bowner: (ours|theirs|initial)\b", line):
         yield (at + found.start(1), at + found.end(1)), OWNERS[found[1]], "owner"
     for found in re.finditer(r"\bheader: ([^,}]+)", line):
@@ -123,15 +153,25 @@ def _flow(text: str, span: tuple[int, int]) -> Iterator[Change]:
     for found in re.finditer(r"^data_tests: \[(.*,.*)\]$", line):
         parts = found[1].split(", ")
         for number in range(len(parts)):
-            yield (at + found.start(1), at + found.end(1)), ", ".join(parts[:number] + parts[number + 1 :]), "test dropped"
+            yield (
+                (at + found.start(1), at + found.end(1)),
+                ", ".join(parts[:number] + parts[number + 1 :]),
+                "test dropped",
+            )
     for found in re.finditer(r"\bvalues: \[([^\]]*)\]", line):
         parts = found[1].split(", ")
         for number in range(len(parts)):
-            yield (at + found.start(1), at + found.end(1)), ", ".join(parts[:number] + parts[number + 1 :]), "value dropped"
+            yield (
+                (at + found.start(1), at + found.end(1)),
+                ", ".join(parts[:number] + parts[number + 1 :]),
+                "value dropped",
+            )
 
 
 def judge(made: Iterable[Mutant], top: Path) -> Iterator[Result]:
-    """Compare the table with what ships as it would be with each fault, in a copy of what is read."""
+    """Compare the table with what ships as it would be with each fault, in a copy of
+    what is read.
+    """
     sys.path.insert(0, str(top / "tests" / "python"))
     import test_shipped as shipped
 
@@ -165,7 +205,16 @@ def _verdict(one: Mutant, shipped: Any) -> Result:
         try:
             shipped.test_what_ships_is_what_the_table_says(name)
         except AssertionError:
-            return Result(one, "killed", f"tests/python/test_shipped.py::test_what_ships_is_what_the_table_says[{name}]")
-        except (ValueError, KeyError, TypeError, yaml.YAMLError):  # no YAML, or no setting anybody could read
+            return Result(
+                one,
+                "killed",
+                f"tests/python/test_shipped.py::test_what_ships_is_what_the_table_says[{name}]",
+            )
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            yaml.YAMLError,
+        ):  # no YAML, or no setting anybody could read
             return Result(one, "broken")
     return Result(one, "survived")

@@ -1,8 +1,11 @@
-"""Mutants of models, macros and dbt tests: made on the text as people wrote it, judged by the models' own unit tests.
+"""Mutants of models, macros and dbt tests: made on the text as people wrote it, judged by the
+models' own unit tests.
 
-In: the text of a `.sql` file, Jinja and all. Out: a `Mutant` for each condition, comparison, join, default, branch, order, column, number and word
-that decides. Comments are left alone, and what Jinja calls is one opaque thing, but for orders and keys that stand in it as text.
-`Bench` judges: one dbt session compiles each unit test with the fault in the model or macro, and DuckDB answers; about 15 ms a test.
+In: the text of a `.sql` file, Jinja and all. Out: a `Mutant` for each condition, comparison, join,
+default, branch, order, column, number and word that decides. Comments are left alone, and what
+Jinja calls is one opaque thing, but for orders and keys that stand in it as text. `Bench` judges:
+one dbt session compiles each unit test with the fault in the model or macro, and DuckDB answers;
+about 15 ms a test.
 """
 
 from __future__ import annotations
@@ -33,9 +36,18 @@ TOKEN = re.compile(
 # words between which a condition, a column or an order stands
 ENDS = frozenset(
     """select distinct from where on having when then else end qualify group order by union all join left right inner cross
-    full outer as case with limit over partition filter using exists""".split()  # noqa: SIM905 - a list of words is read as words
+    full outer as case with limit over partition filter using exists""".split()  # noqa: E501, SIM905
 )
-OTHER = {"min": "max", "max": "min", "bool_and": "bool_or", "bool_or": "bool_and", "greatest": "least", "least": "greatest", "lead": "lag", "lag": "lead"}
+OTHER = {
+    "min": "max",
+    "max": "min",
+    "bool_and": "bool_or",
+    "bool_or": "bool_and",
+    "greatest": "least",
+    "least": "greatest",
+    "lead": "lag",
+    "lag": "lead",
+}
 EDGE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "=": "<>", "<>": "=", "!=": "="}
 
 
@@ -88,8 +100,14 @@ def _tree(text: str) -> tuple[Any, ...]:
 
 def mutants(file: str, text: str) -> list[Mutant]:
     """Every mutant of one `.sql` file, in the order of its lines."""
-    made = {(start, end, after): kind for (start, end), after, kind in _all(text) if text[start:end] != after}
-    return sorted(mutant(file, text, (start, end), after, kind) for (start, end, after), kind in made.items())
+    made = {
+        (start, end, after): kind
+        for (start, end), after, kind in _all(text)
+        if text[start:end] != after
+    }
+    return sorted(
+        mutant(file, text, (start, end), after, kind) for (start, end, after), kind in made.items()
+    )
 
 
 Change = tuple[tuple[int, int], str, str]
@@ -126,7 +144,13 @@ def _words(text: str, items: tuple[Any, ...]) -> Iterator[Change]:
         before = items[place - 1] if place else None
         if item.kind == "sign" and word in EDGE:
             yield span, EDGE[word], "comparison"
-        elif item.kind == "sign" and word in "+-" and after is not None and before is not None and before.kind != "sign":
+        elif (
+            item.kind == "sign"
+            and word in "+-"
+            and after is not None
+            and before is not None
+            and before.kind != "sign"
+        ):
             yield span, "-" if word == "+" else "+", "sign"
         elif item.kind == "number":
             whole = re.fullmatch(r"\d+", word)
@@ -151,18 +175,28 @@ def _words(text: str, items: tuple[Any, ...]) -> Iterator[Change]:
             yield (item.start, after.start), "", "negation"
         elif word == "is" and after is not None and not after.says("not"):
             yield span, "is not", "negation"
-        elif word in ("in", "like", "ilike", "between", "exists") and not (before is not None and before.says("not")):
+        elif word in ("in", "like", "ilike", "between", "exists") and not (
+            before is not None and before.says("not")
+        ):
             yield span, f"not {word}", "negation"
         elif word == "distinct" and not (before is not None and before.says("is", "not")):
             yield (item.start, after.start if after is not None else item.end), "", "distinct"
         elif word == "union":
             both = after is not None and after.says("all")
-            yield (item.start, after.end if both else item.end), "union" if both else "union all", "union"
+            yield (
+                (item.start, after.end if both else item.end),
+                ("union" if both else "union all"),
+                "union",
+            )
 
 
 def _other(text: str) -> str:
     """Another text: of a day or a number another one, which an engine reads as well."""
-    return text[:-1] + str((int(text[-1]) + 1) % 10) if text and text[-1] in "0123456789" else f"{text}~"
+    return (
+        text[:-1] + str((int(text[-1]) + 1) % 10)
+        if text and text[-1] in "0123456789"
+        else f"{text}~"
+    )
 
 
 def _parts(items: tuple[Any, ...], at: Callable[[Any], bool]) -> list[tuple[Any, list[Any]]]:
@@ -177,8 +211,17 @@ def _parts(items: tuple[Any, ...], at: Callable[[Any], bool]) -> list[tuple[Any,
 
 
 def _conditions(text: str, items: tuple[Any, ...], *, in_brackets: bool) -> Iterator[Change]:
-    """Terms of and/or that are dropped, the word itself turned, and a condition that stands alone lifted."""
-    for opened, part in _parts(items, lambda item: item.text == "," or item.kind == "block" or (item.kind == "word" and item.text.lower() in ENDS)):
+    """Terms of and/or that are dropped, the word itself turned, and a condition that stands alone
+    lifted.
+    """
+    for opened, part in _parts(
+        items,
+        lambda item: (
+            item.text == ","
+            or item.kind == "block"
+            or (item.kind == "word" and item.text.lower() in ENDS)
+        ),
+    ):
         if not part:
             continue
         terms: list[list[Any]] = [[]]
@@ -198,7 +241,9 @@ def _conditions(text: str, items: tuple[Any, ...], *, in_brackets: bool) -> Iter
             continue
         alone = opened is not None and opened.says("where", "on", "having", "when", "qualify")
         if not joints:
-            if alone and not (opened.says("when") and len(part) == 1 and part[0].kind in ("text", "number")):
+            if alone and not (
+                opened.says("when") and len(part) == 1 and part[0].kind in ("text", "number")
+            ):
                 yield _span(part), "true", "condition dropped"
             continue
         for place, term in enumerate(terms):
@@ -217,7 +262,14 @@ def _branches(text: str, items: tuple[Any, ...]) -> Iterator[Change]:
         if opened is None:
             selects = [item for item in part if item.says("select")]
             if selects:
-                yield (selects[-1].start, parts[1][0].end + (4 if text[parts[1][0].end :].startswith(" all") else 0)), "", "branch dropped"
+                yield (
+                    (
+                        selects[-1].start,
+                        parts[1][0].end + (4 if text[parts[1][0].end :].startswith(" all") else 0),
+                    ),
+                    "",
+                    "branch dropped",
+                )
         else:
             rest = [item for item in part if item.kind != "block"]
             if rest:
@@ -295,7 +347,13 @@ def _turned(span: tuple[int, int], term: str) -> Iterator[Change]:
     if found and "{" not in term:
         yield span, found[1] + ("" if found[2] == " desc" else " desc") + (found[3] or ""), "order"
         if found[3]:
-            yield span, found[1] + (found[2] or "") + (" nulls first" if "last" in found[3] else " nulls last"), "order"
+            yield (
+                span,
+                found[1]
+                + (found[2] or "")
+                + (" nulls first" if "last" in found[3] else " nulls last"),
+                "order",
+            )
 
 
 def _default(text: str, group: Group) -> Iterator[Change]:
@@ -306,7 +364,9 @@ def _default(text: str, group: Group) -> Iterator[Change]:
 
 def _jinja(text: str) -> Iterator[Change]:
     """Orders, keys, lists, numbers and conditions that stand in Jinja."""
-    for found in re.finditer(r"first_row_per\((?:ref\('\w+'\)|this|'\w+'),\s*'([^']*)',\s*'([^']*)'\)", text):
+    for found in re.finditer(
+        r"first_row_per\((?:ref\('\w+'\)|this|'\w+'),\s*'([^']*)',\s*'([^']*)'\)", text
+    ):
         for group, order in ((1, False), (2, True)):
             at, terms = found.start(group), found.group(group).split(", ")
             for number, term in enumerate(terms):
@@ -327,11 +387,21 @@ def _jinja(text: str) -> Iterator[Change]:
         for number in (int(found[1]) + 1, int(found[1]) - 1):
             yield found.span(1), str(number), "number"
     for found in re.finditer(r"\{\{(?:(?!\}\}).)*?\}\}", text, re.S):
-        if re.search(r"\b(ref|source|doc|return|config|first_row_per)\(", found[0]) or found[0].startswith("{{ dbt."):
+        if re.search(r"\b(ref|source|doc|return|config|first_row_per)\(", found[0]) or found[
+            0
+        ].startswith("{{ dbt."):
             continue
         for part in re.finditer(r"'([^'\n]*)'", found[0]):
-            if not re.fullmatch(r"[\w.]*", part[1]) and "~" not in part[1] and not re.search(r"\w\(", part[1]):
-                yield (found.start() + part.start(1), found.start() + part.end(1)), _other(part[1]), "text"
+            if (
+                not re.fullmatch(r"[\w.]*", part[1])
+                and "~" not in part[1]
+                and not re.search(r"\w\(", part[1])
+            ):
+                yield (
+                    (found.start() + part.start(1), found.start() + part.end(1)),
+                    _other(part[1]),
+                    "text",
+                )
 
 
 @dataclass
@@ -348,7 +418,9 @@ class Unit:
 
 
 class Bench:
-    """One dbt session over a warehouse whose tables are there (their columns are asked, not their rows)."""
+    """One dbt session over a warehouse whose tables are there (their columns are asked, not their
+    rows).
+    """
 
     def __init__(self, top: Path, task: Any) -> None:
         from dbt.adapters.factory import get_adapter
@@ -372,7 +444,11 @@ class Bench:
         text = one.applied_to((self.top / one.file).read_text(encoding="utf-8"))
         if one.file.startswith("macros/"):
             return self._judge_macro(one)
-        models = [key for key, node in self.manifest.nodes.items() if node.original_file_path == one.file and node.resource_type == "model"]
+        models = [
+            key
+            for key, node in self.manifest.nodes.items()
+            if node.original_file_path == one.file and node.resource_type == "model"
+        ]
         if not models:
             return Result(one, "survived")
         return self._verdict(one, self._ready(models[0]), lambda _: text)
@@ -382,7 +458,9 @@ class Bench:
         for key, macro in self.manifest.macros.items():
             at = source.find(macro.macro_sql) if macro.original_file_path == one.file else -1
             if at <= one.start and one.end <= at + len(macro.macro_sql) and at >= 0:
-                units = [unit for model in sorted(self._using(key)) for unit in self._ready(model)]  # before the fault is in
+                units = [
+                    unit for model in sorted(self._using(key)) for unit in self._ready(model)
+                ]  # before the fault is in
                 before = macro.macro_sql
                 macro.macro_sql = before[: one.start - at] + one.after + before[one.end - at :]
                 try:
@@ -404,7 +482,9 @@ class Bench:
         return Result(one, "broken" if spoiled else "survived")
 
     def _using(self, key: str) -> set[str]:
-        """The models whose SQL calls this macro, by way of others too, and which have unit tests."""
+        """The models whose SQL calls this macro, by way of others too, and which have
+        unit tests.
+        """
 
         def reach(start: list[str]) -> set[str]:
             seen: set[str] = set()
@@ -414,7 +494,12 @@ class Bench:
                     seen.add(name)
                     start += self.manifest.macros[name].depends_on.macros
                     # a dispatched macro is one of its kind, which dbt finds when it runs
-                    start += [other for other in self.manifest.macros if other.endswith(f"__{name.rsplit('.', 1)[-1]}") and other.startswith("macro.homeroom.")]
+                    start += [
+                        other
+                        for other in self.manifest.macros
+                        if other.endswith(f"__{name.rsplit('.', 1)[-1]}")
+                        and other.startswith("macro.homeroom.")
+                    ]
             return seen
 
         for model in self.definitions:
@@ -424,7 +509,11 @@ class Bench:
 
     def _ready(self, model: str) -> list[Unit]:
         if model not in self.units:
-            self.units[model] = [unit for one in self.definitions.get(model, []) if (unit := self._prepared(one, model)) is not None]
+            self.units[model] = [
+                unit
+                for one in self.definitions.get(model, [])
+                if (unit := self._prepared(one, model)) is not None
+            ]
         return self.units[model]
 
     def _prepared(self, definition: Any, model: str) -> Unit | None:
@@ -441,11 +530,20 @@ class Bench:
             self.broken.append(f"{definition.name}: it fails as it is")
             return None
         rows = definition.expect.rows
-        columns = ", ".join(f'"{name}"' for name in rows[0]) if isinstance(rows, list) and rows else "*"
+        columns = (
+            ", ".join(f'"{name}"' for name in rows[0]) if isinstance(rows, list) and rows else "*"
+        )
         manifest = runner.build_unit_test_manifest_from_test(definition, self.manifest)
         fresh = manifest.nodes[definition.unique_id]
-        unit = Unit(definition.name, model, self.task.compiler._create_node_context(fresh, manifest, {}), fresh,
-                    ",\n".join(cte.sql for cte in node.extra_ctes), columns, Counter())  # fmt: skip
+        unit = Unit(
+            definition.name,
+            model,
+            self.task.compiler._create_node_context(fresh, manifest, {}),
+            fresh,
+            ",\n".join(cte.sql for cte in node.extra_ctes),
+            columns,
+            Counter(),
+        )
         unit.right = self._answer(unit, fresh.raw_code)
         return unit
 
@@ -454,31 +552,51 @@ class Bench:
 
         compiled = get_rendered(text, unit.context, unit.node)
         inputs = f"with {unit.inputs}\n" if unit.inputs else ""
-        _, cursor = self.adapter.connections.add_query(f"{inputs}select {unit.columns} from (\n{compiled}\n) as answered", auto_begin=False)
+        _, cursor = self.adapter.connections.add_query(
+            f"{inputs}select {unit.columns} from (\n{compiled}\n) as answered", auto_begin=False
+        )
         return Counter(tuple(repr(value) for value in row) for row in cursor.fetchall())
 
 
 def empty_warehouse(top: Path) -> Path:
-    """A state folder of the checkout's own under .pytest_cache, whose warehouse has every table and no rows; made anew for other columns."""
+    """A state folder of the checkout's own under .pytest_cache, whose warehouse has every table and
+    no rows; made anew for other columns.
+    """
     var = top / ".pytest_cache" / "mutants"
     shape = hashlib.sha256()
-    for path in sorted([*top.glob("models/**/*.yml"), *top.glob("models/**/*.sql"), *top.glob("seeds/*.csv")]):
+    for path in sorted(
+        [*top.glob("models/**/*.yml"), *top.glob("models/**/*.sql"), *top.glob("seeds/*.csv")]
+    ):
         text = path.read_text(encoding="utf-8")
-        columns = "".join(re.findall(r"(?m)^ *- name: \w+$", text)) if path.suffix == ".yml" else text.partition("\n")[0] if path.suffix == ".csv" else ""
+        columns = (
+            "".join(re.findall(r"(?m)^ *- name: \w+$", text))
+            if path.suffix == ".yml"
+            else text.partition("\n")[0]
+            if path.suffix == ".csv"
+            else ""
+        )
         shape.update(f"{path.relative_to(top)}{columns}".encode())
     made = var / "shape"
     if not made.is_file() or made.read_text(encoding="utf-8") != shape.hexdigest():
         shutil.rmtree(var, ignore_errors=True)
         var.mkdir(parents=True)
         environment = os.environ | {"HOMEROOM_VAR": str(var), "HOMEROOM_RUN": ""}
-        subprocess.run([sys.executable, "-m", "operations", "build"], cwd=top, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "operations", "build"],
+            cwd=top,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         made.write_text(shape.hexdigest(), encoding="utf-8")
     return var
 
 
 @contextmanager
 def session(top: Path, var: Path) -> Iterator[Callable[[Callable[[Bench], Any]], Any]]:
-    """Yields a function that calls its argument with a `Bench`, within a live dbt session of the checkout `top` on the warehouse of `var`."""
+    """Yields a function that calls its argument with a `Bench`, within a live dbt session of the
+    checkout `top` on the warehouse of `var`.
+    """
     from dbt.cli.main import dbtRunner
     from dbt.task.test import TestTask
 
@@ -495,8 +613,22 @@ def session(top: Path, var: Path) -> Iterator[Callable[[Callable[[Bench], Any]],
 
         before, TestTask.run = TestTask.run, run
         try:
-            ended = dbtRunner().invoke(["test", "--select", "test_type:unit", "--project-dir", str(top), "--profiles-dir", str(top),
-                                        "--log-level", "none", "--log-level-file", "none", "--no-write-json"])  # fmt: skip
+            ended = dbtRunner().invoke(
+                [
+                    "test",
+                    "--select",
+                    "test_type:unit",
+                    "--project-dir",
+                    str(top),
+                    "--profiles-dir",
+                    str(top),
+                    "--log-level",
+                    "none",
+                    "--log-level-file",
+                    "none",
+                    "--no-write-json",
+                ]
+            )
         finally:
             TestTask.run = before
         if ended.exception is not None:

@@ -1,7 +1,8 @@
 """A small synthetic district that lived two whole nights, shared by every test that needs one.
 
-The nights run as a newcomer's would: `python -m demo`, which runs the same commands as production against emulated
-platforms that are real servers on loopback. A test that changes anything works on its own copy.
+The nights run as a newcomer's would: `python -m demo`, which runs the same commands as production
+against emulated platforms that are real servers on loopback. A test that changes anything works on
+its own copy.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ from demo.platforms import Platforms, running
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVED = (240, 22)  # students and seed of the district that lived two nights
-PARSED = ROOT / ".pytest_cache" / "partial_parse.msgpack"  # the project as dbt last parsed it in any test
+PARSED = (
+    ROOT / ".pytest_cache" / "partial_parse.msgpack"
+)  # the project as dbt last parsed it in any test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One file that needs the two nights comes first and builds them; meanwhile the other process does what needs none, not wait."""
+    """One file that needs the two nights comes first and builds them; meanwhile the other process
+    does what needs none, not wait.
+    """
     needing = {item.path for item in items if "two_nights" in getattr(item, "fixturenames", ())}
     first = min(needing, default=None)
     items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in needing else 1)
@@ -46,33 +51,51 @@ class District:
     var: Path
     root: Path = ROOT
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """`python -m <command>` with this district's state; fails the test on exit code 1 unless check is False."""
+    def run(
+        self, *command: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m <command>` with this district's state; fails the test on exit code 1 unless
+        check is False.
+        """
         parsed = self.var / "target" / PARSED.name
-        # dbt sees for itself what has changed since; it saves a new district a quarter of its first night. The demo wants its folder empty.
+        # dbt sees for itself what has changed since; it saves a new district a quarter of its first
+        # night. The demo wants its folder empty.
         if command[0] != "demo" and not parsed.is_file() and PARSED.is_file():
             parsed.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(PARSED, parsed)
         ended = subprocess.run(
             [sys.executable, "-m", *command],
-            cwd=self.root, env=self.environment(**environment), capture_output=True, text=True, check=False, timeout=900,
-        )  # fmt: skip
+            cwd=self.root,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
         if parsed.is_file() and not PARSED.is_file():
             PARSED.parent.mkdir(exist_ok=True)
             part = PARSED.with_name(f"{PARSED.name}.{os.getpid()}")
             shutil.copyfile(parsed, part)
             part.replace(PARSED)
         if check and ended.returncode not in (0, 2, 3):
-            pytest.fail(f"python -m {' '.join(command)} ended with {ended.returncode}:\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}")
+            pytest.fail(
+                f"python -m {' '.join(command)} ended with"
+                f" {ended.returncode}:\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+            )
         return ended
 
     def planned(self, **environment: str) -> int:
-        """A night on the same day that ends where the first write would be: ingest, build, plan, report; the plan's exit code.
+        """A night on the same day that ends where the first write would be: ingest, build, plan,
+        report; the plan's exit code.
 
         A third of a whole night cheaper, for tests that ask what would be written.
         """
         with running(self.var / "demo") as platforms:
-            given = platforms.environment | {"HOMEROOM_AS_OF": self.summaries()[-1]["as_of"]} | environment
+            given = (
+                platforms.environment
+                | {"HOMEROOM_AS_OF": self.summaries()[-1]["as_of"]}
+                | environment
+            )
             self.run("ingestion", **given)
             self.run("operations", "build", **given)
             ended = self.run("reverse_etl", "plan", **given)
@@ -80,32 +103,58 @@ class District:
         return ended.returncode
 
     def environment(self, **more: str) -> dict[str, str]:
-        return os.environ | {"HOMEROOM_VAR": str(self.var), "HOMEROOM_RUN": "", "COLUMNS": "100"} | more
+        return (
+            os.environ
+            | {"HOMEROOM_VAR": str(self.var), "HOMEROOM_RUN": "", "COLUMNS": "100"}
+            | more
+        )
 
     def state(self, platform: str) -> dict:
         """What the emulated platform itself holds, as `python -m demo state` shows it."""
-        return holdings(platform, json.loads(Places.within(self.var / "demo").state_of(platform).read_text(encoding="utf-8")))
+        return holdings(
+            platform,
+            json.loads(
+                Places.within(self.var / "demo").state_of(platform).read_text(encoding="utf-8")
+            ),
+        )
 
     def ask(self, sql: str, *values: object) -> list[tuple]:
         """A query of the published copy."""
-        with duckdb.connect(str(self.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+        with duckdb.connect(
+            str(self.var / "published" / "warehouse.duckdb"), read_only=True
+        ) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
     def rows(self, sql: str, *values: object) -> list[dict]:
         """The same, each row as a dict."""
-        with duckdb.connect(str(self.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+        with duckdb.connect(
+            str(self.var / "published" / "warehouse.duckdb"), read_only=True
+        ) as connection:
             cursor = connection.execute(sql, list(values))
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def summaries(self) -> list[dict]:
         """The summary of every run, oldest first."""
-        runs = sorted(path for path in (self.var / "runs").iterdir() if path.is_dir() and not path.is_symlink())
-        return [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs if (run / "summary.json").is_file()]
+        runs = sorted(
+            path
+            for path in (self.var / "runs").iterdir()
+            if path.is_dir() and not path.is_symlink()
+        )
+        return [
+            json.loads((run / "summary.json").read_text(encoding="utf-8"))
+            for run in runs
+            if (run / "summary.json").is_file()
+        ]
 
     def requests(self) -> list[dict]:
         """Every request the emulated platforms have received."""
-        return [json.loads(line) for line in (self.var / "demo" / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [
+            json.loads(line)
+            for line in (self.var / "demo" / "requests.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()
+        ]
 
     def copy(self, folder: Path) -> District:
         """The same district in another folder, to do with as a test likes."""
@@ -114,48 +163,154 @@ class District:
 
 
 def checkout(folder: Path, root: Path = ROOT) -> Path:
-    """A copy of the project in which a test edits rules; of the two nights' own where it is that district's next night."""
-    left_out = (".venv", ".git", "var", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache")
+    """A copy of the project in which a test edits rules; of the two nights' own where it is that
+    district's next night.
+    """
+    left_out = (
+        ".venv",
+        ".git",
+        "var",
+        "__pycache__",
+        ".pytest_cache",
+        ".hypothesis",
+        ".ruff_cache",
+    )
     return Path(shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*left_out)))
 
 
 def equal_to_exports(district: District) -> None:
-    """The platforms hold what the export tables say, both ways: that a push did its work. Whether the tables are right is not asked here.
+    """The platforms hold what the export tables say, both ways: that a push did its work. Whether
+    the tables are right is not asked here.
 
     People under a hold are left out: nothing of theirs is pushed.
     """
-    held = {person for (person,) in district.ask("select person_id from identity.lifecycle where hold is not null")}
+    held = {
+        person
+        for (person,) in district.ask(
+            "select person_id from identity.lifecycle where hold is not null"
+        )
+    }
     google = district.state("google")
-    stamped = {user["customSchemas"]["Homeroom"]["person_id"]: user for user in google["users"] if user.get("customSchemas", {}).get("Homeroom")}
+    stamped = {
+        user["customSchemas"]["Homeroom"]["person_id"]: user
+        for user in google["users"]
+        if user.get("customSchemas", {}).get("Homeroom")
+    }
     ours = {key: user for key, user in stamped.items() if key not in held}
-    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_google__users") if row["person_id"] not in held}
+    desired = {
+        row["person_id"]: row
+        for row in district.rows("select * from exports.exp_google__users")
+        if row["person_id"] not in held
+    }
     assert set(ours) == set(desired)
     assert {
-        key: (user["primaryEmail"], user["name"]["givenName"], user["name"]["familyName"], user["orgUnitPath"], user["suspended"]) for key, user in ours.items()
-    } == {key: (row["primary_email"], row["given_name"], row["family_name"], row["org_unit_path"], row["suspended"]) for key, row in desired.items()}
-    groups = {entry["id"]: group for group in google["groups"] for entry in group.get("externalIds", []) if entry["namespace"] == "homeroom"}
-    desired_groups = {row["group_id"]: row for row in district.rows("select * from exports.exp_google__groups")}
-    assert {key: (group["email"], group["name"]) for key, group in groups.items()} == {key: (row["email"], row["name"]) for key, row in desired_groups.items()}
-    by_email = {user["primaryEmail"]: key for key, user in ours.items()} | {group["email"]: key for key, group in groups.items()}
-    members = {(by_email[m["group"]], by_email[m["member"]], m["role"]) for m in google["members"] if m["group"] in by_email and m["member"] in by_email}
-    assert members == {row for row in district.ask("select group_id, person_id, role from exports.exp_google__members") if row[1] not in held}
+        key: (
+            user["primaryEmail"],
+            user["name"]["givenName"],
+            user["name"]["familyName"],
+            user["orgUnitPath"],
+            user["suspended"],
+        )
+        for key, user in ours.items()
+    } == {
+        key: (
+            row["primary_email"],
+            row["given_name"],
+            row["family_name"],
+            row["org_unit_path"],
+            row["suspended"],
+        )
+        for key, row in desired.items()
+    }
+    groups = {
+        entry["id"]: group
+        for group in google["groups"]
+        for entry in group.get("externalIds", [])
+        if entry["namespace"] == "homeroom"
+    }
+    desired_groups = {
+        row["group_id"]: row for row in district.rows("select * from exports.exp_google__groups")
+    }
+    assert {key: (group["email"], group["name"]) for key, group in groups.items()} == {
+        key: (row["email"], row["name"]) for key, row in desired_groups.items()
+    }
+    by_email = {user["primaryEmail"]: key for key, user in ours.items()} | {
+        group["email"]: key for key, group in groups.items()
+    }
+    members = {
+        (by_email[m["group"]], by_email[m["member"]], m["role"])
+        for m in google["members"]
+        if m["group"] in by_email and m["member"] in by_email
+    }
+    assert members == {
+        row
+        for row in district.ask("select group_id, person_id, role from exports.exp_google__members")
+        if row[1] not in held
+    }
     units = {unit["orgUnitPath"] for unit in google["org_units"]}
-    assert {row[0] for row in district.ask("select org_unit_path from exports.exp_google__org_units")} <= units
+    assert {
+        row[0] for row in district.ask("select org_unit_path from exports.exp_google__org_units")
+    } <= units
 
     microsoft = district.state("microsoft")
-    key_of = {user["id"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in microsoft["users"]}
-    users = {key_of[user["id"]]: user for user in microsoft["users"] if key_of[user["id"]] and key_of[user["id"]] not in held}
-    desired = {row["person_id"]: row for row in district.rows("select * from exports.exp_microsoft__users") if row["person_id"] not in held}
+    key_of = {
+        user["id"]: (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15")
+        for user in microsoft["users"]
+    }
+    users = {
+        key_of[user["id"]]: user
+        for user in microsoft["users"]
+        if key_of[user["id"]] and key_of[user["id"]] not in held
+    }
+    desired = {
+        row["person_id"]: row
+        for row in district.rows("select * from exports.exp_microsoft__users")
+        if row["person_id"] not in held
+    }
     assert {
-        key: (user["userPrincipalName"], user["displayName"], user.get("givenName"), user["surname"], user["accountEnabled"]) for key, user in users.items()
-    } == {key: (row["user_principal_name"], row["display_name"], row["given_name"], row["surname"], row["account_enabled"]) for key, row in desired.items()}
+        key: (
+            user["userPrincipalName"],
+            user["displayName"],
+            user.get("givenName"),
+            user["surname"],
+            user["accountEnabled"],
+        )
+        for key, user in users.items()
+    } == {
+        key: (
+            row["user_principal_name"],
+            row["display_name"],
+            row["given_name"],
+            row["surname"],
+            row["account_enabled"],
+        )
+        for key, row in desired.items()
+    }
     group_of = {group["id"]: group.get("uniqueName") for group in microsoft["groups"]}
-    assert {name for name in group_of.values() if name} == {row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")}
-    members = {(group_of[m["group"]], key_of[m["member"]]) for m in microsoft["members"] if group_of.get(m["group"])}
-    assert members == {row for row in district.ask("select group_id, person_id from exports.exp_microsoft__members") if row[1] not in held}
+    assert {name for name in group_of.values() if name} == {
+        row[0] for row in district.ask("select group_id from exports.exp_microsoft__groups")
+    }
+    members = {
+        (group_of[m["group"]], key_of[m["member"]])
+        for m in microsoft["members"]
+        if group_of.get(m["group"])
+    }
+    assert members == {
+        row
+        for row in district.ask("select group_id, person_id from exports.exp_microsoft__members")
+        if row[1] not in held
+    }
     products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["subscriptions"]}
-    licences = {(key, products[one["skuId"]]) for key, user in users.items() for one in user.get("assignedLicenses", [])}
-    assert licences == {row for row in district.ask("select person_id, licence from exports.exp_microsoft__licences") if row[0] not in held}
+    licences = {
+        (key, products[one["skuId"]])
+        for key, user in users.items()
+        for one in user.get("assignedLicenses", [])
+    }
+    assert licences == {
+        row
+        for row in district.ask("select person_id, licence from exports.exp_microsoft__licences")
+        if row[0] not in held
+    }
     assert licences
 
 
@@ -170,10 +325,12 @@ def _environment_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
-    """240 students and the planted ones: a district Homeroom worked in last spring, day 0, then day 1 (admitted, withdrawn, hired and gone).
+    """240 students and the planted ones: a district Homeroom worked in last spring, day 0, then day
+    1 (admitted, withdrawn, hired and gone).
 
-    Never change it; take a copy. Its project is a checkout whose seeds have the rows of planted people: holds, leaves, no account.
-    Test processes that run side by side share one: the first to come builds it.
+    Never change it; take a copy. Its project is a checkout whose seeds have the rows of planted
+    people: holds, leaves, no account. Test processes that run side by side share one: the first to
+    come builds it.
     """
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -183,9 +340,13 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> District:
         if not (district.var / "printed.txt").is_file():
             checkout(district.root)
             for seed, rows in cases.seed_rows(*LIVED).items():
-                with (district.root / "seeds" / f"{seed}.csv").open("a", encoding="utf-8", newline="") as file:
+                with (district.root / "seeds" / f"{seed}.csv").open(
+                    "a", encoding="utf-8", newline=""
+                ) as file:
                     csv.writer(file, lineterminator="\n").writerows(rows)
-            ended = district.run("demo", "run", "--lived-in", "--students", str(LIVED[0]), "--seed", str(LIVED[1]))
+            ended = district.run(
+                "demo", "run", "--lived-in", "--students", str(LIVED[0]), "--seed", str(LIVED[1])
+            )
             assert len(district.summaries()) == 2, ended.stdout + ended.stderr
             (district.var / "printed.txt").write_text(ended.stdout + ended.stderr, encoding="utf-8")
     return district
@@ -217,7 +378,9 @@ def graph(platforms: Platforms) -> GraphClient:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Library:
+def library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Library:
     """A source of four small feeds in a folder of its own."""
     folder, layout = tmp_path / "drop", tmp_path / "library.toml"
     folder.mkdir()
@@ -230,4 +393,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     }.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.delenv("HOMEROOM_RUN", raising=False)
-    return Library(folder, lambda: "".join(capfd.readouterr()), lambda day: monkeypatch.setenv("HOMEROOM_AS_OF", day.isoformat()))
+    return Library(
+        folder,
+        lambda: "".join(capfd.readouterr()),
+        lambda day: monkeypatch.setenv("HOMEROOM_AS_OF", day.isoformat()),
+    )

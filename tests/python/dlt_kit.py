@@ -1,4 +1,6 @@
-"""dlt sources as a district or a vendor would write them, for the tests: `source = "dlt_kit:registry"`."""
+"""dlt sources as a district or a vendor would write them, for the tests: `source =
+"dlt_kit:registry"`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,20 @@ import dlt
 import pyarrow as pa
 
 DEVICES = [
-    {"serial": "A1", "student": {"number": "1001"}, "bought": date(2026, 9, 5), "price": Decimal("310.50"), "secret": "CANARY"},
-    {"serial": "A2", "student": {"number": "1002"}, "bought": None, "price": Decimal("299.00"), "secret": "CANARY"},
+    {
+        "serial": "A1",
+        "student": {"number": "1001"},
+        "bought": date(2026, 9, 5),
+        "price": Decimal("310.50"),
+        "secret": "CANARY",
+    },
+    {
+        "serial": "A2",
+        "student": {"number": "1002"},
+        "bought": None,
+        "price": Decimal("299.00"),
+        "secret": "CANARY",
+    },
 ]
 VISITS: list[dict[str, Any]] = []  # what the service holds; tests change it
 ASKED: list[Any] = []  # from where on `visits` was asked
@@ -21,7 +35,9 @@ ASKED: list[Any] = []  # from where on `visits` was asked
 
 @dlt.source
 def registry(key: str) -> Any:
-    """A source of three resources: dicts, an Arrow table, and one that is asked for what changed."""
+    """A source of three resources: dicts, an Arrow table, and one that is asked for
+    what changed.
+    """
     if key != "the key":
         raise ValueError(f"no such key: {key}")
     return devices, loans, visits
@@ -41,10 +57,16 @@ def loans() -> Iterator[Any]:
 
 
 @dlt.resource(primary_key="id")
-def visits(changed: Any = dlt.sources.incremental("changed", initial_value=datetime(2026, 1, 1))) -> Iterator[Any]:  # noqa: B008 dlt's way
+def visits(
+    changed: Any = dlt.sources.incremental("changed", initial_value=datetime(2026, 1, 1)),  # noqa: B008
+) -> Iterator[Any]:
     """What changed since the last value, as dlt's own sources ask for it."""
     ASKED.append(changed.last_value)
     if os.environ.get("DLT_KIT_FAILS"):
         yield VISITS[:1]
         raise ConnectionError("CANARY 1001 hung up")
-    yield [visit for visit in VISITS if visit["changed"] is None or visit["changed"] >= changed.last_value]
+    yield [
+        visit
+        for visit in VISITS
+        if visit["changed"] is None or visit["changed"] >= changed.last_value
+    ]

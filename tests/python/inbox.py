@@ -1,4 +1,6 @@
-"""A mail server with STARTTLS and sign-in, and a web server for everything else alerts are sent to; both keep what they are told."""
+"""A mail server with STARTTLS and sign-in, and a web server for everything else alerts are sent to;
+both keep what they are told.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ PASSWORD = "pass-for-tests"
 
 
 class Inbox:
-    """What arrived: mails with their address, and requests with method, path, body and authorization."""
+    """What arrived: mails with their address, and requests with method, path, body and
+    authorization.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.mails: list[tuple[str, EmailMessage]] = []
@@ -35,14 +39,22 @@ class Inbox:
         authority.cert_pem.write_to_path(folder / "ca.pem")
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost").configure_cert(self._context)
-        self.smtp: dict[str, Any] = {"host": "localhost", "port": _free_port(), "user": "homeroom", "password": PASSWORD,
-                                     "from": "homeroom@sd74.example", "ca_file": str(folder / "ca.pem")}  # fmt: skip
+        self.smtp: dict[str, Any] = {
+            "host": "localhost",
+            "port": _free_port(),
+            "user": "homeroom",
+            "password": PASSWORD,
+            "from": "homeroom@sd74.example",
+            "ca_file": str(folder / "ca.pem"),
+        }
         self._mail: Controller | None = None
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
         assert session.ssl is not None, "mail came in the clear"
         assert session.authenticated
-        message = email.message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=email.policy.default)
+        message = email.message_from_bytes(
+            envelope.content.replace(b"\r\n", b"\n"), policy=email.policy.default
+        )
         self.mails += [(address, message) for address in envelope.rcpt_tos]
         return "250 OK"
 
@@ -52,11 +64,23 @@ class Inbox:
     def open_post_office(self) -> None:
         """Take mail from now on, at the same port as before."""
 
-        def sign_in(_server: Any, _session: Any, _envelope: Any, _mechanism: Any, data: Any) -> AuthResult:
-            return AuthResult(success=(data.login, data.password) == (b"homeroom", PASSWORD.encode()), handled=False)
+        def sign_in(
+            _server: Any, _session: Any, _envelope: Any, _mechanism: Any, data: Any
+        ) -> AuthResult:
+            return AuthResult(
+                success=(data.login, data.password) == (b"homeroom", PASSWORD.encode()),
+                handled=False,
+            )
 
-        self._mail = Controller(self, hostname="localhost", port=self.smtp["port"], tls_context=self._context, require_starttls=True,
-                                authenticator=sign_in, auth_required=True)  # fmt: skip
+        self._mail = Controller(
+            self,
+            hostname="localhost",
+            port=self.smtp["port"],
+            tls_context=self._context,
+            require_starttls=True,
+            authenticator=sign_in,
+            auth_required=True,
+        )
         self._mail.start()
 
     def close_post_office(self) -> None:
@@ -75,7 +99,9 @@ def open_inbox(folder: Path) -> Iterator[Inbox]:
         def _take(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            inbox.requests.append((self.command, self.path, body, self.headers.get("Authorization", "")))
+            inbox.requests.append(
+                (self.command, self.path, body, self.headers.get("Authorization", ""))
+            )
             self.send_response(inbox.answer)
             if inbox.reply is not None:
                 self.send_header("Content-Type", "application/json")

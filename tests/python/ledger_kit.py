@@ -1,4 +1,6 @@
-"""A warehouse with its ledger in memory, for tests that hold single rules of the engine: tables made by hand, no night."""
+"""A warehouse with its ledger in memory, for tests that hold single rules of the engine: tables
+made by hand, no night.
+"""
 
 from __future__ import annotations
 
@@ -15,49 +17,84 @@ from reverse_etl.model import Column, Export, Limits
 AUDIT = """
 create schema ledger.audit;
 create table ledger.audit.planned_changes (
-    change_id text, plan_id text, run_id text, planned_at timestamptz, target text, entity text, key text, person_id text, school_number text,
-    action text, remote_id text, old json, new json, reason text, hold text, source text, export_model text, seq integer);
+    change_id text, plan_id text, run_id text, planned_at timestamptz, target text, entity text,
+    key text, person_id text, school_number text,
+    action text, remote_id text, old json, new json, reason text, hold text, source text,
+    export_model text, seq integer);
 create table ledger.audit.outcomes (
-    change_id text, run_id text, target text, status text, attempts integer, code integer, remote_id text, request_id text,
+    change_id text, run_id text, target text, status text, attempts integer, code integer,
+    remote_id text, request_id text,
     started_at timestamptz, finished_at timestamptz, note text);
 create table ledger.audit.deliveries (
-    change_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text, delivered_at timestamptz, receipt text);
+    change_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text,
+    delivered_at timestamptz, receipt text);
 """
 
 
 @contextmanager
 def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'; attach ':memory:' as ledger; create schema exports; create schema staging")
+        connection.execute(
+            "set TimeZone = 'UTC'; attach ':memory:' as ledger; create schema exports; create"
+            " schema staging"
+        )
         connection.execute(AUDIT)
         connection.execute(applied.REGISTRY)
         connection.execute(diff.CHANGES)
         yield connection
 
 
-def export(entity: str = "users", columns: Sequence[str] = ("person_id", "email", "school"), **more: Any) -> Export:
+def export(
+    entity: str = "users", columns: Sequence[str] = ("person_id", "email", "school"), **more: Any
+) -> Export:
     """One export of target `fake`, keyed by its first column, with a table of its own."""
-    given = {"key": columns[:1], "limits": Limits(), "context": ("school",), "school": "school" if "school" in columns else None, "target": "fake"} | more
+    given = {
+        "key": columns[:1],
+        "limits": Limits(),
+        "context": ("school",),
+        "school": "school" if "school" in columns else None,
+        "target": "fake",
+    } | more
     target = given.pop("target")
-    return Export(f"exp_{target}__{entity}", f'exports."exp_{target}__{entity}"', target, entity,
-                  columns=tuple(Column(name) for name in columns), **given)  # fmt: skip
+    return Export(
+        f"exp_{target}__{entity}",
+        f'exports."exp_{target}__{entity}"',
+        target,
+        entity,
+        columns=tuple(Column(name) for name in columns),
+        **given,
+    )
 
 
 def stand(
-    connection: duckdb.DuckDBPyConnection, one: Export, *, wanted: Sequence[Sequence[Any]] = (), there: Sequence[Sequence[Any]] = (),
-    written: Sequence[Sequence[Any]] = (), kinds: Mapping[str, str] | None = None,
-) -> None:  # fmt: skip
-    """Its table (`wanted`), what the target holds of it (`there`: remote id first), and what we last wrote (`written`); all text but for `kinds`."""
+    connection: duckdb.DuckDBPyConnection,
+    one: Export,
+    *,
+    wanted: Sequence[Sequence[Any]] = (),
+    there: Sequence[Sequence[Any]] = (),
+    written: Sequence[Sequence[Any]] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> None:
+    """Its table (`wanted`), what the target holds of it (`there`: remote id first), and what we
+    last wrote (`written`); all text but for `kinds`.
+    """
     names = [column.name for column in one.columns]
     listed = ", ".join(f'"{name}" text' for name in names)
     typed = ", ".join(f'"{name}" {(kinds or {}).get(name, "text")}' for name in names)
     connection.execute(f"create or replace table {one.relation} ({typed})")
-    connection.execute(f'create or replace table staging."stg_{one.target}__{one.entity}" (remote_id text, {listed})')
+    connection.execute(
+        f'create or replace table staging."stg_{one.target}__{one.entity}" (remote_id text,'
+        f" {listed})"
+    )
     applied.ensure(connection, one)
     connection.execute(f"delete from {applied.table(one.target, one.entity)}")
     _fill(connection, one.relation, wanted)
     _fill(connection, f'staging."stg_{one.target}__{one.entity}"', there)
-    _fill(connection, applied.table(one.target, one.entity), [["|".join(row[: len(one.key)]), *row, "run", "2026-01-01"] for row in written])
+    _fill(
+        connection,
+        applied.table(one.target, one.entity),
+        [["|".join(row[: len(one.key)]), *row, "run", "2026-01-01"] for row in written],
+    )
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -65,14 +102,38 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequ
         connection.execute(f"insert into {table} values ({', '.join('?' * len(row))})", list(row))
 
 
-def change(connection: duckdb.DuckDBPyConnection, key: str, action: str = "update", **more: Any) -> None:
+def change(
+    connection: duckdb.DuckDBPyConnection, key: str, action: str = "update", **more: Any
+) -> None:
     """One row of `changes`."""
-    row: Mapping[str, Any] = {"target": "fake", "entity": "users", "entity_rank": 1, "key": key, "person_id": key, "school_number": None, "action": action,
-                              "action_rank": 1, "remote_id": None, "old": "{}", "new": "{}", "released": False} | more  # fmt: skip
-    row = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in row.items()}
-    connection.execute(f"insert into changes ({', '.join(row)}) values ({', '.join('?' * len(row))})", list(row.values()))
+    row: Mapping[str, Any] = {
+        "target": "fake",
+        "entity": "users",
+        "entity_rank": 1,
+        "key": key,
+        "person_id": key,
+        "school_number": None,
+        "action": action,
+        "action_rank": 1,
+        "remote_id": None,
+        "old": "{}",
+        "new": "{}",
+        "released": False,
+    } | more
+    row = {
+        name: json.dumps(value) if isinstance(value, dict) else value for name, value in row.items()
+    }
+    connection.execute(
+        f"insert into changes ({', '.join(row)}) values ({', '.join('?' * len(row))})",
+        list(row.values()),
+    )
 
 
 def held(connection: duckdb.DuckDBPyConnection, target: str = "fake") -> list[str]:
     """The keys that wait, in order."""
-    return [key for (key,) in connection.execute("select key from changes where target = ? and hold is not null order by key", [target]).fetchall()]
+    return [
+        key
+        for (key,) in connection.execute(
+            "select key from changes where target = ? and hold is not null order by key", [target]
+        ).fetchall()
+    ]

@@ -1,6 +1,8 @@
-"""A small source of four feeds (schools, people, loans, visits), read through the verb against a real warehouse.
+"""A small source of four feeds (schools, people, loans, visits), read through the verb against a
+real warehouse.
 
-`Library` is what a test holds of it (the fixture `library` of conftest); the functions write its files.
+`Library` is what a test holds of it (the fixture `library` of conftest); the functions write its
+files.
 """
 
 from __future__ import annotations
@@ -55,12 +57,18 @@ SCHOOLS = ("7474001", "7474002", "7474003", "7474004")
 
 
 def schools(count: int = 4) -> str:
-    return "School Number,School Name,Town\r\n" + "".join(f"{number},School of {number},Hope\r\n" for number in SCHOOLS[:count])
+    return "School Number,School Name,Town\r\n" + "".join(
+        f"{number},School of {number},Hope\r\n" for number in SCHOOLS[:count]
+    )
 
 
 def pen(eight: str) -> str:
-    """Nine digits with their check digit, as docs of the Ministry put it: add the odd places; double the even ones as one number."""
-    total = sum(int(digit) for digit in eight[0::2]) + sum(int(digit) for digit in str(2 * int(eight[1::2])))
+    """Nine digits with their check digit, as docs of the Ministry put it: add the odd places;
+    double the even ones as one number.
+    """
+    total = sum(int(digit) for digit in eight[0::2]) + sum(
+        int(digit) for digit in str(2 * int(eight[1::2]))
+    )
     return eight + str(-total % 10)
 
 
@@ -75,11 +83,15 @@ def people(each: int = 10, **instead: int) -> str:
 
 
 def loans(count: int = 20, first: int = 10000) -> str:
-    return "Student Number,Book\r\n" + "".join(f"{first + at % 10},Book {at}\r\n" for at in range(count))
+    return "Student Number,Book\r\n" + "".join(
+        f"{first + at % 10},Book {at}\r\n" for at in range(count)
+    )
 
 
 def visits(newest: date = MONDAY, count: int = 5) -> str:
-    return "Student Number,Visited\r\n" + "".join(f"{10000 + at},{newest - timedelta(at):%d-%b-%Y}\r\n" for at in range(count))
+    return "Student Number,Visited\r\n" + "".join(
+        f"{10000 + at},{newest - timedelta(at):%d-%b-%Y}\r\n" for at in range(count)
+    )
 
 
 @dataclass
@@ -102,7 +114,9 @@ class Library:
         self.on(day)
         for run in paths.runs().glob("*Z-*/run.json"):  # a night each
             facts = json.loads(run.read_text())
-            run.write_text(json.dumps(facts | {"finished_at": facts["finished_at"] or facts["started_at"]}))
+            run.write_text(
+                json.dumps(facts | {"finished_at": facts["finished_at"] or facts["started_at"]})
+            )
         return main(["--source", "library", *arguments])
 
     def good_night(self, day: date = MONDAY) -> None:
@@ -122,11 +136,17 @@ class Library:
         return paths.runs() / "latest"
 
     def feed(self, name: str) -> dict[str, Any]:
-        return next(entry for entry in json.loads((self.run / "feeds.json").read_text()) if entry["feed"] == name)
+        return next(
+            entry
+            for entry in json.loads((self.run / "feeds.json").read_text())
+            if entry["feed"] == name
+        )
 
     def findings(self, level: str = "") -> list[dict[str, Any]]:
         path = self.run / "findings.jsonl"
-        every = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        every = (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
         return [finding for finding in every if level in ("", finding["level"])]
 
     def only(self, level: str = "critical") -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Districts of people of every kind, made by chance from a number, and the tables from which exports are made.
+"""Districts of people of every kind, made by chance from a number, and the tables from which
+exports are made.
 
-A `District` holds facts only: who somebody is, where they stand, who answers for them. `tables` says the same as core and identity do.
-What is to be listed of it, test_listed says.
+A `District` holds facts only: who somebody is, where they stand, who answers for them. `tables`
+says the same as core and identity do. What is to be listed of it, test_listed says.
 """
 
 from __future__ import annotations
@@ -15,10 +16,25 @@ from sql_kit import Tables, seed
 
 TONIGHT = date(2026, 10, 5)
 SCHOOLS = {"07474001": "K/8 Cedar", "07474002": "Fir Secondary", "07474003": "Elm Online"}
-STATES = ("preregistered", "active", "leave", "grace", "suspended", "archived", "delete_eligible", "deleted", "returned")
+STATES = (
+    "preregistered",
+    "active",
+    "leave",
+    "grace",
+    "suspended",
+    "archived",
+    "delete_eligible",
+    "deleted",
+    "returned",
+)
 LEFT = ("suspended", "archived", "delete_eligible", "deleted")
 IN_GROUPS = ("active", "grace", "returned")
-RECORD = {"preregistered": "preregistered", "active": "active", "leave": "active", "returned": "active"}  # and who left is inactive
+RECORD = {
+    "preregistered": "preregistered",
+    "active": "active",
+    "leave": "active",
+    "returned": "active",
+}  # and who left is inactive
 TARGETS = ("google", "microsoft")
 
 
@@ -28,13 +44,17 @@ class Account:
 
     person: str
     state: str
-    waits: frozenset[str] = frozenset()  # targets in which a decision is waited for: no account there
+    waits: frozenset[str] = (
+        frozenset()
+    )  # targets in which a decision is waited for: no account there
     minted: bool = True  # no name, no account anywhere
     adopted: bool = False  # by another address in Google
     renamed: bool = False
 
     def address(self, target: str) -> str:
-        return f"{self.person}.{'old' if self.adopted and target == 'google' else 'new'}@sd74.example"
+        return (
+            f"{self.person}.{'old' if self.adopted and target == 'google' else 'new'}@sd74.example"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,8 +89,13 @@ class Student:
     apartment: str | None
     contacts: tuple[tuple[Contact, int, bool], ...]  # whom, in which order, with parental authority
     sections: tuple[str, ...]
-    absences: tuple[tuple[date, str, str, bool, bool], ...]  # day, school, half day or period, excused, late
-    merged: Account | None = None  # the account its number was given before somebody saw that it is the second of one person
+    absences: tuple[
+        tuple[date, str, str, bool, bool], ...
+    ]  # day, school, half day or period, excused, late
+    merged: Account | None = (
+        # the account its number was given before somebody saw that it is the second of one person
+        None
+    )
 
 
 @dataclass(frozen=True)
@@ -102,10 +127,17 @@ class District:
 def district(number: int, students: int = 90, workers: int = 30) -> District:
     """The same number is the same district."""
     chance = Random(number)
-    sections = {f"s{place}": (chance.choice(list(SCHOOLS)), chance.choice(("class", "homeroom"))) for place in range(12)}
+    sections = {
+        f"s{place}": (chance.choice(list(SCHOOLS)), chance.choice(("class", "homeroom")))
+        for place in range(12)
+    }
     pool = [_contact(chance, place) for place in range(students)]
     staff = tuple(_worker(chance, place, list(sections)) for place in range(workers))
-    return District(tuple(_student(chance, place, list(sections), pool, staff) for place in range(students)), staff, sections)
+    return District(
+        tuple(_student(chance, place, list(sections), pool, staff) for place in range(students)),
+        staff,
+        sections,
+    )
 
 
 def _maybe(chance: Random, value: str, share: float = 0.8) -> str | None:
@@ -114,7 +146,14 @@ def _maybe(chance: Random, value: str, share: float = 0.8) -> str | None:
 
 def _account(chance: Random, person: str, state: str) -> Account:
     waits = frozenset(target for target in TARGETS if chance.random() < 0.1)
-    return Account(person, state, waits, minted=chance.random() < 0.9, adopted=chance.random() < 0.2, renamed=chance.random() < 0.2)
+    return Account(
+        person,
+        state,
+        waits,
+        minted=chance.random() < 0.9,
+        adopted=chance.random() < 0.2,
+        renamed=chance.random() < 0.2,
+    )
 
 
 def _state(chance: Random) -> str:
@@ -122,12 +161,28 @@ def _state(chance: Random) -> str:
 
 
 def _contact(chance: Random, place: int) -> Contact:
-    email = chance.choice([f"g{place}@home.example", f"G{place // 2}@home.example", f"g{place // 2}@Home.example", None])
-    return Contact(f"g{place:03}", _maybe(chance, f"First{place}"), _maybe(chance, f"Last{place}", 0.9), _maybe(chance, f"1{place:03}", 0.3),
-                   _maybe(chance, f"2{place:03}", 0.3), _maybe(chance, f"3{place:03}", 0.3), email)  # fmt: skip
+    email = chance.choice(
+        [
+            f"g{place}@home.example",
+            f"G{place // 2}@home.example",
+            f"g{place // 2}@Home.example",
+            None,
+        ]
+    )
+    return Contact(
+        f"g{place:03}",
+        _maybe(chance, f"First{place}"),
+        _maybe(chance, f"Last{place}", 0.9),
+        _maybe(chance, f"1{place:03}", 0.3),
+        _maybe(chance, f"2{place:03}", 0.3),
+        _maybe(chance, f"3{place:03}", 0.3),
+        email,
+    )
 
 
-def _student(chance: Random, place: int, sections: list[str], pool: list[Contact], staff: tuple[Worker, ...]) -> Student:
+def _student(
+    chance: Random, place: int, sections: list[str], pool: list[Contact], staff: tuple[Worker, ...]
+) -> Student:
     state = _state(chance)
     status = RECORD.get(state, "inactive")
     if chance.random() < 0.1:  # held: the account stands still, the record goes on
@@ -135,7 +190,11 @@ def _student(chance: Random, place: int, sections: list[str], pool: list[Contact
     # neighbours in the pool share families and addresses
     near = [pool[(place + step) % len(pool)] for step in range(4)]
     known = chance.sample(near, chance.randint(0, 4))
-    school = chance.choice((*SCHOOLS, None)) if state != "active" else chance.choice((*SCHOOLS, *SCHOOLS, *SCHOOLS, None))
+    school = (
+        chance.choice((*SCHOOLS, None))
+        if state != "active"
+        else chance.choice((*SCHOOLS, *SCHOOLS, *SCHOOLS, None))
+    )
     return Student(
         number=str(1000 + place),
         account=_account(chance, f"ps{place}", state),
@@ -144,7 +203,9 @@ def _student(chance: Random, place: int, sections: list[str], pool: list[Contact
         legal=(_maybe(chance, f"Legal{place}"), f"Lawly{place}"),
         born=chance.choice((date(2012, 3, 4) + timedelta(days=place), None)),
         grade=chance.choice(("KF", "05", "12", "HS", "XX", None)),
-        homeroom=chance.choice(("5 A", "5-a", "Div. 2", "A homeroom whose name is longer than a group's", None)),
+        homeroom=chance.choice(
+            ("5 A", "5-a", "Div. 2", "A homeroom whose name is longer than a group's", None)
+        ),
         teacher=chance.choice([worker.id for worker in staff]),
         school=school,
         other_school=chance.choice((*SCHOOLS, None, None, None)) if school else None,
@@ -154,16 +215,27 @@ def _student(chance: Random, place: int, sections: list[str], pool: list[Contact
         street_number=chance.choice(("12", "12A", "7 1/2", "RR", None)),
         street=_maybe(chance, "Main St", 0.9),
         apartment=chance.choice(("4", None)),
-        contacts=tuple((contact, rank, chance.random() < 0.7) for rank, contact in enumerate(known, start=1)),
+        contacts=tuple(
+            (contact, rank, chance.random() < 0.7) for rank, contact in enumerate(known, start=1)
+        ),
         # core lets nobody but active students into a class
         sections=tuple(chance.sample(sections, 2)) if status == "active" else (),
         absences=tuple(
-            (TONIGHT - timedelta(days=chance.choice((0, 0, 0, 1))), school or "07474001", chance.choice(("AM", "PM", "3", "4")),
-             chance.random() < 0.3, chance.random() < 0.3)
+            (
+                TONIGHT - timedelta(days=chance.choice((0, 0, 0, 1))),
+                school or "07474001",
+                chance.choice(("AM", "PM", "3", "4")),
+                chance.random() < 0.3,
+                chance.random() < 0.3,
+            )
             for _ in range(chance.randint(0, 4))
         ),
-        merged=_account(chance, f"pm{place}", chance.choice(("grace", *LEFT))) if chance.random() < 0.1 else None,
-    )  # fmt: skip
+        merged=(
+            _account(chance, f"pm{place}", chance.choice(("grace", *LEFT)))
+            if chance.random() < 0.1
+            else None
+        ),
+    )
 
 
 def _worker(chance: Random, place: int, sections: list[str]) -> Worker:
@@ -183,58 +255,200 @@ def _worker(chance: Random, place: int, sections: list[str]) -> Worker:
 
 def tables(of: District) -> Tables:
     """Core and identity of the district, and the seeds as they are shipped."""
-    students, workers, minted = of.students, of.workers, [(account, person) for account, person in of.accounts() if account.minted]
+    students, workers, minted = (
+        of.students,
+        of.workers,
+        [(account, person) for account, person in of.accounts() if account.minted],
+    )
     holders, records = [], []
     for account, person in of.accounts():
         pupil = isinstance(person, Student)
         names = person.usual if isinstance(person, Student) else person.name
-        population, key = ("student", person.number) if isinstance(person, Student) else ("staff", person.key)
+        population, key = (
+            ("student", person.number) if isinstance(person, Student) else ("staff", person.key)
+        )
         reason = "merged" if pupil and account is not person.account else "known"
         records.append((account.person, population, key, reason, f"file:{account.person}"))
         if account.minted:
-            holders.append((
-                account.person, population, key, account.person, account.address("google"), account.state, account.state in IN_GROUPS, *names, person.school,
-                SCHOOLS.get(person.school or "", None if pupil else "District office"),
-                *((person.grade, person.homeroom, person.teacher) if isinstance(person, Student) else (None, None, None)),
-                *((person.id, person.position) if isinstance(person, Worker) else (None, None)), f"file:{account.person}",
-            ))  # fmt: skip
+            holders.append(
+                (
+                    account.person,
+                    population,
+                    key,
+                    account.person,
+                    account.address("google"),
+                    account.state,
+                    account.state in IN_GROUPS,
+                    *names,
+                    person.school,
+                    SCHOOLS.get(person.school or "", None if pupil else "District office"),
+                    *(
+                        (person.grade, person.homeroom, person.teacher)
+                        if isinstance(person, Student)
+                        else (None, None, None)
+                    ),
+                    *((person.id, person.position) if isinstance(person, Worker) else (None, None)),
+                    f"file:{account.person}",
+                )
+            )
     guardians = {contact.key: contact for student in students for contact, _, _ in student.contacts}
     days = (date(2026, 9, 1), date(2027, 6, 30))
     return {
-        **{name: seed(name) for name in ("lifecycle_states", "org_unit_rules", "group_rules", "licence_rules", "portfolio_grades", "portfolio_roles")},
+        **{
+            name: seed(name)
+            for name in (
+                "lifecycle_states",
+                "org_unit_rules",
+                "group_rules",
+                "licence_rules",
+                "portfolio_grades",
+                "portfolio_roles",
+            )
+        },
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
         "night": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
-        "lifecycle": ("person_id state", *((account.person, account.state) for account, _ in of.accounts())),
+        "lifecycle": (
+            "person_id state",
+            *((account.person, account.state) for account, _ in of.accounts()),
+        ),
         "person_records": ("person_id population source_key reason source", *records),
         "account_holders": (
-            "person_id population source_key account_name address state is_in_groups first_name last_name school_number school_name grade_code homeroom "
-            "homeroom_teacher_id staff_id position source", *holders),
-        "target_accounts": ("person_id target account_name address adopt_id:varchar", *(
-            (account.person, target, account.address(target).partition("@")[0], account.address(target), None)
-            for account, _ in minted for target in TARGETS if target not in account.waits)),
-        "account_aliases": ("person_id target address", *(
-            (account.person, target, f"{account.person}.old@sd74.example") for account, _ in minted if account.renamed for target in TARGETS)),
+            (
+                "person_id population source_key account_name address state is_in_groups first_name"
+                " last_name school_number school_name grade_code homeroom homeroom_teacher_id"
+                " staff_id position source"
+            ),
+            *holders,
+        ),
+        "target_accounts": (
+            "person_id target account_name address adopt_id:varchar",
+            *(
+                (
+                    account.person,
+                    target,
+                    account.address(target).partition("@")[0],
+                    account.address(target),
+                    None,
+                )
+                for account, _ in minted
+                for target in TARGETS
+                if target not in account.waits
+            ),
+        ),
+        "account_aliases": (
+            "person_id target address",
+            *(
+                (account.person, target, f"{account.person}.old@sd74.example")
+                for account, _ in minted
+                if account.renamed
+                for target in TARGETS
+            ),
+        ),
         "stg_microsoft__subscriptions": ("licence", ("STANDARDWOFFPACK_STUDENT",)),
         "students": (
-            "student_number enrolment_status usual_first_name usual_last_name legal_first_name legal_last_name date_of_birth:date grade_code homeroom "
-            "school_number next_school_number may_call:boolean home_phone street_number street_name apartment municipality province postal_code gender_code",
-            *((one.number, one.status, *one.usual, *one.legal, one.born, one.grade, one.homeroom, one.school, one.next_school, one.may_call, one.phone,
-               one.street_number, one.street, one.apartment, "Hope", "BC", "V0X 1L0", "X") for one in students)),
-        "enrolments": ("student_number school_number enrolment_status", *(
-            (one.number, school, one.status) for one in students for school in {one.school, one.other_school} if school)),
-        "student_guardians": ("student_number guardian_id contact_priority:integer is_guardian:boolean relationship", *(
-            (one.number, contact.key, rank, authority, "Parent") for one in students for contact, rank, authority in one.contacts)),
-        "guardians": ("guardian_id first_name last_name home_phone mobile_phone work_phone email", *(
-            (one.key, one.first, one.last, one.home, one.mobile, one.work, one.email) for one in guardians.values())),
-        "sections": ("section_id school_number kind title section_letter grade_code:varchar starts_on ends_on", *(
-            (key, school, kind, f"Title {key}", "A", None, *days) for key, (school, kind) in of.sections.items())),
-        "section_students": ("section_id student_number", *((key, one.number) for one in students for key in one.sections)),
-        "section_staff": ("section_id staff_key", *((key, one.key) for one in workers for key in one.sections)),
-        "staff_last_seen": ("staff_key staff_id position is_teacher school_number", *(
-            (one.key, one.id, one.position, one.teaches, one.school) for one in workers)),
-        "staff_assignments": ("staff_key school_number", *((one.key, school) for one in workers for school in {one.school, one.other_school} if school)),
-        "absences": ("student_number school_number absence_on:date part_of_day period is_authorized:boolean is_late:boolean", *(
-            (one.number, school, day, part if part in ("AM", "PM") else None, part if part not in ("AM", "PM") else None, excused, late)
-            for one in students for day, school, part, excused, late in one.absences)),
-    }  # fmt: skip
+            (
+                "student_number enrolment_status usual_first_name usual_last_name legal_first_name"
+                " legal_last_name date_of_birth:date grade_code homeroom school_number"
+                " next_school_number may_call:boolean home_phone street_number street_name"
+                " apartment municipality province postal_code gender_code"
+            ),
+            *(
+                (
+                    one.number,
+                    one.status,
+                    *one.usual,
+                    *one.legal,
+                    one.born,
+                    one.grade,
+                    one.homeroom,
+                    one.school,
+                    one.next_school,
+                    one.may_call,
+                    one.phone,
+                    one.street_number,
+                    one.street,
+                    one.apartment,
+                    "Hope",
+                    "BC",
+                    "V0X 1L0",
+                    "X",
+                )
+                for one in students
+            ),
+        ),
+        "enrolments": (
+            "student_number school_number enrolment_status",
+            *(
+                (one.number, school, one.status)
+                for one in students
+                for school in {one.school, one.other_school}
+                if school
+            ),
+        ),
+        "student_guardians": (
+            "student_number guardian_id contact_priority:integer is_guardian:boolean relationship",
+            *(
+                (one.number, contact.key, rank, authority, "Parent")
+                for one in students
+                for contact, rank, authority in one.contacts
+            ),
+        ),
+        "guardians": (
+            "guardian_id first_name last_name home_phone mobile_phone work_phone email",
+            *(
+                (one.key, one.first, one.last, one.home, one.mobile, one.work, one.email)
+                for one in guardians.values()
+            ),
+        ),
+        "sections": (
+            (
+                "section_id school_number kind title section_letter grade_code:varchar starts_on"
+                " ends_on"
+            ),
+            *(
+                (key, school, kind, f"Title {key}", "A", None, *days)
+                for key, (school, kind) in of.sections.items()
+            ),
+        ),
+        "section_students": (
+            "section_id student_number",
+            *((key, one.number) for one in students for key in one.sections),
+        ),
+        "section_staff": (
+            "section_id staff_key",
+            *((key, one.key) for one in workers for key in one.sections),
+        ),
+        "staff_last_seen": (
+            "staff_key staff_id position is_teacher school_number",
+            *((one.key, one.id, one.position, one.teaches, one.school) for one in workers),
+        ),
+        "staff_assignments": (
+            "staff_key school_number",
+            *(
+                (one.key, school)
+                for one in workers
+                for school in {one.school, one.other_school}
+                if school
+            ),
+        ),
+        "absences": (
+            (
+                "student_number school_number absence_on:date part_of_day period"
+                " is_authorized:boolean is_late:boolean"
+            ),
+            *(
+                (
+                    one.number,
+                    school,
+                    day,
+                    part if part in ("AM", "PM") else None,
+                    part if part not in ("AM", "PM") else None,
+                    excused,
+                    late,
+                )
+                for one in students
+                for day, school, part, excused, late in one.absences
+            ),
+        ),
+    }

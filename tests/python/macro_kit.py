@@ -1,4 +1,6 @@
-"""The macros as their files stand, without dbt: Python functions that give SQL, and what DuckDB says to it."""
+"""The macros as their files stand, without dbt: Python functions that give SQL, and what DuckDB
+says to it.
+"""
 
 from __future__ import annotations
 
@@ -23,27 +25,47 @@ DBT = SimpleNamespace(
 def _macros() -> Any:
     """All of them in one module; `letter_map` is what its file is written from."""
     files = sorted((paths.root() / "macros").glob("*.sql"))
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.stem not in ("letter_map", "materializations"))
+    text = "\n".join(
+        file.read_text(encoding="utf-8")
+        for file in files
+        if file.stem not in ("letter_map", "materializations")
+    )
     given = {
-        "return": lambda sql: sql, "letter_map": letter_map.mapping, "dbt": DBT, "target": SimpleNamespace(schema="main"),
-        "adapter": SimpleNamespace(dispatch=lambda name, package: getattr(module, f"duckdb__{name}")),
-    }  # fmt: skip
-    module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text, globals=given).module
+        "return": lambda sql: sql,
+        "letter_map": letter_map.mapping,
+        "dbt": DBT,
+        "target": SimpleNamespace(schema="main"),
+        "adapter": SimpleNamespace(
+            dispatch=lambda name, package: getattr(module, f"duckdb__{name}")
+        ),
+    }
+    module = (
+        jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text, globals=given).module
+    )
     return module
 
 
 MACROS = _macros()
 
 
-def said(connection: duckdb.DuckDBPyConnection, macro: str, *values: object, **words: object) -> object:
+def said(
+    connection: duckdb.DuckDBPyConnection, macro: str, *values: object, **words: object
+) -> object:
     """What a macro makes of values, in one row; `words` are arguments that are no SQL."""
     names = [f"value_{number}" for number in range(len(values))]
-    row = connection.execute(f"select {getattr(MACROS, macro)(*names, **words)} from (select {', '.join(f'? as {name}' for name in names)})", values).fetchone()
+    row = connection.execute(
+        f"select {getattr(MACROS, macro)(*names, **words)} from (select"
+        f" {', '.join(f'? as {name}' for name in names)})",
+        values,
+    ).fetchone()
     assert row is not None
     return row[0]
 
 
 def said_of(connection: duckdb.DuckDBPyConnection, macro: str, **columns: object) -> object:
     """What a macro makes of one row that it is given by its name."""
-    sql = f"select {getattr(MACROS, macro)('one')} from (select {', '.join(f'? as {name}' for name in columns)}) as one"
+    sql = (
+        f"select {getattr(MACROS, macro)('one')} from (select"
+        f" {', '.join(f'? as {name}' for name in columns)}) as one"
+    )
     return connection.execute(sql, list(columns.values())).fetchall()[0][0]

@@ -1,7 +1,8 @@
-"""The vendors' own client libraries, pointed at the emulated platforms: what the demo proves is only worth what these prove.
+"""The vendors' own client libraries, pointed at the emulated platforms: what the demo proves is
+only worth what these prove.
 
-Nothing here knows the emulators' insides; requests go over real sockets. The fixtures `platforms`, `google` and `graph`
-of conftest hand these out.
+Nothing here knows the emulators' insides; requests go over real sockets. The fixtures `platforms`,
+`google` and `graph` of conftest hand these out.
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ from googleapiclient.http import HttpRequest
 
 from demo.platforms import Platforms
 
-SCOPES = [f"https://www.googleapis.com/auth/admin.directory.{name}" for name in ("user", "group", "group.member", "orgunit", "userschema")]
-DISCOVERY = json.loads((Path(googleapiclient.__file__).parent / "discovery_cache/documents/admin.directory_v1.json").read_text(encoding="utf-8"))
+SCOPES = [
+    f"https://www.googleapis.com/auth/admin.directory.{name}"
+    for name in ("user", "group", "group.member", "orgunit", "userschema")
+]
+DISCOVERY = json.loads(
+    (
+        Path(googleapiclient.__file__).parent / "discovery_cache/documents/admin.directory_v1.json"
+    ).read_text(encoding="utf-8")
+)
 STUDENTS, STAFF = "student.sd74.example", "sd74.example"
 PASSWORD = "Correct-horse-9"
 
@@ -38,18 +46,36 @@ class GoogleClient:
         document = dict(DISCOVERY, rootUrl=platforms.environment["TARGETS__GOOGLE__ADDRESS"] + "/")
         document.pop("mtlsRootUrl", None)
         self.credentials = service_account.Credentials.from_service_account_file(
-            platforms.environment["TARGETS__GOOGLE__CREDENTIALS"], scopes=scopes or SCOPES, subject=platforms.environment["TARGETS__GOOGLE__SUBJECT"]
+            platforms.environment["TARGETS__GOOGLE__CREDENTIALS"],
+            scopes=scopes or SCOPES,
+            subject=platforms.environment["TARGETS__GOOGLE__SUBJECT"],
         )
-        self.http = google_auth_httplib2.AuthorizedHttp(self.credentials, http=httplib2.Http(timeout=30))
+        self.http = google_auth_httplib2.AuthorizedHttp(
+            self.credentials, http=httplib2.Http(timeout=30)
+        )
         self.directory = build_from_document(document, http=self.http)
 
     def user(self, name: str, **more: Any) -> dict[str, Any]:
-        body = {"primaryEmail": f"{name}@{STUDENTS}", "name": {"givenName": "Test", "familyName": "Pupil"}, "password": PASSWORD} | more
+        body = {
+            "primaryEmail": f"{name}@{STUDENTS}",
+            "name": {"givenName": "Test", "familyName": "Pupil"},
+            "password": PASSWORD,
+        } | more
         return self.directory.users().insert(body=body).execute()
 
     def schema(self) -> None:
-        fields = [{"fieldName": "person_id", "fieldType": "STRING", "displayName": "Person id", "indexed": True}]
-        self.directory.schemas().insert(customerId="my_customer", body={"schemaName": "Homeroom", "displayName": "Homeroom", "fields": fields}).execute()
+        fields = [
+            {
+                "fieldName": "person_id",
+                "fieldType": "STRING",
+                "displayName": "Person id",
+                "indexed": True,
+            }
+        ]
+        self.directory.schemas().insert(
+            customerId="my_customer",
+            body={"schemaName": "Homeroom", "displayName": "Homeroom", "fields": fields},
+        ).execute()
 
 
 class GraphClient:
@@ -61,31 +87,47 @@ class GraphClient:
         session.trust_env = False  # REQUESTS_CA_BUNDLE in the environment would win over `verify`
         session.verify = environment["TARGETS__MICROSOFT__CA_FILE"]
         self.application = msal.ConfidentialClientApplication(
-            environment["TARGETS__MICROSOFT__CLIENT_ID"], client_credential=environment["TARGETS__MICROSOFT__CLIENT_SECRET"],
-            authority=environment["TARGETS__MICROSOFT__AUTHORITY"], instance_discovery=False, http_client=session,
-        )  # fmt: skip
+            environment["TARGETS__MICROSOFT__CLIENT_ID"],
+            client_credential=environment["TARGETS__MICROSOFT__CLIENT_SECRET"],
+            authority=environment["TARGETS__MICROSOFT__AUTHORITY"],
+            instance_discovery=False,
+            http_client=session,
+        )
         token = self.application.acquire_token_for_client(["https://graph.microsoft.com/.default"])
         self.address = environment["TARGETS__MICROSOFT__ADDRESS"]
         self.http = httpx.Client(
-            base_url=self.address, headers={"Authorization": f"Bearer {token['access_token']}"},
-            verify=ssl.create_default_context(cafile=environment["TARGETS__MICROSOFT__CA_FILE"]), trust_env=False, timeout=30,
-        )  # fmt: skip
+            base_url=self.address,
+            headers={"Authorization": f"Bearer {token['access_token']}"},
+            verify=ssl.create_default_context(cafile=environment["TARGETS__MICROSOFT__CA_FILE"]),
+            trust_env=False,
+            timeout=30,
+        )
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         return self.http.request(method, path, json=body, headers=headers)
 
     def user(self, name: str, **more: Any) -> httpx.Response:
         body = {
-            "accountEnabled": True, "displayName": "Test Pupil", "mailNickname": name, "userPrincipalName": f"{name}@{STUDENTS}",
+            "accountEnabled": True,
+            "displayName": "Test Pupil",
+            "mailNickname": name,
+            "userPrincipalName": f"{name}@{STUDENTS}",
             "passwordProfile": {"password": PASSWORD, "forceChangePasswordNextSignIn": False},
-        } | more  # fmt: skip
+        } | more
         return self.call("POST", "/users", body)
 
     def group(self, name: str, **more: Any) -> httpx.Response:
-        body = {"displayName": name, "mailEnabled": False, "mailNickname": name, "securityEnabled": True} | more
+        body = {
+            "displayName": name,
+            "mailEnabled": False,
+            "mailNickname": name,
+            "securityEnabled": True,
+        } | more
         return self.call("PATCH", f"/groups(uniqueName='{name}')", body, Prefer="create-if-missing")
 
-    def batch(self, *items: tuple[str, str, Any], depends: dict[int, list[str]] | None = None) -> dict[str, dict[str, Any]]:
+    def batch(
+        self, *items: tuple[str, str, Any], depends: dict[int, list[str]] | None = None
+    ) -> dict[str, dict[str, Any]]:
         asked = []
         for number, (method, url, body) in enumerate(items):
             item: dict[str, Any] = {"id": str(number), "method": method, "url": url}

@@ -1,9 +1,10 @@
 """A machine that loses power: what may stand on its disk then, for every moment of a piece of work.
 
-`with disk_of(folder) as moments:` watches the operating system's calls (open, fsync, rename, unlink …), not our functions.
-Each of `moments` is one thing a cut could leave: names as they were at that moment, as a journalling file system keeps
-them in order; bytes only as far as they were synced. What Python wrote and did not sync is gone, or half of it is (two
-moments each). The last ones are of after the work. DuckDB syncs its own files, so those are taken as they are.
+`with disk_of(folder) as moments:` watches the operating system's calls (open, fsync, rename, unlink
+…), not our functions. Each of `moments` is one thing a cut could leave: names as they were at that
+moment, as a journalling file system keeps them in order; bytes only as far as they were synced.
+What Python wrote and did not sync is gone, or half of it is (two moments each). The last ones are
+of after the work. DuckDB syncs its own files, so those are taken as they are.
 """
 
 from __future__ import annotations
@@ -43,12 +44,20 @@ class Moment:
 class _Disk:
     folder: Path
     moments: list[Moment] = field(default_factory=list)
-    synced: dict[int, bytes] = field(default_factory=dict)  # file (inode) -> its bytes on the disk itself
+    synced: dict[int, bytes] = field(
+        default_factory=dict
+    )  # file (inode) -> its bytes on the disk itself
     ours: set[int] = field(default_factory=set)  # files Python has opened to write
-    opened: list[tuple[Path, bool]] = field(default_factory=list)  # since the last look: path, whether it was new
+    opened: list[tuple[Path, bool]] = field(
+        default_factory=list
+    )  # since the last look: path, whether it was new
 
     def open(self, path: Any, flags: int) -> None:
-        if flags & WRITES and isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self.folder):
+        if (
+            flags & WRITES
+            and isinstance(path, str | os.PathLike)
+            and Path(path).is_relative_to(self.folder)
+        ):
             self.opened.append((Path(path), not Path(path).exists()))
 
     def look(self) -> dict[int, bytes]:
@@ -58,7 +67,11 @@ class _Disk:
                 if new:  # the number may be one of a file that is gone
                     self.synced.pop(path.stat().st_ino, None)
         self.opened.clear()
-        return {path.stat().st_ino: path.read_bytes() for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()}
+        return {
+            path.stat().st_ino: path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.is_symlink()
+        }
 
     def sync(self, number: int) -> None:
         file = os.fstat(number).st_ino
@@ -84,8 +97,12 @@ class _Disk:
         there = self.synced.get(file, b"")
         if file not in self.ours or there == content:
             return content
-        common = there if content.startswith(there) else b""  # written over in place: nothing of it is sure
-        return common + content[len(common) : len(common) + share * (len(content) - len(common)) // 2]
+        common = (
+            there if content.startswith(there) else b""
+        )  # written over in place: nothing of it is sure
+        return (
+            common + content[len(common) : len(common) + share * (len(content) - len(common)) // 2]
+        )
 
 
 _watched: list[_Disk] = []

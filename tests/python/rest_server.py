@@ -1,9 +1,11 @@
-"""A real paged REST server on a free port, for tests: five ways of paging, three of signing in, and what goes wrong.
+"""A real paged REST server on a free port, for tests: five ways of paging, three of signing in, and
+what goes wrong.
 
-`with running(rows) as api:` -> `api.url`; `api.faults` is what the next requests meet, in turn: 429, 500, "drop" (the
-connection ends in the middle of the body), "expire" (every token given so far is void), "late" (still answers 503 after
-all attempts), or None. With `api.lists` it is the rostering service of OneRoster 1.2.
-Every answered page is counted in `api.served`, every request's path in `api.asked`.
+`with running(rows) as api:` -> `api.url`; `api.faults` is what the next requests meet, in turn:
+429, 500, "drop" (the connection ends in the middle of the body), "expire" (every token given so far
+is void), "late" (still answers 503 after all attempts), or None. With `api.lists` it is the
+rostering service of OneRoster 1.2. Every answered page is counted in `api.served`, every request's
+path in `api.asked`.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Api:
     early: int = 0  # requests that came before Retry-After was over
     next_host: str = ""
     retry_after: int = 1
-    lists: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # OneRoster: what each list holds
+    lists: dict[str, list[dict[str, Any]]] = field(
+        default_factory=dict
+    )  # OneRoster: what each list holds
 
     def token(self) -> str:
         made = f"token-canary-{len(self.tokens)}"
@@ -46,7 +50,9 @@ class Api:
 
 @contextmanager
 def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
-    """Serve `rows` at /link, /header, /offset, /page, /cursor and /one; behind a bearer token, a key or OAuth2 under /bearer/…, /key/…, /oauth/…"""
+    """Serve `rows` at /link, /header, /offset, /page, /cursor and /one; behind a bearer token, a
+    key or OAuth2 under /bearer/…, /key/…, /oauth/…
+    """
     api = Api(rows, page)
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,11 +64,21 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
         def do_POST(self) -> None:
             given = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             good = given.get("client_id") == [CLIENT] and given.get("client_secret") == [SECRET]
-            self._answer(200 if good else 401, {"access_token": api.token(), "expires_in": 3600} if good else {"error": "invalid_client"})
+            self._answer(
+                200 if good else 401,
+                (
+                    {"access_token": api.token(), "expires_in": 3600}
+                    if good
+                    else {"error": "invalid_client"}
+                ),
+            )
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            path, query = parts.path.strip("/").split("/"), {key: values[0] for key, values in parse_qs(parts.query).items()}
+            path, query = (
+                parts.path.strip("/").split("/"),
+                {key: values[0] for key, values in parse_qs(parts.query).items()},
+            )
             api.asked.append(self.path)
             if time.monotonic() < api.throttled_at:
                 api.early += 1
@@ -81,15 +97,26 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             return self._page(path[0], query, fault)
 
         def _list(self, name: str, query: dict[str, str], fault: Any) -> None:
-            """A list of the OneRoster rostering service: limit, offset, sort, and a filter by dateLastModified."""
+            """A list of the OneRoster rostering service: limit, offset, sort, and a filter by
+            dateLastModified.
+            """
             if name not in api.lists:
                 return self._answer(404, {"imsx_codeMajor": "failure"})
-            since = query.get("filter", "dateLastModified>=''").removeprefix("dateLastModified>='").removesuffix("'")
-            rows = sorted((row for row in api.lists[name] if row["dateLastModified"] >= since), key=lambda row: row[query.get("sort", "sourcedId")])
+            since = (
+                query.get("filter", "dateLastModified>=''")
+                .removeprefix("dateLastModified>='")
+                .removesuffix("'")
+            )
+            rows = sorted(
+                (row for row in api.lists[name] if row["dateLastModified"] >= since),
+                key=lambda row: row[query.get("sort", "sourcedId")],
+            )
             start = int(query.get("offset", 0))
             found = rows[start : start + min(int(query.get("limit", 100)), api.page)]
             api.served += 1
-            return self._answer(200, {name: found}, {"X-Total-Count": str(len(rows))}, cut=fault == "drop")
+            return self._answer(
+                200, {name: found}, {"X-Total-Count": str(len(rows))}, cut=fault == "drop"
+            )
 
         def _may(self, how: str, query: dict[str, str]) -> bool:
             signed = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -98,13 +125,21 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             return signed == BEARER if how == "bearer" else api.tokens.get(signed, False)
 
         def _page(self, how: str, query: dict[str, str], fault: Any) -> None:
-            rows = [row for row in api.rows if "since" not in query or row.get("changed", "9") >= query["since"]]
+            rows = [
+                row
+                for row in api.rows
+                if "since" not in query or row.get("changed", "9") >= query["since"]
+            ]
             limit = min(int(query.get("limit", api.page)), api.page)
-            start = int(query.get("offset", (int(query.get("page", 1)) - 1) * api.page)) if how != "cursor" else int(query.get("after", 0))
+            start = (
+                int(query.get("offset", (int(query.get("page", 1)) - 1) * api.page))
+                if how != "cursor"
+                else int(query.get("after", 0))
+            )
             found = rows[start : start + limit] if how != "one" else rows
             more = start + limit < len(rows) and how != "one"
             prefix = urlsplit(self.path).path
-            following = f"{api.next_host or api.url}{prefix}?{urlencode({**query, 'offset': start + limit})}"
+            following = f"{api.next_host or api.url}{prefix}?{urlencode({**query, 'offset': start + limit})}"  # noqa: E501
             body: Any = {"data": {"items": found}, "total": len(rows)}
             headers = {}
             if how == "link":
@@ -120,10 +155,16 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             api.served += 1
             self._answer(200, body, headers, cut=fault == "drop")
 
-        def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False) -> None:
+        def _answer(
+            self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
+        ) -> None:
             content = json.dumps(body).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(content)),
+                **(headers or {}),
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if cut else content)
@@ -135,7 +176,9 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     api.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield api

@@ -1,9 +1,12 @@
-"""A real SFTP server (asyncssh) on a free port, for tests: own host key, one user with a key, one folder.
+"""A real SFTP server (asyncssh) on a free port, for tests: own host key, one user with a key, one
+folder.
 
-`with running(folder) as server:` -> `server.place(...)` is what a client needs; `server.host_key_line` is what the
-client pins. `openssh(folder, keys)` is the machine's own OpenSSH server, where it has one, and `cut_off(server, …)` a wire
-to either that breaks. Commands a test can break: `refuse_posix_rename=True`, `grow_while_read="name"`, `hang_up=[n, …]`: so
-many bytes into a file the connection ends, once for each number; and `stores=…`, what it makes of the bytes it says it has stored.
+`with running(folder) as server:` -> `server.place(...)` is what a client needs;
+`server.host_key_line` is what the client pins. `openssh(folder, keys)` is the machine's own OpenSSH
+server, where it has one, and `cut_off(server, …)` a wire to either that breaks. Commands a test can
+break: `refuse_posix_rename=True`, `grow_while_read="name"`, `hang_up=[n, …]`: so many bytes into a
+file the connection ends, once for each number; and `stores=…`, what it makes of the bytes it says
+it has stored.
 """
 
 from __future__ import annotations
@@ -66,7 +69,9 @@ def sshd() -> str | None:
 
 @contextmanager
 def openssh(folder: Path, keys: Path) -> Iterator[Server]:
-    """Serve `folder` by OpenSSH, to the very user who runs the tests; keys, configuration and log are written into `keys`."""
+    """Serve `folder` by OpenSSH, to the very user who runs the tests; keys, configuration and log
+    are written into `keys`.
+    """
     program = sshd()
     assert program, "there is no sshd on this machine"
     host_key, key_file, authorized = _keys(keys)
@@ -74,13 +79,16 @@ def openssh(folder: Path, keys: Path) -> Iterator[Server]:
     for secret in (keys / "host_key", key_file):
         secret.chmod(0o600)
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd of root separates its privileges
+        Path("/run/sshd").mkdir(
+            mode=0o755, exist_ok=True
+        )  # where sshd of root separates its privileges
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (keys / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {keys / 'host_key'}\nAuthorizedKeysFile {authorized}\nPidFile none\nStrictModes no\n"
-        "PasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nForceCommand internal-sftp\n",
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {keys / 'host_key'}\nAuthorizedKeysFile"
+        f" {authorized}\nPidFile none\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin"
+        " yes\nSubsystem sftp internal-sftp\nForceCommand internal-sftp\n",
         encoding="ascii",
     )
     command = [program, "-D", "-f", str(keys / "sshd_config"), "-E", str(keys / "sshd.log")]
@@ -90,7 +98,9 @@ def openssh(folder: Path, keys: Path) -> Iterator[Server]:
             line = host_key_line(port, host_key)
             known_hosts = keys / "known_hosts"
             known_hosts.write_text(line, encoding="ascii")
-            yield Server(port, key_file, known_hosts, line, user=getpass.getuser(), folder=str(folder))
+            yield Server(
+                port, key_file, known_hosts, line, user=getpass.getuser(), folder=str(folder)
+            )
         finally:
             process.terminate()
 
@@ -103,12 +113,16 @@ def _listening(process: subprocess.Popen, port: int, log: Path) -> None:
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    raise RuntimeError(f"sshd does not listen:\n{log.read_text(encoding='utf-8') if log.is_file() else ''}")
+    raise RuntimeError(
+        f"sshd does not listen:\n{log.read_text(encoding='utf-8') if log.is_file() else ''}"
+    )
 
 
 @contextmanager
 def cut_off(server: Server, after: list[int]) -> Iterator[Server]:
-    """A wire to `server` that breaks when it has carried so many bytes to the client, once for each number; whole then."""
+    """A wire to `server` that breaks when it has carried so many bytes to the client, once for each
+    number; whole then.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def carry(from_: socket.socket, to: socket.socket, limit: int | None) -> None:
@@ -150,8 +164,13 @@ def cut_off(server: Server, after: list[int]) -> Iterator[Server]:
 
 
 def _keys(keys: Path) -> tuple[asyncssh.SSHKey, Path, Path]:
-    """A new host key; a new user key written into `keys`, and its public half where a server looks for it."""
-    host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    """A new host key; a new user key written into `keys`, and its public half where a server looks
+    for it.
+    """
+    host_key, user_key = (
+        asyncssh.generate_private_key("ssh-ed25519"),
+        asyncssh.generate_private_key("ssh-ed25519"),
+    )
     keys.mkdir(parents=True, exist_ok=True)
     key_file, authorized = keys / "id_ed25519", keys / "authorized_keys"
     user_key.write_private_key(key_file)
@@ -181,7 +200,11 @@ def running(
 
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             if refuse_posix_rename:
-                raise asyncssh.SFTPOpUnsupported("Operation unsupported") if refuse_posix_rename is True else refuse_posix_rename
+                raise (
+                    asyncssh.SFTPOpUnsupported("Operation unsupported")
+                    if refuse_posix_rename is True
+                    else refuse_posix_rename
+                )
             return super().posix_rename(oldpath, newpath)
 
         async def read(self, file_obj: Any, offset: int, size: int) -> bytes:

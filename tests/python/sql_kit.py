@@ -1,7 +1,8 @@
-"""The project's SQL as its files stand, over small hand-made tables in DuckDB: no dbt, no warehouse, no night.
+"""The project's SQL as its files stand, over small hand-made tables in DuckDB: no dbt, no
+warehouse, no night.
 
-`rendered` fills in what dbt would, `answer` asks it of tables. Tables are known by their last name: `ref('students')` and
-`source('ledger_identity', 'students')` are both `students`.
+`rendered` fills in what dbt would, `answer` asks it of tables. Tables are known by their last name:
+`ref('students')` and `source('ledger_identity', 'students')` are both `students`.
 """
 
 from __future__ import annotations
@@ -40,17 +41,34 @@ class Relation(str):
 
 ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do"])
 KINDS = SimpleNamespace(type_string=lambda: "varchar", type_float=lambda: "float")
-WORDS = {"ref": Relation, "source": lambda _, name: Relation(name), "execute": True, "dbt": KINDS, "return": lambda sql: sql}
+WORDS = {
+    "ref": Relation,
+    "source": lambda _, name: Relation(name),
+    "execute": True,
+    "dbt": KINDS,
+    "return": lambda sql: sql,
+}
 
 
 @cache
 def macros() -> dict[str, Any]:
-    """The project's macros as functions that give SQL; `letter_map` is what its file is written from."""
+    """The project's macros as functions that give SQL; `letter_map` is what its file is written
+    from.
+    """
     files = sorted((paths.root() / "macros").glob("*.sql"))
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.stem not in ("letter_map", "materializations"))
-    words = {"letter_map": letter_map.mapping, "adapter": SimpleNamespace(dispatch=lambda name, _: getattr(module, f"duckdb__{name}"))}
+    text = "\n".join(
+        file.read_text(encoding="utf-8")
+        for file in files
+        if file.stem not in ("letter_map", "materializations")
+    )
+    words = {
+        "letter_map": letter_map.mapping,
+        "adapter": SimpleNamespace(dispatch=lambda name, _: getattr(module, f"duckdb__{name}")),
+    }
     module: Any = ENVIRONMENT.from_string(text, globals=WORDS | words).module
-    return {name: function for name, function in vars(module).items() if isinstance(function, Macro)}
+    return {
+        name: function for name, function in vars(module).items() if isinstance(function, Macro)
+    }
 
 
 @cache
@@ -59,7 +77,9 @@ def _template(text: str) -> jinja2.Template:
 
 
 def rendered(file: Path, graph: Mapping[str, Any] | None = None, **arguments: object) -> str:
-    """The SQL of a model or of a data test. `graph` is what dbt knows of the project; `arguments` are those of a generic test."""
+    """The SQL of a model or of a data test. `graph` is what dbt knows of the project; `arguments`
+    are those of a generic test.
+    """
     text = file.read_text(encoding="utf-8")
     generic = re.search(r"{% test (\w+)\(", text)
     if not generic:
@@ -92,7 +112,9 @@ def fill(connection: duckdb.DuckDBPyConnection, name: str, table: Table) -> None
     columns, *rows = table
     named = [column.partition(":")[::2] for column in columns.split()]
     types = [given or _type(row[place] for row in rows) for place, (_, given) in enumerate(named)]
-    listed = ", ".join(f'"{column}" {type_}' for (column, _), type_ in zip(named, types, strict=True))
+    listed = ", ".join(
+        f'"{column}" {type_}' for (column, _), type_ in zip(named, types, strict=True)
+    )
     connection.execute(f'create or replace table "{name}" ({listed})')
     if rows:
         # as words of SQL: DuckDB looks for a handful of modules for every value it is given to bind

@@ -1,7 +1,9 @@
-"""What the tests of the API targets share: the emulated platforms, an adapter on them, and changes of every kind.
+"""What the tests of the API targets share: the emulated platforms, an adapter on them, and changes
+of every kind.
 
-A `Kit` is one target with its own idea of a user, a group and a membership, so that one test can be told of all.
-What a target calls its fields stands in `FIELDS` and nowhere else: a new target is a new row of it.
+A `Kit` is one target with its own idea of a user, a group and a membership, so that one test can be
+told of all. What a target calls its fields stands in `FIELDS` and nowhere else: a new target is a
+new row of it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Fields:
-    """How a target says the same as the others; {person}, {local} and {key} stand for what is new in each change."""
+    """How a target says the same as the others; {person}, {local} and {key} stand for what is new
+    in each change.
+    """
 
     user: Mapping[str, Any]
     group: Mapping[str, Any]
@@ -30,32 +34,66 @@ class Fields:
     off: Mapping[str, Any]  # an account closed
     on: Mapping[str, Any]  # and open
     stranger: Mapping[str, Any]  # settings that let nobody in
-    retry_after: float | None = None  # seconds the emulator asks for when it throttles; None: it asks for none
-    first: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()  # entity, key and row of what must be there before anything else
+    retry_after: float | None = (
+        None  # seconds the emulator asks for when it throttles; None: it asks for none
+    )
+    first: tuple[
+        tuple[str, str, Mapping[str, Any]], ...
+    ] = ()  # entity, key and row of what must be there before anything else
 
 
 FIELDS = {
     "google": Fields(
-        user={"person_id": "{person}", "primary_email": f"{{local}}@{STUDENTS}", "given_name": "Mia Zoë", "family_name": "O’Brien-Łuk",
-              "org_unit_path": "/", "suspended": False},
-        group={"group_id": "{key}", "email": f"{{key}}@{STAFF}", "name": "Students of a school", "description": None},
+        user={
+            "person_id": "{person}",
+            "primary_email": f"{{local}}@{STUDENTS}",
+            "given_name": "Mia Zoë",
+            "family_name": "O’Brien-Łuk",
+            "org_unit_path": "/",
+            "suspended": False,
+        },
+        group={
+            "group_id": "{key}",
+            "email": f"{{key}}@{STAFF}",
+            "name": "Students of a school",
+            "description": None,
+        },
         member={"role": "MEMBER"},
-        user_key="primary_email", off={"suspended": True}, on={"suspended": False},
+        user_key="primary_email",
+        off={"suspended": True},
+        on={"suspended": False},
         stranger={"subject": "nobody@elsewhere.example"},
         first=(("schemas", "Homeroom", {"schema_name": "Homeroom", "field_name": "person_id"}),),
     ),
     "microsoft": Fields(
-        user={"person_id": "{person}", "user_principal_name": f"{{local}}@{STUDENTS}", "mail_nickname": "{local}", "display_name": "Mia Zoë O’Brien-Łuk",
-              "given_name": "Mia Zoë", "surname": None, "account_enabled": True, "usage_location": "CA", "department": "Gold Trail Secondary",
-              "job_title": "Student"},
-        group={"group_id": "{key}", "display_name": "Students of a school", "mail_nickname": "{key}", "description": "All of them",
-               "mail_enabled": False, "security_enabled": True},
+        user={
+            "person_id": "{person}",
+            "user_principal_name": f"{{local}}@{STUDENTS}",
+            "mail_nickname": "{local}",
+            "display_name": "Mia Zoë O’Brien-Łuk",
+            "given_name": "Mia Zoë",
+            "surname": None,
+            "account_enabled": True,
+            "usage_location": "CA",
+            "department": "Gold Trail Secondary",
+            "job_title": "Student",
+        },
+        group={
+            "group_id": "{key}",
+            "display_name": "Students of a school",
+            "mail_nickname": "{key}",
+            "description": "All of them",
+            "mail_enabled": False,
+            "security_enabled": True,
+        },
         member={},
-        user_key="user_principal_name", off={"account_enabled": False}, on={"account_enabled": True},
+        user_key="user_principal_name",
+        off={"account_enabled": False},
+        on={"account_enabled": True},
         stranger={"client_secret": "not the secret"},
         retry_after=0.2,
     ),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -83,21 +121,45 @@ class Kit:
     def user(self, **changes: Any) -> Change:
         number = next(numbers)
         person = f"p{number:015x}"
-        return self.change("users", (person,), "create", filled(self.fields.user, person=person, local=f"mia.o'brien{number}") | changes)
+        return self.change(
+            "users",
+            (person,),
+            "create",
+            filled(self.fields.user, person=person, local=f"mia.o'brien{number}") | changes,
+        )
 
     def group(self, **changes: Any) -> Change:
         key = f"school-0747400{next(numbers)}-students"
         return self.change("groups", (key,), "create", filled(self.fields.group, key=key) | changes)
 
     def member(self, group: Change, user: Change, action: str = "create", **new: Any) -> Change:
-        references = {"group_id": self.made["groups", group.key], "person_id": self.made["users", user.key]}
+        references = {
+            "group_id": self.made["groups", group.key],
+            "person_id": self.made["users", user.key],
+        }
         row = self.fields.member if action == "create" else {}
         change = self.change("members", (*group.key, *user.key), action, {**row, **new})
-        return replace(change, references=references, remote_id=None if action == "create" else references["person_id"])
+        return replace(
+            change,
+            references=references,
+            remote_id=None if action == "create" else references["person_id"],
+        )
 
-    def change(self, entity: str, key: tuple[str, ...], action: str, new: Mapping[str, Any]) -> Change:
+    def change(
+        self, entity: str, key: tuple[str, ...], action: str, new: Mapping[str, Any]
+    ) -> Change:
         remote_id = None if action == "create" else self.made.get((entity, key))
-        return Change(f"c{next(numbers)}", self.name, entity, key, action, remote_id, {}, dict(new), person_id=key[-1])
+        return Change(
+            f"c{next(numbers)}",
+            self.name,
+            entity,
+            key,
+            action,
+            remote_id,
+            {},
+            dict(new),
+            person_id=key[-1],
+        )
 
     def to(self, change: Change, action: str, **new: Any) -> Change:
         """A later change of what `change` made."""
@@ -126,7 +188,11 @@ class Kit:
 
     def row(self, change: Change) -> dict[str, Any]:
         """What the target holds of what a change made, as the raw layer has it."""
-        (found,) = [row for row in self.observed(change.entity) if row["remote_id"] == self.made[change.entity, change.key]]
+        (found,) = [
+            row
+            for row in self.observed(change.entity)
+            if row["remote_id"] == self.made[change.entity, change.key]
+        ]
         return found
 
     def another(self) -> Any:
@@ -149,13 +215,20 @@ def kit(name: str, platforms: Platforms, **more: Any) -> Kit:
 
 def filled(row: Mapping[str, Any], **values: str) -> dict[str, Any]:
     """A row of the table with what is new in this change."""
-    return {column: value.format(**values) if isinstance(value, str) else value for column, value in row.items()}
+    return {
+        column: value.format(**values) if isinstance(value, str) else value
+        for column, value in row.items()
+    }
 
 
 def settings_of(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The section [targets.<name>] that the environment gives."""
     prefix = f"TARGETS__{name.upper()}__"
-    return {key.removeprefix(prefix).lower(): value for key, value in environment.items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix).lower(): value
+        for key, value in environment.items()
+        if key.startswith(prefix)
+    }
 
 
 def as_text(value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""A feed that has grown old, whatever its file is called: told, then held; and the thresholds by which it is judged."""
+"""A feed that has grown old, whatever its file is called: told, then held; and the thresholds by
+which it is judged.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,26 @@ from ingestion.tolerance import Tolerance, school_nights, tolerance
 def test_the_same_file_is_tolerated_then_told_then_held_with_its_age(library: Library) -> None:
     library.good_night()
     seen = {}
-    for days in (1, 2, 3, 4, 7, 13, 14):  # Tuesday to Friday, then Monday of the next week, Sunday and Monday after it
+    for days in (
+        1,
+        2,
+        3,
+        4,
+        7,
+        13,
+        14,
+    ):  # Tuesday to Friday, then Monday of the next week, Sunday and Monday after it
         day = MONDAY + timedelta(days)
         library.drop(Visits=visits(day), Loans=loans(20 + days))
         code = library.ingest(day=day)
         entry = library.feed("people")
-        seen[days] = (code, entry["status"], entry["age_days"], [finding["level"] for finding in library.findings()], entry["hold"])
+        seen[days] = (
+            code,
+            entry["status"],
+            entry["age_days"],
+            [finding["level"] for finding in library.findings()],
+            entry["hold"],
+        )
     assert seen == {
         1: (0, "unchanged", 1, [], ""),
         2: (0, "unchanged", 2, [], ""),
@@ -32,14 +48,22 @@ def test_the_same_file_is_tolerated_then_told_then_held_with_its_age(library: Li
         13: (0, "unchanged", 9, ["warning"], ""),
         14: (2, "unchanged", 10, ["critical"], "the same file for 10 school nights, limit 10"),
     }
-    assert "People.csv has been the same for 10 school nights; what rests on it is held" in library.only()["message"]
-    assert library.feed("schools")["age_days"] == 0, "a feed that may stay the same is confirmed by every visit"
-    assert library.ask("select age_days, hold from ledger.audit.source_files where feed = 'people' order by read_at desc limit 1") == [
-        (10, "the same file for 10 school nights, limit 10")
-    ]
+    assert (
+        "People.csv has been the same for 10 school nights; what rests on it is held"
+        in library.only()["message"]
+    )
+    assert library.feed("schools")["age_days"] == 0, (
+        "a feed that may stay the same is confirmed by every visit"
+    )
+    assert library.ask(
+        "select age_days, hold from ledger.audit.source_files where feed = 'people' order by"
+        " read_at desc limit 1"
+    ) == [(10, "the same file for 10 school nights, limit 10")]
 
 
-def test_the_last_good_load_stays_in_force_for_its_days_and_then_what_rests_on_it_is_held(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_good_load_stays_in_force_for_its_days_and_then_what_rests_on_it_is_held(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRUST__LAST_GOOD_DAYS", "5")
     library.good_night()
     library.drop(People=people()[:-9])
@@ -78,14 +102,19 @@ def test_a_new_file_with_old_content_is_told_by_its_dated_column(library: Librar
     assert library.ingest(day=MONDAY + timedelta(4)) == 0
     found = library.only("warning")
     assert (found["kind"], found["feed"]) == ("feed_old_content", "visits")
-    assert "Visits.csv speaks of 2026-10-05, 4 school nights ago; at most 3 are expected" in found["message"]
+    assert (
+        "Visits.csv speaks of 2026-10-05, 4 school nights ago; at most 3 are expected"
+        in found["message"]
+    )
     assert library.feed("visits")["age_days"] == 4
 
 
 def test_a_file_named_after_a_day_long_past_holds_what_rests_on_it(library: Library) -> None:
     library.good_night()
     library.drop(Visits=visits(MONDAY, 6), People=people(11), Loans=loans(21))
-    assert library.ingest(day=MONDAY + timedelta(14)) == 0, "nobody visits in the holidays: a dated column warns and holds nothing"
+    assert library.ingest(day=MONDAY + timedelta(14)) == 0, (
+        "nobody visits in the holidays: a dated column warns and holds nothing"
+    )
     assert library.only("warning")["kind"] == "feed_old_content"
     library.drop(Visits=None)
     (library.folder / "Visits-2026-10-05.csv").write_text(visits(MONDAY, 7), encoding="utf-8")
@@ -94,7 +123,9 @@ def test_a_file_named_after_a_day_long_past_holds_what_rests_on_it(library: Libr
     assert library.only()["kind"] == "feed_old_content"
 
 
-def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(library: Library) -> None:
+def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(
+    library: Library,
+) -> None:
     library.good_night()
     library.drop(People=None)
     (library.folder / "People_20261005.csv").write_text(people(11), encoding="utf-8")
@@ -104,11 +135,16 @@ def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(l
     assert library.ingest() == 3
     found = library.only()
     assert found["kind"] == "feed_older_content"
-    assert "People_2026-10-02.csv speaks of 2026-10-02, and what is landed speaks of 2026-10-05" in found["message"]
+    assert (
+        "People_2026-10-02.csv speaks of 2026-10-02, and what is landed speaks of 2026-10-05"
+        in found["message"]
+    )
     assert len(library.people()) == 44
 
 
-def test_a_feed_that_rests_in_summer_may_come_empty_then_and_at_no_other_time(library: Library) -> None:
+def test_a_feed_that_rests_in_summer_may_come_empty_then_and_at_no_other_time(
+    library: Library,
+) -> None:
     library.good_night(day=date(2027, 6, 23))
     before = library.ask("select * from raw_library.visits order by all")
     library.drop(Visits="")
@@ -122,13 +158,17 @@ def test_a_feed_that_rests_in_summer_may_come_empty_then_and_at_no_other_time(li
     assert library.ingest(day=date(2027, 6, 28)) == 3, "people never rest"
 
 
-@pytest.mark.parametrize("wrong", ["summer", ["06-25"], ["6-25", "9-15"], ["09-15", "06-25"], ["06-25", "13-01"]])
+@pytest.mark.parametrize(
+    "wrong", ["summer", ["06-25"], ["6-25", "9-15"], ["09-15", "06-25"], ["06-25", "13-01"]]
+)
 def test_a_summer_that_is_none_is_an_error(wrong: object) -> None:
     with pytest.raises(LayoutError, match=r"its first and last day as month-day"):
         tolerance({"summer": wrong}, {}, load("myedbc").feeds[0])
 
 
-def test_no_file_is_older_than_what_is_landed_where_the_clock_has_gone_back(library: Library) -> None:
+def test_no_file_is_older_than_what_is_landed_where_the_clock_has_gone_back(
+    library: Library,
+) -> None:
     library.good_night()
     library.drop(Visits=visits(MONDAY, 6))
     assert library.ingest(day=MONDAY - timedelta(3)) == 0
@@ -148,7 +188,12 @@ def test_school_nights_are_counted_from_monday_to_friday() -> None:
 def test_thresholds_come_from_the_feed_then_its_source_then_the_trust_table() -> None:
     feed = next(feed for feed in load("myedbc").feeds if feed.name == "staff_information")
     assert tolerance({}, {}, feed) == Tolerance(stale_after_days=20, refuse_after_days=None)
-    assert tolerance({"minimum_share": 0.4, "last_good_days": 2}, {"minimum_share": 0.3}, feed).minimum_share == 0.3
+    assert (
+        tolerance(
+            {"minimum_share": 0.4, "last_good_days": 2}, {"minimum_share": 0.3}, feed
+        ).minimum_share
+        == 0.3
+    )
     plain = next(feed for feed in load("myedbc").feeds if feed.name == "course_information")
     assert tolerance({}, {}, plain).refuse_after_days is None
 
@@ -158,13 +203,24 @@ def test_a_table_of_a_database_grows_stale_only_where_it_is_asked_to() -> None:
     of_all = {"stale_after_days": 3, "refuse_after_days": 10}
     read = tolerance(of_all, {"kind": "sql"}, table)
     assert (read.stale_after_days, read.refuse_after_days) == (None, None)
-    asked = tolerance(of_all, {"kind": "sql", "stale_after_days": 5, "refuse_after_days": 20}, table)
+    asked = tolerance(
+        of_all, {"kind": "sql", "stale_after_days": 5, "refuse_after_days": 20}, table
+    )
     assert (asked.stale_after_days, asked.refuse_after_days) == (5, 20)
     file = tolerance(of_all, {}, table)
     assert (file.stale_after_days, file.refuse_after_days) == (3, 10)
 
 
-@pytest.mark.parametrize("wrong", [{"minimum_share": 1.5}, {"good_loads": -1}, {"last_good_days": False}, {"stale_after_days": "3"}, {"minimum_rows": 3}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"minimum_share": 1.5},
+        {"good_loads": -1},
+        {"last_good_days": False},
+        {"stale_after_days": "3"},
+        {"minimum_rows": 3},
+    ],
+)
 def test_a_threshold_nobody_can_follow_is_an_error_that_names_it(wrong: dict[str, Any]) -> None:
     feed = load("myedbc").feeds[0]
     with pytest.raises(LayoutError, match=next(iter(wrong))):
@@ -174,7 +230,9 @@ def test_a_threshold_nobody_can_follow_is_an_error_that_names_it(wrong: dict[str
 def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults() -> None:
     import tomllib
 
-    shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))["trust"]
+    shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))[
+        "trust"
+    ]
     assert Tolerance(**shipped | {"summer": tuple(shipped["summer"])}) == Tolerance()
     documented = (paths.root() / "docs" / "trust.md").read_text(encoding="utf-8")
     assert [name for name in shipped if f"`{name}`" not in documented] == []

@@ -1,4 +1,6 @@
-"""Alerts as their receivers have them: mail by a real SMTP server with STARTTLS and sign-in, messages by a real HTTP server."""
+"""Alerts as their receivers have them: mail by a real SMTP server with STARTTLS and sign-in,
+messages by a real HTTP server.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,30 @@ def inbox(tmp_path, monkeypatch):
         alerting, metering = {"smtp": received.smtp, "wait_seconds": 0.01}, {}
         district = {"number": "074", "name": "School District No. 74 (Gold Trail)"}
         targets = {"google": {"kind": "google"}, "microsoft": {"kind": "microsoft"}}
-        monkeypatch.setattr(settings, "everything", lambda: {"alerts": alerting, "metrics": metering, "district": district, "targets": targets})
+        monkeypatch.setattr(
+            settings,
+            "everything",
+            lambda: {
+                "alerts": alerting,
+                "metrics": metering,
+                "district": district,
+                "targets": targets,
+            },
+        )
         received.settings, received.metrics = alerting, metering
         yield received
 
 
-REFUSED = finding("critical", "feed_refused", "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.",
-                  source="myedbc", feed="student_schedule", owner="operator", action="Ask for the extract again.")  # fmt: skip
+REFUSED = finding(
+    "critical",
+    "feed_refused",
+    "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of"
+    " 2026-09-30.",
+    source="myedbc",
+    feed="student_schedule",
+    owner="operator",
+    action="Ask for the extract again.",
+)
 HELD_NIGHT = """\
 Held: some changes wait for a person. Feed myedbc.student_schedule was refused: it has no rows.
 40 changes applied in 40 write calls; 300 changes held for a person, nothing failed.
@@ -34,7 +53,8 @@ Held: some changes wait for a person. Feed myedbc.student_schedule was refused: 
 For a person to look at: 1 critical finding, 3 warnings.
 It took 1 min 50 s.
 
-CRITICAL: Feed myedbc.student_schedule was refused: it has no rows; the last good load is of 2026-09-30.
+CRITICAL: Feed myedbc.student_schedule was refused: it has no rows; the last good load is of
+2026-09-30.
    operator: Ask for the extract again.
 
 WARNING: A student has no address. (3 like it)
@@ -48,13 +68,27 @@ The page: https://homeroom.sd74.example/20261001T090000Z-0000/report.html
 
 
 def no_address(number: int, school: str = "07474001"):
-    return finding(key=str(1234560 + number), school_number=school, file="StudentDemographics.csv", line=12 + number)
+    return finding(
+        key=str(1234560 + number),
+        school_number=school,
+        file="StudentDemographics.csv",
+        line=12 + number,
+    )
 
 
 def test_the_operator_gets_one_mail_with_the_night_and_what_to_do(inbox):
     inbox.settings["page_url"] = "https://homeroom.sd74.example/"
-    inbox.settings["routes"] = {"operator": {"email": "operator@sd74.example"}, "again": {"email": ["operator@sd74.example"], "level": "critical"}}
-    run, summary = night(0, exit_code=2, held=300, feeds=[feed(), feed("student_schedule", "refused", 0)], found=(REFUSED, *map(no_address, range(3))))
+    inbox.settings["routes"] = {
+        "operator": {"email": "operator@sd74.example"},
+        "again": {"email": ["operator@sd74.example"], "level": "critical"},
+    }
+    run, summary = night(
+        0,
+        exit_code=2,
+        held=300,
+        feeds=[feed(), feed("student_schedule", "refused", 0)],
+        found=(REFUSED, *map(no_address, range(3))),
+    )
     assert alerts.send(run, summary) == 0
     [(address, mail)] = inbox.mails
     assert address == "operator@sd74.example"
@@ -65,38 +99,68 @@ def test_the_operator_gets_one_mail_with_the_night_and_what_to_do(inbox):
 
 
 def test_a_school_hears_only_of_its_own_records(inbox):
-    inbox.settings["routes"] = {"school_one": {"email": "office-001@sd74.example", "schools": ["07474001"], "owners": ["school office"]}}
-    run, summary = night(0, exit_code=2, held=300, found=(REFUSED, no_address(0), no_address(1, "07474002")))
+    inbox.settings["routes"] = {
+        "school_one": {
+            "email": "office-001@sd74.example",
+            "schools": ["07474001"],
+            "owners": ["school office"],
+        }
+    }
+    run, summary = night(
+        0, exit_code=2, held=300, found=(REFUSED, no_address(0), no_address(1, "07474002"))
+    )
     alerts.send(run, summary)
     [(_, mail)] = inbox.mails
     assert mail["Subject"] == "Homeroom 2026-10-01: school data, 1 thing needs you"
-    assert mail.get_content() == (
-        "WARNING: A student has no address.\n   key 1234560, StudentDemographics.csv line 12\n   school office: Enter it in MyEdBC.\n\n"
-        "Run 20261001T090000Z-0000.\n"
+    assert (
+        mail.get_content()
+        == "WARNING: A student has no address.\n   key 1234560, StudentDemographics.csv line 12\n  "
+        " school office: Enter it in MyEdBC.\n\nRun 20261001T090000Z-0000.\n"
     )
 
 
 def test_a_quiet_night_is_told_to_nobody_who_did_not_ask(inbox):
-    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}, "asked": {"email": "b@sd74.example", "always": True}}
+    inbox.settings["routes"] = {
+        "operator": {"email": "a@sd74.example"},
+        "asked": {"email": "b@sd74.example", "always": True},
+    }
     run, summary = night(0, found=(finding("info", "a_note"),))
     alerts.send(run, summary)
-    assert [(address, mail["Subject"]) for address, mail in inbox.mails] == [("b@sd74.example", "Homeroom 2026-10-01: done, nothing needs you")]
+    assert [(address, mail["Subject"]) for address, mail in inbox.mails] == [
+        ("b@sd74.example", "Homeroom 2026-10-01: done, nothing needs you")
+    ]
 
 
 def test_teams_slack_and_any_webhook_get_their_own_shapes(inbox):
-    inbox.settings["routes"] = {"chat": {"teams": f"{inbox.web}/teams", "slack": f"{inbox.web}/slack", "webhook": f"{inbox.web}/hook"}}
+    inbox.settings["routes"] = {
+        "chat": {
+            "teams": f"{inbox.web}/teams",
+            "slack": f"{inbox.web}/slack",
+            "webhook": f"{inbox.web}/hook",
+        }
+    }
     run, summary = night(0, found=(finding(message="Column <Grade> & more."),))
     assert alerts.send(run, summary) == 0
     [card] = inbox.to("/teams")
-    assert card["type"] == "message" and card["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
-    assert card["attachments"][0]["content"]["body"][0]["text"] == "Homeroom 2026-10-01: done, 1 thing needs you"
+    assert (
+        card["type"] == "message"
+        and card["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+    )
+    assert (
+        card["attachments"][0]["content"]["body"][0]["text"]
+        == "Homeroom 2026-10-01: done, 1 thing needs you"
+    )
     assert "Column &lt;Grade&gt; &amp; more." in inbox.to("/slack")[0]["text"]
     assert inbox.to("/hook")[0]["level"] == "warning"
 
 
 @pytest.mark.parametrize("kind", ["pagerduty", "opsgenie", "generic"])
 def test_an_incident_is_opened_once_and_closed_once(inbox, kind):
-    inbox.settings["incidents"] = {"kind": kind, "url": f"{inbox.web}/incidents", "key": "key-for-tests"}
+    inbox.settings["incidents"] = {
+        "kind": kind,
+        "url": f"{inbox.web}/incidents",
+        "key": "key-for-tests",
+    }
     inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
     for number, found in enumerate([(REFUSED,), (REFUSED,), (), ()]):
         alerts.send(*night(number, exit_code=2 if found else 0, found=found))
@@ -105,30 +169,59 @@ def test_an_incident_is_opened_once_and_closed_once(inbox, kind):
     assert len(seen) == 2
     if kind == "pagerduty":
         assert [body["event_action"] for _, body, _ in seen] == ["trigger", "resolve"]
-        assert {body["dedup_key"] for _, body, _ in seen} == {name} and {body["routing_key"] for _, body, _ in seen} == {"key-for-tests"}
+        assert {body["dedup_key"] for _, body, _ in seen} == {name} and {
+            body["routing_key"] for _, body, _ in seen
+        } == {"key-for-tests"}
         assert seen[0][1]["payload"]["severity"] == "critical"
     elif kind == "opsgenie":
-        assert [path for path, _, _ in seen] == ["/incidents", f"/incidents/{name}/close?identifierType=alias"]
-        assert seen[0][1]["alias"] == name and {token for _, _, token in seen} == {"GenieKey key-for-tests"}
+        assert [path for path, _, _ in seen] == [
+            "/incidents",
+            f"/incidents/{name}/close?identifierType=alias",
+        ]
+        assert seen[0][1]["alias"] == name and {token for _, _, token in seen} == {
+            "GenieKey key-for-tests"
+        }
     else:
-        assert [body["action"] for _, body, _ in seen] == ["open", "close"] and {token for _, _, token in seen} == {"Bearer key-for-tests"}
+        assert [body["action"] for _, body, _ in seen] == ["open", "close"] and {
+            token for _, _, token in seen
+        } == {"Bearer key-for-tests"}
     recovered = inbox.mails[-1][1]
-    assert len(inbox.mails) == 3 and "Recovered: Feed myedbc.student_schedule was refused" in recovered.get_content()
+    assert (
+        len(inbox.mails) == 3
+        and "Recovered: Feed myedbc.student_schedule was refused" in recovered.get_content()
+    )
     assert "(open since the night of 2026-10-01)" in recovered.get_content()
     assert alerts.open_incidents() == []
 
 
 def test_an_incident_that_could_not_be_told_is_told_the_next_night_and_no_third_time(inbox):
-    inbox.settings["incidents"] = {"kind": "generic", "url": f"{inbox.web}/incidents", "key": "key-for-tests"}
+    inbox.settings["incidents"] = {
+        "kind": "generic",
+        "url": f"{inbox.web}/incidents",
+        "key": "key-for-tests",
+    }
     inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
     heard = []
-    for number, (found, answer) in enumerate([(REFUSED, 400), (REFUSED, 200), (REFUSED, 200), ((), 400), ((), 200), ((), 200), (REFUSED, 400), ((), 200)]):
+    for number, (found, answer) in enumerate(
+        [
+            (REFUSED, 400),
+            (REFUSED, 200),
+            (REFUSED, 200),
+            ((), 400),
+            ((), 200),
+            ((), 200),
+            (REFUSED, 400),
+            ((), 200),
+        ]
+    ):
         inbox.answer, before = answer, len(inbox.requests)
         alerts.send(*night(number, exit_code=2 if found else 0, found=(found,) if found else ()))
         heard.append([body["action"] for _, _, body, _ in inbox.requests[before:]])
     assert heard == [["open"], ["open"], [], ["close"], ["close"], [], ["open"], []]
     recovered = ["Recovered:" in message.get_content() for _, message in inbox.mails]
-    assert recovered == [False, False, False, True, False, True], "told once by mail, whatever the incidents' server says"
+    assert recovered == [False, False, False, True, False, True], (
+        "told once by mail, whatever the incidents' server says"
+    )
     assert alerts.open_incidents() == []
 
 
@@ -136,7 +229,10 @@ def test_a_night_that_broke_or_a_single_verb_closes_no_incident(inbox):
     alerts.send(*night(0, exit_code=2, found=(REFUSED,)))
     alerts.send(*night(1, exit_code=1))
     alerts.send(*night(2, verb="push"))
-    assert [one["condition"] for one in alerts.open_incidents()] == ["feed_refused.myedbc.student_schedule", "night_failed"]
+    assert [one["condition"] for one in alerts.open_incidents()] == [
+        "feed_refused.myedbc.student_schedule",
+        "night_failed",
+    ]
 
 
 def test_the_heartbeat_beats_after_every_night_and_says_when_it_failed(inbox):
@@ -149,7 +245,10 @@ def test_the_heartbeat_beats_after_every_night_and_says_when_it_failed(inbox):
 
 
 def test_what_cannot_be_sent_is_said_and_kept_without_address_or_secret(inbox, capsys):
-    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "smtp": inbox.settings["smtp"] | {"password": "wrong-password"}}
+    inbox.settings |= {
+        "routes": {"operator": {"email": "a@sd74.example"}},
+        "smtp": inbox.settings["smtp"] | {"password": "wrong-password"},
+    }
     run, summary = night(0, exit_code=2, found=(REFUSED,))
     assert alerts.send(run, summary) == 3
     text = json.dumps(run.read("alerts.json")) + capsys.readouterr().out
@@ -169,45 +268,100 @@ def test_a_server_that_is_down_for_a_moment_is_asked_again(inbox, monkeypatch):
 
 
 def test_a_password_is_never_sent_in_the_clear(inbox):
-    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "smtp": inbox.settings["smtp"] | {"security": "none"}}
+    inbox.settings |= {
+        "routes": {"operator": {"email": "a@sd74.example"}},
+        "smtp": inbox.settings["smtp"] | {"security": "none"},
+    }
     run, summary = night(0, found=(no_address(0),))
     assert alerts.send(run, summary) == 3
     assert "would send the password in the clear" in run.read("alerts.json")["sent"][0]["reason"]
 
 
 def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critical(inbox):
-    summer = {"from": "2026-10-01", "until": "2026-10-02", "kinds": ["student_without_address", "feed_refused"], "why": "offices are closed"}
-    inbox.settings |= {"routes": {"operator": {"email": "a@sd74.example"}}, "silences": {"summer": summer}}
+    summer = {
+        "from": "2026-10-01",
+        "until": "2026-10-02",
+        "kinds": ["student_without_address", "feed_refused"],
+        "why": "offices are closed",
+    }
+    inbox.settings |= {
+        "routes": {"operator": {"email": "a@sd74.example"}},
+        "silences": {"summer": summer},
+    }
     alerts.send(*night(0, found=(no_address(0),)))
     assert inbox.mails == []
     alerts.send(*night(1, found=(no_address(0), REFUSED)))
-    assert "A student has no address" not in inbox.mails[0][1].get_content() and "CRITICAL" in inbox.mails[0][1].get_content()
+    assert (
+        "A student has no address" not in inbox.mails[0][1].get_content()
+        and "CRITICAL" in inbox.mails[0][1].get_content()
+    )
     alerts.send(*night(2, found=(no_address(0),)))
     assert len(inbox.mails) == 2
 
 
 WRONG = {
-    "an unknown key": ({"routes": {"operator": {"mail": "a@sd74.example"}}}, "[alerts.routes.operator] mail: no such key; known are always, email,"),
-    "an unknown level": ({"routes": {"operator": {"email": "a@sd74.example", "level": "loud"}}}, "level = 'loud': it is one of info, warning, critical"),
-    "no channel": ({"routes": {"operator": {"level": "info"}}}, "[alerts.routes.operator] leads nowhere: give it email, teams, slack or webhook"),
-    "no address": ({"routes": {"operator": {"email": "operator"}}}, "[alerts.routes.operator] email: one of them is no address"),
-    "a number for a list": ({"routes": {"office": {"email": "a@sd74.example", "schools": 7474001}}}, "schools = 7474001: write a text, or a list of texts"),
-    "a target nobody has": ({"routes": {"bus": {"email": "a@sd74.example", "targets": ["bus"]}}}, "targets names 'bus', which is none; there are google"),
-    "no table": ({"routes": {"operator": "a@sd74.example"}}, "[alerts.routes.operator] is str, not a table"),
-    "a silence of everything by mistake": ({"silences": {"summer": {"kind": ["feed_stale"]}}}, "[alerts.silences.summer] kind: no such key; known are from,"),
-    "a silence without an end": ({"silences": {"summer": {"until": "soon"}}}, "[alerts.silences.summer] until is no day; write it as 2027-07-01"),
-    "a table spelled wrong": ({"smpt": {}}, "[alerts] smpt: no such key; known are heartbeat, incidents,"),
-    "a word nobody knows": ({"incidents": {"url": "x", "kind": "pager"}}, "[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"),
+    "an unknown key": (
+        {"routes": {"operator": {"mail": "a@sd74.example"}}},
+        "[alerts.routes.operator] mail: no such key; known are always, email,",
+    ),
+    "an unknown level": (
+        {"routes": {"operator": {"email": "a@sd74.example", "level": "loud"}}},
+        "level = 'loud': it is one of info, warning, critical",
+    ),
+    "no channel": (
+        {"routes": {"operator": {"level": "info"}}},
+        "[alerts.routes.operator] leads nowhere: give it email, teams, slack or webhook",
+    ),
+    "no address": (
+        {"routes": {"operator": {"email": "operator"}}},
+        "[alerts.routes.operator] email: one of them is no address",
+    ),
+    "a number for a list": (
+        {"routes": {"office": {"email": "a@sd74.example", "schools": 7474001}}},
+        "schools = 7474001: write a text, or a list of texts",
+    ),
+    "a target nobody has": (
+        {"routes": {"bus": {"email": "a@sd74.example", "targets": ["bus"]}}},
+        "targets names 'bus', which is none; there are google",
+    ),
+    "no table": (
+        {"routes": {"operator": "a@sd74.example"}},
+        "[alerts.routes.operator] is str, not a table",
+    ),
+    "a silence of everything by mistake": (
+        {"silences": {"summer": {"kind": ["feed_stale"]}}},
+        "[alerts.silences.summer] kind: no such key; known are from,",
+    ),
+    "a silence without an end": (
+        {"silences": {"summer": {"until": "soon"}}},
+        "[alerts.silences.summer] until is no day; write it as 2027-07-01",
+    ),
+    "a table spelled wrong": (
+        {"smpt": {}},
+        "[alerts] smpt: no such key; known are heartbeat, incidents,",
+    ),
+    "a word nobody knows": (
+        {"incidents": {"url": "x", "kind": "pager"}},
+        "[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic",
+    ),
     "no port": ({"smtp": {"port": "mail"}}, "[alerts.smtp] port = 'mail': write a number"),
-    "mail without a server": ({"smtp": {}, "routes": {"a": {"email": "a@sd74.example"}}}, "[alerts.smtp] wants host and from: there are routes with e-mail"),
+    "mail without a server": (
+        {"smtp": {}, "routes": {"a": {"email": "a@sd74.example"}}},
+        "[alerts.smtp] wants host and from: there are routes with e-mail",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_setting_that_cannot_be_followed_is_left_out_with_a_sentence_and_everybody_else_is_told(inbox, capsys, name):
+def test_a_setting_that_cannot_be_followed_is_left_out_with_a_sentence_and_everybody_else_is_told(
+    inbox, capsys, name
+):
     settings_of_it, sentence = WRONG[name]
     inbox.settings |= settings_of_it
-    inbox.settings["routes"] = {**inbox.settings.get("routes", {}), "chat": {"slack": f"{inbox.web}/slack"}}
+    inbox.settings["routes"] = {
+        **inbox.settings.get("routes", {}),
+        "chat": {"slack": f"{inbox.web}/slack"},
+    }
     inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive"}
     [said] = [one.message for one in routes.trouble()]
     assert sentence in said
@@ -218,11 +372,20 @@ def test_a_setting_that_cannot_be_followed_is_left_out_with_a_sentence_and_every
 
 
 def test_every_place_can_be_sent_a_test(inbox, capsys):
-    inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}, "deputy": {"email": "a@sd74.example"}, "chat": {"slack": f"{inbox.web}/slack"}}
+    inbox.settings["routes"] = {
+        "operator": {"email": "a@sd74.example"},
+        "deputy": {"email": "a@sd74.example"},
+        "chat": {"slack": f"{inbox.web}/slack"},
+    }
     assert alerts.try_out() == 0
     [(address, mail)] = inbox.mails
-    assert (address, mail["Subject"]) == ("a@sd74.example", "Homeroom: a test, nothing has happened")
-    assert mail.get_content().startswith("A test of the route operator, deputy: nothing has happened")
+    assert (address, mail["Subject"]) == (
+        "a@sd74.example",
+        "Homeroom: a test, nothing has happened",
+    )
+    assert mail.get_content().startswith(
+        "A test of the route operator, deputy: nothing has happened"
+    )
     assert capsys.readouterr().out == "operator, deputy: email: sent\nchat: slack: sent\n"
     inbox.answer = 403
     assert alerts.try_out() == 3
@@ -233,10 +396,16 @@ def test_check_signs_in_to_the_mail_server_and_sends_nothing(inbox):
     inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
     said: list[str] = []
     assert check(said.append) == 0
-    assert said[-1] == 'alerts: routes operator; the mail server lets us in; "make alert TEST=1" sends each a message'
+    assert (
+        said[-1]
+        == 'alerts: routes operator; the mail server lets us in; "make alert TEST=1" sends each a'
+        " message"
+    )
     inbox.settings["smtp"] = inbox.settings["smtp"] | {"password": "wrong-password"}
     assert check(said.append) == 3
-    assert said[-1].startswith("alerts: not usable: the mail server does not let us in (SMTPAuthenticationError)")
+    assert said[-1].startswith(
+        "alerts: not usable: the mail server does not let us in (SMTPAuthenticationError)"
+    )
     assert "wrong-password" not in " ".join(said)
     assert inbox.mails == []
 
@@ -246,7 +415,15 @@ def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):
 
     for number in range(9):
         night(number)
-    alerts.send(*night(9, exit_code=2, held=300, feeds=[feed(), feed("student_schedule", "refused", 0)], found=(REFUSED,)))
+    alerts.send(
+        *night(
+            9,
+            exit_code=2,
+            held=300,
+            feeds=[feed(), feed("student_schedule", "refused", 0)],
+            found=(REFUSED,),
+        )
+    )
     assert status.show(Console(width=80, no_color=True)) == 1
     said = capsys.readouterr().out
     assert "Latest:    night of 2026-10-10, refused, ended" in said
@@ -274,22 +451,40 @@ def test_metrics_are_in_the_format_prometheus_reads(inbox):
 
 def test_a_collector_is_sent_the_same_numbers_in_the_form_of_the_protocol(inbox):
     from google.protobuf import json_format
-    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceRequest,
+    )
 
-    inbox.metrics |= {"otlp": f"{inbox.web}/v1/metrics", "headers": {"Authorization": "Bearer for-tests"}}
+    inbox.metrics |= {
+        "otlp": f"{inbox.web}/v1/metrics",
+        "headers": {"Authorization": "Bearer for-tests"},
+    }
     run, summary = night(0, exit_code=3)
     assert alerts.send(run, summary) == 0
     [(method, path, body, shown)] = inbox.requests
     assert (method, path, shown) == ("POST", "/v1/metrics", "Bearer for-tests")
-    [about] = json_format.ParseDict(body, ExportMetricsServiceRequest()).resource_metrics  # refuses what the protocol does not know
+    [about] = json_format.ParseDict(
+        body, ExportMetricsServiceRequest()
+    ).resource_metrics  # refuses what the protocol does not know
     assert {one.key: one.value.string_value for one in about.resource.attributes} == {
-        "service.name": "homeroom", "service.version": "0123456789abcdef", "district": "074"}  # fmt: skip
+        "service.name": "homeroom",
+        "service.version": "0123456789abcdef",
+        "district": "074",
+    }
     [scope] = about.scope_metrics
-    numbers = {one.name: {tuple(a.value.string_value for a in p.attributes): p.as_double for p in one.gauge.data_points} for one in scope.metrics}
+    numbers = {
+        one.name: {
+            tuple(a.value.string_value for a in p.attributes): p.as_double
+            for p in one.gauge.data_points
+        }
+        for one in scope.metrics
+    }
     assert numbers["homeroom_night_exit_code"] == {(): 3}
     assert numbers["homeroom_target_converged"] == {("google", "users"): 0.98}
     assert numbers["homeroom_step_seconds"] == {("ingest",): 8, ("build",): 42, ("push",): 60}
-    assert {p.time_unix_nano for one in scope.metrics for p in one.gauge.data_points} == {1790845380 * 10**9}
+    assert {p.time_unix_nano for one in scope.metrics for p in one.gauge.data_points} == {
+        1790845380 * 10**9
+    }
 
     inbox.reply = {"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "too old"}}
     assert alerts.send(run, summary) == 3

@@ -17,7 +17,9 @@ def published(two_nights, monkeypatch):
 
 
 def values_for(question: audit.Question, district) -> dict[str, str]:
-    student = district.ask("select min(student_number) from core.students where enrolment_status = 'active'")[0][0]
+    student = district.ask(
+        "select min(student_number) from core.students where enrolment_status = 'active'"
+    )[0][0]
     return {name: {"person": student}[name] for name in question.parameters}
 
 
@@ -26,7 +28,9 @@ def test_every_question_of_the_cookbook_runs(published, number):
     question = audit.questions()[number - 1]
     names, rows = audit.answer(question, values_for(question, published))
     assert names
-    if not any(word in question.title for word in ("held", "failed", "changed by hand", "keeps failing")):  # nothing of the kind happened
+    if not any(
+        word in question.title for word in ("held", "failed", "changed by hand", "keeps failing")
+    ):  # nothing of the kind happened
         assert rows, question.title
 
 

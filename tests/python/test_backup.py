@@ -1,4 +1,6 @@
-"""Backup and restore: what cannot be built again survives, and a copy that is not whole is never put back."""
+"""Backup and restore: what cannot be built again survives, and a copy that is not whole is never
+put back.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def state(tmp_path, monkeypatch) -> Path:
     (run.folder / "dbt" / "manifest.json").write_text("{}", encoding="utf-8")
     run.finish(0)
     (tmp_path / "var" / "passwords").mkdir()
-    (tmp_path / "var" / "passwords" / "r.google.jsonl").write_text('{"sealed":"…"}\n', encoding="utf-8")
+    (tmp_path / "var" / "passwords" / "r.google.jsonl").write_text(
+        '{"sealed":"…"}\n', encoding="utf-8"
+    )
     names("quinn", "robin")
     return tmp_path / "var"
 
@@ -44,10 +48,17 @@ def state(tmp_path, monkeypatch) -> Path:
 def names(*given: str) -> list[str]:
     """Issue names; all names issued so far."""
     with store.connect() as connection:
-        connection.execute("create table if not exists ledger.identity.names (name text primary key)")
+        connection.execute(
+            "create table if not exists ledger.identity.names (name text primary key)"
+        )
         for name in given:
             connection.execute("insert into ledger.identity.names values (?)", [name])
-        return [row[0] for row in connection.execute("select name from ledger.identity.names order by 1").fetchall()]
+        return [
+            row[0]
+            for row in connection.execute(
+                "select name from ledger.identity.names order by 1"
+            ).fetchall()
+        ]
 
 
 def at(monkeypatch, second: int) -> None:
@@ -75,16 +86,25 @@ def test_a_lost_ledger_and_lost_documents_come_back_as_they_were(state):
     with store.connect() as connection:
         interventions.load(connection)
         interventions.load(connection)
-        assert connection.execute("select what from ledger.audit.interventions").fetchall() == [("restored",)]
+        assert connection.execute("select what from ledger.audit.interventions").fetchall() == [
+            ("restored",)
+        ]
 
 
 def test_what_is_replaced_stands_beside_and_newer_documents_stay(state):
     run = next(state.glob("runs/2*"))
-    in_the_backup_too = [run / "run.json", run / "journal" / "google.jsonl", state / "passwords" / "r.google.jsonl", state / "interventions.jsonl"]
+    in_the_backup_too = [
+        run / "run.json",
+        run / "journal" / "google.jsonl",
+        state / "passwords" / "r.google.jsonl",
+        state / "interventions.jsonl",
+    ]
     interventions.record("backup")
     made = backup.backup()
     with tarfile.open(made / "documents.tar.gz") as packed:
-        assert {str(path.relative_to(state)) for path in in_the_backup_too} <= set(packed.getnames())
+        assert {str(path.relative_to(state)) for path in in_the_backup_too} <= set(
+            packed.getnames()
+        )
     names("sam")
     for path in in_the_backup_too:
         path.write_bytes(path.read_bytes() + b"\n")
@@ -98,13 +118,20 @@ def test_what_is_replaced_stands_beside_and_newer_documents_stay(state):
     for path, content in newer.items():
         assert path.read_bytes().startswith(content), path
     assert (run / "summary.json").read_text(encoding="utf-8") == '{"newer": true}'
-    assert not (run / "journal" / "google.settled").exists(), "its outcomes must be settled into the older ledger again"
+    assert not (run / "journal" / "google.settled").exists(), (
+        "its outcomes must be settled into the older ledger again"
+    )
 
 
 def test_a_restored_ledger_never_meets_the_log_of_the_one_before(state):
-    """DuckDB plays a `.wal` lying beside a file into it when it opens it; after a power cut one lies there."""
+    """DuckDB plays a `.wal` lying beside a file into it when it opens it; after a power cut one
+    lies there.
+    """
     backup.backup()
-    code = f"import duckdb, os; c = duckdb.connect({str(paths.ledger())!r}); c.execute(\"insert into identity.names values ('sam')\"); os._exit(0)"
+    code = (
+        f'import duckdb, os; c = duckdb.connect({str(paths.ledger())!r}); c.execute("insert into'
+        " identity.names values ('sam')\"); os._exit(0)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     log = paths.ledger().with_name("ledger.duckdb.wal")
     assert log.stat().st_size > 0
@@ -113,7 +140,9 @@ def test_a_restored_ledger_never_meets_the_log_of_the_one_before(state):
     assert names() == ["quinn", "robin"]
     assert sorted(path.name for path in aside.iterdir()) == ["ledger.duckdb", "ledger.duckdb.wal"]
     with duckdb.connect(str(aside / "ledger.duckdb")) as connection:
-        assert connection.execute("select count(*) from identity.names").fetchone() == (3,), "the one that was replaced can still be opened, with its log"
+        assert connection.execute("select count(*) from identity.names").fetchone() == (3,), (
+            "the one that was replaced can still be opened, with its log"
+        )
 
 
 def test_a_log_without_its_ledger_is_put_aside_too(state):
@@ -132,7 +161,11 @@ def test_what_comes_back_keeps_its_age_and_who_may_read_it(state):
     backup.backup()
     shutil.rmtree(sealed.parent)
     backup.restore("latest")
-    assert (int(sealed.stat().st_mtime), sealed.stat().st_mode & 0o777, sealed.parent.stat().st_mode & 0o777) == (1_790_000_000, 0o600, 0o700)
+    assert (
+        int(sealed.stat().st_mtime),
+        sealed.stat().st_mode & 0o777,
+        sealed.parent.stat().st_mode & 0o777,
+    ) == (1_790_000_000, 0o600, 0o700)
     assert list((state / "tmp").iterdir()) == [], "nothing is left of the unpacking"
 
 
@@ -184,7 +217,9 @@ def test_a_backup_that_is_bad_at_birth_is_none(state, monkeypatch, spoil, says):
     at(monkeypatch, 9)
     pack = backup._pack_ledger
     monkeypatch.setattr(backup, "_pack_ledger", lambda to: spoil(pack, to))
-    with pytest.raises(backup.BackupFailed, match=rf"no backup was made in .*{says}.*the ones before are untouched"):
+    with pytest.raises(
+        backup.BackupFailed, match=rf"no backup was made in .*{says}.*the ones before are untouched"
+    ):
         backup.backup()
     assert [path.name for path in (state / "backups").iterdir()] == [made.name]
 
@@ -198,7 +233,9 @@ def test_a_backup_of_another_duckdb_is_judged_by_its_rows_alone(state):
     (made / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(backup.NotRestorable, match="does not hold what its manifest says"):
         backup.restore("latest")
-    (made / "manifest.json").write_text(json.dumps(manifest | {"duckdb": "1.4.0"}), encoding="utf-8")
+    (made / "manifest.json").write_text(
+        json.dumps(manifest | {"duckdb": "1.4.0"}), encoding="utf-8"
+    )
     backup.restore("latest")
     assert names() == ["quinn", "robin"]
 
@@ -207,11 +244,15 @@ def test_the_manifest_says_what_the_backup_is_of(state):
     made = backup.backup()
     manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
     assert datetime.fromisoformat(manifest["made_at"]).strftime("%Y%m%dT%H%M%SZ") == made.name
-    assert (manifest["duckdb"], manifest["ledger_version"]) == (duckdb.__version__, len(versions.migrations("ledger")))
+    assert (manifest["duckdb"], manifest["ledger_version"]) == (
+        duckdb.__version__,
+        len(versions.migrations("ledger")),
+    )
     assert manifest["tables"]["identity.names"]["rows"] == 2
     assert manifest["runs"] == [Run.latest().run_id]
     assert manifest["files"] == {
-        name: {"bytes": (made / name).stat().st_size, "sha256": backup._sha256(made / name)} for name in ("ledger.duckdb.gz", "documents.tar.gz")
+        name: {"bytes": (made / name).stat().st_size, "sha256": backup._sha256(made / name)}
+        for name in ("ledger.duckdb.gz", "documents.tar.gz")
     }
 
 
@@ -221,7 +262,10 @@ def test_runs_the_backup_does_not_know_are_named_and_only_so_many_are_in_it(stat
     assert backup.not_covered(made) == []
     later = Run.open("nightly").folder
     later = later.rename(later.with_name("29991231T100000Z-abcd"))
-    (later / "run.json").write_text(json.dumps(Run("x", later, None, None).read("run.json") | {"run_id": later.name}), encoding="utf-8")
+    (later / "run.json").write_text(
+        json.dumps(Run("x", later, None, None).read("run.json") | {"run_id": later.name}),
+        encoding="utf-8",
+    )
     (state / "runs" / "latest").unlink()
     (state / "runs" / "latest").symlink_to(later.name)
     assert backup.not_covered(made) == [], "it is not closed"
@@ -232,7 +276,9 @@ def test_runs_the_backup_does_not_know_are_named_and_only_so_many_are_in_it(stat
     made = backup.backup()
     assert json.loads((made / "manifest.json").read_text(encoding="utf-8"))["runs"] == [later.name]
     with tarfile.open(made / "documents.tar.gz") as packed:
-        assert {name.split("/")[1] for name in packed.getnames() if name.startswith("runs/")} == {later.name}
+        assert {name.split("/")[1] for name in packed.getnames() if name.startswith("runs/")} == {
+            later.name
+        }
     assert known != later.name
 
 
@@ -240,7 +286,9 @@ def test_runs_the_backup_does_not_know_are_named_and_only_so_many_are_in_it(stat
 def test_a_number_to_keep_that_is_none_makes_no_backup_and_lets_none_go(state, monkeypatch, keep):
     made = backup.backup()
     monkeypatch.setenv("BACKUP__KEEP", keep)
-    with pytest.raises(backup.BackupFailed, match=r"\[backup\] keep is .*; it must be a whole number, 1 or more"):
+    with pytest.raises(
+        backup.BackupFailed, match=r"\[backup\] keep is .*; it must be a whole number, 1 or more"
+    ):
         backup.backup()
     assert backup.backups() == [made]
 
@@ -251,7 +299,9 @@ def test_fourteen_are_kept_unless_told_and_one_may_be(state, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}", encoding="utf-8")
     made = backup.backup()
-    assert [path.name for path in backup.backups()] == [f"202609{day:02}T100000Z" for day in range(3, 16)] + [made.name]
+    assert [path.name for path in backup.backups()] == [
+        f"202609{day:02}T100000Z" for day in range(3, 16)
+    ] + [made.name]
     monkeypatch.setenv("BACKUP__KEEP", "1")
     at(monkeypatch, 9)
     made.rename(made.with_name("20260920T100000Z"))
@@ -288,7 +338,9 @@ def test_backups_go_where_the_settings_say(state, monkeypatch, tmp_path):
 
 def test_there_is_nothing_to_back_up_without_a_ledger(state):
     paths.ledger().unlink()
-    with pytest.raises(backup.BackupFailed, match=r"nothing to back up: .*ledger.duckdb is not there"):
+    with pytest.raises(
+        backup.BackupFailed, match=r"nothing to back up: .*ledger.duckdb is not there"
+    ):
         backup.backup()
     assert not paths.ledger().exists()
 
@@ -304,10 +356,15 @@ def flip(path: Path) -> None:
 
 
 def another_ledger(path: Path) -> None:
-    """A whole, valid ledger that is not the one backed up, with a manifest that vouches for its bytes."""
+    """A whole, valid ledger that is not the one backed up, with a manifest that vouches for its
+    bytes.
+    """
     plain = path.with_name("other.duckdb")
     with duckdb.connect(str(plain)) as connection:
-        connection.execute("create schema identity; create table identity.names as select 'quinn' as name union all select 'alex'")
+        connection.execute(
+            "create schema identity; create table identity.names as select 'quinn' as name union"
+            " all select 'alex'"
+        )
     path.write_bytes(gzip.compress(plain.read_bytes()))
     manifest = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))
     manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": backup._sha256(path)}
@@ -320,7 +377,9 @@ def no_manifest(path: Path) -> None:
 
 def of_tomorrow(path: Path) -> None:
     manifest = json.loads((path.parent / "manifest.json").read_text(encoding="utf-8"))
-    (path.parent / "manifest.json").write_text(json.dumps(manifest | {"ledger_version": 99}), encoding="utf-8")
+    (path.parent / "manifest.json").write_text(
+        json.dumps(manifest | {"ledger_version": 99}), encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -349,11 +408,15 @@ def test_restore_names_what_there_is(state):
     with pytest.raises(backup.NotRestorable, match="there is no backup in"):
         backup.restore("latest")
     made = backup.backup()
-    with pytest.raises(backup.NotRestorable, match=rf"no backup 'yesterday'; in .* are {made.name}"):
+    with pytest.raises(
+        backup.NotRestorable, match=rf"no backup 'yesterday'; in .* are {made.name}"
+    ):
         backup.restore("yesterday")
 
 
-def test_only_so_many_are_kept_and_copies_from_before_an_upgrade_are_not_among_them(state, monkeypatch):
+def test_only_so_many_are_kept_and_copies_from_before_an_upgrade_are_not_among_them(
+    state, monkeypatch
+):
     monkeypatch.setenv("BACKUP__KEEP", "2")
     (state / "backups" / "before-0002-20261001T000000000000Z").mkdir(parents=True)
     for second in (1, 2, 3):
@@ -371,7 +434,9 @@ def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_others(state, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(backup.shutil, "copyfileobj", full)
-    with pytest.raises(backup.BackupFailed, match="No space left on device; the ones before are untouched"):
+    with pytest.raises(
+        backup.BackupFailed, match="No space left on device; the ones before are untouched"
+    ):
         backup.backup()
     assert backup.backups() == [made]
     assert [path.name for path in (state / "backups").iterdir()] == [made.name]
@@ -393,9 +458,15 @@ def test_large_documents_and_other_programs_files_are_left_out(state):
     assert made.stat().st_mode & 0o077 == 0
 
 
-def test_a_district_that_lost_ledger_and_warehouse_restores_one_and_the_next_night_builds_the_other_and_writes_nothing(district):
-    """The whole point: the names, the lifecycle and what we last wrote are known again, so nothing has to be done."""
-    names_before = district.ask("select person_id, account_name, domain from identity.accounts order by all")
+def test_a_district_that_lost_ledger_and_warehouse_restores_one_and_the_next_night_builds_the_other_and_writes_nothing(  # noqa: E501
+    district,
+):
+    """The whole point: the names, the lifecycle and what we last wrote are known again, so nothing
+    has to be done.
+    """
+    names_before = district.ask(
+        "select person_id, account_name, domain from identity.accounts order by all"
+    )
     district.run("operations", "backup")
     (district.var / "ledger.duckdb").unlink()
     (district.var / "warehouse.duckdb").unlink()
@@ -404,12 +475,23 @@ def test_a_district_that_lost_ledger_and_warehouse_restores_one_and_the_next_nig
     assert "make restore FROM=latest" in refused.stderr
     assert district.run("operations", "restore", "latest").returncode == 0
     before = len(district.requests())
-    received = {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()}
+    received = {
+        path: path.stat().st_mtime_ns
+        for path in (district.var / "demo" / "received").rglob("*")
+        if path.is_file()
+    }
     ended = district.run("demo", "again")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert writes(district.requests()[before:]) == []
-    assert {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()} == received
+    assert {
+        path: path.stat().st_mtime_ns
+        for path in (district.var / "demo" / "received").rglob("*")
+        if path.is_file()
+    } == received
     equal_to_exports(district)
-    assert district.ask("select person_id, account_name, domain from identity.accounts order by all") == names_before
+    assert (
+        district.ask("select person_id, account_name, domain from identity.accounts order by all")
+        == names_before
+    )
     assert [step["name"] for step in district.summaries()[-1]["steps"]][-1] == "backup"
     assert len(list((district.var / "backups").glob("*Z"))) > 1, "the night made its own"

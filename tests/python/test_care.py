@@ -1,4 +1,6 @@
-"""What the night does by itself when something goes wrong: each row of docs/when-it-fails.md, with steps that are small programs."""
+"""What the night does by itself when something goes wrong: each row of docs/when-it-fails.md, with
+steps that are small programs.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,12 @@ def start(run, command, so_far, held):
     """A step here is Python given as text, in a process of its own as always."""
     with (paths.var() / "did.txt").open("a", encoding="utf-8") as file:
         file.write(command[1] + "\n")
-    return subprocess.Popen([sys.executable, "-c", "import os, pathlib; " + command[0]], start_new_session=True, pass_fds=(held,),
-                            env=night._environment(run, so_far))  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", "import os, pathlib; " + command[0]],
+        start_new_session=True,
+        pass_fds=(held,),
+        env=night._environment(run, so_far),
+    )
 
 
 def closing(run, _command, _keeper, code):
@@ -84,11 +90,15 @@ def summary() -> dict:
     return Run.latest().read("summary.json")
 
 
-def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_night_goes_on(monkeypatch):
+def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_night_goes_on(
+    monkeypatch,
+):
     monkeypatch.setenv("ALERTS__ROUTES__OPERATOR__MAIL", "a@sd74.example")
     assert live(step("ingest"), step("build")) == 3
     assert did() == ["ingest", "build"]
-    assert told()["alerts_wrong"].startswith("[alerts.routes.operator] mail: no such key; known are always, email,")
+    assert told()["alerts_wrong"].startswith(
+        "[alerts.routes.operator] mail: no such key; known are always, email,"
+    )
 
 
 # ---------------------------------------------------------------- steps that fail
@@ -98,8 +108,14 @@ def test_a_step_that_takes_too_long_is_ended_and_named_and_the_rest_goes_on(monk
     monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.01")
     assert live(step("ingest"), step("observe", "import time; time.sleep(60)"), step("build")) == 1
     assert did() == ["ingest", "observe", "build"]
-    assert told()["step_out_of_time"].startswith("observe was ended after 0 min, the longest it may take")
-    assert {one["name"]: one["status"] for one in summary()["steps"]} == {"ingest": "done", "observe": "failed", "build": "done"}
+    assert told()["step_out_of_time"].startswith(
+        "observe was ended after 0 min, the longest it may take"
+    )
+    assert {one["name"]: one["status"] for one in summary()["steps"]} == {
+        "ingest": "done",
+        "observe": "failed",
+        "build": "done",
+    }
 
 
 def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
@@ -114,7 +130,13 @@ def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
 def waiting(first: str) -> Iterator[subprocess.Popen]:
     """A process that does this, says so, and waits to be ended."""
     code = f"import signal, sys; {first}; print('on', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
         try:
             assert process.stdout.readline() == "on\n"
             yield process
@@ -125,8 +147,16 @@ def waiting(first: str) -> Iterator[subprocess.Popen]:
 @pytest.mark.parametrize(
     ("first", "grace", "code"),
     [
-        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))", 600, 3),  # asked, it ends in its own way
-        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", 0.01, -signal.SIGKILL),  # asked in vain, it is ended
+        (
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))",
+            600,
+            3,
+        ),  # asked, it ends in its own way
+        (
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            0.01,
+            -signal.SIGKILL,
+        ),  # asked in vain, it is ended
     ],
 )
 def test_a_step_is_asked_before_it_is_ended(monkeypatch, first, grace, code):
@@ -159,12 +189,18 @@ def test_when_the_nights_time_is_over_no_step_begins_but_the_report_runs(monkeyp
     assert "observe and build were not begun" in told()["night_out_of_time"]
 
 
-def test_a_step_that_is_given_no_time_at_all_is_not_begun_and_that_is_told_to_the_technician(monkeypatch):
+def test_a_step_that_is_given_no_time_at_all_is_not_begun_and_that_is_told_to_the_technician(
+    monkeypatch,
+):
     monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0")
     assert live(step("ingest"), step("observe"), step("build")) == 1
     assert did() == ["ingest", "build"]
     (found,) = findings.read(Run.latest())
-    assert (found["level"], found["kind"], found["owner"]) == ("critical", "night_out_of_time", "technician")
+    assert (found["level"], found["kind"], found["owner"]) == (
+        "critical",
+        "night_out_of_time",
+        "technician",
+    )
     assert "observe were not begun" in found["message"] and "maximum_minutes" in found["action"]
 
 
@@ -178,8 +214,14 @@ def test_a_step_killed_from_outside_is_named_with_its_signal_and_what_needs_it_w
 def test_a_step_that_says_nothing_of_its_error_is_named_and_one_that_does_is_not_named_twice():
     assert live(step("ingest", "raise SystemExit(1)")) == 1
     assert "ingest ended with an error (exit code 1)" in told()["step_failed"]
-    speaks = "from common import findings; from common.runs import Run; from common.findings import Finding; "
-    speaks += "findings.record(Run.current('x'), [Finding('critical', 'its_own', 'because')]); raise SystemExit(1)"
+    speaks = (
+        "from common import findings; from common.runs import Run; from common.findings import"
+        " Finding; "
+    )
+    speaks += (
+        "findings.record(Run.current('x'), [Finding('critical', 'its_own', 'because')]); raise"
+        " SystemExit(1)"
+    )
     assert live(step("ingest", speaks)) == 1
     assert set(told()) == {"its_own"}
 
@@ -199,7 +241,12 @@ ALL = {name for name, _, _ in night.STEPS}
         ("ingest", 1, set(), 1),  # what was landed before stays, and is built from
         ("ingest", 3, set(), 3),
         ("observe", 1, set(), 1),
-        ("build", 1, {"plan", "push", "verify"}, 1),  # nothing is written from models that could not be built
+        (
+            "build",
+            1,
+            {"plan", "push", "verify"},
+            1,
+        ),  # nothing is written from models that could not be built
         ("build", 3, set(), 3),  # some models failed: the plan knows which exports may be trusted
         ("plan", 1, {"push", "verify"}, 1),
         ("plan", 2, set(), 2),  # held: what is not held is pushed
@@ -209,7 +256,9 @@ ALL = {name for name, _, _ in night.STEPS}
         ("backup", 1, set(), 1),
     ],
 )
-def test_what_becomes_of_a_night_when_one_of_its_steps_fails(monkeypatch, fails, code, left_out, ends):
+def test_what_becomes_of_a_night_when_one_of_its_steps_fails(
+    monkeypatch, fails, code, left_out, ends
+):
     began = []
 
     def begin(run, name, command, keeper, so_far):
@@ -219,22 +268,37 @@ def test_what_becomes_of_a_night_when_one_of_its_steps_fails(monkeypatch, fails,
 
     monkeypatch.setattr(night, "_step", begin)
     assert night.nightly() == ends
-    assert began == [name for name, _, _ in night.STEPS if name not in left_out and name not in night.CLOSING]
+    assert began == [
+        name for name, _, _ in night.STEPS if name not in left_out and name not in night.CLOSING
+    ]
     assert summary()["exit_code"] == ends, "the report ran"
 
 
 def test_models_know_which_night_it_is_before_its_first_step():
     assert live(step("ingest")) == 0
     with store.connect(read_only=True) as connection:
-        assert connection.execute("select run_id, cast(as_of as varchar) from raw_homeroom.night").fetchall() == [(Run.latest().run_id, "2026-10-05")]
+        assert connection.execute(
+            "select run_id, cast(as_of as varchar) from raw_homeroom.night"
+        ).fetchall() == [(Run.latest().run_id, "2026-10-05")]
 
 
 def test_an_override_is_handed_to_the_plan_alone_and_a_night_may_make_no_backup(monkeypatch):
     commands = {}
-    monkeypatch.setattr(night, "_step", lambda run, name, command, keeper, so_far: commands.update({name: command}) or 0)
+    monkeypatch.setattr(
+        night,
+        "_step",
+        lambda run, name, command, keeper, so_far: commands.update({name: command}) or 0,
+    )
     monkeypatch.setenv("BACKUP__NIGHTLY", "false")
     assert night.nightly("suspend", "the school closed") == 0
-    assert commands.pop("plan") == ("reverse_etl", "plan", "--allow", "suspend", "--why", "the school closed")
+    assert commands.pop("plan") == (
+        "reverse_etl",
+        "plan",
+        "--allow",
+        "suspend",
+        "--why",
+        "the school closed",
+    )
     assert set(commands) == ALL - {"plan", "backup", *night.CLOSING}
     assert not [words for words in commands.values() if "--allow" in words]
 
@@ -248,23 +312,64 @@ def test_a_night_makes_a_backup_unless_the_settings_say_otherwise(monkeypatch):
     assert began == [name for name, _, _ in night.STEPS if name not in night.CLOSING]
 
 
-@pytest.mark.parametrize(("codes", "ends"), [((), 0), ((0, 2), 2), ((2, 3), 3), ((3, 1), 1), ((0, 77), 1), ((2, -9), 1), ((0, 0), 0)])
+@pytest.mark.parametrize(
+    ("codes", "ends"),
+    [((), 0), ((0, 2), 2), ((2, 3), 3), ((3, 1), 1), ((0, 77), 1), ((2, -9), 1), ((0, 0), 0)],
+)
 def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, ends):
     assert night.worst(codes) == night.worst(reversed(codes)) == ends
 
 
 @pytest.mark.parametrize(
     ("kind", "again"),
-    [*((kind, True) for kind in ("source_unreachable", "source_failed", "feed_missing", "feed_unstable", "target_unreadable", "target_given_up",
-                                 "target_unusable", "warehouse_held", "step_died", "step_failed", "step_out_of_time")),
-     *((kind, False) for kind in ("feed_refused", "feed_empty", "model_failed", "disk_full", "ledger_damaged", "settings_wrong", "night_out_of_time"))],
-)  # fmt: skip
+    [
+        *(
+            (kind, True)
+            for kind in (
+                "source_unreachable",
+                "source_failed",
+                "feed_missing",
+                "feed_unstable",
+                "target_unreadable",
+                "target_given_up",
+                "target_unusable",
+                "warehouse_held",
+                "step_died",
+                "step_failed",
+                "step_out_of_time",
+            )
+        ),
+        *(
+            (kind, False)
+            for kind in (
+                "feed_refused",
+                "feed_empty",
+                "model_failed",
+                "disk_full",
+                "ledger_damaged",
+                "settings_wrong",
+                "night_out_of_time",
+            )
+        ),
+    ],
+)
 def test_a_night_is_lived_once_more_for_what_waiting_may_mend_and_for_nothing_else(kind, again):
     run = Run.open("nightly")
-    findings.record(run, [findings.Finding("critical", "another", "said"), findings.Finding("critical", kind, "said")])
+    findings.record(
+        run,
+        [
+            findings.Finding("critical", "another", "said"),
+            findings.Finding("critical", kind, "said"),
+        ],
+    )
     limits = night.Limits(1000.0, {}, 100.0, 0.0)
     keeper = night._Keeper(limits, 0, night._Stop(), time.monotonic() + 1000)
-    assert {code: night._worth_another(run, code, keeper) for code in (0, 1, 2, 3)} == {0: False, 1: again, 2: False, 3: again}
+    assert {code: night._worth_another(run, code, keeper) for code in (0, 1, 2, 3)} == {
+        0: False,
+        1: again,
+        2: False,
+        3: again,
+    }
     asked_to_stop = night._Stop()
     asked_to_stop._asked()
     for never in (
@@ -279,13 +384,37 @@ def test_the_times_of_a_night_are_settings_in_minutes_and_hours(monkeypatch):
     monkeypatch.delenv("NIGHT__RETRY_AFTER_MINUTES")
     monkeypatch.setattr(settings, "everything", dict)
     assert night.Limits.given() == night.Limits(
-        8 * 3600, {"ingest": 5400, "observe": 5400, "build": 7200, "plan": 3600, "push": 18000, "verify": 5400, "backup": 3600}, 900, 6 * 3600
+        8 * 3600,
+        {
+            "ingest": 5400,
+            "observe": 5400,
+            "build": 7200,
+            "plan": 3600,
+            "push": 18000,
+            "verify": 5400,
+            "backup": 3600,
+        },
+        900,
+        6 * 3600,
     )
-    written = {"maximum_minutes": 60, "resume_within_hours": 0, "retry_after_minutes": 0, "step_minutes": {"push": 0.5}}
+    written = {
+        "maximum_minutes": 60,
+        "resume_within_hours": 0,
+        "retry_after_minutes": 0,
+        "step_minutes": {"push": 0.5},
+    }
     monkeypatch.setattr(settings, "everything", lambda: {"night": written})
     given = night.Limits.given()
-    assert (given.night, given.resume_within, given.retry_after, given.steps["push"], given.steps["plan"]) == (3600, 0, 0, 30, 3600)
-    monkeypatch.setattr(settings, "everything", lambda: {"night": written | {"retry_after_minutes": False}})
+    assert (
+        given.night,
+        given.resume_within,
+        given.retry_after,
+        given.steps["push"],
+        given.steps["plan"],
+    ) == (3600, 0, 0, 30, 3600)
+    monkeypatch.setattr(
+        settings, "everything", lambda: {"night": written | {"retry_after_minutes": False}}
+    )
     assert night.Limits.given().retry_after is None
     keeper = night._Keeper(given, 0, night._Stop(), time.monotonic() + 10_000)
     assert keeper.seconds("push") == 30
@@ -311,15 +440,24 @@ def test_how_a_step_ended_in_the_words_of_a_finding(code, why, kind, level):
     found = night._trouble("push", code, why, 18000)
     assert ((found.kind, found.level) if found else ("", "")) == (kind, level)
     if found:
-        assert found.message.startswith("push " if why != night.ASKED else "somebody stopped the night during push")
+        assert found.message.startswith(
+            "push " if why != night.ASKED else "somebody stopped the night during push"
+        )
         assert ("out of memory" in found.message) is (code == -9)
         assert ("after 300 min" in found.message) is (why == night.OUT_OF_TIME)
 
 
-@pytest.mark.parametrize(("hours", "another", "fresh"), [(5.9, {}, True), (6.1, {}, False), (1, {"as_of": date(2026, 10, 4)}, False)])
-def test_a_killed_push_is_gone_on_with_for_six_hours_on_its_own_day_by_the_same_code(hours, another, fresh):
+@pytest.mark.parametrize(
+    ("hours", "another", "fresh"),
+    [(5.9, {}, True), (6.1, {}, False), (1, {"as_of": date(2026, 10, 4)}, False)],
+)
+def test_a_killed_push_is_gone_on_with_for_six_hours_on_its_own_day_by_the_same_code(
+    hours, another, fresh
+):
     limits = night.Limits(1000.0, {}, None, 6 * 3600)
-    run = replace(Run.open("nightly"), started_at=datetime.now(UTC) - timedelta(hours=hours), **another)
+    run = replace(
+        Run.open("nightly"), started_at=datetime.now(UTC) - timedelta(hours=hours), **another
+    )
     assert night._is_fresh(run, {"git_commit": "abc"}, limits) is fresh
     assert not night._is_fresh(run, {"git_commit": "another"}, limits)
 
@@ -328,16 +466,26 @@ def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
     run = Run.open("nightly")
     assert not night._wrote(run)
     (run.folder / "journal").mkdir()
-    (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
+    (run.folder / "journal" / "google.jsonl").write_text(
+        '{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8"
+    )
     assert not night._wrote(run), "it has no plan"
     run.write("plan.json", {"plan_id": "p2"})
     assert not night._wrote(run)
-    (run.folder / "journal" / "microsoft.jsonl").write_text('{"line":"plan","plan_id":"p2","at":"2026"}\n', encoding="utf-8")
+    (run.folder / "journal" / "microsoft.jsonl").write_text(
+        '{"line":"plan","plan_id":"p2","at":"2026"}\n', encoding="utf-8"
+    )
     assert night._wrote(run)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MAXIMUM_MINUTES", "-1"), ("RESUME_WITHIN_HOURS", "soon"), ("STEP_MINUTES__BILD", "5"), ("RETRY_AFTER_MINUTES", "true")]
+    ("name", "value"),
+    [
+        ("MAXIMUM_MINUTES", "-1"),
+        ("RESUME_WITHIN_HOURS", "soon"),
+        ("STEP_MINUTES__BILD", "5"),
+        ("RETRY_AFTER_MINUTES", "true"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, value):
     monkeypatch.setenv(f"NIGHT__{name}", value)
@@ -352,20 +500,27 @@ def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, valu
 def finding(kind: str, code: int) -> str:
     """A step that reports this the first time it runs, and is well afterwards."""
     return (
-        "from common import findings; from common.runs import Run; from common.findings import Finding; import os\n"
-        f"once = pathlib.Path(os.environ['HOMEROOM_VAR'], 'once'); first = not once.exists(); once.touch()\n"
-        f"first and findings.record(Run.current('x'), [Finding('critical', '{kind}', 'because')])\n"
-        f"raise SystemExit({code} if first else 0)"
+        "from common import findings; from common.runs import Run; from common.findings import"
+        " Finding; import os\nonce = pathlib.Path(os.environ['HOMEROOM_VAR'], 'once'); first = not"
+        " once.exists(); once.touch()\nfirst and findings.record(Run.current('x'),"
+        f" [Finding('critical', '{kind}', 'because')])\nraise SystemExit({code} if first else 0)"
     )
 
 
-@pytest.mark.parametrize("kind", ["source_unreachable", "feed_missing", "target_unreadable", "target_given_up"])
+@pytest.mark.parametrize(
+    "kind", ["source_unreachable", "feed_missing", "target_unreadable", "target_given_up"]
+)
 def test_what_only_needed_time_is_lived_once_more_and_the_night_ends_well(monkeypatch, kind):
     monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "0.001")
     assert live(step("ingest", finding(kind, 3)), step("build")) == 0
     assert did() == ["ingest", "build"] * 2
-    first, second = sorted(Run.finished(), key=lambda run: run.started_at)  # both may have begun within one second
-    assert (first.read("summary.json")["exit_code"], second.read("summary.json")["exit_code"]) == (3, 0)
+    first, second = sorted(
+        Run.finished(), key=lambda run: run.started_at
+    )  # both may have begun within one second
+    assert (first.read("summary.json")["exit_code"], second.read("summary.json")["exit_code"]) == (
+        3,
+        0,
+    )
     assert {kind, "tried_again"} == set(told(first))
     assert told(second) == {}
 
@@ -374,15 +529,23 @@ def test_a_night_lived_once_more_waits_first_reports_twice_and_tells_people_once
     monkeypatch.setenv("NIGHT__RETRY_AFTER_MINUTES", "15")
     ran = []
     monkeypatch.setattr(night._Stop, "wait", lambda _, seconds: ran.append(seconds))
-    monkeypatch.setattr(night, "_closing", lambda run, command, keeper, code: ran.append((command[1], code)) or closing(run, command, keeper, code))
+    monkeypatch.setattr(
+        night,
+        "_closing",
+        lambda run, command, keeper, code: (
+            ran.append((command[1], code)) or closing(run, command, keeper, code)
+        ),
+    )
     alert = ("alert", ("operations", "alert"), ())
     assert night.nightly(steps=(step("ingest", finding("feed_missing", 3)), REPORT, alert)) == 0
     assert ran == [("report", 3), 900, ("report", 0), ("alert", 0)]
     first = min(Run.finished(), key=lambda run: run.started_at)
     (again,) = [one for one in findings.read(first) if one["kind"] == "tried_again"]
     assert (again["level"], again["owner"], again["message"]) == (
-        "info", "operator", "what failed may only need time: the night is lived once more in 15 min"
-    )  # fmt: skip
+        "info",
+        "operator",
+        "what failed may only need time: the night is lived once more in 15 min",
+    )
 
 
 def test_a_night_asked_to_stop_while_it_waits_is_not_lived_again(monkeypatch):
@@ -403,7 +566,13 @@ def test_what_waiting_cannot_mend_is_not_tried_again_and_nothing_is_tried_twice(
 # ---------------------------------------------------------------- killed nights
 
 
-def killed(during: str, *, pushed: bool, verb: str = "nightly", steps: tuple[str, ...] = ("ingest", "build", "plan")) -> Run:
+def killed(
+    during: str,
+    *,
+    pushed: bool,
+    verb: str = "nightly",
+    steps: tuple[str, ...] = ("ingest", "build", "plan"),
+) -> Run:
     """A run nobody finished."""
     run = Run.open(verb)
     for name in steps:
@@ -413,7 +582,9 @@ def killed(during: str, *, pushed: bool, verb: str = "nightly", steps: tuple[str
     run.write("plan.json", {"plan_id": "p1", "exports": []})
     if pushed:
         (run.folder / "journal").mkdir()
-        (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
+        (run.folder / "journal" / "google.jsonl").write_text(
+            '{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8"
+        )
     return run
 
 
@@ -426,7 +597,13 @@ def test_a_night_killed_while_it_pushed_goes_on_where_it_stopped():
     assert did() == ["push", "verify"]
     assert Run.latest().run_id == run.run_id
     assert "was killed (push) and went on" in told()["night_resumed"]
-    assert [one["name"] for one in summary()["steps"]] == ["ingest", "build", "plan", "push", "verify"]
+    assert [one["name"] for one in summary()["steps"]] == [
+        "ingest",
+        "build",
+        "plan",
+        "push",
+        "verify",
+    ]
 
 
 def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
@@ -434,7 +611,9 @@ def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
     assert live(*FOUR) == 0
     assert did() == ["ingest", "build", "plan", "push", "verify"]
     assert Run.latest().run_id != run.run_id
-    assert run.run_id in told()["night_was_killed"] and "killed (build)" in told()["night_was_killed"]
+    assert (
+        run.run_id in told()["night_was_killed"] and "killed (build)" in told()["night_was_killed"]
+    )
 
 
 @pytest.mark.parametrize(("pushed", "kind"), [(False, "night_was_killed"), (True, "night_resumed")])
@@ -447,7 +626,9 @@ def test_a_night_killed_between_two_steps_says_so_to_the_technician(pushed, kind
     assert found["action"] == "find out what ended it: the machine, its memory, or a person"
 
 
-@pytest.mark.parametrize(("verb", "told_of"), [("nightly", True), ("intraday", True), ("plan", False), ("ingest", False)])
+@pytest.mark.parametrize(
+    ("verb", "told_of"), [("nightly", True), ("intraday", True), ("plan", False), ("ingest", False)]
+)
 def test_a_verb_somebody_left_open_is_no_killed_night(verb, told_of):
     left = killed("plan", pushed=False, verb=verb)
     assert live(*FOUR) == 0
@@ -462,8 +643,12 @@ def test_a_night_that_goes_on_does_again_what_had_failed_and_keeps_what_was_held
             done.exit_code = code
     run.write("plan.json", {"plan_id": "p1", "exports": []})
     (run.folder / "journal").mkdir()
-    (run.folder / "journal" / "google.jsonl").write_text('{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8")
-    assert live(step("observe"), *FOUR) == 3, "as a night does in which ingest was partial and the plan held something"
+    (run.folder / "journal" / "google.jsonl").write_text(
+        '{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8"
+    )
+    assert live(step("observe"), *FOUR) == 3, (
+        "as a night does in which ingest was partial and the plan held something"
+    )
     assert did() == ["observe", "push", "verify"]
 
 
@@ -478,9 +663,16 @@ def test_a_night_of_an_earlier_day_than_the_one_before_says_that_a_clock_is_wron
     assert "clock_back" not in told()
     monkeypatch.setenv("HOMEROOM_AS_OF", "2026-10-02")
     assert live(*FOUR) == 0
-    assert "this night is of 2026-10-02, and the run before it was of 2026-10-05" in told()["clock_back"]
+    assert (
+        "this night is of 2026-10-02, and the run before it was of 2026-10-05"
+        in told()["clock_back"]
+    )
     (found,) = [one for one in findings.read(Run.latest()) if one["kind"] == "clock_back"]
-    assert (found["level"], found["owner"], found["action"]) == ("warning", "technician", "set the clock, and let the machine keep it by NTP")
+    assert (found["level"], found["owner"], found["action"]) == (
+        "warning",
+        "technician",
+        "set the clock, and let the machine keep it by NTP",
+    )
 
 
 @pytest.mark.parametrize("change", ["another day", "other code", "too long ago", "an override"])
@@ -503,27 +695,36 @@ def test_a_killed_push_is_not_gone_on_with_when_the_night_is_another(monkeypatch
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A step that is a module, as all are. It tells what it was given, then waits until its gate is opened and shut."""
-    folder, gate, told, files = (tmp_path / name for name in ("checkout", "gate", "told.json", "files.json"))
+    """A step that is a module, as all are. It tells what it was given, then waits until its gate is
+    opened and shut.
+    """
+    folder, gate, told, files = (
+        tmp_path / name for name in ("checkout", "gate", "told.json", "files.json")
+    )
     folder.mkdir()
     (folder / "a_step.py").write_text(
-        "import json, os, pathlib, sys\n"
-        "given = {name: os.environ.get(name) for name in ('HOMEROOM_RUN', 'HOMEROOM_EXIT_CODE', 'PYTHONUNBUFFERED', 'HOMEROOM_VAR')}\n"
-        "given |= {'words': sys.argv[1:], 'group': os.getpgrp() == os.getpid(), 'here': os.getcwd()}\n"
-        f"pathlib.Path({str(told)!r}).write_text(json.dumps(given))\n"
-        f"numbers = [number for number in range(3, 64) if os.path.exists(f'/dev/fd/{{number}}')]\n"
-        f"pathlib.Path({str(files)!r}).write_text(json.dumps([os.fstat(number).st_ino for number in numbers]))\n"
-        f"open({str(gate)!r}).read()\n"
-        "sys.exit(5)\n",
+        "import json, os, pathlib, sys\ngiven = {name: os.environ.get(name) for name in"
+        " ('HOMEROOM_RUN', 'HOMEROOM_EXIT_CODE', 'PYTHONUNBUFFERED', 'HOMEROOM_VAR')}\ngiven |="
+        " {'words': sys.argv[1:], 'group': os.getpgrp() == os.getpid(), 'here':"
+        f" os.getcwd()}}\npathlib.Path({str(told)!r}).write_text(json.dumps(given))\nnumbers ="
+        " [number for number in range(3, 64) if"
+        f" os.path.exists(f'/dev/fd/{{number}}')]\npathlib.Path({str(files)!r}).write_text(json.dumps([os.fstat(number).st_ino"  # noqa: E501
+        f" for number in numbers]))\nopen({str(gate)!r}).read()\nsys.exit(5)\n",
         encoding="utf-8",
     )
     os.mkfifo(gate)
     monkeypatch.setattr(paths, "root", lambda: folder)
-    return SimpleNamespace(folder=folder, gate=gate, told=lambda: json.loads(told.read_text(encoding="utf-8")),
-                           files=lambda: json.loads(files.read_text(encoding="utf-8")))  # fmt: skip
+    return SimpleNamespace(
+        folder=folder,
+        gate=gate,
+        told=lambda: json.loads(told.read_text(encoding="utf-8")),
+        files=lambda: json.loads(files.read_text(encoding="utf-8")),
+    )
 
 
-def test_a_step_is_a_module_in_a_group_of_its_own_that_knows_its_run_and_holds_the_nights_lock(module, var):
+def test_a_step_is_a_module_in_a_group_of_its_own_that_knows_its_run_and_holds_the_nights_lock(
+    module, var
+):
     run = Run.open("nightly")
     with night.lock() as held:
         process = START(run, ("a_step", "plan", "--allow", "create"), 3, held)
@@ -534,9 +735,14 @@ def test_a_step_is_a_module_in_a_group_of_its_own_that_knows_its_run_and_holds_t
     with night.lock():
         pass
     assert module.told() == {
-        "HOMEROOM_RUN": run.run_id, "HOMEROOM_EXIT_CODE": "3", "PYTHONUNBUFFERED": "1", "HOMEROOM_VAR": str(var),
-        "words": ["plan", "--allow", "create"], "group": True, "here": str(module.folder),
-    }  # fmt: skip
+        "HOMEROOM_RUN": run.run_id,
+        "HOMEROOM_EXIT_CODE": "3",
+        "PYTHONUNBUFFERED": "1",
+        "HOMEROOM_VAR": str(var),
+        "words": ["plan", "--allow", "create"],
+        "group": True,
+        "here": str(module.folder),
+    }
 
 
 def test_the_report_too_holds_the_nights_lock_and_its_exit_code_counts(module, var):
@@ -547,7 +753,12 @@ def test_the_report_too_holds_the_nights_lock_and_its_exit_code_counts(module, v
     with night.lock() as held:
         ended = CLOSING(run, ("a_step", "report"), SimpleNamespace(held=held), 2)
     gate.join()
-    assert (ended, module.told()["words"], module.told()["HOMEROOM_EXIT_CODE"], module.told()["HOMEROOM_RUN"]) == (5, ["report"], "2", run.run_id)
+    assert (
+        ended,
+        module.told()["words"],
+        module.told()["HOMEROOM_EXIT_CODE"],
+        module.told()["HOMEROOM_RUN"],
+    ) == (5, ["report"], "2", run.run_id)
     assert (var / "night.lock").stat().st_ino in module.files()
     assert module.told()["here"] == str(module.folder)
 
@@ -555,10 +766,19 @@ def test_the_report_too_holds_the_nights_lock_and_its_exit_code_counts(module, v
 def test_a_night_that_is_killed_leaves_the_lock_to_its_step_until_that_ends(module, var):
     """Two pushes of one plan at once would write everything twice."""
     Run.open("nightly").finish(0)
-    code = "from operations import night; from common import paths; from common.runs import Run; import os, pathlib, signal\n"
+    code = (
+        "from operations import night; from common import paths; from common.runs import Run;"
+        " import os, pathlib, signal\n"
+    )
     code += f"paths.root = lambda: pathlib.Path({str(module.folder)!r})\n"
-    code += "with night.lock() as held:\n    night._start(Run.latest(), ('a_step',), 0, held); os.kill(os.getpid(), signal.SIGKILL)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    code += (
+        "with night.lock() as held:\n    night._start(Run.latest(), ('a_step',), 0, held);"
+        " os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
+        == -signal.SIGKILL
+    )
     with pytest.raises(night.NightRunning):
         live(step("ingest"))
     module.gate.open("w").close()
@@ -592,7 +812,11 @@ def test_a_night_asked_to_stop_stops_its_step_politely_and_still_reports(var):
 def full(monkeypatch, *free: int) -> None:
     """The disk has so many bytes free, each time somebody looks."""
     left = list(free)
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=left.pop(0) if len(left) > 1 else left[0]))
+    monkeypatch.setattr(
+        room.shutil,
+        "disk_usage",
+        lambda _: SimpleNamespace(free=left.pop(0) if len(left) > 1 else left[0]),
+    )
 
 
 def test_with_too_little_space_left_overs_go_first_and_the_night_runs(monkeypatch, var):
@@ -608,17 +832,29 @@ def test_a_full_disk_refuses_the_night_with_the_numbers_and_still_reports(monkey
     full(monkeypatch, 100_000)
     assert live(step("ingest")) == 2
     assert did() == []
-    assert "has 0 MB free and a night needs 1; this run reads and writes nothing" in told()["disk_full"]
+    assert (
+        "has 0 MB free and a night needs 1; this run reads and writes nothing"
+        in told()["disk_full"]
+    )
     assert summary()["exit_code"] == 2
 
 
-def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_runs_without_it(monkeypatch, var):
+def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_runs_without_it(
+    monkeypatch, var
+):
     with store.connect():
         pass
-    reads = f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}, read_only=True); print('on', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen([sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    reads = (
+        f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}, read_only=True);"
+        " print('on', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert holder.stdout.readline() == "on\n"
-    monkeypatch.setattr(night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0)
+    monkeypatch.setattr(
+        night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0
+    )
     try:
         assert live(step("ingest")) == 1
     finally:
@@ -631,11 +867,17 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
     assert live(step("ingest")) == 0
     reports.remember()
     with store.connect(read_only=True) as connection:
-        assert connection.execute("select run_id, exit_code from ledger.audit.runs order by exit_code desc").fetchall() == [(first, 1), (Run.latest().run_id, 0)]
-        assert connection.execute("select count(*) from ledger.audit.findings where kind = 'warehouse_held'").fetchone() == (1,)
+        assert connection.execute(
+            "select run_id, exit_code from ledger.audit.runs order by exit_code desc"
+        ).fetchall() == [(first, 1), (Run.latest().run_id, 0)]
+        assert connection.execute(
+            "select count(*) from ledger.audit.findings where kind = 'warehouse_held'"
+        ).fetchone() == (1,)
 
 
-def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_with_its_name(monkeypatch):
+def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_with_its_name(
+    monkeypatch,
+):
     def taken(_run):
         raise store.StoreBusy("held by process 4711")
 
@@ -643,12 +885,20 @@ def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_wit
     assert live(step("ingest")) == 1
     assert did() == []
     (found,) = findings.read(Run.latest())
-    assert (found["level"], found["kind"], found["message"], found["owner"]) == ("critical", "warehouse_held", "held by process 4711", "technician")
+    assert (found["level"], found["kind"], found["message"], found["owner"]) == (
+        "critical",
+        "warehouse_held",
+        "held by process 4711",
+        "technician",
+    )
 
 
 def spoil(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create table if not exists much as select md5(range::varchar) as text from range(20000)")
+        connection.execute(
+            "create table if not exists much as select md5(range::varchar) as text from"
+            " range(20000)"
+        )
     path.write_bytes(b"\x07" * 8192 + path.read_bytes()[8192:])
 
 
@@ -670,7 +920,9 @@ def test_a_damaged_ledger_refuses_the_night_and_stays_as_it_is():
 
 
 def test_a_lost_ledger_is_never_begun_anew_by_itself(monkeypatch):
-    monkeypatch.setattr(night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0)
+    monkeypatch.setattr(
+        night, "_closing", lambda run, _command, _keeper, code: reports.report(run, code) or 0
+    )
     assert live(step("ingest")) == 0
     paths.ledger().unlink()
     assert live(step("ingest")) == 2
@@ -681,13 +933,19 @@ def test_a_lost_ledger_is_never_begun_anew_by_itself(monkeypatch):
 
 def test_a_ledger_of_a_newer_homeroom_refuses_the_night():
     with store.connect() as connection:
-        connection.execute("insert into ledger.audit.versions values (99, 'of_tomorrow', now(), '9')")
+        connection.execute(
+            "insert into ledger.audit.versions values (99, 'of_tomorrow', now(), '9')"
+        )
     assert live(step("ingest")) == 2
     assert "of version 99" in told()["store_refused"]
 
 
-def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_written_down(monkeypatch):
-    """The step finds the disk full; so does the night when it writes down how the step ended, until the ballast goes."""
+def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_written_down(
+    monkeypatch,
+):
+    """The step finds the disk full; so does the night when it writes down how the step ended, until
+    the ballast goes.
+    """
     whole = Path.replace
     fails = []
 
@@ -705,7 +963,9 @@ def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_wr
     assert [one["name"] for one in summary()["steps"]] == ["build", "backup"]
 
 
-def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the_alerts(monkeypatch):
+def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the_alerts(
+    monkeypatch,
+):
     full(monkeypatch, 100_000)
     run = Run.open("nightly")
     reports.report(run, 1)
@@ -741,7 +1001,10 @@ def test_a_report_that_dies_of_a_full_disk_is_tried_again_once_space_was_made(mo
         return closing(run, _command, _keeper, code)
 
     monkeypatch.setattr(night, "_closing", dies_once)
-    left = "d = pathlib.Path(os.environ['HOMEROOM_VAR'], 'replay'); d.mkdir(); (d / 'x').write_bytes(bytes(1000))"
+    left = (
+        "d = pathlib.Path(os.environ['HOMEROOM_VAR'], 'replay'); d.mkdir(); (d /"
+        " 'x').write_bytes(bytes(1000))"
+    )
     assert live(step("ingest", left)) == 0
     assert len(tries) == 2
     assert summary()["exit_code"] == 0
@@ -761,15 +1024,28 @@ def test_a_pause_refuses_nights_with_its_reason_until_it_is_over_and_is_kept(mon
     monkeypatch.delenv("SUDO_USER", raising=False)
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     interventions.pause(tomorrow, "the tenant is being moved")
-    with pytest.raises(night.NightRefused, match=rf"no nightly run: paused until {tomorrow} 00:00: the tenant is being moved \(by operator\)"):
+    with pytest.raises(
+        night.NightRefused,
+        match=(
+            rf"no nightly run: paused until {tomorrow} 00:00: the tenant is being moved \(by"
+            r" operator\)"
+        ),
+    ):
         live(step("ingest"))
     assert did() == [] and Run.latest() is None
     assert interventions.resume() and not interventions.resume()
     assert live(step("ingest")) == 0
     reports.remember()
     with store.connect(read_only=True) as connection:
-        rows = connection.execute("select what, who, why, until is not null from ledger.audit.interventions order by happened_at").fetchall()
-    assert rows == [("paused", "operator", "the tenant is being moved", True), ("not_run", "operator", "", False), ("resumed", "operator", "", False)]
+        rows = connection.execute(
+            "select what, who, why, until is not null from ledger.audit.interventions order by"
+            " happened_at"
+        ).fetchall()
+    assert rows == [
+        ("paused", "operator", "the tenant is being moved", True),
+        ("not_run", "operator", "", False),
+        ("resumed", "operator", "", False),
+    ]
 
 
 def test_a_pause_ends_by_itself():
@@ -779,10 +1055,19 @@ def test_a_pause_ends_by_itself():
 
 
 def test_a_pause_until_a_date_ends_at_midnight_of_the_district():
-    assert interventions.pause("2099-07-01", "summer").until == datetime(2099, 7, 1, 7, tzinfo=UTC), "Vancouver is seven hours behind in July"
+    assert interventions.pause("2099-07-01", "summer").until == datetime(
+        2099, 7, 1, 7, tzinfo=UTC
+    ), "Vancouver is seven hours behind in July"
 
 
-@pytest.mark.parametrize(("until", "why", "says"), [("soon", "x", "is no date"), ("2020-01-01", "x", "is past"), ("2099-01-01", " ", "with its reason")])
+@pytest.mark.parametrize(
+    ("until", "why", "says"),
+    [
+        ("soon", "x", "is no date"),
+        ("2020-01-01", "x", "is past"),
+        ("2099-01-01", " ", "with its reason"),
+    ],
+)
 def test_a_pause_that_makes_no_sense_is_refused(until, why, says):
     with pytest.raises(interventions.Wrong, match=says):
         interventions.pause(until, why)

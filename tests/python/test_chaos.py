@@ -1,4 +1,6 @@
-"""The short version of `make chaos`: a few pushes in bad weather, each ended well by ordinary nights."""
+"""The short version of `make chaos`: a few pushes in bad weather, each ended well by ordinary
+nights.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def test_pushes_under_every_kind_of_fault_end_as_desired() -> None:
     assert met["SIGKILL"] + met["SIGTERM"] > 0
 
 
-def test_a_day_pushed_to_the_platforms_and_taken_back_leaves_them_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_pushed_to_the_platforms_and_taken_back_leaves_them_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     with running(tmp_path / "var" / "demo") as platforms:
         trial = chaos.Chaos(platforms, 3, 40)
@@ -38,8 +42,13 @@ def test_a_day_pushed_to_the_platforms_and_taken_back_leaves_them_as_they_were(t
             assert trial.of_others() == trial.unmanaged
         finally:
             trial.close()
-    assert any("google users" in sentence and "come back from the deleted ones" in sentence for sentence in said)
-    assert any("microsoft users" in sentence and "names stay taken" in sentence for sentence in said)
+    assert any(
+        "google users" in sentence and "come back from the deleted ones" in sentence
+        for sentence in said
+    )
+    assert any(
+        "microsoft users" in sentence and "names stay taken" in sentence for sentence in said
+    )
 
 
 @pytest.mark.long
@@ -59,9 +68,25 @@ def test_every_day_of_the_district_changes_something_of_every_kind() -> None:
         before = {key: dict(person) for key, person in district.people.items()}
         groups = {group: set(members) for group, members in district.groups.items()}
         district.day()
-        kinds |= {"create" for key in district.people if key not in before} | {"delete" for key in before if key not in district.people}
+        kinds |= {"create" for key in district.people if key not in before} | {
+            "delete" for key in before if key not in district.people
+        }
         both = [(before[key], district.people[key]) for key in before if key in district.people]
         kinds |= {field for old, new in both for field in old if old[field] != new[field]}
-        kinds |= {"members" for group in groups if group in district.groups and groups[group] != district.groups[group]}
+        kinds |= {
+            "members"
+            for group in groups
+            if group in district.groups and groups[group] != district.groups[group]
+        }
         kinds |= {"groups" for group in groups.keys() ^ district.groups.keys() if group}
-    assert kinds == {"create", "delete", "local", "unit", "off", "first", "licence", "members", "groups"}
+    assert kinds == {
+        "create",
+        "delete",
+        "local",
+        "unit",
+        "off",
+        "first",
+        "licence",
+        "members",
+        "groups",
+    }

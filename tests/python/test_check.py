@@ -1,4 +1,6 @@
-"""`make check`: one line per target and per part of the settings, what to do when one is not right, and never a secret."""
+"""`make check`: one line per target and per part of the settings, what to do when one is not right,
+and never a secret.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_every_target_of_the_demo_lets_us_in(looked):
     assert "lets us in" in said["portfolio"]
 
 
-def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at(looked, tmp_path, monkeypatch):
+def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at(
+    looked, tmp_path, monkeypatch
+):
     monkeypatch.setenv("TARGETS__MICROSOFT__CLIENT_SECRET", CANARY)
     monkeypatch.setenv("TARGETS__PORTFOLIO__KEY_FILE", str(tmp_path / "nowhere"))
     monkeypatch.setenv("TARGETS__CALLOUT__USER", "")
@@ -61,7 +65,10 @@ def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at
     monkeypatch.setenv("TARGETS__GOOGLE__CREDENTIALS", str(credentials))
     code, said = looked()
     assert code == 3
-    assert "not usable: users could not be read" in said["microsoft"] and "check the credentials" in said["microsoft"]
+    assert (
+        "not usable: users could not be read" in said["microsoft"]
+        and "check the credentials" in said["microsoft"]
+    )
     assert "private key file" in said["portfolio"]
     assert "user not set" in said["callout"]
     assert "it must be one of google, microsoft, files" in said["library"]
@@ -73,7 +80,13 @@ def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at
 def test_a_host_whose_key_is_not_pinned_is_told(looked, tmp_path, monkeypatch):
     (tmp_path / "files").mkdir()
     with running(tmp_path / "files", tmp_path / "keys") as server:
-        for name, value in {"HOST": "127.0.0.1", "PORT": server.port, "USER": "homeroom", "KEY_FILE": server.key_file, "FOLDER": "."}.items():
+        for name, value in {
+            "HOST": "127.0.0.1",
+            "PORT": server.port,
+            "USER": "homeroom",
+            "KEY_FILE": server.key_file,
+            "FOLDER": ".",
+        }.items():
             monkeypatch.setenv(f"TARGETS__TRANSPORT__{name}", str(value))
         (tmp_path / "known_hosts").write_text("")
         monkeypatch.setenv("TARGETS__TRANSPORT__KNOWN_HOSTS", str(tmp_path / "known_hosts"))
@@ -84,17 +97,34 @@ def test_a_host_whose_key_is_not_pinned_is_told(looked, tmp_path, monkeypatch):
 
 
 WRONG = {
-    "night": ({"NIGHT__MAXIMUM_MINUTES": "soon"}, "[night] maximum_minutes is 'soon': give a number"),
-    "schedule": ({"DISTRICT__TIME_ZONE": "America/Vancuver"}, "[district] time_zone is 'America/Vancuver', which is no time zone"),
+    "night": (
+        {"NIGHT__MAXIMUM_MINUTES": "soon"},
+        "[night] maximum_minutes is 'soon': give a number",
+    ),
+    "schedule": (
+        {"DISTRICT__TIME_ZONE": "America/Vancuver"},
+        "[district] time_zone is 'America/Vancuver', which is no time zone",
+    ),
     "backup": ({"BACKUP__FOLDER": "{file}/backups"}, "cannot be written to by this user"),
-    "retention": ({"RETENTION__RUN_DAYS": "3"}, "[retention] run_days: the classes are evidence, runs,"),
-    "passwords": ({"PASSWORDS__RECIPIENT": "age2"}, "[passwords] recipient is not an age public key"),
-    "alerts": ({"ALERTS__ROUTES__OPERATOR__MAIL": "a@sd74.example"}, "[alerts.routes.operator] mail: no such key"),
+    "retention": (
+        {"RETENTION__RUN_DAYS": "3"},
+        "[retention] run_days: the classes are evidence, runs,",
+    ),
+    "passwords": (
+        {"PASSWORDS__RECIPIENT": "age2"},
+        "[passwords] recipient is not an age public key",
+    ),
+    "alerts": (
+        {"ALERTS__ROUTES__OPERATOR__MAIL": "a@sd74.example"},
+        "[alerts.routes.operator] mail: no such key",
+    ),
 }
 
 
 @pytest.mark.parametrize("part", [*WRONG, "none"])
-def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     (tmp_path / "file").write_text("", encoding="utf-8")
     given, sentence = WRONG.get(part, ({}, ""))
@@ -103,19 +133,32 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
     said: list[str] = []
     assert operations_check.check(said.append) == (3 if given else 0)
     assert [line.partition(":")[0] for line in said] == list(WRONG)
-    assert [line.partition(":")[0] for line in said if "not usable" in line] == ([part] if given else [])
+    assert [line.partition(":")[0] for line in said if "not usable" in line] == (
+        [part] if given else []
+    )
     assert any(sentence in line for line in said)
 
 
 ROOMS = ("ingestion", "reverse_etl", "operations")
 BROKEN = {
-    "cut off": (b'[sources.hr]\nurl = "postgresql://canary', "is no TOML: Unterminated string (at end of document)"),
-    "two lines as one": (b'[sources.hr]\nurl = "canary\n', "is no TOML: Illegal character '\\n' (at line 2, column 14)"),
+    "cut off": (
+        b'[sources.hr]\nurl = "postgresql://canary',
+        "is no TOML: Unterminated string (at end of document)",
+    ),
+    "two lines as one": (
+        b'[sources.hr]\nurl = "canary\n',
+        "is no TOML: Illegal character '\\n' (at line 2, column 14)",
+    ),
     "saved as UTF-16": ("[sources.hr]".encode("utf-16"), "is not UTF-8 (byte 1)"),
 }
 
 
-def typed(room: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str = "check") -> tuple[int, str]:
+def typed(
+    room: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str = "check",
+) -> tuple[int, str]:
     """`python -m <room> <verb>` in this process: its exit code and what it printed."""
     monkeypatch.setattr(sys, "argv", [room, verb])
     with pytest.raises(SystemExit) as ended:
@@ -126,7 +169,9 @@ def typed(room: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_secrets(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_secrets(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
     content, sentence = BROKEN[how]
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_bytes(content)
@@ -145,7 +190,9 @@ def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_se
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("room", ROOMS)
-def test_root_does_not_write_into_the_state_of_whom_the_nights_run_as(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_root_does_not_write_into_the_state_of_whom_the_nights_run_as(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
     folder = tmp_path / "var"
     folder.mkdir()
     monkeypatch.setenv("HOMEROOM_VAR", str(folder))
@@ -155,19 +202,27 @@ def test_root_does_not_write_into_the_state_of_whom_the_nights_run_as(room: str,
         monkeypatch.setattr(os, "geteuid", lambda: 0)
     code, said = typed(room, monkeypatch, capsys)
     assert code in (1, 2)
-    assert f"{folder} belongs to " in said and "what root writes there" in said and "type it as: sudo -u " in said
+    assert (
+        f"{folder} belongs to " in said
+        and "what root writes there" in said
+        and "type it as: sudo -u " in said
+    )
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("room", ROOMS)
-def test_whoever_may_not_write_there_is_told_whose_it_is(room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_whoever_may_not_write_there_is_told_whose_it_is(
+    room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert "may not write there; type it as: sudo -u " in typed(room, monkeypatch, capsys)[1]
 
 
-def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
 
     def refused(*_: object, **__: object):
@@ -175,13 +230,21 @@ def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back
 
     monkeypatch.setattr(duckdb, "connect", refused)
     with (
-        pytest.raises(store.StoreUnusable, match=r"warehouse.duckdb may not be opened by .* give the state folder back as a whole: sudo chown -R "),
+        pytest.raises(
+            store.StoreUnusable,
+            match=(
+                r"warehouse.duckdb may not be opened by .* give the state folder back as a whole:"
+                r" sudo chown -R "
+            ),
+        ),
         store.connect(),
     ):
         pass
 
 
-def test_a_file_elsewhere_is_not_mended_by_giving_the_state_folder_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_elsewhere_is_not_mended_by_giving_the_state_folder_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     assert "chown" in paths.whose(tmp_path / "var" / "runs")
     said = paths.whose(tmp_path / "extracts" / "StaffInformation.csv")

@@ -1,4 +1,6 @@
-"""Clocks and calendars: the district's day is Vancouver's, whatever the machine's zone is, on every day of the year."""
+"""Clocks and calendars: the district's day is Vancouver's, whatever the machine's zone is, on every
+day of the year.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,10 @@ def clock(monkeypatch: pytest.MonkeyPatch):
         ((2026, 10, 6, 10, 0), "2026-10-06"),  # three in the morning, when nights run
         ((2026, 12, 6, 7, 59), "2026-12-05"),
         ((2026, 12, 6, 8, 0), "2026-12-06"),  # midnight in standard time
-        ((2026, 3, 8, 7, 59), "2026-03-07"),  # the day the clocks go forward begins in standard time
+        (
+            (2026, 3, 8, 7, 59),
+            "2026-03-07",
+        ),  # the day the clocks go forward begins in standard time
         ((2026, 3, 8, 8, 0), "2026-03-08"),
         ((2026, 3, 9, 6, 59), "2026-03-08"),  # and ends, an hour early, in summer time
         ((2026, 3, 9, 7, 0), "2026-03-09"),
@@ -76,22 +81,29 @@ def test_the_districts_zone_is_a_setting(clock, monkeypatch):
     assert business_date("nightly", None) == date(2026, 10, 6)
     for wrong in ("Pacific", "", "../etc", "8"):
         monkeypatch.setenv("DISTRICT__TIME_ZONE", wrong)
-        with pytest.raises(settings.SettingsWrong, match="no time zone; write it as America/Vancouver"):
+        with pytest.raises(
+            settings.SettingsWrong, match="no time zone; write it as America/Vancouver"
+        ):
             business_date("nightly", None)
 
 
-def test_only_what_reads_the_sources_works_for_today_and_a_day_that_is_given_goes_before_all(clock, monkeypatch):
+def test_only_what_reads_the_sources_works_for_today_and_a_day_that_is_given_goes_before_all(
+    clock, monkeypatch
+):
     clock(2026, 10, 2, 10, 0)
     friday = Run.open("nightly")
     clock(2026, 10, 4, 10, 0)
-    assert {verb: business_date(verb, friday).day for verb in ("nightly", "intraday", "ingest", "plan", "build", "push", "report")} == {
-        "nightly": 4, "intraday": 4, "ingest": 4, "plan": 2, "build": 2, "push": 2, "report": 2,
-    }  # fmt: skip
+    assert {
+        verb: business_date(verb, friday).day
+        for verb in ("nightly", "intraday", "ingest", "plan", "build", "push", "report")
+    } == {"nightly": 4, "intraday": 4, "ingest": 4, "plan": 2, "build": 2, "push": 2, "report": 2}
     assert business_date("plan", None) == date(2026, 10, 4)
     monkeypatch.setenv("HOMEROOM_AS_OF", "2027-09-07")
     assert business_date("plan", friday) == business_date("nightly", None) == date(2027, 9, 7)
     monkeypatch.setenv("HOMEROOM_AS_OF", "7 September")
-    with pytest.raises(settings.SettingsWrong, match="HOMEROOM_AS_OF is '7 September', which is no day"):
+    with pytest.raises(
+        settings.SettingsWrong, match="HOMEROOM_AS_OF is '7 September', which is no day"
+    ):
         business_date("nightly", None)
 
 
@@ -101,7 +113,10 @@ def test_a_run_is_named_and_dated_by_utc_and_is_for_the_districts_day(clock):
     run.finish(0)
     assert run.run_id[:17] == "20261006T010005Z-" and len(run.run_id) == 21
     recorded = Run.load(run.run_id)
-    assert (recorded.started_at, recorded.as_of) == (datetime(2026, 10, 6, 1, 0, 5, tzinfo=UTC), date(2026, 10, 5))
+    assert (recorded.started_at, recorded.as_of) == (
+        datetime(2026, 10, 6, 1, 0, 5, tzinfo=UTC),
+        date(2026, 10, 5),
+    )
     assert recorded.read("run.json")["finished_at"] == "2026-10-06T01:00:05+00:00"
     assert archive._began(run.folder) == datetime(2026, 10, 6, 1, 0, 5, tzinfo=UTC).timestamp()
 
@@ -112,9 +127,16 @@ def test_the_sessions_times_are_utc_and_models_are_told_the_districts_day(clock)
     for read_only in (False, True):
         with store.connect(read_only) as connection:
             assert connection.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
-            assert connection.execute("select cast(timestamptz '2026-10-06 01:30:00+00' as date)::varchar").fetchone() == ("2026-10-06",)
-            asked = "select as_of::varchar, started_at::varchar, data_as_of::varchar, rolled_over_on from raw_homeroom.night"
-            assert connection.execute(asked).fetchall() == [("2026-10-05", "2026-10-06 01:30:00", "2026-10-05", None)]
+            assert connection.execute(
+                "select cast(timestamptz '2026-10-06 01:30:00+00' as date)::varchar"
+            ).fetchone() == ("2026-10-06",)
+            asked = (
+                "select as_of::varchar, started_at::varchar, data_as_of::varchar, rolled_over_on"
+                " from raw_homeroom.night"
+            )
+            assert connection.execute(asked).fetchall() == [
+                ("2026-10-05", "2026-10-06 01:30:00", "2026-10-05", None)
+            ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +145,10 @@ def test_the_sessions_times_are_utc_and_models_are_told_the_districts_day(clock)
         ("2099-07-01", (2099, 7, 1, 7)),  # midnight in summer
         ("2099-12-01", (2099, 12, 1, 8)),  # and in winter
         ("2099-07-01 18:30", (2099, 7, 2, 1, 30)),
-        ("2099-07-01T18:30:00+00:00", (2099, 7, 1, 18, 30)),  # whoever names a zone is taken at their word
+        (
+            "2099-07-01T18:30:00+00:00",
+            (2099, 7, 1, 18, 30),
+        ),  # whoever names a zone is taken at their word
     ],
 )
 def test_a_pause_is_until_a_moment_of_the_district(until, utc):
@@ -133,7 +158,9 @@ def test_a_pause_is_until_a_moment_of_the_district(until, utc):
 def test_a_pause_is_over_at_its_very_moment_and_cannot_begin_then(clock):
     end = datetime(2099, 7, 1, 7, tzinfo=UTC)
     clock(2099, 7, 1, 6, 59, 59)
-    assert interventions.pause("2099-07-01", "summer").sentence.startswith("paused until 2099-07-01 00:00: summer (by ")
+    assert interventions.pause("2099-07-01", "summer").sentence.startswith(
+        "paused until 2099-07-01 00:00: summer (by "
+    )
     assert interventions.current(end - timedelta(seconds=1)) is not None
     assert interventions.current(end) is None
     assert interventions.lines()[-1]["until"] == "2099-07-01T07:00:00+00:00"
@@ -163,29 +190,71 @@ def test_log_lines_say_utc_and_leave_out_what_is_not_known(capsys, monkeypatch):
             return datetime(2026, 10, 6, 1, 0, 5, tzinfo=UTC).astimezone(tz)
 
     monkeypatch.setattr(log, "datetime", Clock)
-    log.event("landed", feed="people", rows=3, seconds=0.25, share=2.0, tiny=0.0004, nothing=None, why="it grew\nmuch", empty="")
-    assert capsys.readouterr().err == '2026-10-06T01:00:05Z landed feed=people rows=3 seconds=0.25 share=2 tiny=0 why="it grew much" empty=""\n'
+    log.event(
+        "landed",
+        feed="people",
+        rows=3,
+        seconds=0.25,
+        share=2.0,
+        tiny=0.0004,
+        nothing=None,
+        why="it grew\nmuch",
+        empty="",
+    )
+    assert (
+        capsys.readouterr().err
+        == '2026-10-06T01:00:05Z landed feed=people rows=3 seconds=0.25 share=2 tiny=0 why="it grew'
+        ' much" empty=""\n'
+    )
 
 
 @pytest.mark.parametrize(
     ("hours", "said"),
-    [(1 / 60, "1 minute"), (1.99, "119 minutes"), (2, "2 hours"), (47.4, "47 hours"), (48, "2 days"), (30 * 24, "30 days")],
+    [
+        (1 / 60, "1 minute"),
+        (1.99, "119 minutes"),
+        (2, "2 hours"),
+        (47.4, "47 hours"),
+        (48, "2 days"),
+        (30 * 24, "30 days"),
+    ],
 )
 def test_how_long_ago_is_said_in_the_unit_a_person_would_use(hours, said):
     assert _ago(hours) == said
 
 
 HERE = Path(__file__).parent
-ALSO = ("test_schedule.py::test_short_runs_take_place_on_school_days_and_nights_as_the_district_says",
-        "test_age.py::test_school_nights_are_counted_from_monday_to_friday",
-        "test_retention.py::test_what_is_past_its_days_goes_when_told_and_that_is_kept",
-        "test_care.py::test_a_pause_ends_by_itself")  # fmt: skip
+ALSO = (
+    "test_schedule.py::test_short_runs_take_place_on_school_days_and_nights_as_the_district_says",
+    "test_age.py::test_school_nights_are_counted_from_monday_to_friday",
+    "test_retention.py::test_what_is_past_its_days_goes_when_told_and_that_is_kept",
+    "test_care.py::test_a_pause_ends_by_itself",
+)
 
 
 @pytest.mark.parametrize("zone", ["America/Vancouver", "Pacific/Kiritimati"])
 def test_nothing_here_rests_on_the_zone_of_the_machine(zone):
-    """The same tests on a machine of the district's zone, and on one that lives a day ahead of it."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not zone_of_the_machine"]
+    """The same tests on a machine of the district's zone, and on one that lives a day
+    ahead of it.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not zone_of_the_machine",
+    ]
     command += [__file__, *(str(HERE / name) for name in ALSO)]
-    ended = subprocess.run(command, cwd=paths.root(), env=os.environ | {"TZ": zone}, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command,
+        cwd=paths.root(),
+        env=os.environ | {"TZ": zone},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stdout[-3000:]

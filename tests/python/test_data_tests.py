@@ -1,7 +1,9 @@
-"""Each data test of tests/dbt reports the row that breaks its rule, and is silent about all that keeps it.
+"""Each data test of tests/dbt reports the row that breaks its rule, and is silent about all that
+keeps it.
 
-Every case is a small world in which the rule holds, and changes to it each of which breaks the rule in one way. The tests are read as their
-files stand and asked of tables made by hand; a data test without a case fails here.
+Every case is a small world in which the rule holds, and changes to it each of which breaks the rule
+in one way. The tests are read as their files stand and asked of tables made by hand; a data test
+without a case fails here.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ TONIGHT, YESTERDAY, EARLIER = date(2026, 10, 5), date(2026, 10, 4), date(2026, 9
 
 @dataclass(frozen=True)
 class Broken:
-    """What takes the place of good tables, or of nodes in dbt's graph; and what is reported then: first columns, or whole rows."""
+    """What takes the place of good tables, or of nodes in dbt's graph; and what is reported then:
+    first columns, or whole rows.
+    """
 
     reported: list[Any]
     tables: dict[str, Table] = field(default_factory=dict)
@@ -45,19 +49,43 @@ def one(table: str, reported: object, *rows: object) -> Broken:
 
 CASES: dict[str, Case] = {}
 
-# --- students and staff ----------------------------------------------------------------------------------------------------
+# --- students and staff ---------------------------------------------------------------------------
 
 SCHOOLED = "student_number school_number is_primary"
 CASES["enrolments__every_student_has_one_primary_school"] = Case(
     {
         "students": ("student_number school_number", ("1", "A"), ("2", "B"), ("3", "A")),
-        "enrolments": (SCHOOLED, ("1", "A", True), ("1", "B", False), ("2", "B", True), ("3", "A", True)),
+        "enrolments": (
+            SCHOOLED,
+            ("1", "A", True),
+            ("1", "B", False),
+            ("2", "B", True),
+            ("3", "A", True),
+        ),
     },
     {
         "no enrolment": one("enrolments", "1", SCHOOLED, ("2", "B", True), ("3", "A", True)),
-        "none is primary": one("enrolments", "1", SCHOOLED, ("1", "A", False), ("2", "B", True), ("3", "A", True)),
-        "another school is": one("enrolments", "1", SCHOOLED, ("1", "A", False), ("1", "B", True), ("2", "B", True), ("3", "A", True)),
-        "two are": one("enrolments", "1", SCHOOLED, ("1", "A", True), ("1", "A", True), ("2", "B", True), ("3", "A", True)),
+        "none is primary": one(
+            "enrolments", "1", SCHOOLED, ("1", "A", False), ("2", "B", True), ("3", "A", True)
+        ),
+        "another school is": one(
+            "enrolments",
+            "1",
+            SCHOOLED,
+            ("1", "A", False),
+            ("1", "B", True),
+            ("2", "B", True),
+            ("3", "A", True),
+        ),
+        "two are": one(
+            "enrolments",
+            "1",
+            SCHOOLED,
+            ("1", "A", True),
+            ("1", "A", True),
+            ("2", "B", True),
+            ("3", "A", True),
+        ),
     },
 )
 CASES["students__nobody_is_lost"] = Case(
@@ -80,10 +108,18 @@ CASES["staff__every_record_is_one_person"] = Case(
         "staff_matches": (MATCHED, ("U1", "5"), ("7", None), (None, "7")),
     },
     {
-        "a record of the schools' system is nobody": one("staff_matches", "sis U1", MATCHED, (None, "5"), ("7", None), (None, "7")),
-        "an employee is nobody": one("staff_matches", "hr 5", MATCHED, ("U1", None), ("7", None), (None, "7")),
-        "an employee is two": one("staff_matches", "hr 5", MATCHED, ("U1", "5"), ("7", "5"), (None, "7")),
-        "a record of the schools' system is two": one("staff_matches", "sis U1", MATCHED, ("U1", "5"), ("U1", "7"), ("7", None)),
+        "a record of the schools' system is nobody": one(
+            "staff_matches", "sis U1", MATCHED, (None, "5"), ("7", None), (None, "7")
+        ),
+        "an employee is nobody": one(
+            "staff_matches", "hr 5", MATCHED, ("U1", None), ("7", None), (None, "7")
+        ),
+        "an employee is two": one(
+            "staff_matches", "hr 5", MATCHED, ("U1", "5"), ("7", "5"), (None, "7")
+        ),
+        "a record of the schools' system is two": one(
+            "staff_matches", "sis U1", MATCHED, ("U1", "5"), ("U1", "7"), ("7", None)
+        ),
     },
 )
 CASES["sections__pseudo_courses_are_no_classes"] = Case(
@@ -98,32 +134,82 @@ CASES["sections__pseudo_courses_are_no_classes"] = Case(
     },
 )
 
-SEEN, CLASS, ENROLLED = "student_number last_seen_on is_in_feed enrolment_status", "student_number section_id", "student_number school_number enrolment_status"
+SEEN, CLASS, ENROLLED = (
+    "student_number last_seen_on is_in_feed enrolment_status",
+    "student_number section_id",
+    "student_number school_number enrolment_status",
+)
 CASES["students__who_vanished_keeps_everything"] = Case(
     {
-        "students": (SEEN, ("gone", YESTERDAY, False, "active"), ("here", TONIGHT, True, "active"), ("left", YESTERDAY, False, "inactive"),
-                     ("lone", YESTERDAY, False, "preregistered")),
-        # what was kept from an earlier night than the last, and a class the school no longer has, need not be
-        "section_students_last_seen": ("student_number section_id last_seen_on", ("gone", "maths", YESTERDAY), ("gone", "band", EARLIER),
-                                       ("gone", "closed", YESTERDAY), ("here", "maths", TONIGHT), ("left", "maths", YESTERDAY)),
+        "students": (
+            SEEN,
+            ("gone", YESTERDAY, False, "active"),
+            ("here", TONIGHT, True, "active"),
+            ("left", YESTERDAY, False, "inactive"),
+            ("lone", YESTERDAY, False, "preregistered"),
+        ),
+        # what was kept from an earlier night than the last, and a class the school no longer has,
+        # need not be
+        "section_students_last_seen": (
+            "student_number section_id last_seen_on",
+            ("gone", "maths", YESTERDAY),
+            ("gone", "band", EARLIER),
+            ("gone", "closed", YESTERDAY),
+            ("here", "maths", TONIGHT),
+            ("left", "maths", YESTERDAY),
+        ),
         "sections": ("section_id", ("maths",), ("band",)),
         "section_students": (CLASS, ("gone", "maths"), ("lone", "band")),
-        "enrolments_last_seen": ("student_number school_number last_seen_on", ("gone", "A", YESTERDAY), ("gone", "B", EARLIER), ("here", "A", TONIGHT),
-                                 ("left", "A", YESTERDAY), ("lone", "B", YESTERDAY)),
-        "enrolments": (ENROLLED, ("gone", "A", "active"), ("left", "A", "inactive"), ("lone", "B", "preregistered")),
-        "student_guardians_last_seen": ("student_number last_seen_on", ("gone", YESTERDAY), ("gone", YESTERDAY), ("here", TONIGHT), ("left", YESTERDAY),
-                                        ("lone", EARLIER)),
+        "enrolments_last_seen": (
+            "student_number school_number last_seen_on",
+            ("gone", "A", YESTERDAY),
+            ("gone", "B", EARLIER),
+            ("here", "A", TONIGHT),
+            ("left", "A", YESTERDAY),
+            ("lone", "B", YESTERDAY),
+        ),
+        "enrolments": (
+            ENROLLED,
+            ("gone", "A", "active"),
+            ("left", "A", "inactive"),
+            ("lone", "B", "preregistered"),
+        ),
+        "student_guardians_last_seen": (
+            "student_number last_seen_on",
+            ("gone", YESTERDAY),
+            ("gone", YESTERDAY),
+            ("here", TONIGHT),
+            ("left", YESTERDAY),
+            ("lone", EARLIER),
+        ),
         "student_guardians": ("student_number", ("gone",)),
     },
     {
-        "in no class": one("section_students", ("gone", "maths"), CLASS, ("lone", "maths"), ("gone", "band")),
-        "at no school": one("enrolments", ("gone", "A"), ENROLLED, ("gone", "B", "active"), ("lone", "A", "active"), ("lone", "B", "active")),
-        "not at school any more": one("enrolments", ("gone", "A"), ENROLLED, ("gone", "A", "inactive"), ("lone", "B", "active")),
-        "without a guardian": one("student_guardians", ("gone", "guardian"), "student_number", ("lone",)),
+        "in no class": one(
+            "section_students", ("gone", "maths"), CLASS, ("lone", "maths"), ("gone", "band")
+        ),
+        "at no school": one(
+            "enrolments",
+            ("gone", "A"),
+            ENROLLED,
+            ("gone", "B", "active"),
+            ("lone", "A", "active"),
+            ("lone", "B", "active"),
+        ),
+        "not at school any more": one(
+            "enrolments",
+            ("gone", "A"),
+            ENROLLED,
+            ("gone", "A", "inactive"),
+            ("lone", "B", "active"),
+        ),
+        "without a guardian": one(
+            "student_guardians", ("gone", "guardian"), "student_number", ("lone",)
+        ),
     },
-)  # fmt: skip
+)
 
-# --- who left without a reason ---------------------------------------------------------------------------------------------
+# --- who left without a reason --------------------------------------------------------------------
 
 READ = [datetime(2026, 9, day, 2) for day in range(1, 31)]
 A, B, C = ("a" * 12 + "0" * 52), ("b" * 64), ("c" * 64)
@@ -134,14 +220,21 @@ def person(population: str, key: str) -> str:
     return "p" + hashlib.sha256(f"{population}:{key}".encode()).hexdigest()[:15]
 
 
-def brought(feed: str, night: int, sha256: str, status: str = "loaded", source: str = "sis") -> tuple[object, ...]:
+def brought(
+    feed: str, night: int, sha256: str, status: str = "loaded", source: str = "sis"
+) -> tuple[object, ...]:
     return source, feed, f"{feed}.csv", sha256, READ[night], status
 
 
 LAST = "#" + A[:12]
 STUDENTS_READ = (brought("students", 0, C), brought("students", 1, A))
 STAFF_READ = (brought("staff", 1, A), brought("staff", 2, B))
-ENOUGH = (*STUDENTS_READ, brought("students", 2, B), brought("students", 3, C), brought("students", 4, A, "refused"))
+ENOUGH = (
+    *STUDENTS_READ,
+    brought("students", 2, B),
+    brought("students", 3, C),
+    brought("students", 4, A, "refused"),
+)
 STUDENT, OF_STAFF = person("student", "1"), person("staff", "E1")
 EMPLOYED = "staff_key is_active ended_on:date source_file"
 
@@ -152,110 +245,250 @@ def files(*rows: tuple[object, ...], of: str = STUDENT) -> Broken:
 
 CASES["identity__nobody_left_without_a_reason"] = Case(
     {
-        # 1 was absent from two good feeds, of which two are asked; the record of 2 says so; 3 has not left
-        "students_last_seen": ("student_number enrolment_status source_file", ("1", "active", "students.csv" + LAST), ("2", "inactive", "students.csv" + LAST),
-                               ("3", "active", "students.csv#" + C[:12])),
+        # 1 was absent from two good feeds, of which two are asked; the record of 2 says so; 3 has
+        # not left
+        "students_last_seen": (
+            "student_number enrolment_status source_file",
+            ("1", "active", "students.csv" + LAST),
+            ("2", "inactive", "students.csv" + LAST),
+            ("3", "active", "students.csv#" + C[:12]),
+        ),
         # E1 was absent from the one that is asked; E2 is not active; the work of E3 ended yesterday
-        "staff_last_seen": (EMPLOYED, ("E1", True, None, "staff.csv" + LAST), ("E2", False, None, "no.csv"), ("E3", True, YESTERDAY, "no.csv")),
+        "staff_last_seen": (
+            EMPLOYED,
+            ("E1", True, None, "staff.csv" + LAST),
+            ("E2", False, None, "no.csv"),
+            ("E3", True, YESTERDAY, "no.csv"),
+        ),
         "night": ("as_of", (TONIGHT,)),
         "source_files": (FILES, *ENOUGH, *STAFF_READ),
-        "lifecycle": ("person_id record", *((person("student", key), record) for key, record in (("1", "left"), ("2", "left"), ("3", "active"))),
-                      *((person("staff", key), "left") for key in ("E1", "E2", "E3"))),
+        "lifecycle": (
+            "person_id record",
+            *(
+                (person("student", key), record)
+                for key, record in (("1", "left"), ("2", "left"), ("3", "active"))
+            ),
+            *((person("staff", key), "left") for key in ("E1", "E2", "E3")),
+        ),
         "absence_policy": ("population good_feeds_before_left", ("student", 2), ("staff", 1)),
     },
     {
         "one good feed of two": files(*STUDENTS_READ, brought("students", 2, B), *STAFF_READ),
         "no good feed": files(*STUDENTS_READ, *STAFF_READ),
-        "the same file twice": files(*STUDENTS_READ, brought("students", 2, B), brought("students", 3, B), *STAFF_READ),
-        "a refused file": files(*STUDENTS_READ, brought("students", 2, B), brought("students", 3, C, "refused"), *STAFF_READ),
-        "an unchanged file": files(*STUDENTS_READ, brought("students", 2, B), brought("students", 3, C, "unchanged"), *STAFF_READ),
-        "the last file read again": files(*ENOUGH, brought("students", 5, A, "unchanged"), *STAFF_READ),
+        "the same file twice": files(
+            *STUDENTS_READ, brought("students", 2, B), brought("students", 3, B), *STAFF_READ
+        ),
+        "a refused file": files(
+            *STUDENTS_READ,
+            brought("students", 2, B),
+            brought("students", 3, C, "refused"),
+            *STAFF_READ,
+        ),
+        "an unchanged file": files(
+            *STUDENTS_READ,
+            brought("students", 2, B),
+            brought("students", 3, C, "unchanged"),
+            *STAFF_READ,
+        ),
+        "the last file read again": files(
+            *ENOUGH, brought("students", 5, A, "unchanged"), *STAFF_READ
+        ),
         "the last file loaded again": files(*ENOUGH, brought("students", 5, A), *STAFF_READ),
-        "a file of another feed": files(*STUDENTS_READ, brought("students", 2, B), brought("contacts", 3, C), *STAFF_READ),
-        "a file of another source": files(*STUDENTS_READ, brought("students", 2, B), brought("students", 3, C, source="hr"), *STAFF_READ),
-        "nobody says how many": one("absence_policy", STUDENT, "population good_feeds_before_left", ("student", None), ("staff", 1)),
-        "nobody says a word": one("absence_policy", STUDENT, "population good_feeds_before_left", ("staff", 1)),
+        "a file of another feed": files(
+            *STUDENTS_READ, brought("students", 2, B), brought("contacts", 3, C), *STAFF_READ
+        ),
+        "a file of another source": files(
+            *STUDENTS_READ,
+            brought("students", 2, B),
+            brought("students", 3, C, source="hr"),
+            *STAFF_READ,
+        ),
+        "nobody says how many": one(
+            "absence_policy",
+            STUDENT,
+            "population good_feeds_before_left",
+            ("student", None),
+            ("staff", 1),
+        ),
+        "nobody says a word": one(
+            "absence_policy", STUDENT, "population good_feeds_before_left", ("staff", 1)
+        ),
         "no feed without one on staff": files(*ENOUGH, brought("staff", 1, A), of=OF_STAFF),
         "still at work": one("staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, None, "no.csv")),
-        "the last day of work": one("staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv")),
+        "the last day of work": one(
+            "staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv")
+        ),
     },
-)  # fmt: skip
+)
 
-# --- the lifecycle ---------------------------------------------------------------------------------------------------------
+# --- the lifecycle --------------------------------------------------------------------------------
 
 PROMISE, RULE = "population from_state to_state days", "population from_state to_state days"
 STEPS = [("student", f"s{step}", f"s{step + 1}", 1) for step in range(9)]
-PROMISED = [("student", "s0", "s9", 9), ("student", "s3", "s9", 6), ("staff", "s0", "s9", 1), ("student", "s9", "s0", 500)]
+PROMISED = [
+    ("student", "s0", "s9", 9),
+    ("student", "s3", "s9", 6),
+    ("staff", "s0", "s9", 1),
+    ("student", "s9", "s0", 500),
+]
 CASES["lifecycle__no_way_is_shorter_than_promised"] = Case(
     {
         "lifecycle_promises": (PROMISE, *PROMISED),
-        "lifecycle_rules": (RULE, *STEPS, ("student", "s0", "s9", 20), ("staff", "s0", "s9", 1), ("student", "x", "s9", 0), ("student", "s0", "x", 20)),
+        "lifecycle_rules": (
+            RULE,
+            *STEPS,
+            ("student", "s0", "s9", 20),
+            ("staff", "s0", "s9", 1),
+            ("student", "x", "s9", 0),
+            ("student", "s0", "x", 20),
+        ),
     },
     {
-        "nine steps are too short": one("lifecycle_promises", ("student", "s0", "s9", 10, 9), PROMISE, ("student", "s0", "s9", 10)),
-        "a step is shorter": one("lifecycle_rules", ("student", "s3", "s9", 6, 5), RULE, *STEPS[3:8], ("student", "s8", "s9", 0)),
-        "a short cut": one("lifecycle_rules", ("student", "s0", "s9", 9, 3), RULE, *STEPS, ("student", "s0", "s9", 3)),
+        "nine steps are too short": one(
+            "lifecycle_promises",
+            ("student", "s0", "s9", 10, 9),
+            PROMISE,
+            ("student", "s0", "s9", 10),
+        ),
+        "a step is shorter": one(
+            "lifecycle_rules",
+            ("student", "s3", "s9", 6, 5),
+            RULE,
+            *STEPS[3:8],
+            ("student", "s8", "s9", 0),
+        ),
+        "a short cut": one(
+            "lifecycle_rules",
+            ("student", "s0", "s9", 9, 3),
+            RULE,
+            *STEPS,
+            ("student", "s0", "s9", 3),
+        ),
     },
 )
 
 
 def who_left(platform: str, word: str, *, is_open: bool) -> Case:
     """Told twice, by the word each platform has for an open account."""
-    users, members, left = f"exp_{platform}__users", f"exp_{platform}__members", ("suspended", "archived", "delete_eligible", "deleted")
+    users, members, left = (
+        f"exp_{platform}__users",
+        f"exp_{platform}__members",
+        ("suspended", "archived", "delete_eligible", "deleted"),
+    )
     here = ("preregistered", "active", "leave", "grace", "returned")
-    columns, states = f"person_id {word}", [*((state, state) for state in (*here, *left)), ("elsewhere", "suspended")]
+    columns, states = (
+        f"person_id {word}",
+        [*((state, state) for state in (*here, *left)), ("elsewhere", "suspended")],
+    )
     return Case(
         {
-            users: (columns, *((state, is_open) for state in here), *((state, not is_open) for state in left), ("stranger", is_open)),
+            users: (
+                columns,
+                *((state, is_open) for state in here),
+                *((state, not is_open) for state in left),
+                ("stranger", is_open),
+            ),
             members: ("person_id", ("active",), ("grace",), ("elsewhere",)),
             "lifecycle": ("person_id state", *states),
         },
-        {f"{state} and open": one(users, state, columns, (state, is_open), ("active", is_open)) for state in left}
-        | {f"{state} and in a group": one(members, state, "person_id", (state,), ("active",)) for state in left},
+        {
+            f"{state} and open": one(users, state, columns, (state, is_open), ("active", is_open))
+            for state in left
+        }
+        | {
+            f"{state} and in a group": one(members, state, "person_id", (state,), ("active",))
+            for state in left
+        },
     )
 
 
 CASES["exports__nobody_who_left_is_open_in_google"] = who_left("google", "suspended", is_open=False)
-CASES["exports__nobody_who_left_is_open_in_microsoft"] = who_left("microsoft", "account_enabled", is_open=True)
+CASES["exports__nobody_who_left_is_open_in_microsoft"] = who_left(
+    "microsoft", "account_enabled", is_open=True
+)
 
-# --- names -----------------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 TAKEN, ADOPTED = "target remote_id account_name person_id", "target remote_id person_id"
 CASES["identity__a_name_is_no_one_elses"] = Case(
     {
-        "accounts": ("person_id account_name minted_on", ("new", "ana.bo", TONIGHT), ("known", "cy.do", YESTERDAY), ("back", "ed.fo", TONIGHT),
-                     ("adopts", "gus.ho", TONIGHT)),
+        "accounts": (
+            "person_id account_name minted_on",
+            ("new", "ana.bo", TONIGHT),
+            ("known", "cy.do", YESTERDAY),
+            ("back", "ed.fo", TONIGHT),
+            ("adopts", "gus.ho", TONIGHT),
+        ),
         "night": ("as_of", (TONIGHT,)),
-        # one minted before may be another's by now; one's own is no one else's, nor is that of the account one adopts
-        "names_taken": (TAKEN, ("google", "1", "cy.do", None), ("google", "2", "ed.fo", "back"), ("google", "3", "gus.ho", None),
-                        ("google", "4", "ida.jo", "other")),
-        "adopted_accounts": (ADOPTED, ("google", "3", "adopts"), ("microsoft", "9", "new"), ("google", "9", "other")),
+        # one minted before may be another's by now; one's own is no one else's, nor is that of the
+        # account one adopts
+        "names_taken": (
+            TAKEN,
+            ("google", "1", "cy.do", None),
+            ("google", "2", "ed.fo", "back"),
+            ("google", "3", "gus.ho", None),
+            ("google", "4", "ida.jo", "other"),
+        ),
+        "adopted_accounts": (
+            ADOPTED,
+            ("google", "3", "adopts"),
+            ("microsoft", "9", "new"),
+            ("google", "9", "other"),
+        ),
     },
     {
         "another person's": one("names_taken", "new", TAKEN, ("google", "5", "ana.bo", "other")),
         "a stranger's": one("names_taken", "new", TAKEN, ("google", "5", "ana.bo", None)),
         "adopted by another": one("names_taken", "new", TAKEN, ("google", "9", "ana.bo", None)),
-        "adopted in another tenant": one("names_taken", "adopts", TAKEN, ("microsoft", "3", "gus.ho", None)),
-        "adopted under another id": one("names_taken", "adopts", TAKEN, ("google", "4", "gus.ho", None)),
-        "another's, whatever was adopted": one("names_taken", "adopts", TAKEN, ("google", "3", "gus.ho", "other")),
+        "adopted in another tenant": one(
+            "names_taken", "adopts", TAKEN, ("microsoft", "3", "gus.ho", None)
+        ),
+        "adopted under another id": one(
+            "names_taken", "adopts", TAKEN, ("google", "4", "gus.ho", None)
+        ),
+        "another's, whatever was adopted": one(
+            "names_taken", "adopts", TAKEN, ("google", "3", "gus.ho", "other")
+        ),
     },
-)  # fmt: skip
+)
 NUMBERED = "person_id base_name number account_name"
 CASES["identity__base_and_number_make_the_name"] = Case(
-    {"accounts": (NUMBERED, ("1", "ana.bo", 1, "ana.bo"), ("2", "ana.bo", 2, "ana.bo2"), ("3", "bo28", 2, "bo28-2"), ("4", "az", 12, "az12"),
-                  ("5", "a9", 1, "a9"), ("6", "b0", 1, "b0"))},
     {
-        "a base that ends in a sign": one("accounts", "1", NUMBERED, ("1", "ana.", 1, "ana."), ("2", "ana", 1, "ana")),
-        "another number": one("accounts", "1", NUMBERED, ("1", "ana", 2, "ana3"), ("2", "ana", 1, "ana")),
-        "digits that meet": one("accounts", "1", NUMBERED, ("1", "bo28", 2, "bo282"), ("2", "ana", 1, "ana")),
+        "accounts": (
+            NUMBERED,
+            ("1", "ana.bo", 1, "ana.bo"),
+            ("2", "ana.bo", 2, "ana.bo2"),
+            ("3", "bo28", 2, "bo28-2"),
+            ("4", "az", 12, "az12"),
+            ("5", "a9", 1, "a9"),
+            ("6", "b0", 1, "b0"),
+        )
     },
-)  # fmt: skip
+    {
+        "a base that ends in a sign": one(
+            "accounts", "1", NUMBERED, ("1", "ana.", 1, "ana."), ("2", "ana", 1, "ana")
+        ),
+        "another number": one(
+            "accounts", "1", NUMBERED, ("1", "ana", 2, "ana3"), ("2", "ana", 1, "ana")
+        ),
+        "digits that meet": one(
+            "accounts", "1", NUMBERED, ("1", "bo28", 2, "bo282"), ("2", "ana", 1, "ana")
+        ),
+    },
+)
 CASES["identity__no_account_shares_a_group_address"] = Case(
-    {"accounts": ("person_id account_name", ("1", "ana.bo"), ("2", "school-1")), "groups": ("group_id", ("school-1-staff",))},
-    {"shared": one("accounts", "2", "person_id account_name", ("1", "ana.bo"), ("2", "school-1-staff"))},
+    {
+        "accounts": ("person_id account_name", ("1", "ana.bo"), ("2", "school-1")),
+        "groups": ("group_id", ("school-1-staff",)),
+    },
+    {
+        "shared": one(
+            "accounts", "2", "person_id account_name", ("1", "ana.bo"), ("2", "school-1-staff")
+        )
+    },
 )
 
-# --- exports ---------------------------------------------------------------------------------------------------------------
+# --- exports --------------------------------------------------------------------------------------
 
 UNIT = "org_unit_path parent_org_unit_path"
 CASES["exports__every_org_unit_has_its_parent"] = Case(
@@ -264,26 +497,45 @@ CASES["exports__every_org_unit_has_its_parent"] = Case(
 )
 CASES["exports__org_units_differ_by_more_than_case"] = Case(
     {"exp_google__org_units": ("org_unit_path", ("/A",), ("/A/B",), ("/AB",))},
-    {"by case only": one("exp_google__org_units", "/a/b", "org_unit_path", ("/A/B",), ("/A/b",), ("/C",))},
+    {
+        "by case only": one(
+            "exp_google__org_units", "/a/b", "org_unit_path", ("/A/B",), ("/A/b",), ("/C",)
+        )
+    },
 )
 CASES["exports__do_not_call_is_honoured"] = Case(
     {
-        "students": ("student_number may_call", ("yes", True), ("yes too", True), ("no", False), ("unknown", None)),
+        "students": (
+            "student_number may_call",
+            ("yes", True),
+            ("yes too", True),
+            ("no", False),
+            ("unknown", None),
+        ),
         "exp_callout__absences": ("student_id", ("yes",)),
         "exp_callout__contacts": ("student_id", ("yes too",), ("stranger",)),
     },
     {
         "no, in the absences": one("exp_callout__absences", "no", "student_id", ("no",), ("yes",)),
         "no, in the contacts": one("exp_callout__contacts", "no", "student_id", ("no",), ("yes",)),
-        "unknown, in the absences": one("exp_callout__absences", "unknown", "student_id", ("unknown",)),
-        "unknown, in the contacts": one("exp_callout__contacts", "unknown", "student_id", ("unknown",)),
+        "unknown, in the absences": one(
+            "exp_callout__absences", "unknown", "student_id", ("unknown",)
+        ),
+        "unknown, in the contacts": one(
+            "exp_callout__contacts", "unknown", "student_id", ("unknown",)
+        ),
     },
 )
 
 
 def node(name: str, columns: dict[str, str | None], **export: object) -> dict[str, Any]:
-    """A model as dbt's graph has it: columns with their class of personal data, and what makes it an export."""
-    listed = {column: {"name": column, "config": {"meta": {"personal_data": kind}} if kind else None} for column, kind in columns.items()}
+    """A model as dbt's graph has it: columns with their class of personal data, and what makes it
+    an export.
+    """
+    listed = {
+        column: {"name": column, "config": {"meta": {"personal_data": kind}} if kind else None}
+        for column, kind in columns.items()
+    }
     return {
         "resource_type": "model",
         "name": name,
@@ -294,12 +546,22 @@ def node(name: str, columns: dict[str, str | None], **export: object) -> dict[st
 
 
 def guarded(model: str, by: str = "personal_data_is_signed") -> dict[str, Any]:
-    return {"resource_type": "test", "name": f"{by}_{model}", "attached_node": f"model.homeroom.{model}", "test_metadata": {"name": by}}
+    return {
+        "resource_type": "test",
+        "name": f"{by}_{model}",
+        "attached_node": f"model.homeroom.{model}",
+        "test_metadata": {"name": by},
+    }
 
 
 SIGNED = "model column_name personal_data signed_by signed_on:date"
-CLASSED = {kind: kind for kind in ("name", "contact", "birth", "address", "family", "attendance", "enrolment")}
-REGISTER = [("exp_a", kind, kind, "officer", YESTERDAY) for kind in CLASSED] + [("exp_b", "name", "family", "officer", YESTERDAY)]
+CLASSED = {
+    kind: kind
+    for kind in ("name", "contact", "birth", "address", "family", "attendance", "enrolment")
+}
+REGISTER = [("exp_a", kind, kind, "officer", YESTERDAY) for kind in CLASSED] + [
+    ("exp_b", "name", "family", "officer", YESTERDAY)
+]
 MODELS = {
     "a": node("exp_a", {"id": "key", "note": "none", **CLASSED}, target="a"),
     "b": node("exp_b", {"id": "key", "name": "family"}, target="b"),
@@ -309,31 +571,66 @@ MODELS = {
 
 
 def register(reported: object, *changed: tuple[object, ...], but: str = "") -> Broken:
-    """Rows in the place of those of the same column; `but` the row of that column of exp_a, which goes."""
+    """Rows in the place of those of the same column; `but` the row of that column of exp_a, which
+    goes.
+    """
     gone = {row[:2] for row in changed} | {("exp_a", but)}
-    return one("privacy_register", reported, SIGNED, *(row for row in REGISTER if row[:2] not in gone), *changed)
+    return one(
+        "privacy_register",
+        reported,
+        SIGNED,
+        *(row for row in REGISTER if row[:2] not in gone),
+        *changed,
+    )
 
 
 def classed(column: str, kind: str | None, reported: str) -> Broken:
-    return Broken([("exp_a", column, reported)], nodes={"a": node("exp_a", {"id": "key", "note": "none", **CLASSED, column: kind}, target="a")})
+    return Broken(
+        [("exp_a", column, reported)],
+        nodes={
+            "a": node("exp_a", {"id": "key", "note": "none", **CLASSED, column: kind}, target="a")
+        },
+    )
 
 
 UNSIGNED = {
     **{f"{kind}, and nobody signed": register(("exp_a", kind, kind), but=kind) for kind in CLASSED},
     "by nobody": register(("exp_a", "name", "name"), ("exp_a", "name", "name", None, YESTERDAY)),
     "on no day": register(("exp_a", "name", "name"), ("exp_a", "name", "name", "officer", None)),
-    "signed as another class": register(("exp_a", "birth", "birth"), ("exp_a", "birth", "enrolment", "officer", YESTERDAY)),
-    "signed as no class": register(("exp_a", "birth", "birth"), ("exp_a", "birth", None, "officer", YESTERDAY)),
-    "signed for another export": register(("exp_a", "contact", "contact"), ("exp_b", "contact", "contact", "officer", YESTERDAY), but="contact"),
+    "signed as another class": register(
+        ("exp_a", "birth", "birth"), ("exp_a", "birth", "enrolment", "officer", YESTERDAY)
+    ),
+    "signed as no class": register(
+        ("exp_a", "birth", "birth"), ("exp_a", "birth", None, "officer", YESTERDAY)
+    ),
+    "signed for another export": register(
+        ("exp_a", "contact", "contact"),
+        ("exp_b", "contact", "contact", "officer", YESTERDAY),
+        but="contact",
+    ),
     "called none to get out of the register": classed("contact", "none", "none"),
     "called a key to get out of the register": classed("contact", "key", "key"),
     "called another class than the register has": classed("contact", "name", "name"),
-    "the register classes what the export does not": register(("exp_a", "note", "none"), ("exp_a", "note", "contact", "officer", YESTERDAY)),
-    "the register classes it, though nobody signed yet": register(("exp_a", "id", "key"), ("exp_a", "id", "contact", None, None)),
+    "the register classes what the export does not": register(
+        ("exp_a", "note", "none"), ("exp_a", "note", "contact", "officer", YESTERDAY)
+    ),
+    "the register classes it, though nobody signed yet": register(
+        ("exp_a", "id", "key"), ("exp_a", "id", "contact", None, None)
+    ),
     "without a class": classed("new", None, "unclassed"),
 }
 MEDICAL = {"a": node("exp_a", {"id": "key", **CLASSED, "medical": "medical"}, target="a")}
-UNKNOWN = Broken([("exp_a", "medical", "medical")], {"privacy_register": (SIGNED, *REGISTER, ("exp_a", "medical", "medical", "officer", YESTERDAY))}, MEDICAL)
+UNKNOWN = Broken(
+    [("exp_a", "medical", "medical")],
+    {
+        "privacy_register": (
+            SIGNED,
+            *REGISTER,
+            ("exp_a", "medical", "medical", "officer", YESTERDAY),
+        )
+    },
+    MEDICAL,
+)
 GONE = ("exp_a", "gone", "name", "officer", YESTERDAY)
 
 CASES["exports__every_column_is_classed_and_signed"] = Case(
@@ -342,18 +639,32 @@ CASES["exports__every_column_is_classed_and_signed"] = Case(
     | {
         "a class nobody knows": UNKNOWN,
         "signed for another export": Broken(
-            [("exp_a", "contact", "contact"), ("exp_b", "contact", "contact")], UNSIGNED["signed for another export"].tables
+            [("exp_a", "contact", "contact"), ("exp_b", "contact", "contact")],
+            UNSIGNED["signed for another export"].tables,
         ),
-        "signed for a column that is gone": one("privacy_register", GONE[:3], SIGNED, *REGISTER, GONE),
-        "signed for a model that is no export": one("privacy_register", ("students", "medical", "none"), SIGNED, *REGISTER,
-                                                    ("students", "medical", "none", "officer", YESTERDAY)),
-        "in the last export": register(("exp_b", "name", "family"), ("exp_b", "name", "family", None, None)),
+        "signed for a column that is gone": one(
+            "privacy_register", GONE[:3], SIGNED, *REGISTER, GONE
+        ),
+        "signed for a model that is no export": one(
+            "privacy_register",
+            ("students", "medical", "none"),
+            SIGNED,
+            *REGISTER,
+            ("students", "medical", "none", "officer", YESTERDAY),
+        ),
+        "in the last export": register(
+            ("exp_b", "name", "family"), ("exp_b", "name", "family", None, None)
+        ),
     },
     MODELS,
-)  # fmt: skip
+)
 CASES["personal_data_is_signed"] = Case(
     {"privacy_register": (SIGNED, *REGISTER, GONE)},
-    UNSIGNED | {"a class nobody knows": UNKNOWN, "a model dbt does not know": Broken(["exp_c"], arguments={"model": Relation("exp_c")})},
+    UNSIGNED
+    | {
+        "a class nobody knows": UNKNOWN,
+        "a model dbt does not know": Broken(["exp_c"], arguments={"model": Relation("exp_c")}),
+    },
     MODELS | {"test of that name": {"resource_type": "test", "name": "exp_c"}},
     {"model": Relation("exp_a")},
 )
@@ -363,17 +674,33 @@ CASES["exports__every_export_refuses_unsigned_columns"] = Case(
         "no test": Broken(["exp_b"], nodes={"tests b": guarded("students")}),
         "another test": Broken(["exp_b"], nodes={"tests b": guarded("exp_b", by="key")}),
     },
-    MODELS | {"tests a": guarded("exp_a"), "tests b": guarded("exp_b"), "model": node("personal_data_is_signed", {})},
+    MODELS
+    | {
+        "tests a": guarded("exp_a"),
+        "tests b": guarded("exp_b"),
+        "model": node("personal_data_is_signed", {}),
+    },
 )
 
 
 def compared(*observed: str, context: tuple[str, ...] = ("school",)) -> dict[str, Any]:
     return {
-        "export": node("exp_google__users", {"id": "key", "mail": "contact", "school": "none"}, target="google", entity="users", context=context),
+        "export": node(
+            "exp_google__users",
+            {"id": "key", "mail": "contact", "school": "none"},
+            target="google",
+            entity="users",
+            context=context,
+        ),
         "no context": node("exp_google__groups", {"id": "key"}, target="google", entity="groups"),
         "observed": node("stg_google__users", dict.fromkeys(observed, "none")),
         "groups": node("stg_google__groups", {"id": "none"}),
-        "file": node("exp_portfolio__users", {"id": "key", "nowhere": "none"}, target="portfolio", entity="users"),
+        "file": node(
+            "exp_portfolio__users",
+            {"id": "key", "nowhere": "none"},
+            target="portfolio",
+            entity="users",
+        ),
         "model": node("users", {"id": "none"}),
         "test": {
             "resource_type": "test",
@@ -388,12 +715,14 @@ CASES["exports__observed_state_has_the_columns_of_its_export"] = Case(
     {},
     {
         "not observed": Broken([("stg_google__users", "mail")], nodes=compared("id", "phone")),
-        "no context": Broken([("stg_google__users", "school")], nodes=compared("id", "mail", context=())),
+        "no context": Broken(
+            [("stg_google__users", "school")], nodes=compared("id", "mail", context=())
+        ),
     },
     compared("id", "mail", "phone"),
 )
 
-# --- tests of any model ----------------------------------------------------------------------------------------------------
+# --- tests of any model ---------------------------------------------------------------------------
 
 CASES["filled"] = Case(
     {"model": ("a b c", ("1", "2", None), ("1", "2", None))},
@@ -406,7 +735,9 @@ CASES["filled"] = Case(
 CASES["key"] = Case(
     {"model": ("a b c", ("1", "1", "x"), ("1", "2", "x"), ("2", "1", None))},
     {
-        "twice": one("model", ("1", "1"), "a b c", ("1", "1", "x"), ("1", "1", "y"), ("1", "2", "x")),
+        "twice": one(
+            "model", ("1", "1"), "a b c", ("1", "1", "x"), ("1", "1", "y"), ("1", "2", "x")
+        ),
         "no first part": one("model", (None, "1"), "a b c", (None, "1", "x"), ("1", "1", "x")),
         "no second part": one("model", ("1", None), "a b c", ("1", None, "x"), ("1", "1", "x")),
     },
@@ -428,11 +759,20 @@ CASES["matches_pattern"] = Case(
 
 
 def said(name: str, case: Case, broken: Broken | None = None) -> list[Any]:
-    """What a data test reports: nothing of the good world, of a broken one its rows, or the first column where that says it."""
+    """What a data test reports: nothing of the good world, of a broken one its rows, or the first
+    column where that says it.
+    """
     changed = broken or Broken([])
     graph = {"nodes": case.nodes | changed.nodes}
-    rows = answer(rendered(TESTS[name.split(maxsplit=1)[0]], graph, **case.arguments | changed.arguments), case.good | changed.tables)
-    return rows if any(isinstance(row, tuple) for row in changed.reported) else [row[0] for row in rows]
+    rows = answer(
+        rendered(TESTS[name.split(maxsplit=1)[0]], graph, **case.arguments | changed.arguments),
+        case.good | changed.tables,
+    )
+    return (
+        rows
+        if any(isinstance(row, tuple) for row in changed.reported)
+        else [row[0] for row in rows]
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -440,7 +780,9 @@ def test_a_data_test_is_silent_while_its_rule_holds(name: str):
     assert said(name, CASES[name]) == []
 
 
-@pytest.mark.parametrize(("name", "how"), [(name, how) for name, case in CASES.items() for how in case.broken])
+@pytest.mark.parametrize(
+    ("name", "how"), [(name, how) for name, case in CASES.items() for how in case.broken]
+)
 def test_a_data_test_reports_the_row_that_breaks_its_rule(name: str, how: str):
     broken = CASES[name].broken[how]
     assert said(name, CASES[name], broken) == broken.reported

@@ -1,4 +1,6 @@
-"""The trust gate's numbers: exactly at each limit and one beyond it. What the limits mean: docs/trust.md."""
+"""The trust gate's numbers: exactly at each limit and one beyond it. What the limits mean:
+docs/trust.md.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,19 @@ FEED = Feed(name="people", files=("People*",), columns=("School Number",))
 def trusted(rows: int = 0, bad: int = 0, **more: Any) -> Trusted:
     """A file of so many rows, and so many that cannot be read."""
     found = tuple(Reject(line + 2, "bad quoting", "") for line in range(bad))
-    return Trusted(FEED, FILE, "utf-8", ",", True, 1, {}, Path("x"), ((2, rows),) if rows else (), rejects=found, **more)
+    return Trusted(
+        FEED,
+        FILE,
+        "utf-8",
+        ",",
+        True,
+        1,
+        {},
+        Path("x"),
+        ((2, rows),) if rows else (),
+        rejects=found,
+        **more,
+    )
 
 
 def refused(call, *arguments: Any, **more: Any) -> str:
@@ -47,31 +61,59 @@ def refused(call, *arguments: Any, **more: Any) -> str:
 @pytest.mark.parametrize(("bad", "kind"), [(0, ""), (10, ""), (11, "rejects")])
 def test_a_tenth_of_the_rows_may_be_unreadable_and_not_one_more(bad, kind):
     assert refused(trust._enough, trusted(100 - bad, bad), Rules()) == kind
-    assert refused(trust._enough, trusted(100 - bad, bad), Rules(accept_smaller=True)) == kind, "a person who accepts fewer rows accepts no broken ones"
-    assert refused(trust._enough, trusted(100 - bad, bad), Rules(tolerance=Tolerance(most_rejected=0.11))) == ""
-    assert refused(trust._enough, trusted(100 - bad, bad), Rules(tolerance=Tolerance(most_rejected=0.0))) == ("rejects" if bad else "")
+    assert refused(trust._enough, trusted(100 - bad, bad), Rules(accept_smaller=True)) == kind, (
+        "a person who accepts fewer rows accepts no broken ones"
+    )
+    assert (
+        refused(
+            trust._enough, trusted(100 - bad, bad), Rules(tolerance=Tolerance(most_rejected=0.11))
+        )
+        == ""
+    )
+    assert refused(
+        trust._enough, trusted(100 - bad, bad), Rules(tolerance=Tolerance(most_rejected=0.0))
+    ) == ("rejects" if bad else "")
 
 
 def test_too_many_unreadable_rows_are_told_with_the_numbers_and_the_first_line():
     with pytest.raises(Refused) as told:
         trust._enough(trusted(89, 11), Rules())
-    assert told.value.problem == "People.csv: 11 of 100 rows (11%, limit 10%) cannot be read, the first in line 2 (bad quoting)"
+    assert (
+        told.value.problem
+        == "People.csv: 11 of 100 rows (11%, limit 10%) cannot be read, the first in line 2 (bad"
+        " quoting)"
+    )
     assert told.value.line == 2
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(20, ""), (19, "collapsed"), (1, "collapsed")])
-def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_less_is_not(rows, kind):
+def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_less_is_not(
+    rows, kind
+):
     last = LastGood(rows=30, history=(30, 20, 40, 20, 20, 1000))
-    assert refused(trust._enough, trusted(rows), Rules(last)) == kind, "the sixth load before is forgotten"
+    assert refused(trust._enough, trusted(rows), Rules(last)) == kind, (
+        "the sixth load before is forgotten"
+    )
     assert refused(trust._enough, trusted(rows), Rules(last, accept_smaller=True)) == ""
     assert refused(trust._enough, trusted(rows), Rules(last, Tolerance(minimum_share=0.0))) == ""
-    assert refused(trust._enough, trusted(rows), Rules(last, Tolerance(good_loads=6))) == "collapsed"
-    assert refused(trust._enough, trusted(rows), Rules(LastGood(rows=40))) == kind, "a warehouse without a ledger measures by what is landed"
-    assert refused(trust._enough, trusted(rows), Rules()) == "", "the first load has nothing to be measured against"
+    assert (
+        refused(trust._enough, trusted(rows), Rules(last, Tolerance(good_loads=6))) == "collapsed"
+    )
+    assert refused(trust._enough, trusted(rows), Rules(LastGood(rows=40))) == kind, (
+        "a warehouse without a ledger measures by what is landed"
+    )
+    assert refused(trust._enough, trusted(rows), Rules()) == "", (
+        "the first load has nothing to be measured against"
+    )
 
 
 @pytest.mark.parametrize(
-    ("history", "against"), [((40,), "the last good load"), ((), "the last good load"), ((30, 40), "the largest of the last 2 good loads")]
+    ("history", "against"),
+    [
+        ((40,), "the last good load"),
+        ((), "the last good load"),
+        ((30, 40), "the largest of the last 2 good loads"),
+    ],
 )
 def test_a_collapse_says_what_it_was_measured_against(history, against):
     with pytest.raises(Refused) as told:
@@ -80,25 +122,44 @@ def test_a_collapse_says_what_it_was_measured_against(history, against):
     assert "--accept-smaller people" in told.value.action
 
 
-@pytest.mark.parametrize(("has_header", "says"), [(True, "has only its heading line (1,234 bytes)"), (False, "has no rows (1,234 bytes)")])
+@pytest.mark.parametrize(
+    ("has_header", "says"),
+    [(True, "has only its heading line (1,234 bytes)"), (False, "has no rows (1,234 bytes)")],
+)
 def test_a_file_without_rows_is_empty_whatever_a_person_accepts(has_header, says):
     with pytest.raises(Refused, match="has ") as told:
-        trust._enough(replace(trusted(), has_header=has_header), Rules(tolerance=Tolerance(minimum_share=0.0, most_rejected=1.0), accept_smaller=True))
+        trust._enough(
+            replace(trusted(), has_header=has_header),
+            Rules(tolerance=Tolerance(minimum_share=0.0, most_rejected=1.0), accept_smaller=True),
+        )
     assert (told.value.kind, told.value.problem) == ("empty", f"People.csv {says}")
 
 
 @pytest.mark.parametrize(
     ("rows", "repeated", "expected"),
-    [(30, 10, (0, "")), (31, 1, (3, "feed_doubled")), (31, 0, (0, "feed_grew")), (40, 9, (0, "feed_grew")), (40, 10, (3, "feed_doubled"))],
+    [
+        (30, 10, (0, "")),
+        (31, 1, (3, "feed_doubled")),
+        (31, 0, (0, "feed_grew")),
+        (40, 9, (0, "feed_grew")),
+        (40, 10, (3, "feed_doubled")),
+    ],
 )
-def test_a_feed_without_a_key_may_grow_by_half_and_beyond_that_by_rows_of_its_own(library: Library, rows, repeated, expected):
+def test_a_feed_without_a_key_may_grow_by_half_and_beyond_that_by_rows_of_its_own(
+    library: Library, rows, repeated, expected
+):
     library.good_night()
     own = loans(rows - repeated)
     library.drop(Loans=own + "".join(own.splitlines(keepends=True)[1 : repeated + 1]))
-    assert (library.ingest(), "".join(finding["kind"] for finding in library.findings())) == expected
+    assert (
+        library.ingest(),
+        "".join(finding["kind"] for finding in library.findings()),
+    ) == expected
 
 
-def test_a_feed_with_a_key_may_grow_as_it_likes_and_so_may_one_whose_growth_is_not_asked(library: Library, monkeypatch: pytest.MonkeyPatch):
+def test_a_feed_with_a_key_may_grow_as_it_likes_and_so_may_one_whose_growth_is_not_asked(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+):
     library.good_night()
     monkeypatch.setenv("TRUST__MOST_GROWTH", "false")
     library.drop(People=people(40), Loans=loans(20) + loans(20).split("\r\n", 1)[1])
@@ -111,7 +172,9 @@ def test_a_feed_with_a_key_may_grow_as_it_likes_and_so_may_one_whose_growth_is_n
 
 
 @pytest.mark.parametrize(("odd", "code"), [(4, 0), (5, 3)])
-def test_nine_of_ten_values_must_look_as_they_should_and_nine_of_ten_is_enough(library: Library, odd, code):
+def test_nine_of_ten_values_must_look_as_they_should_and_nine_of_ten_is_enough(
+    library: Library, odd, code
+):
     """Of forty student numbers thirty-six, exactly; then one fewer."""
     library.good_night()
     content = people()
@@ -122,16 +185,23 @@ def test_nine_of_ten_values_must_look_as_they_should_and_nine_of_ten_is_enough(l
     if code:
         found = library.only()
         assert (found["kind"], found["line"]) == ("feed_shape", 2)
-        assert "5 of 40 values of student_number do not look like one, the first in line 2" in found["message"]
+        assert (
+            "5 of 40 values of student_number do not look like one, the first in line 2"
+            in found["message"]
+        )
 
 
 # ---------------------------------------------------------------- schools
 
 
-def schools_held(now: dict[str, int], before: dict[str, int], accepted: bool = False, **limits: Any) -> tuple[str, ...] | str:
+def schools_held(
+    now: dict[str, int], before: dict[str, int], accepted: bool = False, **limits: Any
+) -> tuple[str, ...] | str:
     """The schools that are held, or the kind of refusal."""
     try:
-        return coverage.of_schools("sis", trusted(1), now, LastGood(schools=before), Tolerance(**limits), accepted=accepted).held
+        return coverage.of_schools(
+            "sis", trusted(1), now, LastGood(schools=before), Tolerance(**limits), accepted=accepted
+        ).held
     except Refused as error:
         return error.kind
 
@@ -151,37 +221,58 @@ def schools_held(now: dict[str, int], before: dict[str, int], accepted: bool = F
 )
 def test_a_school_is_held_below_half_of_its_rows_if_it_had_three(before, now, held):
     others = {"b": 10, "c": 10}
-    assert schools_held(others | ({"a": now} if now else {}), others | {"a": before}) == (("a",) if held else ())
+    assert schools_held(others | ({"a": now} if now else {}), others | {"a": before}) == (
+        ("a",) if held else ()
+    )
 
 
 def test_a_school_without_any_row_is_held_whatever_share_is_asked_for():
     before = {"a": 10, "b": 10, "c": 10}
     assert schools_held({"a": 1, "b": 10, "c": 10}, before, school_share=0.0) == ()
     assert schools_held({"b": 10, "c": 10}, before, school_share=0.0) == ("a",)
-    assert schools_held({"b": 10, "c": 10}, {"a": 0, "b": 10, "c": 10}, school_rows=0) == (), "it had none to lose"
+    assert schools_held({"b": 10, "c": 10}, {"a": 0, "b": 10, "c": 10}, school_rows=0) == (), (
+        "it had none to lose"
+    )
     assert schools_held({"b": 10, "c": 10}, {"a": 1, "b": 10, "c": 10}, school_rows=0) == ("a",)
 
 
 @pytest.mark.parametrize(
-    ("lost", "limit", "result"), [(1, 0.25, ("s0",)), (2, 0.25, "schools_collapsed"), (2, 0.5, ("s0", "s1")), (3, 0.5, "schools_collapsed")]
+    ("lost", "limit", "result"),
+    [
+        (1, 0.25, ("s0",)),
+        (2, 0.25, "schools_collapsed"),
+        (2, 0.5, ("s0", "s1")),
+        (3, 0.5, "schools_collapsed"),
+    ],
 )
 def test_so_many_schools_may_collapse_alone_and_one_more_is_a_broken_file(lost, limit, result):
     before = {f"s{at}": 10 for at in range(4)} | {"small": 2}
     now = {school: rows for at, (school, rows) in enumerate(before.items()) if at >= lost}
-    assert schools_held(now, before, most_schools=limit) == result, "schools that are not watched do not count"
+    assert schools_held(now, before, most_schools=limit) == result, (
+        "schools that are not watched do not count"
+    )
 
 
 def test_what_a_person_accepts_and_what_is_not_measured_holds_no_school():
     before = {"a": 10, "b": 10}
     assert schools_held({"b": 1}, before, accepted=True) == ()
     assert schools_held({"b": 1}, before, minimum_share=0.0) == ()
-    found = coverage.of_schools("sis", trusted(1), {"b": 1}, LastGood(schools=before), Tolerance(), accepted=True)
+    found = coverage.of_schools(
+        "sis", trusted(1), {"b": 1}, LastGood(schools=before), Tolerance(), accepted=True
+    )
     assert found.expected == {"b": 1}, "the next load is measured against what was accepted"
 
 
 def test_a_held_school_is_measured_against_its_last_whole_load_and_told_with_its_numbers():
     before = {"b": 1200, "a": 10, "c": 10, "d": 10, "e": 10, "f": 10}
-    found = coverage.of_schools("sis", trusted(1), {"a": 1, "c": 12, "d": 10, "e": 10, "f": 10}, LastGood(schools=before), Tolerance(), accepted=False)
+    found = coverage.of_schools(
+        "sis",
+        trusted(1),
+        {"a": 1, "c": 12, "d": 10, "e": 10, "f": 10},
+        LastGood(schools=before),
+        Tolerance(),
+        accepted=False,
+    )
     assert found.expected == {"a": 10, "b": 1200, "c": 12, "d": 10, "e": 10, "f": 10}
     assert found.held == ("a", "b")
     assert [finding.message.partition(";")[0] for finding in found.findings] == [
@@ -195,7 +286,14 @@ def test_a_held_school_is_measured_against_its_last_whole_load_and_told_with_its
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("7474001", "07474001"), (" 12 ", "00000012"), ("07474001", "07474001"), ("ABC", "ABC"), ("123456789", "123456789")]
+    ("text", "number"),
+    [
+        ("7474001", "07474001"),
+        (" 12 ", "00000012"),
+        ("07474001", "07474001"),
+        ("ABC", "ABC"),
+        ("123456789", "123456789"),
+    ],
 )
 def test_a_school_number_has_eight_digits(text, number):
     assert coverage.school_number(text) == number
@@ -204,9 +302,16 @@ def test_a_school_number_has_eight_digits(text, number):
 # ---------------------------------------------------------------- references
 
 
-@pytest.mark.parametrize(("strangers", "limit", "kind"), [(10, 0.10, ""), (11, 0.10, "orphans"), (0, 0.0, ""), (1, 0.0, "orphans")])
-def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(strangers, limit, kind):
-    """A hundred rows that name somebody, a hundred that name nobody; spaces around a number are no other number."""
+@pytest.mark.parametrize(
+    ("strangers", "limit", "kind"),
+    [(10, 0.10, ""), (11, 0.10, "orphans"), (0, 0.0, ""), (1, 0.0, "orphans")],
+)
+def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(
+    strangers, limit, kind
+):
+    """A hundred rows that name somebody, a hundred that name nobody; spaces around a number are no
+    other number.
+    """
     values = [f"x{at}" for at in range(strangers)] + [" 7 "] * (100 - strangers) + [None] * 100
     child = trusted(200)
     with table.connected() as connection:
@@ -218,12 +323,30 @@ def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(st
 
         reference = Reference("number", "students", "number")
         given: dict[str, Any] = {"asked": asked, "tolerance": Tolerance(orphan_share=limit)}
-        assert refused(coverage.refuse_orphans, child, reference, "c0", pa.table({"value": ["7", "8"]}), **given) == kind
+        assert (
+            refused(
+                coverage.refuse_orphans,
+                child,
+                reference,
+                "c0",
+                pa.table({"value": ["7", "8"]}),
+                **given,
+            )
+            == kind
+        )
         if kind and limit:
-            with pytest.raises(Refused, match=r"11 of 100 rows \(11%, limit 10%\) name a number that students has not, the first in line 2"):
+            with pytest.raises(
+                Refused,
+                match=(
+                    r"11 of 100 rows \(11%, limit 10%\) name a number that students has not, the"
+                    r" first in line 2"
+                ),
+            ):
                 coverage.refuse_orphans(child, reference, "c0", pa.table({"value": ["7"]}), **given)
         nobody = pa.table({"value": pa.array([], pa.string())})
-        assert refused(coverage.refuse_orphans, child, reference, "c0", nobody, **given) == "", "no parent is known"
+        assert refused(coverage.refuse_orphans, child, reference, "c0", nobody, **given) == "", (
+            "no parent is known"
+        )
 
 
 # ---------------------------------------------------------------- age
@@ -254,14 +377,34 @@ TONIGHT = date(2026, 10, 19)
         (1, True, {"stale_after_days": 0}, "warning"),
     ],
 )
-def test_old_content_is_told_after_three_school_nights_and_held_after_ten_when_its_name_says_so(age, named, limits, level):
-    found = coverage.old_content("sis", trusted(1, content_on=days_before(age), content_named=named), TONIGHT, Tolerance(**limits))
+def test_old_content_is_told_after_three_school_nights_and_held_after_ten_when_its_name_says_so(
+    age, named, limits, level
+):
+    found = coverage.old_content(
+        "sis",
+        trusted(1, content_on=days_before(age), content_named=named),
+        TONIGHT,
+        Tolerance(**limits),
+    )
     assert "".join(one.level for one in found) == level
     assert {one.kind for one in found} <= {"feed_old_content"}
-    assert all(one.message.endswith("3 are expected" if level == "warning" else "so what rests on it is held") for one in found if not limits)
-    assert coverage.old_content("sis", trusted(1, content_named=named), TONIGHT, Tolerance(**limits)) == (), "a file that speaks of no day"
+    assert all(
+        one.message.endswith(
+            "3 are expected" if level == "warning" else "so what rests on it is held"
+        )
+        for one in found
+        if not limits
+    )
+    assert (
+        coverage.old_content("sis", trusted(1, content_named=named), TONIGHT, Tolerance(**limits))
+        == ()
+    ), "a file that speaks of no day"
     if level == "critical":
-        assert found[0].message == "sis people: People.csv speaks of 2026-10-05, 10 school nights ago; at most 3 are expected, so what rests on it is held"
+        assert (
+            found[0].message
+            == "sis people: People.csv speaks of 2026-10-05, 10 school nights ago; at most 3 are"
+            " expected, so what rests on it is held"
+        )
 
 
 def result(status: str) -> FeedResult:
@@ -278,9 +421,18 @@ def result(status: str) -> FeedResult:
         (10, True, {"stale_after_days": None, "refuse_after_days": None}, (0, "")),
     ],
 )
-def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_it(age, named, limits, expected):
+def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_it(
+    age, named, limits, expected
+):
     loaded = trusted(1, content_on=days_before(age), content_named=named, held_schools=("a",))
-    aged = _aged(result("loaded"), loaded, LastGood(held_schools=("b",)), Tolerance(**limits), as_of=TONIGHT, back=False)
+    aged = _aged(
+        result("loaded"),
+        loaded,
+        LastGood(held_schools=("b",)),
+        Tolerance(**limits),
+        as_of=TONIGHT,
+        back=False,
+    )
     assert (aged.age_days, aged.hold, aged.held_schools) == (*expected, ("a",))
 
 
@@ -295,8 +447,12 @@ def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_i
     ],
 )
 def test_the_same_file_for_ten_school_nights_holds_what_rests_on_it(age, limits, expected):
-    last = LastGood(rows=5, changed_on=days_before(age), met_on=days_before(age), held_schools=("b",))
-    aged = _aged(result("unchanged"), Unchanged(FILE), last, Tolerance(**limits), as_of=TONIGHT, back=False)
+    last = LastGood(
+        rows=5, changed_on=days_before(age), met_on=days_before(age), held_schools=("b",)
+    )
+    aged = _aged(
+        result("unchanged"), Unchanged(FILE), last, Tolerance(**limits), as_of=TONIGHT, back=False
+    )
     assert (aged.age_days, aged.hold, aged.held_schools) == (*expected, ("b",))
 
 
@@ -313,46 +469,105 @@ def test_the_same_file_for_ten_school_nights_holds_what_rests_on_it(age, limits,
         ("resting", 0, 40, False, ""),
     ],
 )
-def test_what_is_not_landed_tonight_waits_unless_the_last_good_load_is_young_enough(status, last_good_days, rows, back, hold):
-    last = LastGood(rows=rows, changed_on=days_before(5), met_on=days_before(2), held_schools=("b",))
+def test_what_is_not_landed_tonight_waits_unless_the_last_good_load_is_young_enough(
+    status, last_good_days, rows, back, hold
+):
+    last = LastGood(
+        rows=rows, changed_on=days_before(5), met_on=days_before(2), held_schools=("b",)
+    )
     limit = Tolerance(last_good_days=last_good_days)
-    aged = _aged(result(status), NotLanded(status, "feed_missing", "it is not there", ""), last, limit, as_of=TONIGHT, back=back)
+    aged = _aged(
+        result(status),
+        NotLanded(status, "feed_missing", "it is not there", ""),
+        last,
+        limit,
+        as_of=TONIGHT,
+        back=back,
+    )
     assert aged.hold == hold
-    assert (aged.age_days, aged.held_schools) == {"absent": (0, ()), "resting": (0, ("b",))}.get(status, (5, ("b",)))
+    assert (aged.age_days, aged.held_schools) == {"absent": (0, ()), "resting": (0, ("b",))}.get(
+        status, (5, ("b",))
+    )
 
 
 def test_a_table_that_never_grows_stale_is_as_old_as_the_last_night_it_was_met():
     last = LastGood(rows=40, changed_on=days_before(9), met_on=days_before(2))
     limit = Tolerance(last_good_days=1, stale_after_days=None, refuse_after_days=None)
-    aged = _aged(result("missing"), NotLanded("missing", "feed_missing", "gone", ""), last, limit, as_of=TONIGHT, back=False)
-    assert (aged.age_days, aged.hold) == (2, "missing, what is in force is 2 school nights old, limit 1")
+    aged = _aged(
+        result("missing"),
+        NotLanded("missing", "feed_missing", "gone", ""),
+        last,
+        limit,
+        as_of=TONIGHT,
+        back=False,
+    )
+    assert (aged.age_days, aged.hold) == (
+        2,
+        "missing, what is in force is 2 school nights old, limit 1",
+    )
 
 
-@pytest.mark.parametrize(("age", "hold", "stale", "levels"), [(2, "", 3, []), (3, "", 3, ["warning"]), (3, "held", 3, ["critical"]), (3, "", None, [])])
+@pytest.mark.parametrize(
+    ("age", "hold", "stale", "levels"),
+    [(2, "", 3, []), (3, "", 3, ["warning"]), (3, "held", 3, ["critical"]), (3, "", None, [])],
+)
 def test_a_file_that_stays_the_same_is_told_from_its_third_night(age, hold, stale, levels):
     source = Source("sis", {}, None)
     one = replace(result("unchanged"), age_days=age, hold=hold)
     limits = {"people": Tolerance(stale_after_days=stale)}
     found = _stale(source, [one], {"people": Unchanged(FILE)}, {"people": LastGood()}, limits)
     assert [finding.level for finding in found] == levels
-    assert _stale(source, [one], {"people": NotLanded("refused", "x", "x", "")}, {"people": LastGood()}, limits) == [], "a refused one says so itself"
+    assert (
+        _stale(
+            source,
+            [one],
+            {"people": NotLanded("refused", "x", "x", "")},
+            {"people": LastGood()},
+            limits,
+        )
+        == []
+    ), "a refused one says so itself"
 
 
 def test_a_school_still_held_is_told_every_night_nothing_new_was_landed():
     source = Source("sis", {}, None)
-    one, last = replace(result("unchanged"), held_schools=("a", "b")), {"people": LastGood(schools={"a": 1200})}
+    one, last = (
+        replace(result("unchanged"), held_schools=("a", "b")),
+        {"people": LastGood(schools={"a": 1200})},
+    )
     found = _stale(source, [one], {"people": Unchanged(FILE)}, last, {"people": Tolerance()})
-    assert [(finding.level, finding.kind, finding.school_number) for finding in found] == [("critical", "school_held", "a"), ("critical", "school_held", "b")]
+    assert [(finding.level, finding.kind, finding.school_number) for finding in found] == [
+        ("critical", "school_held", "a"),
+        ("critical", "school_held", "b"),
+    ]
     assert "school a still lacks its rows (it had 1,200 in its last good load)" in found[0].message
-    assert _stale(source, [one], {"people": trusted(1)}, last, {"people": Tolerance()}) == [], "tonight's file tells it itself"
+    assert _stale(source, [one], {"people": trusted(1)}, last, {"people": Tolerance()}) == [], (
+        "tonight's file tells it itself"
+    )
 
 
 @pytest.mark.parametrize(("seconds", "kind"), [(-1, "repeated"), (0, "repeated"), (1, "")])
-def test_a_file_of_before_the_last_one_is_refused_unless_it_is_newer_by_its_own_clock(seconds, kind):
+def test_a_file_of_before_the_last_one_is_refused_unless_it_is_newer_by_its_own_clock(
+    seconds, kind
+):
     """Exactly as old as what is landed is not newer."""
     again = replace(FILE, modified_at=AT + timedelta(seconds=seconds))
-    assert refused(_refuse_older, again, LastGood(earlier=frozenset({FILE.sha256}), modified_at=AT.timestamp())) == kind
-    assert refused(_refuse_older, again, LastGood(earlier=frozenset({"e" * 64}), modified_at=AT.timestamp())) == ""
+    assert (
+        refused(
+            _refuse_older,
+            again,
+            LastGood(earlier=frozenset({FILE.sha256}), modified_at=AT.timestamp()),
+        )
+        == kind
+    )
+    assert (
+        refused(
+            _refuse_older,
+            again,
+            LastGood(earlier=frozenset({"e" * 64}), modified_at=AT.timestamp()),
+        )
+        == ""
+    )
 
 
 # ---------------------------------------------------------------- days
@@ -379,7 +594,9 @@ def test_a_file_of_before_the_last_one_is_refused_unless_it_is_newer_by_its_own_
 )
 def test_the_day_in_a_files_name(name, day):
     assert coverage.day_in_name(name) == day
-    assert coverage.content_day(name, date(2026, 9, 1), MONDAY) == (day or date(2026, 9, 1)), "the name goes before the column"
+    assert coverage.content_day(name, date(2026, 9, 1), MONDAY) == (day or date(2026, 9, 1)), (
+        "the name goes before the column"
+    )
 
 
 def test_days_to_come_say_nothing_about_how_old_a_file_is():
@@ -387,14 +604,30 @@ def test_days_to_come_say_nothing_about_how_old_a_file_is():
     assert coverage.content_day("People.csv", MONDAY, MONDAY) == MONDAY
     assert coverage.content_day("People.csv", None, MONDAY) is None
     with table.connected() as connection:
-        connection.execute("create table looked as select unnest(['04-Oct-2026', '2026-10-05', '10/06/2026', '20261007', '04.Oct.2026', 'x', null]) as day")
-        newest = {until: connection.execute(coverage.newest_query("day", until)).fetchone()[0] for until in (MONDAY, MONDAY + timedelta(1), date(2026, 10, 3))}
-    assert newest == {MONDAY: MONDAY, MONDAY + timedelta(1): MONDAY + timedelta(1), date(2026, 10, 3): None}
+        connection.execute(
+            "create table looked as select unnest(['04-Oct-2026', '2026-10-05', '10/06/2026',"
+            " '20261007', '04.Oct.2026', 'x', null]) as day"
+        )
+        newest = {
+            until: connection.execute(coverage.newest_query("day", until)).fetchone()[0]
+            for until in (MONDAY, MONDAY + timedelta(1), date(2026, 10, 3))
+        }
+    assert newest == {
+        MONDAY: MONDAY,
+        MONDAY + timedelta(1): MONDAY + timedelta(1),
+        date(2026, 10, 3): None,
+    }
 
 
 @pytest.mark.parametrize(
     ("day", "summer"),
-    [(date(2027, 6, 24), False), (date(2027, 6, 25), True), (date(2027, 9, 15), True), (date(2027, 9, 16), False), (date(2027, 1, 1), False)],
+    [
+        (date(2027, 6, 24), False),
+        (date(2027, 6, 25), True),
+        (date(2027, 9, 15), True),
+        (date(2027, 9, 16), False),
+        (date(2027, 1, 1), False),
+    ],
 )
 def test_summer_has_a_first_and_a_last_day(day, summer):
     assert Tolerance().is_summer(day) is summer
@@ -403,9 +636,29 @@ def test_summer_has_a_first_and_a_last_day(day, summer):
 
 def test_school_nights_over_weeks_and_from_any_day():
     saturday = date(2026, 10, 10)
-    assert [school_nights(saturday, saturday + timedelta(days)) for days in range(9)] == [0, 0, 1, 2, 3, 4, 5, 5, 5]
-    assert [school_nights(MONDAY, MONDAY + timedelta(days)) for days in (6, 7, 8, 13, 14)] == [4, 5, 6, 9, 10]
-    assert (nights(1), nights(0), nights(1200)) == ("1 school night", "0 school nights", "1,200 school nights")
+    assert [school_nights(saturday, saturday + timedelta(days)) for days in range(9)] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        5,
+        5,
+    ]
+    assert [school_nights(MONDAY, MONDAY + timedelta(days)) for days in (6, 7, 8, 13, 14)] == [
+        4,
+        5,
+        6,
+        9,
+        10,
+    ]
+    assert (nights(1), nights(0), nights(1200)) == (
+        "1 school night",
+        "0 school nights",
+        "1,200 school nights",
+    )
 
 
 # ---------------------------------------------------------------- settings
@@ -414,27 +667,62 @@ def test_school_nights_over_weeks_and_from_any_day():
 @pytest.mark.parametrize(
     ("name", "value", "taken"),
     [
-        ("minimum_share", 0, 0.0), ("minimum_share", 1, 1.0), ("minimum_share", 1.01, None), ("minimum_share", -0.01, None), ("minimum_share", True, None),
-        ("minimum_share", False, None), ("school_share", 0.5, 0.5), ("most_schools", 2, None), ("most_schools", 0.2, 0.2), ("orphan_share", "0.1", None),
+        ("minimum_share", 0, 0.0),
+        ("minimum_share", 1, 1.0),
+        ("minimum_share", 1.01, None),
+        ("minimum_share", -0.01, None),
+        ("minimum_share", True, None),
+        ("minimum_share", False, None),
+        ("school_share", 0.5, 0.5),
+        ("most_schools", 2, None),
+        ("most_schools", 0.2, 0.2),
+        ("orphan_share", "0.1", None),
         ("orphan_share", 0.2, 0.2),
         ("most_rejected", 0.2, 0.2),
-        ("most_growth", 1, 1.0), ("most_growth", 0.99, None), ("most_growth", 3, 3.0), ("most_growth", False, ...), ("most_growth", True, None),
-        ("good_loads", 0, 0), ("good_loads", 1, 1), ("good_loads", 2.0, 2), ("good_loads", 2.5, None), ("good_loads", -1, None), ("good_loads", False, None),
-        ("school_rows", 7, 7), ("last_good_days", 0, 0), ("last_good_days", False, None), ("stale_after_days", 0, 0), ("stale_after_days", False, ...),
-        ("refuse_after_days", False, ...), ("summer", False, ...), ("summer", ["07-01", "08-31"], ("07-01", "08-31")), ("summer", ["07-01"], None),
-        ("summer", ["07-01", "07-01"], ("07-01", "07-01")), ("summer", ["07-02", "07-01"], None), ("summer", ["07-01", "08-32"], None),
-        ("summer", ["07-01", "08-31", "09-01"], None), ("summer", [7, 8], None), ("summer", 7, None), ("summer", True, None),
+        ("most_growth", 1, 1.0),
+        ("most_growth", 0.99, None),
+        ("most_growth", 3, 3.0),
+        ("most_growth", False, ...),
+        ("most_growth", True, None),
+        ("good_loads", 0, 0),
+        ("good_loads", 1, 1),
+        ("good_loads", 2.0, 2),
+        ("good_loads", 2.5, None),
+        ("good_loads", -1, None),
+        ("good_loads", False, None),
+        ("school_rows", 7, 7),
+        ("last_good_days", 0, 0),
+        ("last_good_days", False, None),
+        ("stale_after_days", 0, 0),
+        ("stale_after_days", False, ...),
+        ("refuse_after_days", False, ...),
+        ("summer", False, ...),
+        ("summer", ["07-01", "08-31"], ("07-01", "08-31")),
+        ("summer", ["07-01"], None),
+        ("summer", ["07-01", "07-01"], ("07-01", "07-01")),
+        ("summer", ["07-02", "07-01"], None),
+        ("summer", ["07-01", "08-32"], None),
+        ("summer", ["07-01", "08-31", "09-01"], None),
+        ("summer", [7, 8], None),
+        ("summer", 7, None),
+        ("summer", True, None),
     ],
-)  # fmt: skip
+)
 def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value, taken):
-    """`...`: switched off. A feed's word goes before its source's, and that before the table of all."""
+    """`...`: switched off. A feed's word goes before its source's, and that before the table of
+    all.
+    """
     if taken is None:
         with pytest.raises(LayoutError, match=rf"{name} of feed people is .*; it must be "):
             tolerance({}, {}, replace(FEED, tolerance={name: value}))
         return
-    found = tolerance({name: "never read" and value}, {name: value}, replace(FEED, tolerance={name: value}))
+    found = tolerance(
+        {name: "never read" and value}, {name: value}, replace(FEED, tolerance={name: value})
+    )
     expected = None if taken is ... else taken
-    assert (getattr(found, name), type(getattr(found, name))) == (expected, type(expected)), "a number of loads is no 1.0"
+    assert (getattr(found, name), type(getattr(found, name))) == (expected, type(expected)), (
+        "a number of loads is no 1.0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -447,21 +735,33 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
     ],
 )
 def test_a_threshold_that_is_refused_says_what_it_must_be(name, wanted):
-    for where, given in (("[trust]", ({name: "x"}, {}, FEED)), ("its source", ({}, {name: "x"}, FEED))):
+    for where, given in (
+        ("[trust]", ({name: "x"}, {}, FEED)),
+        ("its source", ({}, {name: "x"}, FEED)),
+    ):
         with pytest.raises(LayoutError) as told:
             tolerance(*given)
         assert str(told.value) == f"{name} of {where} is 'x'; it must be {wanted}"
 
 
-def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never_grows_stale_holds_nothing():
+def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never_grows_stale_holds_nothing():  # noqa: E501
     feed = replace(FEED, tolerance={"good_loads": 1})
-    assert tolerance({"good_loads": 3, "school_rows": 3}, {"good_loads": 2, "school_rows": 2}, feed) == Tolerance(good_loads=1, school_rows=2)
+    assert tolerance(
+        {"good_loads": 3, "school_rows": 3}, {"good_loads": 2, "school_rows": 2}, feed
+    ) == Tolerance(good_loads=1, school_rows=2)
     assert tolerance({"good_loads": 3}, {}, FEED) == Tolerance(good_loads=3)
     never = replace(FEED, tolerance={"stale_after_days": False})
-    assert tolerance({"refuse_after_days": 5}, {"refuse_after_days": 4}, never) == Tolerance(stale_after_days=None, refuse_after_days=None)
+    assert tolerance({"refuse_after_days": 5}, {"refuse_after_days": 4}, never) == Tolerance(
+        stale_after_days=None, refuse_after_days=None
+    )
     held_all_the_same = replace(FEED, tolerance={"stale_after_days": False, "refuse_after_days": 5})
-    assert tolerance({}, {}, held_all_the_same) == Tolerance(stale_after_days=None, refuse_after_days=5)
-    with pytest.raises(LayoutError, match=r"\[trust\] has no setting minimum_rows; known are minimum_share, good_loads"):
+    assert tolerance({}, {}, held_all_the_same) == Tolerance(
+        stale_after_days=None, refuse_after_days=5
+    )
+    with pytest.raises(
+        LayoutError,
+        match=r"\[trust\] has no setting minimum_rows; known are minimum_share, good_loads",
+    ):
         tolerance({"minimum_rows": 1}, {}, FEED)
 
 
@@ -481,18 +781,30 @@ def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never
         ('"74","10001","Li"\n', "10001", ""),
     ],
 )
-def test_of_a_bad_row_its_key_and_its_school_are_kept_where_they_look_like_one_and_no_other_value(line, record, school):
+def test_of_a_bad_row_its_key_and_its_school_are_kept_where_they_look_like_one_and_no_other_value(
+    line, record, school
+):
     feed = replace(FEED, school="school_number", record="student_number")
     places = {"school_number": 0, "student_number": 1, "surname": 2}
     bad = Bad(0, len(line), 7, "surname is empty", "surname")
     found = rejects.reject(feed, places, bad, line.encode(), delimiter=",", codec="utf-8")
-    assert found == Reject(7, "surname is empty", hashlib.sha256(line.strip().encode()).hexdigest(), "surname", record, school)
+    assert found == Reject(
+        7,
+        "surname is empty",
+        hashlib.sha256(line.strip().encode()).hexdigest(),
+        "surname",
+        record,
+        school,
+    )
 
 
 def test_a_feeds_own_shape_says_what_a_key_looks_like_and_a_row_of_any_bytes_can_be_told():
     feed = replace(FEED, school="school_number", record="number", shapes={"number": "[0-9]{4}"})
     bad = Bad(0, 0, 7, "bad quoting")
-    told = {line: rejects.reject(feed, {"number": 0}, bad, line, delimiter=";", codec="utf-8") for line in (b"1234;x", b"12345;x", b"1234;\xff")}
+    told = {
+        line: rejects.reject(feed, {"number": 0}, bad, line, delimiter=";", codec="utf-8")
+        for line in (b"1234;x", b"12345;x", b"1234;\xff")
+    }
     assert [one.record for one in told.values()] == ["1234", "", "1234"]
     assert {one.school_number for one in told.values()} == {""}, "the file has no such column"
 
@@ -510,7 +822,12 @@ def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
         return {"10002"}
 
     keyless = Reject(5, "bad quoting", "d", "", "", "07474001")
-    assert rejects.told((whole, moved, unknown, keyless), known, {"07474001"}) == (whole, moved, replace(unknown, record="", school_number=""), keyless)
+    assert rejects.told((whole, moved, unknown, keyless), known, {"07474001"}) == (
+        whole,
+        moved,
+        replace(unknown, record="", school_number=""),
+        keyless,
+    )
     assert asked == [{"10002", "10003"}]
     assert rejects.told((whole,), known, set()) == (whole,)
     assert len(asked) == 1, "nobody is asked for a row that is whole"
@@ -518,20 +835,32 @@ def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
 
 def test_the_five_commonest_reasons_are_told_the_commonest_first():
     reasons = [f"{name} is empty" for number, name in enumerate("abcdef", 1) for _ in range(number)]
-    told = rejects.finding("sis", FEED, FILE, tuple(Reject(at, reason, "") for at, reason in enumerate(reasons, 2)), 1)
-    assert "(6 without f, 5 without e, 4 without d, 3 without c, 2 without b), in lines 2, " in told.message
+    told = rejects.finding(
+        "sis", FEED, FILE, tuple(Reject(at, reason, "") for at, reason in enumerate(reasons, 2)), 1
+    )
+    assert (
+        "(6 without f, 5 without e, 4 without d, 3 without c, 2 without b), in lines 2, "
+        in told.message
+    )
     assert (told.kind, told.level, told.action) == (
-        "rows_rejected", "warning", "mend these records at the source, then have the extract run again; raw_sis.rejects lists them all"
-    )  # fmt: skip
+        "rows_rejected",
+        "warning",
+        (
+            "mend these records at the source, then have the extract run again; raw_sis.rejects"
+            " lists them all"
+        ),
+    )
 
 
 @pytest.mark.parametrize(("count", "listed"), [(20, "20, 21"), (21, "20, 21 and 1 more")])
 def test_twenty_rejected_lines_are_listed_and_the_rest_is_counted(count, listed):
     found = tuple(Reject(line + 2, "bad quoting", "") for line in range(count))
     told = rejects.finding("sis", FEED, FILE, found, 1)
-    assert told.message == (
-        f"sis people: {count} rows of People.csv rejected ({count} with a quotation mark that is not closed), "
-        f"in lines {', '.join(str(line) for line in range(2, 20))}, {listed}; the other 1 row were landed"
+    assert (
+        told.message
+        == f"sis people: {count} rows of People.csv rejected ({count} with a quotation mark that is"
+        f" not closed), in lines {', '.join(str(line) for line in range(2, 20))}, {listed}; the"
+        " other 1 row were landed"
     )
 
 
@@ -539,9 +868,26 @@ def test_one_rejected_row_says_whose_it_is_in_every_field_of_its_finding():
     one = Reject(7, "surname is empty", "", "surname", "10001", "07474001")
     feed = replace(FEED, record="student_number")
     told = rejects.finding("sis", feed, FILE, (one,), 39)
-    assert "1 row of People.csv rejected (1 without surname), in line 7 (student number 10001, school 07474001); the other 39 rows" in told.message
-    assert (told.line, told.column, told.school_number, told.key) == (7, "surname", "07474001", "10001")
-    two = rejects.finding("sis", feed, FILE, (one, replace(one, line=9, record="10002", school_number="07474002", column="school_number")), 38)
+    assert (
+        "1 row of People.csv rejected (1 without surname), in line 7 (student number 10001, school"
+        " 07474001); the other 39 rows" in told.message
+    )
+    assert (told.line, told.column, told.school_number, told.key) == (
+        7,
+        "surname",
+        "07474001",
+        "10001",
+    )
+    two = rejects.finding(
+        "sis",
+        feed,
+        FILE,
+        (
+            one,
+            replace(one, line=9, record="10002", school_number="07474002", column="school_number"),
+        ),
+        38,
+    )
     assert (two.line, two.column, two.school_number, two.key) == (7, "", "", "")
 
 
@@ -550,7 +896,10 @@ def test_one_rejected_row_says_whose_it_is_in_every_field_of_its_finding():
     [
         ("surname is empty", "without surname"),
         ("student_number is empty", "without student number"),
-        ("student_number was rounded by a spreadsheet", "with a student number whose digits a spreadsheet rounded away"),
+        (
+            "student_number was rounded by a spreadsheet",
+            "with a student number whose digits a spreadsheet rounded away",
+        ),
         ("5 fields instead of 4", "with 5 columns instead of 4"),
         ("bad quoting", "with a quotation mark that is not closed"),
         ("not UTF-8", "with letters that are not UTF-8"),

@@ -1,4 +1,6 @@
-"""Reading exports out of dbt's documents: every setting as it is written, every mistake with its file and key, every build judged."""
+"""Reading exports out of dbt's documents: every setting as it is written, every mistake with its
+file and key, every build judged.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,24 @@ SIGNED = "test.homeroom.personal_data_is_signed_exp_fake__users_.1"
 
 
 def node(meta: Any = None, columns: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    given = {"target": "fake", "entity": "users", "key": ["id"]} | (meta or {}) if isinstance(meta, dict | None) else meta
+    given = (
+        {"target": "fake", "entity": "users", "key": ["id"]} | (meta or {})
+        if isinstance(meta, dict | None)
+        else meta
+    )
     listed = {
-        name: {"name": name, "data_type": "text", "config": {"meta": said}} for name, said in ({"id": {}, "name": {}, "school": {}} | (columns or {})).items()
+        name: {"name": name, "data_type": "text", "config": {"meta": said}}
+        for name, said in ({"id": {}, "name": {}, "school": {}} | (columns or {})).items()
     }
-    return {"resource_type": "model", "name": "exp_fake__users", "schema": "exports", "alias": None, "patch_path": "homeroom://models/users.yml",
-            "config": {"meta": {"export": given}}, "columns": listed} | more  # fmt: skip
+    return {
+        "resource_type": "model",
+        "name": "exp_fake__users",
+        "schema": "exports",
+        "alias": None,
+        "patch_path": "homeroom://models/users.yml",
+        "config": {"meta": {"export": given}},
+        "columns": listed,
+    } | more
 
 
 def parsed(meta: Any = None, columns: dict[str, Any] | None = None, **more: Any) -> Export:
@@ -29,54 +43,148 @@ def parsed(meta: Any = None, columns: dict[str, Any] | None = None, **more: Any)
 
 def test_an_export_that_says_little_is_the_careful_kind() -> None:
     one = parsed()
-    assert (one.model, one.relation, one.target, one.entity, one.key) == ("exp_fake__users", '"exports"."exp_fake__users"', "fake", "users", ("id",))
-    assert (one.on_absent, one.when_empty, one.context, one.school, one.file, one.feeds) == ("ignore", "hold", (), None, None, (("myedbc", "students"),))
+    assert (one.model, one.relation, one.target, one.entity, one.key) == (
+        "exp_fake__users",
+        '"exports"."exp_fake__users"',
+        "fake",
+        "users",
+        ("id",),
+    )
+    assert (one.on_absent, one.when_empty, one.context, one.school, one.file, one.feeds) == (
+        "ignore",
+        "hold",
+        (),
+        None,
+        None,
+        (("myedbc", "students"),),
+    )
     assert (one.references, one.after) == ({}, {})
     assert one.columns == tuple(Column(name, "text") for name in ("id", "name", "school"))
     assert parsed(alias="other", columns={}).relation == '"exports"."other"'
 
 
 def test_an_export_that_says_all_is_taken_at_its_word() -> None:
-    one = parsed({"on_absent": "delete", "when_empty": "write", "context": ["school"], "school": "school", "references": {"name": "groups"},
-    "on_drift": "leave",
-                  "after": {"name": "google.users"}, "limits": {"create": 3, "columns": {"name": "5%"}}, "file": {"name": "a.csv", "header": False}},
-                 {"id": {"owner": "initial"}, "name": {"on_drift": "take_over", "ignoring": ["case", "order"], "personal_data": "name", "header": "Name"},
-                  "school": {"owner": "theirs", "ignoring": "spaces"}})  # fmt: skip
-    assert (one.on_absent, one.when_empty, one.context, one.school, one.references) == ("delete", "write", ("school",), "school", {"name": "groups"})
-    assert (one.after, one.limits.per_run, one.limits.columns) == ({"name": ("google", "users")}, {"create": Limit(count=3)}, {"name": Limit(share=0.05)})
+    one = parsed(
+        {
+            "on_absent": "delete",
+            "when_empty": "write",
+            "context": ["school"],
+            "school": "school",
+            "references": {"name": "groups"},
+            "on_drift": "leave",
+            "after": {"name": "google.users"},
+            "limits": {"create": 3, "columns": {"name": "5%"}},
+            "file": {"name": "a.csv", "header": False},
+        },
+        {
+            "id": {"owner": "initial"},
+            "name": {
+                "on_drift": "take_over",
+                "ignoring": ["case", "order"],
+                "personal_data": "name",
+                "header": "Name",
+            },
+            "school": {"owner": "theirs", "ignoring": "spaces"},
+        },
+    )
+    assert (one.on_absent, one.when_empty, one.context, one.school, one.references) == (
+        "delete",
+        "write",
+        ("school",),
+        "school",
+        {"name": "groups"},
+    )
+    assert (one.after, one.limits.per_run, one.limits.columns) == (
+        {"name": ("google", "users")},
+        {"create": Limit(count=3)},
+        {"name": Limit(share=0.05)},
+    )
     assert one.file == FileFormat("a.csv", header=False)
-    assert one.columns == (Column("id", "text", "initial", on_drift="leave"), Column("name", "text", "ours", "name", "Name", "take_over", ("case", "order")),
-                           Column("school", "text", "theirs", on_drift="leave", ignoring=("spaces",)))  # fmt: skip
+    assert one.columns == (
+        Column("id", "text", "initial", on_drift="leave"),
+        Column("name", "text", "ours", "name", "Name", "take_over", ("case", "order")),
+        Column("school", "text", "theirs", on_drift="leave", ignoring=("spaces",)),
+    )
 
 
-@pytest.mark.parametrize(("meta", "columns", "words"), [
-    ("users", {}, "meta.export must be a table of settings, not 'users'"), ({"keys": 1}, {}, "meta.export has no setting 'keys'; known are "),
-    ({"target": ""}, {}, "meta.export.target is missing"), ({"entity": ""}, {}, "meta.export.entity is missing"),
-    ({"key": []}, {}, "meta.export.key is missing"),
-    ({"key": "id"}, {}, "meta.export.key is 'id'; it must be a list of columns"),
-    ({"context": "school"}, {}, "meta.export.context is 'school'; it must be a list"),
-    ({"on_drift": "x"}, {}, "meta.export.on_drift is 'x'; it must be one of revert, leave, take_over"),
-    ({"when_empty": "x"}, {}, "meta.export.when_empty is 'x'; it must be one of hold, write"),
-    ({"on_absent": "x"}, {}, "meta.export.on_absent is 'x'; it must be one of ignore, suspend, remove, delete"),
-    ({"key": ["x"]}, {}, "meta.export.key names column 'x', which the model does not list"), ({"context": ["x"]}, {}, "meta.export.context names column 'x'"),
-    ({"references": {"x": "users"}}, {}, "meta.export.references names column 'x'"), ({"after": {"x": "a.b"}}, {}, "meta.export.after names column 'x'"),
-    ({"school": "x"}, {}, "meta.export.school names column 'x'"), ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
-    ({"limits": {"per_school": {"columns": {"x": 1}}}}, {}, "meta.export.limits.per_school.columns names column 'x'"),
-    ({"key": ["name", "id"], "context": ["name", "id"]}, {}, "meta.export.context holds key column 'id'; a key is always sent"),
-    ({"after": {"name": "google"}}, {}, "meta.export.after.name is 'google'; write target.entity, for example google.users"),
-    ({"after": {"name": ".users"}}, {}, "meta.export.after.name is '.users'"),
-    ({}, {"name": {"owners": "x"}}, "meta.export, column name has no setting 'owners'"),
-    ({}, {"name": {"owner": "x"}}, "column name: owner is 'x'; it must be one of ours"),
-    ({}, {"name": {"on_drift": "x"}}, "column name.on_drift is 'x'"),
-    ({}, {"name": {"ignoring": ["case", "x"]}}, "column name: ignoring is ['case', 'x']; it may name case"),
-    ({"file": {"header": True}}, {}, "meta.export.file.name is missing: it says what the vendor calls the file"),
-    ({"file": {"name": "a", "zip": "b"}}, {}, "meta.export.file has no setting 'zip'"),
-    ({"file": {"name": 3}}, {}, "meta.export.file.name is 3, which does not fit"),
-    ({"file": {"name": "a", "delimiter": ";;"}}, {}, "meta.export.file.delimiter is ';;', which does not fit"),
-    ({"file": {"name": "a", "delimiter": ""}}, {}, "meta.export.file.delimiter is '', which does not fit"),
-    *(({"file": {"name": "a", name: "x"}}, {}, f"meta.export.file.{name} is 'x'; it must be one of") for name in ("quoting", "encoding", "line_end",
-    "when_empty")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("meta", "columns", "words"),
+    [
+        ("users", {}, "meta.export must be a table of settings, not 'users'"),
+        ({"keys": 1}, {}, "meta.export has no setting 'keys'; known are "),
+        ({"target": ""}, {}, "meta.export.target is missing"),
+        ({"entity": ""}, {}, "meta.export.entity is missing"),
+        ({"key": []}, {}, "meta.export.key is missing"),
+        ({"key": "id"}, {}, "meta.export.key is 'id'; it must be a list of columns"),
+        ({"context": "school"}, {}, "meta.export.context is 'school'; it must be a list"),
+        (
+            {"on_drift": "x"},
+            {},
+            "meta.export.on_drift is 'x'; it must be one of revert, leave, take_over",
+        ),
+        ({"when_empty": "x"}, {}, "meta.export.when_empty is 'x'; it must be one of hold, write"),
+        (
+            {"on_absent": "x"},
+            {},
+            "meta.export.on_absent is 'x'; it must be one of ignore, suspend, remove, delete",
+        ),
+        ({"key": ["x"]}, {}, "meta.export.key names column 'x', which the model does not list"),
+        ({"context": ["x"]}, {}, "meta.export.context names column 'x'"),
+        ({"references": {"x": "users"}}, {}, "meta.export.references names column 'x'"),
+        ({"after": {"x": "a.b"}}, {}, "meta.export.after names column 'x'"),
+        ({"school": "x"}, {}, "meta.export.school names column 'x'"),
+        ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
+        (
+            {"limits": {"per_school": {"columns": {"x": 1}}}},
+            {},
+            "meta.export.limits.per_school.columns names column 'x'",
+        ),
+        (
+            {"key": ["name", "id"], "context": ["name", "id"]},
+            {},
+            "meta.export.context holds key column 'id'; a key is always sent",
+        ),
+        (
+            {"after": {"name": "google"}},
+            {},
+            "meta.export.after.name is 'google'; write target.entity, for example google.users",
+        ),
+        ({"after": {"name": ".users"}}, {}, "meta.export.after.name is '.users'"),
+        ({}, {"name": {"owners": "x"}}, "meta.export, column name has no setting 'owners'"),
+        ({}, {"name": {"owner": "x"}}, "column name: owner is 'x'; it must be one of ours"),
+        ({}, {"name": {"on_drift": "x"}}, "column name.on_drift is 'x'"),
+        (
+            {},
+            {"name": {"ignoring": ["case", "x"]}},
+            "column name: ignoring is ['case', 'x']; it may name case",
+        ),
+        (
+            {"file": {"header": True}},
+            {},
+            "meta.export.file.name is missing: it says what the vendor calls the file",
+        ),
+        ({"file": {"name": "a", "zip": "b"}}, {}, "meta.export.file has no setting 'zip'"),
+        ({"file": {"name": 3}}, {}, "meta.export.file.name is 3, which does not fit"),
+        (
+            {"file": {"name": "a", "delimiter": ";;"}},
+            {},
+            "meta.export.file.delimiter is ';;', which does not fit",
+        ),
+        (
+            {"file": {"name": "a", "delimiter": ""}},
+            {},
+            "meta.export.file.delimiter is '', which does not fit",
+        ),
+        *(
+            (
+                {"file": {"name": "a", name: "x"}},
+                {},
+                f"meta.export.file.{name} is 'x'; it must be one of",
+            )
+            for name in ("quoting", "encoding", "line_end", "when_empty")
+        ),
+    ],
+)
 def test_a_mistake_is_told_with_its_file_and_its_key(meta: Any, columns: dict, words: str) -> None:
     with pytest.raises(exports.ExportWrong) as caught:
         parsed(meta, columns)
@@ -84,10 +192,16 @@ def test_a_mistake_is_told_with_its_file_and_its_key(meta: Any, columns: dict, w
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "values"), [
-    ("quoting", ["minimal", "all", "none"]), ("encoding", ["utf-8", "utf-8-sig"]), ("line_end", ["crlf", "lf"]), ("when_empty", ["skip", "send"]),
-    ("delimiter", [",", "\t"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("quoting", ["minimal", "all", "none"]),
+        ("encoding", ["utf-8", "utf-8-sig"]),
+        ("line_end", ["crlf", "lf"]),
+        ("when_empty", ["skip", "send"]),
+        ("delimiter", [",", "\t"]),
+    ],
+)
 def test_a_file_may_be_of_every_documented_form(name: str, values: list[str]) -> None:
     for value in values:
         assert getattr(parsed({"file": {"name": "a", name: value}}).file, name) == value
@@ -97,23 +211,61 @@ def test_a_file_may_be_of_every_documented_form(name: str, values: list[str]) ->
 
 
 def read(*nodes: dict[str, Any], **status: str) -> exports.Exports:
-    tests = {SIGNED: {"resource_type": "test", "name": "signed", "attached_node": UID, "depends_on": {"nodes": [UID]}}}
-    every = {f"model.homeroom.{one['name']}" if one["resource_type"] == "model" else one["uid"]: one for one in nodes} or {UID: node()}
-    said = {UID: "success", SIGNED: "pass"} | {name.replace("__", "."): value for name, value in status.items()}
+    tests = {
+        SIGNED: {
+            "resource_type": "test",
+            "name": "signed",
+            "attached_node": UID,
+            "depends_on": {"nodes": [UID]},
+        }
+    }
+    every = {
+        f"model.homeroom.{one['name']}" if one["resource_type"] == "model" else one["uid"]: one
+        for one in nodes
+    } or {UID: node()}
+    said = {UID: "success", SIGNED: "pass"} | {
+        name.replace("__", "."): value for name, value in status.items()
+    }
     return exports.read(
-        {"nodes": tests | every, "sources": {}, "parent_map": {}}, {"results": [{"unique_id": name, "status": value} for name, value in said.items()]}
+        {"nodes": tests | every, "sources": {}, "parent_map": {}},
+        {"results": [{"unique_id": name, "status": value} for name, value in said.items()]},
     )
 
 
 def judged(status: dict[str, str], extra: dict[str, Any] | None = None) -> str:
-    tests = {SIGNED: {"resource_type": "test", "name": "signed", "attached_node": UID, "depends_on": {"nodes": [UID]}}} | (extra or {})
+    tests = {
+        SIGNED: {
+            "resource_type": "test",
+            "name": "signed",
+            "attached_node": UID,
+            "depends_on": {"nodes": [UID]},
+        }
+    } | (extra or {})
     manifest = {"nodes": {UID: node()} | tests, "sources": {}, "parent_map": {}}
-    found = exports.read(manifest, {"results": [{"unique_id": name, "status": value} for name, value in ({UID: "success", SIGNED: "pass"} | status).items()]})
+    found = exports.read(
+        manifest,
+        {
+            "results": [
+                {"unique_id": name, "status": value}
+                for name, value in ({UID: "success", SIGNED: "pass"} | status).items()
+            ]
+        },
+    )
     return found.refused[0][1].reason if found.refused else "" if found.good else "unreadable"
 
 
 def test_of(name: str, **more: Any) -> dict[str, Any]:
-    return {f"test.homeroom.{name}.2": {"resource_type": "test", "name": name, "attached_node": UID, "depends_on": {"nodes": [UID]}} | more}
+    return {
+        f"test.homeroom.{name}.2": (
+            {
+                "resource_type": "test",
+                "name": name,
+                "attached_node": UID,
+                "depends_on": {"nodes": [UID]},
+            }
+            | more
+        )
+    }
 
 
 test_of.__test__ = False  # type: ignore[attr-defined]
@@ -125,15 +277,24 @@ def test_an_export_is_written_only_from_tonights_table_with_every_test_passed() 
     assert '"skipped"' in judged({UID: "skipped"})
     one = test_of("unique") | test_of("filled")
     assert judged({"test.homeroom.unique.2": "pass", "test.homeroom.filled.2": "warn"}, one) == ""
-    assert judged({"test.homeroom.unique.2": "fail", "test.homeroom.filled.2": "error"}, one).startswith(
-        '2 of 3 tests of exp_fake__users did not pass (first: filled, "error"); ')  # fmt: skip
-    assert '1 of 3 tests of exp_fake__users did not pass (first: unique, "not run")' in judged({"test.homeroom.filled.2": "pass"}, one)
+    assert judged(
+        {"test.homeroom.unique.2": "fail", "test.homeroom.filled.2": "error"}, one
+    ).startswith('2 of 3 tests of exp_fake__users did not pass (first: filled, "error"); ')
+    assert '1 of 3 tests of exp_fake__users did not pass (first: unique, "not run")' in judged(
+        {"test.homeroom.filled.2": "pass"}, one
+    )
 
 
 def test_a_test_belongs_to_the_model_it_stands_under_or_to_all_it_reads() -> None:
     failed = {"test.homeroom.odd.2": "fail"}
     assert "first: odd" in judged(failed, test_of("odd", attached_node=None))
-    assert judged(failed, test_of("odd", attached_node=None, depends_on={"nodes": ["model.homeroom.other"]})) == ""
+    assert (
+        judged(
+            failed,
+            test_of("odd", attached_node=None, depends_on={"nodes": ["model.homeroom.other"]}),
+        )
+        == ""
+    )
     assert judged(failed, test_of("odd", attached_node="model.homeroom.other")) == ""
     assert judged(failed, test_of("odd", config={"enabled": False})) == ""
     assert "first: odd" in judged(failed, test_of("odd", config={"enabled": True}))
@@ -155,7 +316,10 @@ def test_a_model_that_is_no_export_or_nothing_at_all_is_passed_over() -> None:
     seed = node() | {"name": "seed", "resource_type": "seed", "uid": "seed.homeroom.seed"}
     found = read(node(), plain, seed)
     assert [one.model for one in found.good] == ["exp_fake__users"]
-    old = node() | {"config": {}, "meta": {"export": {"target": "fake", "entity": "users", "key": ["id"]}}}
+    old = node() | {
+        "config": {},
+        "meta": {"export": {"target": "fake", "entity": "users", "key": ["id"]}},
+    }
     assert [one.model for one in read(old).good] == ["exp_fake__users"]
 
 
@@ -164,15 +328,29 @@ def test_an_unreadable_export_is_known_by_what_of_it_can_be_read() -> None:
     assert (lost.model, lost.target, lost.entity) == ("exp_fake__users", "fake", "users")
     (blank,) = read(node("text")).unreadable
     assert (blank.target, blank.entity) == ("", "")
-    twin = node() | {"name": "exp_fake__users_again", "patch_path": None, "original_file_path": "models/again.sql"}
+    twin = node() | {
+        "name": "exp_fake__users_again",
+        "patch_path": None,
+        "original_file_path": "models/again.sql",
+    }
     found = read(node(), twin)
     assert [one.model for one in found.good] == ["exp_fake__users"]
-    assert found.unreadable[0].reason == "models/again.sql: fake users is already the export of exp_fake__users; one model per entity"
+    assert (
+        found.unreadable[0].reason
+        == "models/again.sql: fake users is already the export of exp_fake__users; one model per"
+        " entity"
+    )
 
 
 def test_an_export_rests_on_every_feed_however_far_up() -> None:
-    manifest = {"parent_map": {"a": ["b", "c"], "b": ["s1", "c"], "c": ["s2", "s3", "s4", "a"]}, "sources": {
-        "s1": {"schema": "raw_myedbc", "name": "x", "identifier": "students"}, "s2": {"schema": "raw_hr", "name": "staff", "identifier": None},
-        "s3": {"schema": "ledger", "name": "y", "identifier": "y"}, "s9": {"schema": "raw_hr", "name": "other", "identifier": "other"}}}  # fmt: skip
+    manifest = {
+        "parent_map": {"a": ["b", "c"], "b": ["s1", "c"], "c": ["s2", "s3", "s4", "a"]},
+        "sources": {
+            "s1": {"schema": "raw_myedbc", "name": "x", "identifier": "students"},
+            "s2": {"schema": "raw_hr", "name": "staff", "identifier": None},
+            "s3": {"schema": "ledger", "name": "y", "identifier": "y"},
+            "s9": {"schema": "raw_hr", "name": "other", "identifier": "other"},
+        },
+    }
     assert exports.feeds(manifest, "a") == (("hr", "staff"), ("myedbc", "students"))
     assert exports.feeds(manifest, "s1") == ()

@@ -1,4 +1,6 @@
-"""The journal: an intent is on disk before the call, and a kill at any byte loses no more than the line being written."""
+"""The journal: an intent is on disk before the call, and a kill at any byte loses no more than the
+line being written.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,17 @@ from hypothesis import strategies as st
 
 from reverse_etl.journal import Journal, JournalDamaged, Past, read
 
-LINES = st.lists(st.tuples(st.sampled_from(["intent", "outcome"]), st.text(min_size=1, max_size=8), st.text(max_size=20)), max_size=12)
-ANEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["intent", "outcome"]),
+        st.text(min_size=1, max_size=8),
+        st.text(max_size=20),
+    ),
+    max_size=12,
+)
+ANEW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def write(path: Path, entries: list[tuple[str, str, str]]) -> list[bytes]:
@@ -31,7 +42,9 @@ def write(path: Path, entries: list[tuple[str, str, str]]) -> list[bytes]:
 
 @ANEW
 @given(entries=LINES, cut=st.floats(0, 1), rest=st.binary(max_size=30))
-def test_a_torn_tail_is_cut_and_everything_before_it_is_kept(tmp_path: Path, entries: list, cut: float, rest: bytes) -> None:
+def test_a_torn_tail_is_cut_and_everything_before_it_is_kept(
+    tmp_path: Path, entries: list, cut: float, rest: bytes
+) -> None:
     path = tmp_path / "fake.jsonl"
     lines = write(path, entries)
     content = b"".join(lines)
@@ -53,7 +66,9 @@ def test_a_torn_tail_is_cut_and_everything_before_it_is_kept(tmp_path: Path, ent
 def test_what_was_concluded_is_read_back_whatever_its_note(tmp_path: Path, entries: list) -> None:
     path = tmp_path / "fake.jsonl"
     write(path, entries)
-    assert {c: o["note"] for c, o in read(path).outcomes.items()} == {c: note for kind, c, note in entries if kind == "outcome"}
+    assert {c: o["note"] for c, o in read(path).outcomes.items()} == {
+        c: note for kind, c, note in entries if kind == "outcome"
+    }
 
 
 def test_a_broken_line_inside_a_journal_is_not_taken_for_a_torn_tail(tmp_path: Path) -> None:
@@ -64,7 +79,9 @@ def test_a_broken_line_inside_a_journal_is_not_taken_for_a_torn_tail(tmp_path: P
         read(path)
 
 
-def test_an_intent_without_an_outcome_is_unclear_and_an_ended_plan_is_not_resumed(tmp_path: Path) -> None:
+def test_an_intent_without_an_outcome_is_unclear_and_an_ended_plan_is_not_resumed(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "fake.jsonl"
     write(path, [("intent", "a", ""), ("intent", "b", ""), ("outcome", "a", "")])
     past = read(path)
@@ -76,7 +93,9 @@ def test_an_intent_without_an_outcome_is_unclear_and_an_ended_plan_is_not_resume
     assert read(tmp_path / "nothing.jsonl").started is False
 
 
-def test_many_workers_share_one_sync_and_each_is_on_disk_before_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_workers_share_one_sync_and_each_is_on_disk_before_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     syncs, path = [0], tmp_path / "fake.jsonl"
     real = os.fdatasync
 
@@ -106,7 +125,9 @@ def test_many_workers_share_one_sync_and_each_is_on_disk_before_it_goes_on(tmp_p
     assert syncs[0] < 160
 
 
-def test_a_disk_that_fails_once_is_not_believed_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_once_is_not_believed_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = Journal(tmp_path / "fake.jsonl", "plan")
     real = os.fdatasync
 
@@ -125,7 +146,9 @@ def test_a_disk_that_fails_once_is_not_believed_afterwards(tmp_path: Path, monke
 
 
 class Disk:
-    """The calls that put a journal on disk, in their order, with what was in the file at that moment."""
+    """The calls that put a journal on disk, in their order, with what was in the file at that
+    moment.
+    """
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path, self.calls = path, list[tuple[str, int]]()
@@ -145,13 +168,17 @@ class Disk:
         return calls
 
 
-def test_an_intent_and_the_end_are_durable_an_outcome_is_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_intent_and_the_end_are_durable_an_outcome_is_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk = Disk(tmp_path / "fake.jsonl", monkeypatch)
     journal = Journal(disk.path, "plan")
     assert disk.since() == [("write", 1), ("fdatasync", 1)]
     journal.intend(["a", "b"], 3)
     assert disk.since() == [("write", 3), ("fdatasync", 3)]
-    journal.conclude([{"change_id": "a", "status": "applied"}, {"change_id": "b", "status": "failed"}])
+    journal.conclude(
+        [{"change_id": "a", "status": "applied"}, {"change_id": "b", "status": "failed"}]
+    )
     assert disk.since() == [("write", 5)]
     journal.end()
     assert disk.since() == [("write", 6), ("fdatasync", 6)]
@@ -169,8 +196,12 @@ def test_every_line_says_what_it_is_and_when(tmp_path: Path) -> None:
     journal.close()
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [{name: value for name, value in line.items() if name != "at"} for line in lines] == [
-        {"line": "plan", "plan_id": "p1"}, {"line": "intent", "change_id": "ä", "attempt": 2}, {"line": "intent", "change_id": "b", "attempt": 1},
-        {"line": "outcome", "change_id": "ä", "status": "applied"}, {"line": "end"}]  # fmt: skip
+        {"line": "plan", "plan_id": "p1"},
+        {"line": "intent", "change_id": "ä", "attempt": 2},
+        {"line": "intent", "change_id": "b", "attempt": 1},
+        {"line": "outcome", "change_id": "ä", "status": "applied"},
+        {"line": "end"},
+    ]
     assert '"ä"' in path.read_text(encoding="utf-8")
     assert ": " not in path.read_text(encoding="utf-8")
     assert lines[0]["at"] <= lines[1]["at"] <= lines[4]["at"]
@@ -205,7 +236,17 @@ def test_a_journal_that_is_not_there_or_empty_is_no_past(tmp_path: Path) -> None
     assert Past() == Past(None, {}, {}, False, False, "")
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"line":"outcome","change_id":"a"}', b'["line"]\n', b'{"at":1}\n', b"\xff\xfe\n", b"7\n"])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"{",
+        b'{"line":"outcome","change_id":"a"}',
+        b'["line"]\n',
+        b'{"at":1}\n',
+        b"\xff\xfe\n",
+        b"7\n",
+    ],
+)
 def test_a_torn_last_line_is_cut_before_anything_is_added(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "fake.jsonl"
     whole = b"".join(write(path, [("intent", "a", "")]))
@@ -219,11 +260,15 @@ def test_a_torn_last_line_is_cut_before_anything_is_added(tmp_path: Path, torn: 
             read(path)
     path.write_bytes(torn + whole if torn.endswith(b"\n") else torn + b"\n" + whole)
     if torn != b'{"line":"outcome","change_id":"a"}':
-        with pytest.raises(JournalDamaged, match=r"fake.jsonl: line 1 cannot be read and is not the last"):
+        with pytest.raises(
+            JournalDamaged, match=r"fake.jsonl: line 1 cannot be read and is not the last"
+        ):
             read(path)
 
 
-def test_a_write_that_is_taken_in_parts_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_is_taken_in_parts_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
     path = tmp_path / "fake.jsonl"
@@ -233,7 +278,9 @@ def test_a_write_that_is_taken_in_parts_is_finished(tmp_path: Path, monkeypatch:
     assert read(path).unclear == {"a"}
 
 
-def test_what_is_concluded_while_another_syncs_is_written_by_the_time_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_concluded_while_another_syncs_is_written_by_the_time_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "fake.jsonl"
     journal = Journal(path, "plan")
     real, syncing, go_on = os.fdatasync, threading.Event(), threading.Event()

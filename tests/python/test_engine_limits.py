@@ -1,4 +1,6 @@
-"""Limits and holds: the unsafe waits, the safe flows, and an override is explicit, recorded and used once."""
+"""Limits and holds: the unsafe waits, the safe flows, and an override is explicit, recorded and
+used once.
+"""
 
 from __future__ import annotations
 
@@ -22,55 +24,104 @@ NOTHING = Allowed()
 
 
 def judge(limits: dict, *groups: Group, allowed: Allowed = NOTHING) -> list[tuple[str, str | None]]:
-    return [(hold.action, hold.school) for hold in holds("google", "users", parse(limits, "x.yml"), list(groups), allowed)]
+    return [
+        (hold.action, hold.school)
+        for hold in holds("google", "users", parse(limits, "x.yml"), list(groups), allowed)
+    ]
 
 
-@pytest.mark.parametrize(("limit", "observed", "planned", "held"), [
-    (300, 0, 300, False), (300, 0, 301, True), ("30%", 1000, 300, False), ("30%", 1000, 301, True), ("30%", 10, 5, False), ("30%", 10, 6, True),
-    (0, 1000, 1, True), ("0%", 1000, 5, False),
-])  # fmt: skip
-def test_a_limit_is_a_count_or_a_share_and_a_share_lets_five_through(limit: object, observed: int, planned: int, held: bool) -> None:
-    assert judge({"update": limit}, Group("update", planned, observed)) == ([("update", None)] if held else [])
+@pytest.mark.parametrize(
+    ("limit", "observed", "planned", "held"),
+    [
+        (300, 0, 300, False),
+        (300, 0, 301, True),
+        ("30%", 1000, 300, False),
+        ("30%", 1000, 301, True),
+        ("30%", 10, 5, False),
+        ("30%", 10, 6, True),
+        (0, 1000, 1, True),
+        ("0%", 1000, 5, False),
+    ],
+)
+def test_a_limit_is_a_count_or_a_share_and_a_share_lets_five_through(
+    limit: object, observed: int, planned: int, held: bool
+) -> None:
+    assert judge({"update": limit}, Group("update", planned, observed)) == (
+        [("update", None)] if held else []
+    )
 
 
-@pytest.mark.parametrize(("observed", "planned", "held"), [(10, 1, False), (10, 2, True), (100, 10, False), (100, 11, True), (0, 1, False)])
-def test_an_action_nobody_limited_may_touch_a_tenth_and_a_small_table_one_suspension(observed: int, planned: int, held: bool) -> None:
+@pytest.mark.parametrize(
+    ("observed", "planned", "held"),
+    [(10, 1, False), (10, 2, True), (100, 10, False), (100, 11, True), (0, 1, False)],
+)
+def test_an_action_nobody_limited_may_touch_a_tenth_and_a_small_table_one_suspension(
+    observed: int, planned: int, held: bool
+) -> None:
     assert bool(judge({}, Group("suspend", planned, observed))) is held
 
 
 def test_one_broken_school_is_held_and_the_others_flow() -> None:
     schools = [Group("suspend", 40, 80, "07474001"), Group("suspend", 2, 400, "07474002")]
-    assert judge({"suspend": "2%"}, Group("suspend", 42, 1000), *schools) == [("suspend", "07474001")]
+    assert judge({"suspend": "2%"}, Group("suspend", 42, 1000), *schools) == [
+        ("suspend", "07474001")
+    ]
 
 
 def test_what_a_held_school_does_not_account_for_still_counts_against_the_district() -> None:
     schools = [Group("suspend", 40, 80, "07474001"), Group("suspend", 30, 900, "07474002")]
-    assert judge({"suspend": "2%"}, Group("suspend", 70, 1000), *schools) == [("suspend", "07474001"), ("suspend", None)]
+    assert judge({"suspend": "2%"}, Group("suspend", 70, 1000), *schools) == [
+        ("suspend", "07474001"),
+        ("suspend", None),
+    ]
 
 
 def test_the_sentence_has_the_numbers_and_the_next_step() -> None:
-    (hold,) = holds("google", "users", parse({"suspend": "2%"}, "x"), [Group("suspend", 214, 3902)], NOTHING)
+    (hold,) = holds(
+        "google", "users", parse({"suspend": "2%"}, "x"), [Group("suspend", 214, 3902)], NOTHING
+    )
     assert "214 suspends planned, 3,902 rows of ours there (5.5 %, limit 2 % = 79)" in hold.sentence
     assert "ALLOW=google.users.suspend" in hold.sentence
 
 
-@pytest.mark.parametrize(("words", "held"), [
-    ("suspend", False), ("google.suspend", False), ("google.users.suspend", False),
-    ("microsoft.suspend", True), ("google.groups.suspend", True), ("create", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "held"),
+    [
+        ("suspend", False),
+        ("google.suspend", False),
+        ("google.users.suspend", False),
+        ("microsoft.suspend", True),
+        ("google.groups.suspend", True),
+        ("create", True),
+    ],
+)
 def test_an_override_lifts_what_it_names_and_nothing_else(words: str, held: bool) -> None:
-    assert bool(judge({"suspend": 0}, Group("suspend", 9, 10), allowed=Allowed.parse(words, "summer"))) is held
+    assert (
+        bool(judge({"suspend": 0}, Group("suspend", 9, 10), allowed=Allowed.parse(words, "summer")))
+        is held
+    )
 
 
-@pytest.mark.parametrize(("words", "why"), [("explode", "x"), ("a.b.c.create", "x"), ("create", ""), ("create", "  ")])
+@pytest.mark.parametrize(
+    ("words", "why"), [("explode", "x"), ("a.b.c.create", "x"), ("create", ""), ("create", "  ")]
+)
 def test_an_override_without_a_known_action_or_a_reason_is_refused(words: str, why: str) -> None:
     with pytest.raises(LimitWrong):
         Allowed.parse(words, why)
 
 
-@pytest.mark.parametrize("limits", [
-    {"crate": 3}, {"create": "many"}, {"create": -1}, {"create": True}, {"create": "101%"}, {"per_school": 3}, {"per_school": {"x": 1}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"crate": 3},
+        {"create": "many"},
+        {"create": -1},
+        {"create": True},
+        {"create": "101%"},
+        {"per_school": 3},
+        {"per_school": {"x": 1}},
+    ],
+)
 def test_a_limit_that_cannot_be_read_is_an_error_naming_file_and_key(limits: dict) -> None:
     with pytest.raises(LimitWrong, match=r"users\.yml"):
         parse(limits, "users.yml")
@@ -78,7 +129,9 @@ def test_a_limit_that_cannot_be_read_is_an_error_naming_file_and_key(limits: dic
 
 def test_a_file_that_loses_more_than_half_of_its_rows_is_held_unless_allowed() -> None:
     def drop(limits: dict, after: int, allowed: Allowed = NOTHING) -> str | None:
-        return drop_hold("portfolio", "students", parse(limits, "x"), before=1000, after=after, allowed=allowed)
+        return drop_hold(
+            "portfolio", "students", parse(limits, "x"), before=1000, after=after, allowed=allowed
+        )
 
     assert drop({}, 500) is None
     assert "501 of 1,000 rows" in (drop({}, 499) or "")
@@ -104,12 +157,22 @@ def test_over_the_limit_only_that_action_is_held_and_the_rest_flows(tmp_path: Pa
     bench = Bench(tmp_path / "var", [limited(USERS, create=1000, update="100%", suspend=2)])
     bench.desire(users=[user(n) for n in range(30)])
     assert bench.whole_night() == 0
-    bench.desire(users=[*(user(n, suspended=True) for n in range(10)), *(user(n, given_name="new") for n in range(10, 30)), user(99)])
+    bench.desire(
+        users=[
+            *(user(n, suspended=True) for n in range(10)),
+            *(user(n, given_name="new") for n in range(10, 30)),
+            user(99),
+        ]
+    )
     assert bench.whole_night() == 2
     assert sum(row["suspended"] for row in bench.platform.rows("users")) == 0
     assert sum(row["given_name"] == "new" for row in bench.platform.rows("users")) == 20
     assert len(bench.platform.rows("users")) == 31
-    counted = bench.ask("select status, count(*) from ledger.audit.changes where run_id = ? group by all order by all", bench.run.run_id)
+    counted = bench.ask(
+        "select status, count(*) from ledger.audit.changes where run_id = ? group by all order"
+        " by all",
+        bench.run.run_id,
+    )
     assert counted == [("applied", 21), ("held", 10)]
     assert bench.verify() == 0  # what was held does not count as not converged
     assert bench.run.read("verify.json")["fake"]["users"]["residual"] == {}
@@ -122,8 +185,9 @@ def test_an_override_is_recorded_with_its_reason_and_used_once(tmp_path: Path) -
     assert bench.platform.rows("users") == []
     assert bench.whole_night("fake.users.create", "first night") == 0
     assert len(bench.platform.rows("users")) == 10
-    assert json.loads(bench.ask("select allowed from ledger.audit.plans where run_id = ?", bench.run.run_id)[0][0]) == {
-        "words": ["fake.users.create"], "why": "first night"}  # fmt: skip
+    assert json.loads(
+        bench.ask("select allowed from ledger.audit.plans where run_id = ?", bench.run.run_id)[0][0]
+    ) == {"words": ["fake.users.create"], "why": "first night"}
     bench.desire(users=[user(n) for n in range(20)])
     assert bench.whole_night() == 2
 
@@ -134,29 +198,57 @@ def test_one_truncated_school_is_held_and_the_others_are_written(tmp_path: Path)
     people = [user(n, school_number="07474001" if n < 20 else "07474002") for n in range(120)]
     bench.desire(users=people)
     assert bench.whole_night() == 0
-    bench.desire(users=[{**person, "suspended": n < 15 or n in (30, 31)} for n, person in enumerate(people)])
+    bench.desire(
+        users=[{**person, "suspended": n < 15 or n in (30, 31)} for n, person in enumerate(people)]
+    )
     assert bench.whole_night() == 2
-    assert [row["person_id"] for row in bench.platform.rows("users") if row["suspended"]] == ["p30", "p31"]
-    assert "in school 07474001: 15 suspends planned, 20 rows of ours there" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert [row["person_id"] for row in bench.platform.rows("users") if row["suspended"]] == [
+        "p30",
+        "p31",
+    ]
+    assert (
+        "in school 07474001: 15 suspends planned, 20 rows of ours there"
+        in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    )
 
 
 def test_members_of_a_held_user_wait_and_say_for_whom(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var", [limited(USERS, create=1), GROUPS, MEMBERS])
-    bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=[])
+    bench.desire(
+        users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=[]
+    )
     assert bench.whole_night() == 0
-    bench.desire(users=[user(n) for n in (1, 2, 3)], members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2, 3)])
+    bench.desire(
+        users=[user(n) for n in (1, 2, 3)],
+        members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2, 3)],
+    )
     assert bench.whole_night() == 2
     assert [row["person_id"] for row in bench.platform.rows("members")] == ["p1"]
-    assert bench.ask("select key, status, note from ledger.audit.changes where entity = 'members' and run_id = ? order by key", bench.run.run_id) == [
-        ("g1|p1", "applied", ""), ("g1|p2", "skipped", "waits for fake users p2"), ("g1|p3", "skipped", "waits for fake users p3")]  # fmt: skip
+    assert bench.ask(
+        "select key, status, note from ledger.audit.changes where entity = 'members' and run_id = ?"
+        " order by key",
+        bench.run.run_id,
+    ) == [
+        ("g1|p1", "applied", ""),
+        ("g1|p2", "skipped", "waits for fake users p2"),
+        ("g1|p3", "skipped", "waits for fake users p3"),
+    ]
     assert bench.verify() == 0
     assert bench.whole_night("create", "they are real") == 0
     assert len(bench.platform.rows("members")) == 3
 
 
-def test_an_export_that_rests_on_a_refused_feed_is_held_and_names_it_while_others_go_on(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [replace(USERS, feeds=("students",)), replace(GROUPS, feeds=("sections",))])
-    bench.feeds = [{"source": "myedbc", "feed": "students", "status": "refused"}, {"source": "myedbc", "feed": "sections", "status": "unchanged"}]
+def test_an_export_that_rests_on_a_refused_feed_is_held_and_names_it_while_others_go_on(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        tmp_path / "var",
+        [replace(USERS, feeds=("students",)), replace(GROUPS, feeds=("sections",))],
+    )
+    bench.feeds = [
+        {"source": "myedbc", "feed": "students", "status": "refused"},
+        {"source": "myedbc", "feed": "sections", "status": "unchanged"},
+    ]
     bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
     assert bench.whole_night() == 2
     assert bench.platform.calls == [("groups", "create", "g1")]
@@ -165,11 +257,25 @@ def test_an_export_that_rests_on_a_refused_feed_is_held_and_names_it_while_other
     assert holds_of["groups"] == []
 
 
-@pytest.mark.parametrize(("seen", "words"), [
-    ({"fake": {"status": "failed", "error": "ConnectTimeout", "observed_at": "2026-01-01T00:00:00+00:00"}}, "could not be read tonight (ConnectTimeout)"),
-    ({}, "was not observed in this run"),
-])  # fmt: skip
-def test_a_target_that_was_not_read_tonight_is_not_written(tmp_path: Path, seen: dict, words: str) -> None:
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (
+            {
+                "fake": {
+                    "status": "failed",
+                    "error": "ConnectTimeout",
+                    "observed_at": "2026-01-01T00:00:00+00:00",
+                }
+            },
+            "could not be read tonight (ConnectTimeout)",
+        ),
+        ({}, "was not observed in this run"),
+    ],
+)
+def test_a_target_that_was_not_read_tonight_is_not_written(
+    tmp_path: Path, seen: dict, words: str
+) -> None:
     bench = Bench(tmp_path / "var")
     bench.desire(users=[user(1)])
     bench.observe()
@@ -190,44 +296,103 @@ def test_a_target_written_to_after_it_was_observed_must_be_observed_again(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "broken", [{"status": "error"}, {"status": "skipped"}, {"tests": {"users_unique": "fail"}}, {"tests": {"users_unique": "error"}}, {"signed": False}]
+    "broken",
+    [
+        {"status": "error"},
+        {"status": "skipped"},
+        {"tests": {"users_unique": "fail"}},
+        {"tests": {"users_unique": "error"}},
+        {"signed": False},
+    ],
 )
-def test_an_export_whose_model_or_test_failed_is_refused_and_only_that_one(tmp_path: Path, broken: dict) -> None:
-    bench = Bench(tmp_path / "var", [replace(USERS, **broken), replace(GROUPS, tests={"groups_unique": "pass", "groups_odd": "warn"})])
+def test_an_export_whose_model_or_test_failed_is_refused_and_only_that_one(
+    tmp_path: Path, broken: dict
+) -> None:
+    bench = Bench(
+        tmp_path / "var",
+        [
+            replace(USERS, **broken),
+            replace(GROUPS, tests={"groups_unique": "pass", "groups_odd": "warn"}),
+        ],
+    )
     bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
     assert bench.whole_night() == 2
     assert bench.platform.calls == [("groups", "create", "g1")]
 
 
 def test_an_export_with_an_unknown_setting_is_refused_naming_file_and_key(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_absence": "ignore"}), GROUPS])
+    bench = Bench(
+        tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_absence": "ignore"}), GROUPS]
+    )
     bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
     assert bench.whole_night() == 2
     assert bench.platform.calls == [("groups", "create", "g1")]
-    (users,) = [part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"]
-    assert "models/exp_fake__users.yml: meta.export has no setting 'on_absence'" in users["holds"][0]
+    (users,) = [
+        part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"
+    ]
+    assert (
+        "models/exp_fake__users.yml: meta.export has no setting 'on_absence'" in users["holds"][0]
+    )
 
 
 # ---------------------------------------------------------------- columns, seasons, releases, words
 
 
-def test_a_column_that_changes_in_too_many_rows_is_held_and_other_columns_flow(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [limited(USERS, create=1000, update="100%", columns={"org_unit_path": 6}, per_school={"columns": {"given_name": 3}})])
+def test_a_column_that_changes_in_too_many_rows_is_held_and_other_columns_flow(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        tmp_path / "var",
+        [
+            limited(
+                USERS,
+                create=1000,
+                update="100%",
+                columns={"org_unit_path": 6},
+                per_school={"columns": {"given_name": 3}},
+            )
+        ],
+    )
     people = [user(n, school_number="07474001" if n < 20 else "07474002") for n in range(40)]
     bench.desire(users=people)
     assert bench.whole_night() == 0
-    moved = [{**p, **({"org_unit_path": "/B"} if n < 7 else {"given_name": "x"} if n in range(10, 16) or n in (20, 21) else {})} for n, p in enumerate(people)]
+    moved = [
+        {
+            **p,
+            **(
+                {"org_unit_path": "/B"}
+                if n < 7
+                else {"given_name": "x"}
+                if n in range(10, 16) or n in (20, 21)
+                else {}
+            ),
+        }
+        for n, p in enumerate(people)
+    ]
     bench.desire(users=moved)
     assert bench.whole_night() == 2
-    assert [row["person_id"] for row in bench.platform.rows("users") if row["org_unit_path"] == "/B"] == []
-    assert sorted(row["person_id"] for row in bench.platform.rows("users") if row["given_name"] == "x") == ["p20", "p21"]
+    assert [
+        row["person_id"] for row in bench.platform.rows("users") if row["org_unit_path"] == "/B"
+    ] == []
+    assert sorted(
+        row["person_id"] for row in bench.platform.rows("users") if row["given_name"] == "x"
+    ) == ["p20", "p21"]
     said = bench.run.read("plan.json")["exports"][0]["holds"]
     assert "in school 07474001: 6 changes of given_name planned, 20 rows of ours there" in said[0]
     assert "7 changes of org_unit_path planned, 40 rows of ours there" in said[1]
     assert bench.whole_night("fake.users.update", "the units were renamed") == 0
 
 
-@pytest.mark.parametrize(("day", "held"), [("2026-08-24", True), ("2026-08-25", False), ("2026-12-31", False), ("2027-01-05", False), ("2027-01-06", True)])
+@pytest.mark.parametrize(
+    ("day", "held"),
+    [
+        ("2026-08-24", True),
+        ("2026-08-25", False),
+        ("2026-12-31", False),
+        ("2027-01-05", False),
+        ("2027-01-06", True),
+    ],
+)
 def test_a_season_has_its_own_limits_also_over_the_new_year(day: str, held: bool) -> None:
     row = {
         "target": "t",
@@ -247,37 +412,72 @@ def test_a_season_that_cannot_be_read_holds_its_export_with_a_sentence(tmp_path:
     bench = Bench(tmp_path / "var", [USERS, GROUPS])
     bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}])
     bench.ask("create schema seeds")
-    bench.ask("""create table seeds.limit_seasons as select 'fake' as target, 'users' as entity, 'create' as action, null::varchar as column_name,
-                 'run' as scope, 'lots' as limit_text, '01-01' as first_day, '12-31' as last_day""")
+    bench.ask(
+        """create table seeds.limit_seasons as select 'fake' as target, 'users' as entity,
+        'create' as action, null::varchar as column_name,
+                 'run' as scope, 'lots' as limit_text, '01-01' as first_day, '12-31' as last_day"""
+    )
     assert bench.whole_night() == 2
     assert bench.platform.calls == [("groups", "create", "g1")]
-    (users,) = [part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"]
-    assert "seeds/limit_seasons.csv (fake users create): limits.create is 'lots'" in users["holds"][0]
+    (users,) = [
+        part for part in bench.run.read("plan.json")["exports"] if part["entity"] == "users"
+    ]
+    assert (
+        "seeds/limit_seasons.csv (fake users create): limits.create is 'lots'" in users["holds"][0]
+    )
 
 
-def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_ten_applies_ten_once(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [limited(USERS, create=1000, suspend="2%", restore="100%", per_school={"suspend": "100%"})])
+def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_ten_applies_ten_once(  # noqa: E501
+    tmp_path: Path,
+) -> None:
+    bench = Bench(
+        tmp_path / "var",
+        [limited(USERS, create=1000, suspend="2%", restore="100%", per_school={"suspend": "100%"})],
+    )
     bench.desire(users=[user(n) for n in range(1000)])
     assert bench.whole_night() == 0
     people = [user(n, suspended=n < 300) for n in range(1040)]
     bench.desire(users=people)
     assert bench.whole_night() == 2
-    assert bench.ask("select action, status, count(*) from ledger.audit.changes where run_id = ? group by all order by all", bench.run.run_id) == [
-        ("create", "applied", 40), ("suspend", "held", 300)]  # fmt: skip
+    assert bench.ask(
+        "select action, status, count(*) from ledger.audit.changes where run_id = ? group by all"
+        " order by all",
+        bench.run.run_id,
+    ) == [("create", "applied", 40), ("suspend", "held", 300)]
     plan = bench.run.read("plan.json")
     where, values = conditions(plan["plan_id"], Scope(action="suspend"))
     with store.connect() as connection:
         with pytest.raises(releases.NothingToRelease, match="p999 is no held change"):
-            releases.release(connection, plan["plan_id"], where, values, only=("p1", "p999"), who="x", why="y")
+            releases.release(
+                connection, plan["plan_id"], where, values, only=("p1", "p999"), who="x", why="y"
+            )
         ten = tuple(f"p{n}" for n in range(10))
-        assert releases.release(connection, plan["plan_id"], where, values, only=ten, who="the principal", why="they left on Friday") == 10
+        assert (
+            releases.release(
+                connection,
+                plan["plan_id"],
+                where,
+                values,
+                only=ten,
+                who="the principal",
+                why="they left on Friday",
+            )
+            == 10
+        )
     assert bench.whole_night() == 2
-    assert sorted(row["person_id"] for row in bench.platform.rows("users") if row["suspended"]) == sorted(ten)
-    assert bench.ask("select distinct who, why from ledger.audit.releases") == [("the principal", "they left on Friday")]
+    assert sorted(
+        row["person_id"] for row in bench.platform.rows("users") if row["suspended"]
+    ) == sorted(ten)
+    assert bench.ask("select distinct who, why from ledger.audit.releases") == [
+        ("the principal", "they left on Friday")
+    ]
     # used up: somebody switches one on again, and the next suspension of him waits with the others
     bench.platform.rows("users")[0]["suspended"] = False
     assert bench.whole_night() == 2
-    assert bench.ask("select count(*) from ledger.audit.changes where run_id = ? and status = 'held'", bench.run.run_id) == [(291,)]
+    assert bench.ask(
+        "select count(*) from ledger.audit.changes where run_id = ? and status = 'held'",
+        bench.run.run_id,
+    ) == [(291,)]
 
 
 def test_a_release_is_void_when_the_change_is_no_longer_what_was_released(tmp_path: Path) -> None:
@@ -288,33 +488,52 @@ def test_a_release_is_void_when_the_change_is_no_longer_what_was_released(tmp_pa
     assert bench.whole_night() == 2
     plan = bench.run.read("plan.json")["plan_id"]
     with store.connect() as connection:
-        assert releases.release(connection, plan, *conditions(plan, Scope()), only=(), who="x", why="y") == 1
+        assert (
+            releases.release(
+                connection, plan, *conditions(plan, Scope()), only=(), who="x", why="y"
+            )
+            == 1
+        )
     bench.desire(users=[user(1, primary_email="b@x.example")])
     assert bench.whole_night() == 2
     assert bench.platform.rows("users")[0]["primary_email"] == "u1@x.example"
 
 
 def test_an_emptied_export_is_refused_until_said_explicitly(tmp_path: Path) -> None:
-    groups = replace(GROUPS, meta={name: value for name, value in GROUPS.meta.items() if name != "when_empty"})
+    groups = replace(
+        GROUPS, meta={name: value for name, value in GROUPS.meta.items() if name != "when_empty"}
+    )
     bench = Bench(tmp_path / "var", [groups])
     bench.desire(groups=[{"group_id": "g1", "email": "a", "name": "G"}])
     assert bench.whole_night() == 0
     bench.desire(groups=[])
     assert bench.whole_night() == 2
-    assert "its export holds no row, and 1 objects we wrote are there" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert (
+        "its export holds no row, and 1 objects we wrote are there"
+        in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    )
     assert len(bench.platform.rows("groups")) == 1
     assert bench.whole_night("fake.groups.empty", "the school closed") == 0
     assert bench.platform.rows("groups") == []
 
 
-def test_a_target_that_changes_our_keys_is_refused_before_it_gets_everybody_twice(tmp_path: Path) -> None:
+def test_a_target_that_changes_our_keys_is_refused_before_it_gets_everybody_twice(
+    tmp_path: Path,
+) -> None:
     bench = Bench(tmp_path / "var", [GROUPS])
-    bench.desire(groups=[{"group_id": f"School-0{n}", "email": f"e{n}", "name": "G"} for n in range(3)])
+    bench.desire(
+        groups=[{"group_id": f"School-0{n}", "email": f"e{n}", "name": "G"} for n in range(3)]
+    )
     assert bench.whole_night() == 0
     for row in bench.platform.rows("groups"):
-        row["group_id"] = row["group_id"].lower().replace("-0", "-")  # a target that re-cases and trims zeros
+        row["group_id"] = (
+            row["group_id"].lower().replace("-0", "-")
+        )  # a target that re-cases and trims zeros
     assert bench.whole_night() == 2
-    assert "3 keys came back in another form than they were written (School-00 came back as school-0)" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert (
+        "3 keys came back in another form than they were written (School-00 came back as school-0)"
+        in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    )
     assert len(bench.platform.rows("groups")) == 3
 
 
@@ -324,8 +543,12 @@ def test_of_two_reasons_to_wait_the_graver_is_told(tmp_path: Path) -> None:
         bench.platform.put("groups", {"group_id": None, "email": f"old{number}@x.example"})
     bench.desire(groups=[{"group_id": "School-01", "email": "e", "name": "G"}])
     assert bench.whole_night("first", "we looked: they are the board's") == 0
-    next(row for row in bench.platform.rows("groups") if row["group_id"] == "School-01")["group_id"] = "school-1"
-    assert bench.whole_night() == 2  # nothing of ours was ever read back: by the ledger this is a first push still
+    next(row for row in bench.platform.rows("groups") if row["group_id"] == "School-01")[
+        "group_id"
+    ] = "school-1"
+    assert (
+        bench.whole_night() == 2
+    )  # nothing of ours was ever read back: by the ledger this is a first push still
     assert "keys came back in another form" in bench.run.read("plan.json")["exports"][0]["holds"][0]
 
 
@@ -335,6 +558,9 @@ def test_a_first_push_into_a_target_that_was_lived_in_waits_for_a_word(tmp_path:
         bench.platform.put("users", {"person_id": None, "primary_email": f"old{number}@x.example"})
     bench.desire(users=[user(1)])
     assert bench.whole_night() == 2
-    assert "60 objects that are not ours are there already" in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    assert (
+        "60 objects that are not ours are there already"
+        in bench.run.read("plan.json")["exports"][0]["holds"][0]
+    )
     assert bench.whole_night("first", "we looked: they are the board's") == 0
     assert bench.whole_night() == 0

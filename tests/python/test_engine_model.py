@@ -1,4 +1,6 @@
-"""The nouns: which actions there are and in what order, what a column or an export is where nobody said, how a key is written."""
+"""The nouns: which actions there are and in what order, what a column or an export is where nobody
+said, how a key is written.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,32 @@ import duckdb
 import pytest
 
 from reverse_etl import model, sql
-from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Limits, Outcome, key_text, key_tuple
+from reverse_etl.model import (
+    Change,
+    Column,
+    Delivery,
+    Export,
+    FileFormat,
+    Limits,
+    Outcome,
+    key_text,
+    key_tuple,
+)
 
 
 def test_closing_comes_first_and_taking_away_last() -> None:
-    assert model.ACTIONS == ("suspend", "adopt", "create", "undelete", "rename", "update", "restore", "remove", "delete", "deliver")
+    assert model.ACTIONS == (
+        "suspend",
+        "adopt",
+        "create",
+        "undelete",
+        "rename",
+        "update",
+        "restore",
+        "remove",
+        "delete",
+        "deliver",
+    )
     assert {"remove", "delete"} == model.REMOVALS
     assert {"adopt", "create", "undelete"} == model.ARRIVALS
 
@@ -18,7 +41,11 @@ def test_closing_comes_first_and_taking_away_last() -> None:
 def test_the_columns_that_make_an_action_of_their_own() -> None:
     assert {"primary_email", "user_principal_name", "user_name", "email"} == model.RENAME_COLUMNS
     assert dict(model.OFF_COLUMNS) == {"suspended": True, "account_enabled": False, "active": False}
-    assert (model.DELETED_COLUMN, model.ADOPT_COLUMN, model.FILE_ENTITY) == ("deleted", "adopt_id", "file")
+    assert (model.DELETED_COLUMN, model.ADOPT_COLUMN, model.FILE_ENTITY) == (
+        "deleted",
+        "adopt_id",
+        "file",
+    )
 
 
 def test_what_may_be_declared() -> None:
@@ -31,18 +58,44 @@ def test_what_may_be_declared() -> None:
 def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -> None:
     assert Column("a") == Column("a", "VARCHAR", "ours", "none", "", "revert", ())
     plain = Export("m", "r", "t", "e", ("k",), ())
-    assert (plain.on_absent, plain.limits, plain.when_empty, plain.context, plain.school, plain.file) == ("ignore", Limits(), "hold", (), None, None)
+    assert (
+        plain.on_absent,
+        plain.limits,
+        plain.when_empty,
+        plain.context,
+        plain.school,
+        plain.file,
+    ) == ("ignore", Limits(), "hold", (), None, None)
     assert (dict(plain.references), dict(plain.after), plain.feeds) == ({}, {}, ())
     assert FileFormat("a") == FileFormat("a", None, ",", "minimal", "utf-8", "crlf", True, "skip")
     change = Change("c", "t", "e", ("k",), "create")
-    assert (change.remote_id, change.old, change.new, change.references, change.reason, change.hold, change.seq) == (None, {}, {}, {}, "", None, 0)
-    assert (change.person_id, change.school_number, change.source, change.export_model) == (None, None, None, "")
+    assert (
+        change.remote_id,
+        change.old,
+        change.new,
+        change.references,
+        change.reason,
+        change.hold,
+        change.seq,
+    ) == (None, {}, {}, {}, "", None, 0)
+    assert (change.person_id, change.school_number, change.source, change.export_model) == (
+        None,
+        None,
+        None,
+        "",
+    )
     assert Outcome("c", "applied") == Outcome("c", "applied", None, "", None, None, None, "", 1)
     assert dict(Delivery("t", "n", (), False, None).without) == {}  # type: ignore[arg-type]
 
 
 def test_what_is_sent_and_what_is_compared() -> None:
-    columns = (Column("k"), Column("ours"), Column("first", owner="initial"), Column("hers", owner="theirs"), Column("school"))
+    columns = (
+        Column("k"),
+        Column("ours"),
+        Column("first", owner="initial"),
+        Column("hers", owner="theirs"),
+        Column("school"),
+    )
     export = Export("m", "r", "t", "e", ("k",), columns, context=("school",))
     assert [column.name for column in export.sent] == ["k", "ours", "first"]
     assert [column.name for column in export.compared] == ["ours"]
@@ -51,13 +104,25 @@ def test_what_is_sent_and_what_is_compared() -> None:
 
 
 def test_a_name_is_filled_in_wherever_it_says_so() -> None:
-    assert FileFormat.filled("{district}_{date}_{date}.csv", "2026-01-02", "74") == "74_2026-01-02_2026-01-02.csv"
+    assert (
+        FileFormat.filled("{district}_{date}_{date}.csv", "2026-01-02", "74")
+        == "74_2026-01-02_2026-01-02.csv"
+    )
     assert FileFormat.filled("plain.csv", "2026-01-02", "74") == "plain.csv"
 
 
-@pytest.mark.parametrize(("key", "text"), [
-    (("a",), "a"), (("a", "b"), "a|b"), (("a|b", "c"), "a\\|b|c"), (("a\\", "b"), "a\\\\|b"), (("", ""), "|"), ((1, None), "1|None"), (("\\|",), "\\\\\\|"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (("a",), "a"),
+        (("a", "b"), "a|b"),
+        (("a|b", "c"), "a\\|b|c"),
+        (("a\\", "b"), "a\\\\|b"),
+        (("", ""), "|"),
+        ((1, None), "1|None"),
+        (("\\|",), "\\\\\\|"),
+    ],
+)
 def test_a_key_is_written_so_that_it_can_be_taken_apart(key: tuple, text: str) -> None:
     assert key_text(key) == text
     assert key_tuple(text) == tuple(str(value) for value in key)
@@ -69,15 +134,26 @@ def test_names_and_texts_are_quoted_in_sql() -> None:
     with duckdb.connect() as connection:
 
         def one(expression: str) -> object:
-            return connection.execute(f"select {expression} from (select 'a|b' as x, 7 as y, null as z) as t").fetchone()[0]  # type: ignore[index]
+            return connection.execute(
+                f"select {expression} from (select 'a|b' as x, 7 as y, null as z) as t"
+            ).fetchone()[0]  # type: ignore[index]
 
         assert one(sql.key(["x", "y"], "t")) == one(sql.key(["x", "y"])) == "a\\|b|7"
         assert one(sql.key(["x", "z"])) is None
-        assert [one(sql.key_part("'a\\|b|7|\\\\'", number)) for number in range(3)] == ["a|b", "7", "\\"]
+        assert [one(sql.key_part("'a\\|b|7|\\\\'", number)) for number in range(3)] == [
+            "a|b",
+            "7",
+            "\\",
+        ]
         fields = [sql.json_field(name, name) for name in "xyz"]
         assert one(sql.json_object(fields)) == '{"x":"a|b","y":7,"z":null}'
-        assert one(sql.json_object([f"case when false then {fields[0]} end", fields[1]])) == '{"y":7}'
+        assert (
+            one(sql.json_object([f"case when false then {fields[0]} end", fields[1]])) == '{"y":7}'
+        )
         assert one(sql.json_object([])) == "{}"
         source = """'{"a": "x", "b": null, "c": [1]}'::json"""
-        assert one(sql.json_fields(source, "['a', 'b', 'd', 'c']")) == '{"a":"x","b":null,"d":null,"c":[1]}'
+        assert (
+            one(sql.json_fields(source, "['a', 'b', 'd', 'c']"))
+            == '{"a":"x","b":null,"d":null,"c":[1]}'
+        )
         assert one(sql.json_fields(source, "[]")) == "{}"

@@ -1,4 +1,6 @@
-"""Observing and verifying: a target is read as a whole or its last observation stays, and green means converged."""
+"""Observing and verifying: a target is read as a whole or its last observation stays, and green
+means converged.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,15 @@ def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(be
     for number in (1, 2):
         bench.platform.put("users", {"person_id": f"p{number}", "suspended": False})
     assert bench.observe(through_dlt=True) == 0
-    rows = bench.ask("""select person_id, suspended, given_name, _json is not null, _observed_at is not null, _dlt_load_id is not null
-                        from raw_fake.users order by 1""")  # fmt: skip
-    assert rows == [("p1", "false", None, True, True, True), ("p2", "false", None, True, True, True)]
+    rows = bench.ask(
+        """select person_id, suspended, given_name, _json is not null, _observed_at is not null,
+        _dlt_load_id is not null
+                        from raw_fake.users order by 1"""
+    )
+    assert rows == [
+        ("p1", "false", None, True, True, True),
+        ("p2", "false", None, True, True, True),
+    ]
     bench.platform.objects["users"].clear()
     assert bench.observe(through_dlt=True) == 0
     assert bench.ask("select count(*) from raw_fake.users") == [(0,)]
@@ -41,7 +49,9 @@ def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(be
     assert (seen["status"], seen["entities"]["users"]) == ("ok", 0)
 
 
-def test_a_target_that_breaks_half_way_keeps_its_last_observation_and_the_other_goes_on(bench: Bench) -> None:
+def test_a_target_that_breaks_half_way_keeps_its_last_observation_and_the_other_goes_on(
+    bench: Bench,
+) -> None:
     class Breaks(FakeTarget):
         def observe(self, entity: str) -> Iterator:
             if entity == "members":
@@ -58,24 +68,45 @@ def test_a_target_that_breaks_half_way_keeps_its_last_observation_and_the_other_
     seen = bench.run.read("observed.json")
     assert (seen["fake"]["status"], seen["other"]["status"]) == ("failed", "ok")
     (found,) = findings.read(bench.run)
-    assert (found["level"], found["target"], "jane" in found["message"]) == ("critical", "fake", False)
+    assert (found["level"], found["target"], "jane" in found["message"]) == (
+        "critical",
+        "fake",
+        False,
+    )
 
 
-def test_a_target_that_cannot_be_reached_still_has_its_tables_for_the_first_build(tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_reached_still_has_its_tables_for_the_first_build(
+    tmp_path: Path,
+) -> None:
     os.environ["HOMEROOM_VAR"] = str(tmp_path / "var")
     observing.ensure_tables({"fake": FakeTarget})
     bench = Bench(tmp_path / "var")
     columns = [row[0] for row in bench.ask("describe raw_fake.names_taken")]
-    assert columns == ["address", "kind", "remote_id", "person_id", "_json", "_observed_at", "_dlt_load_id"]
+    assert columns == [
+        "address",
+        "kind",
+        "remote_id",
+        "person_id",
+        "_json",
+        "_observed_at",
+        "_dlt_load_id",
+    ]
 
 
 def test_a_platform_that_says_yes_and_does_nothing_is_not_green(bench: Bench) -> None:
-    bench.target.faults = lambda change: Outcome(change.change_id, "applied", 200) if change.key == ("p2",) else None
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "applied", 200) if change.key == ("p2",) else None
+    )
     bench.desire(users=[user(1), user(2)])
     assert bench.whole_night() == 0
     assert bench.verify() == 3
     assert bench.run.read("verify.json")["fake"]["users"] == {
-        "desired": 2, "observed": 1, "residual": {"create": 1}, "reasons": {"answered as done, not so when read back": 1}, "converged": 0.5}  # fmt: skip
+        "desired": 2,
+        "observed": 1,
+        "residual": {"create": 1},
+        "reasons": {"answered as done, not so when read back": 1},
+        "converged": 0.5,
+    }
 
 
 def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
@@ -89,14 +120,34 @@ def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
         waited.append(seconds)
         bench.platform.objects["users"].update(hidden)
 
-    assert verifying.verify(bench.run, bench.night, lambda _: bench.observe(), pauses=(5.0, 20.0), sleep=sleep) == 0
+    assert (
+        verifying.verify(
+            bench.run, bench.night, lambda _: bench.observe(), pauses=(5.0, 20.0), sleep=sleep
+        )
+        == 0
+    )
     assert waited == [5.0]
 
 
-@pytest.mark.parametrize(("away", "told"), [("since the push", ["not_verified"]), ("all night", [])])
-def test_a_target_that_cannot_be_read_back_is_told_of_unless_that_was_known_and_nothing_was_written(bench: Bench, away: str, told: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("away", "told"), [("since the push", ["not_verified"]), ("all night", [])]
+)
+def test_a_target_that_cannot_be_read_back_is_told_of_unless_that_was_known_and_nothing_was_written(
+    bench: Bench, away: str, told: list[str]
+) -> None:
     def nobody_answers() -> None:
-        bench.run.write("observed.json", {"fake": {"status": "failed", "observed_at": "", "entities": {}, "read_calls": 6, "error": "unreachable"}})
+        bench.run.write(
+            "observed.json",
+            {
+                "fake": {
+                    "status": "failed",
+                    "observed_at": "",
+                    "entities": {},
+                    "read_calls": 6,
+                    "error": "unreachable",
+                }
+            },
+        )
 
     bench.desire(users=[user(1)])
     bench.observe()
@@ -104,7 +155,9 @@ def test_a_target_that_cannot_be_read_back_is_told_of_unless_that_was_known_and_
         nobody_answers()
     bench.plan()
     bench.push()
-    assert verifying.verify(bench.run, bench.night, lambda _: nobody_answers(), pauses=()) == (3 if told else 0)
+    assert verifying.verify(bench.run, bench.night, lambda _: nobody_answers(), pauses=()) == (
+        3 if told else 0
+    )
     assert [one["kind"] for one in findings.read(bench.run) if one["level"] == "critical"] == told
 
 
@@ -118,20 +171,39 @@ def load(*models: Model) -> exports.Exports:
 def test_an_export_knows_its_key_owners_limits_references_and_feeds() -> None:
     read = load(replace(USERS, feeds=("students", "staff")), MEMBERS)
     users = next(e for e in read.good if e.entity == "users")
-    assert (users.key, users.context, users.school) == (("person_id",), ("school_number", "source"), "school_number")
+    assert (users.key, users.context, users.school) == (
+        ("person_id",),
+        ("school_number", "source"),
+        "school_number",
+    )
     assert users.feeds == (("myedbc", "staff"), ("myedbc", "students"))
-    assert [c.name for c in users.compared] == ["primary_email", "given_name", "org_unit_path", "suspended"]
+    assert [c.name for c in users.compared] == [
+        "primary_email",
+        "given_name",
+        "org_unit_path",
+        "suspended",
+    ]
     assert [c.name for c in users.sent if c.owner == "initial"] == ["usage_location"]
     assert "nickname" not in [c.name for c in users.sent]
 
 
-@pytest.mark.parametrize(("meta", "words"), [
-    ({"key": []}, "key is missing"), ({"key": "person_id"}, "must be a list"), ({"key": ["nobody"]}, "names column 'nobody'"),
-    ({"context": ["person_id"]}, "a key is always sent"), ({"on_absent": "explode"}, "must be one of ignore, suspend, remove, delete"),
-    ({"limits": {"crate": 1}}, "limits has no action 'crate'"), ({"file": {"nam": "x"}}, "file has no setting 'nam'"),
-    ({"file": {"name": "x", "quoting": "some"}}, "file.quoting is 'some'"), ({"file": {"name": "x", "header": "yes"}}, "file.header is 'yes'"),
-])  # fmt: skip
-def test_meta_that_cannot_be_followed_refuses_its_export_with_file_and_key(meta: dict, words: str) -> None:
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"key": []}, "key is missing"),
+        ({"key": "person_id"}, "must be a list"),
+        ({"key": ["nobody"]}, "names column 'nobody'"),
+        ({"context": ["person_id"]}, "a key is always sent"),
+        ({"on_absent": "explode"}, "must be one of ignore, suspend, remove, delete"),
+        ({"limits": {"crate": 1}}, "limits has no action 'crate'"),
+        ({"file": {"nam": "x"}}, "file has no setting 'nam'"),
+        ({"file": {"name": "x", "quoting": "some"}}, "file.quoting is 'some'"),
+        ({"file": {"name": "x", "header": "yes"}}, "file.header is 'yes'"),
+    ],
+)
+def test_meta_that_cannot_be_followed_refuses_its_export_with_file_and_key(
+    meta: dict, words: str
+) -> None:
     read = load(replace(USERS, meta={**USERS.meta, **meta}), GROUPS)
     assert [export.entity for export in read.good] == ["groups"]
     (refusal,) = read.unreadable
@@ -166,7 +238,15 @@ def test_a_build_older_than_the_run_is_not_planned_from(bench: Bench) -> None:
 
 def command(var: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HOMEROOM_VAR": str(var), "HOMEROOM_RUN": "", "COLUMNS": "120"}
-    return subprocess.run([sys.executable, "-m", "reverse_etl", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "reverse_etl", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 def test_verbs_without_a_run_or_a_plan_say_what_to_run_and_exit_two(tmp_path: Path) -> None:
@@ -183,18 +263,35 @@ def test_a_target_or_a_run_there_is_none_of_is_refused_by_every_verb(tmp_path: P
     for verb in ("check", "observe", "plan", "show", "push", "verify"):
         ended = command(tmp_path / "var", verb, "--target", "gogle")
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert "'gogle' is no target; configured are callout, google, microsoft, portfolio, transport" in ended.stderr
+        assert (
+            "'gogle' is no target; configured are callout, google, microsoft, portfolio, transport"
+            in ended.stderr
+        )
     ended = command(tmp_path / "var", "show", "--run", "20270907T030000Z-0000")
     assert ended.returncode == 2 and "there is no run 20270907T030000Z-0000 under" in ended.stderr
 
 
-def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TARGETS__GOOGLE__KIND", "gogle")
     ended = command(tmp_path / "var", "observe", "--target", "google")
     assert ended.returncode == 3
-    [told] = [json.loads(line) for line in (tmp_path / "var" / "runs" / "latest" / "findings.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert (told["level"], told["kind"], told["target"]) == ("critical", "target_unreadable", "google")
-    assert "[targets.google] kind is 'gogle'; it must be one of google, microsoft, files" in told["message"]
+    [told] = [
+        json.loads(line)
+        for line in (tmp_path / "var" / "runs" / "latest" / "findings.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    ]
+    assert (told["level"], told["kind"], told["target"]) == (
+        "critical",
+        "target_unreadable",
+        "google",
+    )
+    assert (
+        "[targets.google] kind is 'gogle'; it must be one of google, microsoft, files"
+        in told["message"]
+    )
 
 
 def test_show_names_nobody_unless_asked(bench: Bench) -> None:
@@ -207,8 +304,14 @@ def test_show_names_nobody_unless_asked(bench: Bench) -> None:
     for name, column in node["columns"].items():
         column["config"]["meta"]["personal_data"] = "name" if name == "given_name" else "none"
     bench.run.write("dbt/manifest.json", classed)
-    plain, named = command(bench.run.folder.parent.parent, "show"), command(bench.run.folder.parent.parent, "show", "--names")
+    plain, named = (
+        command(bench.run.folder.parent.parent, "show"),
+        command(bench.run.folder.parent.parent, "show", "--names"),
+    )
     assert plain.returncode == named.returncode == 0, plain.stderr
-    assert "update fake users p1 school 07474001 [applied]: changed in source: given_name" in plain.stdout
+    assert (
+        "update fake users p1 school 07474001 [applied]: changed in source: given_name"
+        in plain.stdout
+    )
     assert "Jane" not in plain.stdout
     assert "given_name: Jane -> Janet" in named.stdout

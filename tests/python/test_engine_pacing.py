@@ -1,4 +1,6 @@
-"""Pacing by a clock that stands still until somebody sleeps: how long one waits, and how fast it goes after each answer."""
+"""Pacing by a clock that stands still until somebody sleeps: how long one waits, and how fast it
+goes after each answer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from reverse_etl import pacing
 
 
 class Clock:
-    """Seconds that pass only in sleep; `during` is done in the middle of a sleep, `wakes` interrupts it."""
+    """Seconds that pass only in sleep; `during` is done in the middle of a sleep, `wakes`
+    interrupts it.
+    """
 
     def __init__(self) -> None:
         self.now, self.wakes = 100.0, False
@@ -37,12 +41,17 @@ def bucket(rate: float, clock: Clock) -> pacing.Bucket:
 
 @pytest.mark.parametrize("rate", [0, -1.0])
 def test_a_target_without_a_rate_is_refused_with_the_setting_to_look_at(rate: float) -> None:
-    with pytest.raises(ValueError, match=f"cannot be written to at {rate} calls a second; check its writes_per_minute"):
+    with pytest.raises(
+        ValueError,
+        match=f"cannot be written to at {rate} calls a second; check its writes_per_minute",
+    ):
         pacing.Bucket(rate)
 
 
 @pytest.mark.parametrize(("rate", "saved"), [(40.0, 8), (5.0, 1), (0.5, 1)])
-def test_a_fifth_of_a_second_is_saved_up_and_never_less_than_one_call(clock: Clock, rate: float, saved: int) -> None:
+def test_a_fifth_of_a_second_is_saved_up_and_never_less_than_one_call(
+    clock: Clock, rate: float, saved: int
+) -> None:
     full = bucket(rate, clock)
     clock.now += 3600  # an idle hour saves no more
     assert [full.take() for _ in range(saved)] == [0.0] * saved
@@ -58,7 +67,9 @@ def test_a_batch_may_take_more_than_there_is_and_the_next_pays_for_it(clock: Clo
     assert full.take(2) == 0.0
 
 
-def test_a_throttle_takes_fifteen_in_a_hundred_once_a_second_down_to_a_twentieth(clock: Clock) -> None:
+def test_a_throttle_takes_fifteen_in_a_hundred_once_a_second_down_to_a_twentieth(
+    clock: Clock,
+) -> None:
     one = bucket(100.0, clock)
     assert one.rate == pytest.approx(95.0)
     one.throttled()
@@ -142,11 +153,20 @@ def test_who_is_stopped_waits_no_longer(clock: Clock) -> None:
     assert one.take(3) == pytest.approx(1 / 9.5)
 
 
-@pytest.mark.parametrize(("calls", "rate", "seconds"), [
-    (1, 40.0, 0.0), (8, 40.0, 0.0), (9, 40.0, 1 / 38), (46, 40.0, 1.0), (2, 1.0, 1 + 0.05 / (0.95 * 1.005)),
-    (8 + 38 + 40 * 0.95 * 1.005 + 20, 40.0, 2 + 20 / (40 * 0.95 * 1.005**2)),
-])  # fmt: skip
-def test_an_estimate_counts_the_burst_and_the_pace_that_grows(calls: float, rate: float, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("calls", "rate", "seconds"),
+    [
+        (1, 40.0, 0.0),
+        (8, 40.0, 0.0),
+        (9, 40.0, 1 / 38),
+        (46, 40.0, 1.0),
+        (2, 1.0, 1 + 0.05 / (0.95 * 1.005)),
+        (8 + 38 + 40 * 0.95 * 1.005 + 20, 40.0, 2 + 20 / (40 * 0.95 * 1.005**2)),
+    ],
+)
+def test_an_estimate_counts_the_burst_and_the_pace_that_grows(
+    calls: float, rate: float, seconds: float
+) -> None:
     assert pacing.seconds(calls, rate) == pytest.approx(seconds)  # type: ignore[arg-type]
 
 
@@ -161,6 +181,13 @@ def test_pauses_double_to_a_minute_and_are_between_half_and_whole() -> None:
 
 
 def test_how_often_and_how_fast_is_as_documented() -> None:
-    assert (pacing.START, pacing.CAP, pacing.FLOOR, pacing.AFTER_THROTTLE, pacing.RECOVERY_PER_SECOND, pacing.ATTEMPTS) == (0.95, 0.98, 0.05, 0.85, 1.005, 6)
+    assert (
+        pacing.START,
+        pacing.CAP,
+        pacing.FLOOR,
+        pacing.AFTER_THROTTLE,
+        pacing.RECOVERY_PER_SECOND,
+        pacing.ATTEMPTS,
+    ) == (0.95, 0.98, 0.05, 0.85, 1.005, 6)
     back = next(n for n in itertools.count() if 0.85 * pacing.RECOVERY_PER_SECOND**n >= 1)
     assert 25 <= back <= 35  # half a minute after one throttle it is as before

@@ -1,4 +1,6 @@
-"""Plans: what is compared with what, whose values are whose, and that the same thing planned twice is the same plan."""
+"""Plans: what is compared with what, whose values are whose, and that the same thing planned twice
+is the same plan.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,22 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_a_new_row_is_created_whole_and_a_changed_one_only_where_it_changed(bench: Bench) -> None:
-    bench.platform.put("users", {k: v for k, v in user(1).items() if k not in ("school_number", "source")})
+    bench.platform.put(
+        "users", {k: v for k, v in user(1).items() if k not in ("school_number", "source")}
+    )
     bench.desire(users=[user(1, org_unit_path="/B"), user(2)])
     bench.observe()
     changes = bench.changes(bench.plan())
     new = {k: v for k, v in user(2).items() if k not in ("school_number", "source", "nickname")}
     assert changes[0] == ("users", "create", "p2", new, "new in source", False)
-    assert changes[1] == ("users", "update", "p1", {"org_unit_path": "/B"}, "differs from fake, not written by us before: org_unit_path", False)
+    assert changes[1] == (
+        "users",
+        "update",
+        "p1",
+        {"org_unit_path": "/B"},
+        "differs from fake, not written by us before: org_unit_path",
+        False,
+    )
     assert len(changes) == 2
 
 
@@ -33,7 +44,10 @@ def test_the_reason_tells_a_change_in_the_source_from_a_drift_in_the_target(benc
     bench.desire(users=[user(1), user(2), user(3), user(4)])
     assert bench.whole_night() == 0
     assert bench.verify() == 0
-    by_key = {row["person_id"]: (remote_id, row) for remote_id, row in bench.platform.objects["users"].items()}
+    by_key = {
+        row["person_id"]: (remote_id, row)
+        for remote_id, row in bench.platform.objects["users"].items()
+    }
     by_key["p2"][1]["given_name"] = "changed by hand"
     by_key["p3"][1]["given_name"] = "changed by hand"
     del bench.platform.objects["users"][by_key["p4"][0]]
@@ -44,12 +58,17 @@ def test_the_reason_tells_a_change_in_the_source_from_a_drift_in_the_target(benc
     assert reasons == {
         "p1": "changed in source: org_unit_path",
         "p2": "drift: changed in fake since our last push: given_name",
-        "p3": "changed in source: org_unit_path; drift: changed in fake since our last push: given_name",
+        "p3": (
+            "changed in source: org_unit_path; drift: changed in fake since our last push:"
+            " given_name"
+        ),
         "p4": "gone from fake since our last push",
     }
 
 
-def test_a_column_that_is_theirs_is_never_written_and_an_initial_one_only_on_create(bench: Bench) -> None:
+def test_a_column_that_is_theirs_is_never_written_and_an_initial_one_only_on_create(
+    bench: Bench,
+) -> None:
     bench.desire(users=[user(1, nickname="from us", usage_location="CA")])
     assert bench.whole_night() == 0
     (row,) = bench.platform.rows("users")
@@ -66,13 +85,24 @@ def test_a_column_that_is_theirs_is_never_written_and_an_initial_one_only_on_cre
 def test_switching_off_on_and_renaming_are_actions_of_their_own(bench: Bench) -> None:
     bench.desire(users=[user(1), user(2, suspended=True), user(3), user(4)])
     bench.whole_night()
-    bench.desire(users=[user(1, suspended=True, org_unit_path="/left"), user(2), user(3, primary_email="new@x.example"), user(4, given_name="B")])
+    bench.desire(
+        users=[
+            user(1, suspended=True, org_unit_path="/left"),
+            user(2),
+            user(3, primary_email="new@x.example"),
+            user(4, given_name="B"),
+        ]
+    )
     bench.new_night()
     bench.observe()
-    assert [(action, key, sorted(new)) for _, action, key, new, _, _ in bench.changes(bench.plan())] == [
-        ("suspend", "p1", ["org_unit_path", "suspended"]), ("rename", "p3", ["primary_email"]),
-        ("update", "p4", ["given_name"]), ("restore", "p2", ["suspended"]),
-    ]  # fmt: skip
+    assert [
+        (action, key, sorted(new)) for _, action, key, new, _, _ in bench.changes(bench.plan())
+    ] == [
+        ("suspend", "p1", ["org_unit_path", "suspended"]),
+        ("rename", "p3", ["primary_email"]),
+        ("update", "p4", ["given_name"]),
+        ("restore", "p2", ["suspended"]),
+    ]
 
 
 def test_a_value_that_becomes_empty_is_written_as_empty(bench: Bench) -> None:
@@ -85,12 +115,19 @@ def test_a_value_that_becomes_empty_is_written_as_empty(bench: Bench) -> None:
 
 def test_accounts_and_memberships_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
-    group, member = {"group_id": "g1", "email": "g1@x", "name": "G"}, {"group_id": "g1", "person_id": "p1", "role": "MEMBER"}
+    group, member = (
+        {"group_id": "g1", "email": "g1@x", "name": "G"},
+        {"group_id": "g1", "person_id": "p1", "role": "MEMBER"},
+    )
     bench.desire(users=[user(1), user(2)], groups=[group], members=[member])
     assert bench.whole_night() == 0
-    unmanaged = bench.platform.put("users", {"person_id": None, "primary_email": "principal@x.example"})
+    unmanaged = bench.platform.put(
+        "users", {"person_id": None, "primary_email": "principal@x.example"}
+    )
     by_hand = bench.platform.put("members", {"group_id": "g1", "person_id": "p2", "role": "MEMBER"})
-    group_by_hand = bench.platform.put("groups", {"group_id": "g9", "name": "with a key we did not write"})
+    group_by_hand = bench.platform.put(
+        "groups", {"group_id": "g9", "name": "with a key we did not write"}
+    )
     bench.desire(members=[])
     bench.platform.calls.clear()
     assert bench.whole_night() == 0
@@ -108,9 +145,13 @@ def test_what_left_the_export_is_treated_as_the_export_says(tmp_path: Path) -> N
     bench.desire(users=[user(1)], groups=[])
     bench.new_night()
     bench.observe()
-    assert [(entity, action, key, new, reason) for entity, action, key, new, reason, _ in bench.changes(bench.plan())] == [
-        ("users", "suspend", "p2", {"suspended": True}, "left: no longer in export"), ("groups", "delete", "g1", {}, "left: no longer in export"),
-    ]  # fmt: skip
+    assert [
+        (entity, action, key, new, reason)
+        for entity, action, key, new, reason, _ in bench.changes(bench.plan())
+    ] == [
+        ("users", "suspend", "p2", {"suspended": True}, "left: no longer in export"),
+        ("groups", "delete", "g1", {}, "left: no longer in export"),
+    ]
     bench.push()
     assert bench.platform.rows("users")[1]["suspended"] is True
     bench.new_night()
@@ -133,8 +174,10 @@ def test_planning_twice_gives_the_same_plan_once(bench: Bench) -> None:
     first, second = bench.plan(), bench.plan()
     assert (first["plan_id"], first["digest"]) == (second["plan_id"], second["digest"])
     assert re.fullmatch("[0-9a-f]{16}", first["plan_id"])
-    assert bench.ask("select count(*), count(distinct change_id), min(length(change_id)), max(length(change_id)) from ledger.audit.planned_changes") == [
-        (20, 20, 16, 16)]  # fmt: skip
+    assert bench.ask(
+        "select count(*), count(distinct change_id), min(length(change_id)), max(length(change_id))"
+        " from ledger.audit.planned_changes"
+    ) == [(20, 20, 16, 16)]
     assert bench.ask("select count(*) from ledger.audit.plans") == [(1,)]
 
 
@@ -154,15 +197,26 @@ def test_two_objects_with_the_same_key_are_held_for_a_person(bench: Bench) -> No
     bench.new_night()
     bench.observe()
     plan = bench.plan()
-    assert [(key, held) for _, _, key, _, _, held in bench.changes(plan)] == [("p1", True), ("p2", False)]
+    assert [(key, held) for _, _, key, _, _, held in bench.changes(plan)] == [
+        ("p1", True),
+        ("p2", False),
+    ]
     assert "2 objects in fake carry this key" in plan["exports"][0]["holds"][0]
 
 
-@pytest.mark.parametrize(("rows", "words"), [
-    ([user(1), user(1)], "2 rows of \"exports\".\"exp_fake__users\" share 1 keys"),
-    ([user(1), {**user(2), "person_id": None}], "1 of 2 rows of \"exports\".\"exp_fake__users\" have no key"),
-])  # fmt: skip
-def test_rows_that_cannot_be_told_apart_hold_their_export(bench: Bench, rows: list[dict], words: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([user(1), user(1)], '2 rows of "exports"."exp_fake__users" share 1 keys'),
+        (
+            [user(1), {**user(2), "person_id": None}],
+            '1 of 2 rows of "exports"."exp_fake__users" have no key',
+        ),
+    ],
+)
+def test_rows_that_cannot_be_told_apart_hold_their_export(
+    bench: Bench, rows: list[dict], words: str
+) -> None:
     bench.desire(users=rows)
     bench.observe()
     plan = bench.plan()
@@ -170,7 +224,9 @@ def test_rows_that_cannot_be_told_apart_hold_their_export(bench: Bench, rows: li
     assert bench.changes(plan) == []
 
 
-def test_an_export_with_a_column_the_staging_model_lacks_is_held_with_its_name(tmp_path: Path) -> None:
+def test_an_export_with_a_column_the_staging_model_lacks_is_held_with_its_name(
+    tmp_path: Path,
+) -> None:
     model = replace(USERS, columns={**USERS.columns, "family_name": "varchar"})
     bench = Bench(tmp_path / "var", [model])
     bench.desire(users=[user(1)])
@@ -179,23 +235,32 @@ def test_an_export_with_a_column_the_staging_model_lacks_is_held_with_its_name(t
 
 
 def test_an_entity_the_target_does_not_have_is_held(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [Model("robots", {"robot_id": "varchar"}, {"key": ["robot_id"]})])
+    bench = Bench(
+        tmp_path / "var", [Model("robots", {"robot_id": "varchar"}, {"key": ["robot_id"]})]
+    )
     bench.desire(robots=[{"robot_id": "r1"}])
     bench.observe()
     assert "has no entity 'robots'" in bench.plan()["exports"][0]["holds"][0]
 
 
 def test_a_scope_plans_one_school_or_one_person_only(bench: Bench) -> None:
-    bench.desire(users=[user(1), user(2, school_number="07474002"), user(3, school_number="07474002")])
+    bench.desire(
+        users=[user(1), user(2, school_number="07474002"), user(3, school_number="07474002")]
+    )
     bench.observe()
-    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(school="07474002")))] == ["p2", "p3"]
+    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(school="07474002")))] == [
+        "p2",
+        "p3",
+    ]
     assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(person="p3")))] == ["p3"]
     assert bench.push() == 0
     assert bench.platform.calls == [("users", "create", "p3")]
 
 
 def test_an_export_may_gain_a_column_between_two_nights(tmp_path: Path) -> None:
-    fewer = replace(USERS, columns={name: kind for name, kind in USERS.columns.items() if name != "given_name"})
+    fewer = replace(
+        USERS, columns={name: kind for name, kind in USERS.columns.items() if name != "given_name"}
+    )
     bench = Bench(tmp_path / "var", [fewer])
     bench.desire(users=[user(1)])
     assert bench.whole_night() == 0
@@ -203,16 +268,21 @@ def test_an_export_may_gain_a_column_between_two_nights(tmp_path: Path) -> None:
     bench.desire(users=[user(1)])
     assert bench.whole_night() == 0
     assert bench.platform.rows("users")[0]["given_name"] == "G1"
-    assert bench.ask("select given_name, run_id from ledger.applied.fake__users") == [("G1", bench.run.run_id)]
+    assert bench.ask("select given_name, run_id from ledger.applied.fake__users") == [
+        ("G1", bench.run.run_id)
+    ]
 
 
 # ---------------------------------------------------------------- changed by hand
 
 
-@pytest.mark.parametrize(("policy", "first", "source_moves"), [
-    ("revert", "G1", "new"), ("leave", "by hand", "new"), ("take_over", "by hand", "by hand"),
-])  # fmt: skip
-def test_a_value_changed_by_hand_is_treated_as_its_column_declares(tmp_path: Path, policy: str, first: str, source_moves: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "first", "source_moves"),
+    [("revert", "G1", "new"), ("leave", "by hand", "new"), ("take_over", "by hand", "by hand")],
+)
+def test_a_value_changed_by_hand_is_treated_as_its_column_declares(
+    tmp_path: Path, policy: str, first: str, source_moves: str
+) -> None:
     bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_drift": policy})])
     bench.desire(users=[user(1), user(2)])
     assert bench.whole_night() == 0
@@ -220,12 +290,17 @@ def test_a_value_changed_by_hand_is_treated_as_its_column_declares(tmp_path: Pat
     assert bench.whole_night() == 0
     assert bench.platform.rows("users")[0]["given_name"] == first
     assert bench.run.read("plan.json")["exports"][0]["drift"] == {policy: {"given_name": 1}}
-    told = bench.ask("select key, column_name, cast(ours as varchar), cast(theirs as varchar), policy from ledger.audit.drifts")
+    told = bench.ask(
+        "select key, column_name, cast(ours as varchar), cast(theirs as varchar), policy from"
+        " ledger.audit.drifts"
+    )
     assert told == [("p1", "given_name", '"G1"', '"by hand"', policy)]
     assert bench.verify() == 0
     assert bench.whole_night() == 0
     drift = bench.run.read("plan.json")["exports"][0]["drift"]
-    assert drift == ({"leave": {"given_name": 1}} if policy == "leave" else {})  # told every night only while it stays so and may change
+    assert drift == (
+        {"leave": {"given_name": 1}} if policy == "leave" else {}
+    )  # told every night only while it stays so and may change
     bench.desire(users=[user(1, given_name="new"), user(2)])
     assert bench.whole_night() == 0
     assert bench.platform.rows("users")[0]["given_name"] == source_moves
@@ -245,12 +320,16 @@ def test_a_column_taken_over_is_ours_again_when_both_agree(tmp_path: Path) -> No
     assert bench.platform.rows("users")[0]["given_name"] == "new"
 
 
-def test_a_write_that_was_answered_and_not_kept_is_never_taken_for_somebodys_change(tmp_path: Path) -> None:
+def test_a_write_that_was_answered_and_not_kept_is_never_taken_for_somebodys_change(
+    tmp_path: Path,
+) -> None:
     bench = Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "on_drift": "leave"})])
     bench.desire(users=[user(1), user(2)])
     bench.whole_night()
     bench.desire(users=[user(1, given_name="new"), user(2), user(3)])
-    bench.target.faults = lambda change: Outcome(change.change_id, "applied", 200, remote_id=change.remote_id)
+    bench.target.faults = lambda change: Outcome(
+        change.change_id, "applied", 200, remote_id=change.remote_id
+    )
     assert bench.whole_night() == 0
     assert bench.verify() == 3  # a target that answers 200 and stores nothing is red
     found = bench.run.read("verify.json")["fake"]["users"]
@@ -264,7 +343,18 @@ def test_a_write_that_was_answered_and_not_kept_is_never_taken_for_somebodys_cha
 
 
 def test_differences_that_are_none_for_a_column_are_no_changes(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "var", [replace(USERS, metas={"given_name": {"ignoring": ["case", "spaces"]}, "org_unit_path": {"ignoring": ["order"]}})])
+    bench = Bench(
+        tmp_path / "var",
+        [
+            replace(
+                USERS,
+                metas={
+                    "given_name": {"ignoring": ["case", "spaces"]},
+                    "org_unit_path": {"ignoring": ["order"]},
+                },
+            )
+        ],
+    )
     bench.desire(users=[user(1, given_name="Zoë  Ann", org_unit_path="/A,/B")])
     assert bench.whole_night() == 0
     row = bench.platform.rows("users")[0]
@@ -275,4 +365,6 @@ def test_differences_that_are_none_for_a_column_are_no_changes(tmp_path: Path) -
     row["given_name"] = "zoe ann"
     bench.new_night()
     bench.observe()
-    assert [new for _, _, _, new, _, _ in bench.changes(bench.plan())] == [{"given_name": "Zoë  Ann"}]
+    assert [new for _, _, _, new, _, _ in bench.changes(bench.plan())] == [
+        {"given_name": "Zoë  Ann"}
+    ]

@@ -24,7 +24,11 @@ from reverse_etl import push as pushing
 from reverse_etl.model import Change, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITS = Model("org_units", {"org_unit_path": "varchar", "name": "varchar"}, {"key": ["org_unit_path"], "limits": {"create": 1000}})
+UNITS = Model(
+    "org_units",
+    {"org_unit_path": "varchar", "name": "varchar"},
+    {"key": ["org_unit_path"], "limits": {"create": 1000}},
+)
 
 
 @pytest.fixture
@@ -49,11 +53,17 @@ def once(answers: dict[str, Outcome]):
     return fault
 
 
-def test_parents_come_before_children_users_before_members_and_removals_last(tmp_path: Path) -> None:
+def test_parents_come_before_children_users_before_members_and_removals_last(
+    tmp_path: Path,
+) -> None:
     bench = Bench(tmp_path / "var", [UNITS, USERS, GROUPS, MEMBERS])
     members = [{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in range(5)]
-    bench.desire(org_units=[{"org_unit_path": p, "name": p} for p in ("/A/B/C", "/A", "/A/B")], users=[user(n) for n in range(5)],
-                 groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=members)  # fmt: skip
+    bench.desire(
+        org_units=[{"org_unit_path": p, "name": p} for p in ("/A/B/C", "/A", "/A/B")],
+        users=[user(n) for n in range(5)],
+        groups=[{"group_id": "g1", "email": "a", "name": "G"}],
+        members=members,
+    )
     assert bench.whole_night() == 0
     done = [(entity, key) for entity, _, key in bench.platform.calls]
     assert done[:3] == [("org_units", "/A"), ("org_units", "/A/B"), ("org_units", "/A/B/C")]
@@ -61,18 +71,27 @@ def test_parents_come_before_children_users_before_members_and_removals_last(tmp
     bench.platform.calls.clear()
     bench.desire(groups=[], members=[], users=[user(n, given_name="new") for n in range(5)])
     assert bench.whole_night() == 0
-    assert [f"{action} {entity}" for entity, action, _ in bench.platform.calls] == ["update users"] * 5 + ["remove members"] * 5 + ["delete groups"]
+    assert [f"{action} {entity}" for entity, action, _ in bench.platform.calls] == [
+        "update users"
+    ] * 5 + ["remove members"] * 5 + ["delete groups"]
 
 
-def test_a_plan_that_is_not_the_one_shown_is_refused_saying_what_moved(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_that_is_not_the_one_shown_is_refused_saying_what_moved(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.desire(users=[user(1), user(2)])
     bench.observe()
     bench.plan()
     bench.desire(users=[user(1, given_name="another"), user(2)])
     assert bench.push() == 2
     assert bench.platform.calls == []
-    assert "fake: not the plan that was shown: 1 new or different (first: create users p1) and 1 no longer so" in capsys.readouterr().err
-    (told,) = [json.loads(line) for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()]
+    assert (
+        "fake: not the plan that was shown: 1 new or different (first: create users p1) and 1 no"
+        " longer so" in capsys.readouterr().err
+    )
+    (told,) = [
+        json.loads(line) for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()
+    ]
     assert (told["level"], told["kind"], told["target"], told["owner"], told["action"]) == (
         "critical",
         "plan_moved",
@@ -104,7 +123,9 @@ def test_the_calls_of_another_plan_of_the_same_run_are_its_own(bench: Bench) -> 
 
 
 def test_a_throttled_call_is_made_again_and_counts_once(bench: Bench) -> None:
-    bench.target.faults = once({f"p{n}": Outcome("", "retry", 429, "throttled", retry_after=0.01) for n in range(10)})
+    bench.target.faults = once(
+        {f"p{n}": Outcome("", "retry", 429, "throttled", retry_after=0.01) for n in range(10)}
+    )
     bench.desire(users=[user(n) for n in range(10)])
     assert bench.whole_night() == 0
     assert len(bench.platform.rows("users")) == 10
@@ -113,7 +134,12 @@ def test_a_throttled_call_is_made_again_and_counts_once(bench: Bench) -> None:
 
 def test_an_unknown_create_is_looked_up_before_it_is_tried_again(bench: Bench) -> None:
     bench.platform.allows_twins = True
-    done = once({"p1": Outcome("", "unknown", None, "timeout"), "p2": Outcome("", "unknown", None, "timeout")})
+    done = once(
+        {
+            "p1": Outcome("", "unknown", None, "timeout"),
+            "p2": Outcome("", "unknown", None, "timeout"),
+        }
+    )
 
     def fault(change: Change) -> Outcome | None:
         answer = done(change)
@@ -128,12 +154,18 @@ def test_an_unknown_create_is_looked_up_before_it_is_tried_again(bench: Bench) -
     assert sorted(bench.target.found) == ["p1", "p2"]
 
 
-def test_a_call_that_never_works_fails_after_six_attempts_and_the_others_do_not(bench: Bench) -> None:
-    bench.target.faults = lambda change: Outcome(change.change_id, "retry", 503, "unavailable") if change.key == ("p1",) else None
+def test_a_call_that_never_works_fails_after_six_attempts_and_the_others_do_not(
+    bench: Bench,
+) -> None:
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "retry", 503, "unavailable") if change.key == ("p1",) else None
+    )
     bench.desire(users=[user(n) for n in range(20)])
     assert bench.whole_night() == 3
     assert len(bench.platform.rows("users")) == 19
-    assert bench.ask("select key, status, attempts, code from ledger.audit.changes where status <> 'applied'") == [("p1", "failed", 6, 503)]
+    assert bench.ask(
+        "select key, status, attempts, code from ledger.audit.changes where status <> 'applied'"
+    ) == [("p1", "failed", 6, 503)]
     assert bench.verify() == 3
     found = bench.run.read("verify.json")["fake"]["users"]
     assert found == {
@@ -163,28 +195,51 @@ def test_a_platform_that_is_down_is_given_up_and_the_push_can_be_resumed(bench: 
     bench.desire(users=[user(n) for n in range(300)])
     assert bench.whole_night() == 3
     assert len(journal.read(bench.run.folder / "journal" / "fake.jsonl").outcomes) < 300
-    assert any(json.loads(line)["kind"] == "target_given_up" for line in (bench.run.folder / "findings.jsonl").read_text().splitlines())
+    assert any(
+        json.loads(line)["kind"] == "target_given_up"
+        for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()
+    )
     bench.target.faults = None
     bench.push()
-    assert len(bench.platform.rows("users")) + bench.ask("select count(*) from ledger.audit.outcomes where status = 'failed'")[0][0] == 300
+    assert (
+        len(bench.platform.rows("users"))
+        + bench.ask("select count(*) from ledger.audit.outcomes where status = 'failed'")[0][0]
+        == 300
+    )
 
 
-def test_members_of_a_user_whose_create_failed_are_skipped_and_come_the_next_night(tmp_path: Path, quick: None) -> None:
+def test_members_of_a_user_whose_create_failed_are_skipped_and_come_the_next_night(
+    tmp_path: Path, quick: None
+) -> None:
     bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
-    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 400, "invalid") if change.entity == "users" and change.key == ("p1",) else None
-    bench.desire(users=[user(1), user(2)], groups=[{"group_id": "g1", "email": "a", "name": "G"}],
-                 members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2)])  # fmt: skip
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "failed", 400, "invalid")
+        if change.entity == "users" and change.key == ("p1",)
+        else None
+    )
+    bench.desire(
+        users=[user(1), user(2)],
+        groups=[{"group_id": "g1", "email": "a", "name": "G"}],
+        members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2)],
+    )
     assert bench.whole_night() == 3
     assert ("members", "create", "g1|p1") not in bench.platform.calls
-    assert bench.ask("select note from ledger.audit.changes where status = 'skipped'") == [("waits for fake users p1",)]
+    assert bench.ask("select note from ledger.audit.changes where status = 'skipped'") == [
+        ("waits for fake users p1",)
+    ]
     bench.target.faults = None
     assert bench.whole_night() == 0
     assert len(bench.platform.rows("members")) == 2
 
 
-def test_one_target_that_cannot_be_used_does_not_stop_another(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_target_that_cannot_be_used_does_not_stop_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.models = [USERS, Model("users", USERS.columns, USERS.meta, USERS.owners, target="other")]
-    with_views = "create or replace view staging.stg_other__users as select * from staging.stg_fake__users where false"
+    with_views = (
+        "create or replace view staging.stg_other__users as select * from staging.stg_fake__users"
+        " where false"
+    )
     bench.ask(with_views)
     bench.desire(users=[user(1)])
     bench.new_night()
@@ -210,11 +265,27 @@ def test_everything_written_is_in_the_audit_with_old_new_and_request(bench: Benc
     bench.whole_night()
     bench.desire(users=[user(1, org_unit_path="/B", source="students.csv:77")])
     bench.whole_night()
-    rows = bench.ask("""select action, cast(old as varchar), cast(new as varchar), reason, status, code, source, export_model, school_number,
-                               started_at <= finished_at from ledger.audit.changes order by planned_at""")  # fmt: skip
-    assert rows[1] == ("update", '{"org_unit_path":"/A"}', '{"org_unit_path":"/B"}', "changed in source: org_unit_path", "applied", 200,
-                       "students.csv:77", "exp_fake__users", "07474001", True)  # fmt: skip
-    assert bench.ask("select org_unit_path, given_name, source from ledger.applied.fake__users") == [("/B", "G1", "students.csv:77")]
+    rows = bench.ask(
+        """select action, cast(old as varchar), cast(new as varchar), reason, status, code, source,
+        export_model, school_number,
+                               started_at <= finished_at from ledger.audit.changes
+                               order by planned_at"""
+    )
+    assert rows[1] == (
+        "update",
+        '{"org_unit_path":"/A"}',
+        '{"org_unit_path":"/B"}',
+        "changed in source: org_unit_path",
+        "applied",
+        200,
+        "students.csv:77",
+        "exp_fake__users",
+        "07474001",
+        True,
+    )
+    assert bench.ask(
+        "select org_unit_path, given_name, source from ledger.applied.fake__users"
+    ) == [("/B", "G1", "students.csv:77")]
 
 
 def test_a_retry_after_stops_every_worker() -> None:
@@ -281,7 +352,8 @@ CHILD = """
                 self.calls += 1
                 mine = self.calls == {at}
             if mine and {moment!r} != "answered":
-                os.kill(os.getpid(), signal.SIGTERM if {moment!r} == "told to stop" else signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGTERM if {moment!r} == "told to stop"
+                else signal.SIGKILL)
             answers = super().apply(changes)
             if mine and {moment!r} == "answered":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -296,15 +368,33 @@ CHILD = """
 
 
 def push_in_a_process(tmp_path: Path, run: Run, at: int = 0, moment: str = "") -> tuple[int, str]:
-    """Exit code and words of a push that at its call number `at` is killed before the call ("asked"), after it ("answered"), or told to stop."""
-    code = CHILD.format(root=str(ROOT), tests=str(ROOT / "tests/python"), state=str(tmp_path / "state.json"), run=run.run_id, at=at, moment=moment)
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, "HOMEROOM_VAR": str(tmp_path / "var")}, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=120, check=False)  # fmt: skip
+    """Exit code and words of a push that at its call number `at` is killed before the call
+    ("asked"), after it ("answered"), or told to stop.
+    """
+    code = CHILD.format(
+        root=str(ROOT),
+        tests=str(ROOT / "tests/python"),
+        state=str(tmp_path / "state.json"),
+        run=run.run_id,
+        at=at,
+        moment=moment,
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "HOMEROOM_VAR": str(tmp_path / "var")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     return ended.returncode, ended.stdout
 
 
 def killed(tmp_path: Path, bench: Bench, at: int, moment: str) -> journal.Past:
-    """What the journal says after a push was killed at that call; that it was in the middle of its work is certain."""
+    """What the journal says after a push was killed at that call; that it was in the middle of its
+    work is certain.
+    """
     code, printed = push_in_a_process(tmp_path, bench.run, at, moment)
     assert code == -signal.SIGKILL, printed
     past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
@@ -316,9 +406,16 @@ def killed(tmp_path: Path, bench: Bench, at: int, moment: str) -> journal.Past:
 
 
 def planned(tmp_path: Path) -> Bench:
-    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS], Platform(tmp_path / "state.json", allows_twins=True))
-    bench.desire(users=[user(n) for n in range(60)], groups=[{"group_id": "g1", "email": "a", "name": "G"}],
-                 members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in range(60)])  # fmt: skip
+    bench = Bench(
+        tmp_path / "var",
+        [USERS, GROUPS, MEMBERS],
+        Platform(tmp_path / "state.json", allows_twins=True),
+    )
+    bench.desire(
+        users=[user(n) for n in range(60)],
+        groups=[{"group_id": "g1", "email": "a", "name": "G"}],
+        members=[{"group_id": "g1", "person_id": f"p{n}", "role": "MEMBER"} for n in range(60)],
+    )
     bench.observe()
     bench.plan()
     return bench
@@ -329,8 +426,16 @@ def calls(tmp_path: Path) -> int:
     return path.read_text().count("\n") if path.is_file() else 0
 
 
-@pytest.mark.parametrize("kills", [[(3, "answered")], [(1, "asked"), (20, "answered"), (30, "asked"), (11, "answered"), (1, "answered")]])
-def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_path: Path, kills: list[tuple[int, str]]) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [
+        [(3, "answered")],
+        [(1, "asked"), (20, "answered"), (30, "asked"), (11, "answered"), (1, "answered")],
+    ],
+)
+def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(
+    tmp_path: Path, kills: list[tuple[int, str]]
+) -> None:
     bench, done = planned(tmp_path), -1
     for at, moment in kills:
         past = killed(tmp_path, bench, at, moment)
@@ -340,8 +445,12 @@ def test_killed_anywhere_and_run_again_it_ends_the_same_without_a_duplicate(tmp_
     end = Platform(tmp_path / "state.json")
     assert [row["person_id"] for row in end.rows("users")] == sorted(f"p{n}" for n in range(60))
     assert [row["person_id"] for row in end.rows("members")] == sorted(f"p{n}" for n in range(60))
-    assert bench.ask("select status, count(*) from ledger.audit.changes group by all") == [("applied", 121)]
-    assert bench.ask("select count(*), count(distinct change_id) from ledger.audit.outcomes") == [(121, 121)]
+    assert bench.ask("select status, count(*) from ledger.audit.changes group by all") == [
+        ("applied", 121)
+    ]
+    assert bench.ask("select count(*), count(distinct change_id) from ledger.audit.outcomes") == [
+        (121, 121)
+    ]
 
 
 def test_a_push_killed_and_never_resumed_is_settled_by_the_next_night(tmp_path: Path) -> None:
@@ -358,7 +467,9 @@ def test_a_push_killed_and_never_resumed_is_settled_by_the_next_night(tmp_path: 
     assert bench.verify() == 0
 
 
-def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(tmp_path: Path) -> None:
+def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(
+    tmp_path: Path,
+) -> None:
     bench = planned(tmp_path)
     code, printed = push_in_a_process(tmp_path, bench.run, 10, "told to stop")
     assert code == 3, printed
@@ -366,7 +477,9 @@ def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(tmp
     past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
     assert not past.ended
     assert not past.unclear
-    assert 10 <= len(past.outcomes) == calls(tmp_path) < 61  # the users' round was not even finished
+    assert (
+        10 <= len(past.outcomes) == calls(tmp_path) < 61
+    )  # the users' round was not even finished
     code, printed = push_in_a_process(tmp_path, bench.run)
     assert code == 0, printed
     assert calls(tmp_path) == 121
@@ -374,13 +487,31 @@ def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(tmp
 
 def test_rounds_put_removals_last_and_in_reverse_order() -> None:
     target = FakeTarget(Platform())
-    actions = [("members", "create"), ("users", "delete"), ("members", "remove"), ("users", "create"), ("org_units", "delete"), ("org_units", "create")]
-    changes = [Change(f"c{n}", "fake", entity, ("/a/b",), action) for n, (entity, action) in enumerate(actions)]
+    actions = [
+        ("members", "create"),
+        ("users", "delete"),
+        ("members", "remove"),
+        ("users", "create"),
+        ("org_units", "delete"),
+        ("org_units", "create"),
+    ]
+    changes = [
+        Change(f"c{n}", "fake", entity, ("/a/b",), action)
+        for n, (entity, action) in enumerate(actions)
+    ]
     assert [(c.entity, c.action) for one in execute.rounds(target, changes) for c in one] == [
-        ("org_units", "create"), ("users", "create"), ("members", "create"), ("members", "remove"), ("users", "delete"), ("org_units", "delete")]  # fmt: skip
+        ("org_units", "create"),
+        ("users", "create"),
+        ("members", "create"),
+        ("members", "remove"),
+        ("users", "delete"),
+        ("org_units", "delete"),
+    ]
 
 
-def test_what_was_made_by_a_push_that_never_heard_of_it_is_ours_all_the_same(tmp_path: Path) -> None:
+def test_what_was_made_by_a_push_that_never_heard_of_it_is_ours_all_the_same(
+    tmp_path: Path,
+) -> None:
     bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
     member = {"group_id": "g1", "person_id": "p1", "role": "MEMBER"}
 
@@ -393,12 +524,16 @@ def test_what_was_made_by_a_push_that_never_heard_of_it_is_ours_all_the_same(tmp
         return None
 
     bench.target.faults = lost
-    bench.desire(users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=[member])
+    bench.desire(
+        users=[user(1)], groups=[{"group_id": "g1", "email": "a", "name": "G"}], members=[member]
+    )
     assert bench.whole_night() == 3
     assert bench.ask("select count(*) from ledger.applied.fake__members") == [(0,)]
     assert bench.whole_night() == 0  # it is there as wanted, so nothing is planned
-    assert bench.ask("select status, note from ledger.audit.changes where entity = 'members' and status = 'applied'") == [
-        ("applied", "no answer came; read back as it was wanted")]  # fmt: skip
+    assert bench.ask(
+        "select status, note from ledger.audit.changes where entity = 'members' and status ="
+        " 'applied'"
+    ) == [("applied", "no answer came; read back as it was wanted")]
     bench.desire(members=[])
     assert bench.whole_night() == 0
     assert bench.platform.rows("members") == []
@@ -407,7 +542,9 @@ def test_what_was_made_by_a_push_that_never_heard_of_it_is_ours_all_the_same(tmp
 # ---------------------------------------------------------------- a plan that somebody approved
 
 
-def test_an_account_edited_after_the_plan_was_approved_stops_the_push_which_names_it(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_account_edited_after_the_plan_was_approved_stops_the_push_which_names_it(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.desire(users=[user(1), user(2)])
     assert bench.whole_night() == 0
     bench.desire(users=[user(1, org_unit_path="/B"), user(2)])
@@ -418,7 +555,10 @@ def test_an_account_edited_after_the_plan_was_approved_stops_the_push_which_name
     calls = len(bench.platform.calls)
     assert bench.push(look=True) == 2
     assert len(bench.platform.calls) == calls
-    assert "fake: not the plan that was shown: 1 new or different (first: update users p2)" in capsys.readouterr().err
+    assert (
+        "fake: not the plan that was shown: 1 new or different (first: update users p2)"
+        in capsys.readouterr().err
+    )
     bench.plan()
     assert bench.push(look=True) == 0
     assert bench.push(look=True) == 0  # done already: nothing to look at, nothing to write
@@ -430,17 +570,32 @@ def test_new_tables_or_new_code_under_an_approved_plan_stop_the_push(
     bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, moved: str
 ) -> None:
     bench.desire(users=[user(1)])
-    bench.run.write("exports.json", {"exp_fake__users": {"rows": 1, "sha256": "a"}, "exp_other__users": {"rows": 1, "sha256": "a"}})
+    bench.run.write(
+        "exports.json",
+        {
+            "exp_fake__users": {"rows": 1, "sha256": "a"},
+            "exp_other__users": {"rows": 1, "sha256": "a"},
+        },
+    )
     bench.observe()
     bench.plan()
     if moved == "tables":
-        bench.run.write("exports.json", {"exp_fake__users": {"rows": 2, "sha256": "b"}, "exp_other__users": {"rows": 3, "sha256": "c"}})
+        bench.run.write(
+            "exports.json",
+            {
+                "exp_fake__users": {"rows": 2, "sha256": "b"},
+                "exp_other__users": {"rows": 3, "sha256": "c"},
+            },
+        )
     else:
         monkeypatch.setattr(planning, "git_commit", lambda: "another")
     assert bench.push(look=True) == 2
     assert bench.platform.calls == []
     said = capsys.readouterr().err
-    assert ("table exp_fake__users was built anew and differs (1 rows, now 2 rows)" in said and "exp_other" not in said) == (moved == "tables")
+    assert (
+        "table exp_fake__users was built anew and differs (1 rows, now 2 rows)" in said
+        and "exp_other" not in said
+    ) == (moved == "tables")
     assert ("the code is at another" in said) == (moved == "code")
 
 
@@ -449,10 +604,18 @@ def test_a_second_push_waits_and_then_says_whose_turn_it_is(bench: Bench) -> Non
     bench.observe()
     bench.plan()
     with lock(bench.run.folder.parents[1] / "push.lock", "a push of run X"):
-        with pytest.raises(Held, match=rf"a push of run X is under way for 0 min 0 s already, in process {os.getpid()} of .* and did not end within 0 s"):
+        with pytest.raises(
+            Held,
+            match=(
+                rf"a push of run X is under way for 0 min 0 s already, in process {os.getpid()} of"
+                r" .* and did not end within 0 s"
+            ),
+        ):
             pushing.push(bench.run, bench.night, bench._adapter, wait=0.05)
         assert bench.platform.calls == []
-        waiting = threading.Thread(target=lambda: pushing.push(bench.run, bench.night, bench._adapter, wait=30.0))
+        waiting = threading.Thread(
+            target=lambda: pushing.push(bench.run, bench.night, bench._adapter, wait=30.0)
+        )
         waiting.start()
         time.sleep(0.2)
         assert bench.platform.calls == []
@@ -460,20 +623,29 @@ def test_a_second_push_waits_and_then_says_whose_turn_it_is(bench: Bench) -> Non
     assert bench.platform.calls == [("users", "create", "p1")]
 
 
-def test_a_change_that_fails_night_after_night_is_on_the_list_until_it_is_done(bench: Bench) -> None:
-    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 409, "duplicate", note="belongs to another") if change.key == ("p1",) else None
+def test_a_change_that_fails_night_after_night_is_on_the_list_until_it_is_done(
+    bench: Bench,
+) -> None:
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "failed", 409, "duplicate", note="belongs to another")
+        if change.key == ("p1",)
+        else None
+    )
     bench.desire(users=[user(1), user(2)])
     assert bench.whole_night() == 3
     assert bench.whole_night() == 3
-    assert bench.ask("select target, entity, key, action, code, note, runs from ledger.audit.dead_letters") == [
-        ("fake", "users", "p1", "create", 409, "belongs to another", 2)]  # fmt: skip
+    assert bench.ask(
+        "select target, entity, key, action, code, note, runs from ledger.audit.dead_letters"
+    ) == [("fake", "users", "p1", "create", 409, "belongs to another", 2)]
     bench.target.faults = None
     assert bench.whole_night() == 0
     assert bench.ask("select count(*) from ledger.audit.dead_letters") == [(0,)]
 
 
 def test_a_target_is_green_at_the_level_it_declares(bench: Bench) -> None:
-    bench.target.faults = lambda change: Outcome(change.change_id, "applied", 200) if change.key == ("p1",) else None
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "applied", 200) if change.key == ("p1",) else None
+    )
     bench.desire(users=[user(n) for n in range(20)])
     assert bench.whole_night() == 0
     assert bench.verify(level=0.95) == 0
@@ -496,51 +668,104 @@ def test_the_estimate_is_what_the_bucket_takes(calls: int, rate: float) -> None:
 
 def adopting(bench: Bench) -> Bench:
     """The same exports, with a column that says which object without our key a row is."""
-    users = replace(USERS, columns={**USERS.columns, "adopt_id": "varchar"}, meta={**USERS.meta, "context": [*USERS.meta["context"], "adopt_id"]})
+    users = replace(
+        USERS,
+        columns={**USERS.columns, "adopt_id": "varchar"},
+        meta={**USERS.meta, "context": [*USERS.meta["context"], "adopt_id"]},
+    )
     bench.models = [users, GROUPS, MEMBERS]
     return bench
 
 
 def theirs(bench: Bench, **values: object) -> str:
     """An account that was there before us."""
-    row = {"primary_email": "old.name@x.example", "given_name": "Old", "org_unit_path": "/", "suspended": False, "usage_location": "US", "nickname": "Olly"}
+    row = {
+        "primary_email": "old.name@x.example",
+        "given_name": "Old",
+        "org_unit_path": "/",
+        "suspended": False,
+        "usage_location": "US",
+        "nickname": "Olly",
+    }
     return bench.platform.put("users", row | values)
 
 
-def test_an_adopted_object_is_given_the_key_and_made_equal_and_keeps_what_is_theirs(tmp_path: Path) -> None:
+def test_an_adopted_object_is_given_the_key_and_made_equal_and_keeps_what_is_theirs(
+    tmp_path: Path,
+) -> None:
     bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
     there = theirs(bench)
     other = theirs(bench, primary_email="somebody@x.example")
     before = dict(bench.platform.objects["users"][other])
-    bench.desire(users=[user(1, primary_email="old.name@x.example", adopt_id=there)], groups=[{"group_id": "g", "email": "g", "name": "G"}],
-                 members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}])  # fmt: skip
+    bench.desire(
+        users=[user(1, primary_email="old.name@x.example", adopt_id=there)],
+        groups=[{"group_id": "g", "email": "g", "name": "G"}],
+        members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}],
+    )
     assert bench.whole_night() == 0
     assert ("users", "adopt", "p1") in bench.platform.calls
     assert not [call for call in bench.platform.calls if call[:2] == ("users", "create")]
     row = bench.platform.objects["users"][there]
-    assert (row["person_id"], row["primary_email"], row["given_name"], row["org_unit_path"]) == ("p1", "old.name@x.example", "G1", "/A")
-    assert (row["usage_location"], row["nickname"]) == ("US", "Olly"), "what is set on create only, or is theirs, stays"
+    assert (row["person_id"], row["primary_email"], row["given_name"], row["org_unit_path"]) == (
+        "p1",
+        "old.name@x.example",
+        "G1",
+        "/A",
+    )
+    assert (row["usage_location"], row["nickname"]) == ("US", "Olly"), (
+        "what is set on create only, or is theirs, stays"
+    )
     assert bench.platform.objects["users"][other] == before
-    assert bench.platform.by_key("members", ("g", "p1")), "the adopted account is a member in the same night"
+    assert bench.platform.by_key("members", ("g", "p1")), (
+        "the adopted account is a member in the same night"
+    )
     assert bench.verify() == 0
     assert bench.whole_night() == 0
     assert len(bench.platform.calls) == 3, "the second night writes nothing"
     applied = bench.ask("select primary_email, org_unit_path from ledger.applied.fake__users")
-    assert applied == [("old.name@x.example", "/A")], "what an adopted account held counts as written by us"
+    assert applied == [("old.name@x.example", "/A")], (
+        "what an adopted account held counts as written by us"
+    )
 
 
-def test_adopting_has_a_limit_of_its_own_and_what_hangs_on_a_held_account_waits(tmp_path: Path) -> None:
+def test_adopting_has_a_limit_of_its_own_and_what_hangs_on_a_held_account_waits(
+    tmp_path: Path,
+) -> None:
     bench = adopting(Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS]))
-    people = [user(n, primary_email=f"t{n}@x.example", adopt_id=theirs(bench, primary_email=f"t{n}@x.example")) for n in range(3)]
+    people = [
+        user(
+            n,
+            primary_email=f"t{n}@x.example",
+            adopt_id=theirs(bench, primary_email=f"t{n}@x.example"),
+        )
+        for n in range(3)
+    ]
     bench.models[0].meta["limits"]["adopt"] = 2  # type: ignore[index]
     try:
-        bench.desire(users=people, groups=[{"group_id": "g", "email": "g", "name": "G"}], members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}])
+        bench.desire(
+            users=people,
+            groups=[{"group_id": "g", "email": "g", "name": "G"}],
+            members=[{"group_id": "g", "person_id": "p1", "role": "MEMBER"}],
+        )
         assert bench.whole_night() == 2
         assert [call for call in bench.platform.calls if call[0] != "groups"] == []
-        statuses = dict(bench.ask("select entity || ' ' || action, any_value(status) from ledger.audit.changes group by 1"))
-        assert statuses == {"users adopt": "held", "groups create": "applied", "members create": "skipped"}
+        statuses = dict(
+            bench.ask(
+                "select entity || ' ' || action, any_value(status) from ledger.audit.changes group"
+                " by 1"
+            )
+        )
+        assert statuses == {
+            "users adopt": "held",
+            "groups create": "applied",
+            "members create": "skipped",
+        }
         assert bench.whole_night("fake.users.adopt", "checked with the help desk") == 0
-        assert sorted(row["person_id"] for row in bench.platform.rows("users")) == ["p0", "p1", "p2"]
+        assert sorted(row["person_id"] for row in bench.platform.rows("users")) == [
+            "p0",
+            "p1",
+            "p2",
+        ]
     finally:
         bench.models[0].meta["limits"]["adopt"] = 1_000_000  # type: ignore[index]
 
@@ -560,4 +785,6 @@ def test_an_account_that_carries_a_key_is_never_adopted_by_another_row(tmp_path:
     there = theirs(bench, person_id="p9")
     bench.desire(users=[user(1, adopt_id=there)])
     bench.observe()
-    assert [(action, key) for _, action, key, *_ in bench.changes(bench.plan())] == [("create", "p1")]
+    assert [(action, key) for _, action, key, *_ in bench.changes(bench.plan())] == [
+        ("create", "p1")
+    ]

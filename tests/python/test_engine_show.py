@@ -1,4 +1,6 @@
-"""Showing a plan: keys by default, names only when asked, and files that can be filtered and passed on."""
+"""Showing a plan: keys by default, names only when asked, and files that can be filtered and passed
+on.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ from common import store
 from reverse_etl import show
 from reverse_etl.plan import Scope, ScopeWrong
 
-NAMED = replace(USERS, metas={"given_name": {"personal_data": "name"}, "primary_email": {"personal_data": "contact"}},
-                meta={**USERS.meta, "limits": {"create": 3, "suspend": 0}})  # fmt: skip
+NAMED = replace(
+    USERS,
+    metas={"given_name": {"personal_data": "name"}, "primary_email": {"personal_data": "contact"}},
+    meta={**USERS.meta, "limits": {"create": 3, "suspend": 0}},
+)
 
 
 @pytest.fixture
@@ -26,14 +31,26 @@ def planned(tmp_path: Path) -> Bench:
     bench.desire(users=[user(n, given_name=f"=Zoë{n}") for n in range(3)])
     assert bench.whole_night() == 0
     bench.platform.rows("users")[2]["org_unit_path"] = "/by hand"
-    bench.desire(users=[user(0, suspended=True, given_name="=Zoë0"), user(1, given_name="=Ann"), user(2, given_name="=Zoë2", school_number="07474002")])
+    bench.desire(
+        users=[
+            user(0, suspended=True, given_name="=Zoë0"),
+            user(1, given_name="=Ann"),
+            user(2, given_name="=Zoë2", school_number="07474002"),
+        ]
+    )
     bench.new_night()
     bench.observe()
     bench.plan()
     return bench
 
 
-def shown(bench: Bench, form: str = "text", scope: Scope | None = None, status: str = "", names: bool = False) -> str:
+def shown(
+    bench: Bench,
+    form: str = "text",
+    scope: Scope | None = None,
+    status: str = "",
+    names: bool = False,
+) -> str:
     chosen = show.Chosen(scope or Scope(), status, names)
     with store.connect(read_only=True) as connection:
         if form != "text":
@@ -59,10 +76,18 @@ def test_what_is_held_and_what_was_changed_by_hand_stand_in_the_summary(planned:
 def test_files_hold_every_change_of_the_filter(planned: Bench) -> None:
     document = json.loads(shown(planned, "json", names=True))
     assert [(one["key"], one["action"], one["status"]) for one in document["changes"]] == [
-        ("p0", "suspend", "held"), ("p1", "update", "planned"), ("p2", "update", "planned")]  # fmt: skip
+        ("p0", "suspend", "held"),
+        ("p1", "update", "planned"),
+        ("p2", "update", "planned"),
+    ]
     assert document["changes"][1]["new"] == {"given_name": "=Ann"}
-    assert [one["key"] for one in json.loads(shown(planned, "json", status="held"))["changes"]] == ["p0"]
-    assert [one["key"] for one in json.loads(shown(planned, "json", Scope(school="07474002")))["changes"]] == ["p2"]
+    assert [one["key"] for one in json.loads(shown(planned, "json", status="held"))["changes"]] == [
+        "p0"
+    ]
+    assert [
+        one["key"]
+        for one in json.loads(shown(planned, "json", Scope(school="07474002")))["changes"]
+    ] == ["p2"]
     rows = list(csv.DictReader(io.StringIO(shown(planned, "csv", names=True))))
     assert rows[1]["new"] == "given_name: =Ann"
     assert rows[2]["old"] == "org_unit_path: /by hand"
@@ -81,9 +106,21 @@ def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:
 
 # filters -> (what is asked, what is said)
 NOTHING = {
-    "a school that lost its zero": ({"school": "7474001"}, "'7474001' is no school: school numbers have 8 digits, zeros in front included; 07474001 is one"),
-    "a school there is none of": ({"school": "07474999"}, "'07474999' is no school: school numbers have 8 digits, zeros in front included"),
-    "an action nobody plans": ({"action": "updates"}, "'updates' is no action; there are suspend, adopt, create,"),
+    "a school that lost its zero": (
+        {"school": "7474001"},
+        (
+            "'7474001' is no school: school numbers have 8 digits, zeros in front included;"
+            " 07474001 is one"
+        ),
+    ),
+    "a school there is none of": (
+        {"school": "07474999"},
+        "'07474999' is no school: school numbers have 8 digits, zeros in front included",
+    ),
+    "an action nobody plans": (
+        {"action": "updates"},
+        "'updates' is no action; there are suspend, adopt, create,",
+    ),
     "a person nobody knows": ({"person": "99999"}, "nobody is known by '99999'"),
 }
 
@@ -92,7 +129,9 @@ NOTHING = {
 def test_a_filter_that_names_nothing_is_not_answered_with_nothing_to_do(planned: Bench, asked: str):
     words, sentence = NOTHING[asked]
     with store.connect() as connection:
-        connection.execute("create schema core; create table core.schools as select '07474001' as school_number")
+        connection.execute(
+            "create schema core; create table core.schools as select '07474001' as school_number"
+        )
         with pytest.raises(ScopeWrong) as refused:
             show.scope(connection, (), **{"school": "", "person": "", "action": "", **words})
     assert str(refused.value).startswith(sentence)
@@ -100,11 +139,20 @@ def test_a_filter_that_names_nothing_is_not_answered_with_nothing_to_do(planned:
 
 def test_a_filter_is_taken_as_people_type_it(planned: Bench):
     with store.connect() as connection:
-        connection.execute("create schema core; create table core.schools as select '07474001' as school_number")
+        connection.execute(
+            "create schema core; create table core.schools as select '07474001' as school_number"
+        )
         connection.execute("create schema if not exists ledger.identity")
-        connection.execute("create or replace table ledger.identity.persons as select '1000001' as source_key, 'p1' as person_id")
-        assert show.scope(connection, ("fake",), "07474001", "1000001", "update") == Scope(("fake",), "07474001", "p1", "update")
-        assert show.scope(connection, (), "", "p0", "") == Scope(person="p0"), "in a plan, though in no register"
+        connection.execute(
+            "create or replace table ledger.identity.persons as select '1000001' as source_key,"
+            " 'p1' as person_id"
+        )
+        assert show.scope(connection, ("fake",), "07474001", "1000001", "update") == Scope(
+            ("fake",), "07474001", "p1", "update"
+        )
+        assert show.scope(connection, (), "", "p0", "") == Scope(person="p0"), (
+            "in a plan, though in no register"
+        )
 
 
 def test_a_status_there_is_none_of_is_refused():

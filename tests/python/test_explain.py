@@ -1,4 +1,6 @@
-"""One person in plain words: on prepared faults the owner of the fix is named each time, and nobody's name is shown unasked."""
+"""One person in plain words: on prepared faults the owner of the fix is named each time, and
+nobody's name is shown unasked.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from operations.publish import publish
 
 @dataclass(frozen=True)
 class Prepared:
-    """One fault: whom it happens to, what is done to the warehouse ($p: person id, $k: number), and what has to be said."""
+    """One fault: whom it happens to, what is done to the warehouse ($p: person id, $k: number), and
+    what has to be said.
+    """
 
     who: str  # student | kindergarten (in a homeroom) | preregistered | staff
     does: str
@@ -28,53 +32,85 @@ class Prepared:
 
 
 def finding(kind: str, owner: str, message: str) -> str:
-    return f"""insert into ledger.audit.findings (finding_id, run_id, kind, level, source, target, key, message, owner, action)
+    return f"""insert into ledger.audit.findings (finding_id, run_id, kind, level, source, target,
+    key, message, owner, action)
         values ('f', $run, '{kind}', 'warning', '', '', $k, '{message}', '{owner}', 'Mend it.')"""
 
 
-def change(target: str, status: str, reason: str = "changed in source: org_unit_path", hold: str | None = None, note: str = "") -> str:
+def change(
+    target: str,
+    status: str,
+    reason: str = "changed in source: org_unit_path",
+    hold: str | None = None,
+    note: str = "",
+) -> str:
     held = f"'{hold}'" if hold else "null"
-    outcome = "" if hold else f"""insert into ledger.audit.outcomes (change_id, run_id, target, status, attempts, note)
-        values ('c' || $p, $run, '{target}', '{status}', 1, '{note}')"""  # fmt: skip
-    return f"""insert into ledger.audit.planned_changes (change_id, plan_id, run_id, target, entity, key, person_id, action, reason, hold)
-        values ('c' || $p, 'p', $run, '{target}', 'users', $p, $p, 'update', '{reason}', {held}); {outcome}"""
+    outcome = (
+        ""
+        if hold
+        else f"""insert into ledger.audit.outcomes (change_id, run_id, target, status, attempts,
+        note)
+        values ('c' || $p, $run, '{target}', '{status}', 1, '{note}')"""
+    )
+    return f"""insert into ledger.audit.planned_changes (change_id, plan_id, run_id, target, entity,
+    key, person_id, action, reason, hold)
+        values ('c' || $p, 'p', $run, '{target}', 'users', $p, $p, 'update', '{reason}',
+        {held}); {outcome}"""
 
 
 FAULTS = {
     "usual names blank": Prepared(
         "student",
-        "update core.students set usual_first_name = legal_first_name, usual_last_name = legal_last_name where student_number = $k",
+        "update core.students set usual_first_name = legal_first_name, usual_last_name ="
+        " legal_last_name where student_number = $k",
         "legal_names",
         "school office",
         "usual surname and first name blank",
     ),
     "homeroom blank": Prepared(
-        "kindergarten", "update core.students set homeroom = null where student_number = $k", "no_homeroom", "school office", "homeroom blank"
+        "kindergarten",
+        "update core.students set homeroom = null where student_number = $k",
+        "no_homeroom",
+        "school office",
+        "homeroom blank",
     ),
-    "grade unknown": Prepared("student", "update core.students set grade_code = null where student_number = $k", "no_grade", "school office", "grade blank"),
+    "grade unknown": Prepared(
+        "student",
+        "update core.students set grade_code = null where student_number = $k",
+        "no_grade",
+        "school office",
+        "grade blank",
+    ),
     "do not call": Prepared(
-        "student", "update core.students set may_call = false where student_number = $k", "do_not_call", "school office", "not to be called"
+        "student",
+        "update core.students set may_call = false where student_number = $k",
+        "do_not_call",
+        "school office",
+        "not to be called",
     ),
     "not begun": Prepared(
         "student",
-        "update identity.presence set state = 'preregistered' where person_id = $p; "
-        "update identity.lifecycle set state = 'preregistered', record = 'preregistered' where person_id = $p",
+        "update identity.presence set state = 'preregistered' where person_id = $p; update"
+        " identity.lifecycle set state = 'preregistered', record = 'preregistered' where person_id"
+        " = $p",
         "not_begun",
         "school office",
         "first day",
     ),
     "withdrawn": Prepared(
         "student",
-        "update identity.presence set state = 'left' where person_id = $p; "
-        "update identity.lifecycle set state = 'grace', record = 'left', reason = 'withdrawn' where person_id = $p",
+        "update identity.presence set state = 'left' where person_id = $p; update"
+        " identity.lifecycle set state = 'grace', record = 'left', reason = 'withdrawn' where"
+        " person_id = $p",
         "left",
         "school office",
         "withdrawn",
     ),
     "employment ended": Prepared(
         "staff",
-        "update identity.presence set state = 'left' where person_id = $p; "
-        "update identity.lifecycle set state = 'suspended', record = 'left', reason = 'employment ended' where person_id = $p",
+        "update identity.presence set state = 'left' where person_id = $p; update"
+        " identity.lifecycle set state = 'suspended', record = 'left', reason = 'employment ended'"
+        " where person_id = $p",
         "left",
         "human resources",
         "employment ended",
@@ -95,37 +131,54 @@ FAULTS = {
     ),
     "human resources unreadable": Prepared(
         "staff",
-        "update identity.presence set presence = 'file_missing', source = 'hr', feed = 'employees' where person_id = $p",
+        "update identity.presence set presence = 'file_missing', source = 'hr', feed = 'employees'"
+        " where person_id = $p",
         "file_missing",
         "human resources",
         "employees",
     ),
     "no account by rule": Prepared(
         "student",
-        "update identity.presence set presence = 'filtered', rule = 'early_learning' where person_id = $p",
+        "update identity.presence set presence = 'filtered', rule = 'early_learning' where"
+        " person_id = $p",
         "filtered",
         "identity administrator",
         "early_learning",
     ),
     "legal hold": Prepared(
         "student",
-        "update identity.lifecycle set hold = 'legal hold by superintendent', held_by = 'superintendent' where person_id = $p",
+        "update identity.lifecycle set hold = 'legal hold by superintendent', held_by ="
+        " 'superintendent' where person_id = $p",
         "held",
         "superintendent",
         "legal hold",
     ),
     "on leave": Prepared(
-        "staff", "update identity.lifecycle set state = 'leave', record = 'leave' where person_id = $p", "on_leave", "human resources", "on leave since"
+        "staff",
+        "update identity.lifecycle set state = 'leave', record = 'leave' where person_id = $p",
+        "on_leave",
+        "human resources",
+        "on leave since",
     ),
     "vanished": Prepared(
-        "student", finding("person_vanished", "school office", "A student is no longer in any feed."), "person_vanished", "school office", "no longer"
+        "student",
+        finding("person_vanished", "school office", "A student is no longer in any feed."),
+        "person_vanished",
+        "school office",
+        "no longer",
     ),
     "in one system only": Prepared(
-        "staff", finding("staff_unmatched", "human resources", "Not in human resources."), "staff_unmatched", "human resources", "Not in"
+        "staff",
+        finding("staff_unmatched", "human resources", "Not in human resources."),
+        "staff_unmatched",
+        "human resources",
+        "Not in",
     ),
     "birth date unreadable": Prepared(
         "student",
-        finding("unreadable_birth_date", "school office", "The date_of_birth of a student is no date."),
+        finding(
+            "unreadable_birth_date", "school office", "The date_of_birth of a student is no date."
+        ),
         "unreadable_birth_date",
         "school office",
         "no date",
@@ -138,10 +191,18 @@ FAULTS = {
         "may be",
     ),
     "over the limit": Prepared(
-        "student", change("google", "held", hold="google users: 300 updates planned, limit 10 %"), "change_held", "analyst", "limit 10 %"
+        "student",
+        change("google", "held", hold="google users: 300 updates planned, limit 10 %"),
+        "change_held",
+        "analyst",
+        "limit 10 %",
     ),
     "key twice": Prepared(
-        "student", change("google", "held", hold="2 objects in google carry this key; keep one"), "change_held", "google administrator", "carry this key"
+        "student",
+        change("google", "held", hold="2 objects in google carry this key; keep one"),
+        "change_held",
+        "google administrator",
+        "carry this key",
     ),
     "school collapsed": Prepared(
         "student",
@@ -152,15 +213,39 @@ FAULTS = {
     ),
     "address taken": Prepared(
         "staff",
-        change("microsoft", "failed", note="a name meant for this key belongs to another object, which does not carry this key"),
+        change(
+            "microsoft",
+            "failed",
+            note=(
+                "a name meant for this key belongs to another object, which does not carry this key"
+            ),
+        ),
         "change_failed",
         "microsoft administrator",
         "belongs to another",
     ),
-    "platform refused": Prepared("student", change("microsoft", "failed", note="given up after 8 attempts: 503"), "change_failed", "technician", "8 attempts"),
-    "waits for another": Prepared("student", change("google", "skipped", note="waits for google groups g"), "change_skipped", "technician", "waits for"),
+    "platform refused": Prepared(
+        "student",
+        change("microsoft", "failed", note="given up after 8 attempts: 503"),
+        "change_failed",
+        "technician",
+        "8 attempts",
+    ),
+    "waits for another": Prepared(
+        "student",
+        change("google", "skipped", note="waits for google groups g"),
+        "change_skipped",
+        "technician",
+        "waits for",
+    ),
     "changed by hand": Prepared(
-        "student", change("google", "applied", reason="drift: changed in google since our last push: given_name"), "drift", "google administrator", "drift"
+        "student",
+        change(
+            "google", "applied", reason="drift: changed in google since our last push: given_name"
+        ),
+        "drift",
+        "google administrator",
+        "drift",
     ),
 }
 
@@ -182,14 +267,23 @@ def planted(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> P
         people: dict[str, tuple[str, str]] = {}
         with store.connect() as connection:
             (run,) = connection.execute("select max(run_id) from ledger.audit.runs").fetchone()
-            connection.execute("create temp table faults_before as select person_id, kind, owner from audit.person_faults")
+            connection.execute(
+                "create temp table faults_before as select person_id, kind, owner from"
+                " audit.person_faults"
+            )
             for name, fault in FAULTS.items():
-                people[name] = _someone(connection, fault.who, {person for person, _ in people.values()})
-            known = {name: _faults_before(connection, person) for name, (person, _) in people.items()}
+                people[name] = _someone(
+                    connection, fault.who, {person for person, _ in people.values()}
+                )
+            known = {
+                name: _faults_before(connection, person) for name, (person, _) in people.items()
+            }
             for name, fault in FAULTS.items():
                 values = {"p": people[name][0], "k": people[name][1], "run": run}
                 for statement in connection.extract_statements(fault.does):
-                    connection.execute(statement, {key: values[key] for key in statement.named_parameters})
+                    connection.execute(
+                        statement, {key: values[key] for key in statement.named_parameters}
+                    )
         publish()
     finally:
         os.environ.pop("HOMEROOM_VAR") if before is None else os.environ.update(HOMEROOM_VAR=before)
@@ -198,36 +292,59 @@ def planted(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def _someone(connection: duckdb.DuckDBPyConnection, who: str, taken: set[str]) -> tuple[str, str]:
     """Somebody of the pool with nothing the matter but, maybe, legal names."""
-    where = {"student": "true", "staff": "true", "kindergarten": "students.homeroom is not null and grades.is_k_to_7"}[who]
-    row = connection.execute(f"""
+    where = {
+        "student": "true",
+        "staff": "true",
+        "kindergarten": "students.homeroom is not null and grades.is_k_to_7",
+    }[who]
+    row = connection.execute(
+        f"""
         select lifecycle.person_id, holders.source_key from identity.lifecycle as lifecycle
         join identity.account_holders as holders using (person_id)
-        left join core.students as students on students.student_number = holders.source_key and holders.population = 'student'
+        left join core.students as students on students.student_number = holders.source_key
+        and holders.population = 'student'
         left join seeds.grades as grades on grades.grade_text = students.grade_code
-        where lifecycle.population = $population and lifecycle.record = 'active' and holders.school_number is not null and {where}
+        where lifecycle.population = $population and lifecycle.record = 'active'
+        and holders.school_number is not null and {where}
             and lifecycle.person_id not in (select unnest($taken))
-            and lifecycle.person_id not in (select person_id from faults_before where kind <> 'legal_names')
-        order by 1 limit 1""", {"population": "staff" if who == "staff" else "student", "taken": sorted(taken) or [""]}).fetchone()  # fmt: skip
+            and lifecycle.person_id not in (select person_id from faults_before
+            where kind <> 'legal_names')
+        order by 1 limit 1""",
+        {"population": "staff" if who == "staff" else "student", "taken": sorted(taken) or [""]},
+    ).fetchone()
     assert row, f"nobody is left for a fault of {who}"
     return row
 
 
 def _faults_before(connection: duckdb.DuckDBPyConnection, person: str) -> set[tuple[str, str]]:
-    return set(connection.execute("select kind, owner from faults_before where person_id = ?", [person]).fetchall())
+    return set(
+        connection.execute(
+            "select kind, owner from faults_before where person_id = ?", [person]
+        ).fetchall()
+    )
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_owner_of_the_fix_is_named(planted: Planted, name: str):
     fault, (person, number) = FAULTS[name], planted.people[name]
-    with duckdb.connect(str(planted.district.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(
+        str(planted.district.var / "published" / "warehouse.duckdb"), read_only=True
+    ) as connection:
         assert explain.resolve(connection, number) == person
         found = explain.faults(connection, person)
     said = {(one.kind, one.owner) for one in found}
-    assert said - planted.before[name] <= {(fault.kind, fault.owner)}, "somebody else is blamed as well"
-    assert any(one.kind == fault.kind and one.owner == fault.owner and fault.word in one.sentence for one in found)
+    assert said - planted.before[name] <= {(fault.kind, fault.owner)}, (
+        "somebody else is blamed as well"
+    )
+    assert any(
+        one.kind == fault.kind and one.owner == fault.owner and fault.word in one.sentence
+        for one in found
+    )
 
 
-def answer(planted: Planted, who: str, monkeypatch: pytest.MonkeyPatch, *, names: bool = False) -> str:
+def answer(
+    planted: Planted, who: str, monkeypatch: pytest.MonkeyPatch, *, names: bool = False
+) -> str:
     monkeypatch.setenv("HOMEROOM_VAR", str(planted.district.var))
     out = io.StringIO()
     explain.explain(who, Console(file=out, width=400), names=names)
@@ -236,7 +353,10 @@ def answer(planted: Planted, who: str, monkeypatch: pytest.MonkeyPatch, *, names
 
 def test_nobodys_name_is_shown_unless_asked_for(planted, monkeypatch):
     person, number = planted.people["on leave"]
-    first, last, address = planted.district.ask("select first_name, last_name, address from identity.account_holders where person_id = ?", person)[0]
+    first, last, address = planted.district.ask(
+        "select first_name, last_name, address from identity.account_holders where person_id = ?",
+        person,
+    )[0]
     told = answer(planted, number, monkeypatch)
     assert number in told
     assert "leave since" in told
@@ -251,10 +371,16 @@ def test_the_lifecycle_is_told_with_its_dates_and_its_hold(planted, monkeypatch)
     assert "held: legal hold by superintendent; nothing changes until then" in held
     left = answer(planted, planted.people["withdrawn"][1], monkeypatch)
     assert "grace since 2026-10-05: the record says left (withdrawn)" in left
-    assert "next: suspended on 2026-10-19 (grace is over: 14 days, of which 1 have passed), if the record stays" in left
+    assert (
+        "next: suspended on 2026-10-19 (grace is over: 14 days, of which 1 have passed), if the"
+        " record stays" in left
+    )
 
 
 def test_a_number_nobody_knows_is_said_with_who_could_enter_it(planted, monkeypatch):
     monkeypatch.setenv("HOMEROOM_VAR", str(planted.district.var))
-    with pytest.raises(explain.NobodyFound, match="school office \\(students\\) or human resources \\(staff\\) has not entered"):
+    with pytest.raises(
+        explain.NobodyFound,
+        match="school office \\(students\\) or human resources \\(staff\\) has not entered",
+    ):
         explain.explain("0000000", Console(file=io.StringIO()))

@@ -22,8 +22,17 @@ MAY_IMPORT = {
 
 def imported_rooms(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0]
+    names = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+    names += [
+        node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0
+    ]
     return {name.split(".")[0] for name in names} & set(MAY_IMPORT)
 
 
@@ -31,31 +40,64 @@ def imported_rooms(path: Path) -> set[str]:
 def test_imports_run_one_way(room):
     files = list((ROOT / room).rglob("*.py"))
     assert files, f"{room}/ holds no module"
-    wrong = {str(path.relative_to(ROOT)): sorted(imported_rooms(path) - MAY_IMPORT[room]) for path in files if imported_rooms(path) - MAY_IMPORT[room]}
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(imported_rooms(path) - MAY_IMPORT[room])
+        for path in files
+        if imported_rooms(path) - MAY_IMPORT[room]
+    }
     assert not wrong
 
 
 def test_help_lists_every_verb_of_a_working_day_in_its_order():
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     verbs = re.findall(r"make ([a-z-]+)", printed)
-    day = [*"setup check demo ingest observe build plan show push verify".split(), *"report status alert nightly audit test lint bench docs clean".split()]  # noqa: SIM905
+    day = [
+        *"setup check demo ingest observe build plan show push verify".split(),  # noqa: SIM905
+        *"report status alert nightly audit test lint bench docs clean".split(),  # noqa: SIM905
+    ]
     assert [verb for verb in verbs if verb in day] == day
 
 
 def test_every_verb_the_documents_show_exists():
-    known = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    papers = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]
-    shown = {(paper.name, verb) for paper in papers for verb in re.findall(r"(?:^|`)make ([a-z][a-z-]*)", paper.read_text(encoding="utf-8"), re.M)}
+    known = set(
+        re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    )
+    papers = [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").glob("*.md"),
+    ]
+    shown = {
+        (paper.name, verb)
+        for paper in papers
+        for verb in re.findall(
+            r"(?:^|`)make ([a-z][a-z-]*)", paper.read_text(encoding="utf-8"), re.M
+        )
+    }
     assert len(shown) > 10
     assert {pair for pair in shown if pair[1] not in known} == set()
 
 
 def test_every_file_the_documents_name_exists():
     missing: list[tuple[str, str]] = []
-    for paper in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]:
+    for paper in [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").glob("*.md"),
+    ]:
         text = paper.read_text(encoding="utf-8")
-        missing += [(paper.name, link) for link in re.findall(r"\]\((?!http)([^)#]+)", text) if not (paper.parent / link).exists()]
-        named = re.findall(r"`((?:macros|seeds|models|reverse_etl|ingestion|demo|operations|common)/[\w./-]+\.\w+)`", text)
+        missing += [
+            (paper.name, link)
+            for link in re.findall(r"\]\((?!http)([^)#]+)", text)
+            if not (paper.parent / link).exists()
+        ]
+        named = re.findall(
+            r"`((?:macros|seeds|models|reverse_etl|ingestion|demo|operations|common)/[\w./-]+\.\w+)`",
+            text,
+        )
         missing += [(paper.name, path) for path in named if not (ROOT / path).exists()]
     assert not missing
 
@@ -67,14 +109,23 @@ def test_every_dependency_is_pinned_and_locked_with_hashes():
     locked = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
     for one in wanted:
         name, version = re.match(r"([\w-]+)(?:\[.*\])?==([\w.]+)", one).groups()
-        assert re.search(rf"^{name}==?{re.escape(version)} |^{name}\[?[\w,]*\]?=={re.escape(version)} ", locked, re.M), one
-    pins, hashes = len(re.findall(r"^[\w.-]+(?:\[[\w,]+\])?==", locked, re.M)), len(re.findall(r"--hash=sha256:", locked))
+        assert re.search(
+            rf"^{name}==?{re.escape(version)} |^{name}\[?[\w,]*\]?=={re.escape(version)} ",
+            locked,
+            re.M,
+        ), one
+    pins, hashes = (
+        len(re.findall(r"^[\w.-]+(?:\[[\w,]+\])?==", locked, re.M)),
+        len(re.findall(r"--hash=sha256:", locked)),
+    )
     assert hashes >= pins > 100
 
 
 def test_the_small_lock_agrees_with_the_large_one():
     def pins(name: str) -> dict[str, str]:
-        return dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.M))
+        return dict(
+            re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(encoding="utf-8"), re.M)
+        )
 
     nightly, dev = pins("requirements.txt"), pins("requirements-dev.txt")
     assert nightly
@@ -85,21 +136,38 @@ def test_a_fresh_machine_is_scheduled_in_fewer_than_ten_commands_that_exist():
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     commands = re.search(r"```sh\n(.*?)```", text, re.S)[1].strip().splitlines()
     assert 5 <= sum(line.count("&&") + 1 for line in commands) < 12 and len(commands) < 10
-    known = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    known = set(
+        re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    )
     assert {verb for line in commands for verb in re.findall(r"make ([a-z]+)", line)} <= known
     run = [words for line in commands for words in re.findall(r"python -m (\w+) (\w+)", line)]
     assert run == [("operations", "nightly")]
     assert any("make check" in line for line in commands)
-    assert any("systemctl enable --now homeroom-nightly.timer" in line for line in commands), "what schedule.install says to type next"
+    assert any("systemctl enable --now homeroom-nightly.timer" in line for line in commands), (
+        "what schedule.install says to type next"
+    )
 
 
 def test_every_row_of_when_it_fails_names_findings_the_code_can_make():
     text = (ROOT / "docs" / "when-it-fails.md").read_text(encoding="utf-8")
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
-    code = "".join(path.read_text(encoding="utf-8") for room in ("common", "ingestion", "reverse_etl", "operations") for path in (ROOT / room).rglob("*.py"))
-    kinds = {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row[4]) if "audit" not in kind and "step_skipped" not in kind}
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("common", "ingestion", "reverse_etl", "operations")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    kinds = {
+        kind
+        for row in rows
+        for kind in re.findall(r"`([a-z_]+)`", row[4])
+        if "audit" not in kind and "step_skipped" not in kind
+    }
     # kinds of feeds and of failed nodes are put together from two words
     assert {
-        kind for kind in kinds if f'"{kind}"' not in code and f'"{kind.partition("_")[2]}"' not in code and f"_{kind.partition('_')[2]}" not in code
+        kind
+        for kind in kinds
+        if f'"{kind}"' not in code
+        and f'"{kind.partition("_")[2]}"' not in code
+        and f"_{kind.partition('_')[2]}" not in code
     } == set()

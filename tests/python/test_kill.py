@@ -1,7 +1,8 @@
 """Killed anywhere, run again: the same end state, no duplicate, nothing lost.
 
-A first night is planned once. Then, again and again from that same moment, the push is killed with SIGKILL after
-some number of requests, run again, killed again, and at last let to its end. What the platforms hold at the end must equal an undisturbed push.
+A first night is planned once. Then, again and again from that same moment, the push is killed with
+SIGKILL after some number of requests, run again, killed again, and at last let to its end. What the
+platforms hold at the end must equal an undisturbed push.
 """
 
 from __future__ import annotations
@@ -41,25 +42,54 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> District:
     return district
 
 
-CHANCE = {"id", "etag", "creationTime", "createdDateTime", "passwordProfile", "password", "customerId", "deletedDateTime", "deletionTime", "orgUnitId",
-          "parentOrgUnitId", "schemaId", "fieldId", "lastLoginTime", "changedAt", "created_at", "written_at"}  # fmt: skip
+CHANCE = {
+    "id",
+    "etag",
+    "creationTime",
+    "createdDateTime",
+    "passwordProfile",
+    "password",
+    "customerId",
+    "deletedDateTime",
+    "deletionTime",
+    "orgUnitId",
+    "parentOrgUnitId",
+    "schemaId",
+    "fieldId",
+    "lastLoginTime",
+    "changedAt",
+    "created_at",
+    "written_at",
+}
 
 
 def normal(value):
     if isinstance(value, dict):
         return {key: normal(item) for key, item in value.items() if key not in CHANCE}
     if isinstance(value, list):
-        return sorted((normal(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+        return sorted(
+            (normal(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True)
+        )
     return value
 
 
 def received(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder / "received")): path.read_bytes() for path in sorted((folder / "received").rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder / "received")): path.read_bytes()
+        for path in sorted((folder / "received").rglob("*"))
+        if path.is_file()
+    }
 
 
 def push(district: District, environment: dict[str, str]) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "reverse_etl", "push"], cwd=ROOT, env=district.environment(**environment, HOMEROOM_EXIT_CODE="0"),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "reverse_etl", "push"],
+        cwd=ROOT,
+        env=district.environment(**environment, HOMEROOM_EXIT_CODE="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def lines(path: Path) -> int:
@@ -72,7 +102,9 @@ def finished(process: subprocess.Popen) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(planned: District, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], int]:
+def undisturbed(
+    planned: District, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, object], int]:
     """The end state of a push nobody disturbs, and how many requests it takes."""
     district = planned.copy(tmp_path_factory.mktemp("undisturbed") / "var")
     log = district.var / "demo" / "requests.jsonl"
@@ -85,12 +117,23 @@ def undisturbed(planned: District, tmp_path_factory: pytest.TempPathFactory) -> 
 def platform_state(district: District) -> dict[str, object]:
     state = {name: district.state(name) for name in ("google", "microsoft")}
     return {
-        "google users": sorted((u["primaryEmail"], json.dumps(normal(u), sort_keys=True)) for u in state["google"]["users"]),
-        "google groups": sorted(json.dumps(normal(g), sort_keys=True) for g in state["google"]["groups"]),
-        "google members": sorted(json.dumps(m, sort_keys=True) for m in normal(state["google"]["members"])),
+        "google users": sorted(
+            (u["primaryEmail"], json.dumps(normal(u), sort_keys=True))
+            for u in state["google"]["users"]
+        ),
+        "google groups": sorted(
+            json.dumps(normal(g), sort_keys=True) for g in state["google"]["groups"]
+        ),
+        "google members": sorted(
+            json.dumps(m, sort_keys=True) for m in normal(state["google"]["members"])
+        ),
         "google units": sorted(u["orgUnitPath"] for u in state["google"]["org_units"]),
-        "microsoft users": sorted(json.dumps(normal(u), sort_keys=True) for u in state["microsoft"]["users"]),
-        "microsoft groups": sorted(json.dumps(normal(g), sort_keys=True) for g in state["microsoft"]["groups"]),
+        "microsoft users": sorted(
+            json.dumps(normal(u), sort_keys=True) for u in state["microsoft"]["users"]
+        ),
+        "microsoft groups": sorted(
+            json.dumps(normal(g), sort_keys=True) for g in state["microsoft"]["groups"]
+        ),
         "microsoft members": sorted(names_of(state["microsoft"])),
         "files": received(district.var / "demo"),
     }
@@ -104,22 +147,30 @@ def names_of(microsoft: dict) -> list[tuple[str, str]]:
 
 def assert_no_duplicates(district: District) -> None:
     keys = Counter(
-        user["customSchemas"]["Homeroom"]["person_id"] for user in district.state("google")["users"] if user.get("customSchemas", {}).get("Homeroom")
+        user["customSchemas"]["Homeroom"]["person_id"]
+        for user in district.state("google")["users"]
+        if user.get("customSchemas", {}).get("Homeroom")
     )
     assert [key for key, count in keys.items() if count > 1] == []
-    stamped = [(user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15") for user in district.state("microsoft")["users"]]
+    stamped = [
+        (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15")
+        for user in district.state("microsoft")["users"]
+    ]
     assert [key for key, count in Counter(filter(None, stamped)).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("trial", range(TRIALS))
-def test_a_push_killed_at_random_moments_ends_like_one_that_was_not(planned, undisturbed, tmp_path, trial):
+def test_a_push_killed_at_random_moments_ends_like_one_that_was_not(
+    planned, undisturbed, tmp_path, trial
+):
     expected, requests = undisturbed
     district = planned.copy(tmp_path / "var")
     log = district.var / "demo" / "requests.jsonl"
     chance = random.Random(f"kill {trial}")
     begun = lines(log)
     moments = sorted(begun + chance.randrange(1, requests * 4 // 5) for _ in range(KILLS))
-    # a third of the trials also lose replies after the platform has committed, and push through refusals
+    # a third of the trials also lose replies after the platform has committed, and push through
+    # refusals
     faults = {"lose_reply_after_commit": 0.02, "random_5xx": 0.02} if trial % 3 == 2 else {}
     with running(district.var / "demo", faults=faults) as platforms:
         for after in moments:
@@ -130,7 +181,9 @@ def test_a_push_killed_at_random_moments_ends_like_one_that_was_not(planned, und
                 time.sleep(0.002)
             process.send_signal(signal.SIGKILL)
             printed, _ = process.communicate()
-            assert process.returncode == -signal.SIGKILL, f"the push ended before it was killed: {printed[-2000:]}"
+            assert process.returncode == -signal.SIGKILL, (
+                f"the push ended before it was killed: {printed[-2000:]}"
+            )
             assert lines(log) >= moment
         platforms.set_faults(lose_reply_after_commit=0.0, random_5xx=0.0)
         finished(push(district, platforms.environment))

@@ -1,6 +1,8 @@
-"""Kinds of files: pipes, fixed columns, workbooks and archives give the rows a CSV file would, and the same refusals.
+"""Kinds of files: pipes, fixed columns, workbooks and archives give the rows a CSV file would, and
+the same refusals.
 
-Each kind is a layout, nothing else. The rows, where they stood and the archive's bytes are looked up after the verb.
+Each kind is a layout, nothing else. The rows, where they stood and the archive's bytes are looked
+up after the verb.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ key = ["Student Number"]
 PLAIN = f'[feeds.people]\nfiles = ["People*"]{COLUMNS}'
 FIXED = PLAIN + 'format = "fixed"\npositions = ["1-5", "6-15", "16-25"]\n'
 EXCEL = PLAIN + 'format = "excel"\n'
-ROWS = [("100", "Sürname", "2015-09-05"), ("101", "O'Brien, Zoë", None), ("102", "Li", "2016-01-02")]
+ROWS = [
+    ("100", "Sürname", "2015-09-05"),
+    ("101", "O'Brien, Zoë", None),
+    ("102", "Li", "2016-01-02"),
+]
 
 
 @dataclass
@@ -57,7 +63,9 @@ class Drop:
 
     def rows(self, columns: str = "student_number, surname, born") -> list[tuple]:
         with store.connect() as connection:
-            return connection.execute(f"select {columns} from raw_drop.people order by _line").fetchall()
+            return connection.execute(
+                f"select {columns} from raw_drop.people order by _line"
+            ).fetchall()
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -65,7 +73,9 @@ class Drop:
 
 
 @pytest.fixture
-def drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Drop:
+def drop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Drop:
     folder, layout = tmp_path / "drop", tmp_path / "drop.toml"
     folder.mkdir()
     for name, value in {
@@ -86,17 +96,27 @@ def checked(tmp_path: Path, layout: str, content: bytes, name: str = "People.txt
     path = tmp_path / "people"
     path.write_bytes(content)
     file = Fetched(name, path, hashlib.sha256(content).hexdigest(), len(content), datetime.now(UTC))
-    return check("drop", parse("drop", tomllib.loads(layout)).feeds[0], file, Rules(), tmp_path / "people.clean")
+    return check(
+        "drop",
+        parse("drop", tomllib.loads(layout)).feeds[0],
+        file,
+        Rules(),
+        tmp_path / "people.clean",
+    )
 
 
-# --- delimited -----------------------------------------------------------------------------------------------
+# --- delimited ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mark", [",", "\t", "|", ";"])
 def test_the_delimiter_is_found_among_those_of_the_layout(tmp_path: Path, mark: str) -> None:
     text = f"Student Number{mark}Surname{mark}Born\r\n100{mark}Ng{mark}\r\n"
     trusted = checked(tmp_path, PLAIN + 'delimiters = [",", "\\t", "|", ";"]', text.encode())
-    assert (trusted.delimiter, trusted.good, trusted.places) == (mark, 1, {"student_number": 0, "surname": 1, "born": 2})
+    assert (trusted.delimiter, trusted.good, trusted.places) == (
+        mark,
+        1,
+        {"student_number": 0, "surname": 1, "born": 2},
+    )
 
 
 def test_a_pipe_separated_feed_is_a_line_of_configuration(drop: Drop) -> None:
@@ -105,7 +125,7 @@ def test_a_pipe_separated_feed_is_a_line_of_configuration(drop: Drop) -> None:
     assert drop.rows() == ROWS
 
 
-# --- fixed width ---------------------------------------------------------------------------------------------
+# --- fixed width ----------------------------------------------------------------------------------
 
 
 def fixed(*rows: tuple[str, str, str | None]) -> str:
@@ -114,18 +134,47 @@ def fixed(*rows: tuple[str, str, str | None]) -> str:
 
 def test_columns_at_fixed_positions_are_counted_in_characters_not_bytes(drop: Drop) -> None:
     for encoding in ("utf-8", "utf-8-sig", "cp1252"):
-        original = ("\r\n" + fixed(("100", "Sürnämé", "2015-09-05"), ("101", "Õ", None))).encode(encoding)
+        original = ("\r\n" + fixed(("100", "Sürnämé", "2015-09-05"), ("101", "Õ", None))).encode(
+            encoding
+        )
         assert drop.ingest(FIXED, People_dot_txt=original) == 0, drop.said()
-        assert drop.rows("student_number, surname, born, _line") == [("100", "Sürnämé", "2015-09-05", 2), ("101", "Õ", None, 3)]
-        assert drop.entry["encoding"] == {"utf-8": "utf-8", "utf-8-sig": "utf-8-bom", "cp1252": "cp1252"}[encoding]
+        assert drop.rows("student_number, surname, born, _line") == [
+            ("100", "Sürnämé", "2015-09-05", 2),
+            ("101", "Õ", None, 3),
+        ]
+        assert (
+            drop.entry["encoding"]
+            == {"utf-8": "utf-8", "utf-8-sig": "utf-8-bom", "cp1252": "cp1252"}[encoding]
+        )
         sha = hashlib.sha256(original).hexdigest()
-        assert gzip.decompress((paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes()) == original
+        assert (
+            gzip.decompress(
+                (paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes()
+            )
+            == original
+        )
 
 
-def test_a_line_of_another_length_is_rejected_alone_and_a_file_that_breaks_off_is_refused(tmp_path: Path) -> None:
+def test_a_line_of_another_length_is_rejected_alone_and_a_file_that_breaks_off_is_refused(
+    tmp_path: Path,
+) -> None:
     good = [(str(100 + at), "Ng", None) for at in range(30)]
-    trusted = checked(tmp_path, FIXED, (fixed(*good[:10]) + "999  short\r\n" + fixed(*good[10:20]) + " " * 30 + "x\r\n" + fixed(*good[20:])).encode())
-    assert [(bad.line, bad.reason) for bad in trusted.rejects] == [(11, "10 characters instead of 25"), (22, "more than the 25 characters of the layout")]
+    trusted = checked(
+        tmp_path,
+        FIXED,
+        (
+            fixed(*good[:10])
+            + "999  short\r\n"
+            + fixed(*good[10:20])
+            + " " * 30
+            + "x\r\n"
+            + fixed(*good[20:])
+        ).encode(),
+    )
+    assert [(bad.line, bad.reason) for bad in trusted.rejects] == [
+        (11, "10 characters instead of 25"),
+        (22, "more than the 25 characters of the layout"),
+    ]
     assert trusted.rejects[0].sha256 == hashlib.sha256(b"999  short").hexdigest()
     assert (trusted.good, trusted.rows_in, list(trusted.lines())[9:11]) == (30, 32, [10, 12])
     for cut in (fixed(*good)[:-20], fixed(*good)[:-2], fixed(*good)[:-20] + "\r\n"):
@@ -133,10 +182,17 @@ def test_a_line_of_another_length_is_rejected_alone_and_a_file_that_breaks_off_i
             checked(tmp_path, FIXED, cut.encode())
     trimmed = "".join(line.rstrip() + "\r\n" for line in fixed(*good).splitlines())
     assert checked(tmp_path, FIXED + "trimmed = true", trimmed.encode()).good == 30
-    assert checked(tmp_path, FIXED + "skip_lines = 2", ("Report of today\r\n-----\r\n" + fixed(*good)).encode()).good == 30
+    assert (
+        checked(
+            tmp_path,
+            FIXED + "skip_lines = 2",
+            ("Report of today\r\n-----\r\n" + fixed(*good)).encode(),
+        ).good
+        == 30
+    )
 
 
-# --- Excel ---------------------------------------------------------------------------------------------------
+# --- Excel ----------------------------------------------------------------------------------------
 
 SHEET = [
     ["Student\nNumber", "Surname", "Born"],
@@ -157,17 +213,29 @@ def test_a_sheet_gives_its_rows_with_their_numbers(drop: Drop) -> None:
     ]
     sha = hashlib.sha256(original).hexdigest()
     assert drop.rows("distinct _file, 1 as _line")[0][0] == f"People.xlsx#{sha[:12]}"
-    assert gzip.decompress((paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes()) == original
+    assert (
+        gzip.decompress((paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes())
+        == original
+    )
 
 
-def test_the_first_sheet_is_read_when_none_is_named_and_title_rows_are_skipped(tmp_path: Path) -> None:
-    trusted = checked(tmp_path, EXCEL + "skip_lines = 2", workbook(People=[["Everybody, as of today"], [], *SHEET], Other=[]))
+def test_the_first_sheet_is_read_when_none_is_named_and_title_rows_are_skipped(
+    tmp_path: Path,
+) -> None:
+    trusted = checked(
+        tmp_path,
+        EXCEL + "skip_lines = 2",
+        workbook(People=[["Everybody, as of today"], [], *SHEET], Other=[]),
+    )
     assert (trusted.good, list(trusted.lines())) == (3, [4, 6, 7])
 
 
 def sheet_far_out() -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(workbook(People=SHEET))) as old, zipfile.ZipFile(out, "w") as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook(People=SHEET))) as old,
+        zipfile.ZipFile(out, "w") as new,
+    ):
         for member in old.infolist():
             new.writestr(member.filename, old.read(member).replace(b'r="C2"', b'r="XFD1048576"'))
     return out.getvalue()
@@ -181,7 +249,10 @@ WORKBOOKS = {
     "empty sheet": (workbook(People=[]), "has no rows"),
     "only headings": (workbook(People=SHEET[:1]), "only its heading line"),
     "a repeated key": (workbook(People=[*SHEET, [100, "Ng", None]]), "on lines 2 and 6"),
-    "a cell at the end of the world": (sheet_far_out(), "has a cell in row 1,048,576, column 16,384"),
+    "a cell at the end of the world": (
+        sheet_far_out(),
+        "has a cell in row 1,048,576, column 16,384",
+    ),
     "no workbook inside": (b"", "empty (0 bytes)"),
 }
 
@@ -195,13 +266,17 @@ def test_a_bad_workbook_is_refused_with_a_sentence(tmp_path: Path, what: str) ->
     assert "Sürname" not in refused.value.problem
 
 
-# --- archives ------------------------------------------------------------------------------------------------
+# --- archives -------------------------------------------------------------------------------------
 
-CSV = "Student Number,Surname,Born\r\n" + "".join(f'"{number}","{name}",{born or ""}\r\n' for number, name, born in ROWS)
+CSV = "Student Number,Surname,Born\r\n" + "".join(
+    f'"{number}","{name}",{born or ""}\r\n' for number, name, born in ROWS
+)
 ARCHIVE = f'archives = ["Nightly*.zip"]\n{PLAIN}'
 
 
-def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(
+    *members: tuple[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED
+) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", compression) as packed:
         for name, content in members:
@@ -210,11 +285,20 @@ def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], compression: int = zip
 
 
 def test_the_files_of_an_archive_are_read_and_say_where_they_came_from(drop: Drop) -> None:
-    assert drop.ingest(ARCHIVE, Nightly_dot_zip=zipped(("out/People.csv", CSV.encode()), ("read me.txt", b"hello"))) == 0, drop.said()
+    assert (
+        drop.ingest(
+            ARCHIVE,
+            Nightly_dot_zip=zipped(("out/People.csv", CSV.encode()), ("read me.txt", b"hello")),
+        )
+        == 0
+    ), drop.said()
     assert drop.rows() == ROWS
     sha = hashlib.sha256(CSV.encode()).hexdigest()
     assert drop.rows("_file, _line")[1] == (f"Nightly.zip/out/People.csv#{sha[:12]}", 3)
-    assert gzip.decompress((paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes()) == CSV.encode()
+    assert (
+        gzip.decompress((paths.var() / "archive" / "drop" / "people" / f"{sha}.gz").read_bytes())
+        == CSV.encode()
+    )
     assert drop.ingest(Nightly_dot_zip=zipped(("out/People.csv", CSV.encode()))) == 0
     assert drop.entry["status"] == "unchanged", "the archive is another, the file in it is the same"
     assert main(["check", "--source", "drop"]) == 0
@@ -222,7 +306,13 @@ def test_the_files_of_an_archive_are_read_and_say_where_they_came_from(drop: Dro
 
 
 def test_a_workbook_may_come_in_an_archive(drop: Drop) -> None:
-    assert drop.ingest(f'archives = ["*.zip"]\n{EXCEL}', Any_dot_zip=zipped(("People.xlsx", workbook(People=SHEET)))) == 0, drop.said()
+    assert (
+        drop.ingest(
+            f'archives = ["*.zip"]\n{EXCEL}',
+            Any_dot_zip=zipped(("People.xlsx", workbook(People=SHEET))),
+        )
+        == 0
+    ), drop.said()
     assert len(drop.rows()) == 3
 
 
@@ -256,34 +346,52 @@ ARCHIVES = {
     "a path that climbs": (zipped(("../People.csv", CSV.encode())), "points outside the folder"),
     "an absolute path": (zipped(("/etc/People.csv", CSV.encode())), "points outside the folder"),
     "a drive": (zipped(("C:People.csv", CSV.encode())), "points outside the folder"),
-    "a path of Windows": (zipped(("a\\..\\..\\People.csv", CSV.encode())), "points outside the folder"),
+    "a path of Windows": (
+        zipped(("a\\..\\..\\People.csv", CSV.encode())),
+        "points outside the folder",
+    ),
     "a link": (zipped((link(), b"/etc/passwd")), "is a link, not a file"),
-    "an archive inside": (zipped(("People.csv", CSV.encode()), ("more.ZIP", b"")), "holds another archive"),
+    "an archive inside": (
+        zipped(("People.csv", CSV.encode()), ("more.ZIP", b"")),
+        "holds another archive",
+    ),
     "a password": (locked(), "locked with a password"),
-    "too many members": (zipped(*((f"{at}.txt", b"") for at in range(21))), "holds 21 members, limit 20"),
+    "too many members": (
+        zipped(*((f"{at}.txt", b"") for at in range(21))),
+        "holds 21 members, limit 20",
+    ),
     "too large": (zipped(("People.csv", os.urandom(2_500_000))), "limit 2 MB"),
     "a bomb": (zipped(("People.csv", b"0" * 1_900_000)), "times its size, limit 50"),
     "a lie about its size": (lying(), "a member is damaged"),
     "damaged": (damaged(), "damaged"),
     "cut off": (zipped(("People.csv", CSV.encode()))[:-30], "no zip file, or it is cut off"),
-    "two files that could be it": (zipped(("People1.csv", CSV.encode()), ("old/People2.csv", CSV.encode())), "2 files of one archive could be it"),
+    "two files that could be it": (
+        zipped(("People1.csv", CSV.encode()), ("old/People2.csv", CSV.encode())),
+        "2 files of one archive could be it",
+    ),
     "nothing for the feed": (zipped(("Other.csv", CSV.encode())), "no file named People*"),
 }
 
 
 def test_a_bad_archive_is_refused_with_a_sentence_and_the_last_good_rows_stay(drop: Drop) -> None:
-    limits = 'archives = ["Nightly*.zip"]\n[limits]\nmembers = 20\nmegabytes = 2\nratio = 50\n' + PLAIN
+    limits = (
+        'archives = ["Nightly*.zip"]\n[limits]\nmembers = 20\nmegabytes = 2\nratio = 50\n' + PLAIN
+    )
     assert drop.ingest(limits, Nightly_dot_zip=zipped(("People.csv", CSV.encode()))) == 0
     for what, (content, told) in ARCHIVES.items():
         assert drop.ingest(Nightly_dot_zip=content) == 3, what
         assert told in drop.entry["message"], what
         assert "its 3 rows of" in drop.entry["message"], what
-        assert drop.entry["status"] == ("missing" if what == "nothing for the feed" else "refused"), what
+        assert drop.entry["status"] == (
+            "missing" if what == "nothing for the feed" else "refused"
+        ), what
     assert drop.rows() == ROWS
     assert not list(paths.var().rglob("*.part"))
 
 
-def test_yesterdays_file_does_not_pass_for_todays_when_todays_archive_is_refused(drop: Drop) -> None:
+def test_yesterdays_file_does_not_pass_for_todays_when_todays_archive_is_refused(
+    drop: Drop,
+) -> None:
     drop.ingest(ARCHIVE, People_dot_csv=CSV.encode())
     os.utime(drop.folder / "People.csv", (1e9, 1e9))
     assert drop.ingest(Nightly_dot_zip=zipped(("../People.csv", CSV.encode()))) == 3
@@ -292,7 +400,7 @@ def test_yesterdays_file_does_not_pass_for_todays_when_todays_archive_is_refused
     assert drop.ingest() == 0, "a refused archive older than the file is of no account"
 
 
-# --- layouts -------------------------------------------------------------------------------------------------
+# --- layouts --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -300,7 +408,10 @@ def test_yesterdays_file_does_not_pass_for_todays_when_todays_archive_is_refused
     [
         ({"format": "pdf"}, "format is 'pdf'; known are delimited, fixed, excel"),
         ({"sheet": "A"}, "sheet means nothing for format 'delimited'"),
-        ({"format": "fixed"}, "positions must name first and last character of each of its 2 columns"),
+        (
+            {"format": "fixed"},
+            "positions must name first and last character of each of its 2 columns",
+        ),
         ({"format": "fixed", "positions": ["1-5", "5-9"]}, "from left to right"),
         ({"delimiters": ["||"]}, "a delimiter is one character"),
     ],

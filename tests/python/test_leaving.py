@@ -1,4 +1,6 @@
-"""What the engine does with the end of a lifecycle: deleting is a declared row, coming back is the same account, a hold is left alone."""
+"""What the engine does with the end of a lifecycle: deleting is a declared row, coming back is the
+same account, a hold is left alone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ LIVING = replace(USERS, columns={**USERS.columns, "deleted": "boolean"})
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     columns = (*FIELDS["users"], "deleted")
     monkeypatch.setitem(FIELDS, "users", columns)
-    monkeypatch.setattr(FakeTarget, "raw_columns", {**FakeTarget.raw_columns, "users": ("remote_id", *columns)})
+    monkeypatch.setattr(
+        FakeTarget, "raw_columns", {**FakeTarget.raw_columns, "users": ("remote_id", *columns)}
+    )
     return Bench(tmp_path / "var", [LIVING])
 
 
@@ -39,7 +43,9 @@ def test_an_account_is_deleted_because_its_row_says_so_and_restored_when_it_is_w
     bench.observe()
     assert planned(bench) == {}, "a deleted account is not made again"
 
-    bench.platform.put("users", {"person_id": "p1", "deleted": True})  # as staging shows what lies among the deleted ones
+    bench.platform.put(
+        "users", {"person_id": "p1", "deleted": True}
+    )  # as staging shows what lies among the deleted ones
     bench.observe()
     assert planned(bench) == {}
     rows[0]["deleted"] = False
@@ -47,7 +53,11 @@ def test_an_account_is_deleted_because_its_row_says_so_and_restored_when_it_is_w
     assert planned(bench) == {"restore": 1}
     assert bench.whole_night() == 0
     (back,) = [row for row in bench.platform.rows("users") if row["person_id"] == "p1"]
-    assert (back["deleted"], back["primary_email"], back["suspended"]) == (False, "u1@x.example", False)
+    assert (back["deleted"], back["primary_email"], back["suspended"]) == (
+        False,
+        "u1@x.example",
+        False,
+    )
 
 
 def test_what_we_never_wrote_is_not_deleted(bench):
@@ -62,11 +72,24 @@ def test_the_changes_of_a_held_person_are_set_aside_and_wait_for_nobody(bench):
     assert bench.whole_night() == 0
     with store.connect() as connection:
         connection.execute("create schema if not exists identity")
-        connection.execute("create table identity.lifecycle as select 'p1' as person_id, 'legal hold by superintendent' as hold union all select 'p2', null")
-    bench.desire(users=[user(number, deleted=False, given_name="New", suspended=True) for number in (1, 2)])
+        connection.execute(
+            "create table identity.lifecycle as select 'p1' as person_id, 'legal hold by"
+            " superintendent' as hold union all select 'p2', null"
+        )
+    bench.desire(
+        users=[user(number, deleted=False, given_name="New", suspended=True) for number in (1, 2)]
+    )
     bench.new_night()
     bench.observe()
     (part,) = bench.plan()["exports"]
-    assert (part["planned"], part["set_aside"], part["holds"], part["held"]) == ({"suspend": 1}, 1, [], {})
+    assert (part["planned"], part["set_aside"], part["holds"], part["held"]) == (
+        {"suspend": 1},
+        1,
+        [],
+        {},
+    )
     assert bench.whole_night() == 0
-    assert {row["person_id"]: row["suspended"] for row in bench.platform.rows("users")} == {"p1": False, "p2": True}
+    assert {row["person_id"]: row["suspended"] for row in bench.platform.rows("users")} == {
+        "p1": False,
+        "p2": True,
+    }

@@ -1,7 +1,9 @@
-"""Who is listed where: every export of whole districts of people of every kind, against an answer worked out beside the models.
+"""Who is listed where: every export of whole districts of people of every kind, against an answer
+worked out beside the models.
 
-The answer is plain Python from the rules as docs/lifecycle.md, the seeds and the descriptions of the exports tell them; it reads no SQL and no table.
-The exports are the files as they stand, over hand-made tables: seconds, no night.
+The answer is plain Python from the rules as docs/lifecycle.md, the seeds and the descriptions of
+the exports tell them; it reads no SQL and no table. The exports are the files as they stand, over
+hand-made tables: seconds, no night.
 """
 
 from __future__ import annotations
@@ -13,26 +15,56 @@ from typing import Any
 
 import pytest
 import yaml
-from listed_kit import IN_GROUPS, LEFT, SCHOOLS, STATES, TARGETS, TONIGHT, Account, Contact, District, Student, Worker, district, tables
+from listed_kit import (
+    IN_GROUPS,
+    LEFT,
+    SCHOOLS,
+    STATES,
+    TARGETS,
+    TONIGHT,
+    Account,
+    Contact,
+    District,
+    Student,
+    Worker,
+    district,
+    tables,
+)
 from sql_kit import database, rendered
 
 from common import paths
 
 NUMBERS = range(6)
 MODELS = (
-    "account_states", "placements", "group_members", "groups", "licences",
-    *(f"exp_google__{entity}" for entity in ("users", "org_units", "aliases", "groups", "members", "schemas")),
+    "account_states",
+    "placements",
+    "group_members",
+    "groups",
+    "licences",
+    *(
+        f"exp_google__{entity}"
+        for entity in ("users", "org_units", "aliases", "groups", "members", "schemas")
+    ),
     *(f"exp_microsoft__{entity}" for entity in ("users", "groups", "licences", "members")),
-    *(f"exp_portfolio__{entity}" for entity in ("students", "staff", "family", "classes", "enrolments")),
-    "exp_callout__contacts", "exp_callout__absences", "exp_transport__students",
-)  # fmt: skip
+    *(
+        f"exp_portfolio__{entity}"
+        for entity in ("students", "staff", "family", "classes", "enrolments")
+    ),
+    "exp_callout__contacts",
+    "exp_callout__absences",
+    "exp_transport__students",
+)
 Rows = list[tuple[Any, ...]]
 
 
 @cache
 def made(number: int) -> tuple[District, dict[str, list[dict[str, Any]]]]:
     """A district, and what the project makes of it."""
-    of, shown, files = district(number), {}, {file.stem: file for file in (paths.root() / "models").rglob("*.sql")}
+    of, shown, files = (
+        district(number),
+        {},
+        {file.stem: file for file in (paths.root() / "models").rglob("*.sql")},
+    )
     with database(tables(of)) as connection:
         for name in MODELS:
             connection.execute(f'create table "{name}" as {rendered(files[name])}')
@@ -42,7 +74,7 @@ def made(number: int) -> tuple[District, dict[str, list[dict[str, Any]]]]:
     return of, shown
 
 
-# --- the answer ------------------------------------------------------------------------------------------------------------
+# --- the answer -----------------------------------------------------------------------------------
 
 
 def key_of(person: Student | Worker) -> str:
@@ -50,9 +82,15 @@ def key_of(person: Student | Worker) -> str:
 
 
 def held_by(of: District, target: str) -> Iterator[tuple[Account, Student | Worker]]:
-    """Who has an account: students with a school, everybody on staff, and all who left; nobody whose match waits for a decision."""
+    """Who has an account: students with a school, everybody on staff, and all who left; nobody
+    whose match waits for a decision.
+    """
     for account, person in of.accounts():
-        if account.minted and target not in account.waits and (account.state in LEFT or person.school or isinstance(person, Worker)):
+        if (
+            account.minted
+            and target not in account.waits
+            and (account.state in LEFT or person.school or isinstance(person, Worker))
+        ):
             yield account, person
 
 
@@ -64,15 +102,27 @@ def unit(account: Account, person: Student | Worker) -> str:
     if account.state in LEFT:
         return "/Leavers"
     school = SCHOOLS[person.school].replace("/", "-") if person.school else "District office"
-    return f"/Students/{school}/{person.grade or 'No grade'}" if isinstance(person, Student) else f"/Staff/{school}"
+    return (
+        f"/Students/{school}/{person.grade or 'No grade'}"
+        if isinstance(person, Student)
+        else f"/Staff/{school}"
+    )
 
 
 def google_users(of: District) -> Rows:
     return [
-        (account.person, account.address("google"), names(person)[0] or "-", names(person)[1], unit(account, person),
-         account.state in LEFT, account.state in ("archived", "delete_eligible"), account.state == "deleted")
+        (
+            account.person,
+            account.address("google"),
+            names(person)[0] or "-",
+            names(person)[1],
+            unit(account, person),
+            account.state in LEFT,
+            account.state in ("archived", "delete_eligible"),
+            account.state == "deleted",
+        )
         for account, person in held_by(of, "google")
-    ]  # fmt: skip
+    ]
 
 
 def google_org_units(of: District) -> Rows:
@@ -92,19 +142,37 @@ def google_aliases(of: District) -> Rows:
 
 
 def memberships(of: District) -> dict[tuple[str, str], bool]:
-    """Group and person, and whether the person owns it. People whose state keeps them in groups, at every school they belong to."""
+    """Group and person, and whether the person owns it. People whose state keeps them in groups, at
+    every school they belong to.
+    """
     found: dict[tuple[str, str], bool] = {}
-    belong = [(account, person) for account, person in of.accounts() if account.minted and account.state in IN_GROUPS and person.school]
-    teachers = {person.id: account for account, person in belong if isinstance(person, Worker) and person.id}
+    belong = [
+        (account, person)
+        for account, person in of.accounts()
+        if account.minted and account.state in IN_GROUPS and person.school
+    ]
+    teachers = {
+        person.id: account for account, person in belong if isinstance(person, Worker) and person.id
+    }
     for account, person in belong:
-        also = person.other_school if not isinstance(person, Student) or person.status == "active" else None
+        also = (
+            person.other_school
+            if not isinstance(person, Student) or person.status == "active"
+            else None
+        )
         for school in {person.school, also} - {None}:
-            found[f"school-{school}-{'students' if isinstance(person, Student) else 'staff'}", account.person] = False
+            found[
+                f"school-{school}-{'students' if isinstance(person, Student) else 'staff'}",
+                account.person,
+            ] = False
         if isinstance(person, Student):
             if person.grade:
                 found[f"grade-{person.school}-{person.grade.lower()}", account.person] = False
             if person.homeroom:
-                room = f"homeroom-{person.school}-" + re.sub("[^a-z0-9]+", "-", person.homeroom.lower())[:40]
+                room = (
+                    f"homeroom-{person.school}-"
+                    + re.sub("[^a-z0-9]+", "-", person.homeroom.lower())[:40]
+                )
                 found[room, account.person] = False
                 if person.teacher in teachers:
                     found[room, teachers[person.teacher].person] = True
@@ -113,7 +181,11 @@ def memberships(of: District) -> dict[tuple[str, str], bool]:
 
 def google_members(of: District) -> Rows:
     there = {account.person for account, _ in held_by(of, "google")}
-    return [(group, person, "OWNER" if owns else "MEMBER") for (group, person), owns in memberships(of).items() if person in there]
+    return [
+        (group, person, "OWNER" if owns else "MEMBER")
+        for (group, person), owns in memberships(of).items()
+        if person in there
+    ]
 
 
 def microsoft_members(of: District) -> Rows:
@@ -127,11 +199,23 @@ def groups(of: District) -> Rows:
 
 def microsoft_users(of: District) -> Rows:
     return [
-        (account.person, account.address("microsoft"), " ".join(filter(None, names(person))), account.state not in LEFT, account.state == "deleted",
-         SCHOOLS[person.school] if person.school else "District office" if isinstance(person, Worker) else None,
-         person.position if isinstance(person, Worker) else "Student")
+        (
+            account.person,
+            account.address("microsoft"),
+            " ".join(filter(None, names(person))),
+            account.state not in LEFT,
+            account.state == "deleted",
+            (
+                SCHOOLS[person.school]
+                if person.school
+                else "District office"
+                if isinstance(person, Worker)
+                else None
+            ),
+            person.position if isinstance(person, Worker) else "Student",
+        )
         for account, person in held_by(of, "microsoft")
-    ]  # fmt: skip
+    ]
 
 
 def microsoft_licences(of: District) -> Rows:
@@ -139,42 +223,84 @@ def microsoft_licences(of: District) -> Rows:
     return [
         (account.person, "STANDARDWOFFPACK_STUDENT")
         for account, person in held_by(of, "microsoft")
-        if isinstance(person, Student) and account.state not in ("archived", "delete_eligible", "deleted")
+        if isinstance(person, Student)
+        and account.state not in ("archived", "delete_eligible", "deleted")
     ]
 
 
 def in_portfolio(of: District) -> dict[str, Student]:
     """Students with a name and a school who belong here or are about to."""
     return {
-        one.number: one for one in of.students if one.account.minted and one.school and (one.account.state in IN_GROUPS or one.account.state == "preregistered")
+        one.number: one
+        for one in of.students
+        if one.account.minted
+        and one.school
+        and (one.account.state in IN_GROUPS or one.account.state == "preregistered")
     }
 
 
 def portfolio_students(of: District) -> Rows:
     grades = {"KF": "KG", "05": "05", "12": "12"}
     return [
-        (one.number, one.legal[0] or "-", one.legal[1], one.usual[0], one.usual[1], grades.get(one.grade or "", "UG"),
-         "PreReg" if one.account.state == "preregistered" else "Active", one.school, one.next_school, one.account.address("google"), one.account.person)
+        (
+            one.number,
+            one.legal[0] or "-",
+            one.legal[1],
+            one.usual[0],
+            one.usual[1],
+            grades.get(one.grade or "", "UG"),
+            "PreReg" if one.account.state == "preregistered" else "Active",
+            one.school,
+            one.next_school,
+            one.account.address("google"),
+            one.account.person,
+        )
         for one in in_portfolio(of).values()
-    ]  # fmt: skip
+    ]
 
 
 def role(one: Worker) -> str | None:
-    return "administrator" if (one.position or "").lower() in ("principal", "vice-principal") else "teacher" if one.teaches else None
+    return (
+        "administrator"
+        if (one.position or "").lower() in ("principal", "vice-principal")
+        else "teacher"
+        if one.teaches
+        else None
+    )
 
 
 def on_portfolio_staff(of: District) -> dict[str, Worker]:
     return {
-        one.key: one for one in of.workers if one.account.minted and one.account.state in IN_GROUPS and one.id and one.school and role(one)
-    }  # fmt: skip
+        one.key: one
+        for one in of.workers
+        if one.account.minted
+        and one.account.state in IN_GROUPS
+        and one.id
+        and one.school
+        and role(one)
+    }
 
 
 def portfolio_staff(of: District) -> Rows:
-    return [(one.id, one.name[0] or "-", one.name[1], one.account.address("google"), role(one), one.school) for one in on_portfolio_staff(of).values()]
+    return [
+        (
+            one.id,
+            one.name[0] or "-",
+            one.name[1],
+            one.account.address("google"),
+            role(one),
+            one.school,
+        )
+        for one in on_portfolio_staff(of).values()
+    ]
 
 
 def guardians(one: Student) -> list[Contact]:
-    return [contact for contact, _, authority in sorted(one.contacts, key=lambda known: known[1]) if authority]
+    return [
+        contact
+        for contact, _, authority in sorted(one.contacts, key=lambda known: known[1])
+        if authority
+    ]
 
 
 def portfolio_family(of: District) -> Rows:
@@ -183,25 +309,46 @@ def portfolio_family(of: District) -> Rows:
         for contact in guardians(one):
             if contact.email:
                 invited.setdefault((one.number, contact.email.lower()), contact)
-    return [(number, email, contact.first or "-", contact.last or "") for (number, email), contact in invited.items()]
+    return [
+        (number, email, contact.first or "-", contact.last or "")
+        for (number, email), contact in invited.items()
+    ]
 
 
 def portfolio_classes(of: District) -> Rows:
     attended = {key for one in in_portfolio(of).values() for key in one.sections}
-    return [(key, f"Title {key}" + (" (A)" if of.sections[key][1] == "class" else ""), of.sections[key][0]) for key in attended]
+    return [
+        (
+            key,
+            f"Title {key}" + (" (A)" if of.sections[key][1] == "class" else ""),
+            of.sections[key][0],
+        )
+        for key in attended
+    ]
 
 
 def portfolio_enrolments(of: District) -> Rows:
     listed = {key for key, _, _ in portfolio_classes(of)}
-    learn = [(key, one.number, "student") for one in in_portfolio(of).values() for key in one.sections]
-    return learn + [(key, one.id, "teacher") for one in on_portfolio_staff(of).values() for key in one.sections if key in listed]
+    learn = [
+        (key, one.number, "student") for one in in_portfolio(of).values() for key in one.sections
+    ]
+    return learn + [
+        (key, one.id, "teacher")
+        for one in on_portfolio_staff(of).values()
+        for key in one.sections
+        if key in listed
+    ]
 
 
 def callout_contacts(of: District) -> Rows:
     rows = []
     for one in of.students:
         if one.may_call and one.status == "active" and one.school:
-            reached = [contact for contact in guardians(one) if contact.home or contact.mobile or contact.work or contact.email]
+            reached = [
+                contact
+                for contact in guardians(one)
+                if contact.home or contact.mobile or contact.work or contact.email
+            ]
             rows += [
                 (
                     one.number,
@@ -222,12 +369,24 @@ def callout_absences(of: District) -> Rows:
     rows = []
     for one in of.students:
         missed = {
-            (school, {"AM": "1", "PM": "2"}.get(part, part)) for day, school, part, excused, late in one.absences if day == TONIGHT and not (excused or late)
+            (school, {"AM": "1", "PM": "2"}.get(part, part))
+            for day, school, part, excused, late in one.absences
+            if day == TONIGHT and not (excused or late)
         }
         if one.may_call and one.status == "active":
             for school in {school for school, _ in missed}:
                 periods = "".join(sorted(part for at, part in missed if at == school))
-                rows.append((school, one.number, "2026-10-5", periods, one.usual[0] or "-", one.phone or "", one.account.person))
+                rows.append(
+                    (
+                        school,
+                        one.number,
+                        "2026-10-5",
+                        periods,
+                        one.usual[0] or "-",
+                        one.phone or "",
+                        one.account.person,
+                    )
+                )
     return rows
 
 
@@ -236,28 +395,49 @@ def transport_students(of: District) -> Rows:
     for one in of.students:
         civic = re.match(r"(\d+) ?(.*)", one.street_number or "")
         if one.status == "active" and one.school and one.street and civic:
-            last, mobile = zip(*[(contact.last or "", contact.mobile or "") for contact in guardians(one)], ("", ""), ("", ""), strict=True)
-            rows.append((
-                one.number, one.school, civic[1], one.apartment or civic[2], one.born.strftime("%m/%d/%Y") if one.born else "",
-                *last[:2], *mobile[:2],
-            ))  # fmt: skip
+            last, mobile = zip(
+                *[(contact.last or "", contact.mobile or "") for contact in guardians(one)],
+                ("", ""),
+                ("", ""),
+                strict=True,
+            )
+            rows.append(
+                (
+                    one.number,
+                    one.school,
+                    civic[1],
+                    one.apartment or civic[2],
+                    one.born.strftime("%m/%d/%Y") if one.born else "",
+                    *last[:2],
+                    *mobile[:2],
+                )
+            )
     return rows
 
 
 ANSWERS = {
-    "exp_google__users": (google_users, "person_id primary_email given_name family_name org_unit_path suspended archived deleted"),
+    "exp_google__users": (
+        google_users,
+        "person_id primary_email given_name family_name org_unit_path suspended archived deleted",
+    ),
     "exp_google__org_units": (google_org_units, "org_unit_path"),
     "exp_google__aliases": (google_aliases, "person_id alias"),
     "exp_google__groups": (groups, "group_id"),
     "exp_google__members": (google_members, "group_id person_id role"),
     "exp_google__schemas": (lambda _: [("Homeroom", "person_id")], "schema_name field_name"),
-    "exp_microsoft__users": (microsoft_users, "person_id user_principal_name display_name account_enabled deleted department job_title"),
+    "exp_microsoft__users": (
+        microsoft_users,
+        "person_id user_principal_name display_name account_enabled deleted department job_title",
+    ),
     "exp_microsoft__groups": (groups, "group_id"),
     "exp_microsoft__members": (microsoft_members, "group_id person_id"),
     "exp_microsoft__licences": (microsoft_licences, "person_id licence"),
     "exp_portfolio__students": (
         portfolio_students,
-        "user_id first_name last_name preferred_first_name preferred_last_name grade enroll_status school_code pre_reg_school_code email_address person_id",
+        (
+            "user_id first_name last_name preferred_first_name preferred_last_name grade"
+            " enroll_status school_code pre_reg_school_code email_address person_id"
+        ),
     ),
     "exp_portfolio__staff": (portfolio_staff, "user_id first_name last_name email role school_id"),
     "exp_portfolio__family": (portfolio_family, "student_user_id email first_name last_name"),
@@ -265,13 +445,21 @@ ANSWERS = {
     "exp_portfolio__enrolments": (portfolio_enrolments, "class_id user_id role"),
     "exp_callout__contacts": (
         callout_contacts,
-        "student_id contact_priority contact_last_name contact_home_phone contact_mobile_phone contact_work_phone contact_email person_id",
+        (
+            "student_id contact_priority contact_last_name contact_home_phone contact_mobile_phone"
+            " contact_work_phone contact_email person_id"
+        ),
     ),
-    "exp_callout__absences": (callout_absences, "school_id student_id absence_date periods_missed student_first_name home_phone person_id"),
+    "exp_callout__absences": (
+        callout_absences,
+        "school_id student_id absence_date periods_missed student_first_name home_phone person_id",
+    ),
     "exp_transport__students": (
         transport_students,
-        "student_id school_id home_address_street_num home_address_apt birth_date "
-        "contact1_last_name contact2_last_name contact1_cell_phone contact2_cell_phone",
+        (
+            "student_id school_id home_address_street_num home_address_apt birth_date "
+            "contact1_last_name contact2_last_name contact1_cell_phone contact2_cell_phone"
+        ),
     ),
 }
 
@@ -281,7 +469,9 @@ def test_an_export_lists_who_belongs_there_and_nobody_else(export: str):
     answer, columns = ANSWERS[export]
     for number in NUMBERS:
         of, shown = made(number)
-        assert sorted((tuple(row[column] for column in columns.split()) for row in shown[export]), key=repr) == sorted(answer(of), key=repr), number
+        assert sorted(
+            (tuple(row[column] for column in columns.split()) for row in shown[export]), key=repr
+        ) == sorted(answer(of), key=repr), number
 
 
 EXPORTS = paths.root() / "models" / "exports"
@@ -292,22 +482,36 @@ def test_no_export_is_without_an_answer():
 
 
 def test_an_exposure_names_every_export_of_its_target():
-    exposures = yaml.safe_load((EXPORTS / "_exposures.yml").read_text(encoding="utf-8"))["exposures"]
+    exposures = yaml.safe_load((EXPORTS / "_exposures.yml").read_text(encoding="utf-8"))[
+        "exposures"
+    ]
     named = sorted(sorted(one["depends_on"]) for one in exposures)
-    assert named == sorted(sorted(f"ref('{file.stem}')" for file in target.glob("*.sql")) for target in EXPORTS.iterdir() if target.is_dir())
+    assert named == sorted(
+        sorted(f"ref('{file.stem}')" for file in target.glob("*.sql"))
+        for target in EXPORTS.iterdir()
+        if target.is_dir()
+    )
 
 
-# --- the sentences that matter most, each told from the people to the files -------------------------------------------------
+# --- the sentences that matter most, each told from the people to the files -----------------------
 
 VENDORS = {
-    "exp_portfolio__students": "user_id", "exp_portfolio__family": "student_user_id", "exp_portfolio__enrolments": "user_id",
-    "exp_callout__contacts": "student_id", "exp_callout__absences": "student_id", "exp_transport__students": "student_id",
-}  # fmt: skip
+    "exp_portfolio__students": "user_id",
+    "exp_portfolio__family": "student_user_id",
+    "exp_portfolio__enrolments": "user_id",
+    "exp_callout__contacts": "student_id",
+    "exp_callout__absences": "student_id",
+    "exp_transport__students": "student_id",
+}
 
 
 def test_who_left_is_in_no_vendors_file():
     for of, shown in map(made, NUMBERS):
-        left = {one.number for one in of.students if one.account.state in LEFT and one.status == "inactive"}
+        left = {
+            one.number
+            for one in of.students
+            if one.account.state in LEFT and one.status == "inactive"
+        }
         assert left
         for export, column in VENDORS.items():
             assert not left & {row[column] for row in shown[export]}, export
@@ -327,11 +531,18 @@ def test_a_contact_without_authority_is_told_nothing():
         may = {one.number: guardians(one) for one in of.students}
         assert any(len(may[one.number]) < len(one.contacts) for one in of.students)
         for row in shown["exp_portfolio__family"]:
-            assert row["email"] in {(contact.email or "").lower() for contact in may[row["student_user_id"]]}
+            assert row["email"] in {
+                (contact.email or "").lower() for contact in may[row["student_user_id"]]
+            }
         for row in shown["exp_callout__contacts"]:
-            assert row["contact_last_name"] in {contact.last or "" for contact in may[row["student_id"]]}
+            assert row["contact_last_name"] in {
+                contact.last or "" for contact in may[row["student_id"]]
+            }
         for row in shown["exp_transport__students"]:
-            assert {row["contact1_last_name"], row["contact2_last_name"]} <= {"", *(contact.last for contact in may[row["student_id"]])}
+            assert {row["contact1_last_name"], row["contact2_last_name"]} <= {
+                "",
+                *(contact.last for contact in may[row["student_id"]]),
+            }
 
 
 def test_who_did_not_say_yes_is_not_called():
@@ -343,10 +554,20 @@ def test_who_did_not_say_yes_is_not_called():
 
 def test_a_student_without_a_school_has_no_open_account():
     for of, shown in map(made, NUMBERS):
-        nowhere = {account.person for account, person in of.accounts() if isinstance(person, Student) and not person.school}
-        assert nowhere & {row["person_id"] for row in shown["exp_google__users"]}, "who left keeps theirs, closed"
-        assert not nowhere & {row["person_id"] for row in shown["exp_google__users"] if not row["suspended"]}
-        assert not nowhere & {row["person_id"] for row in shown["exp_microsoft__users"] if row["account_enabled"]}
+        nowhere = {
+            account.person
+            for account, person in of.accounts()
+            if isinstance(person, Student) and not person.school
+        }
+        assert nowhere & {row["person_id"] for row in shown["exp_google__users"]}, (
+            "who left keeps theirs, closed"
+        )
+        assert not nowhere & {
+            row["person_id"] for row in shown["exp_google__users"] if not row["suspended"]
+        }
+        assert not nowhere & {
+            row["person_id"] for row in shown["exp_microsoft__users"] if row["account_enabled"]
+        }
 
 
 def test_nobody_gets_a_second_account_while_a_match_waits():
@@ -359,7 +580,9 @@ def test_nobody_gets_a_second_account_while_a_match_waits():
 
 def test_the_teacher_owns_and_no_student_does():
     for of, shown in map(made, NUMBERS):
-        owners = {row["person_id"] for row in shown["exp_google__members"] if row["role"] == "OWNER"}
+        owners = {
+            row["person_id"] for row in shown["exp_google__members"] if row["role"] == "OWNER"
+        }
         assert owners
         assert owners <= {one.account.person for one in of.workers}
 
@@ -369,16 +592,33 @@ def test_closed_is_suspended_and_only_archived_is_archived():
         states = {account.person: account.state for account, _ in of.accounts()}
         users = shown["exp_google__users"]
         assert {states[row["person_id"]] for row in users if row["suspended"]} == set(LEFT)
-        assert {states[row["person_id"]] for row in users if row["archived"]} == {"archived", "delete_eligible"}
+        assert {states[row["person_id"]] for row in users if row["archived"]} == {
+            "archived",
+            "delete_eligible",
+        }
         assert {states[row["person_id"]] for row in users if row["deleted"]} == {"deleted"}
-        assert {states[row["person_id"]] for row in shown["exp_microsoft__users"] if not row["account_enabled"]} == set(LEFT)
-        assert not {states[row["person_id"]] for target in TARGETS for row in shown[f"exp_{target}__members"]} - set(IN_GROUPS)
+        assert {
+            states[row["person_id"]]
+            for row in shown["exp_microsoft__users"]
+            if not row["account_enabled"]
+        } == set(LEFT)
+        assert not {
+            states[row["person_id"]]
+            for target in TARGETS
+            for row in shown[f"exp_{target}__members"]
+        } - set(IN_GROUPS)
 
 
 KINDS = {
-    **{f"in state {state}": lambda one, state=state: one.account.state == state for state in STATES},
-    "held, though the record says left": lambda one: one.account.state == "active" and one.status == "inactive",
-    "held closed, though the record is active": lambda one: one.account.state in LEFT and one.status == "active",
+    **{
+        f"in state {state}": lambda one, state=state: one.account.state == state for state in STATES
+    },
+    "held, though the record says left": (
+        lambda one: one.account.state == "active" and one.status == "inactive"
+    ),
+    "held closed, though the record is active": (
+        lambda one: one.account.state in LEFT and one.status == "active"
+    ),
     "no name minted": lambda one: not one.account.minted,
     "no school": lambda one: not one.school and one.account.state == "active",
     "left without a school": lambda one: not one.school and one.account.state in LEFT,
@@ -386,10 +626,19 @@ KINDS = {
     "no civic address": lambda one: not one.street or not re.match(r"\d", one.street_number or ""),
     "a match that waits": lambda one: one.account.waits,
     "an adopted account": lambda one: one.account.adopted and one.account.renamed,
-    "a merged number in grace": lambda one: one.merged and one.merged.state == "grace" and one.account.state == "active",
+    "a merged number in grace": (
+        lambda one: one.merged and one.merged.state == "grace" and one.account.state == "active"
+    ),
     "nobody with authority": lambda one: one.contacts and not guardians(one),
-    "a contact who cannot be reached": lambda one: any(not (known.home or known.mobile or known.work or known.email) for known in guardians(one)),
-    "two guardians of one address": lambda one: len({(known.email or known.key).lower() for known in guardians(one)}) < len(guardians(one)),
+    "a contact who cannot be reached": lambda one: any(
+        not (known.home or known.mobile or known.work or known.email) for known in guardians(one)
+    ),
+    "two guardians of one address": (
+        lambda one: (
+            len({(known.email or known.key).lower() for known in guardians(one)})
+            < len(guardians(one))
+        )
+    ),
     "one name": lambda one: not one.usual[0],
     "said no": lambda one: one.may_call is False,
     "nobody asked": lambda one: one.may_call is None,

@@ -1,4 +1,6 @@
-"""Macros that decide something, each on its own: their files rendered without dbt, their SQL asked of DuckDB."""
+"""Macros that decide something, each on its own: their files rendered without dbt, their SQL asked
+of DuckDB.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ OCTOBER = "date '2026-10-05'"
 def _jinja() -> jinja2.Environment:
     """Every macro, as dbt would offer them on DuckDB."""
     jinja = jinja2.Environment()
-    files = sorted(path for path in (paths.root() / "macros").glob("*.sql") if path.name not in NOT_RULES)
+    files = sorted(
+        path for path in (paths.root() / "macros").glob("*.sql") if path.name not in NOT_RULES
+    )
     macros: dict[str, Any] = {}
     jinja.globals.update(
         {
@@ -156,7 +160,16 @@ def test_a_date_is_read_or_refused(text: str, said: dt.date | None) -> None:
 
 @pytest.mark.parametrize(
     ("grade", "next_one"),
-    [("EL", "KF"), ("KH", "01"), ("KF", "01"), ("12", "graduated"), ("08", "09"), ("09", "10"), ("10", "11"), ("11", "12")]
+    [
+        ("EL", "KF"),
+        ("KH", "01"),
+        ("KF", "01"),
+        ("12", "graduated"),
+        ("08", "09"),
+        ("09", "10"),
+        ("10", "11"),
+        ("11", "12"),
+    ]
     + [(f"0{n}", f"0{n + 1}") for n in range(1, 8)]
     + [(same, same) for same in ("00", "GA", "HS", "SU", "EU")],
 )
@@ -179,24 +192,61 @@ def test_after_the_rollover_everybody_is_a_grade_higher(grade: str, next_one: st
         (None, "04-Oct-2026", "inactive"),
     ],
 )
-def test_a_status_decides_and_without_one_the_date(status: str | None, withdrawn: str | None, said: str | None) -> None:
+def test_a_status_decides_and_without_one_the_date(
+    status: str | None, withdrawn: str | None, said: str | None
+) -> None:
     assert _said(f'enrolment_status("{_q(status)}", "{_q(withdrawn)}", "{OCTOBER}")') == said
 
 
-@pytest.mark.parametrize(("day", "year"), [("2026-10-05", 2027), ("2027-06-30", 2027), ("2027-07-01", 2028), ("2026-12-31", 2027), ("2027-01-01", 2027)])
+@pytest.mark.parametrize(
+    ("day", "year"),
+    [
+        ("2026-10-05", 2027),
+        ("2027-06-30", 2027),
+        ("2027-07-01", 2028),
+        ("2026-12-31", 2027),
+        ("2027-01-01", 2027),
+    ],
+)
 def test_school_years_run_from_july_to_june(day: str, year: int) -> None:
     assert _said(f"school_year(\"date '{day}'\")") == year
-    assert _said("session_school_year('session')", f"from (select null as school_year, date '{day}' as ends_on) as session") == year
-    assert _said("session_school_year('session')", f"from (select '2031' as school_year, date '{day}' as ends_on) as session") == 2031
+    assert (
+        _said(
+            "session_school_year('session')",
+            f"from (select null as school_year, date '{day}' as ends_on) as session",
+        )
+        == year
+    )
+    assert (
+        _said(
+            "session_school_year('session')",
+            f"from (select '2031' as school_year, date '{day}' as ends_on) as session",
+        )
+        == 2031
+    )
     assert _said("date_of_year('2027', '02-15')") == dt.date(2027, 2, 15)
 
 
-@pytest.mark.parametrize(("keys", "key", "rejected"), [('["11", "12"]', "11", True), ('["11", "12"]', "1", False), ("", "11", False), (None, "11", False)])
+@pytest.mark.parametrize(
+    ("keys", "key", "rejected"),
+    [
+        ('["11", "12"]', "11", True),
+        ('["11", "12"]', "1", False),
+        ("", "11", False),
+        (None, "11", False),
+    ],
+)
 def test_a_rejected_line_names_whole_keys(keys: str | None, key: str, rejected: bool) -> None:
-    assert _said("is_rejected('keys', 'key')", f"from (select {_q(keys)} as keys, {_q(key)} as key)") is rejected
+    assert (
+        _said("is_rejected('keys', 'key')", f"from (select {_q(keys)} as keys, {_q(key)} as key)")
+        is rejected
+    )
 
 
-GUARDIAN = "from (select 'zoe|ohara' as person_name, {} as email, {} as mobile_phone, {} as home_phone, {} as work_phone, '7' as student_number) as g"
+GUARDIAN = (
+    "from (select 'zoe|ohara' as person_name, {} as email, {} as mobile_phone, {} as home_phone, {}"
+    " as work_phone, '7' as student_number) as g"
+)
 
 
 @pytest.mark.parametrize(
@@ -209,19 +259,34 @@ GUARDIAN = "from (select 'zoe|ohara' as person_name, {} as email, {} as mobile_p
         ((None, None, None, None), "zoe|ohara|student 7"),
     ],
 )
-def test_a_guardian_is_a_name_and_the_best_contact(contacts: tuple[str | None, ...], hashed: str) -> None:
-    assert _said("guardian_id('g')", GUARDIAN.format(*map(_q, contacts))) == _said(f"text_hash(\"'{hashed}'\")")
+def test_a_guardian_is_a_name_and_the_best_contact(
+    contacts: tuple[str | None, ...], hashed: str
+) -> None:
+    assert _said("guardian_id('g')", GUARDIAN.format(*map(_q, contacts))) == _said(
+        f"text_hash(\"'{hashed}'\")"
+    )
 
 
 def test_a_teacher_is_called_by_the_preferred_names_last_name_first() -> None:
-    teacher = "from (select {} as preferred_family_name, {} as family_name, {} as preferred_given_name, {} as given_name) as t"
-    assert _said("teacher_name('t')", teacher.format("'Wu'", "'Woo'", "'Amy'", "'Amelia'")) == "Wu, Amy"
-    assert _said("teacher_name('t')", teacher.format("null", "'Woo'", "null", "'Amelia'")) == "Woo, Amelia"
+    teacher = (
+        "from (select {} as preferred_family_name, {} as family_name, {} as preferred_given_name,"
+        " {} as given_name) as t"
+    )
+    assert (
+        _said("teacher_name('t')", teacher.format("'Wu'", "'Woo'", "'Amy'", "'Amelia'"))
+        == "Wu, Amy"
+    )
+    assert (
+        _said("teacher_name('t')", teacher.format("null", "'Woo'", "null", "'Amelia'"))
+        == "Woo, Amelia"
+    )
     assert _said("teacher_name('t')", teacher.format("null", "'Cher'", "null", "null")) == "Cher"
 
 
 def test_small_rules_are_what_their_examples_say() -> None:
-    assert _said("homeroom_section_id(\"'07474001'\", \"'Div 1'\", '2027')") == "07474001_div-1_2027"
+    assert (
+        _said("homeroom_section_id(\"'07474001'\", \"'Div 1'\", '2027')") == "07474001_div-1_2027"
+    )
     assert _said("people_counted('1')") == "1 person"
     assert _said("people_counted('12')") == "12 people"
     assert _said("regex_replace(\"'a1b2'\", '[0-9]', '')") == "ab"
@@ -229,12 +294,24 @@ def test_small_rules_are_what_their_examples_say() -> None:
     assert _said("matches(\"'7474001'\", '^[0-9]{8}$')") is False
     assert _said("try_cast(\"'12'\", 'integer')") == 12
     assert _said("try_cast(\"'12b'\", 'integer')") is None
-    assert _said("sorted_list('code', ',')", "from (values ('MMA--10'), ('MEN--10'), ('MMA--10')) as codes (code)") == "MEN--10,MMA--10"
+    assert (
+        _said(
+            "sorted_list('code', ',')",
+            "from (values ('MMA--10'), ('MEN--10'), ('MMA--10')) as codes (code)",
+        )
+        == "MEN--10,MMA--10"
+    )
 
 
 def test_a_list_is_a_row_per_item_and_of_a_key_the_first_row_counts() -> None:
-    items = "select " + _sql("listed('text')") + " as item from (select 'b,a' as text union all select null) order by item"
+    items = (
+        "select "
+        + _sql("listed('text')")
+        + " as item from (select 'b,a' as text union all select null) order by item"
+    )
     assert _connection().execute(items).fetchall() == [("a",), ("b",)]
     first = _sql("first_row_per('rows', 'key', 'place')") + " order by key"
-    rows = "with rows as (select * from (values ('a', 2), ('a', 1), ('b', 3)) as listed (key, place)) "
+    rows = (
+        "with rows as (select * from (values ('a', 2), ('a', 1), ('b', 3)) as listed (key, place)) "
+    )
     assert _connection().execute(rows + first).fetchall() == [("a", 1), ("b", 3)]

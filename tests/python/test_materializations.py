@@ -1,4 +1,6 @@
-"""How dbt makes our tables and views: in one transaction, so that a model that fails leaves what was there."""
+"""How dbt makes our tables and views: in one transaction, so that a model that fails leaves what
+was there.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,19 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "macros").mkdir()
     shutil.copy(paths.root() / "macros" / "materializations.sql", tmp_path / "macros")
     files = {
-        "dbt_project.yml": {"name": "small", "profile": "small", "flags": {"send_anonymous_usage_stats": False}},
-        "profiles.yml": {"small": {"target": "here", "outputs": {"here": {"type": "duckdb", "path": str(tmp_path / "small.duckdb"), "threads": 1}}}},
+        "dbt_project.yml": {
+            "name": "small",
+            "profile": "small",
+            "flags": {"send_anonymous_usage_stats": False},
+        },
+        "profiles.yml": {
+            "small": {
+                "target": "here",
+                "outputs": {
+                    "here": {"type": "duckdb", "path": str(tmp_path / "small.duckdb"), "threads": 1}
+                },
+            }
+        },
     }
     for name, content in files.items():
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
@@ -32,24 +45,56 @@ def built(project: Path, **models: str) -> dict[str, str]:
     """Write these models, run them, and say how each ended."""
     for name, sql in models.items():
         (project / "models" / f"{name}.sql").write_text(sql, encoding="utf-8")
-    ended = dbtRunner().invoke(["run", "--project-dir", str(project), "--profiles-dir", str(project), "--log-level", "none", "--log-level-file", "none"])
+    ended = dbtRunner().invoke(
+        [
+            "run",
+            "--project-dir",
+            str(project),
+            "--profiles-dir",
+            str(project),
+            "--log-level",
+            "none",
+            "--log-level-file",
+            "none",
+        ]
+    )
     return {result.node.name: str(result.status) for result in ended.result.results}  # type: ignore[union-attr]
 
 
 def test_a_table_may_become_a_view_and_one_that_fails_is_as_it_was(project: Path) -> None:
-    hooked = "{{ config(materialized='table', pre_hook='create table notes (note int)', post_hook='insert into notes select n from {{ this }}') }} "
+    hooked = (
+        "{{ config(materialized='table', pre_hook='create table notes (note int)',"
+        " post_hook='insert into notes select n from {{ this }}') }} "
+    )
     first = built(
-        project, one=hooked + "select 1 as n", two="{{ config(materialized='view') }} select 2 as n", three="{{ config(materialized='table') }} select 3 as n"
+        project,
+        one=hooked + "select 1 as n",
+        two="{{ config(materialized='view') }} select 2 as n",
+        three="{{ config(materialized='table') }} select 3 as n",
     )
     assert set(first.values()) == {"success"}
     second = built(
-        project, one="{{ config(materialized='view') }} select 11 as n", two="{{ config(materialized='table') }} select 12 as n",
+        project,
+        one="{{ config(materialized='view') }} select 11 as n",
+        two="{{ config(materialized='table') }} select 12 as n",
         three="{{ config(materialized='table') }} select cast('not a number' as integer) as n",
-    )  # fmt: skip
+    )
     assert second == {"one": "success", "two": "success", "three": "error"}
     with duckdb.connect(str(project / "small.duckdb")) as connection:
-        rows = {name: connection.execute(f"select n from {name}").fetchall() for name in ("one", "two", "three")}
-        kinds = dict(connection.execute("select table_name, table_type from information_schema.tables").fetchall())
+        rows = {
+            name: connection.execute(f"select n from {name}").fetchall()
+            for name in ("one", "two", "three")
+        }
+        kinds = dict(
+            connection.execute(
+                "select table_name, table_type from information_schema.tables"
+            ).fetchall()
+        )
         assert connection.execute("select * from notes").fetchall() == [(1,)]
     assert rows == {"one": [(11,)], "two": [(12,)], "three": [(3,)]}
-    assert kinds == {"one": "VIEW", "two": "BASE TABLE", "three": "BASE TABLE", "notes": "BASE TABLE"}
+    assert kinds == {
+        "one": "VIEW",
+        "two": "BASE TABLE",
+        "three": "BASE TABLE",
+        "notes": "BASE TABLE",
+    }

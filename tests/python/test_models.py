@@ -1,4 +1,6 @@
-"""The dbt project as a whole: its unit tests, its documentation, and the one direction its layers refer in."""
+"""The dbt project as a whole: its unit tests, its documentation, and the one direction its layers
+refer in.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ORDER = {"seeds": 0, "staging": 1, "intake": 2, "core": 3, "identity": 4, "expor
 
 @pytest.fixture(scope="module")
 def manifest(two_nights: District) -> dict:
-    return json.loads((two_nights.var / "runs" / "latest" / "dbt" / "manifest.json").read_text(encoding="utf-8"))
+    return json.loads(
+        (two_nights.var / "runs" / "latest" / "dbt" / "manifest.json").read_text(encoding="utf-8")
+    )
 
 
 def layer(node: dict) -> str:
@@ -30,38 +34,86 @@ def layer(node: dict) -> str:
 
 
 def dbt(district: District, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "dbt"), *words, "--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+    command = [
+        str(Path(sys.executable).parent / "dbt"),
+        *words,
+        "--project-dir",
+        str(ROOT),
+        "--profiles-dir",
+        str(ROOT),
+    ]
     # from within the state folder, as the night does it: the project stays parsed
-    environment = district.environment(HOMEROOM_VAR=".", DBT_TARGET_PATH=str(district.var / "target"), DBT_LOG_PATH=str(district.var / "logs"))
-    return subprocess.run(command, cwd=district.var, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    environment = district.environment(
+        HOMEROOM_VAR=".",
+        DBT_TARGET_PATH=str(district.var / "target"),
+        DBT_LOG_PATH=str(district.var / "logs"),
+    )
+    return subprocess.run(
+        command,
+        cwd=district.var,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
 
 
 def test_every_unit_test_of_the_models_passes(district, manifest):
     ended = dbt(district, "test", "--select", "test_type:unit")
     assert ended.returncode == 0, ended.stdout[-3000:]
-    results = json.loads((district.var / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    results = json.loads(
+        (district.var / "target" / "run_results.json").read_text(encoding="utf-8")
+    )["results"]
     assert {result["status"] for result in results} == {"pass"}
-    assert {result["unique_id"] for result in results} == set(manifest["unit_tests"]), "one that is not run fails for nobody"
+    assert {result["unique_id"] for result in results} == set(manifest["unit_tests"]), (
+        "one that is not run fails for nobody"
+    )
 
 
 @pytest.mark.long
 def test_the_documentation_generates(district):
     ended = dbt(district, "docs", "generate", "--static")
     assert ended.returncode == 0, ended.stdout[-3000:]
-    assert "exp_google__users" in (district.var / "target" / "static_index.html").read_text(encoding="utf-8")
+    assert "exp_google__users" in (district.var / "target" / "static_index.html").read_text(
+        encoding="utf-8"
+    )
 
 
-def test_a_second_night_of_the_same_project_leaves_seeds_and_staging_as_they_are(two_nights, manifest):
-    """What rests on data is built and tested every night; what only files decide, when the files change."""
-    runs = sorted(path for path in (two_nights.var / "runs").iterdir() if path.is_dir() and not path.is_symlink())[:2]
-    first, second = ({result["unique_id"] for result in json.loads((run / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]} for run in runs)
-    left = {name for name, node in manifest["nodes"].items() if node["resource_type"] == "seed" or "staging" in node["fqn"]}
+def test_a_second_night_of_the_same_project_leaves_seeds_and_staging_as_they_are(
+    two_nights, manifest
+):
+    """What rests on data is built and tested every night; what only files decide, when the files
+    change.
+    """
+    runs = sorted(
+        path
+        for path in (two_nights.var / "runs").iterdir()
+        if path.is_dir() and not path.is_symlink()
+    )[:2]
+    first, second = (
+        {
+            result["unique_id"]
+            for result in json.loads(
+                (run / "dbt" / "run_results.json").read_text(encoding="utf-8")
+            )["results"]
+        }
+        for run in runs
+    )
+    left = {
+        name
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "seed" or "staging" in node["fqn"]
+    }
     assert {name for name in left if not name.startswith("test.")} <= first
     assert second & left == set()
     models = {name for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     assert models - left <= second
     exports = {
-        name for name, node in manifest["nodes"].items() if node["resource_type"] == "test" and str(node.get("attached_node")).startswith("model.homeroom.exp_")
+        name
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "test"
+        and str(node.get("attached_node")).startswith("model.homeroom.exp_")
     }
     assert exports <= second
 
@@ -84,38 +136,60 @@ def test_only_staging_and_the_ledger_speak_to_sources(manifest):
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and layer(node) != "staging"
         for source in node["depends_on"]["nodes"]
-        if source.startswith("source.") and source.split(".")[2] not in ("homeroom", "ledger_identity", "ledger_audit")
+        if source.startswith("source.")
+        and source.split(".")[2] not in ("homeroom", "ledger_identity", "ledger_audit")
     }
-    assert {source for _, source in loud} <= {"google", "microsoft"}, "names taken are read where names are minted; nothing else may skip staging"
+    assert {source for _, source in loud} <= {"google", "microsoft"}, (
+        "names taken are read where names are minted; nothing else may skip staging"
+    )
 
 
 def test_every_model_every_column_and_every_target_is_described(manifest):
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     assert [model["name"] for model in models if not model["description"]] == []
-    assert [(model["name"], column["name"]) for model in models for column in model["columns"].values() if not column["description"]] == []
-    exports = {model["config"]["meta"]["export"]["target"]: set() for model in models if layer(model) == "exports"}
+    assert [
+        (model["name"], column["name"])
+        for model in models
+        for column in model["columns"].values()
+        if not column["description"]
+    ] == []
+    exports = {
+        model["config"]["meta"]["export"]["target"]: set()
+        for model in models
+        if layer(model) == "exports"
+    }
     for exposure in manifest["exposures"].values():
         for parent in exposure["depends_on"]["nodes"]:
             export = manifest["nodes"][parent]["config"]["meta"].get("export")
             if export:
                 exports[export["target"]].add(exposure["name"])
-    assert {target: len(names) for target, names in exports.items()} == dict.fromkeys(["google", "microsoft", "portfolio", "callout", "transport"], 1)
+    assert {target: len(names) for target, names in exports.items()} == dict.fromkeys(
+        ["google", "microsoft", "portfolio", "callout", "transport"], 1
+    )
 
 
 def test_intake_core_and_exports_have_contracts(manifest):
     loose = [
         node["name"]
         for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and layer(node) in ("intake", "core", "exports") and not node["config"]["contract"]["enforced"]
+        if node["resource_type"] == "model"
+        and layer(node) in ("intake", "core", "exports")
+        and not node["config"]["contract"]["enforced"]
     ]
     assert loose == []
 
 
 def test_core_and_exports_never_name_a_source_system(manifest):
-    staged, targets = ({path.name for path in (ROOT / "models" / room).iterdir() if path.is_dir()} for room in ("staging", "exports"))
+    staged, targets = (
+        {path.name for path in (ROOT / "models" / room).iterdir() if path.is_dir()}
+        for room in ("staging", "exports")
+    )
     sources = staged - targets - {"homeroom"}
-    assert sources == {path.stem for path in (ROOT / "ingestion" / "layouts").glob("*.toml")}, "what is staged and no target is read in a layout"
-    # hr is a word of ours too, for human resources: alone, or as a table of that system, it is the source
+    assert sources == {path.stem for path in (ROOT / "ingestion" / "layouts").glob("*.toml")}, (
+        "what is staged and no target is read in a layout"
+    )
+    # hr is a word of ours too, for human resources: alone, or as a table of that system, it is the
+    # source
     called = {name: name if len(name) > 2 else rf"\b{name}\b|(stg|raw)_{name}" for name in sources}
     named = [
         (node["name"], source)
@@ -128,18 +202,38 @@ def test_core_and_exports_never_name_a_source_system(manifest):
 
 
 def test_what_dbt_says_names_models_and_quotes_no_cell():
-    said = build._without_values("Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to INT32")
-    assert said == "Runtime Error in model students Conversion Error: Could not convert string '…' to INT32"
-    said = build._without_values("Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which was not found")
+    said = build._without_values(
+        "Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to"
+        " INT32"
+    )
+    assert (
+        said
+        == "Runtime Error in model students Conversion Error: Could not convert string '…' to INT32"
+    )
+    said = build._without_values(
+        "Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which"
+        " was not found"
+    )
     assert said.endswith("depends on a node named 'schols' which was not found")
 
 
-@pytest.mark.parametrize(("select", "spoiled"), [("org_unit_rules+", []), ("", ["portfolio_grades"])])
-def test_an_edit_that_was_built_in_part_and_taken_back_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, select: str, spoiled: list[str]):
-    """Else its seed would stay in the warehouse: the files are again those the warehouse was last built from as a whole."""
+@pytest.mark.parametrize(
+    ("select", "spoiled"), [("org_unit_rules+", []), ("", ["portfolio_grades"])]
+)
+def test_an_edit_that_was_built_in_part_and_taken_back_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, select: str, spoiled: list[str]
+):
+    """Else its seed would stay in the warehouse: the files are again those the warehouse was last
+    built from as a whole.
+    """
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     asked: list[list[str]] = []
-    monkeypatch.setattr("dbt.cli.main.dbtRunner.invoke", lambda _, arguments: asked.append(arguments) or SimpleNamespace(result=None, exception=None))
+    monkeypatch.setattr(
+        "dbt.cli.main.dbtRunner.invoke",
+        lambda _, arguments: (
+            asked.append(arguments) or SimpleNamespace(result=None, exception=None)
+        ),
+    )
     run = Run.open("build")
     project, wrong = "as it was", []
     monkeypatch.setattr(build, "_fingerprint", lambda: project)

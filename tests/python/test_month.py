@@ -1,6 +1,8 @@
-"""A month of nights with trouble in it: each ends as docs/when-it-fails.md says, whoever should be told is told, and nobody else.
+"""A month of nights with trouble in it: each ends as docs/when-it-fails.md says, whoever should be
+told is told, and nobody else.
 
-Every trouble befalls one night, and the night after is an ordinary one. `make month` lives all of them in a row; `make test` has no time for it.
+Every trouble befalls one night, and the night after is an ordinary one. `make month` lives all of
+them in a row; `make test` has no time for it.
 """
 
 from __future__ import annotations
@@ -28,9 +30,19 @@ from demo import nights as demo_nights
 from demo.district import date_of
 from demo.platforms import Platforms, running
 
-ALLOW = ("--allow", "create,update,rename,suspend,restore,remove,drop", "--why", "in so small a district every day is a large share of it")
-# of three schools two are large enough to be watched, and one of them may collapse without the feed being refused
-CALM = {"NIGHT__RETRY_AFTER_MINUTES": "false", "TRUST__MOST_SCHOOLS": "0.6", "BACKUP__NIGHTLY": "false"}
+ALLOW = (
+    "--allow",
+    "create,update,rename,suspend,restore,remove,drop",
+    "--why",
+    "in so small a district every day is a large share of it",
+)
+# of three schools two are large enough to be watched, and one of them may collapse without the feed
+# being refused
+CALM = {
+    "NIGHT__RETRY_AFTER_MINUTES": "false",
+    "TRUST__MOST_SCHOOLS": "0.6",
+    "BACKUP__NIGHTLY": "false",
+}
 
 
 @dataclass
@@ -50,34 +62,58 @@ class World:
     def tomorrow(self) -> None:
         """The next school day, and its files."""
         self.day += 1
-        marker = json.loads((self.district.var / "demo" / "district.json").read_text(encoding="utf-8"))
+        marker = json.loads(
+            (self.district.var / "demo" / "district.json").read_text(encoding="utf-8")
+        )
         today = demo_nights.District(marker["students"], marker["seed"], self.day)
         before, os.environ["HOMEROOM_VAR"] = os.environ.get("HOMEROOM_VAR"), str(self.district.var)
         try:
             today.write()
         finally:
-            os.environ.pop("HOMEROOM_VAR") if before is None else os.environ.update(HOMEROOM_VAR=before)
+            (
+                os.environ.pop("HOMEROOM_VAR")
+                if before is None
+                else os.environ.update(HOMEROOM_VAR=before)
+            )
 
     def start(self) -> subprocess.Popen:
         """Tonight, in a process group of its own."""
         smtp, web = self.inbox.smtp, self.inbox.web
         alerts = {
-            **{f"ALERTS__SMTP__{key.upper()}": str(value) for key, value in smtp.items()}, "ALERTS__SMTP__PASSWORD": PASSWORD,
-            "ALERTS__ROUTES__OPERATOR__EMAIL": "operator@sd74.example", "ALERTS__ROUTES__OPERATOR__LEVEL": "critical",
-            "ALERTS__INCIDENTS__KIND": "generic", "ALERTS__INCIDENTS__URL": f"{web}/incidents", "ALERTS__WAIT_SECONDS": "0.05",
-            "ALERTS__HEARTBEAT__URL": f"{web}/alive", "ALERTS__HEARTBEAT__FAILED_URL": f"{web}/failed",
-        }  # fmt: skip
+            **{f"ALERTS__SMTP__{key.upper()}": str(value) for key, value in smtp.items()},
+            "ALERTS__SMTP__PASSWORD": PASSWORD,
+            "ALERTS__ROUTES__OPERATOR__EMAIL": "operator@sd74.example",
+            "ALERTS__ROUTES__OPERATOR__LEVEL": "critical",
+            "ALERTS__INCIDENTS__KIND": "generic",
+            "ALERTS__INCIDENTS__URL": f"{web}/incidents",
+            "ALERTS__WAIT_SECONDS": "0.05",
+            "ALERTS__HEARTBEAT__URL": f"{web}/alive",
+            "ALERTS__HEARTBEAT__FAILED_URL": f"{web}/failed",
+        }
         tonight = {"HOMEROOM_AS_OF": date_of(self.day).isoformat(), **self.given}
-        environment = self.district.environment(**(self.platforms.environment | CALM | alerts | tonight))
-        return subprocess.Popen([sys.executable, "-m", "operations", "nightly", *ALLOW], cwd=ROOT, env=environment, start_new_session=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        environment = self.district.environment(
+            **(self.platforms.environment | CALM | alerts | tonight)
+        )
+        return subprocess.Popen(
+            [sys.executable, "-m", "operations", "nightly", *ALLOW],
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def summary(self) -> dict:
         return self.district.summaries()[-1]
 
     def kinds(self, level: str = "critical") -> set[str]:
         """Of tonight's findings."""
-        lines = (self.district.var / "runs" / "latest" / "findings.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (
+            (self.district.var / "runs" / "latest" / "findings.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()
+        )
         return {one["kind"] for one in map(json.loads, lines) if one["level"] == level}
 
 
@@ -94,10 +130,24 @@ class Trouble:
     heartbeat: str = "/alive"
 
 
-def trouble(code: int, *critical: str, other: tuple[str, ...] = (), mail: bool | None = None, heartbeat: str = "/alive") -> Callable:
+def trouble(
+    code: int,
+    *critical: str,
+    other: tuple[str, ...] = (),
+    mail: bool | None = None,
+    heartbeat: str = "/alive",
+) -> Callable:
     def named(befalls: Callable[[World], Iterator[None]]) -> Trouble:
         told = bool(code or critical) if mail is None else mail
-        return Trouble(befalls.__name__.replace("_", " "), befalls, code, frozenset(critical), frozenset(other), told, heartbeat)
+        return Trouble(
+            befalls.__name__.replace("_", " "),
+            befalls,
+            code,
+            frozenset(critical),
+            frozenset(other),
+            told,
+            heartbeat,
+        )
 
     return named
 
@@ -177,8 +227,12 @@ def the_power_fails_during_the_push(world: World) -> Iterator[None]:
     dying = world.start()
     while dying.poll() is None and not writes:
         time.sleep(0.01)
-        writes = sum(request["method"] in ("POST", "PATCH", "PUT", "DELETE") and "token" not in request["url"] and "batch" not in request["url"]
-                     for request in world.district.requests()[before:])  # fmt: skip
+        writes = sum(
+            request["method"] in ("POST", "PATCH", "PUT", "DELETE")
+            and "token" not in request["url"]
+            and "batch" not in request["url"]
+            for request in world.district.requests()[before:]
+        )
     os.killpg(dying.pid, signal.SIGKILL)
     for child in _steps_of(world):
         os.killpg(child, signal.SIGKILL)
@@ -192,7 +246,9 @@ def _steps_of(world: World) -> list[int]:
     found = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and f"HOMEROOM_VAR={world.district.var}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+            if folder.name.isdigit() and f"HOMEROOM_VAR={world.district.var}".encode() in (
+                folder / "environ"
+            ).read_bytes().split(b"\0"):
                 found.append(os.getpgid(int(folder.name)))
         except OSError:  # it has just ended, or is not ours to look at
             continue
@@ -201,8 +257,13 @@ def _steps_of(world: World) -> list[int]:
 
 @trouble(1, "warehouse_held", heartbeat="/failed")
 def the_warehouse_is_open_in_another_program(world: World) -> Iterator[None]:
-    code = f"import duckdb, sys; c = duckdb.connect({str(world.district.var / 'warehouse.duckdb')!r}); print('open', flush=True); sys.stdin.read()"
-    reader = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    code = (
+        f"import duckdb, sys; c = duckdb.connect({str(world.district.var / 'warehouse.duckdb')!r});"
+        " print('open', flush=True); sys.stdin.read()"
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     reader.stdout.readline()
     yield
     reader.communicate("")
@@ -272,22 +333,39 @@ def live(world: World, tonight: Trouble | None, open_before: set[str]) -> set[st
 
     assert process.returncode == (tonight.code if tonight else 0), where
     assert world.kinds() == (tonight.critical if tonight else set()), where
-    assert (tonight.other if tonight else set()) <= world.kinds("warning") | world.kinds("info"), where
+    assert (tonight.other if tonight else set()) <= world.kinds("warning") | world.kinds("info"), (
+        where
+    )
     told = [body for _, path, body, _ in inbox.requests[requests:] if path == "/incidents" and body]
-    opened, closed = ({one["condition"] for one in told if one["action"] == action} for action in ("open", "close"))
+    opened, closed = (
+        {one["condition"] for one in told if one["action"] == action}
+        for action in ("open", "close")
+    )
     assert len(told) == len(opened) + len(closed), where
     # while the night itself failed nothing is known to be over
     assert closed == (set() if tonight and tonight.code == 1 else open_before - opened), where
     now = (open_before | opened) - closed
-    assert {condition.split(".")[1] for condition in opened} - {"night_failed"} == (tonight.critical if tonight else set()), where
-    hears = bool(tonight and tonight.mail) or (bool(closed) and not (tonight and tonight.name.startswith("nobody takes mail")))
+    assert {condition.split(".")[1] for condition in opened} - {"night_failed"} == (
+        tonight.critical if tonight else set()
+    ), where
+    hears = bool(tonight and tonight.mail) or (
+        bool(closed) and not (tonight and tonight.name.startswith("nobody takes mail"))
+    )
     assert bool(inbox.mails[mails:]) == hears, where
     assert len(inbox.mails[mails:]) <= 1, "one message a morning"
     beats = [path for _, path, _, _ in inbox.requests[requests:] if path in ("/alive", "/failed")]
     assert beats == [tonight.heartbeat if tonight else "/alive"], where
     for feed in world.summary()["feeds"]:
-        assert feed["rows_in"] == feed["landed"] + feed["rejected"] or feed["status"] in ("refused", "missing", "held"), (where, feed)
-    print(f"day {world.day}: {name}: exit {process.returncode}, {len(opened)} incidents opened, {len(closed)} closed", flush=True)
+        assert feed["rows_in"] == feed["landed"] + feed["rejected"] or feed["status"] in (
+            "refused",
+            "missing",
+            "held",
+        ), (where, feed)
+    print(
+        f"day {world.day}: {name}: exit {process.returncode}, {len(opened)} incidents opened,"
+        f" {len(closed)} closed",
+        flush=True,
+    )
     return now
 
 
@@ -304,10 +382,16 @@ def test_thirty_nights_in_a_row(district: District, tmp_path: Path) -> None:
             before = live(world, tonight, before)
         assert before == set()
     equal_to_exports(district)
-    with duckdb.connect(str(district.var / "published" / "warehouse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(
+        str(district.var / "published" / "warehouse.duckdb"), read_only=True
+    ) as connection:
         # what the power cut left unwritten was planned anew by the run after it
-        lost = connection.execute("""
-            select run_id, changes.status, count(*) from audit.changes as changes join audit.runs as runs using (run_id)
-            where changes.status not in ('applied', 'held', 'failed', 'skipped') and not (changes.status = 'not pushed' and runs.status = 'abandoned')
-            group by all""").fetchall()
+        lost = connection.execute(
+            """
+            select run_id, changes.status, count(*) from audit.changes as changes
+            join audit.runs as runs using (run_id)
+            where changes.status not in ('applied', 'held', 'failed', 'skipped')
+            and not (changes.status = 'not pushed' and runs.status = 'abandoned')
+            group by all"""
+        ).fetchall()
     assert lost == []

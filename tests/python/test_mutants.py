@@ -35,33 +35,69 @@ select case when latest.shown = '' then 1 else 2 end as rank from latest
 
 
 def made(kind: str, text: str = MODEL) -> set[tuple[str, str]]:
-    return {(" ".join(one.before.split()), " ".join(one.after.split())) for one in sql.mutants("models/m.sql", text) if one.kind == kind}
+    return {
+        (" ".join(one.before.split()), " ".join(one.after.split()))
+        for one in sql.mutants("models/m.sql", text)
+        if one.kind == kind
+    }
 
 
-@pytest.mark.parametrize(("kind", "faults"), [
-    ("condition dropped", {("a.id = b.id", "true"), ("b.is_open", "true"), ("a.days >= 5", "true"), ("(a.kind = 'x' or not a.is_held)", "true"),
-                           ("a.kind = 'x'", "false"), ("not a.is_held", "false"), ("latest.shown = ''", "true")}),
-    ("and and or", {("and", "or"), ("or", "and")}),
-    ("comparison", {(">=", ">"), ("=", "<>")}),
-    ("join", {("left", "inner")}),
-    ("default dropped", {(", ''", "")}),
-    ("function", {("max", "min")}),
-    ("distinct", {("distinct", "")}),
-    ("union", {("union all", "union")}),
-    ("negation", {("not", "")}),
-    ("order", {("seen_on desc nulls last", "seen_on nulls last"), ("seen_on desc nulls last", "seen_on desc nulls first"), ("shown", "shown desc")}),
-    ("order dropped", {("seen_on desc nulls last, shown", "shown"), ("seen_on desc nulls last, shown", "seen_on desc nulls last")}),
-    ("key dropped", {("person_id, shown", "shown"), ("person_id, shown", "person_id")}),
-    ("otherwise dropped", {("else 2", "")}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "faults"),
+    [
+        (
+            "condition dropped",
+            {
+                ("a.id = b.id", "true"),
+                ("b.is_open", "true"),
+                ("a.days >= 5", "true"),
+                ("(a.kind = 'x' or not a.is_held)", "true"),
+                ("a.kind = 'x'", "false"),
+                ("not a.is_held", "false"),
+                ("latest.shown = ''", "true"),
+            },
+        ),
+        ("and and or", {("and", "or"), ("or", "and")}),
+        ("comparison", {(">=", ">"), ("=", "<>")}),
+        ("join", {("left", "inner")}),
+        ("default dropped", {(", ''", "")}),
+        ("function", {("max", "min")}),
+        ("distinct", {("distinct", "")}),
+        ("union", {("union all", "union")}),
+        ("negation", {("not", "")}),
+        (
+            "order",
+            {
+                ("seen_on desc nulls last", "seen_on nulls last"),
+                ("seen_on desc nulls last", "seen_on desc nulls first"),
+                ("shown", "shown desc"),
+            },
+        ),
+        (
+            "order dropped",
+            {
+                ("seen_on desc nulls last, shown", "shown"),
+                ("seen_on desc nulls last, shown", "seen_on desc nulls last"),
+            },
+        ),
+        ("key dropped", {("person_id, shown", "shown"), ("person_id, shown", "person_id")}),
+        ("otherwise dropped", {("else 2", "")}),
+    ],
+)
 def test_each_kind_of_fault_is_put_where_it_belongs_in_sql(kind: str, faults: set[tuple[str, str]]):
     assert made(kind) == faults
 
 
 def test_a_branch_of_a_union_and_a_neighbouring_column_are_faults_too():
-    dropped = {before.split("select")[0] or before.rsplit(" ", 2)[-2:][0] for before, _ in made("branch dropped")}
+    dropped = {
+        before.split("select")[0] or before.rsplit(" ", 2)[-2:][0]
+        for before, _ in made("branch dropped")
+    }
     assert dropped == {"union all ", "union"}
-    assert {("a.person_id", "coalesce(a.name, b.name, '') as person_id"), ("c.shown", "c.seen_on as shown")} <= made("column")
+    assert {
+        ("a.person_id", "coalesce(a.name, b.name, '') as person_id"),
+        ("c.shown", "c.seen_on as shown"),
+    } <= made("column")
 
 
 def test_numbers_and_words_change_and_comments_do_not():
@@ -95,17 +131,36 @@ unit_tests:
 
 
 def test_limits_classes_contracts_and_tests_of_a_model_are_faults_and_prose_is_not():
-    found = {(one.kind, " ".join(one.before.split()), one.after) for one in shipped.mutants("models/x.yml", SETTINGS)}
+    found = {
+        (one.kind, " ".join(one.before.split()), one.after)
+        for one in shipped.mutants("models/x.yml", SETTINGS)
+    }
     assert found == {
-        ("contract", "true", "false"), ("setting", "person_id", "person_id~"), ("setting", "2%", "3%"), ("setting", "10", "11"),
-        ("setting dropped", "create: 2%,", ""), ("test dropped", "data_tests: - key: arguments: {columns: [person_id]}", ""),
-        ("class", "key", "none"), ("owner", "ours", "theirs"), ("test dropped", "constraints: [{type: not_null}]", ""),
-    }  # fmt: skip
+        ("contract", "true", "false"),
+        ("setting", "person_id", "person_id~"),
+        ("setting", "2%", "3%"),
+        ("setting", "10", "11"),
+        ("setting dropped", "create: 2%,", ""),
+        ("test dropped", "data_tests: - key: arguments: {columns: [person_id]}", ""),
+        ("class", "key", "none"),
+        ("owner", "ours", "theirs"),
+        ("test dropped", "constraints: [{type: not_null}]", ""),
+    }
 
 
 def test_each_row_and_cell_of_a_seed_is_a_fault():
-    found = [(one.kind, one.before, one.after) for one in shipped.mutants("seeds/x.csv", 'grade,open,note\n07,true,"a, b"\n')]
-    assert sorted(found) == sorted([("row dropped", '07,true,"a, b"\n', ""), ("cell", "07", "8"), ("cell", "true", "false"), ("cell", '"a, b"', '"a, b~"')])
+    found = [
+        (one.kind, one.before, one.after)
+        for one in shipped.mutants("seeds/x.csv", 'grade,open,note\n07,true,"a, b"\n')
+    ]
+    assert sorted(found) == sorted(
+        [
+            ("row dropped", '07,true,"a, b"\n', ""),
+            ("cell", "07", "8"),
+            ("cell", "true", "false"),
+            ("cell", '"a, b"', '"a, b~"'),
+        ]
+    )
 
 
 def test_a_mutant_is_put_into_the_text_it_was_made_from_and_no_other():

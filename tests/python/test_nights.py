@@ -1,4 +1,6 @@
-"""Whole nights against emulated platforms: what they hold afterwards, what a quiet night writes, what a rule moves."""
+"""Whole nights against emulated platforms: what they hold afterwards, what a quiet night writes,
+what a rule moves.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,16 @@ def writes(requests: list[dict]) -> list[dict]:
 
 
 def test_after_two_nights_every_target_holds_what_its_exports_say(two_nights):
-    """That the pushes did their work; whether the exports are right is asked by test_demo_expected."""
+    """That the pushes did their work; whether the exports are right is asked by
+    test_demo_expected.
+    """
     equal_to_exports(two_nights)
     for summary in two_nights.summaries():
-        assert {(row["target"], row["entity"]): row["converged"] for row in summary["targets"] if row["converged"] not in (1, 1.0)} == {}
+        assert {
+            (row["target"], row["entity"]): row["converged"]
+            for row in summary["targets"]
+            if row["converged"] not in (1, 1.0)
+        } == {}
         assert summary["exit_code"] == 0, summary["findings"]
 
 
@@ -40,20 +48,43 @@ def test_the_second_night_writes_exactly_the_changed_records(two_nights):
         applied[row["target"]] += row["applied"]
     made = [writes([request]) for request in two_nights.requests()]
     total = sum(len(calls) for calls in made)
-    expected = sum(row["applied"] for summary in (first, second) for row in summary["targets"] if row["target"] in ("google", "microsoft"))
+    expected = sum(
+        row["applied"]
+        for summary in (first, second)
+        for row in summary["targets"]
+        if row["target"] in ("google", "microsoft")
+    )
     assert total == expected
-    assert 0 < applied["google"] < sum(row["desired"] for row in second["targets"] if row["target"] == "google") / 4
+    assert (
+        0
+        < applied["google"]
+        < sum(row["desired"] for row in second["targets"] if row["target"] == "google") / 4
+    )
 
 
-@pytest.mark.long  # a night after a loss writes nothing either (test_backup), and that one runs on every push
+# a night after a loss writes nothing either (test_backup), and that one runs on every push
+@pytest.mark.long
 def test_a_third_night_on_the_same_extracts_writes_nothing(district):
-    before, received = len(district.requests()), {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()}
+    before, received = (
+        len(district.requests()),
+        {
+            path: path.stat().st_mtime_ns
+            for path in (district.var / "demo" / "received").rglob("*")
+            if path.is_file()
+        },
+    )
     ended = district.run("demo", "again")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert writes(district.requests()[before:]) == []
-    assert {path: path.stat().st_mtime_ns for path in (district.var / "demo" / "received").rglob("*") if path.is_file()} == received
+    assert {
+        path: path.stat().st_mtime_ns
+        for path in (district.var / "demo" / "received").rglob("*")
+        if path.is_file()
+    } == received
     assert all(sum(row["planned"].values()) == 0 for row in district.summaries()[-1]["targets"])
-    assert {feed["status"] for feed in district.summaries()[-1]["feeds"] if feed["source"] == "myedbc"} == {"unchanged"}
+    assert {
+        feed["status"] for feed in district.summaries()[-1]["feeds"] if feed["source"] == "myedbc"
+    } == {"unchanged"}
 
 
 def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tmp_path):
@@ -66,17 +97,33 @@ def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tm
     students = {
         row[0]
         for row in district.ask(
-            "select person_id from exports.exp_google__users join identity.lifecycle using (person_id)"
-            " where org_unit_path like '/Students/%' and hold is null"  # of people under a hold nothing moves
+            "select person_id from exports.exp_google__users join identity.lifecycle using"
+            " (person_id)"
+            # of people under a hold nothing moves
+            " where org_unit_path like '/Students/%' and hold is null"
         )
     }
     sent = len(district.requests())
     analyst.run("operations", "build")
-    analyst.run("reverse_etl", "plan", "--allow", "google.users.update,google.org_units.create", "--why", "test")
+    analyst.run(
+        "reverse_etl",
+        "plan",
+        "--allow",
+        "google.users.update,google.org_units.create",
+        "--why",
+        "test",
+    )
     run = (district.var / "runs" / "latest").resolve()
-    plan = {(row["target"], row["entity"]): row["planned"] for row in json.loads((run / "plan.json").read_text(encoding="utf-8"))["exports"]}
+    plan = {
+        (row["target"], row["entity"]): row["planned"]
+        for row in json.loads((run / "plan.json").read_text(encoding="utf-8"))["exports"]
+    }
     assert plan["google", "users"] == {"update": len(students)}
-    assert {key: counts for key, counts in plan.items() if counts and key not in {("google", "users"), ("google", "org_units")}} == {}
+    assert {
+        key: counts
+        for key, counts in plan.items()
+        if counts and key not in {("google", "users"), ("google", "org_units")}
+    } == {}
     assert set(plan["google", "org_units"]) == {"create"}
     shown = analyst.run("reverse_etl", "show", "--target", "google").stdout
     assert all(person in shown for person in sorted(students)[:20])
@@ -89,9 +136,18 @@ def test_the_files_the_vendors_received_have_the_form_the_vendors_read(two_night
     archives = sorted((received / "portfolio").glob("districtsync_*_*.zip"))
     assert [archive.name[-14:-4] for archive in archives][-1] == "2026-10-06" or len(archives) == 1
     with zipfile.ZipFile(archives[-1]) as archive:
-        assert archive.namelist() == ["Classes.csv", "Enrollments.csv", "Family.csv", "Staff.csv", "Students.csv"]
+        assert archive.namelist() == [
+            "Classes.csv",
+            "Enrollments.csv",
+            "Family.csv",
+            "Staff.csv",
+            "Students.csv",
+        ]
         files = {name: archive.read(name) for name in archive.namelist()}
-    files |= {name: (received / "callout" / name).read_bytes() for name in ("contacts.csv", "absences.csv")}
+    files |= {
+        name: (received / "callout" / name).read_bytes()
+        for name in ("contacts.csv", "absences.csv")
+    }
     for name, content in files.items():
         assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n"), name
         assert content.count(b"\n") == content.count(b"\r\n"), name
@@ -105,14 +161,28 @@ def test_the_files_the_vendors_received_have_the_form_the_vendors_read(two_night
 
 def test_everything_ever_done_to_one_student_is_one_select(two_nights):
     moved = two_nights.ask(
-        "select person_id from audit.changes where target = 'google' and status = 'applied' and person_id is not null group by 1"
-        " having count(distinct run_id) > 1 and bool_or(entity = 'users' and action = 'create') order by count(*) desc, 1 limit 1"
+        "select person_id from audit.changes where target = 'google' and status = 'applied' and"
+        " person_id is not null group by 1 having count(distinct run_id) > 1 and bool_or(entity ="
+        " 'users' and action = 'create') order by count(*) desc, 1 limit 1"
     )
     assert moved, "nobody changed on the second night"
-    history = two_nights.rows("select * from audit.person_history where person_id = ? order by finished_at", moved[0][0])
+    history = two_nights.rows(
+        "select * from audit.person_history where person_id = ? order by finished_at", moved[0][0]
+    )
     assert {"google", "microsoft"} <= {row["target"] for row in history}
-    assert Counter(row["action"] for row in history if row["target"] == "google" and row["entity"] == "users")["create"] == 1
-    assert all(row["finished_at"] is not None and (row["old"] or row["new"]) for row in history if row["status"] == "applied")
+    assert (
+        Counter(
+            row["action"]
+            for row in history
+            if row["target"] == "google" and row["entity"] == "users"
+        )["create"]
+        == 1
+    )
+    assert all(
+        row["finished_at"] is not None and (row["old"] or row["new"])
+        for row in history
+        if row["status"] == "applied"
+    )
     assert len({row["run_id"] for row in history}) == 2
 
 
@@ -136,19 +206,30 @@ def damage(path: Path, how: str) -> None:
         case "a key twice":
             path.write_bytes(content + lines[-1])
         case "an unknown column":
-            path.write_bytes(b"".join([lines[0].rstrip(b"\r\n") + b",Shoe size\r\n", *(line.rstrip(b"\r\n") + b",42\r\n" for line in lines[1:])]))
+            path.write_bytes(
+                b"".join(
+                    [
+                        lines[0].rstrip(b"\r\n") + b",Shoe size\r\n",
+                        *(line.rstrip(b"\r\n") + b",42\r\n" for line in lines[1:]),
+                    ]
+                )
+            )
 
 
 @pytest.mark.parametrize(
     ("damages", "held", "flows", "days"),
     [
         (
-            {"StudentDailyAbsences.csv": "cut in the middle of a line", "SchoolDetails.csv": "an unknown column"},
+            {
+                "StudentDailyAbsences.csv": "cut in the middle of a line",
+                "SchoolDetails.csv": "an unknown column",
+            },
             {"callout"},
             {"google", "microsoft", "portfolio", "transport"},
             "5",
         ),
-        # everyone's key comes from the same table, so without good staff nobody's account, and no file, is touched
+        # everyone's key comes from the same table, so without good staff nobody's account, and no
+        # file, is touched
         (
             {"StaffInformation.csv": "a key twice", "StudentPeriodAbsences.csv": "empty"},
             {"google", "microsoft", "portfolio", "callout", "transport"},
@@ -156,23 +237,41 @@ def damage(path: Path, how: str) -> None:
             "0",
         ),
     ],
-    ids=lambda value: " and ".join(f"{how} in {file}" for file, how in value.items()) if isinstance(value, dict) else "",
+    ids=lambda value: (
+        " and ".join(f"{how} in {file}" for file, how in value.items())
+        if isinstance(value, dict)
+        else ""
+    ),
 )
-def test_a_bad_feed_holds_the_targets_its_last_good_load_will_not_do_for_and_no_other(district, damages, held, flows, days):
+def test_a_bad_feed_holds_the_targets_its_last_good_load_will_not_do_for_and_no_other(
+    district, damages, held, flows, days
+):
     for file, how in damages.items():
         damage(district.var / "demo" / "extracts" / file, how)
-    before = {table: district.ask(f"select * from core.{table} order by all") for table in ("absences", "guardians", "staff", "schools")}
+    before = {
+        table: district.ask(f"select * from core.{table} order by all")
+        for table in ("absences", "guardians", "staff", "schools")
+    }
     assert district.planned(TRUST__LAST_GOOD_DAYS=days) == 2
-    assert {table: district.ask(f"select * from core.{table} order by all") for table in before} == before
+    assert {
+        table: district.ask(f"select * from core.{table} order by all") for table in before
+    } == before
     summary = district.summaries()[-1]
     refused = {feed_name(file) for file, how in damages.items() if how != "an unknown column"}
-    assert {row["feed"] for row in summary["feeds"] if row["status"] in ("refused", "missing")} == refused
+    assert {
+        row["feed"] for row in summary["feeds"] if row["status"] in ("refused", "missing")
+    } == refused
     stopped = {row["target"] for row in summary["targets"] if row["holds"]}
     assert held <= stopped
     assert stopped & flows == set()
     for file, how in damages.items():
         level = "warning" if how == "an unknown column" else "critical"
-        told = district.ask("select message from audit.findings where run_id = ? and feed = ? and level = ?", summary["run_id"], feed_name(file), level)
+        told = district.ask(
+            "select message from audit.findings where run_id = ? and feed = ? and level = ?",
+            summary["run_id"],
+            feed_name(file),
+            level,
+        )
         assert len(told) == 1, (file, told)
         assert file.partition(".")[0] in told[0][0]
 

@@ -43,8 +43,15 @@ def written(number: int = 0, **how) -> Read:
 
 
 def test_the_night_in_five_lines_comes_first():
-    refused = finding("critical", "feed_refused", "Feed student_schedule is empty.", owner="operator")
-    read = written(exit_code=2, held=300, found=(finding(), refused), feeds=[feed(), feed("student_schedule", "refused", 0)])
+    refused = finding(
+        "critical", "feed_refused", "Feed student_schedule is empty.", owner="operator"
+    )
+    read = written(
+        exit_code=2,
+        held=300,
+        found=(finding(), refused),
+        feeds=[feed(), feed("student_schedule", "refused", 0)],
+    )
     lines = re.search(r"Held: some.*?It took [^\n]*", read.text, re.S).group().split("\n")
     assert [line.strip() for line in lines if line.strip()] == [
         "Held: some changes wait for a person. Feed student_schedule is empty.",
@@ -56,8 +63,19 @@ def test_the_night_in_five_lines_comes_first():
 
 
 def test_findings_stand_under_who_can_mend_them_the_worst_first():
-    read = written(found=(finding("info", "a_note", owner="analyst"), finding(), finding(), finding("critical", "feed_refused", "Refused.", owner="operator")))
-    assert re.findall(r"(Operator|School office|Analyst)\n", read.text) == ["Operator", "School office", "Analyst"]
+    read = written(
+        found=(
+            finding("info", "a_note", owner="analyst"),
+            finding(),
+            finding(),
+            finding("critical", "feed_refused", "Refused.", owner="operator"),
+        )
+    )
+    assert re.findall(r"(Operator|School office|Analyst)\n", read.text) == [
+        "Operator",
+        "School office",
+        "Analyst",
+    ]
     assert "× 2" in read.text
 
 
@@ -78,7 +96,9 @@ def test_nothing_is_loaded_from_outside_and_every_link_leads_somewhere(tmp_path)
         ids = {attributes["id"] for _, attributes in read.tags if "id" in attributes}
         for link in read.all("a"):
             target = link["href"]
-            assert target[1:] in ids if target.startswith("#") else (each.parent / target).is_file(), target
+            assert (
+                target[1:] in ids if target.startswith("#") else (each.parent / target).is_file()
+            ), target
 
 
 def test_a_screen_reader_finds_its_way():
@@ -88,13 +108,17 @@ def test_a_screen_reader_finds_its_way():
     assert all("aria-label" in field for field in read.all("input"))
     written(1)
     read = written(2)
-    assert len(read.all("svg")) == 6 and all(drawing["role"] == "img" and drawing["aria-label"] for drawing in read.all("svg"))
+    assert len(read.all("svg")) == 6 and all(
+        drawing["role"] == "img" and drawing["aria-label"] for drawing in read.all("svg")
+    )
 
 
 def _luminance(color: str) -> float:
     """Relative luminance (WCAG 2.2)."""
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -107,12 +131,17 @@ def test_every_colour_of_text_stands_out_from_its_ground():
         colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", theme))
         for text in ("ink", "soft", "good", "warn", "bad", "accent"):
             for ground in ("paper", "card"):
-                light, dark = sorted((_luminance(colors[text]), _luminance(colors[ground])), reverse=True)
+                light, dark = sorted(
+                    (_luminance(colors[text]), _luminance(colors[ground])), reverse=True
+                )
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground, colors)
 
 
 def test_a_night_with_thirty_thousand_findings_stays_a_small_page(tmp_path):
-    found = tuple(finding("info", f"kind_{number % 40}", key=str(1000000 + number), school_number="07474001") for number in range(30_000))
+    found = tuple(
+        finding("info", f"kind_{number % 40}", key=str(1000000 + number), school_number="07474001")
+        for number in range(30_000)
+    )
     written(found=found)
     path = next((tmp_path / "var" / "runs").glob("*/report.html"))
     assert path.stat().st_size < 2_000_000
@@ -138,15 +167,29 @@ def test_the_index_lists_every_run_and_links_the_pages_there_are(tmp_path):
     assert "partly" in read.text
 
 
-@pytest.mark.skipif(not (shutil.which("chromium") or shutil.which("google-chrome")), reason="no Chromium on this machine")
+@pytest.mark.skipif(
+    not (shutil.which("chromium") or shutil.which("google-chrome")),
+    reason="no Chromium on this machine",
+)
 def test_a_real_browser_searches_the_page(tmp_path):
     written(found=(finding(key="1234567", message="One."), finding(key="7654321", message="Two.")))
     path = next((tmp_path / "var" / "runs").glob("*/report.html"))
-    typed = "<script>var f=document.getElementById('search');f.value='7654321';f.dispatchEvent(new Event('input'));</script></body>"
+    typed = (
+        "<script>var f=document.getElementById('search');f.value='7654321';f.dispatchEvent(new"
+        " Event('input'));</script></body>"
+    )
     trial = tmp_path / "trial.html"
     trial.write_text(path.read_text(encoding="utf-8").replace("</body>", typed), encoding="utf-8")
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--dump-dom", trial.as_uri()]
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=2000",
+        "--dump-dom",
+        trial.as_uri(),
+    ]
     seen = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     assert "1 row holds “7654321”" in seen
     hidden = [row for row in re.findall(r"<li[^>]*data-search[^>]*>[^<]*", seen) if "hidden" in row]
@@ -155,7 +198,13 @@ def test_a_real_browser_searches_the_page(tmp_path):
 
 def test_the_first_line_is_short_and_what_to_do_stands_once():
     action = "have the extract sent again"
-    long = finding("critical", "feed_missing", f"Feed people is missing; its 40 rows stay; {action}", owner="whoever runs MyEducation BC", action=action)
+    long = finding(
+        "critical",
+        "feed_missing",
+        f"Feed people is missing; its 40 rows stay; {action}",
+        owner="whoever runs MyEducation BC",
+        action=action,
+    )
     read = written(exit_code=3, found=(long,))
     assert "what could go on went on. Feed people is missing.\n" in re.sub(r" +\n", "\n", read.text)
     assert read.text.count(action) == 1

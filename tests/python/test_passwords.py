@@ -28,7 +28,11 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lines(var: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for file in sorted((var / "passwords").iterdir()) for line in file.read_text(encoding="ascii").splitlines()]
+    return [
+        json.loads(line)
+        for file in sorted((var / "passwords").iterdir())
+        for line in file.read_text(encoding="ascii").splitlines()
+    ]
 
 
 def opened(line: dict[str, str], key: pyrage.x25519.Identity) -> str:
@@ -49,19 +53,28 @@ def test_a_password_has_what_both_directories_ask_for():
 def test_a_password_is_four_groups_of_four_and_never_without_one_of_its_kinds(monkeypatch):
     assert re.fullmatch(r"[A-Za-z2-9]{4}(-[A-Za-z2-9]{4}){3}", passwords.make())
     for kind in (passwords.LOWER, passwords.UPPER, passwords.DIGIT):
-        drawn = iter("".join(letter * 8 for letter in (set("aA2") - set(kind)) | {""} if letter) + "abcdABCD23456789")
+        drawn = iter(
+            "".join(letter * 8 for letter in (set("aA2") - set(kind)) | {""} if letter)
+            + "abcdABCD23456789"
+        )
         with monkeypatch.context() as patch:
             patch.setattr(passwords.secrets, "choice", lambda letters, drawn=drawn: next(drawn))
             assert passwords.make() == "abcd-ABCD-2345-6789", "the first draw had none of one kind"
     assert not set(passwords.LOWER + passwords.UPPER + passwords.DIGIT) & set("0Oo1lI")
-    assert len(passwords.LOWER + passwords.UPPER + passwords.DIGIT) == 56 == len(set(passwords.LOWER + passwords.UPPER + passwords.DIGIT))
+    assert (
+        len(passwords.LOWER + passwords.UPPER + passwords.DIGIT)
+        == 56
+        == len(set(passwords.LOWER + passwords.UPPER + passwords.DIGIT))
+    )
 
 
 def test_a_password_is_on_disk_before_it_is_used(var, district, monkeypatch):
     synced: list[int] = []
     sync = os.fdatasync
     file = var / "passwords" / "run1.google.jsonl"
-    monkeypatch.setattr(os, "fdatasync", lambda out: (sync(out), synced.append(file.read_bytes().count(b"\n"))))
+    monkeypatch.setattr(
+        os, "fdatasync", lambda out: (sync(out), synced.append(file.read_bytes().count(b"\n")))
+    )
     box = Passwords(str(district.to_public()), file)
     box.issue("c1", "p1")
     box.issue("c2", "p2")
@@ -119,8 +132,12 @@ def test_only_the_owner_may_read_the_sealed_file(var, district, monkeypatch):
     assert oct((var / "passwords").stat().st_mode & 0o777) == "0o700"
 
 
-def test_a_create_that_is_tried_again_uses_the_password_that_may_be_in_force(var, district, monkeypatch):
-    """The first attempt may have worked without our hearing of it: its password must stay the sealed one."""
+def test_a_create_that_is_tried_again_uses_the_password_that_may_be_in_force(
+    var, district, monkeypatch
+):
+    """The first attempt may have worked without our hearing of it: its password must stay the
+    sealed one.
+    """
     monkeypatch.setenv("PASSWORDS__RECIPIENT", str(district.to_public()))
     box = Passwords.of_run("run1", "google")
     first = box.issue("c1", "p1")
@@ -154,6 +171,15 @@ def test_a_line_torn_by_a_kill_spoils_no_other(var, district):
 def test_many_threads_lose_no_line(var, district):
     box = Passwords(str(district.to_public()), var / "sealed.jsonl")
     with ThreadPoolExecutor(16) as pool:
-        used = dict(zip(range(100), pool.map(lambda number: box.issue(f"c{number}", f"p{number}"), range(100)), strict=True))
-    sealed = {line["change_id"]: opened(line, district) for line in map(json.loads, (var / "sealed.jsonl").read_text(encoding="ascii").splitlines())}
+        used = dict(
+            zip(
+                range(100),
+                pool.map(lambda number: box.issue(f"c{number}", f"p{number}"), range(100)),
+                strict=True,
+            )
+        )
+    sealed = {
+        line["change_id"]: opened(line, district)
+        for line in map(json.loads, (var / "sealed.jsonl").read_text(encoding="ascii").splitlines())
+    }
     assert sealed == {f"c{number}": password for number, password in used.items()}

@@ -31,7 +31,10 @@ def test_a_place_is_read_from_its_location(location, place):
 
 @pytest.mark.parametrize("location", ["sftp://host/in", "sftp://me:secret@host/in", "sftp:///in"])
 def test_a_location_without_a_user_or_with_a_password_is_refused_without_repeating_it(location):
-    with pytest.raises(SourceUnreachable, match=r"sources\.sis\.location must read sftp://user@host:port/folder, without a password") as told:
+    with pytest.raises(
+        SourceUnreachable,
+        match=r"sources\.sis\.location must read sftp://user@host:port/folder, without a password",
+    ) as told:
         fetch.sftp_place("sis", location, {})
     assert "secret" not in str(told.value)
 
@@ -42,8 +45,14 @@ def test_a_folder_is_absolute_or_below_the_state_or_below_the_project(tmp_path, 
     assert fetch.local_folder("var/inbox/a") == tmp_path / "state" / "inbox" / "a"
     assert fetch.local_folder("drop") == paths.root() / "drop"
     assert fetch.local_folder("variety") == paths.root() / "variety"
-    for location, says in (("", "location is missing"), (str(tmp_path / "nowhere"), "is not there; check sources.sis.location")):
-        with pytest.raises(SourceUnreachable, match=says), fetch.place("sis", {"location": location}):
+    for location, says in (
+        ("", "location is missing"),
+        (str(tmp_path / "nowhere"), "is not there; check sources.sis.location"),
+    ):
+        with (
+            pytest.raises(SourceUnreachable, match=says),
+            fetch.place("sis", {"location": location}),
+        ):
             pass
 
 
@@ -66,7 +75,10 @@ def test_a_folder_is_absolute_or_below_the_state_or_below_the_project(tmp_path, 
 )
 def test_a_number_a_spreadsheet_touched_is_given_back_and_no_other_text_is_changed(text, number):
     with table.connected() as connection:
-        query = f"select {numbers.touched('value')}, {numbers.repaired('value')} from (values (?)) as given(value)"
+        query = (
+            f"select {numbers.touched('value')}, {numbers.repaired('value')} from (values (?)) as"
+            " given(value)"
+        )
         assert connection.execute(query, [text]).fetchone() == (text != number, number)
 
 
@@ -89,12 +101,27 @@ def test_a_number_with_fewer_digits_than_it_has_is_anybodys(text, rounded):
 
 @pytest.mark.parametrize(
     ("number", "wrong"),
-    [("120164447", False), ("120164446", True), ("12016444", True), ("1201644470", True), ("12016444x", True), ("", False), (None, None), ("999999998", False)],
+    [
+        ("120164447", False),
+        ("120164446", True),
+        ("12016444", True),
+        ("1201644470", True),
+        ("12016444x", True),
+        ("", False),
+        (None, None),
+        ("999999998", False),
+    ],
 )
 def test_nine_digits_have_a_check_digit_and_empty_is_nobodys(number, wrong):
-    """The last: every digit that is doubled is a nine, which counts as nine again; 8 + 4 · 9 + 4 · 9 is eighty."""
+    """The last: every digit that is doubled is a nine, which counts as nine again; 8 + 4 · 9 + 4 ·
+    9 is eighty.
+    """
     with table.connected() as connection:
-        assert connection.execute(f"select {numbers.wrong_check_digit('value')} from (values (?::varchar)) as given(value)", [number]).fetchone() == (wrong,)
+        assert connection.execute(
+            f"select {numbers.wrong_check_digit('value')} from (values (?::varchar)) as"
+            " given(value)",
+            [number],
+        ).fetchone() == (wrong,)
 
 
 # ---------------------------------------------------------------- settings
@@ -102,13 +129,40 @@ def test_nine_digits_have_a_check_digit_and_empty_is_nobodys(number, wrong):
 
 def test_settings_of_the_environment_go_before_files_table_by_table(monkeypatch):
     monkeypatch.setattr(settings, "_files", lambda: {"a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": 4})
-    for name, value in {"A__B__C": "9", "A__NEW": '["x"]', "F__G": "true", "H__": "1", "__I": "1", "A__TEXT": "not = toml", "A__EMPTY": ""}.items():
+    for name, value in {
+        "A__B__C": "9",
+        "A__NEW": '["x"]',
+        "F__G": "true",
+        "H__": "1",
+        "__I": "1",
+        "A__TEXT": "not = toml",
+        "A__EMPTY": "",
+    }.items():
         monkeypatch.setenv(name, value)
     every = settings.everything()
-    assert every["a"] == {"b": {"c": 9, "d": 2}, "e": 3, "new": ["x"], "text": "not = toml", "empty": ""}
+    assert every["a"] == {
+        "b": {"c": 9, "d": 2},
+        "e": 3,
+        "new": ["x"],
+        "text": "not = toml",
+        "empty": "",
+    }
     assert (every["f"], "h" in every, "" in every) == ({"g": True}, False, False)
     assert settings._files()["a"]["b"]["c"] == 1
-    assert settings.section("a", "b") == {"c": 9, "d": 2} and settings.section("a", "e") == settings.section("x", "y") == {}
-    assert (settings.get("a.b.c"), settings.get("a.b.x", None), settings.get("a.e.x", 5)) == (9, None, 5)
-    with pytest.raises(settings.SettingMissing, match=r"setting a\.b\.x is missing: put x under \[a\.b\] in \.dlt/secrets\.toml .* or set A__B__X in the env"):
+    assert (
+        settings.section("a", "b") == {"c": 9, "d": 2}
+        and settings.section("a", "e") == settings.section("x", "y") == {}
+    )
+    assert (settings.get("a.b.c"), settings.get("a.b.x", None), settings.get("a.e.x", 5)) == (
+        9,
+        None,
+        5,
+    )
+    with pytest.raises(
+        settings.SettingMissing,
+        match=(
+            r"setting a\.b\.x is missing: put x under \[a\.b\] in \.dlt/secrets\.toml .* or set"
+            r" A__B__X in the env"
+        ),
+    ):
         settings.get("a.b.x")

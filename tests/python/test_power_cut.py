@@ -1,4 +1,6 @@
-"""The power fails at every moment of a write: what stands on the disk then is the old document or the new one, and can be read."""
+"""The power fails at every moment of a write: what stands on the disk then is the old document or
+the new one, and can be read.
+"""
 
 from __future__ import annotations
 
@@ -96,16 +98,22 @@ def test_a_run_that_begins_is_there_or_not_and_the_next_one_can_begin(var: Path,
     for when, _ in up_again(moments):
         latest[when] = Run.latest().run_id
         assert latest[when] in (before.run_id, run.run_id)
-        assert {before.run_id} <= {one.run_id for one in Run.finished()} <= {before.run_id, run.run_id}
+        assert (
+            {before.run_id} <= {one.run_id for one in Run.finished()} <= {before.run_id, run.run_id}
+        )
         assert Run.open("nightly").run_id not in (before.run_id, run.run_id)
     assert latest["after"] == run.run_id
 
 
-def test_findings_that_were_recorded_stay_and_a_torn_one_spoils_neither_them_nor_the_next(var: Path, up_again) -> None:
+def test_findings_that_were_recorded_stay_and_a_torn_one_spoils_neither_them_nor_the_next(
+    var: Path, up_again
+) -> None:
     run = Run.open("nightly")
     findings.record(run, [Finding("critical", "first", "said in one line\u2028of two")])
     with disk_of(var) as moments:
-        findings.record(run, [Finding("info", "second", "é" * 50), Finding("info", "third", "said")])
+        findings.record(
+            run, [Finding("info", "second", "é" * 50), Finding("info", "third", "said")]
+        )
     told = {}
     for when, _ in up_again(moments):
         kinds = [finding["kind"] for finding in findings.read(Run.latest())]
@@ -133,7 +141,10 @@ def test_open_incidents_are_the_old_ones_or_the_new_ones(var: Path, up_again) ->
     alerts._remember([{"condition": "old"}])
     with disk_of(var) as moments:
         alerts._remember([{"condition": "new"}, {"condition": "newer"}])
-    found = {when: tuple(one["condition"] for one in alerts.open_incidents()) for when, _ in up_again(moments)}
+    found = {
+        when: tuple(one["condition"] for one in alerts.open_incidents())
+        for when, _ in up_again(moments)
+    }
     assert set(found.values()) == {("old",), ("new", "newer")}
     assert found["after"] == ("new", "newer")
 
@@ -158,14 +169,19 @@ def test_an_archived_file_is_whole_or_not_there(var: Path, tmp_path: Path, up_ag
     for when, _ in up_again(moments):
         there[when] = archive.path_of("sis", "people", sha256).is_file()
         if there[when]:
-            assert archive.restore("sis", "people", sha256, tmp_path / "back").read_bytes() == original.read_bytes()
+            assert (
+                archive.restore("sis", "people", sha256, tmp_path / "back").read_bytes()
+                == original.read_bytes()
+            )
     assert there["after"]
 
 
 def _issued(*names: str) -> None:
     with store.connect() as connection:
         connection.execute("create table if not exists ledger.identity.names (name text)")
-        connection.executemany("insert into ledger.identity.names values (?)", [[name] for name in names])
+        connection.executemany(
+            "insert into ledger.identity.names values (?)", [[name] for name in names]
+        )
 
 
 def _names_issued() -> int:
@@ -173,7 +189,9 @@ def _names_issued() -> int:
         return connection.execute("select count(*) from identity.names").fetchall()[0][0]
 
 
-def test_every_backup_that_counts_can_be_put_back_and_the_one_before_is_never_lost_for_it(var: Path, monkeypatch: pytest.MonkeyPatch, up_again) -> None:
+def test_every_backup_that_counts_can_be_put_back_and_the_one_before_is_never_lost_for_it(
+    var: Path, monkeypatch: pytest.MonkeyPatch, up_again
+) -> None:
     monkeypatch.setenv("BACKUP__KEEP", "1")
     Run.open("nightly").finish(0)
     _issued("quinn", "robin")
@@ -187,8 +205,13 @@ def test_every_backup_that_counts_can_be_put_back_and_the_one_before_is_never_lo
         assert there, when
         for one in there:
             if one.name == second.name or when == "after":
-                with backup._proven(one) as ledger, duckdb.connect(str(ledger), read_only=True) as connection:
-                    assert connection.execute("select count(*) from identity.names").fetchone() == (2,)
+                with (
+                    backup._proven(one) as ledger,
+                    duckdb.connect(str(ledger), read_only=True) as connection,
+                ):
+                    assert connection.execute("select count(*) from identity.names").fetchone() == (
+                        2,
+                    )
                 assert gzip.decompress((one / backup.DOCUMENTS).read_bytes())
         seen.add(tuple(one.name for one in there))
     assert seen == {(renamed.name,), (renamed.name, second.name), (second.name,)}
@@ -216,7 +239,9 @@ def test_a_restore_that_the_power_ended_is_ended_by_the_next_one(var: Path, up_a
 
 def test_the_copy_people_query_is_of_the_night_before_or_of_this_one(var: Path, up_again) -> None:
     with store.connect() as connection:
-        connection.execute("create schema core; create table core.schools as select 'before' as name")
+        connection.execute(
+            "create schema core; create table core.schools as select 'before' as name"
+        )
     publish.publish()
     with store.connect() as connection:
         connection.execute("update core.schools set name = 'tonight'")
@@ -234,13 +259,20 @@ def test_a_vendors_file_is_the_old_one_or_the_new_one(var: Path, up_again) -> No
     path = var / "absences.csv"
     path.write_text("old", encoding="utf-8")
     with disk_of(var) as moments:
-        rendered = Files("vendor", {}).render(tables("callout__absences"), delivery(var, "absences.csv", "callout__absences"))
+        rendered = Files("vendor", {}).render(
+            tables("callout__absences"), delivery(var, "absences.csv", "callout__absences")
+        )
     found = {when: backup._sha256(state / "absences.csv") for when, state in up_again(moments)}
-    assert set(found.values()) == {"cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4", rendered.sha256}
+    assert set(found.values()) == {
+        "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4",
+        rendered.sha256,
+    }
     assert found["after"] == rendered.sha256
 
 
-def test_what_was_about_to_be_written_to_a_target_is_in_the_journal_before_it_is(var: Path, up_again) -> None:
+def test_what_was_about_to_be_written_to_a_target_is_in_the_journal_before_it_is(
+    var: Path, up_again
+) -> None:
     with disk_of(var) as moments:
         written = journal.Journal(var / "google.jsonl", "p1")
         written.intend(["c1", "c2"])
@@ -266,15 +298,26 @@ def test_a_first_password_is_sealed_on_the_disk_before_it_is_used(var: Path, up_
         given.close()
     for moment in moments[used:]:
         for when, state in up_again([moment] * 3):
-            lines = [json.loads(line) for line in (state / "passwords" / "r.google.jsonl").read_bytes().split(b"\n")[:-1]]
-            assert [line["change_id"] for line in lines] == (["c1", "c2"] if when == "after" else ["c1"])
+            lines = [
+                json.loads(line)
+                for line in (state / "passwords" / "r.google.jsonl").read_bytes().split(b"\n")[:-1]
+            ]
+            assert [line["change_id"] for line in lines] == (
+                ["c1", "c2"] if when == "after" else ["c1"]
+            )
 
 
-def test_a_file_that_came_over_the_wire_is_whole_or_not_there(var: Path, tmp_path: Path, up_again) -> None:
+def test_a_file_that_came_over_the_wire_is_whole_or_not_there(
+    var: Path, tmp_path: Path, up_again
+) -> None:
     served = tmp_path / "served"
     served.mkdir()
     (served / "People.csv").write_bytes(b"Student Number\r\n" * 5000)
-    with sftp_server.running(served, tmp_path / "keys") as server, sftp.connect(server.place()) as remote, disk_of(var) as moments:
+    with (
+        sftp_server.running(served, tmp_path / "keys") as server,
+        sftp.connect(server.place()) as remote,
+        disk_of(var) as moments,
+    ):
         remote.get("People.csv", var / "inbox" / "People.csv")
     there = {}
     for when, state in up_again(moments):
@@ -283,7 +326,9 @@ def test_a_file_that_came_over_the_wire_is_whole_or_not_there(var: Path, tmp_pat
     assert there["after"]
 
 
-def test_a_text_is_written_beside_under_a_name_of_its_own_and_nothing_is_left_there(var: Path) -> None:
+def test_a_text_is_written_beside_under_a_name_of_its_own_and_nothing_is_left_there(
+    var: Path,
+) -> None:
     (var / ".page.html.part").write_text("another process is at it", encoding="utf-8")
     files.write(var / "page.html", "Zoë")
     assert (var / "page.html").read_bytes() == "Zoë".encode()

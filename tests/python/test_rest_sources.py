@@ -1,4 +1,5 @@
-"""REST sources against a real server that throttles, fails, hangs up and lets tokens run out: everything exactly once.
+"""REST sources against a real server that throttles, fails, hangs up and lets tokens run out:
+everything exactly once.
 
 What fails midway leaves the last good rows; no token and no value is said.
 """
@@ -23,7 +24,12 @@ PAGINATORS = {
     "link": {"type": "json_link", "next_url_path": "next"},
     "header": {"type": "header_link"},
     "offset": {"type": "offset", "limit": 3, "total_path": "total"},
-    "page": {"type": "page_number", "base_page": 1, "total_path": None, "stop_after_empty_page": True},
+    "page": {
+        "type": "page_number",
+        "base_page": 1,
+        "total_path": None,
+        "stop_after_empty_page": True,
+    },
     "cursor": {"type": "cursor", "cursor_path": "after", "cursor_param": "after"},
     "one": "single_page",
 }
@@ -32,12 +38,28 @@ OAUTH = {"type": "oauth2_client_credentials", "client_id": CLIENT, "client_secre
 
 def loans(count: int) -> list[dict[str, Any]]:
     return [
-        {"id": at, "student": {"number": f"{1000 + at}"}, "book": f"Bücher, Band {at}", "late": at % 2 == 0, "fee": at * 0.5, "secret": "CANARY"}
+        {
+            "id": at,
+            "student": {"number": f"{1000 + at}"},
+            "book": f"Bücher, Band {at}",
+            "late": at % 2 == 0,
+            "fee": at * 0.5,
+            "secret": "CANARY",
+        }
         for at in range(1, count + 1)
     ]
 
 
-EXPECTED = [(str(at), str(1000 + at), f"Bücher, Band {at}", "true" if at % 2 == 0 else "false", f"{at * 0.5:g}") for at in range(1, 11)]
+EXPECTED = [
+    (
+        str(at),
+        str(1000 + at),
+        f"Bücher, Band {at}",
+        "true" if at % 2 == 0 else "false",
+        f"{at * 0.5:g}",
+    )
+    for at in range(1, 11)
+]
 
 
 @dataclass
@@ -53,7 +75,9 @@ class Library:
 
     def rows(self) -> list[tuple]:
         with store.connect() as connection:
-            return connection.execute("select id, student_number, book, late, fee from raw_library.loans order by id::int").fetchall()
+            return connection.execute(
+                "select id, student_number, book, late, fee from raw_library.loans order by id::int"
+            ).fetchall()
 
     @property
     def entry(self) -> dict[str, Any]:
@@ -61,24 +85,39 @@ class Library:
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Library]:
+def library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Library]:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     monkeypatch.delenv("HOMEROOM_RUN", raising=False)
     with running(loans(10)) as api:
 
         def configure(path: str, **facts: Any) -> None:
             source = {
-                "kind": "rest", "base_url": f"{api.url}/", "wait_seconds": 0.05, "auth": facts.pop("auth", None),
-                "paginator": PAGINATORS[path.rpartition("/")[2]], "minimum_share": 0.0,
-                "resources": {"loans": {
-                    "path": path, "data": "$" if path.endswith("header") else "data.items", "key": ["id"], "required": ["id", "book"],
-                    "columns": ["id", "student.number", "book", "late", "fee"], **facts,
-                }},
-            }  # fmt: skip
+                "kind": "rest",
+                "base_url": f"{api.url}/",
+                "wait_seconds": 0.05,
+                "auth": facts.pop("auth", None),
+                "paginator": PAGINATORS[path.rpartition("/")[2]],
+                "minimum_share": 0.0,
+                "resources": {
+                    "loans": {
+                        "path": path,
+                        "data": "$" if path.endswith("header") else "data.items",
+                        "key": ["id"],
+                        "required": ["id", "book"],
+                        "columns": ["id", "student.number", "book", "late", "fee"],
+                        **facts,
+                    }
+                },
+            }
             if source["auth"] is None:
                 del source["auth"]
             real = __import__("common.settings", fromlist=["section"]).section
-            monkeypatch.setattr("common.settings.section", lambda *names: {"library": source} if names == ("sources",) else real(*names))
+            monkeypatch.setattr(
+                "common.settings.section",
+                lambda *names: {"library": source} if names == ("sources",) else real(*names),
+            )
 
         yield Library(api, configure, lambda: "".join(capfd.readouterr()))
 
@@ -89,11 +128,15 @@ def test_every_way_of_paging_brings_every_row_once(library: Library) -> None:
         assert library.ingest() == 0, library.said()
         assert library.rows() == EXPECTED
         assert (library.entry["rows_in"], library.entry["landed"]) == (10, 10)
-        assert library.entry["status"] == ("loaded" if how == "link" else "unchanged"), "the same rows are the same bytes"
+        assert library.entry["status"] == ("loaded" if how == "link" else "unchanged"), (
+            "the same rows are the same bytes"
+        )
     assert b"CANARY" not in paths.warehouse().read_bytes(), "what is not listed is never read"
 
 
-def test_a_busy_and_failing_server_whose_tokens_run_out_still_gives_everything_exactly_once(library: Library) -> None:
+def test_a_busy_and_failing_server_whose_tokens_run_out_still_gives_everything_exactly_once(
+    library: Library,
+) -> None:
     library.configure("oauth/link", auth=OAUTH | {"access_token_url": f"{library.api.url}/token"})
     library.api.faults = [None, 429, 500, "expire", "drop", None, "expire"]
     assert library.ingest() == 0, library.said()
@@ -114,13 +157,23 @@ def test_each_way_of_signing_in_is_known_and_never_said(library: Library) -> Non
     for path, auth in SIGNED:
         library.configure(path, auth=auth)
         assert library.ingest() == 0, library.said()
-        library.configure(path, auth=auth | {key: "wrong-canary-4" for key in ("token", "api_key") if key in auth})
+        library.configure(
+            path, auth=auth | {key: "wrong-canary-4" for key in ("token", "api_key") if key in auth}
+        )
         assert library.ingest() == 3
         assert "does not let us in (status 401)" in library.entry["message"]
-    library.configure("oauth/link", auth=OAUTH | {"access_token_url": f"{library.api.url}/token", "client_secret": "wrong-canary-4"})
+    library.configure(
+        "oauth/link",
+        auth=OAUTH
+        | {"access_token_url": f"{library.api.url}/token", "client_secret": "wrong-canary-4"},
+    )
     assert library.ingest() == 3
     assert "does not let us in (status 401)" in library.entry["message"]
-    everything = library.said() + "".join(file.read_text() for file in (paths.runs() / "latest").iterdir() if file.suffix.startswith(".json"))
+    everything = library.said() + "".join(
+        file.read_text()
+        for file in (paths.runs() / "latest").iterdir()
+        if file.suffix.startswith(".json")
+    )
     assert "canary" not in everything
     assert library.rows() == EXPECTED
 
@@ -169,13 +222,17 @@ def test_rows_that_are_skipped_or_come_twice_are_seen(library: Library) -> None:
     assert "stands on more than one line" in library.entry["message"]
 
 
-def test_an_empty_answer_and_a_renamed_column_are_refused_as_they_are_in_a_file(library: Library) -> None:
+def test_an_empty_answer_and_a_renamed_column_are_refused_as_they_are_in_a_file(
+    library: Library,
+) -> None:
     library.configure("link")
     library.ingest()
     library.api.rows = []
     assert library.ingest() == 3
     assert "only its heading line" in library.entry["message"]
-    library.api.rows = [{key.replace("book", "title"): value for key, value in row.items()} for row in loans(10)]
+    library.api.rows = [
+        {key.replace("book", "title"): value for key, value in row.items()} for row in loans(10)
+    ]
     assert library.ingest() == 3
     assert "lacks the required column book" in library.entry["message"]
     assert library.rows() == EXPECTED
@@ -211,13 +268,19 @@ def test_check_says_whether_the_server_lets_us_in(library: Library) -> None:
 def test_a_source_nobody_answers_for_is_one_finding(library: Library) -> None:
     library.configure("link", auth={"type": "bearer"})
     assert library.ingest() == 3
-    assert "token not set: put it under [sources.library.auth] in .dlt/secrets.toml" in library.entry["message"]
+    assert (
+        "token not set: put it under [sources.library.auth] in .dlt/secrets.toml"
+        in library.entry["message"]
+    )
     library.configure("link")
     library.api.url = "http://127.0.0.1:1"
     library.configure("link")
     assert library.ingest() == 3
     assert "http://127.0.0.1:1 does not answer" in library.entry["message"]
-    findings = [json.loads(line)["kind"] for line in (paths.runs() / "latest" / "findings.jsonl").read_text().splitlines()]
+    findings = [
+        json.loads(line)["kind"]
+        for line in (paths.runs() / "latest" / "findings.jsonl").read_text().splitlines()
+    ]
     assert set(findings) == {"source_unreachable"}
 
 
@@ -229,7 +292,9 @@ def test_a_rest_source_with_a_mistake_is_told() -> None:
 
 
 @pytest.mark.parametrize("paginator", ["auto", "pages", {"type": "offset", "size": 3}])
-def test_a_paginator_that_is_not_understood_is_told_before_anybody_is_asked(library: Library, paginator: Any) -> None:
+def test_a_paginator_that_is_not_understood_is_told_before_anybody_is_asked(
+    library: Library, paginator: Any
+) -> None:
     library.configure("link", paginator=paginator)
     assert library.ingest() == 3
     assert "is not understood: its type is json_link" in library.said()

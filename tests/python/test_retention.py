@@ -1,4 +1,6 @@
-"""Retention: what is past its days is listed, goes only when told to, and what is still needed never goes."""
+"""Retention: what is past its days is listed, goes only when told to, and what is still needed
+never goes.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,20 @@ def night(days_ago: int, *, settled: bool = True) -> Run:
     folder = run.folder.with_name(f"{began:%Y%m%dT%H%M%SZ}-{run.run_id[-4:]}")
     run.folder.rename(folder)
     run = Run(folder.name, folder, run.as_of, began)
-    run.write("run.json", run.read("run.json") | {"run_id": folder.name, "started_at": began.isoformat(), "finished_at": began.isoformat()})
+    run.write(
+        "run.json",
+        run.read("run.json")
+        | {
+            "run_id": folder.name,
+            "started_at": began.isoformat(),
+            "finished_at": began.isoformat(),
+        },
+    )
     for name in ("dbt", "memory", "journal"):
         (folder / name).mkdir()
-        (folder / name / ("google.jsonl" if name == "journal" else "x.json")).write_text("{}\n", encoding="utf-8")
+        (folder / name / ("google.jsonl" if name == "journal" else "x.json")).write_text(
+            "{}\n", encoding="utf-8"
+        )
     if settled:
         (folder / "journal" / "google.settled").write_text("3", encoding="utf-8")
     (paths.runs() / "latest").unlink()
@@ -41,7 +53,11 @@ def state(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("RETENTION__EVIDENCE_DAYS", "60")
     monkeypatch.setattr(store, "WAIT_SECONDS", 0.3)
     with store.connect() as connection:
-        connection.execute("insert into ledger.audit.findings (finding_id, found_at) values ('old', ?), ('new', ?)", [NOW - timedelta(days=900), NOW])
+        connection.execute(
+            "insert into ledger.audit.findings (finding_id, found_at) values ('old', ?),"
+            " ('new', ?)",
+            [NOW - timedelta(days=900), NOW],
+        )
         connection.execute("create table ledger.identity.names as select 'quinn' as name")
     return tmp_path / "var"
 
@@ -50,7 +66,9 @@ def test_without_being_told_nothing_goes():
     old = night(100)
     night(1)
     found = {one.name: one for one in retention.past(NOW)}
-    assert {path.name for path in found["evidence"].files} == {"dbt", "memory"} and found["evidence"].files[0].parent == old.folder
+    assert {path.name for path in found["evidence"].files} == {"dbt", "memory"} and found[
+        "evidence"
+    ].files[0].parent == old.folder
     assert found["evidence"].bytes > 0 and found["runs"].days is None
     assert (old.folder / "dbt").is_dir()
 
@@ -59,14 +77,25 @@ def test_what_is_past_its_days_goes_when_told_and_that_is_kept(monkeypatch):
     monkeypatch.setenv("RETENTION__FINDINGS_DAYS", "800")
     old, unsettled, newest = night(100), night(90, settled=False), night(70)
     retention.let_go(retention.past(NOW), NOW)
-    assert not (old.folder / "dbt").exists() and (old.folder / "run.json").is_file() and (old.folder / "journal").is_dir()
+    assert (
+        not (old.folder / "dbt").exists()
+        and (old.folder / "run.json").is_file()
+        and (old.folder / "journal").is_dir()
+    )
     assert (unsettled.folder / "dbt").is_dir(), "its journal is not in the ledger yet"
     assert (newest.folder / "dbt").is_dir(), "the newest run is what the next one stands on"
     with store.connect() as connection:
-        assert connection.execute("select finding_id from ledger.audit.findings").fetchall() == [("new",)]
-        assert connection.execute("select name from ledger.identity.names").fetchall() == [("quinn",)]
+        assert connection.execute("select finding_id from ledger.audit.findings").fetchall() == [
+            ("new",)
+        ]
+        assert connection.execute("select name from ledger.identity.names").fetchall() == [
+            ("quinn",)
+        ]
     assert interventions.lines()[-1]["what"] == "let_go"
-    assert "evidence: 2 older than 60 days; findings: 1 older than 800 days" in interventions.lines()[-1]["details"]
+    assert (
+        "evidence: 2 older than 60 days; findings: 1 older than 800 days"
+        in interventions.lines()[-1]["details"]
+    )
     assert not any(one.rows or one.files for one in retention.past(NOW))
 
 
@@ -75,22 +104,35 @@ def test_old_passwords_runs_and_what_was_put_aside_have_days_of_their_own(monkey
         monkeypatch.setenv(f"RETENTION__{name.upper()}_DAYS", "90")
     old = night(100)
     night(1)
-    files = [state / "passwords" / "a.google.jsonl", state / "replaced" / "20270101" / "ledger.duckdb", state / "backups" / "before-0002-x" / "ledger.duckdb",
-             state / "backups" / "20270101T000000Z" / "ledger.duckdb.gz"]  # fmt: skip
+    files = [
+        state / "passwords" / "a.google.jsonl",
+        state / "replaced" / "20270101" / "ledger.duckdb",
+        state / "backups" / "before-0002-x" / "ledger.duckdb",
+        state / "backups" / "20270101T000000Z" / "ledger.duckdb.gz",
+    ]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x", encoding="utf-8")
         for path in (file, file.parent):
             os.utime(path, ((NOW - timedelta(days=100)).timestamp(),) * 2)
     retention.let_go(retention.past(NOW), NOW)
-    assert [file.exists() for file in files] == [False, False, False, True], "backups are counted, not dated"
+    assert [file.exists() for file in files] == [False, False, False, True], (
+        "backups are counted, not dated"
+    )
     assert not old.folder.exists()
 
 
 def test_a_run_keeps_its_evidence_for_its_days_to_the_second():
     beyond, within, _ = night(60), night(59), night(1)
-    found = {name: {path.parent for one in retention.past(NOW + more) if one.name == "evidence" for path in one.files}
-             for name, more in (("at its days", timedelta()), ("a second later", timedelta(seconds=1)))}  # fmt: skip
+    found = {
+        name: {
+            path.parent
+            for one in retention.past(NOW + more)
+            if one.name == "evidence"
+            for path in one.files
+        }
+        for name, more in (("at its days", timedelta()), ("a second later", timedelta(seconds=1)))
+    }
     assert found == {"at its days": set(), "a second later": {beyond.folder}}
     assert (within.folder / "memory").is_dir()
 
@@ -99,8 +141,14 @@ def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch
     monkeypatch.setenv("RETENTION__RUNS_DAYS", "1")
     monkeypatch.setenv("RETENTION__CHANGES_DAYS", "2000")
     assert retention.days() == {
-        "evidence": 60, "runs": 1, "passwords": None, "replaced": None, "upgrade_copies": None, "findings": None, "changes": 2000,
-    }  # fmt: skip
+        "evidence": 60,
+        "runs": 1,
+        "passwords": None,
+        "replaced": None,
+        "upgrade_copies": None,
+        "findings": None,
+        "changes": 2000,
+    }
     for wrong in ("0", "-1", "1.5", "true"):
         monkeypatch.setenv("RETENTION__RUNS_DAYS", wrong)
         with pytest.raises(settings.SettingsWrong, match=r"\[retention\] runs_days = "):
@@ -110,12 +158,17 @@ def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch
 def test_days_count_from_now_unless_told_otherwise(monkeypatch):
     monkeypatch.setenv("RETENTION__FINDINGS_DAYS", "3000")
     with store.connect() as connection:
-        connection.execute("insert into ledger.audit.findings (finding_id, found_at) values ('ancient', timestamptz '2000-01-01 00:00:00+00')")
+        connection.execute(
+            "insert into ledger.audit.findings (finding_id, found_at) values ('ancient',"
+            " timestamptz '2000-01-01 00:00:00+00')"
+        )
     found = retention.past()
     assert [(one.name, one.rows) for one in found if one.rows] == [("findings", 1)]
     retention.let_go(found)
     with store.connect() as connection:
-        assert connection.execute("select finding_id from ledger.audit.findings order by 1").fetchall() == [("new",), ("old",)]
+        assert connection.execute(
+            "select finding_id from ledger.audit.findings order by 1"
+        ).fetchall() == [("new",), ("old",)]
 
 
 def test_a_run_of_which_one_journal_is_not_in_the_ledger_yet_stays():
@@ -152,14 +205,21 @@ def test_what_was_planned_and_what_came_of_it_go_together_and_identities_never(m
     with store.connect() as connection:
         for table, at in tables.items():
             for moment in (edge, edge - timedelta(seconds=1), NOW):
-                connection.execute(f"insert into ledger.audit.{table} by name (select ?::timestamptz as {at})", [moment])
+                connection.execute(
+                    f"insert into ledger.audit.{table} by name (select ?::timestamptz as {at})",
+                    [moment],
+                )
     (found,) = [one for one in retention.past(NOW) if one.name == "changes"]
     assert (found.rows, found.files, found.days) == (3, (), 30)
     retention.let_go([found], NOW)
     with store.connect() as connection:
         for table, at in tables.items():
-            assert connection.execute(f"select count(*), min({at}) from ledger.audit.{table}").fetchone() == (2, edge), table
-        assert connection.execute("select count(*) from ledger.audit.findings").fetchone() == (2,), "they have days of their own"
+            assert connection.execute(
+                f"select count(*), min({at}) from ledger.audit.{table}"
+            ).fetchone() == (2, edge), table
+        assert connection.execute("select count(*) from ledger.audit.findings").fetchone() == (
+            2,
+        ), "they have days of their own"
     assert interventions.lines()[-1]["details"] == "changes: 3 older than 30 days"
 
 
@@ -178,7 +238,9 @@ def test_nothing_goes_while_a_night_runs():
     assert (old.folder / "dbt").is_dir()
 
 
-@pytest.mark.parametrize(("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")]
+)
 def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"RETENTION__{name}", value)
     with pytest.raises(settings.SettingsWrong, match="the classes are evidence, runs, passwords"):
@@ -188,15 +250,27 @@ def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, va
 def test_a_compacted_warehouse_holds_what_it_held_in_less_space():
     with store.connect() as connection:
         connection.execute("create schema staging; create schema core")
-        connection.execute("create table core.people as select range as person_id, md5(range::varchar) as text from range(300000)")
+        connection.execute(
+            "create table core.people as select range as person_id, md5(range::varchar) as text"
+            " from range(300000)"
+        )
         connection.execute("create view staging.b_people as from core.people")
-        connection.execute("create view staging.a_people as select p.person_id, v.version from staging.b_people as p cross join ledger.audit.versions as v")
+        connection.execute(
+            "create view staging.a_people as select p.person_id, v.version from staging.b_people as"
+            " p cross join ledger.audit.versions as v"
+        )
         connection.execute("checkpoint")
         connection.execute("delete from core.people where person_id % 100 > 0")
-        connection.execute("create table core.other as from core.people; drop table core.people; alter table core.other rename to people; checkpoint")
+        connection.execute(
+            "create table core.other as from core.people; drop table core.people; alter table"
+            " core.other rename to people; checkpoint"
+        )
     assert retention.AIR < retention.air() < 1
     before, after = retention.compact()
-    assert not list((paths.var() / "tmp" / "compact").iterdir()) and not paths.warehouse().with_name("warehouse.duckdb.wal").exists()
+    assert (
+        not list((paths.var() / "tmp" / "compact").iterdir())
+        and not paths.warehouse().with_name("warehouse.duckdb.wal").exists()
+    )
     assert after < before / 2
     assert retention.air() < 0.1
     with store.connect(read_only=True) as connection:
@@ -208,7 +282,13 @@ def test_a_copy_that_differs_is_not_swapped_in(monkeypatch):
     with store.connect() as connection:
         connection.execute("create table kept as select 1 as one")
     counts = retention._counts
-    monkeypatch.setattr(retention, "_counts", lambda connection, catalog: counts(connection, catalog) | ({"main.lost": 1} if catalog == "warehouse" else {}))
+    monkeypatch.setattr(
+        retention,
+        "_counts",
+        lambda connection, catalog: (
+            counts(connection, catalog) | ({"main.lost": 1} if catalog == "warehouse" else {})
+        ),
+    )
     with pytest.raises(Exception, match=r"differs in main.lost; the warehouse stays"):
         retention.compact()
     with store.connect(read_only=True) as connection:

@@ -1,4 +1,6 @@
-"""Room on the disk, what is published for people, what the databases say when they cannot be opened."""
+"""Room on the disk, what is published for people, what the databases say when they cannot be
+opened.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ def free(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 def test_a_night_needs_its_databases_again_and_five_hundred_megabytes(monkeypatch, var):
     paths.published().parent.mkdir()
-    for path, size in ((paths.warehouse(), 30_000_000), (paths.ledger(), 2_000_000), (paths.published(), 1_000_000)):
+    for path, size in (
+        (paths.warehouse(), 30_000_000),
+        (paths.ledger(), 2_000_000),
+        (paths.published(), 1_000_000),
+    ):
         path.write_bytes(bytes(size))
     free(monkeypatch, 533_000_000)
     assert room.shortage() == ""
@@ -57,8 +63,26 @@ def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch,
     ballast.lay()
     ballast.lay()
     assert ballast.path().stat().st_size == 1 << 20
-    kept = [var / name for name in ("archive/a.gz", "runs/r/run.json", "published/warehouse.duckdb", "inbox/drop.csv", "ledger.duckdb", "backups/b")]
-    gone = [var / name for name in ("tmp/spill", "published/.next/warehouse.duckdb", "replay/2026/warehouse.duckdb", "inbox/.fetched/sis/a")]
+    kept = [
+        var / name
+        for name in (
+            "archive/a.gz",
+            "runs/r/run.json",
+            "published/warehouse.duckdb",
+            "inbox/drop.csv",
+            "ledger.duckdb",
+            "backups/b",
+        )
+    ]
+    gone = [
+        var / name
+        for name in (
+            "tmp/spill",
+            "published/.next/warehouse.duckdb",
+            "replay/2026/warehouse.duckdb",
+            "inbox/.fetched/sis/a",
+        )
+    ]
     for number, path in enumerate((*kept, *gone)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100 + number))
@@ -77,7 +101,9 @@ def test_links_are_not_followed_when_bytes_are_counted(var):
     assert room.size(var / "a" / "real") == 5000
 
 
-@pytest.mark.parametrize(("error", "tries", "ballast_left"), [(28, 2, False), (122, 2, False), (13, 1, True)])
+@pytest.mark.parametrize(
+    ("error", "tries", "ballast_left"), [(28, 2, False), (122, 2, False), (13, 1, True)]
+)
 def test_only_a_full_disk_costs_the_ballast_and_only_once(monkeypatch, error, tries, ballast_left):
     monkeypatch.setattr(ballast, "MEGABYTES", 1)
     ballast.lay()
@@ -102,25 +128,53 @@ def test_only_a_full_disk_costs_the_ballast_and_only_once(monkeypatch, error, tr
 def test_people_are_shown_what_they_ask_about_and_no_raw_record(var):
     with store.connect() as connection:
         for statement in (
-            "create schema core", "create schema exports", "create schema staging", "create schema seeds", "create schema raw_sis", "create schema audit",
-            "create table core.schools as select 'Hope' as name", "create view core.open_schools as from core.schools",
-            "create table seeds.register as select 1 as signed", "create table raw_sis.people as select 'confidential' as pen",
-            "create table exports.exp_google__users as select 1 as one", "create view staging.stg_google__users as select 2 as observed",
-            "create view staging.stg_sis__people as select 'confidential' as pen", "create table audit.both as select 'of the warehouse' as whose",
-            "create table ledger.audit.both as select 'of the ledger' as whose", "create table ledger.identity.names as select 'quinn' as name",
-        ):  # fmt: skip
+            "create schema core",
+            "create schema exports",
+            "create schema staging",
+            "create schema seeds",
+            "create schema raw_sis",
+            "create schema audit",
+            "create table core.schools as select 'Hope' as name",
+            "create view core.open_schools as from core.schools",
+            "create table seeds.register as select 1 as signed",
+            "create table raw_sis.people as select 'confidential' as pen",
+            "create table exports.exp_google__users as select 1 as one",
+            "create view staging.stg_google__users as select 2 as observed",
+            "create view staging.stg_sis__people as select 'confidential' as pen",
+            "create table audit.both as select 'of the warehouse' as whose",
+            "create table ledger.audit.both as select 'of the ledger' as whose",
+            "create table ledger.identity.names as select 'quinn' as name",
+        ):
             connection.execute(statement)
     count = publish.publish()
     assert paths.published().stat().st_mode & 0o777 == 0o400
     assert [path.name for path in paths.published().parent.iterdir()] == ["warehouse.duckdb"]
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
-        there = {".".join(row) for row in connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()}
-        assert connection.execute("select count(*) from duckdb_views() where not internal").fetchone() == (0,)
-        assert connection.execute("select whose from audit.both").fetchall() == [("of the warehouse",)]
+        there = {
+            ".".join(row)
+            for row in connection.execute(
+                "select schema_name, table_name from duckdb_tables()"
+            ).fetchall()
+        }
+        assert connection.execute(
+            "select count(*) from duckdb_views() where not internal"
+        ).fetchone() == (0,)
+        assert connection.execute("select whose from audit.both").fetchall() == [
+            ("of the warehouse",)
+        ]
         assert connection.execute("select name from core.open_schools").fetchall() == [("Hope",)]
-        assert connection.execute("select observed from staging.stg_google__users").fetchall() == [(2,)]
+        assert connection.execute("select observed from staging.stg_google__users").fetchall() == [
+            (2,)
+        ]
     assert count == len(there)
-    assert {"core.schools", "core.open_schools", "seeds.register", "exports.exp_google__users", "identity.names", "audit.runs"} <= there
+    assert {
+        "core.schools",
+        "core.open_schools",
+        "seeds.register",
+        "exports.exp_google__users",
+        "identity.names",
+        "audit.runs",
+    } <= there
     assert not {"raw_sis.people", "staging.stg_sis__people"} & there
 
 
@@ -172,7 +226,10 @@ def test_a_ledger_that_is_gone_is_not_made_anew_once_a_night_was_finished(var):
         pass
     paths.ledger().unlink()
     (var / "runs" / "20261005T100000Z-abcd" / "summary.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(store.StoreUnusable, match="is gone, though runs were finished here"), store.connect():
+    with (
+        pytest.raises(store.StoreUnusable, match="is gone, though runs were finished here"),
+        store.connect(),
+    ):
         pass
     assert not paths.ledger().exists()
 
@@ -180,11 +237,22 @@ def test_a_ledger_that_is_gone_is_not_made_anew_once_a_night_was_finished(var):
 def test_a_warehouse_somebody_holds_is_waited_for_and_then_named():
     with store.connect():
         pass
-    reads = f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}); print('on', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    reads = (
+        f"import duckdb, sys; c = duckdb.connect({str(paths.warehouse())!r}); print('on',"
+        " flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "on\n"
         try:
-            with pytest.raises(store.StoreBusy, match=f"is held by process {holder.pid} for more than 0 seconds"), store.connect(read_only=True):
+            with (
+                pytest.raises(
+                    store.StoreBusy,
+                    match=f"is held by process {holder.pid} for more than 0 seconds",
+                ),
+                store.connect(read_only=True),
+            ):
                 pass
         finally:
             holder.kill()
@@ -195,10 +263,19 @@ def test_the_lock_says_who_holds_it_until_it_is_free(var):
     assert lock.holder(path) == ""
     with lock.lock(path, "a night"):
         assert lock.holder(path).startswith(f"process {lock.os.getpid()}, for 0 min")
-        with pytest.raises(lock.Held, match=rf"a backup cannot begin: a night is under way for 0 min \d+ s already, in process {lock.os.getpid()} of "):
+        with pytest.raises(
+            lock.Held,
+            match=(
+                r"a backup cannot begin: a night is under way for 0 min \d+ s already, in process"
+                rf" {lock.os.getpid()} of "
+            ),
+        ):
             with lock.lock(path, "a backup"):
                 pass
-        with pytest.raises(lock.Held, match="and did not end within 0 s; wait for it"), lock.lock(path, "a backup", wait=0.01):
+        with (
+            pytest.raises(lock.Held, match="and did not end within 0 s; wait for it"),
+            lock.lock(path, "a backup", wait=0.01),
+        ):
             pass
     assert (lock.holder(path), path.read_text(encoding="utf-8")) == ("", "")
     with lock.lock(path, "a backup"):
@@ -211,7 +288,10 @@ def test_the_lock_says_who_holds_it_until_it_is_free(var):
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        ("Conversion Error: Could not convert string 'Quinn Li' to INT32", "Conversion Error: Could not convert string '…' to INT32"),
+        (
+            "Conversion Error: Could not convert string 'Quinn Li' to INT32",
+            "Conversion Error: Could not convert string '…' to INT32",
+        ),
         ("Compilation Error in model 'students'", "Compilation Error in model 'students'"),
         ("Parsing Error: 'x.yml'", "Parsing Error: 'x.yml'"),
         ("Runtime Error\n  Compilation Error 'Quinn'", "Runtime Error Compilation Error '…'"),
@@ -234,5 +314,9 @@ def test_what_failed_in_the_build_is_a_finding_with_its_file(kind, message, says
     node = SimpleNamespace(resource_type=kind, name="a", original_file_path="models/a.sql")
     found = build._finding(SimpleNamespace(node=node, message=message))
     assert found.message.startswith(says)
-    assert (found.level, found.kind, found.file) == ("critical", f"{'test' if kind == 'test' else 'model'}_failed", "models/a.sql")
+    assert (found.level, found.kind, found.file) == (
+        "critical",
+        f"{'test' if kind == 'test' else 'model'}_failed",
+        "models/a.sql",
+    )
     assert "make build SELECT=a" in found.action

@@ -1,4 +1,6 @@
-"""Who hears of what, when an incident begins and ends, what a message spells out, what is unusual: rule by rule, without any server."""
+"""Who hears of what, when an incident begins and ends, what a message spells out, what is unusual:
+rule by rule, without any server.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,12 @@ def var(tmp_path, monkeypatch):
 
 
 def finding(level: str = "warning", kind: str = "feed_stale", **more: Any) -> dict[str, Any]:
-    given = {"message": "It is old.", "target": "google", "school_number": "07474001", "owner": "operator"} | more
+    given = {
+        "message": "It is old.",
+        "target": "google",
+        "school_number": "07474001",
+        "owner": "operator",
+    } | more
     return findings.asdict(findings.Finding(level, kind, **given))
 
 
@@ -32,10 +39,18 @@ def finding(level: str = "warning", kind: str = "feed_stale", **more: Any) -> di
 
 @pytest.mark.parametrize(
     ("least", "told"),
-    [("info", ["info", "warning", "critical"]), ("warning", ["warning", "critical"]), ("critical", ["critical"])],
+    [
+        ("info", ["info", "warning", "critical"]),
+        ("warning", ["warning", "critical"]),
+        ("critical", ["critical"]),
+    ],
 )
 def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
-    assert [level for level in ("info", "warning", "critical") if Route("r", level=least).concerns(finding(level))] == told
+    assert [
+        level
+        for level in ("info", "warning", "critical")
+        if Route("r", level=least).concerns(finding(level))
+    ] == told
     assert Route("r").level == "warning"
 
 
@@ -49,37 +64,69 @@ def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
         ({"targets": ("google",)}, {"target": "google"}, {"target": ""}),
     ],
 )
-def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_name_nothing(asked, fits, does_not):
+def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_name_nothing(
+    asked, fits, does_not
+):
     day = date(2026, 10, 5)
     for given in (Route("r", **asked).concerns, lambda one: Silence("s", **asked).covers(one, day)):
         assert given(finding() | fits)
         assert not given(finding() | does_not)
     both = asked | {"kinds": ("feed_stale",), "schools": ("07474001",)}
     assert Route("r", **both).concerns(finding() | fits)
-    assert not Route("r", **both).concerns(finding() | fits | {"kind": "feed_refused", "school_number": "07474002"}), "every filter must fit"
+    assert not Route("r", **both).concerns(
+        finding() | fits | {"kind": "feed_refused", "school_number": "07474002"}
+    ), "every filter must fit"
     assert Route("r").concerns(finding() | does_not)
 
 
-@pytest.mark.parametrize(("day", "covered"), [(date(2026, 9, 30), False), (date(2026, 10, 1), True), (date(2026, 10, 3), True), (date(2026, 10, 4), False)])
+@pytest.mark.parametrize(
+    ("day", "covered"),
+    [
+        (date(2026, 9, 30), False),
+        (date(2026, 10, 1), True),
+        (date(2026, 10, 3), True),
+        (date(2026, 10, 4), False),
+    ],
+)
 def test_a_silence_has_a_first_and_a_last_day_and_keeps_nothing_critical_from_anybody(day, covered):
     silence = Silence("s", begins=date(2026, 10, 1), ends=date(2026, 10, 3))
-    assert [silence.covers(finding(level), day) for level in ("info", "warning", "critical")] == [covered, covered, False]
+    assert [silence.covers(finding(level), day) for level in ("info", "warning", "critical")] == [
+        covered,
+        covered,
+        False,
+    ]
     assert Silence("s").covers(finding(), day), "without days it is always"
 
 
 def test_a_schools_own_route_does_not_hear_of_the_night_and_a_targets_does():
-    heard = {name: Route("r", **{name: ("x",)}).hears_of_the_night for name in ("targets", "schools", "kinds", "owners")}
+    heard = {
+        name: Route("r", **{name: ("x",)}).hears_of_the_night
+        for name in ("targets", "schools", "kinds", "owners")
+    }
     assert heard == {"targets": True, "schools": False, "kinds": False, "owners": False}
     assert Route("r").hears_of_the_night
 
 
 def test_a_route_leads_to_each_of_its_places():
-    route = Route("r", email=("a@sd74.example", "b@sd74.example"), teams="https://t", webhook="https://w")
-    assert route.channels == [("email", "a@sd74.example"), ("email", "b@sd74.example"), ("teams", "https://t"), ("webhook", "https://w")]
+    route = Route(
+        "r", email=("a@sd74.example", "b@sd74.example"), teams="https://t", webhook="https://w"
+    )
+    assert route.channels == [
+        ("email", "a@sd74.example"),
+        ("email", "b@sd74.example"),
+        ("teams", "https://t"),
+        ("webhook", "https://w"),
+    ]
     assert Route("r", slack="https://s").channels == [("slack", "https://s")]
 
 
-SUMMARY = {"run_id": "r1", "as_of": "2026-10-05", "exit_code": 0, "verb": "nightly", "steps": [{"name": "ingest", "status": "failed"}]}
+SUMMARY = {
+    "run_id": "r1",
+    "as_of": "2026-10-05",
+    "exit_code": 0,
+    "verb": "nightly",
+    "steps": [{"name": "ingest", "status": "failed"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -92,48 +139,106 @@ SUMMARY = {"run_id": "r1", "as_of": "2026-10-05", "exit_code": 0, "verb": "night
         ({}, 0, [finding()], [], True),
         ({}, 0, [], [{"sentence": "It is back.", "since": "2026-10-04"}], True),
         ({"schools": ("07474001",)}, 1, [], [], False),  # not of the night
-        ({"schools": ("07474001",)}, 0, [], [{"sentence": "It is back.", "since": "2026-10-04"}], False),
+        (
+            {"schools": ("07474001",)},
+            0,
+            [],
+            [{"sentence": "It is back.", "since": "2026-10-04"}],
+            False,
+        ),
         ({"schools": ("07474001",)}, 0, [finding()], [], True),
         ({"schools": ("07474002",)}, 0, [finding()], [], False),
     ],
 )
-def test_somebody_is_told_when_there_is_something_for_them(monkeypatch, route, code, found, closed, told):
+def test_somebody_is_told_when_there_is_something_for_them(
+    monkeypatch, route, code, found, closed, told
+):
     monkeypatch.setattr(alerts, "compose", lambda *given: given)
-    messages = list(alerts._messages([Route("r", email=("a@sd74.example",), **route)], SUMMARY | {"exit_code": code}, found, closed))
-    assert [(channel, address) for channel, address, _ in messages] == ([("email", "a@sd74.example")] if told else [])
+    messages = list(
+        alerts._messages(
+            [Route("r", email=("a@sd74.example",), **route)],
+            SUMMARY | {"exit_code": code},
+            found,
+            closed,
+        )
+    )
+    assert [(channel, address) for channel, address, _ in messages] == (
+        [("email", "a@sd74.example")] if told else []
+    )
 
 
 def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monkeypatch):
     monkeypatch.setattr(alerts, "compose", lambda *given: given)
     google, other = finding("critical", target="google"), finding("info", target="callout")
-    ways = [Route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)), Route("all", email=("a@x.example",), level="info")]
-    [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(ways, SUMMARY, [google, other], [{"sentence": "x"}])
-    assert (concerned, recovered, of_the_night, names) == ([google, other], [{"sentence": "x"}], True, "school, all")
+    ways = [
+        Route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)),
+        Route("all", email=("a@x.example",), level="info"),
+    ]
+    [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(
+        ways, SUMMARY, [google, other], [{"sentence": "x"}]
+    )
+    assert (concerned, recovered, of_the_night, names) == (
+        [google, other],
+        [{"sentence": "x"}],
+        True,
+        "school, all",
+    )
 
 
 # ---------------------------------------------------------------- as the settings say
 
 ALL_RIGHT = {
     "alerts": {
-        "page_url": "https://x", "wait_seconds": 1, "smtp": {"host": "h", "from": "f@x.example", "port": 25, "user": "u", "password": "p", "ca_file": "c",
-                                                            "security": "none"},
-        "incidents": {"url": "u", "key": "k", "kind": "opsgenie"}, "heartbeat": {"url": "u", "failed_url": "f"},
+        "page_url": "https://x",
+        "wait_seconds": 1,
+        "smtp": {
+            "host": "h",
+            "from": "f@x.example",
+            "port": 25,
+            "user": "u",
+            "password": "p",
+            "ca_file": "c",
+            "security": "none",
+        },
+        "incidents": {"url": "u", "key": "k", "kind": "opsgenie"},
+        "heartbeat": {"url": "u", "failed_url": "f"},
         "routes": {
-            "every": {"level": "info", "always": True, "email": ["a@x.example", "b@x.example"], "teams": "t", "slack": "s", "webhook": "w",
-                      "targets": ["google"], "schools": ["07474001"], "kinds": ["feed_stale"], "owners": ["operator"]},
+            "every": {
+                "level": "info",
+                "always": True,
+                "email": ["a@x.example", "b@x.example"],
+                "teams": "t",
+                "slack": "s",
+                "webhook": "w",
+                "targets": ["google"],
+                "schools": ["07474001"],
+                "kinds": ["feed_stale"],
+                "owners": ["operator"],
+            },
             "one": {"email": "a@x.example", "targets": "google", "schools": "07474001"},
         },
         "silences": {
-            "every": {"from": "2026-07-01", "until": date(2026, 8, 31), "why": "summer", "targets": "google", "schools": ["1"], "kinds": "k", "owners": "o"},
+            "every": {
+                "from": "2026-07-01",
+                "until": date(2026, 8, 31),
+                "why": "summer",
+                "targets": "google",
+                "schools": ["1"],
+                "kinds": "k",
+                "owners": "o",
+            },
             "always": {"why": "known"},
         },
     },
-    "metrics": {"otlp": "o", "headers": {"a": "b"}}, "targets": {"google": {}, "callout": {}},
-}  # fmt: skip
+    "metrics": {"otlp": "o", "headers": {"a": "b"}},
+    "targets": {"google": {}, "callout": {}},
+}
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **alerting: Any) -> routes.Alerting:
-    monkeypatch.setattr(settings, "everything", lambda: ALL_RIGHT | {"alerts": ALL_RIGHT["alerts"] | alerting})
+    monkeypatch.setattr(
+        settings, "everything", lambda: ALL_RIGHT | {"alerts": ALL_RIGHT["alerts"] | alerting}
+    )
     return routes.read()
 
 
@@ -141,12 +246,25 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
     found = given(monkeypatch)
     assert found.wrong == [] and routes.trouble() == []
     assert found.routes == [
-        Route("every", "info", ("a@x.example", "b@x.example"), "t", "s", "w", ("google",), ("07474001",), ("feed_stale",), ("operator",), True),
+        Route(
+            "every",
+            "info",
+            ("a@x.example", "b@x.example"),
+            "t",
+            "s",
+            "w",
+            ("google",),
+            ("07474001",),
+            ("feed_stale",),
+            ("operator",),
+            True,
+        ),
         Route("one", email=("a@x.example",), targets=("google",), schools=("07474001",)),
     ]
     assert found.silences == [
-        Silence("every", date(2026, 7, 1), date(2026, 8, 31), ("google",), ("1",), ("k",), ("o",)), Silence("always", date.min, date.max),
-    ]  # fmt: skip
+        Silence("every", date(2026, 7, 1), date(2026, 8, 31), ("google",), ("1",), ("k",), ("o",)),
+        Silence("always", date.min, date.max),
+    ]
 
 
 MAIL = {"email": "a@x.example"}
@@ -155,35 +273,97 @@ MAIL = {"email": "a@x.example"}
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"smpt": 1}, ["[alerts] smpt: no such key; known are heartbeat, incidents, page_url, routes, silences, smtp, wait_seconds"]),
-        ({"smtp": {"host": "h", "from": "f", "port": "25"}}, ["[alerts.smtp] port = '25': write a number"]),
-        ({"smtp": {"host": "h", "from": "f", "security": "ssl"}}, ["[alerts.smtp] security = 'ssl': it is one of starttls, tls, none"]),
-        ({"smtp": {"host": "h"}}, ["[alerts.smtp] wants host and from: there are routes with e-mail"]),
-        ({"smtp": {"from": "f"}}, ["[alerts.smtp] wants host and from: there are routes with e-mail"]),
+        (
+            {"smpt": 1},
+            [
+                "[alerts] smpt: no such key; known are heartbeat, incidents, page_url, routes,"
+                " silences, smtp, wait_seconds"
+            ],
+        ),
+        (
+            {"smtp": {"host": "h", "from": "f", "port": "25"}},
+            ["[alerts.smtp] port = '25': write a number"],
+        ),
+        (
+            {"smtp": {"host": "h", "from": "f", "security": "ssl"}},
+            ["[alerts.smtp] security = 'ssl': it is one of starttls, tls, none"],
+        ),
+        (
+            {"smtp": {"host": "h"}},
+            ["[alerts.smtp] wants host and from: there are routes with e-mail"],
+        ),
+        (
+            {"smtp": {"from": "f"}},
+            ["[alerts.smtp] wants host and from: there are routes with e-mail"],
+        ),
         ({"smtp": {}, "routes": {"chat": {"slack": "s"}}}, []),
-        ({"incidents": {"kind": "pager"}}, ["[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"]),
-        ({"heartbeat": {"b": 1, "a": 1}}, [f"[alerts.heartbeat] {key}: no such key; known are failed_url, url" for key in "ab"]),
+        (
+            {"incidents": {"kind": "pager"}},
+            ["[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"],
+        ),
+        (
+            {"heartbeat": {"b": 1, "a": 1}},
+            [f"[alerts.heartbeat] {key}: no such key; known are failed_url, url" for key in "ab"],
+        ),
         ({"routes": {"r": []}}, ["[alerts.routes.r] is list, not a table"]),
-        ({"routes": {"r": MAIL | {"level": "loud"}}}, ["[alerts.routes.r] level = 'loud': it is one of info, warning, critical"]),
-        ({"routes": {"r": {"email": ["a@x.example", "b"]}}}, ["[alerts.routes.r] email: one of them is no address"]),
-        ({"routes": {"r": {"level": "info"}}}, ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"]),
-        ({"routes": {"r": {"email": []}}}, ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"]),
-        ({"routes": {"r": MAIL | {"zz": 1, "why": 1}}}, ["[alerts.routes.r] why: no such key; known are always, email, kinds, level, owners, schools, slack, "
-                                                         "targets, teams, webhook"]),
-        ({"routes": {"r": MAIL | {"schools": 7}}}, ["[alerts.routes.r] schools = 7: write a text, or a list of texts"]),
-        ({"routes": {"r": MAIL | {"targets": ["google", "bus"]}}}, ["[alerts.routes.r] targets names 'bus', which is none; there are callout, google"]),
-        ({"silences": {"s": {"email": "x"}}}, ["[alerts.silences.s] email: no such key; known are from, kinds, owners, schools, targets, until, why"]),
-        ({"silences": {"s": {"until": "2026-13-01"}}}, ["[alerts.silences.s] until is no day; write it as 2027-07-01"]),
-        ({"silences": {"s": {"from": "soon"}}}, ["[alerts.silences.s] from is no day; write it as 2027-07-01"]),
+        (
+            {"routes": {"r": MAIL | {"level": "loud"}}},
+            ["[alerts.routes.r] level = 'loud': it is one of info, warning, critical"],
+        ),
+        (
+            {"routes": {"r": {"email": ["a@x.example", "b"]}}},
+            ["[alerts.routes.r] email: one of them is no address"],
+        ),
+        (
+            {"routes": {"r": {"level": "info"}}},
+            ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"],
+        ),
+        (
+            {"routes": {"r": {"email": []}}},
+            ["[alerts.routes.r] leads nowhere: give it email, teams, slack or webhook"],
+        ),
+        (
+            {"routes": {"r": MAIL | {"zz": 1, "why": 1}}},
+            [
+                "[alerts.routes.r] why: no such key; known are always, email, kinds, level, owners,"
+                " schools, slack, targets, teams, webhook"
+            ],
+        ),
+        (
+            {"routes": {"r": MAIL | {"schools": 7}}},
+            ["[alerts.routes.r] schools = 7: write a text, or a list of texts"],
+        ),
+        (
+            {"routes": {"r": MAIL | {"targets": ["google", "bus"]}}},
+            ["[alerts.routes.r] targets names 'bus', which is none; there are callout, google"],
+        ),
+        (
+            {"silences": {"s": {"email": "x"}}},
+            [
+                "[alerts.silences.s] email: no such key; known are from, kinds, owners, schools,"
+                " targets, until, why"
+            ],
+        ),
+        (
+            {"silences": {"s": {"until": "2026-13-01"}}},
+            ["[alerts.silences.s] until is no day; write it as 2027-07-01"],
+        ),
+        (
+            {"silences": {"s": {"from": "soon"}}},
+            ["[alerts.silences.s] from is no day; write it as 2027-07-01"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_followed_is_left_out_with_its_sentence(monkeypatch, wrong, says):
     found = given(monkeypatch, **wrong)
     assert found.wrong == says
-    assert "r" not in [route.name for route in found.routes] and "s" not in [silence.name for silence in found.silences]
-    assert [(one.level, one.kind, one.owner, one.message.partition("; this setting is left out")[0]) for one in routes.trouble()] == [
-        ("critical", "alerts_wrong", "technician", sentence) for sentence in says
+    assert "r" not in [route.name for route in found.routes] and "s" not in [
+        silence.name for silence in found.silences
     ]
+    assert [
+        (one.level, one.kind, one.owner, one.message.partition("; this setting is left out")[0])
+        for one in routes.trouble()
+    ] == [("critical", "alerts_wrong", "technician", sentence) for sentence in says]
 
 
 def test_mail_is_asked_for_a_server_also_when_only_some_routes_lead_by_mail(monkeypatch):
@@ -195,9 +375,16 @@ def test_mail_is_asked_for_a_server_also_when_only_some_routes_lead_by_mail(monk
 # ---------------------------------------------------------------- what
 
 
-def composed(found: list[dict[str, Any]], at_night: bool = False, recovered: list | None = None, code: int = 0) -> Any:
+def composed(
+    found: list[dict[str, Any]],
+    at_night: bool = False,
+    recovered: list | None = None,
+    code: int = 0,
+) -> Any:
     shutil.rmtree(paths.runs(), ignore_errors=True)
-    return alerts.compose(night(0, code)[1] | {"exit_code": code}, found, recovered or [], at_night, "r")
+    return alerts.compose(
+        night(0, code)[1] | {"exit_code": code}, found, recovered or [], at_night, "r"
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,17 +397,37 @@ def composed(found: list[dict[str, Any]], at_night: bool = False, recovered: lis
         (1, False, "school data, 1 thing needs you", "warning"),
     ],
 )
-def test_the_subject_says_how_the_night_ended_to_those_who_hear_of_nights(code, at_night, subject, level):
+def test_the_subject_says_how_the_night_ended_to_those_who_hear_of_nights(
+    code, at_night, subject, level
+):
     message = composed([finding(), finding("info", "a_note"), finding()], at_night, code=code)
     assert message.subject == f"Homeroom 2026-10-01: {subject}"
     assert message.level == level
 
 
 def test_the_worst_stands_first_then_the_most_then_the_alphabet_and_eight_kinds_are_spelled_out():
-    many = [finding("warning", f"kind_{letter}", message=letter, owner="", action="") for letter in "hgfedcba"]
-    message = composed([*many, finding("warning", "kind_h", message="h", owner="", action=""), finding("critical", "worst", message="W", owner="", action="")])
-    told = [line for line in message.text.splitlines() if line.isupper() or line.startswith(("WARNING", "CRITICAL", "..."))]
-    assert told == ["CRITICAL: W", "WARNING: h (2 like it)", *(f"WARNING: {letter}" for letter in "abcdef"), "... and 1 more kinds on the page."]
+    many = [
+        finding("warning", f"kind_{letter}", message=letter, owner="", action="")
+        for letter in "hgfedcba"
+    ]
+    message = composed(
+        [
+            *many,
+            finding("warning", "kind_h", message="h", owner="", action=""),
+            finding("critical", "worst", message="W", owner="", action=""),
+        ]
+    )
+    told = [
+        line
+        for line in message.text.splitlines()
+        if line.isupper() or line.startswith(("WARNING", "CRITICAL", "..."))
+    ]
+    assert told == [
+        "CRITICAL: W",
+        "WARNING: h (2 like it)",
+        *(f"WARNING: {letter}" for letter in "abcdef"),
+        "... and 1 more kinds on the page.",
+    ]
     assert message.subject.endswith("9 things need you")
     assert message.level == "critical"
     eight = composed(many)
@@ -228,16 +435,28 @@ def test_the_worst_stands_first_then_the_most_then_the_alphabet_and_eight_kinds_
     assert composed([]).subject.endswith("nothing needs you") and composed([]).level == "info"
 
 
-@pytest.mark.parametrize(("number", "at_night", "listed"), [(3, True, 3), (4, True, 0), (4, False, 4), (20, False, 20), (21, False, 20)])
+@pytest.mark.parametrize(
+    ("number", "at_night", "listed"),
+    [(3, True, 3), (4, True, 0), (4, False, 4), (20, False, 20), (21, False, 20)],
+)
 def test_a_few_places_are_listed_at_night_and_twenty_to_a_school(number, at_night, listed):
-    message = composed([finding(key=f"{at:03}", file="a.csv", line=at + 1, column="Grade") for at in range(number)], at_night)
+    message = composed(
+        [
+            finding(key=f"{at:03}", file="a.csv", line=at + 1, column="Grade")
+            for at in range(number)
+        ],
+        at_night,
+    )
     places = [line for line in message.text.splitlines() if line.startswith("   key ")]
     assert places == [f"   key {at:03}, a.csv line {at + 1}, column Grade" for at in range(listed)]
 
 
 def test_what_recovered_and_the_page_are_told(monkeypatch):
     message = composed([], recovered=[{"sentence": "The feed is back.", "since": "2026-09-30"}])
-    assert message.text.splitlines()[:2] == ["Recovered: The feed is back. (open since the night of 2026-09-30)", ""]
+    assert message.text.splitlines()[:2] == [
+        "Recovered: The feed is back. (open since the night of 2026-09-30)",
+        "",
+    ]
     assert message.text.endswith("Run 20261001T090000Z-0000.\n")
     assert alerts._where(finding(key="", file="", column="")) == ""
     assert alerts._where(finding(key="7", file="")) == "key 7"
@@ -247,18 +466,35 @@ def test_what_recovered_and_the_page_are_told(monkeypatch):
 
 
 def test_what_is_critical_is_a_condition_under_a_name_that_stays():
-    found = [finding("critical", "feed_refused", source="sis", feed="people", message="first"),
-             finding("critical", "feed_refused", source="sis", feed="people", message="second"),
-             finding("critical", "model_failed", target="", file="m.sql", message="a model"), finding("warning", "odd")]  # fmt: skip
-    assert alerts.conditions(SUMMARY, found) == {"feed_refused.sis.people.google": "first", "model_failed.m.sql": "a model"}
-    assert alerts.conditions(SUMMARY | {"exit_code": 1}, []) == {"night_failed": "The night ended with an error at step ingest."}
-    assert alerts.conditions(SUMMARY | {"exit_code": 1, "steps": []}, []) == {"night_failed": "The night ended with an error at step night."}
+    found = [
+        finding("critical", "feed_refused", source="sis", feed="people", message="first"),
+        finding("critical", "feed_refused", source="sis", feed="people", message="second"),
+        finding("critical", "model_failed", target="", file="m.sql", message="a model"),
+        finding("warning", "odd"),
+    ]
+    assert alerts.conditions(SUMMARY, found) == {
+        "feed_refused.sis.people.google": "first",
+        "model_failed.m.sql": "a model",
+    }
+    assert alerts.conditions(SUMMARY | {"exit_code": 1}, []) == {
+        "night_failed": "The night ended with an error at step ingest."
+    }
+    assert alerts.conditions(SUMMARY | {"exit_code": 1, "steps": []}, []) == {
+        "night_failed": "The night ended with an error at step night."
+    }
     assert alerts.conditions(SUMMARY | {"exit_code": 3}, []) == {}
 
 
 @pytest.mark.parametrize(
     ("verb", "code", "over"),
-    [("nightly", 0, True), ("nightly", 2, True), ("nightly", 3, True), ("nightly", 1, False), ("intraday", 0, False), ("ingest", 0, False)],
+    [
+        ("nightly", 0, True),
+        ("nightly", 2, True),
+        ("nightly", 3, True),
+        ("nightly", 1, False),
+        ("intraday", 0, False),
+        ("ingest", 0, False),
+    ],
 )
 def test_only_a_whole_night_that_did_not_fail_closes_an_incident(verb, code, over):
     alerts._remember([{"condition": "old", "since": "2026-10-01"}])
@@ -268,12 +504,18 @@ def test_only_a_whole_night_that_did_not_fail_closes_an_incident(verb, code, ove
     assert [one["condition"] for one in new] == (["night_failed"] if code == 1 else [])
 
 
-def test_an_incident_keeps_the_night_it_began_and_one_that_is_back_before_its_end_was_heard_has_never_been_over():
-    alerts._remember([{"condition": "feed_stale.google", "since": "2026-10-01", "closing": True, "told": True}])
+def test_an_incident_keeps_the_night_it_began_and_one_that_is_back_before_its_end_was_heard_has_never_been_over():  # noqa: E501
+    alerts._remember(
+        [{"condition": "feed_stale.google", "since": "2026-10-01", "closing": True, "told": True}]
+    )
     assert alerts.open_incidents() == []
-    standing, new, over = alerts._incidents(SUMMARY, [finding("critical"), finding("critical", "another")])
+    standing, new, over = alerts._incidents(
+        SUMMARY, [finding("critical"), finding("critical", "another")]
+    )
     assert standing[0] == {"condition": "feed_stale.google", "since": "2026-10-01", "told": True}
-    assert [(one["condition"], one["since"], one["run_id"]) for one in new] == [("another.google", "2026-10-05", "r1")]
+    assert [(one["condition"], one["since"], one["run_id"]) for one in new] == [
+        ("another.google", "2026-10-05", "r1")
+    ]
     assert [one["condition"] for one in standing] == ["feed_stale.google", "another.google"]
     assert over == []
 
@@ -285,20 +527,45 @@ def past(number: int, **more: Any) -> list[dict[str, Any]]:
     return [summary_of(**more) for _ in range(number)]
 
 
-def summary_of(applied: int = 40, rows: int = 1000, rejected: int = 0, seconds: float = 60.0, new: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+def summary_of(
+    applied: int = 40,
+    rows: int = 1000,
+    rejected: int = 0,
+    seconds: float = 60.0,
+    new: tuple[dict[str, Any], ...] = (),
+) -> dict[str, Any]:
     return {
-        "targets": [{"applied": applied, "held": 2, "failed": 3, "skipped": 4, "converged": 1.0, "desired": 10}],
+        "targets": [
+            {
+                "applied": applied,
+                "held": 2,
+                "failed": 3,
+                "skipped": 4,
+                "converged": 1.0,
+                "desired": 10,
+            }
+        ],
         "findings": {"critical": 1, "warning": 8},
-        "feeds": [{"landed": rows, "rejected": rejected}, {"landed": None, "rejected": None}], "calls": {"google": {"write_calls": 5}, "x": {"write_calls": 6}},
+        "feeds": [{"landed": rows, "rejected": rejected}, {"landed": None, "rejected": None}],
+        "calls": {"google": {"write_calls": 5}, "x": {"write_calls": 6}},
         "steps": [*new, {"name": "build", "seconds": seconds}, {"name": "push", "seconds": 30.0}],
-    }  # fmt: skip
+    }
 
 
 def test_a_nights_numbers_are_what_they_say():
     assert history.measures(summary_of(rejected=7)) == {
-        "seconds": 90.0, "rows": 1000, "rejected": 7, "applied": 40, "held": 2, "failed": 7, "write_calls": 11, "critical": 1, "warning": 8,
-        "seconds of build": 60.0, "seconds of push": 30.0,
-    }  # fmt: skip
+        "seconds": 90.0,
+        "rows": 1000,
+        "rejected": 7,
+        "applied": 40,
+        "held": 2,
+        "failed": 7,
+        "write_calls": 11,
+        "critical": 1,
+        "warning": 8,
+        "seconds of build": 60.0,
+        "seconds of push": 30.0,
+    }
     quiet = history.measures(summary_of() | {"findings": {}})
     assert (quiet["critical"], quiet["warning"]) == (0, 0)
 
@@ -311,7 +578,11 @@ def test_a_nights_numbers_are_what_they_say():
         (7, {"applied": 49}, []),  # ten more than usual is the least that counts
         (7, {"rejected": 10}, ["rejected"]),
         (7, {"rejected": 9}, []),
-        (7, {"rows": 1260}, ["rows"]),  # a spread of 5 % is taken for granted: 3.5 robust deviations are 26 %
+        (
+            7,
+            {"rows": 1260},
+            ["rows"],
+        ),  # a spread of 5 % is taken for granted: 3.5 robust deviations are 26 %
         (7, {"rows": 1259}, []),
         (7, {"rows": 740}, ["rows"]),
         (7, {"seconds": 80}, ["seconds of build"]),  # of the step, and of the whole night not yet
@@ -331,7 +602,11 @@ def test_a_number_is_unusual_when_it_is_far_from_what_the_nights_before_had(nigh
         ({"seconds": 1.0}, {"seconds": 11.0}, ["seconds", "seconds of build"]),
         ({"rows": 0}, {"rows": 6}, ["rows"]),  # six rows where there were none
         ({"rows": 0}, {"rows": 5}, []),
-        ({}, {"seconds": 80, "new": ({"name": "new", "seconds": 1.0},)}, ["seconds of build"]),  # a step no night has had is not compared
+        (
+            {},
+            {"seconds": 80, "new": ({"name": "new", "seconds": 1.0},)},
+            ["seconds of build"],
+        ),  # a step no night has had is not compared
     ],
 )
 def test_small_numbers_come_and_go(usual, tonight, odd):
@@ -341,7 +616,10 @@ def test_small_numbers_come_and_go(usual, tonight, odd):
 def test_what_is_unusual_is_said_beside_what_is_usual():
     (one,) = unusual(summary_of(applied=1300), past(7))
     assert one.sentence == "changes applied: 1,300 tonight, usually about 40"
-    assert history.Unusual("seconds of build", 310, 42).sentence == "seconds of build: 310 tonight, usually about 42"
+    assert (
+        history.Unusual("seconds of build", 310, 42).sentence
+        == "seconds of build: 310 tonight, usually about 42"
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,7 +628,14 @@ def test_what_is_unusual_is_said_beside_what_is_usual():
         ([], None),
         ([{"converged": None, "desired": 5}], None),
         ([{"converged": 1.0, "desired": 0}], 1.0),
-        ([{"converged": 1.0, "desired": 30}, {"converged": 0.0, "desired": 10}, {"converged": None, "desired": 100}], 0.75),
+        (
+            [
+                {"converged": 1.0, "desired": 30},
+                {"converged": 0.0, "desired": 10},
+                {"converged": None, "desired": 100},
+            ],
+            0.75,
+        ),
     ],
 )
 def test_convergence_is_the_share_of_all_records_that_were_read_back(targets, share):
@@ -363,7 +648,9 @@ def test_nights_behind_are_whole_nights_before_this_one_oldest_first():
     every = [summary["run_id"][-1] for summary in history.nights()]
     assert every == ["0", "2", "3"]
     assert [summary["run_id"][-1] for summary in history.nights(limit=2)] == ["2", "3"]
-    assert [summary["run_id"][-1] for summary in history.nights(before=history.nights()[2]["run_id"])] == ["0", "2"]
+    assert [
+        summary["run_id"][-1] for summary in history.nights(before=history.nights()[2]["run_id"])
+    ] == ["0", "2"]
 
 
 # ---------------------------------------------------------------- health

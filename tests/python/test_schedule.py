@@ -1,4 +1,6 @@
-"""How a machine is told to run the nights: units systemd accepts, days off, short runs by day, the image's own steps."""
+"""How a machine is told to run the nights: units systemd accepts, days off, short runs by day, the
+image's own steps.
+"""
 
 from __future__ import annotations
 
@@ -45,22 +47,42 @@ def parsed(text: str) -> configparser.RawConfigParser:
 
 def test_there_is_a_service_and_a_timer_for_the_night_and_for_every_short_run():
     made = schedule.units("homeroom")
-    assert sorted(made) == ["homeroom-attendance.service", "homeroom-attendance.timer", "homeroom-nightly.service", "homeroom-nightly.timer"]
+    assert sorted(made) == [
+        "homeroom-attendance.service",
+        "homeroom-attendance.timer",
+        "homeroom-nightly.service",
+        "homeroom-nightly.timer",
+    ]
     service = parsed(made["homeroom-nightly.service"])["Service"]
-    assert service["ExecStart"] == f"{paths.root()}/.venv/bin/python -m operations nightly --scheduled"
-    assert (service["User"], service["Environment"], service["ReadWritePaths"]) == ("homeroom", f"HOMEROOM_VAR={paths.var()}", str(paths.var()))
+    assert (
+        service["ExecStart"] == f"{paths.root()}/.venv/bin/python -m operations nightly --scheduled"
+    )
+    assert (service["User"], service["Environment"], service["ReadWritePaths"]) == (
+        "homeroom",
+        f"HOMEROOM_VAR={paths.var()}",
+        str(paths.var()),
+    )
     assert service["TimeoutStartSec"] == "540min", "an hour more than the night gives itself"
-    assert parsed(made["homeroom-attendance.service"])["Service"]["ExecStart"].endswith("-m operations intraday attendance")
+    assert parsed(made["homeroom-attendance.service"])["Service"]["ExecStart"].endswith(
+        "-m operations intraday attendance"
+    )
     night_timer, day_timer = made["homeroom-nightly.timer"], made["homeroom-attendance.timer"]
     assert re.findall("OnCalendar=(.*)", night_timer) == ["*-*-* 03:00:00 America/Vancouver"]
-    assert re.findall("OnCalendar=(.*)", day_timer) == ["Mon..Fri *-*-* 09:30:00 America/Vancouver", "Mon..Fri *-*-* 13:15:00 America/Vancouver"]
+    assert re.findall("OnCalendar=(.*)", day_timer) == [
+        "Mon..Fri *-*-* 09:30:00 America/Vancouver",
+        "Mon..Fri *-*-* 13:15:00 America/Vancouver",
+    ]
     assert "Persistent=true" in night_timer and "Persistent=false" in day_timer
     assert "$" not in "".join(made.values())
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd-analyze")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="this machine has no systemd-analyze"
+)
 def test_systemd_accepts_the_units_and_would_not_accept_others(tmp_path):
-    """`systemd-analyze verify` also wants the command to exist, so a program that does stands in for the environment's."""
+    """`systemd-analyze verify` also wants the command to exist, so a program that does stands in
+    for the environment's.
+    """
     made = schedule.units("root", python=os.path.realpath(sys.executable))
     files = []
     for name, content in made.items():
@@ -68,55 +90,104 @@ def test_systemd_accepts_the_units_and_would_not_accept_others(tmp_path):
         files[-1].write_text(content, encoding="utf-8")
     assert schedule.verify(files) == ""
     for time in re.findall("OnCalendar=(.*)", "".join(made.values())):
-        assert subprocess.run(["systemd-analyze", "calendar", time], capture_output=True, check=False).returncode == 0, time
-    files[0].write_text(made[files[0].name].replace("KillMode=mixed", "KillMode=gently"), encoding="utf-8")
+        assert (
+            subprocess.run(
+                ["systemd-analyze", "calendar", time], capture_output=True, check=False
+            ).returncode
+            == 0
+        ), time
+    files[0].write_text(
+        made[files[0].name].replace("KillMode=mixed", "KillMode=gently"), encoding="utf-8"
+    )
     assert "gently" in schedule.verify(files)
 
 
 def test_install_writes_the_units_and_says_what_to_type_next(tmp_path, monkeypatch):
     monkeypatch.setattr(schedule, "verify", lambda files: "")
     after = schedule.install(tmp_path / "units", schedule.owner())
-    assert after[0] == "systemctl daemon-reload && systemctl enable --now homeroom-nightly.timer homeroom-attendance.timer"
+    assert (
+        after[0] == "systemctl daemon-reload && systemctl enable --now homeroom-nightly.timer"
+        " homeroom-attendance.timer"
+    )
     assert len(list((tmp_path / "units").iterdir())) == 4
     with pytest.raises(schedule.ScheduleWrong, match="there is no user nobody-of-that-name"):
         schedule.install(tmp_path / "units", "nobody-of-that-name")
     monkeypatch.setattr(schedule, "verify", lambda files: "homeroom-nightly.service: Unknown key")
-    with pytest.raises(schedule.ScheduleWrong, match="systemd does not accept them: homeroom-nightly"):
+    with pytest.raises(
+        schedule.ScheduleWrong, match="systemd does not accept them: homeroom-nightly"
+    ):
         schedule.install(tmp_path / "units", schedule.owner())
     owner = schedule.owner()
     monkeypatch.setattr(schedule, "owner", lambda: "somebody-else")
-    with pytest.raises(schedule.ScheduleWrong, match=f"belongs to somebody-else and the nights would run as {owner}, who could not write there: sudo chown"):
+    with pytest.raises(
+        schedule.ScheduleWrong,
+        match=(
+            f"belongs to somebody-else and the nights would run as {owner}, who could not write"
+            " there: sudo chown"
+        ),
+    ):
         schedule.install(tmp_path / "units", owner)
 
 
 def test_cron_and_windows_get_the_same_times():
     lines = schedule.cron().splitlines()
     assert lines[0] == "CRON_TZ=America/Vancouver"
-    assert [line.split(" cd ")[0] for line in lines[1:]] == ["0 3 * * *", "30 9 * * 1-5", "15 13 * * 1-5"]
-    assert lines[2].endswith(f"-m operations intraday attendance >> {paths.var()}/attendance.log 2>&1")
+    assert [line.split(" cd ")[0] for line in lines[1:]] == [
+        "0 3 * * *",
+        "30 9 * * 1-5",
+        "15 13 * * 1-5",
+    ]
+    assert lines[2].endswith(
+        f"-m operations intraday attendance >> {paths.var()}/attendance.log 2>&1"
+    )
     windows = schedule.windows().splitlines()
     assert [re.search(r"/SC (.*) /ST (\S+)", line).groups() for line in windows] == [
-        ("DAILY", "03:00"), ("WEEKLY /D MON,TUE,WED,THU,FRI", "09:30"), ("WEEKLY /D MON,TUE,WED,THU,FRI", "13:15"),
-    ]  # fmt: skip
+        ("DAILY", "03:00"),
+        ("WEEKLY /D MON,TUE,WED,THU,FRI", "09:30"),
+        ("WEEKLY /D MON,TUE,WED,THU,FRI", "13:15"),
+    ]
 
 
 def test_short_runs_take_place_on_school_days_and_nights_as_the_district_says(monkeypatch):
     nightly, attendance = schedule.entries()
-    days = {"a Monday": date(2026, 10, 5), "Saturday": date(2026, 10, 10), "Thanksgiving": date(2026, 10, 12), "Christmas": date(2026, 12, 25)}
+    days = {
+        "a Monday": date(2026, 10, 5),
+        "Saturday": date(2026, 10, 10),
+        "Thanksgiving": date(2026, 10, 12),
+        "Christmas": date(2026, 12, 25),
+    }
     assert {name: bool(schedule.not_today(attendance, day)) for name, day in days.items()} == {
-        "a Monday": False, "Saturday": True, "Thanksgiving": True, "Christmas": True,
-    }  # fmt: skip
+        "a Monday": False,
+        "Saturday": True,
+        "Thanksgiving": True,
+        "Christmas": True,
+    }
     assert not any(schedule.not_today(nightly, day) for day in days.values())
     monkeypatch.setenv("SCHEDULE__NIGHTS_ON_CLOSED_DAYS", "false")
-    assert [name for name, day in days.items() if schedule.not_today(schedule.entries()[0], day)] == ["Thanksgiving", "Christmas"]
+    assert [
+        name for name, day in days.items() if schedule.not_today(schedule.entries()[0], day)
+    ] == ["Thanksgiving", "Christmas"]
 
 
 def test_a_break_has_a_first_and_a_last_day_and_a_single_day_is_alone():
-    days = [date(2026, 10, 11), date(2026, 10, 12), date(2026, 10, 13), date(2026, 12, 20), date(2026, 12, 21), date(2027, 1, 1), date(2027, 1, 2)]
+    days = [
+        date(2026, 10, 11),
+        date(2026, 10, 12),
+        date(2026, 10, 13),
+        date(2026, 12, 20),
+        date(2026, 12, 21),
+        date(2027, 1, 1),
+        date(2027, 1, 2),
+    ]
     assert [schedule.closed(day) for day in days] == [
-        "", "2026-10-12 is a closed day (2026-10-12)", "", "",
-        "2026-12-21 is a closed day (2026-12-21/2027-01-01)", "2027-01-01 is a closed day (2026-12-21/2027-01-01)", "",
-    ]  # fmt: skip
+        "",
+        "2026-10-12 is a closed day (2026-10-12)",
+        "",
+        "",
+        "2026-12-21 is a closed day (2026-12-21/2027-01-01)",
+        "2027-01-01 is a closed day (2026-12-21/2027-01-01)",
+        "",
+    ]
 
 
 def test_short_runs_rest_on_saturday_and_sunday_and_a_night_never_for_a_weekend(monkeypatch):
@@ -124,35 +195,60 @@ def test_short_runs_rest_on_saturday_and_sunday_and_a_night_never_for_a_weekend(
     nightly, attendance = schedule.entries()
     week = [date(2026, 10, 5 + day) for day in range(8)]
     assert [schedule.not_today(attendance, day) for day in week] == [
-        *[""] * 5, "2026-10-10 is a Saturday", "2026-10-11 is a Sunday", "2026-10-12 is a closed day (2026-10-12)",
-    ]  # fmt: skip
+        *[""] * 5,
+        "2026-10-10 is a Saturday",
+        "2026-10-11 is a Sunday",
+        "2026-10-12 is a closed day (2026-10-12)",
+    ]
     assert [bool(schedule.not_today(nightly, day)) for day in week] == [False] * 7 + [True]
     assert schedule.next_days(2, date(2026, 10, 9)) == [
-        (date(2026, 10, 9), ["nightly 03:00", "attendance 09:30", "attendance 13:15"]), (date(2026, 10, 10), ["nightly 03:00"]),
-    ]  # fmt: skip
+        (date(2026, 10, 9), ["nightly 03:00", "attendance 09:30", "attendance 13:15"]),
+        (date(2026, 10, 10), ["nightly 03:00"]),
+    ]
 
 
 def test_the_shipped_nights_hour_comes_once_on_every_day_of_the_year(monkeypatch):
-    """Clocks go forward and back at two: an hour that is left out or comes twice is no hour for a night."""
-    shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8")).get("schedule", {}).get("night", "03:00")
+    """Clocks go forward and back at two: an hour that is left out or comes twice is no hour for a
+    night.
+    """
+    shipped = (
+        tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))
+        .get("schedule", {})
+        .get("night", "03:00")
+    )
     (given,) = schedule._times(shipped, "schedule.night")
     zone, hour = settings.zone(), datetime.strptime(given, "%H:%M").time()
     for number in range(366):
         moment = datetime.combine(date(2026, 7, 1) + timedelta(number), hour, zone)
-        assert moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment.replace(tzinfo=None), moment
+        assert moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment.replace(
+            tzinfo=None
+        ), moment
         assert moment.utcoffset() == moment.replace(fold=1).utcoffset(), moment
 
 
 @pytest.mark.parametrize(
     ("given", "taken"),
     [
-        ("00:00", ("00:00",)), ("23:59", ("23:59",)), (["09:30", "13:15"], ("09:30", "13:15")), ("24:00", None), ("03:60", None), ("3:00", None),
-        ("", None), ([], None), (["09:30", 13], None), (None, None), (3, None), ("03:00 ", None),
+        ("00:00", ("00:00",)),
+        ("23:59", ("23:59",)),
+        (["09:30", "13:15"], ("09:30", "13:15")),
+        ("24:00", None),
+        ("03:60", None),
+        ("3:00", None),
+        ("", None),
+        ([], None),
+        (["09:30", 13], None),
+        (None, None),
+        (3, None),
+        ("03:00 ", None),
     ],
-)  # fmt: skip
+)
 def test_times_of_the_day_are_four_digits_and_a_colon(given, taken):
     if taken is None:
-        with pytest.raises(schedule.ScheduleWrong, match=r'\[here\] is .*; write times of the day as "03:00" or \["09:30", "13:15"\]'):
+        with pytest.raises(
+            schedule.ScheduleWrong,
+            match=r'\[here\] is .*; write times of the day as "03:00" or \["09:30", "13:15"\]',
+        ):
             schedule._times(given, "here")
     else:
         assert schedule._times(given, "here") == taken
@@ -161,12 +257,32 @@ def test_times_of_the_day_are_four_digits_and_a_colon(given, taken):
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("SCHEDULE__INTRADAY__9AM__AT", '"09:00"', r"\[schedule.intraday.9am\] must be a table with a plain name"),
+        (
+            "SCHEDULE__INTRADAY__9AM__AT",
+            '"09:00"',
+            r"\[schedule.intraday.9am\] must be a table with a plain name",
+        ),
         ("SCHEDULE__INTRADAY__LUNCH", '"12:00"', r"\[schedule.intraday.lunch\] must be a table"),
-        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", "[]", r"targets is \[\]; it must list targets of the settings \(callout, "),
-        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", '"callout"', "targets is 'callout'; it must list"),
-        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", '["callout", "bus"]', "it must list targets of the settings"),
-        ("SCHEDULE__INTRADAY__ATTENDANCE__AT", '["12:00", "25:00"]', r"\[schedule.intraday.attendance.at\] is "),
+        (
+            "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
+            "[]",
+            r"targets is \[\]; it must list targets of the settings \(callout, ",
+        ),
+        (
+            "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
+            '"callout"',
+            "targets is 'callout'; it must list",
+        ),
+        (
+            "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
+            '["callout", "bus"]',
+            "it must list targets of the settings",
+        ),
+        (
+            "SCHEDULE__INTRADAY__ATTENDANCE__AT",
+            '["12:00", "25:00"]',
+            r"\[schedule.intraday.attendance.at\] is ",
+        ),
     ],
 )
 def test_a_short_run_that_cannot_be_followed_is_named(monkeypatch, name, value, says):
@@ -179,23 +295,53 @@ def test_a_short_runs_steps_wait_for_what_they_rest_on_as_a_nights_do(monkeypatc
     entry = schedule.Entry("attendance", ("09:30",), ("callout", "portfolio"), on_closed_days=False)
     assert schedule.steps(entry) == (
         ("ingest", ("ingestion",), ()),
-        ("build", ("operations", "build", "--select", "+path:models/exports/callout +path:models/exports/portfolio"), ()),
-        ("plan", ("reverse_etl", "plan", "--target", "callout", "--target", "portfolio"), ("build",)),
-        ("push", ("reverse_etl", "push", "--target", "callout", "--target", "portfolio"), ("build", "plan")),
-        ("verify", ("reverse_etl", "verify", "--target", "callout", "--target", "portfolio"), ("build", "plan")),
+        (
+            "build",
+            (
+                "operations",
+                "build",
+                "--select",
+                "+path:models/exports/callout +path:models/exports/portfolio",
+            ),
+            (),
+        ),
+        (
+            "plan",
+            ("reverse_etl", "plan", "--target", "callout", "--target", "portfolio"),
+            ("build",),
+        ),
+        (
+            "push",
+            ("reverse_etl", "push", "--target", "callout", "--target", "portfolio"),
+            ("build", "plan"),
+        ),
+        (
+            "verify",
+            ("reverse_etl", "verify", "--target", "callout", "--target", "portfolio"),
+            ("build", "plan"),
+        ),
         ("report", ("operations", "report"), ()),
         ("alert", ("operations", "alert"), ()),
     )
     of_a_night = {name: (words, needs) for name, words, needs in night.STEPS}
     for name, words, needs in schedule.steps(entry):
-        assert words[: len(of_a_night[name][0])] == of_a_night[name][0] and needs == of_a_night[name][1]
-    assert (entry.command, schedule.entries()[0].command) == ("intraday attendance", "nightly --scheduled")
+        assert (
+            words[: len(of_a_night[name][0])] == of_a_night[name][0]
+            and needs == of_a_night[name][1]
+        )
+    assert (entry.command, schedule.entries()[0].command) == (
+        "intraday attendance",
+        "nightly --scheduled",
+    )
 
 
 def test_a_closed_day_ends_well_without_a_run(monkeypatch, capsys):
     monkeypatch.setattr(schedule, "nightly", lambda **_: pytest.fail("a run began"))
     assert schedule.intraday("attendance", date(2026, 12, 25)) == 0
-    assert "no attendance run today: 2026-12-25 is a closed day (2026-12-21/2027-01-01)" in capsys.readouterr().out
+    assert (
+        "no attendance run today: 2026-12-25 is a closed day (2026-12-21/2027-01-01)"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypatch):
@@ -205,9 +351,13 @@ def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypa
     assert asked["verb"] == "intraday"
     commands = {name: command for name, command, _ in asked["steps"]}
     assert commands["build"] == ("operations", "build", "--select", "+path:models/exports/callout")
-    assert [commands[name][-2:] for name in ("plan", "push", "verify")] == [("--target", "callout")] * 3
+    assert [commands[name][-2:] for name in ("plan", "push", "verify")] == [
+        ("--target", "callout")
+    ] * 3
     assert "backup" not in commands and set(night.CLOSING) <= set(commands)
-    with pytest.raises(schedule.ScheduleWrong, match=r"no \[schedule.intraday.lunch\] .* there are attendance"):
+    with pytest.raises(
+        schedule.ScheduleWrong, match=r"no \[schedule.intraday.lunch\] .* there are attendance"
+    ):
         schedule.intraday("lunch", date(2026, 10, 5))
 
 
@@ -217,7 +367,11 @@ def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypa
         ("SCHEDULE__NIGHT", "3am", r"\[schedule.night\] is '3am'"),
         ("SCHEDULE__NIGHT", '"25:00"', "write times of the day"),
         ("SCHEDULE__CLOSED", '["Christmas"]', "write days as"),
-        ("SCHEDULE__INTRADAY__ATTENDANCE__TARGETS", '["callouts"]', "must list targets of the settings"),
+        (
+            "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
+            '["callouts"]',
+            "must list targets of the settings",
+        ),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(monkeypatch, name, value, says):
@@ -244,7 +398,15 @@ def test_the_container_file_names_what_is_there():
     text = (paths.root() / "deploy" / "Containerfile").read_text(encoding="utf-8")
     assert text.index("USER homeroom") < text.index("ENTRYPOINT")
     for command in re.findall(r'"operations", "(\w+)"', text):
-        assert subprocess.run([sys.executable, "-m", "operations", command, "--help"], cwd=paths.root(), capture_output=True, check=False).returncode == 0
+        assert (
+            subprocess.run(
+                [sys.executable, "-m", "operations", command, "--help"],
+                cwd=paths.root(),
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
     assert "sh /app/deploy/image.sh /app" in text
 
 
@@ -257,9 +419,16 @@ def test_the_images_steps_are_a_script_that_installs_the_locked_packages_and_not
     for program in (bin_ / "python3", app / ".venv" / "bin" / "python"):
         program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n', encoding="utf-8")
         program.chmod(0o755)
-    subprocess.run(["sh", str(paths.root() / "deploy" / "image.sh"), str(app)], check=True, env={"PATH": f"{bin_}:/usr/bin:/bin"})
+    subprocess.run(
+        ["sh", str(paths.root() / "deploy" / "image.sh"), str(app)],
+        check=True,
+        env={"PATH": f"{bin_}:/usr/bin:/bin"},
+    )
     assert log.read_text(encoding="utf-8").splitlines() == [
         "-m venv .venv",
-        "-m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.txt",
+        (
+            "-m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes"
+            " -r requirements.txt"
+        ),
         "-m operations --help",
     ]

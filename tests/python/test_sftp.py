@@ -56,11 +56,16 @@ def test_a_delivery_replaces_the_file_of_yesterday(tmp_path: Path, served: Path)
     assert (served / "students.csv").read_bytes() == b"today"
 
 
-def test_a_server_without_posix_rename_still_gets_the_new_file(tmp_path: Path, served: Path) -> None:
+def test_a_server_without_posix_rename_still_gets_the_new_file(
+    tmp_path: Path, served: Path
+) -> None:
     (served / "students.csv").write_bytes(b"yesterday")
     today = tmp_path / "students.csv"
     today.write_bytes(b"today")
-    with running(served, tmp_path / "keys", refuse_posix_rename=True) as server, connect(server.place()) as sftp:
+    with (
+        running(served, tmp_path / "keys", refuse_posix_rename=True) as server,
+        connect(server.place()) as sftp,
+    ):
         sftp.put(today, "students.csv")
     assert sorted(path.name for path in served.iterdir()) == ["students.csv"]
     assert (served / "students.csv").read_bytes() == b"today"
@@ -75,27 +80,53 @@ def test_a_server_without_posix_rename_still_gets_the_new_file(tmp_path: Path, s
     ],
 )
 @pytest.mark.parametrize("rename", ["posix", "none"])
-def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yesterday(tmp_path: Path, served: Path, stores, says, rename) -> None:
+def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yesterday(
+    tmp_path: Path, served: Path, stores, says, rename
+) -> None:
     """The server says it has them all; its disk is full, or it changed the line ends on the way."""
     (served / "students.csv").write_bytes(b"yesterday")
     today = tmp_path / "students.csv"
     today.write_bytes(b"today" * 50)
-    with running(served, tmp_path / "keys", stores=stores, refuse_posix_rename=rename == "none") as server, connect(server.place()) as sftp:
-        with pytest.raises(SftpError, match=rf"students.csv was not delivered: {says}; ask the other side whether its disk is full, then run again"):
+    with (
+        running(
+            served, tmp_path / "keys", stores=stores, refuse_posix_rename=rename == "none"
+        ) as server,
+        connect(server.place()) as sftp,
+    ):
+        with pytest.raises(
+            SftpError,
+            match=(
+                rf"students.csv was not delivered: {says}; ask the other side whether its disk is"
+                r" full, then run again"
+            ),
+        ):
             sftp.put(today, "students.csv")
-    assert {path.name: path.read_bytes() for path in served.iterdir()} == {"students.csv": b"yesterday"}
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == {
+        "students.csv": b"yesterday"
+    }
 
 
-@pytest.mark.parametrize("why", [asyncssh.SFTPPermissionDenied("the file is locked"), asyncssh.SFTPFailure("busy")])
-def test_a_server_that_will_not_rename_keeps_the_file_of_yesterday_and_nothing_half_sent(tmp_path: Path, served: Path, why: asyncssh.SFTPError) -> None:
-    """It knows posix-rename and says no: nothing is removed to make room, as is done where a server does not know it."""
+@pytest.mark.parametrize(
+    "why", [asyncssh.SFTPPermissionDenied("the file is locked"), asyncssh.SFTPFailure("busy")]
+)
+def test_a_server_that_will_not_rename_keeps_the_file_of_yesterday_and_nothing_half_sent(
+    tmp_path: Path, served: Path, why: asyncssh.SFTPError
+) -> None:
+    """It knows posix-rename and says no: nothing is removed to make room, as is done where a server
+    does not know it.
+    """
     (served / "students.csv").write_bytes(b"yesterday")
     today = tmp_path / "students.csv"
     today.write_bytes(b"today")
-    with running(served, tmp_path / "keys", refuse_posix_rename=why) as server, connect(server.place()) as sftp:
+    with (
+        running(served, tmp_path / "keys", refuse_posix_rename=why) as server,
+        connect(server.place()) as sftp,
+    ):
         with pytest.raises(SftpError, match=r"could not upload students\.csv"):
             sftp.put(today, "students.csv")
-    assert {path.name: path.read_bytes() for path in served.iterdir()} == {"students.csv": b"yesterday"}
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == {
+        "students.csv": b"yesterday"
+    }
 
 
 def test_files_are_listed_by_name_with_size_and_moment(tmp_path: Path, served: Path) -> None:
@@ -104,10 +135,15 @@ def test_files_are_listed_by_name_with_size_and_moment(tmp_path: Path, served: P
         os.utime(served / name, (moment, moment))
     (served / "link.csv").symlink_to("a.csv")
     with running(served, tmp_path / "keys") as server, connect(server.place()) as sftp:
-        assert sftp.list() == [Entry("a.csv", 5, datetime.fromtimestamp(1_700_000_000, UTC)), Entry("b.csv", 10, datetime.fromtimestamp(1_790_000_000, UTC))]
+        assert sftp.list() == [
+            Entry("a.csv", 5, datetime.fromtimestamp(1_700_000_000, UTC)),
+            Entry("b.csv", 10, datetime.fromtimestamp(1_790_000_000, UTC)),
+        ]
         fetched = sftp.get("a.csv", tmp_path / "in" / "a.csv")
         assert (fetched, fetched.read_bytes()) == (tmp_path / "in" / "a.csv", b"a.csv")
-    assert str(server.place(folder="/extracts")) == f"sftp://homeroom@127.0.0.1:{server.port}/extracts"
+    assert (
+        str(server.place(folder="/extracts")) == f"sftp://homeroom@127.0.0.1:{server.port}/extracts"
+    )
 
 
 def test_a_folder_of_the_server_is_used(tmp_path: Path, served: Path) -> None:
@@ -123,8 +159,14 @@ def test_a_folder_of_the_server_is_used(tmp_path: Path, served: Path) -> None:
 def test_a_wrong_host_key_is_refused_before_anything_is_sent(tmp_path: Path, served: Path) -> None:
     with running(served, tmp_path / "keys") as server:
         other = tmp_path / "other_hosts"
-        other.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
-        with pytest.raises(SftpError, match="not the pinned one"), connect(server.place(known_hosts=str(other))):
+        other.write_text(
+            host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")),
+            encoding="ascii",
+        )
+        with (
+            pytest.raises(SftpError, match="not the pinned one"),
+            connect(server.place(known_hosts=str(other))),
+        ):
             pass
 
 
@@ -132,13 +174,21 @@ def test_a_host_nobody_pinned_is_refused(tmp_path: Path, served: Path) -> None:
     empty = tmp_path / "no_hosts"
     empty.write_text("", encoding="ascii")
     with running(served, tmp_path / "keys") as server:
-        with pytest.raises(SftpError, match="no pinned key"), connect(server.place(known_hosts=str(empty))):
+        with (
+            pytest.raises(SftpError, match="no pinned key"),
+            connect(server.place(known_hosts=str(empty))),
+        ):
             pass
-        with pytest.raises(SftpError, match="no known_hosts file is set"), connect(server.place(known_hosts="")):
+        with (
+            pytest.raises(SftpError, match="no known_hosts file is set"),
+            connect(server.place(known_hosts="")),
+        ):
             pass
 
 
-def test_an_unknown_user_key_and_a_missing_key_file_say_what_to_do(tmp_path: Path, served: Path) -> None:
+def test_an_unknown_user_key_and_a_missing_key_file_say_what_to_do(
+    tmp_path: Path, served: Path
+) -> None:
     stranger = tmp_path / "stranger"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(stranger)
     with running(served, tmp_path / "keys") as server:
@@ -148,21 +198,32 @@ def test_an_unknown_user_key_and_a_missing_key_file_say_what_to_do(tmp_path: Pat
         ):
             pass
         missing = str(tmp_path / "nowhere")
-        with pytest.raises(SftpError, match="cannot be read"), connect(server.place(key_file=missing)):
+        with (
+            pytest.raises(SftpError, match="cannot be read"),
+            connect(server.place(key_file=missing)),
+        ):
             pass
 
 
 def test_a_file_that_grows_while_it_is_read_is_not_kept(tmp_path: Path, served: Path) -> None:
     (served / "Students.csv").write_bytes(b"Student Number\r\n1\r\n")
-    with running(served, tmp_path / "keys", grow_while_read="Students.csv") as server, connect(server.place()) as sftp:
+    with (
+        running(served, tmp_path / "keys", grow_while_read="Students.csv") as server,
+        connect(server.place()) as sftp,
+    ):
         with pytest.raises(SftpError, match="changed while it was read"):
             sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv")
     assert list((tmp_path / "inbox").iterdir()) == []
 
 
-def test_a_server_that_stops_answering_is_not_waited_for_for_ever(tmp_path: Path, served: Path) -> None:
+def test_a_server_that_stops_answering_is_not_waited_for_for_ever(
+    tmp_path: Path, served: Path
+) -> None:
     (served / "Students.csv").write_bytes(b"Student Number\r\n1\r\n")
-    with running(served, tmp_path / "keys", silent=True) as server, connect(server.place(timeout=0.5)) as sftp:
+    with (
+        running(served, tmp_path / "keys", silent=True) as server,
+        connect(server.place(timeout=0.5)) as sftp,
+    ):
         with pytest.raises(SftpError, match=r"no answer within 0\.5 s"):
             sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv")
 
@@ -174,9 +235,14 @@ def test_names_that_would_leave_the_folder_are_refused(tmp_path: Path, served: P
                 sftp.size(name)
 
 
-def test_a_host_that_is_not_there_and_a_missing_folder_say_what_to_do(tmp_path: Path, served: Path) -> None:
+def test_a_host_that_is_not_there_and_a_missing_folder_say_what_to_do(
+    tmp_path: Path, served: Path
+) -> None:
     with running(served, tmp_path / "keys") as server:
-        with connect(server.place(folder="nowhere")) as sftp, pytest.raises(SftpError, match="check the folder"):
+        with (
+            connect(server.place(folder="nowhere")) as sftp,
+            pytest.raises(SftpError, match="check the folder"),
+        ):
             sftp.list()
         gone = server.place()
     with pytest.raises(SftpError, match="could not connect"), connect(gone):
@@ -200,24 +266,36 @@ def test_a_file_comes_and_goes_whole(server: Server, served: Path, tmp_path: Pat
     outgoing.write_bytes(b"today" * 50_000)
     with connect(server.place()) as sftp:
         assert [(entry.name, entry.size) for entry in sftp.list()] == [("Students.csv", 800_000)]
-        assert sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv").read_bytes() == (served / "Students.csv").read_bytes()
+        assert (
+            sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv").read_bytes()
+            == (served / "Students.csv").read_bytes()
+        )
         for _ in range(2):  # the second replaces the first
             assert sftp.put(outgoing, "out.csv").size == 250_000
     assert (served / "out.csv").read_bytes() == outgoing.read_bytes()
     assert not list(served.glob("*.part"))
 
 
-def test_a_host_that_shows_another_key_than_the_pinned_one_is_refused(server: Server, tmp_path: Path) -> None:
+def test_a_host_that_shows_another_key_than_the_pinned_one_is_refused(
+    server: Server, tmp_path: Path
+) -> None:
     other = tmp_path / "other_hosts"
-    other.write_text(host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii")
-    with pytest.raises(SftpError, match="not the pinned one"), connect(server.place(known_hosts=str(other))):
+    other.write_text(
+        host_key_line(server.port, asyncssh.generate_private_key("ssh-ed25519")), encoding="ascii"
+    )
+    with (
+        pytest.raises(SftpError, match="not the pinned one"),
+        connect(server.place(known_hosts=str(other))),
+    ):
         pass
 
 
 def test_a_wire_that_breaks_in_the_middle_of_a_file_leaves_the_last_good_rows(
     server: Server, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The source is read as in a night: three tries, then the feed is missing, and nothing half is kept."""
+    """The source is read as in a night: three tries, then the feed is missing, and nothing half is
+    kept.
+    """
     heading = "staff_id,last_name,first_name\r\n"
     text = heading + "".join(f"{at},Ng,Zoë\r\n" for at in range(20_000))
     (served / "Employees.csv").write_text(text, encoding="utf-8", newline="")
@@ -227,7 +305,14 @@ def test_a_wire_that_breaks_in_the_middle_of_a_file_leaves_the_last_good_rows(
     with cut_off(server, after) as wire:
         place = wire.place()
         location = f"sftp://{place.user}@127.0.0.1:{place.port}{place.folder or '/'}"
-        facts = {"KIND": "files", "LAYOUT": "hr", "LOCATION": location, "KEY_FILE": place.key_file, "KNOWN_HOSTS": place.known_hosts, "WAIT_SECONDS": 0}
+        facts = {
+            "KIND": "files",
+            "LAYOUT": "hr",
+            "LOCATION": location,
+            "KEY_FILE": place.key_file,
+            "KNOWN_HOSTS": place.known_hosts,
+            "WAIT_SECONDS": 0,
+        }
         for name, value in facts.items():
             monkeypatch.setenv(f"SOURCES__HR__{name}", str(value))
         assert main(["--source", "hr"]) == 0, "the third try brought it"
@@ -240,5 +325,7 @@ def test_a_wire_that_breaks_in_the_middle_of_a_file_leaves_the_last_good_rows(
     assert (feed["status"], feed["landed"]) == ("refused", 0)
     assert "its 20,000 rows of" in feed["message"]
     with store.connect() as connection:
-        assert connection.execute("select count(*), count(distinct _file) from raw_hr.employees").fetchone() == (20_000, 1)
+        assert connection.execute(
+            "select count(*), count(distinct _file) from raw_hr.employees"
+        ).fetchone() == (20_000, 1)
     assert not list(paths.var().rglob("*.part"))

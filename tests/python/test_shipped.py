@@ -1,8 +1,9 @@
-"""What ships: every row of a seed, every limit, guard and number that decides, against one table that says why it is so.
+"""What ships: every row of a seed, every limit, guard and number that decides, against one table
+that says why it is so.
 
-The table is `expected/shipped/`, five CSVs a person can read: an empty `why` is that of the row above. A default is
-changed in two files or not at all, so nobody changes one by accident; docs/edit-a-rule.md says how. Nothing is built:
-the files are read as they lie here.
+The table is `expected/shipped/`, five CSVs a person can read: an empty `why` is that of the row
+above. A default is changed in two files or not at all, so nobody changes one by accident;
+docs/edit-a-rule.md says how. Nothing is built: the files are read as they lie here.
 """
 
 from __future__ import annotations
@@ -65,47 +66,105 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def models(pattern: str = "models/**/*.yml") -> Iterator[dict[str, Any]]:
-    yield from (model for path in files(pattern) for kind in ("models", "seeds") for model in document(path).get(kind, []))
+    yield from (
+        model
+        for path in files(pattern)
+        for kind in ("models", "seeds")
+        for model in document(path).get(kind, [])
+    )
 
 
 def sources() -> Iterator[dict[str, Any]]:
     """The raw tables and the ledger's as models read them."""
     for path in files("models/**/_sources.yml"):
         for source in document(path)["sources"]:
-            yield from ({**table, "name": f"{source['name']}.{table['name']}"} for table in source["tables"])
+            yield from (
+                {**table, "name": f"{source['name']}.{table['name']}"} for table in source["tables"]
+            )
 
 
 def exports() -> Iterator[Row]:
     """Settings and columns of every export: what is sent, whose a value is, how much may change."""
     for model in models("models/exports/*/*.yml"):
-        yield from ((model["name"], *setting) for setting in flat(model["config"]["meta"]["export"]))
+        yield from (
+            (model["name"], *setting) for setting in flat(model["config"]["meta"]["export"])
+        )
         for column in model["columns"]:
             meta = column["config"]["meta"]
-            facts = [column["data_type"], meta["personal_data"], *(f"{name}: {said(value)}" for name, value in meta.items() if name != "personal_data")]
+            facts = [
+                column["data_type"],
+                meta["personal_data"],
+                *(
+                    f"{name}: {said(value)}"
+                    for name, value in meta.items()
+                    if name != "personal_data"
+                ),
+            ]
             yield model["name"], f"column {column['name']}", ", ".join(facts)
 
 
 def guards() -> Iterator[Row]:
-    """Contracts, constraints, data tests and what becomes of a table: what stands between a mistake and a target."""
+    """Contracts, constraints, data tests and what becomes of a table: what stands between a mistake
+    and a target.
+    """
     found: list[Row] = []
     for model in [*models(), *models("seeds/*.yml"), *sources()]:
         name, config, columns = model["name"], model.get("config", {}), model.get("columns", [])
         if config.get("contract"):
             found.append(("contract", name, said(config["contract"]["enforced"])))
-        found += [("config", name, f"{key}: {said(value)}") for key, value in config.items() if key not in ("contract", "column_types", "meta")]
-        found += [guard(name, one) for one in [*model.get("constraints", []), *model.get("data_tests", [])]]
-        asked = [(column["name"], one) for column in columns for one in [*column.get("constraints", []), *column.get("data_tests", [])]]
+        found += [
+            ("config", name, f"{key}: {said(value)}")
+            for key, value in config.items()
+            if key not in ("contract", "column_types", "meta")
+        ]
+        found += [
+            guard(name, one)
+            for one in [*model.get("constraints", []), *model.get("data_tests", [])]
+        ]
+        asked = [
+            (column["name"], one)
+            for column in columns
+            for one in [*column.get("constraints", []), *column.get("data_tests", [])]
+        ]
         filled = [column for column, one in asked if one in ({"type": "not_null"}, "not_null")]
-        found += [guard(f"{name}.{column}", one) for column, one in asked if one not in ({"type": "not_null"}, "not_null")]
+        found += [
+            guard(f"{name}.{column}", one)
+            for column, one in asked
+            if one not in ({"type": "not_null"}, "not_null")
+        ]
         found += [("not null", name, said(filled))] if filled else []
-        found += [("types", name, said([f"{column} {kind}" for column, kind in config["column_types"].items()]))] if "column_types" in config else []
+        found += (
+            [
+                (
+                    "types",
+                    name,
+                    said([f"{column} {kind}" for column, kind in config["column_types"].items()]),
+                )
+            ]
+            if "column_types" in config
+            else []
+        )
     for path in files("models/**/*.sql"):
-        for config in re.findall(r"\{\{\s*config\((.*?)\)\s*\}\}", path.read_text(encoding="utf-8"), re.S):
+        for config in re.findall(
+            r"\{\{\s*config\((.*?)\)\s*\}\}", path.read_text(encoding="utf-8"), re.S
+        ):
             found.append(("materialized", path.stem, " ".join(config.split()).rstrip(",")))
-    found += [("data test", path.stem, said(re.findall(r"config\((.*?)\)", path.read_text(encoding="utf-8"), re.S))) for path in files("tests/dbt/*.sql")]
+    found += [
+        (
+            "data test",
+            path.stem,
+            said(re.findall(r"config\((.*?)\)", path.read_text(encoding="utf-8"), re.S)),
+        )
+        for path in files("tests/dbt/*.sql")
+    ]
     layer = {table["name"].split(".")[0]: "sources" for table in sources()}
-    layer |= {path.stem: path.relative_to(ROOT / "models").parts[0] for path in files("models/**/*.yml")}
-    yield from sorted((kind, "" if kind == "data test" else layer.get(where.split(".")[0], "seeds"), where, asked) for kind, where, asked in found)
+    layer |= {
+        path.stem: path.relative_to(ROOT / "models").parts[0] for path in files("models/**/*.yml")
+    }
+    yield from sorted(
+        (kind, "" if kind == "data test" else layer.get(where.split(".")[0], "seeds"), where, asked)
+        for kind, where, asked in found
+    )
 
 
 def guard(where: str, one: str | dict[str, Any]) -> Row:
@@ -113,53 +172,106 @@ def guard(where: str, one: str | dict[str, Any]) -> Row:
     if isinstance(one, str):
         return one, where, ""
     if "type" in one:
-        return one["type"].replace("_", " "), where, said([*one.get("columns", []), *(f"{key}: {one[key]}" for key in one if key not in ("type", "columns"))])
+        return (
+            one["type"].replace("_", " "),
+            where,
+            said(
+                [
+                    *one.get("columns", []),
+                    *(f"{key}: {one[key]}" for key in one if key not in ("type", "columns")),
+                ]
+            ),
+        )
     ((kind, facts),) = one.items()
     asked = [value for _, value in flat(facts.get("arguments", {}))]
-    return kind, where, " / ".join([*asked, *(f"{key}: {said(facts[key])}" for key in facts if key != "arguments")])
+    return (
+        kind,
+        where,
+        " / ".join(
+            [*asked, *(f"{key}: {said(facts[key])}" for key in facts if key != "arguments")]
+        ),
+    )
 
 
 def layouts() -> Iterator[Row]:
     for path in files("ingestion/layouts/*.toml"):
-        yield from ((path.stem, *setting) for setting in flat(tomllib.loads(path.read_text(encoding="utf-8"))))
+        yield from (
+            (path.stem, *setting)
+            for setting in flat(tomllib.loads(path.read_text(encoding="utf-8")))
+        )
 
 
 def numbers() -> Iterator[Row]:
-    """Settings as they ship, and the numbers Python falls back on: constants, defaults of fields, arguments and settings."""
-    yield from ((".dlt/config.toml", *setting) for setting in flat(tomllib.loads((ROOT / ".dlt/config.toml").read_text(encoding="utf-8"))))
+    """Settings as they ship, and the numbers Python falls back on: constants, defaults of fields,
+    arguments and settings.
+    """
+    yield from (
+        (".dlt/config.toml", *setting)
+        for setting in flat(tomllib.loads((ROOT / ".dlt/config.toml").read_text(encoding="utf-8")))
+    )
     for name in ("dbt_project.yml", "profiles.yml"):
         yield from ((name, *setting) for setting in flat(document(ROOT / name)))
     for path in (path for room in ROOMS for path in files(f"{room}/**/*.py")):
         where = path.relative_to(ROOT).as_posix()
-        yield from ((where, name, value) for name, value in constants(ast.parse(path.read_text(encoding="utf-8")), ""))
+        yield from (
+            (where, name, value)
+            for name, value in constants(ast.parse(path.read_text(encoding="utf-8")), "")
+        )
 
 
 def constants(tree: ast.AST, within: str) -> Iterator[tuple[str, str]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ClassDef):
             inside = list(constants(node, f"{within}{node.name}."))
-            # a class whose fields all begin at nothing counts something; one with another number holds defaults
-            yield from (one for one in inside if any(value not in ("0", "0.0") for _, value in inside))
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and number(node.value):
+            # a class whose fields all begin at nothing counts something; one with another number
+            # holds defaults
+            yield from (
+                one for one in inside if any(value not in ("0", "0.0") for _, value in inside)
+            )
+        elif (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.value is not None
+            and number(node.value)
+        ):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             yield within + ast.unparse(target), ast.unparse(node.value)
         elif isinstance(node, ast.FunctionDef):
-            yield from ((f"{within}{node.name}({argument.arg})", ast.unparse(default)) for argument, default in defaults(node.args) if number(default))
-            yield from dict.fromkeys((f"{within}{node.name}: {name}", value) for name, value in fallbacks(node))
+            yield from (
+                (f"{within}{node.name}({argument.arg})", ast.unparse(default))
+                for argument, default in defaults(node.args)
+                if number(default)
+            )
+            yield from dict.fromkeys(
+                (f"{within}{node.name}: {name}", value) for name, value in fallbacks(node)
+            )
 
 
 def defaults(given: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
     named = [*given.posonlyargs, *given.args]
     yield from zip(named[len(named) - len(given.defaults) :], given.defaults, strict=True)
-    yield from ((one, value) for one, value in zip(given.kwonlyargs, given.kw_defaults, strict=True) if value)
+    yield from (
+        (one, value)
+        for one, value in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        if value
+    )
 
 
 def fallbacks(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
     """What a setting is taken for where nobody wrote it: `settings.get("threads", 8)`."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and len(node.args) == 2:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "get"
+            and len(node.args) == 2
+        ):
             name, value = node.args
-            if isinstance(name, ast.Constant) and isinstance(value, ast.Constant) and value.value and re.match(r"True|'?[0-9]", ast.unparse(value)):
+            if (
+                isinstance(name, ast.Constant)
+                and isinstance(value, ast.Constant)
+                and value.value
+                and re.match(r"True|'?[0-9]", ast.unparse(value))
+            ):
                 yield str(name.value), ast.unparse(value)
 
 
@@ -167,18 +279,38 @@ def number(value: ast.AST) -> bool:
     """Whether an expression holds a number that is no key of a table and no part of a formula."""
     if isinstance(value, ast.Constant):
         return type(value.value) in (int, float)
-    parts = value.values if isinstance(value, ast.Dict) else [one for one in ast.iter_child_nodes(value) if not isinstance(one, ast.Lambda)]
+    parts = (
+        value.values
+        if isinstance(value, ast.Dict)
+        else [one for one in ast.iter_child_nodes(value) if not isinstance(one, ast.Lambda)]
+    )
     return any(number(one) for one in parts if one is not None)
 
 
-TABLES: dict[str, Callable[[], Iterator[Row]]] = {"seeds": seeds, "exports": exports, "guards": guards, "layouts": layouts, "numbers": numbers}
+TABLES: dict[str, Callable[[], Iterator[Row]]] = {
+    "seeds": seeds,
+    "exports": exports,
+    "guards": guards,
+    "layouts": layouts,
+    "numbers": numbers,
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_what_ships_is_what_the_table_says(name: str):
-    table, found = ([" , ".join(row) for row in rows] for rows in ([row[:-1] for row in cells(name)[1:]], TABLES[name]()))
-    moved = [line for line in difflib.unified_diff(table, found, "the table", "what ships", lineterm="", n=0) if not line.startswith("@@")]
-    assert not moved, f"tests/python/expected/shipped/{name}.csv says otherwise; docs/edit-a-rule.md says what to do:\n" + "\n".join(moved)
+    table, found = (
+        [" , ".join(row) for row in rows]
+        for rows in ([row[:-1] for row in cells(name)[1:]], TABLES[name]())
+    )
+    moved = [
+        line
+        for line in difflib.unified_diff(table, found, "the table", "what ships", lineterm="", n=0)
+        if not line.startswith("@@")
+    ]
+    assert not moved, (
+        f"tests/python/expected/shipped/{name}.csv says otherwise; docs/edit-a-rule.md says what to"
+        " do:\n" + "\n".join(moved)
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -187,7 +319,9 @@ def test_every_row_of_the_table_has_a_reason(name: str):
     assert heading[-1] == "why"
     assert {len(row) for row in rows} == {len(heading)}
     assert rows[0][-1], "the first row has no row above to share a reason with"
-    assert [why for *_, why in rows if why and not why.endswith(".")] == [], "a reason is a sentence"
+    assert [why for *_, why in rows if why and not why.endswith(".")] == [], (
+        "a reason is a sentence"
+    )
 
 
 def test_every_table_is_compared():
@@ -195,33 +329,71 @@ def test_every_table_is_compared():
 
 
 def test_a_column_is_classed_as_the_register_says_and_what_is_personal_is_in_it():
-    """Both ways: re-classing a column as `none` would else take it out of the register without a signature."""
+    """Both ways: re-classing a column as `none` would else take it out of the register without a
+    signature.
+    """
     with (ROOT / "seeds/privacy_register.csv").open(encoding="utf-8", newline="") as file:
-        signed = {(row["model"], row["column_name"]): row["personal_data"] for row in csv.DictReader(file)}
+        signed = {
+            (row["model"], row["column_name"]): row["personal_data"] for row in csv.DictReader(file)
+        }
     classed = {
-        (model["name"], column["name"]): column["config"]["meta"]["personal_data"] for model in models("models/exports/*/*.yml") for column in model["columns"]
+        (model["name"], column["name"]): column["config"]["meta"]["personal_data"]
+        for model in models("models/exports/*/*.yml")
+        for column in model["columns"]
     }
     assert {column: classed.get(column) for column in signed} == signed
-    assert {column for column, personal in classed.items() if personal not in ("none", "key")} == set(signed)
+    assert {
+        column for column, personal in classed.items() if personal not in ("none", "key")
+    } == set(signed)
 
 
 def test_the_numbers_python_falls_back_on_are_those_of_the_settings():
     """A district that deletes a line of the settings keeps what it had."""
     known = {(where, name): value for where, name, value in numbers()}
-    settings = {name: value for (where, name), value in known.items() if where == ".dlt/config.toml"}
-    python = {
-        "trust.": {name.removeprefix("Tolerance."): value for (where, name), value in known.items() if where == "ingestion/tolerance.py"},
-        "night.step_minutes.": {name: str(value) for name, value in ast.literal_eval(known["operations/night.py", "STEP_MINUTES"]).items()},
-        "night.": {"retry_after_minutes": known["operations/night.py", "Limits.given: retry_after_minutes"]},
-        "backup.": {"keep": known["operations/backup.py", "backup: backup.keep"], "runs": known["operations/backup.py", "_pack_documents: backup.runs"]},
-        "targets.google.": {name: known["reverse_etl/targets/google.py", f"Google.__init__: {name}"] for name in ("threads", "writes_per_minute")},
-        "targets.microsoft.": {name: known["reverse_etl/targets/microsoft.py", f"Microsoft.__init__: {name}"] for name in ("threads", "writes_per_minute")},
+    settings = {
+        name: value for (where, name), value in known.items() if where == ".dlt/config.toml"
     }
-    assert {before + name: value for before, table in python.items() for name, value in table.items()} == {
+    python = {
+        "trust.": {
+            name.removeprefix("Tolerance."): value
+            for (where, name), value in known.items()
+            if where == "ingestion/tolerance.py"
+        },
+        "night.step_minutes.": {
+            name: str(value)
+            for name, value in ast.literal_eval(
+                known["operations/night.py", "STEP_MINUTES"]
+            ).items()
+        },
+        "night.": {
+            "retry_after_minutes": known["operations/night.py", "Limits.given: retry_after_minutes"]
+        },
+        "backup.": {
+            "keep": known["operations/backup.py", "backup: backup.keep"],
+            "runs": known["operations/backup.py", "_pack_documents: backup.runs"],
+        },
+        "targets.google.": {
+            name: known["reverse_etl/targets/google.py", f"Google.__init__: {name}"]
+            for name in ("threads", "writes_per_minute")
+        },
+        "targets.microsoft.": {
+            name: known["reverse_etl/targets/microsoft.py", f"Microsoft.__init__: {name}"]
+            for name in ("threads", "writes_per_minute")
+        },
+    }
+    assert {
+        before + name: value for before, table in python.items() for name, value in table.items()
+    } == {
         before + name: settings[before + name] for before, table in python.items() for name in table
     }
 
 
 def test_every_model_that_decides_has_a_unit_test():
-    tested = {test["model"] for path in files("models/**/*.yml") for test in document(path).get("unit_tests", [])}
-    assert {path.stem for layer in (*LAYERS, "audit") for path in files(f"models/{layer}/**/*.sql")} - tested == set()
+    tested = {
+        test["model"]
+        for path in files("models/**/*.yml")
+        for test in document(path).get("unit_tests", [])
+    }
+    assert {
+        path.stem for layer in (*LAYERS, "audit") for path in files(f"models/{layer}/**/*.sql")
+    } - tested == set()

@@ -1,4 +1,6 @@
-"""SQL sources read by a cursor: what changed is merged by key, what vanished is seen when everything is read again."""
+"""SQL sources read by a cursor: what changed is merged by key, what vanished is seen when
+everything is read again.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
-def write(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """A database with the table, and the way to change it behind our back; `reads` counts what was asked of it."""
+def write(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Write]:
+    """A database with the table, and the way to change it behind our back; `reads` counts what was
+    asked of it.
+    """
     if request.param == "postgresql":
         import psycopg2
 
@@ -45,7 +51,11 @@ def write(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         database.autocommit = True
     else:
         url = f"sqlite:///{tmp_path / 'hr.sqlite'}"
-        database, time, mark = sqlite3.connect(tmp_path / "hr.sqlite", isolation_level=None), "text", "?"
+        database, time, mark = (
+            sqlite3.connect(tmp_path / "hr.sqlite", isolation_level=None),
+            "text",
+            "?",
+        )
     for name, value in {
         "HOMEROOM_VAR": tmp_path / "var",
         "SOURCES__STAFF__KIND": "sql",
@@ -65,14 +75,19 @@ def write(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     run("drop table if exists staff_records")
     run(DDL.format(time=time))
     for key, (surname, at) in PEOPLE.items():
-        run("insert into staff_records values (?, ?, ?)", (key, surname, at and (at + "+00:00" if time == "timestamptz" else at)))
+        run(
+            "insert into staff_records values (?, ?, ?)",
+            (key, surname, at and (at + "+00:00" if time == "timestamptz" else at)),
+        )
     yield run
     database.close()
 
 
 def landed() -> list[tuple]:
     with store.connect() as connection:
-        return connection.execute("select id, surname from raw_staff.staff_records order by id::int").fetchall()
+        return connection.execute(
+            "select id, surname from raw_staff.staff_records order by id::int"
+        ).fetchall()
 
 
 def entry() -> dict[str, Any]:
@@ -96,23 +111,35 @@ def _rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
-def test_only_what_changed_is_read_and_it_replaces_the_rows_it_had(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_changed_is_read_and_it_replaces_the_rows_it_had(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = _rows_read(monkeypatch)
     assert main(["--source", "staff"]) == 0
     assert (read, landed()) == ([4], [("1", "O'Brien"), ("2", "Li"), ("3", "Zoë"), ("4", None)])
 
     assert main(["--source", "staff"]) == 0
-    assert (read, entry()["status"]) == ([4, 2], "unchanged"), "the newest and the one without a stamp are looked at again"
+    assert (read, entry()["status"]) == ([4, 2], "unchanged"), (
+        "the newest and the one without a stamp are looked at again"
+    )
 
-    write("update staff_records set surname = ?, changed_at = '2026-10-06 02:00:00+00:00' where id = 2", ("Ng",))
-    write("insert into staff_records values (5, 'Wu', '2026-10-06 00:55:00+00:00')")  # committed late, stamped before the last value
+    write(
+        "update staff_records set surname = ?, changed_at = '2026-10-06 02:00:00+00:00' where"
+        " id = 2",
+        ("Ng",),
+    )
+    write(
+        "insert into staff_records values (5, 'Wu', '2026-10-06 00:55:00+00:00')"
+    )  # committed late, stamped before the last value
     write("update staff_records set surname = 'Park', changed_at = null where id = 4")
     assert main(["--source", "staff"]) == 0
     assert landed() == [("1", "O'Brien"), ("2", "Ng"), ("3", "Zoë"), ("4", "Park"), ("5", "Wu")]
     assert (read[2], entry()["landed"]) == (4, 5)
 
 
-def test_a_row_that_was_deleted_goes_when_everything_is_read_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_was_deleted_goes_when_everything_is_read_again(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = _rows_read(monkeypatch)
     main(["--source", "staff"])
     write("delete from staff_records where id = 1")
@@ -127,7 +154,9 @@ def test_a_row_that_was_deleted_goes_when_everything_is_read_again(write: Write,
     assert (read, landed()) == ([4, 2, 3], [("2", "Li"), ("3", "Zoë"), ("4", None)])
 
 
-def test_a_whole_read_that_was_refused_is_done_again_the_next_night(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_read_that_was_refused_is_done_again_the_next_night(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = _rows_read(monkeypatch)
     main(["--source", "staff"])
     (paths.var() / "cursors" / "staff.json").unlink()
@@ -138,7 +167,9 @@ def test_a_whole_read_that_was_refused_is_done_again_the_next_night(write: Write
     assert (read, len(landed())) == ([4, 1, 1], 4)
 
 
-def test_a_lost_archive_or_warehouse_costs_a_whole_read_and_nothing_else(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_archive_or_warehouse_costs_a_whole_read_and_nothing_else(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = _rows_read(monkeypatch)
     main(["--source", "staff"])
     next((paths.var() / "archive" / "staff").rglob("*.gz")).unlink()

@@ -8,10 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_etl.targets.fields import GOOGLE, GOOGLE_OBSERVED, MICROSOFT, MICROSOFT_OBSERVED, Table, columns, from_api, mask, raw_batch, raw_batches, to_api
+from reverse_etl.targets.fields import (
+    GOOGLE,
+    GOOGLE_OBSERVED,
+    MICROSOFT,
+    MICROSOFT_OBSERVED,
+    Table,
+    columns,
+    from_api,
+    mask,
+    raw_batch,
+    raw_batches,
+    to_api,
+)
 
-TABLES = [(name, entity, table) for name, tables in (("google", GOOGLE), ("microsoft", MICROSOFT)) for entity, table in tables.items()]
-# Names of people hold every letter there is; an empty text is read back as nothing, so it is not one of them.
+TABLES = [
+    (name, entity, table)
+    for name, tables in (("google", GOOGLE), ("microsoft", MICROSOFT))
+    for entity, table in tables.items()
+]
+# Names of people hold every letter there is; an empty text is read back as nothing, so it is not
+# one of them.
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
 VALUES = st.one_of(st.none(), st.booleans(), TEXT)
 
@@ -23,7 +40,9 @@ def sendable(table: Table) -> list[str]:
 @st.composite
 def rows(draw: st.DrawFn) -> tuple[str, Table, dict[str, object]]:
     name, entity, table = draw(st.sampled_from(TABLES))
-    wanted = draw(st.lists(st.sampled_from(sendable(table)), unique=True)) if sendable(table) else []
+    wanted = (
+        draw(st.lists(st.sampled_from(sendable(table)), unique=True)) if sendable(table) else []
+    )
     row = {column: draw(VALUES) for column in wanted}
     if "field_name" in row:
         row["field_name"] = "person_id"  # the only field of a schema that is ours
@@ -64,7 +83,9 @@ def test_a_column_the_target_does_not_have_is_refused():
 
 
 def test_a_change_of_one_name_leaves_the_other_alone():
-    assert to_api(GOOGLE["users"], {"family_name": "Dhillon"}) == {"name": {"familyName": "Dhillon"}}
+    assert to_api(GOOGLE["users"], {"family_name": "Dhillon"}) == {
+        "name": {"familyName": "Dhillon"}
+    }
 
 
 def test_clearing_a_value_is_said_to_the_target():
@@ -72,12 +93,22 @@ def test_clearing_a_value_is_said_to_the_target():
 
 
 def test_the_key_of_a_group_is_found_among_those_of_other_systems():
-    group = {"externalIds": [{"namespace": "someone-else", "id": "x"}, {"namespace": "homeroom", "id": "school-07474001-staff"}]}
+    group = {
+        "externalIds": [
+            {"namespace": "someone-else", "id": "x"},
+            {"namespace": "homeroom", "id": "school-07474001-staff"},
+        ]
+    }
     assert from_api(GOOGLE["groups"], group)["group_id"] == "school-07474001-staff"
 
 
 def test_a_schema_without_our_field_is_seen_as_such():
-    assert from_api(GOOGLE["schemas"], {"schemaName": "Homeroom", "fields": [{"fieldName": "other"}]})["field_name"] is None
+    assert (
+        from_api(GOOGLE["schemas"], {"schemaName": "Homeroom", "fields": [{"fieldName": "other"}]})[
+            "field_name"
+        ]
+        is None
+    )
 
 
 def test_an_empty_text_is_nothing():
@@ -85,7 +116,13 @@ def test_an_empty_text_is_nothing():
 
 
 def test_observed_objects_land_as_text_with_the_whole_object_beside():
-    batch = raw_batch(GOOGLE_OBSERVED["users"], [{"id": "1", "primaryEmail": "a@sd74.example", "suspended": False}, {"id": "2", "suspended": True}])
+    batch = raw_batch(
+        GOOGLE_OBSERVED["users"],
+        [
+            {"id": "1", "primaryEmail": "a@sd74.example", "suspended": False},
+            {"id": "2", "suspended": True},
+        ],
+    )
     assert batch.schema.names == [*columns(GOOGLE_OBSERVED["users"]), "_json"]
     assert {str(field.type) for field in batch.schema} == {"string"}
     assert batch.column("suspended").to_pylist() == ["false", "true"]
@@ -101,10 +138,23 @@ def test_a_target_that_holds_nothing_still_gives_its_table():
 
 def test_many_small_pages_become_few_batches():
     pages = [[{"id": str(number), "group_remote_id": "g"}] for number in range(12_000)]
-    assert [batch.num_rows for batch in raw_batches(MICROSOFT_OBSERVED["members"], pages)] == [10_000, 2_000]
+    assert [batch.num_rows for batch in raw_batches(MICROSOFT_OBSERVED["members"], pages)] == [
+        10_000,
+        2_000,
+    ]
 
 
 def test_a_list_call_asks_for_every_field_that_is_compared():
     assert mask(GOOGLE_OBSERVED["users"]) == [
-        "id", "customSchemas", "primaryEmail", "name", "orgUnitPath", "suspended", "archived", "deletionTime", "externalIds", "isAdmin", "isDelegatedAdmin",
-    ]  # fmt: skip
+        "id",
+        "customSchemas",
+        "primaryEmail",
+        "name",
+        "orgUnitPath",
+        "suspended",
+        "archived",
+        "deletionTime",
+        "externalIds",
+        "isAdmin",
+        "isDelegatedAdmin",
+    ]

@@ -1,7 +1,9 @@
-"""Vendor files, byte for byte, from the settings of the real exports; and their delivery to a real SFTP server.
+"""Vendor files, byte for byte, from the settings of the real exports; and their delivery to a real
+SFTP server.
 
-The expected files stand in `expected/<target>/`, as a person would open them. A change of a heading, an order, a quote
-or a byte order mark in `models/exports/` breaks a test here before it breaks at the vendor.
+The expected files stand in `expected/<target>/`, as a person would open them. A change of a
+heading, an order, a quote or a byte order mark in `models/exports/` breaks a test here before it
+breaks at the vendor.
 """
 
 from __future__ import annotations
@@ -28,33 +30,158 @@ from reverse_etl.targets.files import Files, write_rows
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = Path(__file__).parent / "expected"
 
-# One row or two per export, with what hurts: apostrophes of three kinds, commas, quotes, line ends, tabs, letters of
-# Indigenous orthographies, a mononym, nothing at all. In the order of the export's columns; context columns are empty.
+# One row or two per export, with what hurts: apostrophes of three kinds, commas, quotes, line ends,
+# tabs, letters of Indigenous orthographies, a mononym, nothing at all. In the order of the export's
+# columns; context columns are empty.
 ROWS: dict[str, list[tuple[str | None, ...]]] = {
     "portfolio__students": [
-        ("9000002", "9000002", "Zoë", "O’Brien", "2016-02-29", "05", "Active", "07474001", "5 Łukasik", None, "Zo", "O'Brien", None, None,
-         "zoe.obrien@student.sd74.example"),
-        ("9000001", "9000001", "Skw̓x̱wú7mesh", None, "2009-11-30", "11", "PreReg", "07474002", None, "07474003", 'Ann "Annie"', "Smith, Jr.", None, None,
-         "skwxwu7mesh@student.sd74.example"),
+        (
+            "9000002",
+            "9000002",
+            "Zoë",
+            "O’Brien",
+            "2016-02-29",
+            "05",
+            "Active",
+            "07474001",
+            "5 Łukasik",
+            None,
+            "Zo",
+            "O'Brien",
+            None,
+            None,
+            "zoe.obrien@student.sd74.example",
+        ),
+        (
+            "9000001",
+            "9000001",
+            "Skw̓x̱wú7mesh",
+            None,
+            "2009-11-30",
+            "11",
+            "PreReg",
+            "07474002",
+            None,
+            "07474003",
+            'Ann "Annie"',
+            "Smith, Jr.",
+            None,
+            None,
+            "skwxwu7mesh@student.sd74.example",
+        ),
     ],
-    "portfolio__staff": [("E100", "Renée", "Ma’alot", "renee.maalot@sd74.example", "teacher", "07474001")],
-    "portfolio__family": [("José", "Núñez-Ó Briain", "jose@family.example", "9000002"), ("Ana", None, "ana@family.example", "9000001")],
-    "portfolio__classes": [("07474001_5-lukasik_2027", "Homeroom 5, Łukasik", "05", "07474001", "2026-09-08", "2027-06-25")],
-    "portfolio__enrolments": [("07474001_5-lukasik_2027", "9000002", "student", "07474001"), ("07474001_5-lukasik_2027", "E100", "teacher", "07474001")],
-    "callout__absences": [("07474001", "9000002", "O’Brien", "Zoë", "2505550102", "05", "2026-10-5", "12"),
-                          ("07474002", "9000001", 'De "La" Cruz', "Ana", "", "11", "2026-10-5", "3")],
+    "portfolio__staff": [
+        ("E100", "Renée", "Ma’alot", "renee.maalot@sd74.example", "teacher", "07474001")
+    ],
+    "portfolio__family": [
+        ("José", "Núñez-Ó Briain", "jose@family.example", "9000002"),
+        ("Ana", None, "ana@family.example", "9000001"),
+    ],
+    "portfolio__classes": [
+        (
+            "07474001_5-lukasik_2027",
+            "Homeroom 5, Łukasik",
+            "05",
+            "07474001",
+            "2026-09-08",
+            "2027-06-25",
+        )
+    ],
+    "portfolio__enrolments": [
+        ("07474001_5-lukasik_2027", "9000002", "student", "07474001"),
+        ("07474001_5-lukasik_2027", "E100", "teacher", "07474001"),
+    ],
+    "callout__absences": [
+        ("07474001", "9000002", "O’Brien", "Zoë", "2505550102", "05", "2026-10-5", "12"),
+        ("07474002", "9000001", 'De "La" Cruz', "Ana", "", "11", "2026-10-5", "3"),
+    ],
     "callout__contacts": [
-        ("07474001", "9000002", "O’Brien", "Zoë", "05", "5 Łukasik", "Núñez-Ó Briain", "José", "Father", "1", "2505550102", "2505550103", "",
-         "jose@family.example"),
-        ("07474002", "9000001", "Smith, Jr.", "Ann", "11", "", "Smith", "Line\r\nbreak", "Aunt", "2", "", "", "2505550104", ""),
+        (
+            "07474001",
+            "9000002",
+            "O’Brien",
+            "Zoë",
+            "05",
+            "5 Łukasik",
+            "Núñez-Ó Briain",
+            "José",
+            "Father",
+            "1",
+            "2505550102",
+            "2505550103",
+            "",
+            "jose@family.example",
+        ),
+        (
+            "07474002",
+            "9000001",
+            "Smith, Jr.",
+            "Ann",
+            "11",
+            "",
+            "Smith",
+            "Line\r\nbreak",
+            "Aunt",
+            "2",
+            "",
+            "",
+            "2505550104",
+            "",
+        ),
     ],
     "transport__students": [
-        ("9000002", "Zoë", "O’Brien", "02/29/2016", "F", "2505550102", "07474001", "05", "5 Łukasik", "12", "Main St, North", "B", "Lytton", "BC", "V0K 1Z0",
-         "José", "Núñez", "2505550102", "2505550103", "", "", "", ""),
-        ("9000001", "Ann\tMay", 'De "La" Cruz', "11/30/2009", "X", "", "07474002", "11", "", "7", "Elm\r\nRd", "", "Ashcroft", "BC", "V0K 1A0",
-         "", "", "", "", "", "", "", ""),
+        (
+            "9000002",
+            "Zoë",
+            "O’Brien",
+            "02/29/2016",
+            "F",
+            "2505550102",
+            "07474001",
+            "05",
+            "5 Łukasik",
+            "12",
+            "Main St, North",
+            "B",
+            "Lytton",
+            "BC",
+            "V0K 1Z0",
+            "José",
+            "Núñez",
+            "2505550102",
+            "2505550103",
+            "",
+            "",
+            "",
+            "",
+        ),
+        (
+            "9000001",
+            "Ann\tMay",
+            'De "La" Cruz',
+            "11/30/2009",
+            "X",
+            "",
+            "07474002",
+            "11",
+            "",
+            "7",
+            "Elm\r\nRd",
+            "",
+            "Ashcroft",
+            "BC",
+            "V0K 1A0",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+        ),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +194,14 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def real_export(name: str) -> Export:
     """An export as its YAML under models/exports/ declares it."""
     target = name.partition("__")[0]
-    (model,) = yaml.safe_load((ROOT / "models" / "exports" / target / f"exp_{name}.yml").read_text(encoding="utf-8"))["models"]
-    node = {"name": model["name"], "schema": "exports", "columns": {column["name"]: column for column in model["columns"]}}
+    (model,) = yaml.safe_load(
+        (ROOT / "models" / "exports" / target / f"exp_{name}.yml").read_text(encoding="utf-8")
+    )["models"]
+    node = {
+        "name": model["name"],
+        "schema": "exports",
+        "columns": {column["name"]: column for column in model["columns"]},
+    }
     return exports.parsed(node, model["config"]["meta"]["export"])
 
 
@@ -81,7 +214,10 @@ def tables(*names: str) -> duckdb.DuckDBPyConnection:
         columns = ", ".join(f'"{column.name}" varchar' for column in export.columns)
         connection.execute(f"create table {export.relation} ({columns})")
         sent = ", ".join(f'"{column.name}"' for column in export.sent)
-        connection.executemany(f"insert into {export.relation} ({sent}) values ({', '.join('?' * len(export.sent))})", ROWS[name])
+        connection.executemany(
+            f"insert into {export.relation} ({sent}) values ({', '.join('?' * len(export.sent))})",
+            ROWS[name],
+        )
     return connection
 
 
@@ -102,7 +238,9 @@ def bare(folder: Path, name: str) -> tuple[Rendered, bytes]:
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_a_vendor_file_is_byte_for_byte_what_the_vendor_reads(name, tmp_path):
     export = real_export(name)
-    rendered, content = bare(tmp_path, name) if not export.file.archive else zipped_alone(tmp_path, name)
+    rendered, content = (
+        bare(tmp_path, name) if not export.file.archive else zipped_alone(tmp_path, name)
+    )
     assert content == (EXPECTED / export.target / export.file.name).read_bytes()
     assert rendered.rows == len(ROWS[name])
 
@@ -114,27 +252,43 @@ def zipped_alone(folder: Path, name: str) -> tuple[Rendered, bytes]:
 
 
 def test_every_file_export_has_an_expected_file():
-    exports_there = {path.stem.removeprefix("exp_") for path in (ROOT / "models" / "exports").glob("*/exp_*__*.yml")}
+    exports_there = {
+        path.stem.removeprefix("exp_")
+        for path in (ROOT / "models" / "exports").glob("*/exp_*__*.yml")
+    }
     assert {name for name in exports_there if real_export(name).file} == set(ROWS)
 
 
 def test_what_is_recorded_is_what_stands_on_disk(tmp_path):
     rendered, content = bare(tmp_path, "callout__absences")
-    assert rendered == Rendered(str(tmp_path / "absences.csv"), 2, len(content), hashlib.sha256(content).hexdigest())
+    assert rendered == Rendered(
+        str(tmp_path / "absences.csv"), 2, len(content), hashlib.sha256(content).hexdigest()
+    )
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
 def test_rows_stand_in_the_order_of_their_key_whatever_the_table_did(tmp_path):
     connection = tables("portfolio__students")
     first = Files("p", {}).render(connection, delivery(tmp_path, "a.zip", "portfolio__students"))
-    connection.execute('create table other as from "exports"."exp_portfolio__students" order by user_id')
-    connection.execute('delete from "exports"."exp_portfolio__students"; insert into "exports"."exp_portfolio__students" from other')
+    connection.execute(
+        'create table other as from "exports"."exp_portfolio__students" order by user_id'
+    )
+    connection.execute(
+        'delete from "exports"."exp_portfolio__students"; insert into'
+        ' "exports"."exp_portfolio__students" from other'
+    )
     second = Files("p", {}).render(connection, delivery(tmp_path, "b.zip", "portfolio__students"))
     assert (first.sha256, first.rows) == (second.sha256, second.rows)
 
 
 def test_a_zip_has_the_same_bytes_on_every_night(tmp_path, monkeypatch):
-    members = ("portfolio__students", "portfolio__staff", "portfolio__family", "portfolio__classes", "portfolio__enrolments")
+    members = (
+        "portfolio__students",
+        "portfolio__staff",
+        "portfolio__family",
+        "portfolio__classes",
+        "portfolio__enrolments",
+    )
     first = Files("p", {}).render(tables(*members), delivery(tmp_path, "a.zip", *members))
     monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
     previous = os.umask(0o077)
@@ -144,7 +298,13 @@ def test_a_zip_has_the_same_bytes_on_every_night(tmp_path, monkeypatch):
         os.umask(previous)
     assert Path(first.path).read_bytes() == Path(second.path).read_bytes()
     with zipfile.ZipFile(first.path) as archive:
-        assert archive.namelist() == ["Students.csv", "Staff.csv", "Family.csv", "Classes.csv", "Enrollments.csv"]
+        assert archive.namelist() == [
+            "Students.csv",
+            "Staff.csv",
+            "Family.csv",
+            "Classes.csv",
+            "Enrollments.csv",
+        ]
         assert archive.testzip() is None
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         for entry in archive.namelist():
@@ -165,7 +325,10 @@ def test_formats_differ_only_in_what_they_say():
     assert written(FileFormat("f", quoting="none"), row) == b"a,b\r\nx y,\r\n"
     assert written(FileFormat("f", delimiter="|", line_end="lf"), row) == b"a|b\nx,y|\n"
     assert written(FileFormat("f", header=False), row) == b'"x,y",\r\n'
-    assert written(FileFormat("f", encoding="utf-8-sig"), ("é", "")) == b"\xef\xbb\xbfa,b\r\n\xc3\xa9,\r\n"
+    assert (
+        written(FileFormat("f", encoding="utf-8-sig"), ("é", ""))
+        == b"\xef\xbb\xbfa,b\r\n\xc3\xa9,\r\n"
+    )
     assert written(FileFormat("f", encoding="utf-8-sig", header=False)) in {b"", b"\xef\xbb\xbf"}
 
 
@@ -193,7 +356,14 @@ def server(tmp_path: Path) -> Iterator[tuple[sftp_server.Server, Path]]:
 
 def settings(server: sftp_server.Server, **changes: Any) -> dict[str, Any]:
     place = server.place()
-    return {"host": place.host, "port": place.port, "user": place.user, "key_file": place.key_file, "known_hosts": place.known_hosts, "timeout": 5} | changes
+    return {
+        "host": place.host,
+        "port": place.port,
+        "user": place.user,
+        "key_file": place.key_file,
+        "known_hosts": place.known_hosts,
+        "timeout": 5,
+    } | changes
 
 
 def deliver(folder: Path) -> Change:
@@ -211,7 +381,9 @@ def test_a_file_arrives_whole_and_the_receipt_says_which(server, tmp_path):
     assert (outcome.status, outcome.remote_id) == ("applied", "absences.csv")
     assert change.new["sha256"] in outcome.note
     assert [path.name for path in received.iterdir()] == ["absences.csv"]
-    assert (received / "absences.csv").read_bytes() == (EXPECTED / "callout" / "absences.csv").read_bytes()
+    assert (received / "absences.csv").read_bytes() == (
+        EXPECTED / "callout" / "absences.csv"
+    ).read_bytes()
     assert target.write_calls == 1
 
 
@@ -231,11 +403,15 @@ def test_after_a_crash_the_same_file_is_not_sent_twice(server, tmp_path):
 def test_half_a_file_of_the_same_name_is_replaced(server, tmp_path):
     running, received = server
     change = deliver(tmp_path)
-    (received / "absences.csv").write_bytes((EXPECTED / "callout" / "absences.csv").read_bytes()[:-10] + b"0123456789")
+    (received / "absences.csv").write_bytes(
+        (EXPECTED / "callout" / "absences.csv").read_bytes()[:-10] + b"0123456789"
+    )
     target = Files("callout", settings(running))
     assert target.find(change) is None
     assert target.apply([change])[0].status == "applied"
-    assert (received / "absences.csv").read_bytes() == (EXPECTED / "callout" / "absences.csv").read_bytes()
+    assert (received / "absences.csv").read_bytes() == (
+        EXPECTED / "callout" / "absences.csv"
+    ).read_bytes()
 
 
 def test_a_file_that_changed_since_it_was_recorded_is_not_sent(server, tmp_path):
@@ -261,7 +437,9 @@ def test_a_target_without_settings_says_which_are_missing(tmp_path):
 
 
 def test_a_file_target_takes_nothing_but_files(tmp_path):
-    (outcome,) = Files("callout", {}).apply([Change("c1", "callout", "absences", ("k",), "update", new={"a": "b"})])
+    (outcome,) = Files("callout", {}).apply(
+        [Change("c1", "callout", "absences", ("k",), "update", new={"a": "b"})]
+    )
     assert (outcome.status, outcome.reason) == ("failed", "unsupported")
 
 
@@ -277,6 +455,16 @@ def test_no_copy_of_childrens_data_is_left_behind(server, tmp_path, var):
 def test_an_export_without_a_heading_uses_its_column_names(tmp_path):
     connection = duckdb.connect()
     connection.execute("create table t as select 1 as n, true as flag, date '2026-10-05' as day")
-    export = Export("m", "t", "x", "e", ("n",), (Column("n"), Column("flag"), Column("day")), file=FileFormat("f.csv"))
-    rendered = Files("x", {}).render(connection, Delivery("x", "f.csv", (("f.csv", export),), False, tmp_path / "f.csv"))
+    export = Export(
+        "m",
+        "t",
+        "x",
+        "e",
+        ("n",),
+        (Column("n"), Column("flag"), Column("day")),
+        file=FileFormat("f.csv"),
+    )
+    rendered = Files("x", {}).render(
+        connection, Delivery("x", "f.csv", (("f.csv", export),), False, tmp_path / "f.csv")
+    )
     assert Path(rendered.path).read_bytes() == b"n,flag,day\r\n1,true,2026-10-05\r\n"

@@ -26,7 +26,9 @@ def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulated.Pla
 
 
 @pytest.fixture
-def google(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+def google(
+    platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Kit]:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     made = kit("google", platforms)
     yield made
@@ -35,11 +37,19 @@ def google(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.Mo
 
 def unit(google: Kit, path: str) -> Any:
     parent, _, name = path.rpartition("/")
-    return google.change("org_units", (path,), "create", {"org_unit_path": path, "name": name, "parent_org_unit_path": parent or "/"})
+    return google.change(
+        "org_units",
+        (path,),
+        "create",
+        {"org_unit_path": path, "name": name, "parent_org_unit_path": parent or "/"},
+    )
 
 
 def sent(platforms: emulated.Platforms) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_org_units_are_made_from_the_top_down(google):
@@ -62,12 +72,23 @@ def test_an_org_unit_that_is_there_already_is_known_by_its_path(google):
 
 
 def test_a_name_that_an_org_unit_cannot_have_is_refused_for_good(google):
-    outcome = google.apply(google.change("org_units", ("/Bad",), "create", {"name": "a/b", "parent_org_unit_path": "/"}))
+    outcome = google.apply(
+        google.change(
+            "org_units", ("/Bad",), "create", {"name": "a/b", "parent_org_unit_path": "/"}
+        )
+    )
     assert (outcome.status, outcome.reason) == ("failed", "invalid")
 
 
-def test_a_unit_whose_parent_is_missing_is_refused_and_one_whose_parent_was_just_made_is_tried_again(google):
-    orphan = google.change("org_units", ("/Missing/Child",), "create", {"name": "Child", "parent_org_unit_path": "/Missing"})
+def test_a_unit_whose_parent_is_missing_is_refused_and_one_whose_parent_was_just_made_is_tried_again(  # noqa: E501
+    google,
+):
+    orphan = google.change(
+        "org_units",
+        ("/Missing/Child",),
+        "create",
+        {"name": "Child", "parent_org_unit_path": "/Missing"},
+    )
     assert google.apply(orphan).status == "failed"
     google.adapter._young.add("/Missing")
     assert (google.apply(orphan).status, google.apply(orphan).reason) == ("retry", "not_ready")
@@ -84,7 +105,9 @@ def test_an_org_unit_is_renamed_and_deleted_by_its_id(google):
     google.done(google.to(change, "update", name="Left us"))
     assert google.row(change)["org_unit_path"] == "/Left us"
     google.done(google.to(change, "delete"))
-    assert google.made["org_units", change.key] not in {row["remote_id"] for row in google.observed("org_units")}
+    assert google.made["org_units", change.key] not in {
+        row["remote_id"] for row in google.observed("org_units")
+    }
 
 
 def test_a_user_moves_to_another_org_unit(google):
@@ -98,9 +121,15 @@ def test_the_role_of_a_member_follows_the_export(google):
     group, user = google.done(google.group()), google.done(google.user())
     google.done(google.member(group, user))
     google.done(google.member(group, user, "update", role="OWNER"))
-    google.done(google.member(group, user, role="MEMBER"))  # added again, with another role: the role is set
+    google.done(
+        google.member(group, user, role="MEMBER")
+    )  # added again, with another role: the role is set
     ids = (google.made["groups", group.key], google.made["users", user.key])
-    assert [row["role"] for row in google.observed("members") if (row["group_remote_id"], row["member_remote_id"]) == ids] == ["MEMBER"]
+    assert [
+        row["role"]
+        for row in google.observed("members")
+        if (row["group_remote_id"], row["member_remote_id"]) == ids
+    ] == ["MEMBER"]
 
 
 def test_the_address_of_before_a_rename_is_an_alias_and_can_be_taken_away(google):
@@ -109,12 +138,18 @@ def test_the_address_of_before_a_rename_is_an_alias_and_can_be_taken_away(google
     google.done(google.to(user, "rename", primary_email=f"new-{old}"))
 
     def alias(action: str) -> Change:
-        new, before = ({"person_id": user.key[0], "alias_id": "a1", "alias": old}, {}) if action == "create" else ({}, {"alias": old})
+        new, before = (
+            ({"person_id": user.key[0], "alias_id": "a1", "alias": old}, {})
+            if action == "create"
+            else ({}, {"alias": old})
+        )
         made = google.change("aliases", (user.key[0], "a1"), action, new)
         return replace(made, old=before, references={"person_id": google.made["users", user.key]})
 
     assert google.apply(alias("create")).reason == "duplicate", "Google made it one by itself"
-    assert (old, user.key[0]) in {(row["alias"], row["person_id"]) for row in google.observed("aliases")}
+    assert (old, user.key[0]) in {
+        (row["alias"], row["person_id"]) for row in google.observed("aliases")
+    }
     assert google.adapter.find(alias("create")) == google.made["users", user.key]
     google.done(alias("remove"))
     assert old not in {row["alias"] for row in google.observed("aliases")}
@@ -128,12 +163,26 @@ def test_the_address_of_before_a_rename_is_an_alias_and_can_be_taken_away(google
 
 def test_an_adopted_account_is_given_our_key_and_keeps_what_is_not_ours(google):
     api = google.adapter._client.api
-    body = {"primaryEmail": f"jsmith@{STAFF}", "name": {"givenName": "J", "familyName": "Smith"}, "password": "long enough 1",
-            "externalIds": [{"type": "organization", "value": "0042"}], "notes": {"value": "kept"}}  # fmt: skip
+    body = {
+        "primaryEmail": f"jsmith@{STAFF}",
+        "name": {"givenName": "J", "familyName": "Smith"},
+        "password": "long enough 1",
+        "externalIds": [{"type": "organization", "value": "0042"}],
+        "notes": {"value": "kept"},
+    }
     google.adapter._client.ask(api.users.insert(body=body))
-    row = next(row for row in google.observed("users") if row["primary_email"] == body["primaryEmail"])
+    row = next(
+        row for row in google.observed("users") if row["primary_email"] == body["primaryEmail"]
+    )
     assert (row["person_id"], row["employee_id"], row["is_admin"]) == (None, "0042", "false")
-    new = {"person_id": "p42", "primary_email": body["primaryEmail"], "given_name": "Jo", "family_name": "Smith", "org_unit_path": "/", "suspended": False}
+    new = {
+        "person_id": "p42",
+        "primary_email": body["primaryEmail"],
+        "given_name": "Jo",
+        "family_name": "Smith",
+        "org_unit_path": "/",
+        "suspended": False,
+    }
     google.done(replace(google.change("users", ("p42",), "adopt", new), remote_id=row["remote_id"]))
     after = next(one for one in google.observed("users") if one["remote_id"] == row["remote_id"])
     assert (after["person_id"], after["given_name"], after["employee_id"]) == ("p42", "Jo", "0042")
@@ -141,8 +190,18 @@ def test_an_adopted_account_is_given_our_key_and_keeps_what_is_not_ours(google):
 
 def test_our_field_is_added_to_a_schema_that_others_use_too(google):
     api = google.adapter._client.api
-    other = {"fieldName": "locker", "displayName": "locker", "fieldType": "STRING", "multiValued": False}
-    made = google.adapter._client.ask(api.schemas.insert(customerId="my_customer", body={"schemaName": "Roster", "displayName": "Roster", "fields": [other]}))
+    other = {
+        "fieldName": "locker",
+        "displayName": "locker",
+        "fieldType": "STRING",
+        "multiValued": False,
+    }
+    made = google.adapter._client.ask(
+        api.schemas.insert(
+            customerId="my_customer",
+            body={"schemaName": "Roster", "displayName": "Roster", "fields": [other]},
+        )
+    )
     assert made.good
     row = next(row for row in google.observed("schemas") if row["schema_name"] == "Roster")
     assert row["field_name"] is None
@@ -150,7 +209,10 @@ def test_our_field_is_added_to_a_schema_that_others_use_too(google):
     google.done(google.change("schemas", ("Roster",), "update", {"field_name": "person_id"}))
     row = next(row for row in google.observed("schemas") if row["schema_name"] == "Roster")
     assert row["field_name"] == "person_id"
-    assert {field["fieldName"] for field in json.loads(row["_json"])["fields"]} == {"locker", "person_id"}
+    assert {field["fieldName"] for field in json.loads(row["_json"])["fields"]} == {
+        "locker",
+        "person_id",
+    }
 
 
 def test_the_schema_that_holds_every_key_is_never_deleted(google):
@@ -164,7 +226,9 @@ def test_an_update_is_a_put_with_nothing_but_what_changed(google, platforms):
     google.done(google.to(user, "update", family_name="Dhillon"))
     last = sent(platforms)[-1]
     assert (last["method"], last["body"]) == ("PUT", {"name": {"familyName": "Dhillon"}})
-    assert last["url"].startswith(f"https://admin.googleapis.com/admin/directory/v1/users/{google.made['users', user.key]}")
+    assert last["url"].startswith(
+        f"https://admin.googleapis.com/admin/directory/v1/users/{google.made['users', user.key]}"
+    )
 
 
 def test_every_page_is_read_and_members_are_asked_for_ours_only(google, platforms, monkeypatch):
@@ -174,10 +238,18 @@ def test_every_page_is_read_and_members_are_asked_for_ours_only(google, platform
         google.done(google.member(groups[0], user))
     for name in ("USERS_PER_PAGE", "GROUPS_PER_PAGE", "MEMBERS_PER_PAGE"):
         monkeypatch.setattr(f"reverse_etl.targets.google.{name}", 2)
-    assert {google.made["users", user.key] for user in users} <= {row["remote_id"] for row in google.observed("users")}
-    assert {google.made["groups", group.key] for group in groups} <= {row["remote_id"] for row in google.observed("groups")}
+    assert {google.made["users", user.key] for user in users} <= {
+        row["remote_id"] for row in google.observed("users")
+    }
+    assert {google.made["groups", group.key] for group in groups} <= {
+        row["remote_id"] for row in google.observed("groups")
+    }
     before = len(sent(platforms))
-    members = [row for row in google.observed("members") if row["group_remote_id"] == google.made["groups", groups[0].key]]
+    members = [
+        row
+        for row in google.observed("members")
+        if row["group_remote_id"] == google.made["groups", groups[0].key]
+    ]
     assert len(members) == 7
     asked = [line["url"] for line in sent(platforms)[before:] if "/members?" in line["url"]]
     assert all("nextPageToken" in url.replace("%2C", ",") for url in asked)
@@ -189,7 +261,11 @@ def test_calls_are_counted_and_what_was_seen_is_not_read_twice(google):
         list(adapter.observe(entity))
     seen = adapter.read_calls
     list(adapter.observe("names_taken"))
-    assert (seen, adapter.read_calls, adapter.write_calls) == (2, 3, 0)  # only the deleted accounts were still to be asked for
+    assert (seen, adapter.read_calls, adapter.write_calls) == (
+        2,
+        3,
+        0,
+    )  # only the deleted accounts were still to be asked for
 
 
 def test_the_address_of_another_user_is_named_by_key_only(google):
@@ -201,8 +277,11 @@ def test_the_address_of_another_user_is_named_by_key_only(google):
 
 def test_exactly_the_scopes_that_are_used_are_asked_for():
     assert [scope.rpartition("/")[2] for scope in SCOPES] == [
-        "admin.directory.user", "admin.directory.group", "admin.directory.orgunit", "admin.directory.userschema",
-    ]  # fmt: skip
+        "admin.directory.user",
+        "admin.directory.group",
+        "admin.directory.orgunit",
+        "admin.directory.userschema",
+    ]
 
 
 def test_quota_and_threads_come_from_the_settings():
@@ -212,7 +291,12 @@ def test_quota_and_threads_come_from_the_settings():
 
 # ---------------------------------------------------------------- the table of errors
 
-CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=True), Call(True, young=True)
+CREATE, UPDATE, REMOVE, YOUNG = (
+    Call(False),
+    Call(True),
+    Call(True, removing=True),
+    Call(True, young=True),
+)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +305,21 @@ CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=Tru
         (CREATE, 200, "", "", Verdict("applied")),
         (CREATE, 400, "invalid", "Invalid Input: primary_user_email", Verdict("failed", "invalid")),
         (CREATE, 400, "invalid", "Invalid Input: INVALID_OU_ID", Verdict("failed", "invalid")),
-        (Call(False, young=True), 400, "invalid", "Invalid Input: INVALID_OU_ID", Verdict("retry", "not_ready")),
+        (
+            Call(False, young=True),
+            400,
+            "invalid",
+            "Invalid Input: INVALID_OU_ID",
+            Verdict("retry", "not_ready"),
+        ),
         (CREATE, 401, "authError", "", Verdict("failed", "unauthorized")),
-        (CREATE, 403, "forbidden", "Not Authorized to access this resource/api", Verdict("failed", "forbidden")),
+        (
+            CREATE,
+            403,
+            "forbidden",
+            "Not Authorized to access this resource/api",
+            Verdict("failed", "forbidden"),
+        ),
         (CREATE, 403, "domainCannotUseApis", "", Verdict("failed", "forbidden")),
         (CREATE, 403, "userRateLimitExceeded", "", Verdict("retry", "throttled")),
         (CREATE, 403, "quotaExceeded", "", Verdict("retry", "throttled")),
@@ -233,9 +329,27 @@ CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=Tru
         (REMOVE, 404, "notFound", "", Verdict("applied", "not_found")),
         (CREATE, 409, "duplicate", "Entity already exists.", Verdict("look", "duplicate")),
         (CREATE, 409, "ABORTED", "", Verdict("retry", "conflict")),
-        (UPDATE, 412, "conditionNotMet", "User creation is not complete.", Verdict("retry", "not_ready")),
-        (UPDATE, 412, "conditionNotMet", "Cyclic memberships not allowed", Verdict("failed", "conditionNotMet")),
-        (CREATE, 412, "limitExceeded", "Domain user limit reached.", Verdict("failed", "limitExceeded")),
+        (
+            UPDATE,
+            412,
+            "conditionNotMet",
+            "User creation is not complete.",
+            Verdict("retry", "not_ready"),
+        ),
+        (
+            UPDATE,
+            412,
+            "conditionNotMet",
+            "Cyclic memberships not allowed",
+            Verdict("failed", "conditionNotMet"),
+        ),
+        (
+            CREATE,
+            412,
+            "limitExceeded",
+            "Domain user limit reached.",
+            Verdict("failed", "limitExceeded"),
+        ),
         (CREATE, 503, "backendError", "", Verdict("unknown", "server_error")),
         (UPDATE, 503, "backendError", "", Verdict("retry", "server_error")),
         (CREATE, None, "no_reply", "", Verdict("unknown", "no_reply")),
@@ -247,12 +361,16 @@ def test_what_a_reply_means(call, code, reason, message, verdict):
 
 
 def test_what_was_never_sent_may_be_sent_again():
-    assert replies.google(CREATE, Reply(None, {}, "unreachable", sent=False)) == Verdict("retry", "unreachable")
-    assert replies.google(CREATE, Reply(None, {}, "unauthorized", sent=False)) == Verdict("failed", "unauthorized")
+    assert replies.google(CREATE, Reply(None, {}, "unreachable", sent=False)) == Verdict(
+        "retry", "unreachable"
+    )
+    assert replies.google(CREATE, Reply(None, {}, "unauthorized", sent=False)) == Verdict(
+        "failed", "unauthorized"
+    )
 
 
 def test_errors_are_read_in_both_of_googles_styles():
-    old = b'{"error":{"code":409,"message":"m","errors":[{"domain":"global","reason":"duplicate","message":"m"}]}}'
+    old = b'{"error":{"code":409,"message":"m","errors":[{"domain":"global","reason":"duplicate","message":"m"}]}}'  # noqa: E501
     new = b'{"error":{"code":400,"message":"m","status":"FAILED_PRECONDITION"}}'
     assert replies.google_reply(409, old, {}).reason == "duplicate"
     assert replies.google_reply(400, new, {"retry-after": "7"}).reason == "FAILED_PRECONDITION"

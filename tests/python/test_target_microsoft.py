@@ -1,4 +1,6 @@
-"""What is Microsoft's alone: batches, upserts, references, next pages, tokens, and its table of errors."""
+"""What is Microsoft's alone: batches, upserts, references, next pages, tokens, and its table of
+errors.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulated.Pla
 
 
 @pytest.fixture
-def microsoft(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+def microsoft(
+    platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Kit]:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     made = kit("microsoft", platforms)
     yield made
@@ -40,14 +44,20 @@ def microsoft(platforms: emulated.Platforms, tmp_path: Path, monkeypatch: pytest
 
 def items(platforms: emulated.Platforms) -> list[dict[str, Any]]:
     """The items of the last batch."""
-    lines = [json.loads(line) for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()
+    ]
     return [line for line in lines if line["url"].endswith("/$batch")][-1]["body"]["requests"]
 
 
 def test_twenty_changes_are_one_request_and_each_is_judged_alone(microsoft, platforms):
     known = microsoft.done(microsoft.user())
     changes = [microsoft.user() for _ in range(18)]
-    changes += [microsoft.user(user_principal_name=known.new["user_principal_name"]), microsoft.user(usage_location="Canada")]
+    changes += [
+        microsoft.user(user_principal_name=known.new["user_principal_name"]),
+        microsoft.user(usage_location="Canada"),
+    ]
     outcomes = microsoft.adapter.apply(changes)
     assert len(items(platforms)) == 20
     assert [outcome.change_id for outcome in outcomes] == [change.change_id for change in changes]
@@ -67,17 +77,28 @@ def test_the_address_of_before_a_rename_goes_on_receiving_mail(microsoft):
     plain = microsoft.user()
     old, new = plain.new["user_principal_name"], f"new.{plain.new['user_principal_name']}"
     user = microsoft.done(replace(plain, new={**plain.new, "mail": old}))
-    microsoft.done(microsoft.to(user, "rename", user_principal_name=new, mail_nickname=new.partition("@")[0]))
+    microsoft.done(
+        microsoft.to(user, "rename", user_principal_name=new, mail_nickname=new.partition("@")[0])
+    )
     row = microsoft.row(user)
     assert (row["user_principal_name"], row["mail"]) == (new, new)
     assert json.loads(row["_json"])["proxyAddresses"] == [f"SMTP:{new}", f"smtp:{old}"]
-    assert (old, "alias", user.key[0]) in {(name["address"], name["kind"], name["person_id"]) for name in microsoft.observed("names_taken")}
+    assert (old, "alias", user.key[0]) in {
+        (name["address"], name["kind"], name["person_id"])
+        for name in microsoft.observed("names_taken")
+    }
     refused = microsoft.user(user_principal_name=old, mail_nickname="somebody.else")
-    assert microsoft.apply(replace(refused, new={**refused.new, "mail": old})).status == "failed", "nobody else is given it"
+    assert microsoft.apply(replace(refused, new={**refused.new, "mail": old})).status == "failed", (
+        "nobody else is given it"
+    )
 
 
 def test_who_holds_a_directory_role_is_an_administrator(microsoft):
-    admins = [row["user_principal_name"] for row in microsoft.observed("users") if row["is_admin"] == "true"]
+    admins = [
+        row["user_principal_name"]
+        for row in microsoft.observed("users")
+        if row["is_admin"] == "true"
+    ]
     assert admins == ["homeroom.admin@sd74.example"]
 
 
@@ -86,7 +107,11 @@ def test_a_group_made_twice_is_one_group(microsoft, platforms):
     (item,) = items(platforms)
     assert (item["method"], item["headers"]["Prefer"]) == ("PATCH", "create-if-missing")
     again = microsoft.apply(group)
-    assert (again.status, again.reason, again.remote_id) == ("applied", "duplicate", microsoft.made["groups", group.key])
+    assert (again.status, again.reason, again.remote_id) == (
+        "applied",
+        "duplicate",
+        microsoft.made["groups", group.key],
+    )
 
 
 def test_a_group_keeps_what_an_update_does_not_name(microsoft):
@@ -107,7 +132,9 @@ def test_a_membership_is_always_removed_by_reference(microsoft, platforms):
     group, user = microsoft.done(microsoft.group()), microsoft.done(microsoft.user())
     microsoft.done(microsoft.member(group, user))
     (added,) = items(platforms)
-    assert added["body"]["@odata.id"].endswith(f"/v1.0/directoryObjects/{microsoft.made['users', user.key]}")
+    assert added["body"]["@odata.id"].endswith(
+        f"/v1.0/directoryObjects/{microsoft.made['users', user.key]}"
+    )
     assert added["body"]["@odata.id"].startswith("https://")
     microsoft.done(microsoft.member(group, user, "remove"))
     (removed,) = items(platforms)
@@ -117,13 +144,26 @@ def test_a_membership_is_always_removed_by_reference(microsoft, platforms):
 
 
 def licence(microsoft: Kit, user: Change, name: str, action: str = "create") -> Change:
-    change = microsoft.change("licences", (*user.key, name), action, {"person_id": user.key[0], "licence": name} if action == "create" else {})
+    change = microsoft.change(
+        "licences",
+        (*user.key, name),
+        action,
+        {"person_id": user.key[0], "licence": name} if action == "create" else {},
+    )
     remote_id = microsoft.made["users", user.key]
-    return replace(change, references={"person_id": remote_id}, remote_id=None if action == "create" else f"{remote_id}/{name}")
+    return replace(
+        change,
+        references={"person_id": remote_id},
+        remote_id=None if action == "create" else f"{remote_id}/{name}",
+    )
 
 
 def held(microsoft: Kit, user: Change) -> set[tuple[str, str]]:
-    return {(row["licence"], row["state"]) for row in microsoft.observed("licences") if row["user_remote_id"] == microsoft.made["users", user.key]}
+    return {
+        (row["licence"], row["state"])
+        for row in microsoft.observed("licences")
+        if row["user_remote_id"] == microsoft.made["users", user.key]
+    }
 
 
 def test_a_licence_is_given_read_back_and_taken_back_and_repeats_are_harmless(microsoft):
@@ -136,18 +176,28 @@ def test_a_licence_is_given_read_back_and_taken_back_and_repeats_are_harmless(mi
     microsoft.done(licence(microsoft, user, a1, "remove"))
     assert microsoft.apply(licence(microsoft, user, a1, "remove")).reason == "not_found"
     assert held(microsoft, user) == {(faculty, "Active")}
-    assert {row["licence"]: int(row["seats_used"]) for row in microsoft.observed("subscriptions")} == seats | {a1: seats[a1] - 1}
+    assert {
+        row["licence"]: int(row["seats_used"]) for row in microsoft.observed("subscriptions")
+    } == seats | {a1: seats[a1] - 1}
 
 
 def test_a_licence_without_a_seat_or_a_subscription_is_refused_in_a_word(microsoft):
     first, second = microsoft.done(microsoft.user()), microsoft.done(microsoft.user())
-    (used,) = [int(row["seats_used"]) for row in microsoft.observed("subscriptions") if row["licence"] == "STANDARDWOFFPACK_FACULTY"]
+    (used,) = [
+        int(row["seats_used"])
+        for row in microsoft.observed("subscriptions")
+        if row["licence"] == "STANDARDWOFFPACK_FACULTY"
+    ]
     microsoft.faults(licence_seats=used + 1)
     microsoft.done(licence(microsoft, first, "STANDARDWOFFPACK_FACULTY"))
     refused = microsoft.apply(licence(microsoft, second, "STANDARDWOFFPACK_FACULTY"))
     assert (refused.status, refused.reason) == ("failed", "no_seats")
     unknown = microsoft.apply(licence(microsoft, second, "M365EDU_A9"))
-    assert (unknown.status, unknown.note, unknown.calls) == ("failed", "cannot create licences: the tenant has no subscription called M365EDU_A9", 0)
+    assert (unknown.status, unknown.note, unknown.calls) == (
+        "failed",
+        "cannot create licences: the tenant has no subscription called M365EDU_A9",
+        0,
+    )
     assert held(microsoft, second) == set()
 
 
@@ -170,9 +220,17 @@ def test_every_page_is_read_by_the_address_graph_gives(microsoft, monkeypatch):
     for user in users:
         microsoft.done(microsoft.member(groups[0], user))
     monkeypatch.setattr("reverse_etl.targets.microsoft.PAGE", 2)
-    assert {microsoft.made["users", user.key] for user in users} <= {row["remote_id"] for row in microsoft.observed("users")}
-    members = [row for row in microsoft.observed("members") if row["group_remote_id"] == microsoft.made["groups", groups[0].key]]
-    assert {row["member_remote_id"] for row in members} == {microsoft.made["users", user.key] for user in users}
+    assert {microsoft.made["users", user.key] for user in users} <= {
+        row["remote_id"] for row in microsoft.observed("users")
+    }
+    members = [
+        row
+        for row in microsoft.observed("members")
+        if row["group_remote_id"] == microsoft.made["groups", groups[0].key]
+    ]
+    assert {row["member_remote_id"] for row in members} == {
+        microsoft.made["users", user.key] for user in users
+    }
     assert len(members) == 7
 
 
@@ -193,7 +251,9 @@ def test_a_next_page_on_another_host_is_not_given_our_token(microsoft):
 def test_a_rejected_token_is_replaced_once(microsoft, platforms, monkeypatch):
     rejected: list[str | None] = []
     ask = Client._token
-    monkeypatch.setattr(Client, "_token", lambda client, token: rejected.append(token) or ask(client, token))
+    monkeypatch.setattr(
+        Client, "_token", lambda client, token: rejected.append(token) or ask(client, token)
+    )
     microsoft.done(microsoft.user())
     platforms.microsoft._tokens.clear()
     microsoft.done(microsoft.user())
@@ -210,7 +270,9 @@ def test_a_token_that_is_rejected_anew_is_not_replaced_for_ever(monkeypatch):
 
     client = Client("microsoft", {"address": "https://graph.example/v1.0"})
     monkeypatch.setattr(client, "_token", lambda rejected: "second" if rejected else "first")
-    monkeypatch.setattr(client, "_connection", lambda: httpx.Client(transport=httpx.MockTransport(refuse)))
+    monkeypatch.setattr(
+        client, "_connection", lambda: httpx.Client(transport=httpx.MockTransport(refuse))
+    )
     assert not client.get("/users").good
     assert asked == ["Bearer first", "Bearer second"]
 
@@ -220,17 +282,26 @@ def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
     (tmp_path / "app.pem").write_bytes(pair.private_key_and_cert_chain_pem.bytes())
     forms = []
 
-    def answer(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    def answer(
+        session: requests.Session, method: str, url: str, **options: Any
+    ) -> requests.Response:
         forms.append(options.get("data"))
         login = "https://login.microsoftonline.com/tenant"
         endpoints = {f"{kind}_endpoint": f"{login}/{kind}" for kind in ("token", "authorization")}
         found = {"access_token": "t", "expires_in": 3599} if method == "POST" else endpoints
         response = requests.Response()
-        response.status_code, response._content = 200, json.dumps(found | {"issuer": f"{login}/v2.0"}).encode()
+        response.status_code, response._content = (
+            200,
+            json.dumps(found | {"issuer": f"{login}/v2.0"}).encode(),
+        )
         return response
 
     monkeypatch.setattr(requests.Session, "request", answer)
-    settings = {"authority": "https://login.microsoftonline.com/tenant", "client_id": "app", "certificate": str(tmp_path / "app.pem")}
+    settings = {
+        "authority": "https://login.microsoftonline.com/tenant",
+        "client_id": "app",
+        "certificate": str(tmp_path / "app.pem"),
+    }
     assert Client("microsoft", settings)._token(None) == "t"
     assert "client_assertion" in forms[-1]
     assert "client_secret" not in forms[-1]
@@ -247,7 +318,12 @@ def test_a_lost_batch_leaves_only_user_creates_unclear(microsoft):
     user, group = microsoft.done(microsoft.user()), microsoft.done(microsoft.group())
     adapter = microsoft.another()
     adapter._client.batch = lambda batch: [Reply(None, {}, "no_reply")] * len(batch)
-    changes = [microsoft.user(), microsoft.to(user, "suspend", account_enabled=False), microsoft.group(), microsoft.member(group, user)]
+    changes = [
+        microsoft.user(),
+        microsoft.to(user, "suspend", account_enabled=False),
+        microsoft.group(),
+        microsoft.member(group, user),
+    ]
     outcomes = [adapter.apply([change])[0].status for change in changes]
     assert outcomes == ["unknown", "retry", "retry", "retry"]
 
@@ -258,7 +334,15 @@ def test_names_of_deleted_accounts_are_given_without_the_id_entra_puts_before_th
     adapter._names = {"users": [], "groups": []}
     adapter._client.get = lambda where: Reply(200, body if "microsoft.graph.user" in where else {})
     (batch,) = adapter.observe("names_taken")
-    assert batch.to_pylist() == [{"address": "mia@sd74.example", "kind": "deleted", "remote_id": "0b1d-2f", "person_id": None, "_json": None}]
+    assert batch.to_pylist() == [
+        {
+            "address": "mia@sd74.example",
+            "kind": "deleted",
+            "remote_id": "0b1d-2f",
+            "person_id": None,
+            "_json": None,
+        }
+    ]
 
 
 def test_addresses_with_signs_are_escaped(microsoft):
@@ -276,7 +360,12 @@ def test_quota_and_threads_come_from_the_settings():
 
 # ---------------------------------------------------------------- the table of errors
 
-CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=True), Call(True, young=True)
+CREATE, UPDATE, REMOVE, YOUNG = (
+    Call(False),
+    Call(True),
+    Call(True, removing=True),
+    Call(True, young=True),
+)
 
 
 @pytest.mark.parametrize(
@@ -284,8 +373,20 @@ CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=Tru
     [
         (CREATE, 201, "", "", Verdict("applied")),
         (UPDATE, 204, "", "", Verdict("applied")),
-        (CREATE, 400, "Request_BadRequest", "Invalid value specified for property 'usageLocation'.", Verdict("failed", "invalid")),
-        (UPDATE, 400, "Request_BadRequest", "One or more added object references already exist for: 'members'.", Verdict("look", "duplicate")),
+        (
+            CREATE,
+            400,
+            "Request_BadRequest",
+            "Invalid value specified for property 'usageLocation'.",
+            Verdict("failed", "invalid"),
+        ),
+        (
+            UPDATE,
+            400,
+            "Request_BadRequest",
+            "One or more added object references already exist for: 'members'.",
+            Verdict("look", "duplicate"),
+        ),
         (CREATE, 401, "InvalidAuthenticationToken", "", Verdict("failed", "unauthorized")),
         (CREATE, 403, "Authorization_RequestDenied", "", Verdict("failed", "forbidden")),
         (CREATE, 403, "Directory_QuotaExceeded", "", Verdict("failed", "quota_exceeded")),
@@ -301,9 +402,27 @@ CREATE, UPDATE, REMOVE, YOUNG = Call(False), Call(True), Call(True, removing=Tru
         (CREATE, 503, "serviceUnavailable", "", Verdict("unknown", "server_error")),
         (UPDATE, 504, "", "", Verdict("retry", "server_error")),
         (CREATE, None, "no_reply", "", Verdict("unknown", "no_reply")),
-        (UPDATE, 400, "Request_BadRequest", "Subscription with SKU x does not have any available licenses.", Verdict("failed", "no_seats")),
-        (REMOVE, 400, "Request_BadRequest", "User does not have a corresponding license.", Verdict("applied", "not_found")),
-        (UPDATE, 400, "Request_BadRequest", "User does not have a corresponding license.", Verdict("failed", "invalid")),
+        (
+            UPDATE,
+            400,
+            "Request_BadRequest",
+            "Subscription with SKU x does not have any available licenses.",
+            Verdict("failed", "no_seats"),
+        ),
+        (
+            REMOVE,
+            400,
+            "Request_BadRequest",
+            "User does not have a corresponding license.",
+            Verdict("applied", "not_found"),
+        ),
+        (
+            UPDATE,
+            400,
+            "Request_BadRequest",
+            "User does not have a corresponding license.",
+            Verdict("failed", "invalid"),
+        ),
     ],
 )
 def test_what_a_reply_means(call, code, reason, message, verdict):
@@ -311,11 +430,21 @@ def test_what_a_reply_means(call, code, reason, message, verdict):
 
 
 def test_a_conflict_is_told_by_its_code_not_its_text():
-    body = {"error": {"code": "Request_BadRequest", "message": "m", "details": [{"code": "ObjectConflict", "target": "userPrincipalName"}]}}
-    assert replies.microsoft(CREATE, replies.microsoft_reply(400, body, {})) == Verdict("look", "duplicate")
+    body = {
+        "error": {
+            "code": "Request_BadRequest",
+            "message": "m",
+            "details": [{"code": "ObjectConflict", "target": "userPrincipalName"}],
+        }
+    }
+    assert replies.microsoft(CREATE, replies.microsoft_reply(400, body, {})) == Verdict(
+        "look", "duplicate"
+    )
 
 
 def test_a_wait_may_have_decimals_and_headers_any_letter_case():
-    reply = replies.microsoft_reply(429, {"error": {"code": "TooManyRequests"}}, {"RETRY-AFTER": "2.128", "Request-Id": "r1"})
+    reply = replies.microsoft_reply(
+        429, {"error": {"code": "TooManyRequests"}}, {"RETRY-AFTER": "2.128", "Request-Id": "r1"}
+    )
     assert (reply.retry_after, reply.request_id, reply.reason) == (2.128, "r1", "TooManyRequests")
     assert replies.seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None

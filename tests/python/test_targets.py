@@ -1,7 +1,7 @@
 """Conformance of the API targets: every one of them is asked the same, on its emulated platform.
 
-What is created is read back equal; repeats are harmless; a lost reply is never mistaken for a refusal; what is not
-ours is not touched; what is written into records names nobody.
+What is created is read back equal; repeats are harmless; a lost reply is never mistaken for a
+refusal; what is not ours is not touched; what is written into records names nobody.
 """
 
 from __future__ import annotations
@@ -39,7 +39,14 @@ def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulated.Pla
 def target(request: pytest.FixtureRequest, platforms: emulated.Platforms) -> Iterator[Kit]:
     made = kit(request.param, platforms)
     yield made
-    made.faults(lose_reply_after_commit=0.0, random_5xx=0.0, throttle=0.0, latency_seconds=0.0, incomplete_creation_seconds=0.0, drop_writes=0.0)
+    made.faults(
+        lose_reply_after_commit=0.0,
+        random_5xx=0.0,
+        throttle=0.0,
+        latency_seconds=0.0,
+        incomplete_creation_seconds=0.0,
+        drop_writes=0.0,
+    )
     made.adapter.close()
 
 
@@ -60,21 +67,35 @@ def test_a_deleted_account_comes_back_as_the_same_one(target):
     user = target.done(target.user())
     before = target.row(user)
     target.done(target.to(user, "delete"))
-    assert [row for row in target.observed("users") if row["remote_id"] == before["remote_id"]] == []
-    deleted = [row for row in target.observed("names_taken") if row["kind"] == "deleted" and row["person_id"] == user.key[0]]
+    assert [
+        row for row in target.observed("users") if row["remote_id"] == before["remote_id"]
+    ] == []
+    deleted = [
+        row
+        for row in target.observed("names_taken")
+        if row["kind"] == "deleted" and row["person_id"] == user.key[0]
+    ]
     assert {row["remote_id"] for row in deleted} == {before["remote_id"]}
     back = target.to(user, "restore", deleted=False, **user.new)
     for _ in range(2):  # the second time as after a lost reply
         target.done(back)
         after = target.row(user)
-        assert {name: value for name, value in after.items() if name != "_json"} == {name: value for name, value in before.items() if name != "_json"}
-    assert [row for row in target.observed("names_taken") if row["kind"] == "deleted" and row["person_id"] == user.key[0]] == []
+        assert {name: value for name, value in after.items() if name != "_json"} == {
+            name: value for name, value in before.items() if name != "_json"
+        }
+    assert [
+        row
+        for row in target.observed("names_taken")
+        if row["kind"] == "deleted" and row["person_id"] == user.key[0]
+    ] == []
 
 
 def test_what_is_created_is_read_back_equal(target):
     for change in (target.done(target.user()), target.done(target.group())):
         found = target.row(change)
-        assert {column: found[column] for column in change.new} == {column: as_text(value) for column, value in change.new.items()}
+        assert {column: found[column] for column in change.new} == {
+            column: as_text(value) for column, value in change.new.items()
+        }
 
 
 def test_every_entity_is_read_as_text_with_the_whole_object(target):
@@ -85,7 +106,11 @@ def test_every_entity_is_read_as_text_with_the_whole_object(target):
         for batch in batches:
             assert batch.schema == pa.schema([(name, pa.string()) for name in (*columns, "_json")])
         if entity != "names_taken":
-            assert all(json.loads(whole) for batch in batches for whole in batch.column("_json").to_pylist())
+            assert all(
+                json.loads(whole)
+                for batch in batches
+                for whole in batch.column("_json").to_pylist()
+            )
 
 
 def test_an_update_changes_only_what_it_names(target):
@@ -94,7 +119,9 @@ def test_an_update_changes_only_what_it_names(target):
     target.done(target.to(user, "update", given_name="Amélie"))
     after = target.row(user)
     assert after["given_name"] == "Amélie"
-    assert {c: v for c, v in before.items() if c not in {"given_name", "_json"}} == {c: v for c, v in after.items() if c not in {"given_name", "_json"}}
+    assert {c: v for c, v in before.items() if c not in {"given_name", "_json"}} == {
+        c: v for c, v in after.items() if c not in {"given_name", "_json"}
+    }
 
 
 def test_a_rename_keeps_the_account(target):
@@ -125,17 +152,26 @@ def test_a_member_is_added_and_removed(target):
     group, user = target.done(target.group()), target.done(target.user())
     target.done(target.member(group, user))
     pair = (target.made["groups", group.key], target.made["users", user.key])
-    assert pair in {(row["group_remote_id"], row["member_remote_id"]) for row in target.observed("members")}
+    assert pair in {
+        (row["group_remote_id"], row["member_remote_id"]) for row in target.observed("members")
+    }
     target.done(target.member(group, user, "remove"))
-    assert pair not in {(row["group_remote_id"], row["member_remote_id"]) for row in target.observed("members")}
+    assert pair not in {
+        (row["group_remote_id"], row["member_remote_id"]) for row in target.observed("members")
+    }
     assert target.row(user)["person_id"] == user.key[0]  # the person is still there
 
 
 def test_a_deleted_account_is_gone_and_its_name_stays_taken(target):
     user = target.done(target.user())
     target.done(target.to(user, "delete"))
-    assert target.made["users", user.key] not in {row["remote_id"] for row in target.observed("users")}
-    taken = {(row["address"].lower(), row["kind"], row["person_id"]) for row in target.observed("names_taken")}
+    assert target.made["users", user.key] not in {
+        row["remote_id"] for row in target.observed("users")
+    }
+    taken = {
+        (row["address"].lower(), row["kind"], row["person_id"])
+        for row in target.observed("names_taken")
+    }
     assert (user.new[target.user_key].lower(), "deleted", user.key[0]) in taken
 
 
@@ -145,12 +181,18 @@ def test_names_taken_knows_users_groups_and_old_addresses(target):
     taken = {(row["address"].lower(), row["kind"]) for row in target.observed("names_taken")}
     assert (f"newer.{user.key[0]}@{STUDENTS}", "user") in taken
     old = user.new[target.user_key].lower()
-    assert {(old, "alias"), (old.partition("@")[0], "alias")} & taken  # Google keeps the address, Microsoft the nickname
+    assert {
+        (old, "alias"),
+        (old.partition("@")[0], "alias"),
+    } & taken  # Google keeps the address, Microsoft the nickname
     assert {(f"{group.key[0]}@sd74.example", "group"), (group.key[0], "group")} & taken
 
 
 def test_members_of_groups_that_are_not_ours_are_not_read(target):
-    ours = {target.made["groups", group.key] for group in (target.done(target.group()), target.done(target.group()))}
+    ours = {
+        target.made["groups", group.key]
+        for group in (target.done(target.group()), target.done(target.group()))
+    }
     managed = {row["remote_id"] for row in target.observed("groups") if row["group_id"]}
     assert ours <= managed
     assert {row["group_remote_id"] for row in target.observed("members")} <= managed
@@ -181,14 +223,20 @@ def test_a_name_that_belongs_to_somebody_else_is_not_taken_over(target):
 
 def test_a_rename_to_a_name_that_is_taken_is_refused(target):
     owner, other = target.done(target.user()), target.done(target.user())
-    outcome = target.apply(target.to(other, "rename", **{target.user_key: owner.new[target.user_key]}))
+    outcome = target.apply(
+        target.to(other, "rename", **{target.user_key: owner.new[target.user_key]})
+    )
     assert (outcome.status, outcome.reason) == ("failed", "duplicate")
     assert target.row(other)[target.user_key] == other.new[target.user_key].lower()
 
 
 def test_doing_the_same_twice_is_done(target):
     group, user = target.done(target.group()), target.done(target.user())
-    for change in (target.member(group, user), target.member(group, user, "remove"), target.to(user, "suspend", **target.off)):
+    for change in (
+        target.member(group, user),
+        target.member(group, user, "remove"),
+        target.to(user, "suspend", **target.off),
+    ):
         target.done(change)
         target.done(change)
     target.done(target.to(user, "delete"))
@@ -217,7 +265,8 @@ def test_a_create_whose_reply_is_lost_is_found_by_its_key(target):
     target.faults(lose_reply_after_commit=1.0)
     (outcome,) = target.adapter.apply([user])
     target.faults(lose_reply_after_commit=0.0)
-    # Google's client sends again when a kept connection dies, and then finds its own work; both are the truth
+    # Google's client sends again when a kept connection dies, and then finds its own work; both are
+    # the truth
     assert outcome.status in {"unknown", "applied"}, outcome
     remote_id = target.another().find(user)
     assert remote_id
@@ -274,7 +323,9 @@ def test_a_target_that_is_not_there_says_so_and_nothing_was_sent(target):
 
 
 def test_wrong_credentials_are_a_failure_not_a_retry(target):
-    stranger = ADAPTERS[target.name](target.name, target.adapter._settings | dict(target.fields.stranger))
+    stranger = ADAPTERS[target.name](
+        target.name, target.adapter._settings | dict(target.fields.stranger)
+    )
     (outcome,) = stranger.apply([target.user()])
     assert outcome.status == "failed"
     assert outcome.reason in {"unauthorized", "forbidden"}
@@ -337,12 +388,17 @@ def test_a_first_password_is_sealed_sent_and_nowhere_else(target, var, monkeypat
     (outcome,) = adapter.apply([user])
     adapter.close()
     assert outcome.status == "applied"
-    (line,) = [json.loads(text) for text in (var / "passwords" / f"run1.{target.name}.jsonl").read_text().splitlines()]
+    (line,) = [
+        json.loads(text)
+        for text in (var / "passwords" / f"run1.{target.name}.jsonl").read_text().splitlines()
+    ]
     password = pyrage.decrypt(line["sealed"].encode(), [key]).decode()
     assert (line["change_id"], line["person_id"]) == (user.change_id, user.key[0])
     assert password not in repr(outcome)
     assert password not in "".join(capfd.readouterr())
-    assert not [path for path in var.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+    assert not [
+        path for path in var.rglob("*") if path.is_file() and password.encode() in path.read_bytes()
+    ]
 
 
 def test_a_wrong_sealing_key_stops_creates_before_they_are_sent(target, monkeypatch):
@@ -368,13 +424,20 @@ def test_many_threads_write_at_once_and_every_change_has_its_outcome(target):
 
 def test_one_token_serves_all_threads(platforms, target):
     def tokens() -> int:
-        lines = [json.loads(line) for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()]
+        lines = [
+            json.loads(line)
+            for line in platforms.places.requests.read_text(encoding="utf-8").splitlines()
+        ]
         return sum(line["url"].endswith("/token") for line in lines)
 
     before = tokens()
     adapter = target.another()
     with ThreadPoolExecutor(8) as pool:
-        assert {outcome.status for part in pool.map(lambda _: adapter.apply([target.user()]), range(16)) for outcome in part} == {"applied"}
+        assert {
+            outcome.status
+            for part in pool.map(lambda _: adapter.apply([target.user()]), range(16))
+            for outcome in part
+        } == {"applied"}
     assert tokens() == before + 1
 
 
@@ -389,8 +452,12 @@ def test_a_deleted_account_is_had_back_with_its_id_and_a_second_time_is_refused_
     assert target.adapter.restorable["users"] >= 20
     back = target.to(change, "undelete", **row, person_id=change.key[0])
     assert target.apply(back).remote_id == remote_id
-    assert {column: target.row(change)[column] for column in row} == {column: as_text(value) for column, value in row.items()}
-    (again,) = target.another().apply([target.to(change, "undelete", **row, person_id=change.key[0])])
+    assert {column: target.row(change)[column] for column in row} == {
+        column: as_text(value) for column, value in row.items()
+    }
+    (again,) = target.another().apply(
+        [target.to(change, "undelete", **row, person_id=change.key[0])]
+    )
     assert again.status == "failed"
 
 

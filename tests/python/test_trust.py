@@ -1,4 +1,6 @@
-"""The trust gate, closer: what is mended, held, told and left alone, by value, school, growth, reference and row."""
+"""The trust gate, closer: what is mended, held, told and left alone, by value, school, growth,
+reference and row.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,13 @@ from ingestion import numbers, table
 # ---------------------------------------------------------------- values
 
 
-def test_numbers_a_spreadsheet_turned_into_decimals_are_given_back_and_told(library: Library) -> None:
+def test_numbers_a_spreadsheet_turned_into_decimals_are_given_back_and_told(
+    library: Library,
+) -> None:
     library.good_night()
-    before = library.ask("select school_number, student_number from raw_library.people order by _line")
+    before = library.ask(
+        "select school_number, student_number from raw_library.people order by _line"
+    )
     lines = people().replace("Sürname", "Sürname-Li").split("\r\n")
     lines[1:-1] = [line.replace('","', '.0","', 1) for line in lines[1:-1]]  # every school number
     lines[3] = lines[3].replace('"10002"', '"1.0002E+04"')
@@ -23,32 +29,52 @@ def test_numbers_a_spreadsheet_turned_into_decimals_are_given_back_and_told(libr
     assert library.ingest() == 0
     assert library.feed("people")["rejected"] == 0
     assert library.feed("people")["held_schools"] == []
-    assert library.ask("select school_number, student_number from raw_library.people order by _line") == before
+    assert (
+        library.ask("select school_number, student_number from raw_library.people order by _line")
+        == before
+    )
     schools_told, students_told = library.findings("warning")
     assert "40 values of school_number in People.csv" in schools_told["message"]
-    assert (schools_told["kind"], schools_told["column"], schools_told["line"]) == ("numbers_repaired", "school_number", 2)
+    assert (schools_told["kind"], schools_told["column"], schools_told["line"]) == (
+        "numbers_repaired",
+        "school_number",
+        2,
+    )
     assert (students_told["column"], students_told["line"]) == ("student_number", 4)
     # what rests on them finds them
     library.drop(Loans=loans().replace("Book ", "Buch "))
     assert library.ingest() == 0
 
 
-def test_a_number_whose_digits_are_lost_is_nobodys_and_its_row_is_rejected(library: Library) -> None:
+def test_a_number_whose_digits_are_lost_is_nobodys_and_its_row_is_rejected(
+    library: Library,
+) -> None:
     library.good_night()
     library.drop(People=people().replace('"10002"', '"1.0E+04"'))
     assert library.ingest() == 0
     assert library.feed("people")["rejected"] == 1
-    assert library.ask("select count(*) from raw_library.people where student_number in ('10000', '10002')") == [(1,)]
+    assert library.ask(
+        "select count(*) from raw_library.people where student_number in ('10000', '10002')"
+    ) == [(1,)]
     assert library.ask("select reason, column_name, record_key from raw_library.rejects") == [
         ("student_number was rounded by a spreadsheet", "student_number", None)
     ]
-    assert "1 with a student number whose digits a spreadsheet rounded away" in library.only("warning")["message"]
+    assert (
+        "1 with a student number whose digits a spreadsheet rounded away"
+        in library.only("warning")["message"]
+    )
 
 
-def test_a_wrong_check_digit_is_counted_and_changes_nothing_and_may_be_switched_off(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_check_digit_is_counted_and_changes_nothing_and_may_be_switched_off(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library.good_night()
     right = pen("99000000")
-    library.drop(People=people().replace(right, right[:8] + str((int(right[8]) + 5) % 10)).replace(pen("99000001"), "9900"))
+    library.drop(
+        People=people()
+        .replace(right, right[:8] + str((int(right[8]) + 5) % 10))
+        .replace(pen("99000001"), "9900")
+    )
     assert library.ingest() == 0
     told = library.only("info")
     assert (told["kind"], told["line"], told["column"]) == ("check_digit_wrong", 2, "PEN")
@@ -60,20 +86,41 @@ def test_a_wrong_check_digit_is_counted_and_changes_nothing_and_may_be_switched_
     assert library.findings() == []
 
 
-@pytest.mark.parametrize(("number", "fits"), [("120164447", True), ("618972012", True), ("123456789", False), ("050323213", False), ("523456789", False)])
+@pytest.mark.parametrize(
+    ("number", "fits"),
+    [
+        ("120164447", True),
+        ("618972012", True),
+        ("123456789", False),
+        ("050323213", False),
+        ("523456789", False),
+    ],
+)
 def test_the_check_digit_is_the_ministrys(number: str, fits: bool) -> None:
     """Vectors of the Ministry's own tests."""
     assert (pen(number[:8]) == number) is fits
     with table.connected() as connection:
-        assert connection.execute(f"select {numbers.wrong_check_digit('value')} from (values (?)) as given(value)", [number]).fetchone() == (not fits,)
+        assert connection.execute(
+            f"select {numbers.wrong_check_digit('value')} from (values (?)) as given(value)",
+            [number],
+        ).fetchone() == (not fits,)
 
 
-def test_a_few_letters_that_could_be_either_encoding_are_read_as_the_feed_was_before(library: Library) -> None:
-    library.drop(Schools=schools(), People=people().encode("cp1252"), Loans=loans(), Visits=visits())
+def test_a_few_letters_that_could_be_either_encoding_are_read_as_the_feed_was_before(
+    library: Library,
+) -> None:
+    library.drop(
+        Schools=schools(), People=people().encode("cp1252"), Loans=loans(), Visits=visits()
+    )
     assert library.ingest() == 0
-    library.drop(People=people().replace("Sürname", "RENE", 39).replace("Sürname", "RENÉ’S").encode("cp1252"))
+    library.drop(
+        People=people().replace("Sürname", "RENE", 39).replace("Sürname", "RENÉ’S").encode("cp1252")
+    )
     assert library.ingest() == 0
-    assert library.ask("select distinct surname from raw_library.people order by 1") == [("RENE",), ("RENÉ’S",)]
+    assert library.ask("select distinct surname from raw_library.people order by 1") == [
+        ("RENE",),
+        ("RENÉ’S",),
+    ]
     library.drop(People=people())
     assert library.ingest() == 0
     assert library.ask("select distinct surname from raw_library.people") == [("Sürname",)]
@@ -85,7 +132,10 @@ def test_a_feed_without_a_key_that_holds_everything_twice_is_refused(library: Li
     before = library.ask("select count(*), count(distinct _file) from raw_library.loans")
     library.drop(Loans=loans() + loans().split("\r\n", 1)[1])
     assert library.ingest() == 3
-    assert "Loans.csv has 40 rows, 2.0 times the 20 of the largest of its last good loads, and 20 of them repeat another row" in library.only()["message"]
+    assert (
+        "Loans.csv has 40 rows, 2.0 times the 20 of the largest of its last good loads, and 20 of"
+        " them repeat another row" in library.only()["message"]
+    )
     assert library.ask("select count(*), count(distinct _file) from raw_library.loans") == before
 
 
@@ -98,10 +148,15 @@ def test_a_feed_that_grows_by_rows_of_its_own_is_landed_and_told(library: Librar
 
 
 def test_a_line_that_is_rejected_for_months_doubts_nobody_who_left_since(library: Library) -> None:
-    """What core.feed_loads counts by: since when the newest line that names nobody is there, and the keys of the others."""
+    """What core.feed_loads counts by: since when the newest line that names nobody is there, and
+    the keys of the others.
+    """
     library.good_night()
     nameless, another = '"7474001","x"\r\n', '"7474002","","","Li"\r\n'
-    asked = "select doubt_since = read_at, doubt_since is null, rejected_keys from ledger.audit.source_files"
+    asked = (
+        "select doubt_since = read_at, doubt_since is null, rejected_keys from"
+        " ledger.audit.source_files"
+    )
     asked += " where feed = 'people' order by read_at desc limit 1"
     heading, rest = people().split("\r\n", 1)
     library.drop(People=f"{heading}\r\n{nameless}{rest}")
@@ -109,7 +164,9 @@ def test_a_line_that_is_rejected_for_months_doubts_nobody_who_left_since(library
     assert library.ask(asked) == [(True, False, None)]
     library.drop(People=f"{heading}\r\n{nameless}{rest.split(chr(10), 1)[1]}")
     assert library.ingest() == 0
-    assert library.ask(asked) == [(False, False, None)], "the same line as before: it is not theirs who left since"
+    assert library.ask(asked) == [(False, False, None)], (
+        "the same line as before: it is not theirs who left since"
+    )
     library.drop(People=f"{heading}\r\n{nameless}{another}{rest}")
     assert library.ingest() == 0
     assert library.ask(asked) == [(True, False, None)], "another line that names nobody"
@@ -126,12 +183,27 @@ def test_a_school_without_rows_is_held_and_the_feed_passes_for_the_others(librar
     library.drop(People=people(s7474002=0))
     assert library.ingest() == 2
     entry = library.feed("people")
-    assert (entry["status"], entry["held_schools"], entry["hold"], entry["landed"]) == ("loaded", ["07474002"], "", 30)
+    assert (entry["status"], entry["held_schools"], entry["hold"], entry["landed"]) == (
+        "loaded",
+        ["07474002"],
+        "",
+        30,
+    )
     found = library.only()
-    assert (found["kind"], found["feed"], found["school_number"]) == ("school_held", "people", "07474002")
-    assert "school 07474002 has no rows in People.csv and had 10 in its last good load" in found["message"]
+    assert (found["kind"], found["feed"], found["school_number"]) == (
+        "school_held",
+        "people",
+        "07474002",
+    )
+    assert (
+        "school 07474002 has no rows in People.csv and had 10 in its last good load"
+        in found["message"]
+    )
     assert "--accept-smaller people" in found["action"]
-    assert library.ask("select held_schools from ledger.audit.source_files where feed = 'people' order by read_at desc limit 1") == [('["07474002"]',)]
+    assert library.ask(
+        "select held_schools from ledger.audit.source_files where feed = 'people' order by read_at"
+        " desc limit 1"
+    ) == [('["07474002"]',)]
 
 
 def test_a_school_that_lost_most_of_its_rows_is_held(library: Library) -> None:
@@ -142,7 +214,9 @@ def test_a_school_that_lost_most_of_its_rows_is_held(library: Library) -> None:
     assert "has 4 rows in People.csv and had 10" in library.only()["message"]
 
 
-def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(library: Library) -> None:
+def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(
+    library: Library,
+) -> None:
     library.good_night()
     for night, each in enumerate((10, 11, 11), 1):
         library.drop(People=people(each, s7474002=0))
@@ -188,14 +262,19 @@ def test_a_school_of_two_comes_and_goes_unasked(library: Library) -> None:
 # ---------------------------------------------------------------- rows, over several loads
 
 
-def test_a_feed_that_shrinks_a_little_every_night_is_measured_against_the_largest_of_its_last_loads(library: Library) -> None:
+def test_a_feed_that_shrinks_a_little_every_night_is_measured_against_the_largest_of_its_last_loads(
+    library: Library,
+) -> None:
     library.good_night()
     for night, count in enumerate((16, 12), 1):
         library.drop(Loans=loans(count))
         assert library.ingest(day=MONDAY + timedelta(night)) == 0
     library.drop(Loans=loans(8))
     assert library.ingest(day=MONDAY + timedelta(3)) == 3
-    assert "has 8 rows (40% of the 20 of the largest of the last 3 good loads, limit 50%)" in library.only()["message"]
+    assert (
+        "has 8 rows (40% of the 20 of the largest of the last 3 good loads, limit 50%)"
+        in library.only()["message"]
+    )
 
 
 def test_an_accepted_drop_is_what_later_nights_are_measured_against(library: Library) -> None:
@@ -217,7 +296,10 @@ def test_a_feed_whose_rows_point_nowhere_is_refused(library: Library) -> None:
     assert library.ingest() == 3
     found = library.only()
     assert (found["kind"], found["feed"], found["line"]) == ("feed_orphans", "loans", 20)
-    assert "3 of 21 rows (14%, limit 10%) name a student_number that people has not, the first in line 20" in found["message"]
+    assert (
+        "3 of 21 rows (14%, limit 10%) name a student_number that people has not, the first in"
+        " line 20" in found["message"]
+    )
     assert library.ask("select count(*) from raw_library.loans") == [(20,)]
 
 
@@ -227,7 +309,9 @@ def test_a_few_orphans_pass(library: Library) -> None:
     assert library.ingest() == 0
 
 
-def test_children_of_a_held_school_are_no_orphans_because_last_night_knew_their_parents(library: Library) -> None:
+def test_children_of_a_held_school_are_no_orphans_because_last_night_knew_their_parents(
+    library: Library,
+) -> None:
     library.good_night()
     library.drop(People=people(s7474001=0), Loans=loans(21))
     assert library.ingest() == 2
@@ -237,7 +321,10 @@ def test_children_of_a_held_school_are_no_orphans_because_last_night_knew_their_
 def test_without_any_parent_nothing_is_said_about_orphans(library: Library) -> None:
     library.drop(Schools=schools(), Loans=loans(), Visits=visits())
     assert library.ingest() == 3
-    assert {name: library.feed(name)["status"] for name in ("people", "loans")} == {"people": "missing", "loans": "loaded"}
+    assert {name: library.feed(name)["status"] for name in ("people", "loans")} == {
+        "people": "missing",
+        "loans": "loaded",
+    }
 
 
 # ---------------------------------------------------------------- rows that are rejected
@@ -247,22 +334,35 @@ def test_a_byte_that_cp1252_lacks_is_named(library: Library) -> None:
     content = people().encode("cp1252").replace(b"S\xfcrname", b"S\x81rname", 1)
     library.drop(Schools=schools(), People=content, Loans=loans(), Visits=visits())
     assert library.ingest() == 0
-    assert library.ask("select _line, reason from raw_library.rejects") == [(2, "not cp1252 (byte 0x81)")]
+    assert library.ask("select _line, reason from raw_library.rejects") == [
+        (2, "not cp1252 (byte 0x81)")
+    ]
     assert "1 with letters that are not cp1252 (byte 0x81)" in library.only("warning")["message"]
 
 
-def test_a_rejected_row_names_its_column_its_record_its_school_and_who_mends_it(library: Library) -> None:
+def test_a_rejected_row_names_its_column_its_record_its_school_and_who_mends_it(
+    library: Library,
+) -> None:
     library.good_night()
-    library.drop(People=people().replace('"7474001","10003",', ',"10003",').replace('"7474002","20004",', '"7474002",,'))
+    library.drop(
+        People=people()
+        .replace('"7474001","10003",', ',"10003",')
+        .replace('"7474002","20004",', '"7474002",,')
+    )
     assert library.ingest() == 0
-    assert library.ask("select _line, reason, column_name, record_key, school_number, owner from raw_library.rejects order by _line") == [
+    assert library.ask(
+        "select _line, reason, column_name, record_key, school_number, owner from"
+        " raw_library.rejects order by _line"
+    ) == [
         (5, "school_number is empty", "school_number", "10003", None, "the librarian"),
         (16, "student_number is empty", "student_number", None, "07474002", "the librarian"),
     ]
     found = library.only("warning")
-    assert found["message"] == (
-        "library people: 2 rows of People.csv rejected (1 without school number, 1 without student number), "
-        "in lines 5 (student number 10003), 16 (school 07474002); the other 38 rows were landed"
+    assert (
+        found["message"]
+        == "library people: 2 rows of People.csv rejected (1 without school number, 1 without"
+        " student number), in lines 5 (student number 10003), 16 (school 07474002); the other 38"
+        " rows were landed"
     )
     assert found["line"] == 5
 
@@ -271,9 +371,15 @@ def test_a_row_whose_values_moved_tells_a_key_only_when_the_feed_knows_it(librar
     """A row one column short has the confidential PEN where the student number should be."""
     library.good_night()
     number = pen("99000003")
-    library.drop(People=people().replace(f'"7474001","10003","{number}",', f'"7474001","{number}",').replace('"Sürname"\r\n', '"Sür","name"\r\n', 1))
+    library.drop(
+        People=people()
+        .replace(f'"7474001","10003","{number}",', f'"7474001","{number}",')
+        .replace('"Sürname"\r\n', '"Sür","name"\r\n', 1)
+    )
     assert library.ingest() == 0
-    assert library.ask("select _line, reason, record_key, school_number from raw_library.rejects order by _line") == [
+    assert library.ask(
+        "select _line, reason, record_key, school_number from raw_library.rejects order by _line"
+    ) == [
         (2, "5 fields instead of 4", "10000", "07474001"),
         (5, "3 fields instead of 4", None, "07474001"),
     ]
@@ -285,7 +391,10 @@ def test_a_finding_lists_twenty_lines_and_counts_the_rest(library: Library) -> N
         Schools=schools(),
         Loans=loans(),
         Visits=visits(),
-        People=people(80).replace(',"1000', ',,"1000').replace(',"1001', ',,"1001').replace(',"1002', ',,"1002'),
+        People=people(80)
+        .replace(',"1000', ',,"1000')
+        .replace(',"1001', ',,"1001')
+        .replace(',"1002', ',,"1002'),
     )
     library.ingest()
     message = library.only("warning")["message"]

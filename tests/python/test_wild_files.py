@@ -1,9 +1,11 @@
-"""Whatever a file looks like: a sentence or right rows, never a crash, never a wrong row, and every row accounted for.
+"""Whatever a file looks like: a sentence or right rows, never a crash, never a wrong row, and every
+row accounted for.
 
-Good files are cut, doubled, re-encoded, shuffled, given stray quotes, zero bytes and endless lines, put into archives
-with tricks, and dropped where real ones are; the source is then read as in a night (fetch, judge, the landing's reader;
-only dlt's load and the swap are left out, which every other test of ingestion runs). What comes out is compared with
-what Python's csv reads from the good file.
+Good files are cut, doubled, re-encoded, shuffled, given stray quotes, zero bytes and endless lines,
+put into archives with tricks, and dropped where real ones are; the source is then read as in a
+night (fetch, judge, the landing's reader; only dlt's load and the swap are left out, which every
+other test of ingestion runs). What comes out is compared with what Python's csv reads from the good
+file.
 
 `make test` spends about 40 seconds here; HOMEROOM_PROPERTY_EXAMPLES=5000 looks longer.
 """
@@ -39,14 +41,33 @@ NIGHT = Run("a-night", Path(), date(2026, 9, 8), datetime(2026, 9, 8, 9, tzinfo=
 HEADINGS = ["Student Number", "Surname", "First Name", "Homeroom", "Note"]
 NAMES = ["student_number", "surname", "first_name", "homeroom", "note"]
 SHAPES = {"student_number": "[0-9]{3,12}"}
-FACTS = {"columns": HEADINGS, "required": HEADINGS[:3], "never_empty": HEADINGS[:1], "key": HEADINGS[:1]}
+FACTS = {
+    "columns": HEADINGS,
+    "required": HEADINGS[:3],
+    "never_empty": HEADINGS[:1],
+    "key": HEADINGS[:1],
+}
 ACCEPTED = {
-    "empty", "encoding", "truncated", "header", "column_count", "column_missing", "rejects", "collapsed", "duplicate_key", "shape", "too_large",
-    "feed_missing", "feed_archive", "feed_unstable",
-}  # fmt: skip
+    "empty",
+    "encoding",
+    "truncated",
+    "header",
+    "column_count",
+    "column_missing",
+    "rejects",
+    "collapsed",
+    "duplicate_key",
+    "shape",
+    "too_large",
+    "feed_missing",
+    "feed_archive",
+    "feed_unstable",
+}
 
 values = st.text(alphabet=st.sampled_from(list("abzé’'Łß ,;|\t\"\r\n-.0")), max_size=12)
-rows_of = st.lists(st.tuples(values, values, values, values), min_size=1, max_size=25).map(lambda rows: [[str(1000 + at), *row] for at, row in enumerate(rows)])
+rows_of = st.lists(st.tuples(values, values, values, values), min_size=1, max_size=25).map(
+    lambda rows: [[str(1000 + at), *row] for at, row in enumerate(rows)]
+)
 delimited = st.sampled_from([",", "\t", "|"])
 encodings = st.sampled_from(["utf-8", "utf-8-sig", "cp1252"])
 
@@ -54,16 +75,21 @@ encodings = st.sampled_from(["utf-8", "utf-8-sig", "cp1252"])
 def written(rows: list[list[str]], delimiter: str, quoting: int = csv.QUOTE_MINIMAL) -> str:
     """A good file, as Python writes it."""
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows([HEADINGS, *rows])
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows(
+        [HEADINGS, *rows]
+    )
     return out.getvalue()
 
 
 def read(text: str, delimiter: str) -> list[list[str | None]]:
     """What Python's csv makes of it."""
-    return [[value or None for value in row] for row in list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[1:]]
+    return [
+        [value or None for value in row]
+        for row in list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))[1:]
+    ]
 
 
-# --- what happens to files -----------------------------------------------------------------------------------
+# --- what happens to files ------------------------------------------------------------------------
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -78,7 +104,10 @@ def doubled(content: bytes, chance: random.Random) -> bytes:
 
 def reencoded(content: bytes, chance: random.Random) -> bytes:
     text = content.decode("utf-8", "replace")
-    return text.encode(chance.choice(["utf-16", "utf-16-le", "utf-32", "cp037", "latin-1", "cp1252", "mac-roman"]), "replace")
+    return text.encode(
+        chance.choice(["utf-16", "utf-16-le", "utf-32", "cp037", "latin-1", "cp1252", "mac-roman"]),
+        "replace",
+    )
 
 
 def stray_quote(content: bytes, chance: random.Random) -> bytes:
@@ -94,7 +123,11 @@ def zero_bytes(content: bytes, chance: random.Random) -> bytes:
 def endless_line(content: bytes, chance: random.Random) -> bytes:
     at = content.find(b"\n") + 1
     return (
-        content[:at] + b'"9","' + b"x" * chance.choice([70_000, 1_100_000, 10_500_000]) + chance.choice([b'"\r\n', b"\r\n", b'","","",""\r\n']) + content[at:]
+        content[:at]
+        + b'"9","'
+        + b"x" * chance.choice([70_000, 1_100_000, 10_500_000])
+        + chance.choice([b'"\r\n', b"\r\n", b'","","",""\r\n'])
+        + content[at:]
     )
 
 
@@ -132,8 +165,13 @@ def _moved(content: bytes, chance: random.Random, *, headings_only: bool) -> byt
         return content
     order = chance.sample(range(len(lines[0])), len(lines[0]))
     out = io.StringIO()
-    moved = [line if headings_only and number else [line[at] for at in order] for number, line in enumerate(lines)]
-    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(moved)
+    moved = [
+        line if headings_only and number else [line[at] for at in order]
+        for number, line in enumerate(lines)
+    ]
+    csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(
+        moved
+    )
     return out.getvalue().encode("utf-8", "replace")
 
 
@@ -142,13 +180,23 @@ def as_decimals(content: bytes, chance: random.Random) -> bytes:
 
     def written_so(found: re.Match[bytes]) -> bytes:
         digits = found[1]
-        return chance.choice([digits + b".0", digits + b".00", digits[:1] + b"." + digits[1:] + b"E+03", digits[:1] + b".0e3"])
+        return chance.choice(
+            [
+                digits + b".0",
+                digits + b".00",
+                digits[:1] + b"." + digits[1:] + b"E+03",
+                digits[:1] + b".0e3",
+            ]
+        )
 
     return re.sub(rb"\b(1[0-9]{3})\b", written_so, content, count=chance.choice([0, 1, 3]))
 
 
 def other_line_ends(content: bytes, chance: random.Random) -> bytes:
-    return content.replace(b"\r\n", chance.choice([b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r\n", b"\x0b", b"\xc2\x85"]))
+    return content.replace(
+        b"\r\n",
+        chance.choice([b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r\n", b"\x0b", b"\xc2\x85"]),
+    )
 
 
 MUTATIONS: list[Mutation] = [
@@ -165,10 +213,18 @@ MUTATIONS: list[Mutation] = [
     as_decimals,
     other_line_ends,
 ]
-MAY_SHIFT_VALUES = {reencoded, headings_moved, stray_quote, damaged, other_line_ends, cut, zero_bytes}  # what the bytes now say is something else
+MAY_SHIFT_VALUES = {
+    reencoded,
+    headings_moved,
+    stray_quote,
+    damaged,
+    other_line_ends,
+    cut,
+    zero_bytes,
+}  # what the bytes now say is something else
 
 
-# --- reading them as a night does ----------------------------------------------------------------------------
+# --- reading them as a night does -----------------------------------------------------------------
 
 
 def layout_of(**kind: object) -> Layout:
@@ -205,7 +261,10 @@ def night(var: Path, layout: Layout, name: str, content: bytes) -> source.Outcom
     outcome = source._judge(read_from, feed, source._fetch(read_from).feeds[feed.name], Rules())
     if isinstance(outcome, Trusted):
         assert outcome.rows_in == outcome.good + len(outcome.rejects)
-        assert all(reject.reason and reject.line >= 1 and len(reject.sha256) == 64 for reject in outcome.rejects)
+        assert all(
+            reject.reason and reject.line >= 1 and len(reject.sha256) == 64
+            for reject in outcome.rejects
+        )
     else:
         assert isinstance(outcome, source.NotLanded)
         assert outcome.kind in ACCEPTED
@@ -219,28 +278,54 @@ def landed(trusted: Trusted) -> list[list[str | None]]:
     rows = pq.read_table(path).to_pylist()
     assert len(rows) == trusted.good
     lines = [row["_line"] for row in rows]
-    assert lines == sorted(set(lines)) and not set(lines) & {reject.line for reject in trusted.rejects}
+    assert lines == sorted(set(lines)) and not set(lines) & {
+        reject.line for reject in trusted.rejects
+    }
     return [[row[name] for name in NAMES] for row in rows]
 
 
 looks = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
 
 
 @looks
-@given(rows=rows_of, delimiter=delimited, encoding=encodings, quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), order=st.permutations(range(5)))
-def test_a_good_file_lands_exactly_the_rows_python_reads(var: Path, rows, delimiter, encoding, quoting, order) -> None:
+@given(
+    rows=rows_of,
+    delimiter=delimited,
+    encoding=encodings,
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    order=st.permutations(range(5)),
+)
+def test_a_good_file_lands_exactly_the_rows_python_reads(
+    var: Path, rows, delimiter, encoding, quoting, order
+) -> None:
     """In any encoding, delimiter, quoting and order of columns, the headings being there."""
     text = written(rows, delimiter, quoting)
     expected = read(text, delimiter)
     lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows([[line[at] for at in order] for line in lines])
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerows(
+        [[line[at] for at in order] for line in lines]
+    )
     content = out.getvalue().encode(encoding, "xmlcharrefreplace")
-    if encoding == "cp1252":  # which has no Ł, and whose é’ may be the bytes of one UTF-8 character: nobody can tell
+    if (
+        encoding == "cp1252"
+    ):  # which has no Ł, and whose é’ may be the bytes of one UTF-8 character: nobody can tell
         assume(not re.search(rb"[\xc2-\xf4][\x80-\xbf]", content))
-        expected = [[value and value.encode("cp1252", "xmlcharrefreplace").decode("cp1252") for value in row] for row in expected]
+        expected = [
+            [
+                value and value.encode("cp1252", "xmlcharrefreplace").decode("cp1252")
+                for value in row
+            ]
+            for row in expected
+        ]
     outcome = night(var, layout_of(delimiters=[",", "\t", "|"]), "People.csv", content)
     assert isinstance(outcome, Trusted), outcome
     assert landed(outcome) == expected
@@ -248,8 +333,15 @@ def test_a_good_file_lands_exactly_the_rows_python_reads(var: Path, rows, delimi
 
 
 @looks
-@given(rows=rows_of, delimiter=delimited, seed=st.integers(0, 1 << 30), which=st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=2))
-def test_a_mutated_file_is_a_sentence_or_right_rows(var: Path, rows, delimiter, seed, which) -> None:
+@given(
+    rows=rows_of,
+    delimiter=delimited,
+    seed=st.integers(0, 1 << 30),
+    which=st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=2),
+)
+def test_a_mutated_file_is_a_sentence_or_right_rows(
+    var: Path, rows, delimiter, seed, which
+) -> None:
     text = written(rows, delimiter, csv.QUOTE_ALL)
     content, chance = text.encode(), random.Random(seed)
     for mutation in which:
@@ -259,17 +351,28 @@ def test_a_mutated_file_is_a_sentence_or_right_rows(var: Path, rows, delimiter, 
         return
     found = landed(outcome)
     if not MAY_SHIFT_VALUES & set(which):
-        # Rows were moved, repeated or put between others: each one that lands is one that was there.
+        # Rows were moved, repeated or put between others: each one that lands is one that was
+        # there.
         good = Counter(map(tuple, read(text, delimiter)))
         assert not [row for row in map(tuple, found) if row[0] != "9" and row not in good]
     assert len({row[0] for row in found}) == len(found), "no key twice"
 
 
 @looks
-@given(rows=rows_of, seed=st.integers(0, 1 << 30), at=st.integers(0, 24), quote=st.sampled_from(['"', '""', '"x', 'x"', ' "']))
-def test_a_stray_quote_costs_its_own_lines_and_changes_nobody_elses(var: Path, rows, seed, at, quote) -> None:
+@given(
+    rows=rows_of,
+    seed=st.integers(0, 1 << 30),
+    at=st.integers(0, 24),
+    quote=st.sampled_from(['"', '""', '"x', 'x"', ' "']),
+)
+def test_a_stray_quote_costs_its_own_lines_and_changes_nobody_elses(
+    var: Path, rows, seed, at, quote
+) -> None:
     """The lines before and behind it are landed as they were, or the file is refused."""
-    plain = [[value.replace("\r", "").replace("\n", "").replace('"', "") for value in row] for row in rows]
+    plain = [
+        [value.replace("\r", "").replace("\n", "").replace('"', "") for value in row]
+        for row in rows
+    ]
     lines = written(plain, ",", csv.QUOTE_ALL).split("\r\n")
     at = 1 + at % len(plain)
     place = random.Random(seed).randrange(len(lines[at]) + 1)
@@ -284,32 +387,76 @@ def test_a_stray_quote_costs_its_own_lines_and_changes_nobody_elses(var: Path, r
 
 
 @looks
-@given(rows=rows_of, seed=st.integers(0, 1 << 30), mutated=st.booleans(), kind=st.sampled_from(["excel", "fixed", "zip"]))
-def test_other_kinds_of_files_are_a_sentence_or_the_same_rows(var: Path, rows, seed, mutated, kind) -> None:
+@given(
+    rows=rows_of,
+    seed=st.integers(0, 1 << 30),
+    mutated=st.booleans(),
+    kind=st.sampled_from(["excel", "fixed", "zip"]),
+)
+def test_other_kinds_of_files_are_a_sentence_or_the_same_rows(
+    var: Path, rows, seed, mutated, kind
+) -> None:
     chance = random.Random(seed)
     rows = [[value.strip() for value in row] for row in rows]
     if kind == "fixed":
-        rows = [["".join(value.replace("\r", "").replace("\n", "").split("\t")).strip() for value in row] for row in rows]
-        text = "".join("".join(f"{value:14}" for value in row) + "\r\n" for row in [HEADINGS, *rows])
-        content, name, layout = text.encode(), "People.txt", layout_of(format="fixed", positions=["1-14", "15-28", "29-42", "43-56", "57-70"])
+        rows = [
+            [
+                "".join(value.replace("\r", "").replace("\n", "").split("\t")).strip()
+                for value in row
+            ]
+            for row in rows
+        ]
+        text = "".join(
+            "".join(f"{value:14}" for value in row) + "\r\n" for row in [HEADINGS, *rows]
+        )
+        content, name, layout = (
+            text.encode(),
+            "People.txt",
+            layout_of(format="fixed", positions=["1-14", "15-28", "29-42", "43-56", "57-70"]),
+        )
     elif kind == "excel":
         rows = [[value.replace("\r", "") for value in row] for row in rows]
-        content, name, layout = workbook(Sheet=[HEADINGS, *rows]), "People.xlsx", layout_of(format="excel")
+        content, name, layout = (
+            workbook(Sheet=[HEADINGS, *rows]),
+            "People.xlsx",
+            layout_of(format="excel"),
+        )
     else:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.writestr(chance.choice(["People.csv", "a/People.csv"]), written(rows, ",", csv.QUOTE_ALL))
+            packed.writestr(
+                chance.choice(["People.csv", "a/People.csv"]), written(rows, ",", csv.QUOTE_ALL)
+            )
             if mutated:
                 if chance.random() < 0.1:
                     packed.writestr("People2.csv", b"0" * 15_000_000)  # a bomb
-                packed.writestr(chance.choice(["../x", "/x", "a\\..\\..\\x", "b/", "C:\\x", "x.zip", "x" * 300, "People.CSV", "\u202e.csv"]), b"x")
+                packed.writestr(
+                    chance.choice(
+                        [
+                            "../x",
+                            "/x",
+                            "a\\..\\..\\x",
+                            "b/",
+                            "C:\\x",
+                            "x.zip",
+                            "x" * 300,
+                            "People.CSV",
+                            "\u202e.csv",
+                        ]
+                    ),
+                    b"x",
+                )
         content, name, layout = out.getvalue(), "People.zip", layout_of()
     if mutated:
-        content = chance.choice([cut, damaged, doubled, zero_bytes, lambda same, _: same])(content, chance)
+        content = chance.choice([cut, damaged, doubled, zero_bytes, lambda same, _: same])(
+            content, chance
+        )
     outcome = night(var, layout, name, content)
     if not mutated:
         assert isinstance(outcome, Trusted), outcome
     if isinstance(outcome, Trusted):
         found, expected = landed(outcome), [[value or None for value in row] for row in rows]
-        if kind != "fixed" or not mutated:  # archives and workbooks carry checksums: what opens is what was packed
+        if (
+            kind != "fixed" or not mutated
+        ):  # archives and workbooks carry checksums: what opens is what was packed
             assert found == expected
