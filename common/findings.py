@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from common import ballast
+from common import disk_reserve
 from common.runs import Run
 
 LEVELS = ("info", "warning", "critical")
@@ -66,7 +66,7 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    ballast.or_dropped(write)
+    disk_reserve.or_dropped(write)
 
 
 def read(run: Run) -> list[dict]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Held(Exception):
+class LockHeldError(Exception):
     """Somebody else is at it; the message says who, since when and what to do."""
 
 
@@ -37,7 +37,7 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     file.seek(0)
-                    raise Held(_sentence(file.read(), what, wait)) from None
+                    raise LockHeldError(_sentence(file.read(), what, wait)) from None
                 time.sleep(min(0.2, max(wait / 20, 0.01)))
         file.truncate(0)
         file.write(

@@ -11,7 +11,7 @@ import pwd
 from pathlib import Path
 
 
-class NotOurs(Exception):
+class NotOursError(Exception):
     """The state folder is somebody else's; the message says whose, and what to type."""
 
 
@@ -27,7 +27,7 @@ def var() -> Path:
         if not folder.is_dir():
             folder.mkdir(parents=True, mode=0o700)
     except PermissionError:
-        raise NotOurs(
+        raise NotOursError(
             f"{folder} cannot be reached or made by {name_of(os.geteuid())}; make it, and give it"
             " to the user the nights run as"
         ) from None
@@ -35,7 +35,7 @@ def var() -> Path:
 
 
 def ours() -> None:
-    """Whoever works here owns the state, or may write to it as its owner does. Raises NotOurs.
+    """Whoever works here owns the state, or may write to it as its owner does. Raises NotOursError.
 
     What root writes in a folder of another user that user can no longer open: the next scheduled
     night would fail.
@@ -43,12 +43,12 @@ def ours() -> None:
     folder, me = var(), os.geteuid()
     owner = folder.stat().st_uid
     if me == 0 != owner:
-        raise NotOurs(
+        raise NotOursError(
             f"{folder} belongs to {name_of(owner)}, and what root writes there"
             f" {name_of(owner)} cannot open; type it as: sudo -u {name_of(owner)} …"
         )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise NotOurs(
+        raise NotOursError(
             f"{folder} belongs to {name_of(owner)}, and {name_of(me)} may not write there; type it"
             f" as: sudo -u {name_of(owner)} …"
         )

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import ballast, files, paths, settings
+from common import disk_reserve, files, paths, settings
 
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
@@ -37,7 +37,7 @@ def business_date(verb: str, latest: Run | None) -> date:
         try:
             return date.fromisoformat(given)
         except ValueError:
-            raise settings.SettingsWrong(
+            raise settings.SettingsError(
                 f"HOMEROOM_AS_OF is {given!r}, which is no day; write it as 2027-09-07"
             ) from None
     if latest is not None and verb not in READS_ANEW:
@@ -72,7 +72,7 @@ def git_commit() -> str:
         return ""
 
 
-class NoSuchRun(Exception):
+class NoSuchRunError(Exception):
     """There is no run of that name; the message says where they are."""
 
 
@@ -132,11 +132,11 @@ class Run:
 
     @classmethod
     def load(cls, run_id: str) -> Run:
-        """An existing run. Raises NoSuchRun."""
+        """An existing run. Raises NoSuchRunError."""
         folder = (paths.runs() / run_id).resolve()
         document = folder / "run.json"
         if not document.is_file():
-            raise NoSuchRun(
+            raise NoSuchRunError(
                 f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them'
             )
         facts = json.loads(document.read_text(encoding="utf-8"))
@@ -176,7 +176,7 @@ class Run:
     def write(self, name: str, value: Any) -> None:
         """Write one JSON document of the run, whole or not at all."""
         text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
-        ballast.or_dropped(lambda: files.write(self.folder / name, text))
+        disk_reserve.or_dropped(lambda: files.write(self.folder / name, text))
 
     def read(self, name: str, default: Any = None) -> Any:
         """Read one JSON document of the run; `default` when no step wrote it."""

@@ -19,11 +19,11 @@ from common.paths import root
 _MISSING: Any = object()
 
 
-class SettingsWrong(Exception):
+class SettingsError(Exception):
     """Settings that cannot be followed; the message says which, and what they should look like."""
 
 
-class SettingMissing(SettingsWrong):
+class SettingMissing(SettingsError):
     """A setting nobody gave; the message says where it belongs."""
 
 
@@ -45,15 +45,15 @@ def _of_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsWrong(
+        raise SettingsError(
             f"{where} is no TOML: {error}; nothing was begun, mend that line"
         ) from None
     except UnicodeDecodeError as error:
-        raise SettingsWrong(
+        raise SettingsError(
             f"{where} is not UTF-8 (byte {error.start + 1:,}); nothing was begun, save it as UTF-8"
         ) from None
     except PermissionError:
-        raise SettingsWrong(
+        raise SettingsError(
             f"{where} may not be read by this user; nothing was begun, give it to the user the"
             " nights run as (mode 0600)"
         ) from None
@@ -124,12 +124,12 @@ def get(path: str, default: Any = _MISSING) -> Any:
 
 
 def zone() -> ZoneInfo:
-    """The district's time zone. Raises SettingsWrong for one nobody knows."""
+    """The district's time zone. Raises SettingsError for one nobody knows."""
     name = get("district.time_zone", "America/Vancouver")
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):
-        raise SettingsWrong(
+        raise SettingsError(
             f"[district] time_zone is {name!r}, which is no time zone; write it as"
             " America/Vancouver"
         ) from None

@@ -21,15 +21,15 @@ from common.runs import Run
 WAIT_SECONDS = 30.0
 
 
-class StoreUnusable(Exception):
+class StoreError(Exception):
     """The warehouse or the ledger cannot be used; the message says which file and what to do."""
 
 
-class StoreBusy(StoreUnusable):
+class StoreBusy(StoreError):
     """Another process holds the warehouse."""
 
 
-class StoreDamaged(StoreUnusable):
+class StoreDamaged(StoreError):
     """A file is there and cannot be read. `path` is that file."""
 
     def __init__(self, path: Path, why: str) -> None:
@@ -48,8 +48,8 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     times are UTC.
 
     Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS,
-    StoreDamaged when one cannot be read, StoreUnusable when a newer Homeroom has written to it or
-    it cannot be brought forward.
+    StoreDamaged when one cannot be read, StoreError when a newer Homeroom has written to it or it
+    cannot be brought forward.
     """
     connection = _opened(read_only)
     try:
@@ -61,7 +61,7 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
 def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
     if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
         # A new one would forget every name ever issued, and who is missing since when.
-        raise StoreUnusable(
+        raise StoreError(
             f"the ledger {paths.ledger()} is gone, though runs were finished here: put its last"
             ' copy back with "make restore FROM=latest"; to begin anew on purpose, move'
             f" {paths.runs()} away too"
@@ -82,16 +82,16 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
             )
             _bring_forward(connection, read_only)
             return connection
-        except (versions.TooNew, versions.MigrationFailed) as error:
+        except (versions.TooNewError, versions.MigrationError) as error:
             connection.close()
-            raise StoreUnusable(str(error)) from error
+            raise StoreError(str(error)) from error
         except duckdb.Error as error:
             if connection is not None:
                 connection.close()
             if UNREADABLE.search(str(error)):
                 raise StoreDamaged(path, _first_words(error)) from error
             if isinstance(error, duckdb.IOException) and "permission denied" in str(error).lower():
-                raise StoreUnusable(paths.whose(path)) from error
+                raise StoreError(paths.whose(path)) from error
             if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
                 raise
             if time.monotonic() > deadline:
@@ -143,8 +143,8 @@ def _holder(error: duckdb.Error) -> str:
 
 
 def begin_night(run: Run) -> None:
-    """Write the one row models read instead of asking the clock: `raw_homeroom.night` (run_id,
-    as_of, started_at, data_as_of, rolled_over_on).
+    """Write the one row models read instead of asking the clock: `raw_homeroom.run_context`
+    (run_id, as_of, started_at, data_as_of, rolled_over_on).
 
     `data_as_of` is the day the records are of: before `as_of` in a rehearsal, the same day on every
     other night. `rolled_over_on` is the rollover a rehearsal has passed since.
@@ -152,8 +152,8 @@ def begin_night(run: Run) -> None:
     with connect() as connection:
         connection.execute("create schema if not exists raw_homeroom")
         connection.execute(
-            "create or replace table raw_homeroom.night as select ? as run_id, ?::date as as_of,"
-            " ?::timestamp as started_at, ?::date as data_as_of, ?::date as rolled_over_on",
+            "create or replace table raw_homeroom.run_context as select ? as run_id, ?::date as"
+            " as_of, ?::timestamp as started_at, ?::date as data_as_of, ?::date as rolled_over_on",
             [
                 run.run_id,
                 run.as_of.isoformat(),

@@ -31,13 +31,13 @@ WAY_OUT = {
 }
 
 
-class TooNew(Exception):
+class TooNewError(Exception):
     """A newer Homeroom has written to the file; the message says which versions and the two ways
     out.
     """
 
 
-class MigrationFailed(Exception):
+class MigrationError(Exception):
     """A migration did not go through and was rolled back; the message says which and where the copy
     is.
     """
@@ -82,13 +82,13 @@ def version(connection: duckdb.DuckDBPyConnection, what: str) -> int:
 def check(
     connection: duckdb.DuckDBPyConnection, what: str, folder: Path | None = None
 ) -> list[Migration]:
-    """The migrations still to apply. Raises TooNew when the file has been through more than this
-    program knows.
+    """The migrations still to apply. Raises TooNewError when the file has been through more than
+    this program knows.
     """
     known, has = migrations(what, folder), version(connection, what)
     if has > len(known):
         path = paths.ledger() if what == "ledger" else paths.warehouse()
-        raise TooNew(
+        raise TooNewError(
             f"the {what} {path} is of version {has} and this Homeroom ({PROGRAM}) knows up to"
             f" {len(known)}: nothing was changed; {WAY_OUT[what]}"
         )
@@ -102,7 +102,7 @@ def upgrade(
     copy: Path | None = None,
 ) -> int:
     """Apply what is missing; returns how many. `copy` is where the file was copied to before.
-    Raises TooNew and MigrationFailed.
+    Raises TooNewError and MigrationError.
     """
     waiting = check(connection, what, folder)
     for one in waiting:
@@ -117,7 +117,7 @@ def upgrade(
         except duckdb.Error as error:
             connection.execute("rollback")
             beside = f"; a copy from before stands in {copy}" if copy else ""
-            raise MigrationFailed(
+            raise MigrationError(
                 f"the {what} could not be brought to version {one.version} ({one.name}):"
                 f" {type(error).__name__}; it stays at version {one.version - 1}{beside}; go back"
                 " to the Homeroom you had and report this"

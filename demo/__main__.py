@@ -33,7 +33,7 @@ import typer
 
 from common import settings
 from demo.holdings import holdings
-from demo.nights import District, Refused, begin, folder, night, platforms
+from demo.nights import District, RefusedError, begin, folder, night, platforms
 from demo.places import PLATFORMS, Places
 
 app = typer.Typer(
@@ -99,7 +99,7 @@ def run(
 ) -> None:
     """Start from nothing: write a district, run its first night, then the night of the next day."""
     if accounts_before and lived_in:
-        raise Refused(
+        raise RefusedError(
             "accounts of before Homeroom and accounts it closed last spring are two districts:"
             " --accounts-before or --lived-in"
         )
@@ -211,7 +211,7 @@ def extracts(
         print(f"{where} now stands at day {day}, as OneRoster {versions[as_]}")
         return
     if as_ != "myedbc":
-        raise Refused(f"the demo does not write {as_!r}: myedbc, oneroster or oneroster-1.1")
+        raise RefusedError(f"the demo does not write {as_!r}: myedbc, oneroster or oneroster-1.1")
     replace(there, day=day).write()
     print(f"{folder() / 'extracts'} and {folder() / 'hr.sqlite'} now stand at day {day}")
 
@@ -227,7 +227,7 @@ def extracts(
 def with_platforms(context: typer.Context) -> None:
     """Start the platforms on their saved state, run a command with their environment, save."""
     if not context.args:
-        raise Refused(
+        raise RefusedError(
             "say which command to run, after two dashes: python -m demo with -- make verify"
         )
     from demo.district import date_of
@@ -245,10 +245,12 @@ def state(platform: Annotated[str, typer.Argument(help="google or microsoft")]) 
     JSON.
     """
     if platform not in PLATFORMS:
-        raise Refused(f"there is no emulated platform {platform!r}: google or microsoft")
+        raise RefusedError(f"there is no emulated platform {platform!r}: google or microsoft")
     path = Places.within(folder()).state_of(platform)
     if not path.is_file():
-        raise Refused(f'{platform} has no saved state in {path.parent}; start with "make demo"')
+        raise RefusedError(
+            f'{platform} has no saved state in {path.parent}; start with "make demo"'
+        )
     json.dump(
         holdings(platform, json.loads(path.read_text(encoding="utf-8"))),
         sys.stdout,
@@ -310,13 +312,13 @@ def serve(
                 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
             stop.wait()
     except ValueError as error:
-        raise Refused(f"--faults: {error}") from None
+        raise RefusedError(f"--faults: {error}") from None
 
 
 def main() -> None:
     try:
         app()
-    except (Refused, settings.SettingsWrong) as refusal:
+    except (RefusedError, settings.SettingsError) as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
 

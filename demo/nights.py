@@ -34,7 +34,7 @@ HARMLESS = (
 KEPT = ("inbox",)  # files somebody put there by hand are never the demo's to remove
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The demo will not do that; the text says why and what to do."""
 
 
@@ -55,7 +55,7 @@ class District:
     def there(cls) -> District:
         """The district of this var/. Refuses when no demo has been run in it."""
         if not cls.marker().is_file():
-            raise Refused(
+            raise RefusedError(
                 f'no demo has been run in {var()} yet; start with "make demo" (python -m demo run'
                 " --students 5000 --seed 1)"
             )
@@ -120,7 +120,7 @@ def begin(students: int, seed: int, *, lived_in: bool = False) -> District:
     others = sorted(path.name for path in var().iterdir() if path.name not in HARMLESS)
     if others and not District.marker().is_file():
         named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        raise Refused(
+        raise RefusedError(
             f"{var()} holds {named} and was not made by the demo, which begins by emptying the"
             " folder: run the demo elsewhere (HOMEROOM_VAR=/tmp/homeroom-demo make demo), or move"
             " the folder away first"
@@ -168,7 +168,9 @@ def platforms() -> Iterator[dict[str, str]]:
         try:
             line = child.stdout.readline() if child.stdout else ""
             if not line:
-                raise Refused("the emulated platforms did not start; their message stands above")
+                raise RefusedError(
+                    "the emulated platforms did not start; their message stands above"
+                )
             yield os.environ | json.loads(line)
         finally:
             if child.stdin:

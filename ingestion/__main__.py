@@ -26,9 +26,9 @@ from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
 from ingestion import archive, replay
-from ingestion.land import LandingFailed
+from ingestion.land import LandingError
 from ingestion.layout import LayoutError
-from ingestion.model import Look, SourceUnreachable
+from ingestion.model import Look, SourceUnreachableError
 from ingestion.source import FeedResult, Source, ingest, reader_of, source_of
 from ingestion.tolerance import tolerance
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="FEED",
-        help="take this feed tonight although it shrank more than minimum_share allows",
+        help="take this feed tonight although it shrank more than min_row_ratio allows",
     )
     parser.add_argument("--really", action="store_true", help="retention: let the files go")
     given = parser.parse_args(arguments)
@@ -85,11 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ingest(sources, wrong, given.accept_smaller)
     except (
         LayoutError,
-        replay.NotInArchive,
-        LandingFailed,
-        store.StoreUnusable,
-        settings.SettingsWrong,
-        paths.NotOurs,
+        replay.NotInArchiveError,
+        LandingError,
+        store.StoreError,
+        settings.SettingsError,
+        paths.NotOursError,
     ) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR
@@ -148,12 +148,12 @@ def _ingest(
     for source in sources:
         try:
             results[source.name] = ingest(source, run, accept_smaller)
-        except store.StoreUnusable:
+        except store.StoreError:
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            expected = isinstance(error, LayoutError | LandingFailed | settings.SettingsWrong)
+            expected = isinstance(error, LayoutError | LandingError | settings.SettingsError)
             if not expected:
                 traceback.print_tb(error.__traceback__)  # without its text, which may quote a row
             why = (
@@ -168,7 +168,7 @@ def _ingest(
                 _failed(
                     (
                         "settings_wrong"
-                        if expected and not isinstance(error, LandingFailed)
+                        if expected and not isinstance(error, LandingError)
                         else "source_failed"
                     ),
                     source.name,
@@ -307,7 +307,7 @@ def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
             look = reader_of(source).look(source.name, source.settings, source.layout)
         except LayoutError as error:
             look = Look(f"not usable: {error}", good=False)
-        except (SourceUnreachable, SftpError) as error:
+        except (SourceUnreachableError, SftpError) as error:
             look = Look(f"not reached: {error}", good=False)
         except (
             Exception

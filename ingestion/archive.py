@@ -20,7 +20,7 @@ import duckdb
 from common import paths
 
 
-class ArchiveDamaged(Exception):
+class ArchiveDamagedError(Exception):
     """An archived file does not hold the bytes its name promises."""
 
 
@@ -117,11 +117,11 @@ def restore(source: str, feed: str, sha256: str, to: Path) -> Path:
                 digest.update(block)
                 file.write(block)
     except (OSError, EOFError) as error:
-        raise ArchiveDamaged(
+        raise ArchiveDamagedError(
             f"{path} cannot be unpacked ({type(error).__name__}); restore it from the backup"
         ) from None
     if digest.hexdigest() != sha256:
-        raise ArchiveDamaged(
+        raise ArchiveDamagedError(
             f"{path} does not hold the bytes its name promises; restore it from the backup"
         )
     return to

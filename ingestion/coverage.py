@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from common.findings import Finding
 from ingestion.layout import Reference
-from ingestion.model import LastGood, Refused, Trusted
+from ingestion.model import LastGood, RefusedError, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights
 
 DATES = (
@@ -65,7 +65,7 @@ def of_schools(
     """Which schools lost too many rows. Raises Refused when it is so many that the file itself must
     be wrong.
     """
-    if accepted or not tolerance.minimum_share:
+    if accepted or not tolerance.min_row_ratio:
         return Coverage(dict(rows))
     watched = {
         school: before
@@ -77,16 +77,16 @@ def of_schools(
         for school, before in watched.items()
         if rows.get(school, 0) < tolerance.school_share * before or not rows.get(school)
     }
-    if len(fallen) > tolerance.most_schools * len(watched):
+    if len(fallen) > tolerance.max_lost_partitions * len(watched):
         share = (
             f"{len(fallen):,} of {len(watched):,} schools have lost their rows (limit"
-            f" {tolerance.most_schools:.0%}, the first {min(fallen)})"
+            f" {tolerance.max_lost_partitions:.0%}, the first {min(fallen)})"
         )
         action = (
             'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
             f' {trusted.feed.name}" once'
         )
-        raise Refused("schools_collapsed", f"{trusted.file.name}: {share}", action)
+        raise RefusedError("schools_collapsed", f"{trusted.file.name}: {share}", action)
     expected = {**rows, **fallen}
     return Coverage(
         expected,
@@ -150,7 +150,7 @@ def refuse_orphans(
             f"{child.file.name}: {share} name a {reference.column} that {reference.feed} has not,"
             f" the first in line {line:,}"
         )
-        raise Refused(
+        raise RefusedError(
             "orphans",
             problem,
             f"check that it and {reference.feed} are extracts of the same day and school year",
@@ -194,8 +194,8 @@ def old_content(
         return ()
     held = (
         trusted.content_named
-        and tolerance.refuse_after_days is not None
-        and age >= tolerance.refuse_after_days
+        and tolerance.hold_after_days is not None
+        and age >= tolerance.hold_after_days
     )
     return (
         Finding(

@@ -53,7 +53,7 @@ def since(
     path = into / f"{feed.name}.before"
     try:
         archive.restore(source, feed.name, good[0][0], path)
-    except archive.ArchiveDamaged:
+    except archive.ArchiveDamagedError:
         return None
     with path.open(encoding="utf-8", newline="") as file:
         if next(csv.reader(file), []) != columns:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.layout import Feed
-from ingestion.model import Fetched, Refused
+from ingestion.model import Fetched, RefusedError
 from ingestion.text import Text, Writer
-from ingestion.unzip import ArchiveRefused, contents
+from ingestion.unzip import ArchiveRefusedError, contents
 
 SAVE_AS = (
     "save it as an Excel workbook (.xlsx) without a password, or have the extract written as CSV"
@@ -36,7 +36,7 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     """Write the text of a sheet to `to`. Raises Refused."""
     with file.path.open("rb") as opened:
         if opened.read(4) != b"PK\x03\x04":
-            raise Refused(
+            raise RefusedError(
                 "encoding",
                 f"{file.name} is no Excel workbook of today's kind (.xlsx), or it is protected by a"
                 " password",
@@ -63,8 +63,8 @@ def _fits(feed: Feed, file: Fetched) -> None:
                 if member.filename.startswith("xl/worksheets/"):
                     with packed.open(member) as sheet:
                         _not_too_wide(file, sheet)
-    except ArchiveRefused as error:
-        raise Refused("encoding", f"{file.name} is refused: {error}", SAVE_AS) from None
+    except ArchiveRefusedError as error:
+        raise RefusedError("encoding", f"{file.name} is refused: {error}", SAVE_AS) from None
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -74,7 +74,7 @@ def _fits(feed: Feed, file: Fetched) -> None:
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise Refused(
+        raise RefusedError(
             "encoding",
             f"{file.name} cannot be unpacked as an Excel workbook ({type(error).__name__}); it may"
             " be cut off",
@@ -95,7 +95,7 @@ def _not_too_wide(file: Fetched, sheet: Any) -> None:
             f"{file.name} has a cell in row {low:,}, column {right:,}: a sheet of"
             f" {right * low:,} cells, limit {MOST_CELLS:,}"
         )
-        raise Refused(
+        raise RefusedError(
             "too_large",
             problem,
             "delete the rows and columns outside the table, then save it again",
@@ -117,16 +117,16 @@ def _rows(feed: Feed, file: Fetched) -> list[list[Any]]:
             names = list(book.sheet_names)
             if feed.sheet and feed.sheet not in names:
                 problem = f"{file.name} has no sheet {feed.sheet!r}; it has {', '.join(names)}"
-                raise Refused(
+                raise RefusedError(
                     "sheet_missing",
                     problem,
                     "put the sheet's name back, or mend `sheet` in the layout",
                 )
             if not names:
-                raise Refused("empty", f"{file.name} has no sheet", SAVE_AS)
+                raise RefusedError("empty", f"{file.name} has no sheet", SAVE_AS)
             return book.get_sheet_by_name(feed.sheet or names[0]).to_python(skip_empty_area=False)
     except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise Refused(
+        raise RefusedError(
             "encoding",
             f"{file.name} cannot be read as an Excel workbook ({type(error).__name__})",
             SAVE_AS,

@@ -5,7 +5,7 @@ layout. Archives the layout names are opened and their members stand beside the 
 `archive.zip/member.csv`. Out: per feed a `Fetched` copy under `var/inbox/.fetched/<source>/`, or
 the `Problem` that kept it from coming. Refuses: a host whose key is not pinned, a file that changes
 while it is read. Nothing at the source is moved or deleted. A place that cannot be reached raises
-SourceUnreachable.
+SourceUnreachableError.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from urllib.parse import unquote, urlsplit
 from common import log, paths, sftp
 from common.findings import Finding
 from ingestion.layout import Feed, Layout
-from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
-from ingestion.unzip import ArchiveRefused, Archives, base
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
+from ingestion.unzip import ArchiveRefusedError, Archives, base
 
 ATTEMPTS = 3
 WAIT_SECONDS = 5.0
@@ -53,7 +53,7 @@ class Folder:
             )
             return [_entry(path) for path in files]
         except OSError as error:
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"folder {self.path} cannot be read ({error.strerror}); check `location` in the"
                 " settings and the disk"
             ) from None
@@ -117,8 +117,8 @@ class Remote:
 
 
 def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
-    """Copy the file of every feed of `layout` here. Raises SourceUnreachable when the place itself
-    is not there.
+    """Copy the file of every feed of `layout` here. Raises SourceUnreachableError when the place
+    itself is not there.
     """
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
@@ -201,14 +201,14 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
     """The location of a source, opened, and its name for sentences. SFTP is tried three times."""
     location = str(settings.get("location", ""))
     if not location:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"setting sources.{source}.location is missing: a folder, or"
             " sftp://user@host:port/folder"
         )
     if not location.startswith("sftp://"):
         folder = local_folder(location)
         if not folder.is_dir():
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"folder {folder} is not there; check sources.{source}.location and whether the"
                 " disk is mounted"
             )
@@ -224,7 +224,7 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
         with remote:
             yield str(there), remote
     except sftp.SftpError as error:
-        raise SourceUnreachable(str(error)) from None
+        raise SourceUnreachableError(str(error)) from None
 
 
 def local_folder(location: str) -> Path:
@@ -245,7 +245,7 @@ def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.
     """
     parts = urlsplit(location)
     if not parts.hostname or not parts.username or parts.password:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"sources.{source}.location must read sftp://user@host:port/folder, without a password;"
             " the key is in key_file"
         )
@@ -265,7 +265,7 @@ def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.
 def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
     try:
         path = folder.get(entry.name, to)
-    except ArchiveRefused as error:
+    except ArchiveRefusedError as error:
         return Problem("archive", f"{entry.name} is refused: {error}")
     except sftp.SftpError as error:
         return Problem("unstable", str(error))
@@ -298,7 +298,7 @@ def _strangers(source: str, where: str, names: list[str]) -> Finding:
     shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return Finding(
         "info",
-        "file_nobody_reads",
+        "unmatched_file",
         f"{source}: {_files(len(names))} in {where} belong to no feed of the layout: {shown}",
         source=source,
         action="name them under `files` of a feed, or ask for them no longer",

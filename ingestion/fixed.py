@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingestion.layout import Feed
-from ingestion.model import Fetched, Refused, Reject
-from ingestion.scan import Encoding, Unreadable, encoding_of
+from ingestion.model import Fetched, RefusedError, Reject
+from ingestion.scan import Encoding, UnreadableError, encoding_of
 from ingestion.text import Text, Writer
 
 CHUNK = 4 << 20
@@ -26,8 +26,8 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     try:
         with file.path.open("rb") as opened:
             encoding = encoding_of(iter(lambda: opened.read(CHUNK), b""))
-    except Unreadable as error:
-        raise Refused(
+    except UnreadableError as error:
+        raise RefusedError(
             "encoding", f"{file.name} cannot be read: {error}", "have the file saved as UTF-8 text"
         ) from None
     rejects: list[Reject] = []
@@ -52,7 +52,7 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
             problem = (
                 f"{file.name} breaks off in its last line {number:,} ({last or 'no line end'})"
             )
-            raise Refused(
+            raise RefusedError(
                 "truncated",
                 problem,
                 "it was cut off while it was written or sent: have it sent again",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from common.findings import Finding
 from ingestion.layout import Column, Feed
-from ingestion.model import Refused
+from ingestion.model import RefusedError
 from ingestion.numbers import DECIMALS, POWERS
 
 RENAMED = (
@@ -51,7 +51,7 @@ def understood(
         for delimiter, values in readings
     ]
     if not ranked:
-        raise Refused(
+        raise RefusedError(
             "header",
             f"{file}: line 1 can be read neither as headings nor as data (bad quoting)",
             "check the extract's settings",
@@ -76,7 +76,7 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
         if column is None:
             unknown.append(heading.strip() or f"(blank, column {place + 1})")
         elif column.name in places:
-            raise Refused(
+            raise RefusedError(
                 "header",
                 f"{file}: the heading {column.heading} stands twice (columns"
                 f" {places[column.name] + 1} and {place + 1})",
@@ -95,7 +95,7 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
             f"{file} lacks the required column {_shown(needed)} (its heading line has"
             f" {len(headings)} columns{also})"
         )
-        raise Refused("column_missing", problem, RENAMED, 1)
+        raise RefusedError("column_missing", problem, RENAMED, 1)
     landed = {
         name: place
         for name, place in places.items()
@@ -115,15 +115,17 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
 def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> Heading:
     count = len(values)
     if not feed.order_known:
-        raise Refused(
+        raise RefusedError(
             "header",
             f"{file} has no heading line that is known, and the order of its columns is not",
             TICK_HEADINGS,
             1,
         )
-    if count != len(feed.columns) and count not in feed.older_counts:
-        allowed = " or ".join(str(number) for number in (*feed.older_counts, len(feed.columns)))
-        raise Refused(
+    if count != len(feed.columns) and count not in feed.legacy_column_counts:
+        allowed = " or ".join(
+            str(number) for number in (*feed.legacy_column_counts, len(feed.columns))
+        )
+        raise RefusedError(
             "column_count",
             f"{file} has no heading line that is known, and {count} columns instead of {allowed}",
             TICK_HEADINGS,
@@ -136,7 +138,7 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
     }
     needed = [name for name in feed.required if name not in places]
     if needed:
-        raise Refused(
+        raise RefusedError(
             "column_missing",
             f"{file} ends before the required column {_shown(needed)}",
             TICK_HEADINGS,
@@ -149,7 +151,7 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
             and not re.fullmatch(shape, value)
             and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value))
         ):
-            raise Refused(
+            raise RefusedError(
                 "header",
                 f"{file}: line 1 holds neither known headings nor data ({name} does not look like"
                 " one)",

@@ -7,7 +7,7 @@ beside the one in force, and one transaction puts all tables of the source in th
 rows were counted: a table holds its old rows or its new ones, whenever the night is killed
 (docs/decisions/0005-landing-beside.md).
 
-Restricted columns are not read at all. Refuses (LandingFailed) when the rows that arrived are not
+Restricted columns are not read at all. Refuses (LandingError) when the rows that arrived are not
 the rows that were checked: then nothing of the source is replaced.
 """
 
@@ -66,7 +66,7 @@ DLT = {
 }
 
 
-class LandingFailed(Exception):
+class LandingError(Exception):
     """What stands in the warehouse is not what was checked; the message says which feed and the
     numbers.
     """
@@ -199,7 +199,7 @@ def land(
     owner: str = "",
 ) -> None:
     """Replace the tables of these feeds and their rejects, all of them or none. Raises
-    LandingFailed.
+    LandingError.
     """
     connection.execute(f"set memory_limit = '{memory()}'")
     beside = {file.feed.name: f"{BESIDE}{file.feed.name}" for file in files}
@@ -221,7 +221,7 @@ def land(
     except duckdb.Error as error:
         # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is
         # told.
-        raise LandingFailed(
+        raise LandingError(
             f"{source}: its rows could not be written ({type(error).__name__}); what was landed"
             " before stays; check the space on the disk, then run ingestion again"
         ) from None
@@ -271,7 +271,7 @@ def _load(
         info.raise_on_failed_jobs()
         return info.loads_ids[0]
     except DltException as error:
-        raise LandingFailed(
+        raise LandingError(
             f"{source}: its rows could not be loaded ({type(error.__cause__ or error).__name__});"
             " what was landed before stays; check the space on the disk, then run ingestion again"
         ) from None
@@ -412,7 +412,7 @@ def doubts(
 
 def _confirm(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted) -> None:
     """Rows in = rows landed + rows rejected, counted in the warehouse; every row with its line.
-    Raises LandingFailed.
+    Raises LandingError.
     """
     landed, lined = connection.execute(
         f"select count(*), count(_line) from {_table(source, file.feed.name)}"
@@ -421,7 +421,7 @@ def _confirm(connection: duckdb.DuckDBPyConnection, source: str, file: Trusted) 
         f"select count(*) from {_table(source, REJECTS)} where feed = ?", [file.feed.name]
     ).fetchone() or (0,)
     if landed != file.good or lined != landed or landed + rejected != file.rows_in:
-        raise LandingFailed(
+        raise LandingError(
             f"{source} {file.feed.name}: {file.rows_in:,} rows came in, but {landed:,} landed and"
             f" {rejected:,} were rejected: nothing of {source} was replaced; run ingestion again,"
             " and report it if it happens twice"

@@ -28,24 +28,24 @@ LAYOUT_KEYS = {
     "aliases",
     "feeds",
     "school",
-    "record",
+    "report_key",
     "numbers",
 }
 FEED_KEYS = {
     "files",
     "columns",
-    "older_counts",
+    "legacy_column_counts",
     "order_known",
     "required",
     "never_empty",
     "key",
-    "minimum_share",
+    "min_row_ratio",
     "stale_after_days",
     "aliases",
     "optional",
     "optional_columns",
-    "on_request",
-    "rests_in_summer",
+    "opt_in",
+    "may_be_empty",
     "check_digit",
 }
 KIND_KEYS = {
@@ -64,19 +64,19 @@ FORMATS = {
 }
 # What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
 THRESHOLDS = {
-    "minimum_share",
+    "min_row_ratio",
     "good_loads",
-    "most_growth",
+    "max_row_growth",
     "school_share",
     "school_rows",
-    "most_schools",
+    "max_lost_partitions",
     "orphan_share",
     "most_rejected",
     "stale_after_days",
-    "refuse_after_days",
+    "hold_after_days",
     "last_good_days",
 }
-TRUST_KEYS = THRESHOLDS | {"school", "record", "references", "content_date"}
+TRUST_KEYS = THRESHOLDS | {"school", "report_key", "references", "content_date"}
 
 
 class LayoutError(Exception):
@@ -142,9 +142,9 @@ class Feed:
     required: tuple[str, ...] = ()
     never_empty: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
-    older_counts: tuple[int, ...] = ()
+    legacy_column_counts: tuple[int, ...] = ()
     order_known: bool = True
-    minimum_share: float | None = None
+    min_row_ratio: float | None = None
     optional: bool = (
         False  # a source may have none of it: never sent is no problem, no longer sent is one
     )
@@ -162,8 +162,8 @@ class Feed:
     left_empty: frozenset[str] = (
         frozenset()
     )  # columns a district has no use for: there, and always empty
-    on_request: bool = False  # read only where the settings name it
-    rests_in_summer: bool = (
+    opt_in: bool = False  # read only where the settings name it
+    may_be_empty: bool = (
         False  # empty in summer is no news: what was landed before stays, and nothing waits for it
     )
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
@@ -173,7 +173,7 @@ class Feed:
         default_factory=dict
     )  # column name -> regular expression of its values
     school: str = ""  # the column that says which school a row belongs to
-    record: str = ""  # the column whose value a reject may name: a student number, a staff id
+    report_key: str = ""  # the column whose value a reject may name: a student number, a staff id
     references: tuple[Reference, ...] = ()
     numbers: frozenset[str] = (
         frozenset()
@@ -250,9 +250,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
     feeds, files, aliases, empty = (settings.get(key) for key in DISTRICT_KEYS)
     known = [feed.name for feed in layout.feeds]
     wanted = (
-        [feed.name for feed in layout.feeds if not feed.on_request]
-        if feeds is None
-        else list(feeds)
+        [feed.name for feed in layout.feeds if not feed.opt_in] if feeds is None else list(feeds)
     )
     if unknown := sorted({*wanted, *(files or {})} - set(known)):
         raise LayoutError(
@@ -294,9 +292,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
     return replace(
         layout,
         feeds=tuple(read),
-        tables=tuple(
-            feed for feed in layout.feeds if not feed.on_request and feed.name not in wanted
-        ),
+        tables=tuple(feed for feed in layout.feeds if not feed.opt_in and feed.name not in wanted),
     )
 
 
@@ -322,7 +318,7 @@ def parse(name: str, document: Mapping[str, Any]) -> Layout:
     )
 
 
-TABLE_KEYS = {"columns", "required", "key", "minimum_share", "cursor", "full_every_days"}
+TABLE_KEYS = {"columns", "required", "key", "min_row_ratio", "cursor", "full_every_days"}
 KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
     "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
     "rest": (
@@ -378,7 +374,7 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
                 required=_names(where, columns, {}, facts.get("required", ())),
                 never_empty=_names(where, columns, {}, facts.get("key", ())),
                 key=_names(where, columns, {}, facts.get("key", ())),
-                minimum_share=facts.get("minimum_share"),
+                min_row_ratio=facts.get("min_row_ratio"),
                 delimiters=(",",),
                 **_trust(where, columns, {}, facts, {}),
             )
@@ -426,13 +422,13 @@ def _feed(
         required=_names(where, columns, aliases, facts.get("required", ())),
         never_empty=_names(where, columns, aliases, facts.get("never_empty", ())),
         key=_names(where, columns, aliases, facts.get("key", ())),
-        older_counts=tuple(facts.get("older_counts", ())),
+        legacy_column_counts=tuple(facts.get("legacy_column_counts", ())),
         order_known=facts.get("order_known", True),
-        minimum_share=facts.get("minimum_share"),
+        min_row_ratio=facts.get("min_row_ratio"),
         optional=facts.get("optional", False),
         optional_columns=_names(where, columns, aliases, facts.get("optional_columns", ())),
-        on_request=bool(facts.get("on_request", False)),
-        rests_in_summer=bool(facts.get("rests_in_summer", False)),
+        opt_in=bool(facts.get("opt_in", False)),
+        may_be_empty=bool(facts.get("may_be_empty", False)),
         **_kind(where, facts, document, len(columns)),
         limits=_limits(layout, document),
         aliases=aliases,
@@ -465,12 +461,12 @@ def _trust(
     facts: Mapping[str, Any],
     document: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the trust gate asks of a feed. `school` and `record` may stand at the top of a layout,
-    for every feed that has such a column.
+    """What the trust gate asks of a feed. `school` and `report_key` may stand at the top of a
+    layout, for every feed that has such a column.
     """
     there = {plain(column.heading) for column in columns if not column.restricted} | set(aliases)
     found: dict[str, Any] = {}
-    for name in ("school", "record"):
+    for name in ("school", "report_key"):
         heading = facts.get(name) or next(
             (one for one in _several(document.get(name, ())) if plain(one) in there), ""
         )

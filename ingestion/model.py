@@ -16,11 +16,11 @@ from common.findings import Finding
 from ingestion.layout import Feed
 
 
-class SourceUnreachable(Exception):
+class SourceUnreachableError(Exception):
     """The whole source could not be read; the message says why and what to do."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A feed may not replace the last good one: the reason with numbers, and what to do. No full
     stop at the end.
     """

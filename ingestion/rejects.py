@@ -49,7 +49,7 @@ def reject(
         bad.reason,
         digest,
         bad.column,
-        value(feed.record, LOOKS_LIKE_A_KEY),
+        value(feed.report_key, LOOKS_LIKE_A_KEY),
         school_number(school) if school else "",
     )
 

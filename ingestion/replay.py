@@ -2,8 +2,8 @@
 
 In: a state folder whose archive and ledger know that night (`audit.source_files` of the run). Out:
 every raw table as it stood when that night's build began: the file of the night, or of the last
-good one where it was refused or missing. Writes nothing to the ledger. Raises NotInArchive when a
-file is past its keep_days.
+good one where it was refused or missing. Writes nothing to the ledger. Raises NotInArchiveError
+when a file is past its keep_days.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ingestion.model import LastGood
 from ingestion.source import Source, from_archive, land_all
 
 
-class NotInArchive(Exception):
+class NotInArchiveError(Exception):
     """A file of that night is not kept any more; the message names it."""
 
 
@@ -50,7 +50,7 @@ def replay(sources: Sequence[Source], run: Run) -> int:
                 source, feed, LastGood(sha256=sha256, file=file, modified_at=modified_at)
             )
             if trusted is None:
-                raise NotInArchive(
+                raise NotInArchiveError(
                     f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot"
                     " be read from the archive any more"
                 )

@@ -30,12 +30,12 @@ import pyarrow as pa
 from common import paths
 from ingestion import cursor, rest_session, table
 from ingestion.layout import Feed, Layout, LayoutError, plain
-from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 
 BATCH = 20_000
 
 
-class PageWrong(Exception):
+class PageError(Exception):
     """A page that cannot be what the settings say; the message says why, without a value."""
 
 
@@ -134,7 +134,7 @@ def _read(
         # dlt wraps whatever happened, and its own text quotes answers; an address that does not
         # answer is the whole source's.
         if pages.count == 0 and rest_session.is_unreachable(_cause(error)):
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"{_host(settings)} does not answer; check sources.{source}.base_url and the"
                 " network, then run again"
             ) from None
@@ -239,7 +239,7 @@ class Pages:
         self._seen: set[str] = set()
 
     def look_at(self, response: Any) -> None:
-        """Raise PageWrong when a good answer is not a page."""
+        """Raise PageError when a good answer is not a page."""
         from dlt.common import jsonpath
 
         if not response.ok:
@@ -247,7 +247,7 @@ class Pages:
         try:
             document = response.json()
         except ValueError:
-            raise PageWrong(f"page {self.count + 1} is not JSON") from None
+            raise PageError(f"page {self.count + 1} is not JSON") from None
         found = jsonpath.find_values(self.selector, document)
         rows = found[0] if len(found) == 1 else found
         if (
@@ -255,10 +255,10 @@ class Pages:
             or not isinstance(rows, list)
             or not all(isinstance(row, dict) for row in rows)
         ):
-            raise PageWrong(f'page {self.count + 1} has no rows at "{self.selector}"')
+            raise PageError(f'page {self.count + 1} has no rows at "{self.selector}"')
         asked = f"{response.request.url}\n{response.request.body or ''}"
         if asked in self._seen:
-            raise PageWrong(
+            raise PageError(
                 f"page {self.count + 1} is one that came before: the server's paging goes in a"
                 " circle"
             )
@@ -270,11 +270,11 @@ class Pages:
         self.count, self._rows = self.count + 1, self._rows + len(rows)
 
     def complete(self, taken: int) -> None:
-        """Raise PageWrong when other rows were taken than the pages held or the server promised."""
+        """Raise PageError when other rows were taken than the pages held or the server promised."""
         if taken != self._rows:
-            raise PageWrong(f"{self._rows:,} rows came and {taken:,} were taken")
+            raise PageError(f"{self._rows:,} rows came and {taken:,} were taken")
         if self._total is not None and self._total != taken:
-            raise PageWrong(f"the server says it has {self._total:,} rows and sent {taken:,}")
+            raise PageError(f"the server says it has {self._total:,} rows and sent {taken:,}")
 
 
 class Rows:
@@ -350,11 +350,11 @@ def _host(settings: Mapping[str, Any]) -> str:
 
 def _cause(error: BaseException) -> BaseException:
     """What lies under dlt's wrapping."""
-    while error.__cause__ is not None and not isinstance(error, PageWrong):
+    while error.__cause__ is not None and not isinstance(error, PageError):
         error = error.__cause__
     return error
 
 
 def _told(error: BaseException) -> str:
     cause = _cause(error)
-    return str(cause) if isinstance(cause, PageWrong) else rest_session.told(cause)
+    return str(cause) if isinstance(cause, PageError) else rest_session.told(cause)

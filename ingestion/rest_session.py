@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ingestion.layout import LayoutError
-from ingestion.model import SourceUnreachable
+from ingestion.model import SourceUnreachableError
 
 ATTEMPTS = 5
 TIMEOUT = 60.0
@@ -34,10 +34,12 @@ AUTH_KEYS = {
 
 
 def opened(source: str, settings: Mapping[str, Any]) -> Any:
-    """A session that signs every request. Raises SourceUnreachable when a setting is missing."""
+    """A session that signs every request. Raises SourceUnreachableError when a setting
+    is missing.
+    """
     base = str(settings.get("base_url", ""))
     if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"setting sources.{source}.base_url must be the address of the API, such as"
             " https://api.example/v1/"
         )
@@ -107,7 +109,7 @@ def _auth(source: str, settings: Mapping[str, Any]) -> Any:
             f" {', '.join(sorted(needed | optional))}"
         )
     if missing := sorted(needed - {key for key in given if given[key]}):
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"{', '.join(missing)} not set: put it under [sources.{source}.auth] in"
             " .dlt/secrets.toml"
         )

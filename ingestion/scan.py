@@ -34,7 +34,7 @@ FEW = 5  # characters outside ASCII that prove nothing about an encoding
 Buffer = bytes | mmap
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The bytes are no text in an encoding we read; the message says what they look like."""
 
 
@@ -117,11 +117,11 @@ def encoding_of(chunks: Iterable[bytes], before: str = "") -> Encoding:
 
 def _refuse_other_files(head: bytes) -> None:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:4] == b"\x00\x00\xfe\xff":
-        raise Unreadable("it is UTF-16 or UTF-32 text; only UTF-8 and CP1252 are read")
+        raise UnreadableError("it is UTF-16 or UTF-32 text; only UTF-8 and CP1252 are read")
     if head[:4] == b"PK\x03\x04":
-        raise Unreadable("it is a ZIP or Excel file, not delimited text")
+        raise UnreadableError("it is a ZIP or Excel file, not delimited text")
     if b"\0" in head[:65536]:
-        raise Unreadable(
+        raise UnreadableError(
             "it holds zero bytes: UTF-16 text without a mark, or no text at all; only UTF-8 and"
             " CP1252 are read"
         )

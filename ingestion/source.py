@@ -24,7 +24,15 @@ from common.findings import Finding
 from common.runs import Run
 from ingestion import archive, land, layout
 from ingestion.layout import Feed, Layout, LayoutError, Reference
-from ingestion.model import Fetch, Fetched, LastGood, Problem, Refused, SourceUnreachable, Trusted
+from ingestion.model import (
+    Fetch,
+    Fetched,
+    LastGood,
+    Problem,
+    RefusedError,
+    SourceUnreachableError,
+    Trusted,
+)
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
@@ -215,7 +223,7 @@ def reader_of(source: Source) -> Any:
 def _fetch(source: Source) -> Fetch:
     try:
         return reader_of(source).fetch(source.name, source.settings, source.layout)
-    except SourceUnreachable as error:
+    except SourceUnreachableError as error:
         return Fetch(
             {feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds}
         )
@@ -242,14 +250,10 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
         if source.settings["kind"] == "files":
             _refuse_older(file, rules.last)
         return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
-    except Refused as refused:
+    except RefusedError as refused:
         if never_sent and refused.kind == "empty":
             return NotLanded("absent", "feed_absent", refused.problem, "", file)
-        if (
-            feed.rests_in_summer
-            and refused.kind == "empty"
-            and rules.tolerance.is_summer(rules.as_of)
-        ):
+        if feed.may_be_empty and refused.kind == "empty" and rules.tolerance.is_summer(rules.as_of):
             return NotLanded(
                 "resting", "feed_resting", f"{refused.problem}, as is usual in summer", "", file
             )
@@ -279,7 +283,7 @@ def _refuse_older(file: Fetched, last: LastGood) -> None:
             f"{file.name} is a file that was loaded before the last one, and not newer than it"
             f" (modified {file.modified_at:%Y-%m-%d %H:%M} UTC)"
         )
-        raise Refused(
+        raise RefusedError(
             "repeated", problem, "find out why an old file came again, and have today's sent"
         )
 
@@ -319,7 +323,7 @@ def _judge_references(
         if isinstance(child, Trusted) and child.feed.references:
             try:
                 check_references(child, known, limits[name])
-            except Refused as refused:
+            except RefusedError as refused:
                 outcomes[name] = NotLanded(
                     "refused",
                     refused.kind,
@@ -344,12 +348,10 @@ def _aged(
         age = school_nights(outcome.content_on, as_of) if limit.stale_after_days is not None else 0
         too_old = (
             outcome.content_named
-            and limit.refuse_after_days is not None
-            and age >= limit.refuse_after_days
+            and limit.hold_after_days is not None
+            and age >= limit.hold_after_days
         )
-        hold = (
-            f"its content is {nights(age)} old, limit {limit.refuse_after_days}" if too_old else ""
-        )
+        hold = f"its content is {nights(age)} old, limit {limit.hold_after_days}" if too_old else ""
         return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
     if result.status == "absent":  # never sent: nothing of it is in force, and nothing waits for it
         return result
@@ -359,10 +361,8 @@ def _aged(
     age = school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):
         age = age if watched else 0
-        too_old = limit.refuse_after_days is not None and age >= limit.refuse_after_days
-        hold = (
-            f"the same file for {nights(age)}, limit {limit.refuse_after_days}" if too_old else ""
-        )
+        too_old = limit.hold_after_days is not None and age >= limit.hold_after_days
+        hold = f"the same file for {nights(age)}, limit {limit.hold_after_days}" if too_old else ""
         return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
     if not last.rows and not back:
         hold = f"{result.status}, and nothing of it is landed"
@@ -457,7 +457,7 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
             Rules(tolerance=Tolerance(most_rejected=1.0), accept_smaller=True),
             path.with_suffix(".clean"),
         )
-    except (archive.ArchiveDamaged, Refused) as error:
+    except (archive.ArchiveDamagedError, RefusedError) as error:
         log.event("restore_failed", source=source.name, feed=feed.name, why=type(error).__name__)
         return None
 

@@ -5,9 +5,9 @@ In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV f
 which then goes the way of all files: checked, archived, landed. A table with a `cursor` is read
 from its last value on and merged by key into the last good file; every seventh day it is read
 whole. The database is opened read-only where it can be. Refuses nothing itself but a database it
-cannot reach (SourceUnreachable) and a table that is not there (Problem). SQLite and PostgreSQL are
-tried; SQL Server and MySQL take the same road, untried. The address, which holds a password, never
-enters a message.
+cannot reach (SourceUnreachableError) and a table that is not there (Problem). SQLite and PostgreSQL
+are tried; SQL Server and MySQL take the same road, untried. The address, which holds a password,
+never enters a message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pyarrow as pa
 from common import paths
 from ingestion import cursor, table
 from ingestion.layout import Feed, Layout, plain
-from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachable
+from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 
 BATCH = 50_000
 
@@ -115,21 +115,21 @@ def _engine(source: str, url: str) -> Any:
     import sqlalchemy
 
     if not url:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"setting sources.{source}.url is missing: put url under [sources.{source}] in"
             f" .dlt/secrets.toml, or set SOURCES__{source.upper()}__URL"
         )
     try:
         address = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"sources.{source}.url is no database address: it must read like"
             " postgresql+psycopg2://user@host/database"
         ) from None
     if address.get_backend_name() == "sqlite":
         path = Path(address.database or "")
         if not path.is_file():
-            raise SourceUnreachable(
+            raise SourceUnreachableError(
                 f"the SQLite file {path} is not there; check sources.{source}.url"
             )
         # Opening a SQLite file that is not there would make one; read-only never does.
@@ -151,12 +151,12 @@ def _engine(source: str, url: str) -> Any:
     try:
         return sqlalchemy.create_engine(address)
     except sqlalchemy.exc.NoSuchModuleError:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"sources.{source}.url begins with {address.drivername}, which is no database known"
             " here; it must read like postgresql+psycopg2://user@host/database"
         ) from None
     except ImportError as error:
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"sources.{source}.url wants the driver {error.name or address.drivername}, which is"
             " not installed; install it into .venv (pyproject.toml names tried versions)"
         ) from None
@@ -169,7 +169,7 @@ def _inspected(source: str, engine: Any) -> Any:
         return sqlalchemy.inspect(engine)
     except sqlalchemy.exc.SQLAlchemyError as error:
         why = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        raise SourceUnreachable(
+        raise SourceUnreachableError(
             f"the database of {source} cannot be reached ({why}); check sources.{source}.url and"
             " the server, then run again"
         ) from None

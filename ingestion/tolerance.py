@@ -16,26 +16,28 @@ from typing import Any
 
 from ingestion.layout import Feed, LayoutError
 
-SHARES = {"minimum_share", "school_share", "most_schools", "orphan_share", "most_rejected"}
-MAY_BE_OFF = {"stale_after_days", "refuse_after_days", "most_growth", "summer"}
+SHARES = {"min_row_ratio", "school_share", "max_lost_partitions", "orphan_share", "most_rejected"}
+MAY_BE_OFF = {"stale_after_days", "hold_after_days", "max_row_growth", "summer"}
 
 
 @dataclass(frozen=True)
 class Tolerance:
     """The thresholds of one feed. Days are school nights (Monday to Friday); None: not asked."""
 
-    minimum_share: float = 0.5  # rows, against the largest of the last good loads
+    min_row_ratio: float = 0.5  # rows, against the largest of the last good loads
     good_loads: int = 5  # how many of them
-    most_growth: float | None = (
+    max_row_growth: float | None = (
         1.5  # rows of a feed without a key, against the same; more than that may be the file twice
     )
     school_share: float = 0.5  # rows of one school, against its last good count
     school_rows: int = 3  # schools with fewer rows than this come and go
-    most_schools: float = 0.34  # more of the schools than this collapsed: the whole feed is refused
+    max_lost_partitions: float = (
+        0.34  # more of the schools than this collapsed: the whole feed is refused
+    )
     orphan_share: float = 0.10  # rows that name a record no other feed has
     most_rejected: float = 0.10  # rows that cannot be read
     stale_after_days: int | None = 3  # the same bytes: a warning
-    refuse_after_days: int | None = 10  # the same bytes: what rests on the feed is held
+    hold_after_days: int | None = 10  # the same bytes: what rests on the feed is held
     last_good_days: int = 0  # refused or missing: how long the last good load is good enough
     summer: tuple[str, str] | None = (
         "06-25",
@@ -55,7 +57,7 @@ def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -
     """The thresholds of a feed. A table of a database or a service may stay the same for months, so
     only files grow stale unasked.
     """
-    growing_stale = ("stale_after_days", "refuse_after_days")
+    growing_stale = ("stale_after_days", "hold_after_days")
     is_file = source.get("kind", "files") == "files"
     given: dict[str, Any] = {} if is_file else dict.fromkeys(growing_stale)
     unknown = sorted(set(trust) - set(NAMES))
@@ -74,9 +76,9 @@ def tolerance(trust: Mapping[str, Any], source: Mapping[str, Any], feed: Feed) -
             ):
                 given[name] = _checked(where, name, facts[name])
     if given.get("stale_after_days", ...) is None:
-        given.setdefault("refuse_after_days", None)
-        if "refuse_after_days" not in feed.tolerance:
-            given["refuse_after_days"] = None
+        given.setdefault("hold_after_days", None)
+        if "hold_after_days" not in feed.tolerance:
+            given["hold_after_days"] = None
     return Tolerance(**given)
 
 
@@ -115,15 +117,15 @@ def _checked(where: str, name: str, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in SHARES and number and 0 <= value <= 1:
         return float(value)
-    if name == "most_growth" and number and value >= 1:
+    if name == "max_row_growth" and number and value >= 1:
         return float(value)
-    if name not in SHARES | {"most_growth"} and number and value == int(value) and value >= 0:
+    if name not in SHARES | {"max_row_growth"} and number and value == int(value) and value >= 0:
         return int(value)
     wanted = (
         "a share between 0 and 1"
         if name in SHARES
         else "a number of at least 1"
-        if name == "most_growth"
+        if name == "max_row_growth"
         else "a whole number"
     )
     wanted += ", or false for never" if name in MAY_BE_OFF else ""

@@ -21,7 +21,7 @@ from common.findings import Finding
 from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
-from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
+from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
 from ingestion.scan import (
     CP1252,
     UTF_8,
@@ -30,7 +30,7 @@ from ingestion.scan import (
     Buffer,
     Encoding,
     Shape,
-    Unreadable,
+    UnreadableError,
     encoding_of,
     fields_of,
     record_end,
@@ -64,10 +64,10 @@ class Rules:
 def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
     """Run every check; the cleaned copy is written to `clean`. Raises Refused."""
     if file.size == 0:
-        raise Refused("empty", f"{file.name} is empty (0 bytes)", ASK_AGAIN)
+        raise RefusedError("empty", f"{file.name} is empty (0 bytes)", ASK_AGAIN)
     text = text_of(feed, file, clean.with_suffix(".text"))
     if text.path.stat().st_size == 0:
-        raise Refused("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
+        raise RefusedError("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
     with (
         text.path.open("rb") as opened,
         mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer,
@@ -86,7 +86,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         )
         if feed.ends_with_newline and buffer[len(buffer) - 1] != ord("\n"):
             last_line = _newlines(buffer) + 1
-            raise Refused(
+            raise RefusedError(
                 "truncated",
                 f"{file.name} breaks off in line {last_line:,} (no line end after"
                 f" {file.size:,} bytes)",
@@ -295,7 +295,7 @@ def _of_whole_district(
         problem = (
             f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
         )
-        raise Refused(
+        raise RefusedError(
             "older_content", problem, "find out why an old file came again, and have today's sent"
         )
 
@@ -384,8 +384,8 @@ def csv_of(trusted: Trusted) -> str:
 def _encoding(file: Fetched, buffer: mmap.mmap, before: str) -> Encoding:
     try:
         return encoding_of((buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK)), before)
-    except Unreadable as error:
-        raise Refused(
+    except UnreadableError as error:
+        raise RefusedError(
             "encoding",
             f"{file.name} cannot be read: {error}",
             "have the extract saved as UTF-8 text, comma or tab separated",
@@ -400,7 +400,7 @@ def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[in
         if buffer[begin:end].strip():
             return begin, line
         begin, line = end, line + 1
-    raise Refused(
+    raise RefusedError(
         "empty", f"{file.name} holds nothing but {file.size:,} bytes of empty lines", ASK_AGAIN
     )
 
@@ -459,7 +459,7 @@ def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> No
     ):
         return
     if bad.reason == "bad quoting" or int(bad.reason.split()[0]) < shape.fields:
-        raise Refused(
+        raise RefusedError(
             "truncated",
             f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})",
             CUT_OFF,
@@ -471,7 +471,7 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
     file, rows, bad = trusted.file, trusted.rows_in, trusted.rejects
     if not rows:
         what = "only its heading line" if trusted.has_header else "no rows"
-        raise Refused("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
+        raise RefusedError("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
     if len(bad) > rules.tolerance.most_rejected * rows:
         share = (
             f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit"
@@ -481,11 +481,11 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
             f"{file.name}: {share} cannot be read, the first in line"
             f" {bad[0].line:,} ({bad[0].reason})"
         )
-        raise Refused(
+        raise RefusedError(
             "rejects", problem, "check the extract's settings, or mend the layout", bad[0].line
         )
     kept, before = _before(rules)
-    least = rules.tolerance.minimum_share
+    least = rules.tolerance.min_row_ratio
     if trusted.good < least * before and not rules.accept_smaller:
         which = (
             "the last good load"
@@ -497,7 +497,7 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
             'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
             f' {trusted.feed.name}" once'
         )
-        raise Refused("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
+        raise RefusedError("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
 
 
 def _before(rules: Rules) -> tuple[tuple[int, ...], int]:
@@ -514,7 +514,7 @@ def _not_doubled(
     """A feed without a key may hold a row twice, so only its growth can tell a file that was
     written twice into one.
     """
-    feed, most, (_, before) = trusted.feed, rules.tolerance.most_growth, _before(rules)
+    feed, most, (_, before) = trusted.feed, rules.tolerance.max_row_growth, _before(rules)
     if feed.key or most is None or not before or trusted.good <= most * before:
         return trusted
     values = ", ".join(f"c{place}" for place in range(trusted.fields))
@@ -532,9 +532,9 @@ def _not_doubled(
         )
         action = (
             "ask whether the extract ran twice into one file; if the repeats are real, set"
-            " most_growth = false for this feed"
+            " max_row_growth = false for this feed"
         )
-        raise Refused("doubled", problem, action)
+        raise RefusedError("doubled", problem, action)
     note = Finding(
         "warning",
         "feed_grew",
@@ -566,7 +566,7 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
             f"{trusted.file.name}: {what} on more than one line, the first on lines"
             f" {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
         )
-        raise Refused(
+        raise RefusedError(
             "duplicate_key",
             problem,
             "have the repeated rows removed at the source, or ask whether the extract ran twice"
@@ -597,7 +597,7 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
                 f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like"
                 f" one, the first in line {line:,}"
             )
-            raise Refused(
+            raise RefusedError(
                 "shape",
                 problem,
                 "the columns may stand in another order than the layout's: mend the layout or the"
@@ -622,7 +622,7 @@ def _all(
     except duckdb.Error as error:
         # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is
         # told.
-        raise Refused(
+        raise RefusedError(
             "reader",
             f"{trusted.file.name}: the reader stumbled over a line the checks let through"
             f" ({type(error).__name__})",

@@ -1,7 +1,7 @@
 """Archives of files, opened with distrust: what a zip holds, and one member of it.
 
 In: a zip file somebody sent and the layout's limits. Out: its members, or one of them unpacked.
-Refuses (ArchiveRefused, a sentence) names that leave the folder, links, archives inside the
+Refuses (ArchiveRefusedError, a sentence) names that leave the folder, links, archives inside the
 archive, members locked with a password, and more members, bytes or packing than the limits allow.
 What a zip says of its sizes is not believed: unpacking counts.
 """
@@ -27,7 +27,7 @@ NESTED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".jar")
 SMALL = 1 << 20  # a megabyte of blanks packs a thousandfold and harms nobody
 
 
-class ArchiveRefused(Exception):
+class ArchiveRefusedError(Exception):
     """An archive that is not opened; the message says why."""
 
 
@@ -66,7 +66,7 @@ class Archives:
                             member,
                             entry.modified_at,
                         )
-                except (ArchiveRefused, SftpError) as error:
+                except (ArchiveRefusedError, SftpError) as error:
                     archives._refused.append((entry, f"{entry.name} is refused: {error}"))
             yield archives
 
@@ -78,7 +78,7 @@ class Archives:
         ]
 
     def get(self, name: str, to: Path) -> Path:
-        """Unpack one member, whole or not at all. Raises ArchiveRefused."""
+        """Unpack one member, whole or not at all. Raises ArchiveRefusedError."""
         packed, member, _ = self._members[name]
         part = to.with_name(to.name + ".part")
         try:
@@ -104,10 +104,10 @@ def base(name: str) -> str:
 
 
 def contents(packed: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile.ZipInfo]:
-    """The files in an archive of `size` bytes. Raises ArchiveRefused."""
+    """The files in an archive of `size` bytes. Raises ArchiveRefusedError."""
     members = packed.infolist()
     if len(members) > limits.members:
-        raise ArchiveRefused(f"it holds {len(members):,} members, limit {limits.members:,}")
+        raise ArchiveRefusedError(f"it holds {len(members):,} members, limit {limits.members:,}")
     for member in members:
         name = member.orig_filename.replace("\\", "/")
         if (
@@ -116,30 +116,30 @@ def contents(packed: zipfile.ZipFile, size: int, limits: Limits) -> list[zipfile
             or ":" in name.split("/")[0]
             or "\0" in name
         ):
-            raise ArchiveRefused("a member's name points outside the folder it is unpacked to")
+            raise ArchiveRefusedError("a member's name points outside the folder it is unpacked to")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise ArchiveRefused("a member is a link, not a file")
+            raise ArchiveRefusedError("a member is a link, not a file")
         if member.flag_bits & 0x1:
-            raise ArchiveRefused("a member is locked with a password")
+            raise ArchiveRefusedError("a member is locked with a password")
         if name.lower().endswith(NESTED):
-            raise ArchiveRefused("it holds another archive")
+            raise ArchiveRefusedError("it holds another archive")
     if len({member.filename for member in members}) < len(members):
-        raise ArchiveRefused("two of its members have the same name")
+        raise ArchiveRefusedError("two of its members have the same name")
     promised = sum(member.file_size for member in members)
     if promised > limits.bytes:
-        raise ArchiveRefused(
+        raise ArchiveRefusedError(
             f"it unpacks to {promised / 1e6:,.0f} MB, limit {limits.megabytes:,} MB"
         )
     if promised > SMALL and promised > limits.ratio * size:
-        raise ArchiveRefused(
+        raise ArchiveRefusedError(
             f"it unpacks to {promised / max(size, 1):,.0f} times its size, limit {limits.ratio:,}"
         )
     return [member for member in members if not member.is_dir()]
 
 
 def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limits: Limits) -> None:
-    """Write one member to `out`. Raises ArchiveRefused when it is damaged or larger
-    than it said.
+    """Write one member to `out`. Raises ArchiveRefusedError when it is damaged or larger than it
+    said.
     """
     written = 0
     try:
@@ -147,7 +147,7 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
             while block := file.read(CHUNK):
                 written += len(block)
                 if written > min(limits.bytes, member.file_size):
-                    raise ArchiveRefused("a member is larger than the archive says")
+                    raise ArchiveRefusedError("a member is larger than the archive says")
                 out.write(block)
     except (
         zipfile.BadZipFile,
@@ -159,13 +159,13 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
         NotImplementedError,
         RuntimeError,
     ) as error:
-        raise ArchiveRefused(
+        raise ArchiveRefusedError(
             f"a member is damaged or packed in a way we do not know ({type(error).__name__})"
         ) from None
 
 
 def opened(path: Path) -> zipfile.ZipFile:
-    """The archive itself. Raises ArchiveRefused when it is none or cut off."""
+    """The archive itself. Raises ArchiveRefusedError when it is none or cut off."""
     try:
         return zipfile.ZipFile(path)
     except (
@@ -176,6 +176,6 @@ def opened(path: Path) -> zipfile.ZipFile:
         NotImplementedError,
         UnicodeDecodeError,
     ) as error:
-        raise ArchiveRefused(
+        raise ArchiveRefusedError(
             f"it is no zip file, or it is cut off ({type(error).__name__})"
         ) from None

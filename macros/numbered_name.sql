@@ -2,7 +2,7 @@
 {% macro numbered_name(base_name, number) -%}
     {{ base_name }} || case
         when {{ number }} = 1 then ''
-        when {{ matches(base_name, '[0-9]$') }} then '-' || cast({{ number }} as {{ dbt.type_string() }})
+        when {{ regexp_like(base_name, '[0-9]$') }} then '-' || cast({{ number }} as {{ dbt.type_string() }})
         else cast({{ number }} as {{ dbt.type_string() }})
     end
 {%- endmacro %}

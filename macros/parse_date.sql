@@ -6,13 +6,13 @@
    slashes are refused: 03/04/2015 is two different birthdays and nothing in the file says which. #}
 {% macro duckdb__parse_date(text) -%}
     case
-        when {{ matches(text, '^\\s*[0-9]{1,2}-[A-Za-z]{3,4}\\.?-[0-9]{4}\\s*$') }}
+        when {{ regexp_like(text, '^\\s*[0-9]{1,2}-[A-Za-z]{3,4}\\.?-[0-9]{4}\\s*$') }}
             then cast(
                 try_strptime({{ regex_replace(text, '([A-Za-z]{3})[A-Za-z]?\\.?', '\\1') }}, '%d-%b-%Y') as date
             )
-        when {{ matches(text, '^\\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?\\s*$') }}
+        when {{ regexp_like(text, '^\\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?\\s*$') }}
             then cast(try_strptime({{ regex_replace("trim(" ~ text ~ ")", '[ T][0-9].*$', '') }}, '%Y-%m-%d') as date)
-        when {{ matches(text, '^\\s*[0-9]{8}\\s*$') }}
+        when {{ regexp_like(text, '^\\s*[0-9]{8}\\s*$') }}
             then cast(try_strptime(trim({{ text }}), '%Y%m%d') as date)
     end
 {%- endmacro %}

@@ -15,12 +15,12 @@ import typer
 from rich.console import Console
 
 from common import findings, paths, settings, store
-from common.runs import NoSuchRun, Run, business_date
+from common.runs import NoSuchRunError, Run, business_date
 from operations import audit as cookbook
 from operations import interventions, schedule
 from operations import night as nights
 from operations import report as reports
-from operations.room import size
+from operations.preflight import size
 
 app = typer.Typer(
     add_completion=False,
@@ -171,7 +171,7 @@ def backup() -> None:
 
     try:
         made = backups.backup()
-    except backups.BackupFailed as error:
+    except backups.BackupError as error:
         if os.environ.get("HOMEROOM_RUN"):
             findings.record(
                 Run.load(os.environ["HOMEROOM_RUN"]),
@@ -275,14 +275,14 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
     """Build an old night again from the archive, beside everything else, and compare its exports
     with what was recorded.
     """
-    from operations.replay import NotReplayable
+    from operations.replay import NotReplayableError
     from operations.replay import replay as run_replay
 
     try:
         raise SystemExit(run_replay(date.fromisoformat(day), Console()))
     except ValueError:
         raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
-    except NotReplayable as error:
+    except NotReplayableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
 
@@ -291,7 +291,7 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
     """Live through the days until then on a copy, build and plan that day, and print what would
     happen; changes nothing.
     """
-    from operations.rehearse import NotRehearsable
+    from operations.rehearse import NotRehearsableError
     from operations.rehearse import rehearse as run_rehearsal
 
     try:
@@ -300,7 +300,7 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
         raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
     try:
         raise SystemExit(run_rehearsal(chosen, Console()))
-    except NotRehearsable as error:
+    except NotRehearsableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
 
@@ -316,12 +316,12 @@ def explain(
     """One person in plain words: who, which state and until when, what the targets hold, and who
     can mend what.
     """
-    from operations.explain import NobodyFound
+    from operations.explain import NobodyFoundError
     from operations.explain import explain as run_explanation
 
     try:
         raise SystemExit(run_explanation(person, Console(), names=names))
-    except NobodyFound as error:
+    except NobodyFoundError as error:
         raise SystemExit(_refuse(str(error))) from None
 
 
@@ -336,7 +336,7 @@ def audit(
     given = dict(value.partition("=")[::2] for value in values or [])
     try:
         raise SystemExit(cookbook.show(ask, given, Console()))
-    except cookbook.Unanswerable as error:
+    except cookbook.UnanswerableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
 
@@ -347,17 +347,17 @@ def _refuse(sentence: str, code: int = 2) -> int:
 
 def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
-    from operations.backup import NotRestorable
+    from operations.backup import NotRestorableError
 
     expected = (
-        store.StoreUnusable,
-        nights.NightRunning,
-        nights.NightRefused,
-        interventions.Wrong,
-        NotRestorable,
-        settings.SettingsWrong,
-        paths.NotOurs,
-        NoSuchRun,
+        store.StoreError,
+        nights.NightRunningError,
+        nights.NightRefusedError,
+        interventions.InterventionError,
+        NotRestorableError,
+        settings.SettingsError,
+        paths.NotOursError,
+        NoSuchRunError,
     )
     try:
         app()

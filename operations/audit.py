@@ -23,7 +23,7 @@ from common import paths
 COOKBOOK = paths.root() / "docs" / "audit.md"
 
 
-class Unanswerable(Exception):
+class UnanswerableError(Exception):
     """The question cannot be asked; the message says what is missing."""
 
 
@@ -56,13 +56,13 @@ def answer(question: Question, values: dict[str, str]) -> tuple[list[str], list[
     sentence.
     """
     if not paths.published().is_file():
-        raise Unanswerable(
+        raise UnanswerableError(
             f'nothing is published yet ({paths.published()}); run "make nightly" or "make report"'
             " first"
         )
     missing = [name for name in question.parameters if name not in values]
     if missing:
-        raise Unanswerable(
+        raise UnanswerableError(
             f'"{question.title}" needs a value for {", ".join(missing)}: add SET="{missing[0]}=…"'
         )
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
@@ -86,7 +86,7 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
             console.print(f"{index:3}. {recipe.title}{needs}")
         return 0
     if not 1 <= number <= len(recipes):
-        raise Unanswerable(f"there is no question {number}; the cookbook has {len(recipes)}")
+        raise UnanswerableError(f"there is no question {number}; the cookbook has {len(recipes)}")
     names, rows = answer(recipes[number - 1], values)
     texts = [[_text(value) for value in row] for row in rows]
     console.print(f"[bold]{recipes[number - 1].title}[/]")

@@ -50,11 +50,11 @@ OF_A_RUN = (
 NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
-class BackupFailed(Exception):
+class BackupError(Exception):
     """No backup was made; the message says why and what to do."""
 
 
-class NotRestorable(Exception):
+class NotRestorableError(Exception):
     """This backup cannot be put back; nothing was changed. The message says what is
     wrong with it.
     """
@@ -76,12 +76,12 @@ def backups() -> list[Path]:
 
 
 def backup() -> Path:
-    """Make one, prove it, let the oldest go. Raises BackupFailed; store.StoreUnusable when the
-    ledger cannot be opened.
+    """Make one, prove it, let the oldest go. Raises BackupError; store.StoreError when the ledger
+    cannot be opened.
     """
     keep = settings.get("backup.keep", 14)
     if type(keep) is not int or keep < 1:
-        raise BackupFailed(f"[backup] keep is {keep!r}; it must be a whole number, 1 or more")
+        raise BackupError(f"[backup] keep is {keep!r}; it must be a whole number, 1 or more")
     moment = datetime.now(UTC)
     final = folder() / f"{moment:%Y%m%dT%H%M%SZ}"
     part = final.with_name(f".{final.name}.part")
@@ -109,16 +109,16 @@ def backup() -> Path:
         with _proven(part):
             pass
         if final.exists():
-            raise BackupFailed(f"{final} is there already; one backup a second is enough")
+            raise BackupError(f"{final} is there already; one backup a second is enough")
         part.replace(final)
-    except (OSError, duckdb.Error, NotRestorable) as error:
+    except (OSError, duckdb.Error, NotRestorableError) as error:
         shutil.rmtree(part, ignore_errors=True)
         reason = (
             str(error)
-            if isinstance(error, NotRestorable)
+            if isinstance(error, NotRestorableError)
             else getattr(error, "strerror", None) or type(error).__name__
         )
-        raise BackupFailed(
+        raise BackupError(
             f"no backup was made in {folder()}: {reason}; the ones before are untouched; mend it,"
             ' then "make backup"'
         ) from error
@@ -131,8 +131,8 @@ def restore(given: str) -> tuple[Path, Path]:
     """Put a backup back: its ledger, and documents that are gone; returns the backup and where the
     replaced ledger lies.
 
-    `given` is `latest`, a name under `folder()` or a path. Raises NotRestorable,
-    night.NightRunning.
+    `given` is `latest`, a name under `folder()` or a path. Raises NotRestorableError,
+    night.NightRunningError.
     """
     chosen = _chosen(given)
     with lock(), _proven(chosen) as ledger:
@@ -172,7 +172,7 @@ def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory(dir=_scratch(), prefix="backup-") as scratch:
         plain = Path(scratch) / paths.ledger().name
         if not paths.ledger().is_file():
-            raise BackupFailed(f"there is nothing to back up: {paths.ledger()} is not there")
+            raise BackupError(f"there is nothing to back up: {paths.ledger()} is not there")
         with store.connect(read_only=paths.warehouse().is_file()) as held:
             # waited for whoever wrote last; now from an empty one that may write beside it
             held.close()
@@ -238,12 +238,12 @@ def _proven(chosen: Path) -> Iterator[Path]:
             or file.stat().st_size != facts["bytes"]
             or _sha256(file) != facts["sha256"]
         ):
-            raise NotRestorable(
+            raise NotRestorableError(
                 f"the backup {chosen} is damaged: {name} is not the file its manifest describes;"
                 " take another one"
             )
     if manifest["ledger_version"] > len(versions.migrations("ledger")):
-        raise NotRestorable(
+        raise NotRestorableError(
             f"the backup {chosen} is of ledger version {manifest['ledger_version']} and this"
             f" Homeroom ({versions.PROGRAM}) knows up to {len(versions.migrations('ledger'))};"
             " update Homeroom first, or take an older backup"
@@ -258,7 +258,7 @@ def _proven(chosen: Path) -> Iterator[Path]:
                 connection.execute(f"attach {_text(plain)} as ledger (read_only)")
                 there = _tables(connection)
         except (OSError, EOFError, duckdb.Error) as error:
-            raise NotRestorable(
+            raise NotRestorableError(
                 f"the ledger in the backup {chosen} cannot be opened ({type(error).__name__}); take"
                 " another one"
             ) from error
@@ -273,7 +273,7 @@ def _proven(chosen: Path) -> Iterator[Path]:
             if any(there.get(name, {}).get(part) != told.get(name, {}).get(part) for part in parts)
         )
         if wrong:
-            raise NotRestorable(
+            raise NotRestorableError(
                 f"the ledger in the backup {chosen} does not hold what its manifest says, first in"
                 f" {wrong[0]}; take another one"
             )
@@ -291,18 +291,18 @@ def _manifest(chosen: Path) -> dict[str, Any]:
             return manifest
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise NotRestorable(f"{chosen} is no backup, or its manifest.json is damaged; {_known()}")
+    raise NotRestorableError(f"{chosen} is no backup, or its manifest.json is damaged; {_known()}")
 
 
 def _chosen(given: str) -> Path:
     if given == "latest":
         if not backups():
-            raise NotRestorable(f"there is no backup in {folder()}")
+            raise NotRestorableError(f"there is no backup in {folder()}")
         return backups()[-1]
     for path in (folder() / given, Path(given)):
         if given and path.is_dir():
             return path.resolve()
-    raise NotRestorable(
+    raise NotRestorableError(
         f"there is no backup {given!r}; {_known()}"
         if given
         else f"say which one: FROM=latest, or a name; {_known()}"

@@ -24,7 +24,7 @@ from typing import Any
 from common import findings, paths, store
 from common.runs import Run
 from ingestion import tables as sources
-from operations import evidence, seeds
+from operations import seeds, snapshots
 from reverse_etl import observe as targets
 
 FAILED = ("error", "fail", "runtime error", "partial success")
@@ -40,7 +40,7 @@ def build(run: Run, select: str = "") -> int:
     store.begin_night(run)
     sources.ensure_tables()
     targets.ensure_tables()
-    evidence.remember(run)
+    snapshots.remember(run)
     wrong, unread, readable = seeds.trouble()
     findings.record(run, wrong)
     for finding in wrong:
@@ -114,7 +114,7 @@ def build(run: Run, select: str = "") -> int:
     failures = [_finding(result) for result in results if str(result.status) in FAILED]
     findings.record(run, failures)
     findings.record(run, _from_models())
-    evidence.record(run)
+    snapshots.record(run)
     if not select and not failures and not wrong:
         _built_from(project)
     for failure in failures:

@@ -28,7 +28,7 @@ ATTEMPTS, WAIT_SECONDS = 3, 2.0
 Told = dict[str, str]  # channel, status, reason, at
 
 
-class Undeliverable(Exception):
+class UndeliverableError(Exception):
     """A message that could not be handed over; the text names the channel and the reason, no
     address and no secret.
     """
@@ -61,7 +61,7 @@ def deliver(channel: str, call: Callable[[], None]) -> Told:
         except (
             Exception
         ) as error:  # one place's surprise is not the others', and its text may quote a secret
-            reason = str(error) if isinstance(error, Undeliverable) else type(error).__name__
+            reason = str(error) if isinstance(error, UndeliverableError) else type(error).__name__
         else:
             return {
                 "channel": channel,
@@ -100,7 +100,7 @@ def post_office() -> Iterator[smtplib.SMTP]:
             server.starttls(context=context)
         if smtp.get("user"):
             if security == "none":
-                raise Undeliverable(
+                raise UndeliverableError(
                     '[alerts.smtp] user with security = "none" would send the password in the'
                     " clear: use starttls or tls"
                 )
@@ -111,7 +111,7 @@ def post_office() -> Iterator[smtplib.SMTP]:
 def _email(address: str, message: Message) -> None:
     smtp = settings.section("alerts", "smtp")
     if not smtp.get("host") or not smtp.get("from"):
-        raise Undeliverable("[alerts.smtp] wants host and from in .dlt/config.toml")
+        raise UndeliverableError("[alerts.smtp] wants host and from in .dlt/config.toml")
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = smtp["from"], address, message.subject
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
@@ -236,6 +236,6 @@ def numbers(summary: dict[str, Any]) -> list[Told]:
         answer = _post(written["otlp"], metrics.as_otlp(summary), written.get("headers"))
         told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
         if refused := int(told.get("partialSuccess", {}).get("rejectedDataPoints", 0)):
-            raise Undeliverable(f"the collector refused {refused} of the numbers")
+            raise UndeliverableError(f"the collector refused {refused} of the numbers")
 
     return [deliver("metrics", call)]

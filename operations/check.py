@@ -15,11 +15,11 @@ from collections.abc import Callable
 from common import settings
 from common.runs import business_date
 from operations import backup, channels, retention, routes, schedule
-from operations.night import Limits, NightRefused
-from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+from operations.night import Limits, NightRefusedError
+from reverse_etl.passwords import PasswordRecipientError, Passwords
 
 
-class NotRight(Exception):
+class CheckError(Exception):
     """What cannot be as it is; the message says what to do."""
 
 
@@ -36,7 +36,12 @@ def check(say: Callable[[str], object] = print) -> int:
     }.items():
         try:
             say(f"{name}: {look()}")
-        except (settings.SettingsWrong, NightRefused, NotRight, PasswordRecipientWrong) as error:
+        except (
+            settings.SettingsError,
+            NightRefusedError,
+            CheckError,
+            PasswordRecipientError,
+        ) as error:
             say(f"{name}: not usable: {error}")
             code = 3
     return code
@@ -62,7 +67,7 @@ def _backup() -> str:
     folder = backup.folder()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise NotRight(f"[backup] folder: {there} cannot be written to by this user")
+        raise CheckError(f"[backup] folder: {there} cannot be written to by this user")
     if not settings.get("backup.nightly", True):
         return f"no night makes one ([backup] nightly = false); by hand they go to {folder}"
     return f"every night, to {folder}; {settings.get('backup.keep', 14)} are kept"
@@ -88,7 +93,9 @@ def _passwords() -> str:
 def _alerts() -> str:
     given = routes.read()
     if given.wrong:
-        raise NotRight("\n  ".join(("", *given.wrong)) if len(given.wrong) > 1 else given.wrong[0])
+        raise CheckError(
+            "\n  ".join(("", *given.wrong)) if len(given.wrong) > 1 else given.wrong[0]
+        )
     if not given.routes:
         return "nobody is told: no [alerts.routes.<name>] in .dlt/config.toml"
     told = f"routes {', '.join(route.name for route in given.routes)}"
@@ -97,7 +104,7 @@ def _alerts() -> str:
             with channels.post_office() as server:
                 server.noop()
         except Exception as error:  # its text may quote what was sent
-            raise NotRight(
+            raise CheckError(
                 f"the mail server does not let us in ({type(error).__name__}); check [alerts.smtp]"
                 " and its password"
             ) from None

@@ -44,7 +44,7 @@ PRESENCE = {
 }
 
 
-class NobodyFound(Exception):
+class NobodyFoundError(Exception):
     """Nobody, or more than one, is called that; the message says what to do."""
 
 
@@ -60,9 +60,9 @@ class Fault:
 
 
 def explain(who: str, console: Console, *, names: bool = False) -> int:
-    """Print everything about one person; 0. Raises NobodyFound."""
+    """Print everything about one person; 0. Raises NobodyFoundError."""
     if not paths.published().is_file():
-        raise NobodyFound(
+        raise NobodyFoundError(
             f'nothing is published yet ({paths.published()}); run "make nightly" first'
         )
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
@@ -94,7 +94,7 @@ def sections(
 
 def resolve(connection: duckdb.DuckDBPyConnection, who: str) -> str:
     """The person id behind a student number, staff key, person id, account name or address. Raises
-    NobodyFound.
+    NobodyFoundError.
     """
     addresses = "".join(
         f" union select person_id from staging.{table} where lower({column}) = lower($who)"
@@ -113,14 +113,14 @@ def resolve(connection: duckdb.DuckDBPyConnection, who: str) -> str:
         {"who": who.strip()},
     ).fetchall()
     if not found:
-        raise NobodyFound(
+        raise NobodyFoundError(
             f"nobody is known by {who!r}: no feed has ever listed this number and no account of"
             " ours has this address. Check the number; if it is right, the school office"
             " (students) or human resources (staff) has not entered the person yet"
         )
     if len(found) > 1:
         listed = ", ".join(sorted(row[0] for row in found))
-        raise NobodyFound(
+        raise NobodyFoundError(
             f"{who!r} means {len(found)} people; ask again with one of their ids: {listed}"
         )
     return found[0][0]

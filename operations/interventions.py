@@ -24,7 +24,7 @@ from common import paths, settings
 FIELDS = ("happened_at", "what", "who", "why", "until", "details")
 
 
-class Wrong(Exception):
+class InterventionError(Exception):
     """What was asked makes no sense; the message says what to write."""
 
 
@@ -108,14 +108,16 @@ def pause(until: str, why: str) -> Pause:
     district. Raises Wrong.
     """
     if not why.strip():
-        raise Wrong('a pause is recorded with its reason: add WHY="…"')
+        raise InterventionError('a pause is recorded with its reason: add WHY="…"')
     moment = _moment(until)
     if moment <= datetime.now(UTC):
-        raise Wrong(f"{until} is past; a pause needs a day to come, e.g. UNTIL=2027-09-07")
+        raise InterventionError(
+            f"{until} is past; a pause needs a day to come, e.g. UNTIL=2027-09-07"
+        )
     record("paused", why.strip(), moment)
     found = current()
     if found is None:
-        raise Wrong("the pause was not recorded")
+        raise InterventionError("the pause was not recorded")
     return found
 
 
@@ -148,7 +150,7 @@ def _moment(text: str) -> datetime:
             )
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise Wrong(
+        raise InterventionError(
             f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"'
         ) from None
     return (given if given.tzinfo else given.replace(tzinfo=settings.zone())).astimezone(UTC)

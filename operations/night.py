@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from common import ballast, findings, paths, settings, store
+from common import disk_reserve, findings, paths, settings, store
 from common import lock as locks
 from common.findings import Finding
 from common.log import event
 from common.runs import Run, business_date, git_commit
-from operations import interventions, room, routes
+from operations import interventions, preflight, routes
 from reverse_etl import journal
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make
@@ -59,10 +59,10 @@ MENDED_BY_TIME = frozenset(
         "target_unreadable",
         "target_given_up",
         "target_unusable",
-        "warehouse_held",
+        "warehouse_locked",
         "step_died",
         "step_failed",
-        "step_out_of_time",
+        "step_timeout",
     }
 )
 STEP_MINUTES = {
@@ -80,11 +80,11 @@ GRACE_SECONDS = (
 )
 
 
-class NightRunning(Exception):
+class NightRunningError(Exception):
     """Another night holds the lock; the message says whose and since when."""
 
 
-class NightRefused(Exception):
+class NightRefusedError(Exception):
     """No night begins; the message says why and what to do."""
 
 
@@ -96,8 +96,8 @@ def lock() -> Iterator[int]:
     try:
         with locks.lock(paths.var() / "night.lock", "a night") as held:
             yield held
-    except locks.Held as error:
-        raise NightRunning(str(error)) from error
+    except locks.LockHeldError as error:
+        raise NightRunningError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Limits:
 
     @classmethod
     def given(cls) -> Limits:
-        """As `[night]` says. Raises NightRefused with a sentence for what is no number
-        of minutes.
+        """As `[night]` says. Raises NightRefusedError with a sentence for what is no number of
+        minutes.
         """
         table = settings.section("night")
         steps = {**STEP_MINUTES, **table.get("step_minutes", {})}
@@ -133,7 +133,7 @@ class Limits:
             f"step_minutes.{name} names no step" for name in sorted(set(steps) - set(STEP_MINUTES))
         ]
         if wrong:
-            raise NightRefused(
+            raise NightRefusedError(
                 f"[night] {'; '.join(wrong)}: give a number, 0 or more (retry_after_minutes may be"
                 f" false); the steps are {', '.join(STEP_MINUTES)}"
             )
@@ -152,7 +152,7 @@ def nightly(
     """Live one night, and once more if waiting may mend what failed; returns the exit code of what
     stands then.
 
-    Raises NightRunning, and NightRefused when no night may begin.
+    Raises NightRunningError, and NightRefusedError when no night may begin.
     """
     limits = Limits.given()
     _not_paused(verb)
@@ -170,7 +170,7 @@ def nightly(
             [
                 Finding(
                     "info",
-                    "tried_again",
+                    "run_retried",
                     f"what failed may only need time: the night is lived once more in {minutes}",
                     owner="operator",
                 )
@@ -197,7 +197,7 @@ def _not_paused(verb: str) -> None:
     pause = interventions.current()
     if pause is not None:
         interventions.record("not_run", details=f"{verb}: {pause.sentence}")
-        raise NightRefused(f"no {verb} run: {pause.sentence}")
+        raise NightRefusedError(f"no {verb} run: {pause.sentence}")
 
 
 def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
@@ -314,7 +314,7 @@ def _live(
     """Every step but the closing ones; returns the worst code so far."""
     codes = dict(done or {})
     event("night_started", run=run.run_id, as_of=run.as_of)
-    trouble, code = room.ready()
+    trouble, code = preflight.ready()
     untold = routes.trouble()
     findings.record(run, [*trouble, *untold])
     for finding in [*trouble, *untold]:
@@ -323,9 +323,9 @@ def _live(
         return code
     try:
         store.begin_night(run)
-    except store.StoreUnusable as error:
+    except store.StoreError as error:
         findings.record(
-            run, [Finding("critical", "warehouse_held", str(error), owner="technician")]
+            run, [Finding("critical", "warehouse_locked", str(error), owner="technician")]
         )
         return 1
     late: list[str] = []
@@ -372,7 +372,7 @@ def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _
 
 def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far: int) -> int:
     told = sum(1 for finding in findings.read(run) if finding["level"] == "critical")
-    seconds, laid = keeper.seconds(name), ballast.path().is_file()
+    seconds, laid = keeper.seconds(name), disk_reserve.path().is_file()
     with run.step(name) as step:
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
@@ -386,7 +386,7 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         if step.exit_code not in SEVERITY or ended.why == OUT_OF_TIME:
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
-    if step.exit_code and (room.is_full() or (laid and not ballast.path().is_file())):
+    if step.exit_code and (preflight.is_full() or (laid and not disk_reserve.path().is_file())):
         trouble = Finding(
             "critical",
             "disk_full",
@@ -408,7 +408,7 @@ def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:
     if why == OUT_OF_TIME:
         return Finding(
             "critical",
-            "step_out_of_time",
+            "step_timeout",
             f"{name} was ended after {seconds / 60:,.0f} min, the longest it may take; {rest}",
             owner="technician",
             action=(
@@ -469,7 +469,7 @@ def _close(
             continue
         ended = _closing(run, command, keeper, code)
         if (
-            ended and name == "report" and room.make()
+            ended and name == "report" and preflight.make()
         ):  # a full disk is the one thing that can be helped now
             ended = _closing(run, command, keeper, code)
         code = worst((code, ended))

@@ -35,13 +35,13 @@ from rich.console import Console
 from common import paths, store
 from common.runs import Run, git_commit
 from ingestion import tables as sources
-from operations.models import Models
+from operations.compiled_models import Models
 
 MACHINE = "lifecycle_events"
 DOCUMENTS = ("feeds.json", "observed.json")  # what a plan rests on besides the warehouse
 
 
-class NotRehearsable(Exception):
+class NotRehearsableError(Exception):
     """The day cannot be rehearsed; the message says why and what to do."""
 
 
@@ -108,16 +108,16 @@ def rehearse(day: date, console: Console) -> int:
 
 
 def look_ahead(day: date) -> Rehearsed:
-    """Copy, let the days pass, build and plan. Raises NotRehearsable."""
+    """Copy, let the days pass, build and plan. Raises NotRehearsableError."""
     documents = _documents()
     run = Run.latest()
     if run is None or "observed.json" not in documents or not paths.warehouse().is_file():
-        raise NotRehearsable(
+        raise NotRehearsableError(
             'nothing has been built and observed yet; run "make nightly" once, then rehearse'
         )
     today = run.as_of
     if day <= today:
-        raise NotRehearsable(
+        raise NotRehearsableError(
             f"a rehearsal looks ahead, and the last run was of {today.isoformat()}: choose a later"
             f" day, AS_OF={today + timedelta(days=1)}"
         )
@@ -216,7 +216,7 @@ def _pass_days(models: Models, today: date, day: date, rollovers: list[date]) ->
         while when < day:
             passed = max((one for one in rollovers if one <= when), default=None)
             connection.execute(
-                "update raw_homeroom.night set as_of = ?, data_as_of = ?, rolled_over_on = ?,"
+                "update raw_homeroom.run_context set as_of = ?, data_as_of = ?, rolled_over_on = ?,"
                 " run_id = ?",
                 [when, today, passed, f"rehearsal of {day}"],
             )
@@ -307,7 +307,7 @@ def _run(
     )
     if ended.returncode not in (0, 2, 3):
         said = (ended.stderr or ended.stdout).strip().splitlines() or ["no message"]
-        raise NotRehearsable(f"{trouble}: {said[-1]}")
+        raise NotRehearsableError(f"{trouble}: {said[-1]}")
 
 
 # ---------------------------------------------------------------- what came of it

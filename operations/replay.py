@@ -29,13 +29,13 @@ from rich.console import Console
 
 from common import paths
 from common.runs import Run, git_commit
-from operations.evidence import GROWING, identity_tables
+from operations.snapshots import GROWING, identity_tables
 
 # What happened later, and what this night did after its build, has to be unknown again.
 LATER = ("runs", "plans", "planned_changes", "outcomes", "deliveries", "findings")
 
 
-class NotReplayable(Exception):
+class NotReplayableError(Exception):
     """The night cannot be built again; the message says what is missing."""
 
 
@@ -68,7 +68,7 @@ class Compared:
 
 def replay(day: date, console: Console) -> int:
     """Rebuild a night and compare; 0 when every export is equal, 3 when some differ. Raises
-    NotReplayable.
+    NotReplayableError.
     """
     run = night_of(day)
     scratch = _prepared(run)
@@ -101,12 +101,12 @@ def night_of(day: date) -> Run:
     found = [run for run in nights if run.as_of == day]
     if not found:
         known = ", ".join(sorted({run.as_of.isoformat() for run in nights})[-7:])
-        raise NotReplayable(
+        raise NotReplayableError(
             f"no finished night of {day.isoformat()} recorded its exports; the latest that did are"
             f" {known or 'none'}"
         )
     if not (found[-1].folder / "memory").is_dir():
-        raise NotReplayable(
+        raise NotReplayableError(
             f"what the ledger knew on the night of {day.isoformat()} is past its keep_days and"
             " gone; a younger night can be replayed"
         )
@@ -198,7 +198,7 @@ def _step(run: Run, scratch: Path, what: tuple[str, ...]) -> None:
     )
     if ended.returncode not in (0, 3):
         said = (ended.stderr or ended.stdout).strip().splitlines() or ["no message"]
-        raise NotReplayable(
+        raise NotReplayableError(
             f"the night of {run.as_of.isoformat()} cannot be built again: {said[-1]}"
         )
 

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from common import findings, store, versions
 from common.runs import Run
-from operations import interventions, metrics, page, room
+from operations import interventions, metrics, page, preflight
 from operations.publish import publish
 
 SHOWN_FINDINGS = 12
@@ -167,24 +167,24 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
     """Close the run, publish, and print."""
     summary = close(run, exit_code)
     try:
-        if room.is_full():  # what is left is for the page and the alerts
+        if preflight.is_full():  # what is left is for the page and the alerts
             raise OSError(errno.ENOSPC, "the disk is full")
         remember()
         published = (
             f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
         )
     except (
-        store.StoreUnusable,
+        store.StoreError,
         duckdb.Error,
         OSError,
     ) as error:  # the night must be told of even then; the next one catches up
         reason = (
             str(error)
-            if isinstance(error, store.StoreUnusable)
+            if isinstance(error, store.StoreError)
             else getattr(error, "strerror", None) or type(error).__name__
         )
         known = {one["kind"] for one in findings.read(run)} & {
-            "warehouse_held",
+            "warehouse_locked",
             "disk_full",
         }  # which says it already: one trouble, one alarm
         found = findings.Finding(

@@ -23,7 +23,7 @@ from common import paths, settings, store, versions
 from common.runs import Run
 from operations import interventions
 from operations.night import lock
-from operations.room import size
+from operations.preflight import size
 
 AIR = 0.5  # a file with more free blocks than this share is worth writing anew
 
@@ -103,7 +103,7 @@ ROWS = {
 
 
 def days() -> dict[str, int | None]:
-    """Class -> days; None: for ever. Raises SettingsWrong for an unknown class or a
+    """Class -> days; None: for ever. Raises SettingsError for an unknown class or a
     wrong number.
     """
     given = {
@@ -116,7 +116,7 @@ def days() -> dict[str, int | None]:
         if type(value) is not int or value < 1
     ]
     if wrong:
-        raise settings.SettingsWrong(
+        raise settings.SettingsError(
             f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each"
             " with _days and a whole number, 1 or more"
         )
@@ -146,7 +146,7 @@ def past(now: datetime | None = None) -> list[Past]:
 
 
 def let_go(found: list[Past], now: datetime | None = None) -> None:
-    """Remove what `past` found. Raises night.NightRunning."""
+    """Remove what `past` found. Raises night.NightRunningError."""
     moment = now or datetime.now(UTC)
     with lock():
         with store.connect() as connection:

@@ -14,7 +14,7 @@ from typing import Any
 
 from common import settings
 from common.findings import Finding
-from common.settings import SettingsWrong
+from common.settings import SettingsError
 
 LEVELS = ("info", "warning", "critical")
 CHANNELS = ("email", "teams", "slack", "webhook")
@@ -131,9 +131,9 @@ def read() -> Alerting:
         for name, written in settings.section("alerts", kind).items():
             try:
                 if not isinstance(written, Mapping):
-                    raise SettingsWrong(f"is {type(written).__name__}, not a table")
+                    raise SettingsError(f"is {type(written).__name__}, not a table")
                 into.append(make(name, written))
-            except SettingsWrong as error:
+            except SettingsError as error:
                 given.wrong.append(f"[alerts.{kind}.{name}] {error}")
     smtp = settings.section("alerts", "smtp")
     if not isinstance(smtp.get("port", 587), int):
@@ -167,12 +167,12 @@ def _fits(asked: Route | Silence, finding: Mapping[str, Any]) -> bool:
 def _route(name: str, written: Mapping[str, Any]) -> Route:
     values = _values(written, ("level", "always", *CHANNELS, *FILTERS))
     if values.get("level", "warning") not in LEVELS:
-        raise SettingsWrong(f"level = {values['level']!r}: it is one of {', '.join(LEVELS)}")
+        raise SettingsError(f"level = {values['level']!r}: it is one of {', '.join(LEVELS)}")
     if any("@" not in address for address in values.get("email", ())):
-        raise SettingsWrong("email: one of them is no address")
+        raise SettingsError("email: one of them is no address")
     route = Route(name, **values)
     if not route.channels:
-        raise SettingsWrong(f"leads nowhere: give it {', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}")
+        raise SettingsError(f"leads nowhere: give it {', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}")
     return route
 
 
@@ -184,14 +184,14 @@ def _silence(name: str, written: Mapping[str, Any]) -> Silence:
             try:
                 values[column] = date.fromisoformat(str(values.pop(key)))
             except ValueError:
-                raise SettingsWrong(f"{key} is no day; write it as 2027-07-01") from None
+                raise SettingsError(f"{key} is no day; write it as 2027-07-01") from None
     return Silence(name, **values)
 
 
 def _values(written: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
     """As written, with one where several may stand as a list of one."""
     if strange := [key for key in sorted(written) if key not in known]:
-        raise SettingsWrong(_unknown(strange[0], known))
+        raise SettingsError(_unknown(strange[0], known))
     values = {
         key: _listed(key, value) if key in ("email", *FILTERS) else value
         for key, value in written.items()
@@ -200,7 +200,7 @@ def _values(written: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any
     if unknown := [
         target for target in values.get("targets", ()) if targets and target not in targets
     ]:
-        raise SettingsWrong(
+        raise SettingsError(
             f"targets names {unknown[0]!r}, which is none; there are {', '.join(sorted(targets))}"
         )
     return values
@@ -208,7 +208,7 @@ def _values(written: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any
 
 def _listed(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, str | list):
-        raise SettingsWrong(f"{key} = {value!r}: write a text, or a list of texts")
+        raise SettingsError(f"{key} = {value!r}: write a text, or a list of texts")
     return (value,) if isinstance(value, str) else tuple(map(str, value))
 
 

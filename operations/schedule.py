@@ -28,7 +28,7 @@ TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-class ScheduleWrong(settings.SettingsWrong):
+class ScheduleWrong(settings.SettingsError):
     """A setting cannot be followed; the message says which and what it should look like."""
 
 

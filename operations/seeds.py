@@ -25,7 +25,7 @@ SCHOOL_NUMBER_DIGITS = 8
 ACTION = 'mend it and save it as "CSV UTF-8", every cell as text; "make build" takes it in'
 
 
-class Wrong(Exception):
+class SeedError(Exception):
     """What is wrong with a file, and where."""
 
     def __init__(self, sentence: str, line: int, column: str = "", readable: bool = True) -> None:
@@ -47,7 +47,7 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
             if name == "grades":
                 grades = frozenset(row["grade_code"] for _, row in rows)
             _values(rows, columns, grades)
-        except Wrong as wrong:
+        except SeedError as wrong:
             where = f"seeds/{path.name}, line {wrong.line:,}" + (
                 f", column {wrong.column}" if wrong.column else ""
             )
@@ -99,7 +99,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Wrong(
+        raise SeedError(
             f"byte 0x{content[error.start]:02X} is no UTF-8",
             content[: error.start].count(b"\n") + 1,
             readable=False,
@@ -108,10 +108,10 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
     try:
         heading = next(records, [])
         if sorted(heading) != sorted(columns):
-            raise Wrong(_of_heading(heading, columns), 1)
+            raise SeedError(_of_heading(heading, columns), 1)
         for record in records:
             if record and len(record) != len(heading):
-                raise Wrong(
+                raise SeedError(
                     f"{len(heading)} headings, but {len(record)} here; a value with a comma stands"
                     " in quotes",
                     records.line_num,
@@ -119,7 +119,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
             if record:
                 yield records.line_num, dict(zip(heading, record, strict=True))
     except csv.Error as error:
-        raise Wrong(f"it is no CSV ({error})", records.line_num) from None
+        raise SeedError(f"it is no CSV ({error})", records.line_num) from None
 
 
 def _of_heading(heading: list[str], columns: Mapping[str, str]) -> str:
@@ -138,25 +138,25 @@ def _values(
     for line, row in rows:
         for name, value in row.items():
             if value != value.strip():
-                raise Wrong(
+                raise SeedError(
                     "a space before or after the value, which makes it another one", line, name
                 )
             kind = KINDS.get(columns[name])
             if value and kind and not kind[0](value):
-                raise Wrong(f"{value!r} is no {columns[name]}; write {kind[1]}", line, name)
+                raise SeedError(f"{value!r} is no {columns[name]}; write {kind[1]}", line, name)
             if (
                 name == "school_number"
                 and value
                 and not (value.isdecimal() and len(value) == SCHOOL_NUMBER_DIGITS)
             ):
-                raise Wrong(
+                raise SeedError(
                     f"{value!r} is no school number: {SCHOOL_NUMBER_DIGITS} digits, zeros in front"
                     " included",
                     line,
                     name,
                 )
             if name == "grade_code" and value and grades and value not in grades:
-                raise Wrong(f"{value!r} is no grade of seeds/grades.csv", line, name)
+                raise SeedError(f"{value!r} is no grade of seeds/grades.csv", line, name)
 
 
 def _is_day(value: str) -> bool:

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from common import findings, paths, settings, store
 from common.findings import Finding
-from common.lock import Held
-from common.runs import NoSuchRun, Run
+from common.lock import LockHeldError
+from common.runs import NoSuchRunError, Run
 from reverse_etl import check as checking
 from reverse_etl import configured, exports, pacing, releases, settle
 from reverse_etl import observe as observing
@@ -26,9 +26,9 @@ from reverse_etl import push as pushing
 from reverse_etl import show as showing
 from reverse_etl import undo as undoing
 from reverse_etl import verify as verifying
-from reverse_etl.holds import TargetUnusable
-from reverse_etl.journal import JournalDamaged
-from reverse_etl.limits import Allowed, LimitWrong
+from reverse_etl.holds import TargetUnusableError
+from reverse_etl.journal import JournalDamagedError
+from reverse_etl.limits import Allowed, LimitError
 from reverse_etl.model import Adapter
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _configured(targets: list[str] | None) -> list[str] | None:
     if unknown := [name for name in targets or () if name not in configured.names()]:
-        raise planning.ScopeWrong(
+        raise planning.ScopeError(
             f"{unknown[0]!r} is no target; configured are {', '.join(configured.names())}"
         )
     return targets
@@ -113,7 +113,7 @@ def plan(
         _observe_again(current, found, scope)
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.make(connection, _night(current, "")(), allowed, scope)
+            made = planning.build_plan(connection, _night(current, "")(), allowed, scope)
             document = planning.store(connection, made, current.run_id)
         _planned_document(current, document)
         planned, held = planning.totals(document)
@@ -169,7 +169,7 @@ def show(
     with _sentences():
         current = _run(run) or Run.latest()
         if current is None:
-            raise planning.NoPlan('there is no run yet; run "make plan"')
+            raise planning.NoPlanError('there is no run yet; run "make plan"')
         with store.connect(read_only=True) as connection:
             scope = showing.scope(connection, target or (), school, person, action)
             chosen = showing.Chosen(scope, status, names, limit)
@@ -206,15 +206,15 @@ def release(
         current = _run(run) or Run.latest()
         document = current.read("plan.json") if current else None
         if current is None or document is None:
-            raise planning.NoPlan(
+            raise planning.NoPlanError(
                 'there is no plan whose changes could be released; run "make plan"'
             )
         if not why.strip():
-            raise LimitWrong('a release is recorded with its reason: add WHY="…"')
+            raise LimitError('a release is recorded with its reason: add WHY="…"')
         with store.connect() as connection:
             scope = showing.scope(connection, target or (), school, person, action)
             if not only and scope == planning.Scope():
-                raise LimitWrong(
+                raise LimitError(
                     'say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION='
                 )
             where, values = showing.conditions(document["plan_id"], scope)
@@ -244,7 +244,7 @@ def undo(
     """
     with _sentences():
         if not undone:
-            raise undoing.NothingToUndo(
+            raise undoing.NothingToUndoError(
                 'say which run is to be taken back: RUN=…; "ls var/runs" lists them'
             )
         before = Run.load(undone)
@@ -256,7 +256,7 @@ def undo(
         wanted = observing.api_targets(tuple(target or ()))
         observing.observe(current, wanted, _adapter(current))
         with store.connect() as connection:
-            made = planning.make(
+            made = planning.build_plan(
                 connection,
                 _night(current, before.run_id)(),
                 allowed,
@@ -318,13 +318,13 @@ def verify(target: Targets = None, run: RunId = "") -> None:
 # ---------------------------------------------------------------- what the verbs share
 
 
-def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
+def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInputs]:
     """What a plan of this run is made from; `undoes` (default: what its plan says): the run it
     takes back.
     """
     undone = run.read("plan.json", {}).get("undoes", "") if undoes is None else undoes
 
-    def make() -> planning.Night:
+    def make() -> planning.PlanInputs:
         observed = run.read("observed.json", {})
         if undone:
             kinds = {name: configured.kind(name) for name in observing.api_targets()}
@@ -336,7 +336,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
             found = exports.load(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
             every = exports.Exports((*found.good, *(export for export, _ in found.refused)), (), ())
-            return planning.Night(
+            return planning.PlanInputs(
                 run.run_id,
                 run.as_of.isoformat(),
                 every,
@@ -346,7 +346,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.Night]:
                 settle.last_written,
                 taking_back,
             )
-        return planning.Night(
+        return planning.PlanInputs(
             run.run_id,
             run.as_of.isoformat(),
             exports.load(run),
@@ -377,7 +377,7 @@ def _level(target: str) -> float:
     except ValueError:
         level = -1.0
     if not 0 <= level <= 1:
-        raise configured.TargetWrong(
+        raise configured.TargetSettingsError(
             f'[targets.{target}] converged is {given!r}; write a share like "99.5%"'
         )
     return level
@@ -396,7 +396,7 @@ def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for part in document["exports"]:
         try:
             files = configured.is_file_target(configured.kind(part["target"]))
-        except configured.TargetWrong:
+        except configured.TargetSettingsError:
             continue
         calls[part["target"]] += (
             0
@@ -469,8 +469,8 @@ def _feeds(run: Run) -> list[dict]:
 def _entities(target: str) -> tuple[str, ...]:
     try:
         return tuple(configured.kind(target).entities)
-    except configured.TargetWrong as error:
-        raise TargetUnusable(str(error)) from None
+    except configured.TargetSettingsError as error:
+        raise TargetUnusableError(str(error)) from None
 
 
 def _adapter(run: Run) -> Callable[[str], Adapter]:
@@ -543,7 +543,7 @@ def _planned(run_id: str) -> Run:
     with _sentences():
         chosen = _run(run_id) or Run.latest()
         if chosen is None:
-            raise planning.NoPlan(
+            raise planning.NoPlanError(
                 'there is no run yet; run "make plan", look at it with "make show", then "make'
                 ' push"'
             )
@@ -551,20 +551,20 @@ def _planned(run_id: str) -> Run:
 
 
 EXPECTED: tuple[tuple[type[Exception], int], ...] = (
-    (planning.NoPlan, 2),
-    (planning.ScopeWrong, 2),
-    (exports.ExportsMissing, 2),
-    (LimitWrong, 2),
-    (NoSuchRun, 2),
-    (store.StoreUnusable, 1),
-    (JournalDamaged, 1),
-    (settings.SettingsWrong, 1),
-    (paths.NotOurs, 2),
-    (configured.TargetWrong, 1),
-    (releases.NothingToRelease, 2),
-    (undoing.NothingToUndo, 2),
-    (Held, 2),
-    (showing.UnknownFormat, 2),
+    (planning.NoPlanError, 2),
+    (planning.ScopeError, 2),
+    (exports.ExportsMissingError, 2),
+    (LimitError, 2),
+    (NoSuchRunError, 2),
+    (store.StoreError, 1),
+    (JournalDamagedError, 1),
+    (settings.SettingsError, 1),
+    (paths.NotOursError, 2),
+    (configured.TargetSettingsError, 1),
+    (releases.NothingToReleaseError, 2),
+    (undoing.NothingToUndoError, 2),
+    (LockHeldError, 2),
+    (showing.UnknownFormatError, 2),
 )
 
 

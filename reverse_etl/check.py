@@ -28,9 +28,9 @@ def check(
 
 def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], object]) -> bool:
     from reverse_etl.targets.files import (
-        TargetNotConfigured,
+        TargetNotConfiguredError,
     )  # the API clients take a second to import
-    from reverse_etl.targets.reading import TargetUnreadable
+    from reverse_etl.targets.reading import TargetUnreadableError
 
     try:
         chosen = adapter(name)
@@ -38,7 +38,12 @@ def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], obj
             say(f"{name}: {chosen.look()}")
         finally:
             chosen.close()
-    except (configured.TargetWrong, TargetNotConfigured, TargetUnreadable, SftpError) as error:
+    except (
+        configured.TargetSettingsError,
+        TargetNotConfiguredError,
+        TargetUnreadableError,
+        SftpError,
+    ) as error:
         say(f"{name}: not usable: {str(error).removeprefix(f'{name}: ')}")
         return False
     except (

@@ -13,7 +13,7 @@ from common import settings
 from reverse_etl.model import Adapter
 
 
-class TargetWrong(Exception):
+class TargetSettingsError(Exception):
     """A target that cannot be used as it is configured; the message says what to write where."""
 
 
@@ -29,8 +29,8 @@ def names() -> tuple[str, ...]:
 
 
 def kind(name: str) -> Any:
-    """The adapter class of a target. Raises TargetWrong when it is not configured or its kind is
-    unknown.
+    """The adapter class of a target. Raises TargetSettingsError when it is not configured or its
+    kind is unknown.
     """
     from reverse_etl.targets import (
         ADAPTERS,
@@ -38,12 +38,12 @@ def kind(name: str) -> Any:
 
     table = settings.section("targets", name)
     if not table:
-        raise TargetWrong(
+        raise TargetSettingsError(
             f"target {name} is not configured: write [targets.{name}] with its kind"
             f" ({', '.join(ADAPTERS)}) in .dlt/config.toml"
         )
     if table.get("kind") not in ADAPTERS:
-        raise TargetWrong(
+        raise TargetSettingsError(
             f"[targets.{name}] kind is {table.get('kind')!r}; it must be one of"
             f" {', '.join(ADAPTERS)}"
         )

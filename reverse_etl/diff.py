@@ -57,7 +57,7 @@ COLUMNS = (
 LEFT = "left: no longer in export"
 
 
-class DiffImpossible(Exception):
+class DiffImpossibleError(Exception):
     """An export that cannot be compared; the message says which columns or rows stand
     in the way.
     """
@@ -68,7 +68,7 @@ def observed_view(export: Export) -> str:
     return f"staging.{sql.name(f'stg_{export.target}__{export.entity}')}"
 
 
-def unclaimed_view(export: Export) -> str:
+def orphan_view(export: Export) -> str:
     """The staging view of the objects without our key, in the same columns; needed only where an
     export adopts.
     """
@@ -98,15 +98,15 @@ def compare(
     Leaves `decided` behind: what differs, and what the target holds that is neither wanted nor was
     written by us.
 
-    Raises DiffImpossible when the export has no table, has rows without a key or two with the same,
-    or when what was observed lacks a column that would have to be compared.
+    Raises DiffImpossibleError when the export has no table, has rows without a key or two with the
+    same, or when what was observed lacks a column that would have to be compared.
     """
     types = applied.columns(connection, export.relation)
     if not types:
-        raise DiffImpossible(f'{export.relation} does not exist; run "make build"')
+        raise DiffImpossibleError(f'{export.relation} does not exist; run "make build"')
     missing = [column.name for column in export.columns if column.name not in types]
     if missing:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{export.relation} has no column {', '.join(missing)}; its YAML lists what its table"
             " does not have"
         )
@@ -129,12 +129,12 @@ def _checked(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
         f"select count(*), count({key}), count(distinct {key}) from {export.relation}"
     ).fetchone() or (0, 0, 0)
     if total != named:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{total - named:,} of {total:,} rows of {export.relation} have no key"
             f" ({', '.join(export.key)}); mend the model"
         )
     if named != distinct:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{total:,} rows of {export.relation} share {distinct:,} keys"
             f" ({', '.join(export.key)}); mend the model"
         )
@@ -150,19 +150,19 @@ def _of_objects(
     view = observed_view(export)
     there = applied.columns(connection, view)
     if not there:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{view} does not exist; the target's staging model must say what it holds"
         )
     missing = [
         name for name in (*export.key, *(c.name for c in export.compared)) if name not in there
     ]
     if missing:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{view} has no column {', '.join(missing)}; it must name its columns as"
             f" {export.model} does"
         )
     if export.on_absent == SUSPEND and _off(export) is None:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{export.model} says on_absent: suspend but has none of the columns"
             f" {', '.join(OFF_COLUMNS)}"
         )
@@ -291,25 +291,25 @@ def _found(
     ours = f"select *, {sql.key(export.key)} as _key, false as _adopts from {view}"
     if ADOPT_COLUMN not in types:
         return ours
-    unclaimed = applied.columns(connection, unclaimed_view(export))
-    missing = [name for name in ("remote_id", *there) if name not in unclaimed]
+    orphans = applied.columns(connection, orphan_view(export))
+    missing = [name for name in ("remote_id", *there) if name not in orphans]
     if missing:
-        raise DiffImpossible(
-            f"{unclaimed_view(export)} has no column {', '.join(missing)}; it must name its columns"
-            f" as {view} does"
+        raise DiffImpossibleError(
+            f"{orphan_view(export)} has no column {', '.join(missing)}; it must name its columns as"
+            f" {view} does"
         )
     adopt = f"d.{sql.name(ADOPT_COLUMN)}"
     rows, objects = connection.execute(
         f"select count({adopt}), count(distinct {adopt}) from {export.relation} as d"
     ).fetchone() or (0, 0)
     if rows != objects:
-        raise DiffImpossible(
+        raise DiffImpossibleError(
             f"{rows:,} rows of {export.relation} adopt {objects:,} objects; one object is one"
             " row's, mend the model"
         )
     values = ", ".join(f"{'d' if name in export.key else 'u'}.{sql.name(name)}" for name in there)
     return f"""{ours} union all
-            select {values}, d._key, true from desired as d join {unclaimed_view(export)} as u
+            select {values}, d._key, true from desired as d join {orphan_view(export)} as u
             on u.remote_id = {adopt}
             where not exists (select 1 from (select {sql.key(export.key)} as _key
             from {view}) as ours where ours._key = d._key)"""

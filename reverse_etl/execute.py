@@ -453,7 +453,7 @@ def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:
             waves: dict[int, list[Change]] = {}
             for change in changes:
                 if change.entity == entity and (change.action in REMOVALS) == removing:
-                    waves.setdefault(adapter.wave(change), []).append(change)
+                    waves.setdefault(adapter.order(change), []).append(change)
             ordered += [waves[wave] for wave in sorted(waves, reverse=removing)]
     return ordered
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, get_type_hints
 
 from common.runs import Run
-from reverse_etl.limits import LimitWrong, parse
+from reverse_etl.limits import LimitError, parse
 from reverse_etl.model import IGNORING, ON_ABSENT, ON_DRIFT, OWNERS, Column, Export, FileFormat
 
 KNOWN = (
@@ -45,16 +45,16 @@ SIGNED = (  # the test that compares an export's columns with seeds/privacy_regi
 )
 
 
-class ExportsMissing(Exception):
+class ExportsMissingError(Exception):
     """This run has no build to plan from; the message says what to run."""
 
 
-class ExportWrong(Exception):
+class ExportError(Exception):
     """An export's meta cannot be followed; the message names file and key."""
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusalError:
     """An export that must not be written tonight, and why."""
 
     model: str
@@ -68,24 +68,24 @@ class Exports:
     """What the build of this run offers to the writer."""
 
     good: tuple[Export, ...]
-    refused: tuple[tuple[Export, Refusal], ...]  # readable, but its build or tests failed
+    refused: tuple[tuple[Export, RefusalError], ...]  # readable, but its build or tests failed
     unreadable: tuple[
-        Refusal, ...
+        RefusalError, ...
     ]  # meta that cannot be followed: nothing is known about its table
 
 
 def load(run: Run) -> Exports:
-    """Read the exports of this run's build. Raises ExportsMissing when the run has none
-    of its own.
+    """Read the exports of this run's build. Raises ExportsMissingError when the run has none of its
+    own.
     """
     manifest, results = run.read("dbt/manifest.json"), run.read("dbt/run_results.json")
     if manifest is None or results is None:
-        raise ExportsMissing(
+        raise ExportsMissingError(
             f'run {run.run_id} has no build; run "make build" (or "make plan", which builds first)'
         )
     generated = datetime.fromisoformat(results["metadata"]["generated_at"].replace("Z", "+00:00"))
     if generated < run.started_at:
-        raise ExportsMissing(
+        raise ExportsMissingError(
             f"the build in run {run.run_id} is of {generated:%Y-%m-%d %H:%M} and older than the"
             ' run; run "make build" again'
         )
@@ -99,8 +99,8 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
     status = {one["unique_id"]: str(one["status"]) for one in results["results"]}
     tests = _tests(manifest)
     good: list[Export] = []
-    refused: list[tuple[Export, Refusal]] = []
-    unreadable: list[Refusal] = []
+    refused: list[tuple[Export, RefusalError]] = []
+    unreadable: list[RefusalError] = []
     taken: dict[tuple[str, str], str] = {}
     for unique_id, node in sorted(manifest["nodes"].items()):
         meta = _meta(node).get("export") if node["resource_type"] == "model" else None
@@ -113,17 +113,17 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
         try:
             export = parsed(node, meta, feeds(manifest, unique_id))
             if (target, entity) in taken:
-                raise ExportWrong(
+                raise ExportError(
                     f"{_file(node)}: {target} {entity} is already the export of"
                     f" {taken[target, entity]}; one model per entity"
                 )
-        except (ExportWrong, LimitWrong) as error:
-            unreadable.append(Refusal(node["name"], target, entity, str(error)))
+        except (ExportError, LimitError) as error:
+            unreadable.append(RefusalError(node["name"], target, entity, str(error)))
             continue
         taken[target, entity] = node["name"]
         trouble = _trouble(node["name"], unique_id, status, tests.get(unique_id, []))
         if trouble:
-            refused.append((export, Refusal(export.model, target, entity, trouble)))
+            refused.append((export, RefusalError(export.model, target, entity, trouble)))
         else:
             good.append(export)
     return Exports(tuple(good), tuple(refused), tuple(unreadable))
@@ -132,19 +132,19 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
 def parsed(
     node: Mapping[str, Any], meta: Any, made_from: tuple[tuple[str, str], ...] = ()
 ) -> Export:
-    """One manifest node as an Export. Raises ExportWrong (or LimitWrong) naming file and key for
+    """One manifest node as an Export. Raises ExportError (or LimitError) naming file and key for
     anything unknown.
     """
     where = f"{_file(node)}: meta.export"
     if not isinstance(meta, Mapping):
-        raise ExportWrong(f"{where} must be a table of settings, not {meta!r}")
+        raise ExportError(f"{where} must be a table of settings, not {meta!r}")
     _strict(meta, KNOWN, where)
     for name in ("target", "entity", "key"):
         if not meta.get(name):
-            raise ExportWrong(f"{where}.{name} is missing")
+            raise ExportError(f"{where}.{name} is missing")
     for name in ("key", "context"):
         if not isinstance(meta.get(name, []), list):
-            raise ExportWrong(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
+            raise ExportError(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
     _one_of(meta, "on_drift", ON_DRIFT, where)
     _one_of(meta, "when_empty", ("hold", "write"), where)
     columns = tuple(
@@ -171,17 +171,17 @@ def parsed(
     for setting, given in used.items():
         for name in given:
             if name not in names:
-                raise ExportWrong(
+                raise ExportError(
                     f"{where}.{setting} names column {name!r}, which the model does not list"
                 )
     if set(key) & set(context):
-        raise ExportWrong(
+        raise ExportError(
             f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"
             " always sent"
         )
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
-        raise ExportWrong(
+        raise ExportError(
             f"{where}.on_absent is {on_absent!r}; it must be one of {', '.join(ON_ABSENT)}"
         )
     schema, table = node["schema"], node.get("alias") or node["name"]
@@ -206,7 +206,7 @@ def parsed(
 
 def _one_of(settings: Mapping[str, Any], name: str, choices: tuple[str, ...], where: str) -> None:
     if settings.get(name, choices[0]) not in choices:
-        raise ExportWrong(
+        raise ExportError(
             f"{where}.{name} is {settings[name]!r}; it must be one of {', '.join(choices)}"
         )
 
@@ -215,7 +215,7 @@ def _after(there: Any, where: str) -> tuple[str, str]:
     """`google.users` as (target, entity)."""
     target, _, entity = str(there).partition(".")
     if not target or not entity:
-        raise ExportWrong(f"{where} is {there!r}; write target.entity, for example google.users")
+        raise ExportError(f"{where} is {there!r}; write target.entity, for example google.users")
     return target, entity
 
 
@@ -224,14 +224,14 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
     _strict(meta, COLUMN_KNOWN, f"{where}, column {name}")
     owner = meta.get("owner", "ours")
     if owner not in OWNERS:
-        raise ExportWrong(
+        raise ExportError(
             f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}"
         )
     _one_of(meta, "on_drift", ON_DRIFT, f"{where}, column {name}")
     ignoring = meta.get("ignoring", [])
     ignoring = tuple(ignoring) if isinstance(ignoring, list) else (str(ignoring),)
     if not set(ignoring) <= set(IGNORING):
-        raise ExportWrong(
+        raise ExportError(
             f"{where}, column {name}: ignoring is {meta['ignoring']!r}; it may name"
             f" {', '.join(IGNORING)}"
         )
@@ -250,22 +250,22 @@ def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
     _strict(settings, tuple(types), where)
     for name, value in settings.items():
         if name in CHOICES and value not in CHOICES[name]:
-            raise ExportWrong(
+            raise ExportError(
                 f"{where}.{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}"
             )
         if not isinstance(value, types[name]) or (name == "delimiter" and len(value) != 1):
-            raise ExportWrong(
+            raise ExportError(
                 f"{where}.{name} is {value!r}, which does not fit; it needs {types[name]}"
             )
     if not settings.get("name"):
-        raise ExportWrong(f"{where}.name is missing: it says what the vendor calls the file")
+        raise ExportError(f"{where}.name is missing: it says what the vendor calls the file")
     return FileFormat(**settings)
 
 
 def _strict(settings: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for name in settings:
         if name not in known:
-            raise ExportWrong(f"{where} has no setting {name!r}; known are {', '.join(known)}")
+            raise ExportError(f"{where} has no setting {name!r}; known are {', '.join(known)}")
 
 
 def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from reverse_etl import applied, diff, sql
-from reverse_etl.exports import Refusal
+from reverse_etl.exports import RefusalError
 from reverse_etl.limits import (
     DEFAULT_PER_SCHOOL,
     EMPTY,
@@ -35,7 +35,7 @@ COUNTED = (  # what limits count: released changes were counted by a person
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
 
-class TargetUnusable(Exception):
+class TargetUnusableError(Exception):
     """A target that is not configured as it must be; the message says what to write where."""
 
 
@@ -150,7 +150,9 @@ def files(
 
 
 def spread_over_files(
-    exports: Sequence[Export], stopped: Mapping[tuple[str, str], str], unreadable: Sequence[Refusal]
+    exports: Sequence[Export],
+    stopped: Mapping[tuple[str, str], str],
+    unreadable: Sequence[RefusalError],
 ) -> Iterator[tuple[str, str, str]]:
     """A zip with one export missing would tell the vendor that all of it left: one stopped member
     stops the file.

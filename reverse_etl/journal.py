@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 
-class JournalDamaged(Exception):
+class JournalDamagedError(Exception):
     """A journal with a broken line that is not its last: something else than a kill wrote to it."""
 
 
@@ -48,8 +48,8 @@ class Past:
 
 
 def read(path: Path) -> Past:
-    """Read a journal; a missing file is an empty past. Raises JournalDamaged when a line inside it
-    is broken.
+    """Read a journal; a missing file is an empty past. Raises JournalDamagedError when a line
+    inside it is broken.
     """
     if not path.is_file():
         return Past()
@@ -87,7 +87,7 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
         except ValueError:
             if not any(lines[number + 1 :]):
                 break
-            raise JournalDamaged(
+            raise JournalDamagedError(
                 f"{path}: line {number + 1} cannot be read and is not the last; put the file aside"
                 " and run a new night"
             ) from None

@@ -60,7 +60,7 @@ LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5
 
 
-class LimitWrong(Exception):
+class LimitError(Exception):
     """A limit or an override that cannot be read; the message says how one looks."""
 
 
@@ -91,7 +91,7 @@ def parse(settings: Mapping[str, Any], where: str) -> Limits:
     """Read `meta.export.limits`: {action: count | "n%", columns: {column: …}, per_school: {action:
     …, columns: {column: …}}}.
 
-    Raises LimitWrong naming file and key.
+    Raises LimitError naming file and key.
     """
     per_school = settings.get("per_school", {})
     in_schools = per_school.get("columns", {}) if isinstance(per_school, Mapping) else {}
@@ -101,7 +101,7 @@ def parse(settings: Mapping[str, Any], where: str) -> Limits:
         ("per_school.columns", in_schools),
     ):
         if not isinstance(table, Mapping):
-            raise LimitWrong(f"{where}: limits.{name} must be a table of limits, not {table!r}")
+            raise LimitError(f"{where}: limits.{name} must be a table of limits, not {table!r}")
     return Limits(
         {
             action: _of_action(action, value, where)
@@ -129,7 +129,7 @@ def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: 
     export over them.
 
     A row counts from `first_day` to `last_day` (MM-DD, both included; a season may span the new
-    year); of two rows for the same thing the later one counts. Raises LimitWrong.
+    year); of two rows for the same thing the later one counts. Raises LimitError.
     """
     for row in seasons:
         first, last, today = str(row["first_day"]), str(row["last_day"]), day[5:]
@@ -157,7 +157,7 @@ def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: 
 
 def _of_action(action: str, value: Any, where: str) -> Limit:
     if action not in (*LIMITED, DROP):
-        raise LimitWrong(
+        raise LimitError(
             f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))},"
             " columns, per_school"
         )
@@ -170,7 +170,7 @@ def _limit(action: str, value: Any, where: str) -> Limit:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
     if match and float(match[1]) <= 100:
         return Limit(share=float(match[1]) / 100)
-    raise LimitWrong(
+    raise LimitError(
         f"{where}: limits.{action} is {value!r}; write a count (300) or a share of what the target"
         " holds (30%)"
     )
@@ -185,19 +185,19 @@ class Allowed:
 
     @classmethod
     def parse(cls, text: str, why: str) -> Allowed:
-        """Read `--allow "create,google.users.suspend"`. Raises LimitWrong for unknown actions or
+        """Read `--allow "create,google.users.suspend"`. Raises LimitError for unknown actions or
         when nobody says why.
         """
         words = tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
         for word in words:
             parts = word.split(".")
             if len(parts) > 3 or parts[-1] not in LIFTED:
-                raise LimitWrong(
+                raise LimitError(
                     f"--allow {word!r}: write an action ({', '.join(LIFTED)}), or target.action, or"
                     " target.entity.action"
                 )
         if words and not why.strip():
-            raise LimitWrong(
+            raise LimitError(
                 f'--allow {",".join(words)} needs a reason for the record: add --why "…"'
             )
         return cls(words, why.strip() if words else "")

@@ -314,13 +314,13 @@ class Adapter(Protocol):
         """
         ...
 
-    def wave(self, change: Change) -> int:
+    def order(self, change: Change) -> int:
         """Which round within its entity a change runs in (org units: their depth); rounds run one
         after another.
         """
         ...
 
-    def look(self) -> str:
+    def check_connection(self) -> str:
         """Sign in and read as little as proves it; what was proved, in words without secrets. For
         `check`.
         """

@@ -60,7 +60,7 @@ def _kinds(targets: tuple[str, ...]) -> dict[str, Any]:
         if not targets or name in targets:
             try:
                 found[name] = configured.kind(name)
-            except configured.TargetWrong:
+            except configured.TargetSettingsError:
                 found[name] = None
     return found
 

@@ -31,7 +31,7 @@ DIGIT = "23456789"
 GROUPS, LENGTH = 4, 4
 
 
-class PasswordRecipientWrong(Exception):
+class PasswordRecipientError(Exception):
     """The district's public key cannot be used; the message says what a right one looks like."""
 
 
@@ -60,7 +60,7 @@ class Passwords:
             try:
                 self._recipient = pyrage.x25519.Recipient.from_str(recipient)
             except pyrage.RecipientError:
-                raise PasswordRecipientWrong(
+                raise PasswordRecipientError(
                     '[passwords] recipient is not an age public key ("age1…", as "age-keygen"'
                     " prints it); no account was created"
                 ) from None

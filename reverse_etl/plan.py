@@ -24,8 +24,8 @@ import duckdb
 from common import settings
 from common.runs import Run, git_commit
 from reverse_etl import applied, diff, holds, releases, settle, sql, undo
-from reverse_etl.exports import Exports, Refusal
-from reverse_etl.limits import Allowed, LimitWrong, in_season
+from reverse_etl.exports import Exports, RefusalError
+from reverse_etl.limits import Allowed, LimitError, in_season
 from reverse_etl.model import FILE_ENTITY, Export
 from reverse_etl.undo import Undo
 
@@ -34,11 +34,11 @@ WAITS = (  # how the hold of a change begins that another target's object has to
 )
 
 
-class NoPlan(Exception):
+class NoPlanError(Exception):
     """This run has no plan; the message says what to run."""
 
 
-class ScopeWrong(Exception):
+class ScopeError(Exception):
     """A filter that names nothing there is: to answer "nothing to do" would be no answer. The
     message says what there is.
     """
@@ -63,7 +63,7 @@ class Scope:
 
 
 @dataclass
-class Part:
+class ExportPlan:
     """What the plan says about one export."""
 
     target: str
@@ -88,14 +88,14 @@ class Plan:
     plan_id: str
     digest: str
     digests: Mapping[str, str]  # target -> digest of its changes
-    parts: tuple[Part, ...]
+    parts: tuple[ExportPlan, ...]
     allowed: Allowed
     scope: Scope
     undo: Undo | None = None
 
 
 @dataclass(frozen=True)
-class Night:
+class PlanInputs:
     """What a plan is made from besides the warehouse: documents of the run, and who the targets
     are.
     """
@@ -114,20 +114,22 @@ class Night:
     undo: Undo | None = None  # set: the changes are the opposite of what a run did
 
 
-def make(
-    connection: duckdb.DuckDBPyConnection, night: Night, allowed: Allowed, scope: Scope
+def build_plan(
+    connection: duckdb.DuckDBPyConnection, night: PlanInputs, allowed: Allowed, scope: Scope
 ) -> Plan:
     """Compare every export in scope and leave the changes in the temporary table `changes`, ordered
     and held.
     """
     connection.execute(applied.REGISTRY)
     connection.execute(diff.CHANGES)
-    parts: dict[tuple[str, str], Part] = {}
+    parts: dict[tuple[str, str], ExportPlan] = {}
     stopped: dict[tuple[str, str], str] = {}  # exports of which nothing may flow, and why
     compared: list[Export] = []
     seasons = _seasons(connection)
     for export, refusal in _ordered(night.exports, scope):
-        part = parts.setdefault((export.target, export.entity), Part(export.target, export.entity))
+        part = parts.setdefault(
+            (export.target, export.entity), ExportPlan(export.target, export.entity)
+        )
         if refusal is not None:
             stopped[export.target, export.entity] = refusal.reason
             continue
@@ -148,7 +150,7 @@ def make(
                     applied.ensure(connection, export)
                     settle.resolve(connection, export, seen["observed_at"])
                 part.desired, part.observed = diff.compare(connection, export, rank)
-        except (diff.DiffImpossible, holds.TargetUnusable, LimitWrong) as error:
+        except (diff.DiffImpossibleError, holds.TargetUnusableError, LimitError) as error:
             stopped[export.target, export.entity] = str(error)
             continue
         part.set_aside = holds.set_aside(connection, export)
@@ -161,7 +163,9 @@ def make(
             stopped[export.target, export.entity] = sentences[0]
     for refusal in night.exports.unreadable:
         if scope.covers(refusal.target):
-            parts.setdefault((refusal.target, refusal.entity), Part(refusal.target, refusal.entity))
+            parts.setdefault(
+                (refusal.target, refusal.entity), ExportPlan(refusal.target, refusal.entity)
+            )
             stopped[refusal.target, refusal.entity] = refusal.reason
     every = [export for export, _ in _ordered(night.exports, scope)]
     for target, entity, sentence in holds.spread_over_files(
@@ -315,8 +319,8 @@ def ground_moved(
 # ---------------------------------------------------------------- steps
 
 
-def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, Refusal | None]]:
-    every: list[tuple[Export, Refusal | None]] = [
+def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, RefusalError | None]]:
+    every: list[tuple[Export, RefusalError | None]] = [
         *((export, None) for export in exports.good),
         *exports.refused,
     ]
@@ -329,13 +333,13 @@ def _ordered(exports: Exports, scope: Scope) -> list[tuple[Export, Refusal | Non
 def _rank(export: Export, order: tuple[str, ...]) -> int:
     if export.file is not None:
         if order:
-            raise diff.DiffImpossible(
+            raise diff.DiffImpossibleError(
                 f"{export.model} has meta.export.file, but target {export.target} takes objects,"
                 " not files"
             )
         return 0
     if export.entity not in order:
-        raise diff.DiffImpossible(
+        raise diff.DiffImpossibleError(
             f"target {export.target} has no entity {export.entity!r}; it has"
             f" {', '.join(order) or 'files only'}"
         )
@@ -350,9 +354,9 @@ def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], sentence:
 
 def _deliveries(
     connection: duckdb.DuckDBPyConnection,
-    night: Night,
+    night: PlanInputs,
     exports: list[Export],
-    parts: dict[tuple[str, str], Part],
+    parts: dict[tuple[str, str], ExportPlan],
 ) -> None:
     """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held
     as a whole.
@@ -395,7 +399,7 @@ def _deliveries(
                 " (select unnest(?))",
                 [sentence, target, [e.entity for e in members]],
             )
-        part = parts.setdefault((target, FILE_ENTITY), Part(target, FILE_ENTITY))
+        part = parts.setdefault((target, FILE_ENTITY), ExportPlan(target, FILE_ENTITY))
         part.desired += 1
         count = sum(parts[target, e.entity].desired for e in sending) - waiting
         new = {
@@ -482,7 +486,7 @@ def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             )
 
 
-def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], Part]) -> None:
+def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], ExportPlan]) -> None:
     rows = connection.execute(
         f"""
         select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold,

@@ -74,7 +74,7 @@ class Work:
 
 def push(
     run: Run,
-    make_night: Callable[[], planning.Night],
+    make_night: Callable[[], planning.PlanInputs],
     adapter: Callable[[str], Adapter],
     targets: tuple[str, ...] = (),
     *,
@@ -84,7 +84,7 @@ def push(
     """Push the run's plan to all its targets, or to some; returns the exit code.
 
     `look` observes targets anew: given where a person approved the plan, left out in the night,
-    which plans and pushes in one go. `wait`: seconds to wait for another push. Raises NoPlan,
+    which plans and pushes in one go. `wait`: seconds to wait for another push. Raises NoPlanError,
     lock.Held.
     """
     with lock(paths.var() / "push.lock", f"a push of run {run.run_id}", wait):
@@ -93,14 +93,14 @@ def push(
 
 def _push(
     run: Run,
-    make_night: Callable[[], planning.Night],
+    make_night: Callable[[], planning.PlanInputs],
     adapter: Callable[[str], Adapter],
     targets: tuple[str, ...],
     look: Callable[[Sequence[str]], Any] | None,
 ) -> int:
     document = run.read("plan.json")
     if document is None:
-        raise planning.NoPlan(
+        raise planning.NoPlanError(
             f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then'
             ' "make push"'
         )
@@ -186,10 +186,10 @@ def _cleared(
     run: Run,
     document: Mapping[str, Any],
     pasts: Mapping[str, Past],
-    make_night: Callable[[], planning.Night],
+    make_night: Callable[[], planning.PlanInputs],
     *,
     code: bool,
-) -> tuple[planning.Night, list[str], list[Finding]]:
+) -> tuple[planning.PlanInputs, list[str], list[Finding]]:
     """The targets whose plan still is the one that was shown (or whose push was interrupted); a
     finding for each other.
     """
@@ -204,7 +204,7 @@ def _cleared(
                 tuple(scope["targets"]), scope["school"], scope["person"], scope["action"]
             )
             allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
-            now = planning.make(connection, night, allowed, fresh)
+            now = planning.build_plan(connection, night, allowed, fresh)
         ground = planning.rests_on(run)
         again = f"make undo RUN={document['undoes']}" if document.get("undoes") else "make plan"
         waits = waits_for(list(pasts), night.exports.good)
@@ -279,7 +279,7 @@ def _load(
     run: Run,
     plan_id: str,
     pasts: Mapping[str, Past],
-    night: planning.Night,
+    night: planning.PlanInputs,
     adapter: Callable[[str], Adapter],
 ) -> tuple[list[Work], list[Finding]]:
     """What each target has to do; findings for those that cannot be written to."""
@@ -322,7 +322,7 @@ def _work(  # noqa: PLR0917
     plan_id: str,
     target: str,
     past: Past,
-    night: planning.Night,
+    night: planning.PlanInputs,
     adapter: Adapter,
 ) -> Work:
     exports = [
@@ -429,7 +429,7 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
     for export in exports:
         view = diff.observed_view(export)
         if "remote_id" not in applied.columns(connection, view):
-            raise diff.DiffImpossible(
+            raise diff.DiffImpossibleError(
                 f"{view} has no column remote_id, but other entities refer to its objects"
             )
         rows = connection.execute(
@@ -493,7 +493,7 @@ def _rendered(
             change.new["rows"] - sum(map(len, without.values())) + change.new.get("waiting", 0)
         )
         if made.rows != planned:
-            raise holds.TargetUnusable(
+            raise holds.TargetUnusableError(
                 f'{name} would hold {made.rows:,} rows and the plan says {planned:,}; run "make'
                 ' plan" again'
             )

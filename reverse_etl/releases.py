@@ -36,7 +36,7 @@ OPEN = f"""
 SEAL = "left(sha256(concat_ws('|', {0}.action, cast({0}.new as varchar))), 16)"
 
 
-class NothingToRelease(Exception):
+class NothingToReleaseError(Exception):
     """No held change answers to what was said; the message says how to find the held ones."""
 
 
@@ -63,7 +63,7 @@ def release(
     why: str,
 ) -> int:
     """Record the release of held changes of a plan: those in `where`, of them those with these keys
-    (or person ids, or change ids; none given: all). Returns how many. Raises NothingToRelease.
+    (or person ids, or change ids; none given: all). Returns how many. Raises NothingToReleaseError.
     """
     held = connection.execute(
         f"""
@@ -80,7 +80,7 @@ def release(
             if unknown
             else "nothing of it is held that this speaks of"
         )
-        raise NothingToRelease(
+        raise NothingToReleaseError(
             f'plan {plan_id}: {words}; "make show STATUS=held" lists what is held, with its keys'
         )
     at = datetime.now(UTC).isoformat()

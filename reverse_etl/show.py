@@ -25,7 +25,7 @@ from rich.table import Table
 from common.runs import Run
 from reverse_etl import exports
 from reverse_etl.model import ACTIONS, FILE_ENTITY
-from reverse_etl.plan import NoPlan, Scope, ScopeWrong
+from reverse_etl.plan import NoPlanError, Scope, ScopeError
 
 HIDDEN = "…"
 FORMATS = ("text", "json", "csv", "html")
@@ -48,7 +48,7 @@ COLUMNS = (
 )
 
 
-class UnknownFormat(Exception):
+class UnknownFormatError(Exception):
     """A form nobody writes; the message names those there are."""
 
 
@@ -63,7 +63,7 @@ class Chosen:
 
     def __post_init__(self) -> None:
         if self.status and self.status not in STATUSES:
-            raise ScopeWrong(f"{self.status!r} is no status; there are {', '.join(STATUSES)}")
+            raise ScopeError(f"{self.status!r} is no status; there are {', '.join(STATUSES)}")
 
     def where(self, plan_id: str) -> tuple[str, dict[str, Any]]:
         where, values = conditions(plan_id, self.scope)
@@ -77,7 +77,7 @@ class Chosen:
 def show(
     connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, *, console: Console
 ) -> None:
-    """Print the run's plan within a scope. Raises NoPlan when the run has none."""
+    """Print the run's plan within a scope. Raises NoPlanError when the run has none."""
     document = _document(run)
     scope = chosen.scope
     where, values = chosen.where(document["plan_id"])
@@ -129,9 +129,9 @@ def show(
 
 
 def written(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, form: str) -> str:
-    """Every chosen change as json, csv or html. Raises NoPlan, UnknownFormat."""
+    """Every chosen change as json, csv or html. Raises NoPlanError, UnknownFormatError."""
     if form not in FORMATS[1:]:
-        raise UnknownFormat(f"{form!r} is no form of a plan; there are {', '.join(FORMATS)}")
+        raise UnknownFormatError(f"{form!r} is no form of a plan; there are {', '.join(FORMATS)}")
     document = _document(run)
     where, values = chosen.where(document["plan_id"])
     cursor = connection.execute(
@@ -161,7 +161,7 @@ def written(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, for
 def _document(run: Run) -> dict[str, Any]:
     document = run.read("plan.json")
     if document is None:
-        raise NoPlan(f'run {run.run_id} has no plan; run "make plan"')
+        raise NoPlanError(f'run {run.run_id} has no plan; run "make plan"')
     return document  # type: ignore[no-any-return]
 
 
@@ -235,11 +235,11 @@ def scope(
     person: str,
     action: str,
 ) -> Scope:
-    """What a person asks for, as the tables hold it. Raises ScopeWrong for a school, person or
+    """What a person asks for, as the tables hold it. Raises ScopeError for a school, person or
     action there is none of.
     """
     if action and action not in ACTIONS:
-        raise ScopeWrong(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
+        raise ScopeError(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
     if school and _known(connection, "core.schools", ("school_number",), school) is False:
         padded = school.zfill(8)
         meant = (
@@ -247,14 +247,14 @@ def scope(
             if padded != school and _known(connection, "core.schools", ("school_number",), padded)
             else ""
         )
-        raise ScopeWrong(
+        raise ScopeError(
             f"{school!r} is no school: school numbers have 8 digits, zeros in front included{meant}"
         )
     if person:
         found = _known(connection, "ledger.identity.persons", ("source_key", "person_id"), person)
         found = found or _known(connection, "ledger.audit.planned_changes", ("person_id",), person)
         if not found:
-            raise ScopeWrong(
+            raise ScopeError(
                 f'nobody is known by {person!r}: a student number, staff key or person id; "make'
                 f' explain PERSON={person}" looks further'
             )
@@ -411,7 +411,7 @@ def _open_columns(run: Run, document: Mapping[str, Any]) -> dict[tuple[str, str]
     """(target, entity) -> columns that are classed as no personal data or as a key."""
     try:
         found = exports.load(Run.load(document["undoes"]) if document.get("undoes") else run)
-    except exports.ExportsMissing:
+    except exports.ExportsMissingError:
         return {}
     every = [*found.good, *(export for export, _ in found.refused)]
     return {

@@ -39,7 +39,7 @@ from reverse_etl.model import (
 KEPT = """list_filter(ours, lambda name: json_exists(old, '$."' || name || '"'))"""
 
 
-class NothingToUndo(Exception):
+class NothingToUndoError(Exception):
     """A run that wrote nothing that could be taken back; the message says so."""
 
 
@@ -58,13 +58,13 @@ class Undo:
 
 
 def written(connection: duckdb.DuckDBPyConnection, run_id: str) -> int:
-    """How many changes a run applied. Raises NothingToUndo when there are none."""
+    """How many changes a run applied. Raises NothingToUndoError when there are none."""
     row = connection.execute(
         "select count(*) from ledger.audit.changes where run_id = ? and status = 'applied'",
         [run_id],
     ).fetchone()
     if not row or not row[0]:
-        raise NothingToUndo(f"run {run_id} applied nothing, so there is nothing to undo")
+        raise NothingToUndoError(f"run {run_id} applied nothing, so there is nothing to undo")
     return int(row[0])
 
 

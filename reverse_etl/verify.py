@@ -34,7 +34,7 @@ PAUSES = (
 
 def verify(
     run: Run,
-    make_night: Callable[[], planning.Night],
+    make_night: Callable[[], planning.PlanInputs],
     observe: Callable[[Sequence[str]], Any],
     targets: tuple[str, ...] = (),
     *,
@@ -45,7 +45,7 @@ def verify(
     """Observe, compare, and write `verify.json`; returns the exit code."""
     document = run.read("plan.json")
     if document is None:
-        raise planning.NoPlan(
+        raise planning.NoPlanError(
             f'run {run.run_id} has no plan to verify; run "make plan" and "make push" first'
         )
     chosen = tuple(
@@ -68,7 +68,7 @@ def verify(
         with store.connect() as connection:
             settle(connection)
             night = make_night()
-            plan = planning.make(connection, night, Allowed(), planning.Scope(left))
+            plan = planning.build_plan(connection, night, Allowed(), planning.Scope(left))
             result |= _measured(
                 connection,
                 document,
@@ -137,7 +137,7 @@ def _measured(
     connection: duckdb.DuckDBPyConnection,
     document: Mapping[str, Any],
     targets: Sequence[str],
-    parts: Mapping[tuple[str, str], planning.Part],
+    parts: Mapping[tuple[str, str], planning.ExportPlan],
 ) -> dict[str, Any]:
     """What is left per entity: today's differences without those the plan held and those that wait
     for a held one.
@@ -170,7 +170,8 @@ def _measured(
         if target not in targets:
             continue
         part = parts.get(
-            (target, entity), planning.Part(target, entity, planned["desired"], planned["desired"])
+            (target, entity),
+            planning.ExportPlan(target, entity, planned["desired"], planned["desired"]),
         )
         stopped = bool(planned["holds"]) and not planned["planned"] and not planned["desired"]
         residual: Counter[str] = Counter()

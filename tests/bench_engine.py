@@ -69,7 +69,9 @@ def planning_figures(users: int, memberships: int) -> dict[str, float]:
                 figures[f"{name}_join"] = bare_join(connection, name, key)
             with store.connect() as connection:
                 started = time.monotonic()
-                made = planning.make(connection, night(found, name), EVERYTHING, planning.Scope())
+                made = planning.build_plan(
+                    connection, night(found, name), EVERYTHING, planning.Scope()
+                )
                 figures[name] = time.monotonic() - started
                 figures[f"{name}_changes"] = sum(sum(part.planned.values()) for part in made.parts)
     figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -165,9 +167,9 @@ def export_of(entity: str, key: tuple[str, ...], others: list[str]) -> Export:
     return exports.parsed(node, meta)
 
 
-def night(found: list[Export], entity: str) -> planning.Night:
+def night(found: list[Export], entity: str) -> planning.PlanInputs:
     good = tuple(export for export in found if export.entity == entity)
-    return planning.Night(
+    return planning.PlanInputs(
         "bench",
         "2026-10-05",
         exports.Exports(good, (), ()),
@@ -203,7 +205,9 @@ def _pushed(platforms: Any, target: str, people: int) -> dict[str, Any]:
         bench.desire()
         bench.observe()
         with store.connect() as connection:
-            made = planning.make(connection, bench.night(), EVERYTHING, planning.Scope((target,)))
+            made = planning.build_plan(
+                connection, bench.night(), EVERYTHING, planning.Scope((target,))
+            )
             bench.run.write("plan.json", planning.store(connection, made, bench.run.run_id))
         planned = sum(sum(part.planned.values()) for part in made.parts)
         adapter = configured.adapter(target, bench.run.run_id)

@@ -377,7 +377,7 @@ for line in sys.stdin:
 # ---------------------------------------------------------------- the trial
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """What must hold did not; the message says in which push, under which faults, and what."""
 
 
@@ -474,8 +474,8 @@ class Chaos:
                     connection.unregister("found")
         self.run.write("observed.json", facts)
 
-    def night(self) -> planning.Night:
-        return planning.Night(
+    def night(self) -> planning.PlanInputs:
+        return planning.PlanInputs(
             self.run.run_id,
             "2026-10-05",
             exports.load(self.run),
@@ -488,7 +488,7 @@ class Chaos:
     def plan(self) -> dict[str, Any]:
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.make(
+            made = planning.build_plan(
                 connection, self.night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()
             )
             document = planning.store(connection, made, self.run.run_id)
@@ -508,7 +508,7 @@ class Chaos:
         )
         held = [sentence for part in document["exports"] for sentence in part["holds"]]
         if held:
-            raise Wrong(f"an ordinary night was held: {held[0]}")
+            raise WrongError(f"an ordinary night was held: {held[0]}")
         return (
             sum(sum(part["planned"].values()) for part in document["exports"]) if code == 0 else -1
         )
@@ -519,7 +519,7 @@ class Chaos:
         self.observe()
         kinds = {name: configured.kind(name) for name in TARGETS}
 
-        def night() -> planning.Night:
+        def night() -> planning.PlanInputs:
             taking_back = undoing.Undo(
                 run_id,
                 {name: kind.lasting for name, kind in kinds.items()},
@@ -531,7 +531,7 @@ class Chaos:
             settle.settle(connection)
             document = planning.store(
                 connection,
-                planning.make(
+                planning.build_plan(
                     connection, night(), Allowed.parse(EVERYTHING, "chaos"), planning.Scope()
                 ),
                 self.run.run_id,
@@ -539,7 +539,7 @@ class Chaos:
         self.run.write("plan.json", document)
         code = pushing.push(self.run, night, lambda name: configured.adapter(name, self.run.run_id))
         if code:
-            raise Wrong(f"the undo ended with {code}")
+            raise WrongError(f"the undo ended with {code}")
         return document["cannot"]
 
     # ------------------------------------------------------------ one push in bad weather
@@ -572,10 +572,10 @@ class Chaos:
                     quiet = True
                     break
             if quiet and number % 10 == 9 and self.ordinary_night() != 0:
-                raise Wrong("a night after a night that ended well found something to do")
+                raise WrongError("a night after a night that ended well found something to do")
             self.check(sent, quiet)
-        except Wrong as error:
-            raise Wrong(f"push {number} ({words or 'no faults'}): {error}") from None
+        except WrongError as error:
+            raise WrongError(f"push {number} ({words or 'no faults'}): {error}") from None
 
     def push_under(self, faults: dict[str, float], planned: int) -> str:
         """Push in a process of its own while the faults are on; what ended it."""
@@ -610,7 +610,7 @@ class Chaos:
             person.join()
         self.platforms.set_faults(**CALM)
         if code == 99:
-            raise Wrong(f"the push broke: {(paths.var() / 'push.log').read_text()[-1500:]}")
+            raise WrongError(f"the push broke: {(paths.var() / 'push.log').read_text()[-1500:]}")
         return how if code < 0 or how == "SIGTERM" else "left alone"
 
     def edit_by_hand(self, stop: threading.Event) -> None:
@@ -674,20 +674,20 @@ class Chaos:
             ours = Counter(self.ours(target).values())
             twice = [key for key, count in ours.items() if count > 1]
             if twice:
-                raise Wrong(f"{target}: key {twice[0]} stands on {ours[twice[0]]} accounts")
+                raise WrongError(f"{target}: key {twice[0]} stands on {ours[twice[0]]} accounts")
             if ours.keys() != self.district.people.keys():
-                raise Wrong(
+                raise WrongError(
                     f"{target}: {len(ours)} accounts of ours, {len(self.district.people)} people"
                 )
         if self.of_others() != self.unmanaged:
-            raise Wrong("an object that is not ours was touched")
+            raise WrongError("an object that is not ours was touched")
         if not quiet:
             last = {
                 part["entity"]: part["planned"]
                 for part in self.run.read("plan.json")["exports"]
                 if part["planned"]
             }
-            raise Wrong(
+            raise WrongError(
                 f"{NIGHTS} ordinary nights did not make the platforms equal to the exports: {last}"
             )
         self.check_state()
@@ -719,7 +719,7 @@ class Chaos:
                 row["org_unit_path"],
                 row["suspended"],
             ):
-                raise Wrong(f"google: account {row['person_id']} is not as desired")
+                raise WrongError(f"google: account {row['person_id']} is not as desired")
         users = {
             key: user for user in microsoft["users"].values() if (key := key_of("microsoft", user))
         }
@@ -739,7 +739,7 @@ class Chaos:
                 row["department"],
                 row["account_enabled"],
             ):
-                raise Wrong(f"microsoft: account {row['person_id']} is not as desired")
+                raise WrongError(f"microsoft: account {row['person_id']} is not as desired")
         products = {sku["skuId"]: sku["skuPartNumber"] for sku in microsoft["skus"].values()}
         held = {
             (key, products[one["skuId"]])
@@ -749,10 +749,10 @@ class Chaos:
         if held != {
             (row["person_id"], row["licence"]) for row in wanted["exp_microsoft__licences"]
         }:
-            raise Wrong("microsoft: licences are not as desired")
+            raise WrongError("microsoft: licences are not as desired")
         for sku in microsoft["skus"].values():
             if sku["consumedUnits"] != sum(licence == sku["skuPartNumber"] for _, licence in held):
-                raise Wrong(
+                raise WrongError(
                     f"microsoft: {sku['consumedUnits']} seats of {sku['skuPartNumber']} are taken,"
                     " which is not how many hold it"
                 )
@@ -778,7 +778,7 @@ class Chaos:
                     self.district.groups.get(wrong[0], set()),
                     there.get(wrong[0], set()),
                 )
-                raise Wrong(
+                raise WrongError(
                     f"{target}: {len(wrong)} groups are not as desired, first {wrong[0]}:"
                     f" {'there' if wrong[0] in there else 'missing'}, without"
                     f" {sorted(wanted_here - found_here)}, with {sorted(found_here - wanted_here)}"
@@ -804,7 +804,7 @@ class Chaos:
         }
         unplanned = {(target, one) for target, one, _ in asked if (target, one) not in known}
         if unplanned:
-            raise Wrong(
+            raise WrongError(
                 f"{len(unplanned)} objects were written without a line in the journal, first"
                 f" {sorted(unplanned)[0]}"
             )
@@ -818,7 +818,7 @@ class Chaos:
             and "already" not in (note or "")
         ]
         if never:
-            raise Wrong(
+            raise WrongError(
                 f"{len(never)} changes are called applied and were never asked for, first"
                 f" {never[0]}"
             )

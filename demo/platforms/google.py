@@ -31,7 +31,7 @@ from demo.platforms import google_groups, google_units, google_users
 from demo.platforms.faults import Faults
 from demo.platforms.fields import masked
 from demo.platforms.google_tenant import Call, Tenant, refuse
-from demo.platforms.http import Refusal, Reply, Request
+from demo.platforms.http import RefusalError, Reply, Request
 from demo.platforms.platform import Platform, RequestLog
 from demo.platforms.store import Store, Window
 
@@ -258,7 +258,7 @@ class Google(Platform):
                     if inner.path.startswith(DIRECTORY)
                     else refuse(404, "notFound", "Not Found").reply
                 )
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 reply = refusal.reply
             content_id = (part.get("Content-ID") or "<>").strip("<>")
             head = (

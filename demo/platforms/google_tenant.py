@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from demo.platforms.faults import Faults
-from demo.platforms.http import Refusal, Reply
+from demo.platforms.http import RefusalError, Reply
 from demo.platforms.store import Pages, Store
 
 CUSTOMER = "C03sd0074"
@@ -25,7 +25,7 @@ UNDELETE_DAYS = 20
 _LOCAL_PART = re.compile(r"[A-Za-z0-9_'\-]+(\.[A-Za-z0-9_'\-]+)*")
 
 
-def refuse(status: int, reason: str, message: str, **more: Any) -> Refusal:
+def refuse(status: int, reason: str, message: str, **more: Any) -> RefusalError:
     """A refusal in the old style of the Directory API."""
     one = {
         "message": message,
@@ -33,18 +33,20 @@ def refuse(status: int, reason: str, message: str, **more: Any) -> Refusal:
         "reason": reason,
         **more,
     }
-    return Refusal(Reply(status, {"error": {"code": status, "message": message, "errors": [one]}}))
+    return RefusalError(
+        Reply(status, {"error": {"code": status, "message": message, "errors": [one]}})
+    )
 
 
-def not_found(what: str) -> Refusal:
+def not_found(what: str) -> RefusalError:
     return refuse(404, "notFound", f"Resource Not Found: {what}")
 
 
-def invalid(what: str) -> Refusal:
+def invalid(what: str) -> RefusalError:
     return refuse(400, "invalid", what)
 
 
-def duplicate(message: str = "Entity already exists.") -> Refusal:
+def duplicate(message: str = "Entity already exists.") -> RefusalError:
     return refuse(409, "duplicate", message)
 
 

@@ -71,7 +71,7 @@ class Reply:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + content
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The platform says no; carries the exact reply."""
 
     def __init__(self, reply: Reply) -> None:

@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl, unquote
 
 from demo.platforms import microsoft_groups, microsoft_users
 from demo.platforms.faults import Faults
-from demo.platforms.http import Refusal, Reply, Request
+from demo.platforms.http import RefusalError, Reply, Request
 from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, refuse
 from demo.platforms.platform import Platform, RequestLog
 from demo.platforms.store import Store, Window
@@ -84,7 +84,7 @@ class Microsoft(Platform):
                 if single
                 else self._batch(request, body)
             )
-        except Refusal as refusal:
+        except RefusalError as refusal:
             reply = refusal.reply
         return self._stamped(reply, request.headers)
 
@@ -271,7 +271,7 @@ class Microsoft(Platform):
             return self._one(
                 str(item.get("method", "")).upper(), path, params, headers, item.get("body") or {}
             )
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return refusal.reply
 
     def _stamped(self, reply: Reply, headers: Mapping[str, str]) -> Reply:

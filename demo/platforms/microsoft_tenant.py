@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from demo.platforms.faults import Faults
-from demo.platforms.http import Refusal, Reply
+from demo.platforms.http import RefusalError, Reply
 from demo.platforms.store import Pages, Store
 
 TENANT_ID = "5d740000-0074-4074-8074-00000000aaaa"
@@ -163,24 +163,24 @@ def refuse(
     message: str,
     details: list[dict[str, str]] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Refusal:
+) -> RefusalError:
     """A refusal in the form of Graph; `innerError` is completed where the request is known."""
     error: dict[str, Any] = {"code": code, "message": message}
     if details:
         error["details"] = details
-    return Refusal(Reply(status, {"error": error}, headers or {}))
+    return RefusalError(Reply(status, {"error": error}, headers or {}))
 
 
-def bad(message: str, details: list[dict[str, str]] | None = None) -> Refusal:
+def bad(message: str, details: list[dict[str, str]] | None = None) -> RefusalError:
     return refuse(400, "Request_BadRequest", message, details)
 
 
-def conflict(target: str) -> Refusal:
+def conflict(target: str) -> RefusalError:
     message = f"Another object with the same value for property {target} already exists."
     return bad(message, [{"code": "ObjectConflict", "message": message, "target": target}])
 
 
-def missing(key: str) -> Refusal:
+def missing(key: str) -> RefusalError:
     return refuse(
         404,
         "Request_ResourceNotFound",

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from urllib.parse import parse_qsl, urlencode
 
 from demo.platforms.faults import Faults
-from demo.platforms.http import Refusal, Reply, Request
+from demo.platforms.http import RefusalError, Reply, Request
 from demo.platforms.store import Store
 
 LEFT_OUT = "Left-out-1"  # stands for a password: long enough, three classes of characters, nobody's
@@ -95,7 +95,7 @@ class Platform(ABC):
             return None
         try:
             reply = self.serve(request)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             reply = refusal.reply
         if self._wrote and self.faults.happens("lose_reply_after_commit"):
             return None
@@ -107,7 +107,7 @@ class Platform(ABC):
             return self.broken(503)
         try:
             reply = call()
-        except Refusal as refusal:
+        except RefusalError as refusal:
             self.store.rollback()
             return refusal.reply
         except Exception:

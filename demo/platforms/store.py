@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from demo.platforms.http import Refusal
+from demo.platforms.http import RefusalError
 
 _NOTHING: Any = object()
 
@@ -126,7 +126,7 @@ class Pages:
             self._open.pop(next(iter(self._open)))
         return page, token
 
-    def follow(self, token: str, size: int, refusal: Refusal) -> tuple[list[str], str | None]:
+    def follow(self, token: str, size: int, refusal: RefusalError) -> tuple[list[str], str | None]:
         """The page behind a token; the same token may be followed again."""
         if token not in self._open:
             raise refusal

@@ -27,7 +27,7 @@ account_matches as (
 ),
 
 placements as (
-    select * from {{ ref('placements') }}
+    select * from {{ ref('org_unit_assignments') }}
 ),
 
 licences as (
@@ -51,7 +51,7 @@ microsoft_users as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 people as (

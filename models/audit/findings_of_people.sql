@@ -33,7 +33,7 @@ callout_absences as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 people as (

@@ -10,7 +10,7 @@ runs as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- the file that is in force, read as new or found unchanged
@@ -50,11 +50,11 @@ counted as (
 ),
 
 latest as (
-    {{ first_row_per('source_files', 'source, feed', 'read_at desc') }}
+    {{ deduplicate('source_files', 'source, feed', 'read_at desc') }}
 ),
 
 latest_loads as (
-    {{ first_row_per('loads', 'source, feed', 'read_at desc') }}
+    {{ deduplicate('loads', 'source, feed', 'read_at desc') }}
 ),
 
 last_taken as (
@@ -111,7 +111,7 @@ judged as (
 
 -- one file under two names of a feed says what the more patient of the two says
 final as (
-    {{ first_row_per('judged', 'source_file', 'good_loads_since, source, feed') }}
+    {{ deduplicate('judged', 'source_file', 'good_loads_since, source, feed') }}
 )
 
 select * from final

@@ -285,7 +285,7 @@ counted as (
 
 -- one problem per thing that is wrong, not one per line that shows it
 one_per_problem as (
-    {{ first_row_per('counted', 'problem_id', 'source_file nulls last, source_line nulls last') }}
+    {{ deduplicate('counted', 'problem_id', 'source_file nulls last, source_line nulls last') }}
 ),
 
 final as (

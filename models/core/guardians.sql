@@ -63,7 +63,7 @@ together as (
 ),
 
 one_per_guardian as (
-    {{ first_row_per('together', 'guardian_id', 'is_kept, student_number, source_line') }}
+    {{ deduplicate('together', 'guardian_id', 'is_kept, student_number, source_line') }}
 ),
 
 final as (

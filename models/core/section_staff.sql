@@ -36,7 +36,7 @@ matches as (
 
 night as (
     select {{ school_year('as_of') }} as school_year
-    from {{ source('homeroom', 'night') }}
+    from {{ source('homeroom', 'run_context') }}
 ),
 
 -- a name stands for a person only where one person at the school has it
@@ -68,7 +68,7 @@ known_staff as (
     select
         kept.staff_id,
         kept.staff_key
-    from ({{ first_row_per('vanished', 'staff_id', 'last_seen_on desc, staff_key') }}) as kept
+    from ({{ deduplicate('vanished', 'staff_id', 'last_seen_on desc, staff_key') }}) as kept
 ),
 
 class_teachers as (

@@ -20,7 +20,7 @@ grades as (
 
 night as (
     select {{ school_year('as_of') }} as school_year
-    from {{ source('homeroom', 'night') }}
+    from {{ source('homeroom', 'run_context') }}
 ),
 
 class_members as (

@@ -22,7 +22,7 @@ night as (
     select
         *,
         {{ school_year('as_of') }} as school_year
-    from {{ source('homeroom', 'night') }}
+    from {{ source('homeroom', 'run_context') }}
 ),
 
 classes as (

@@ -11,7 +11,7 @@ employees as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 ranked_assignments as (
@@ -23,7 +23,7 @@ ranked_assignments as (
 
 -- where a person teaches comes before where a person only has access
 primary_assignments as (
-    {{ first_row_per('ranked_assignments', 'sis_key', 'teaching_rank, school_number nulls last, source_line') }}
+    {{ deduplicate('ranked_assignments', 'sis_key', 'teaching_rank, school_number nulls last, source_line') }}
 ),
 
 teachers as (

@@ -12,7 +12,7 @@ with pairs as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- who has no staff id anywhere is known by the user name, from now on, whatever ids turn up later

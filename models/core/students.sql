@@ -13,7 +13,7 @@ last_seen as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- between school years homerooms are empty or half made: one that is empty stays as it was, and so does its teacher

@@ -1,5 +1,5 @@
 with accounts as (
-    {{ first_row_per(ref('accounts'), 'person_id', 'name_number desc') }}
+    {{ deduplicate(ref('accounts'), 'person_id', 'name_number desc') }}
 ),
 
 target_accounts as (
@@ -8,7 +8,7 @@ target_accounts as (
 
 -- the address people write to: where an account of before us was adopted, that one's
 addresses as (
-    {{ first_row_per('target_accounts', 'person_id', 'target') }}
+    {{ deduplicate('target_accounts', 'person_id', 'target') }}
 ),
 
 lifecycle as (

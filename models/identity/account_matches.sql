@@ -1,5 +1,5 @@
 with candidates as (
-    select * from {{ ref('account_candidates') }}
+    select * from {{ ref('correlation_candidates') }}
 ),
 
 issued as (

@@ -19,7 +19,7 @@ names_taken as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 issued as (
@@ -67,15 +67,15 @@ adopted_names as (
         requests.name_number = 1
         and issued.account_name is null
         and holders.account_name is null
-        and {{ matches('adopted_accounts.account_name', '^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$') }}
+        and {{ regexp_like('adopted_accounts.account_name', '^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$') }}
 ),
 
 one_name_per_person as (
-    {{ first_row_per('adopted_names', 'person_id', 'target, account_name') }}
+    {{ deduplicate('adopted_names', 'person_id', 'target, account_name') }}
 ),
 
 kept as (
-    {{ first_row_per('one_name_per_person', 'account_name', 'target, person_id') }}
+    {{ deduplicate('one_name_per_person', 'account_name', 'target, person_id') }}
 ),
 
 asking as (

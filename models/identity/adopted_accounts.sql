@@ -23,7 +23,7 @@ issued as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 known as (
@@ -60,7 +60,7 @@ remembered as (
 ),
 
 first_remembered as (
-    {{ first_row_per('remembered', 'person_id, target', 'remote_id') }}
+    {{ deduplicate('remembered', 'person_id, target', 'remote_id') }}
 ),
 
 found as (

@@ -15,11 +15,11 @@ person_merges as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 latest_events as (
-    {{ first_row_per(ref('lifecycle_events'), 'person_id', 'event_number desc') }}
+    {{ deduplicate(ref('lifecycle_events'), 'person_id', 'event_number desc') }}
 ),
 
 -- a state is open where any target keeps its accounts open
@@ -52,7 +52,7 @@ current_holds as (
 
 -- of two holds the one that lasts longer is said
 held as (
-    {{ first_row_per('current_holds', 'population, source_key', 'expires_on desc nulls first, hold') }}
+    {{ deduplicate('current_holds', 'population, source_key', 'expires_on desc nulls first, hold') }}
 ),
 
 final as (

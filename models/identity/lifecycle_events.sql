@@ -36,12 +36,12 @@ person_merges as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 earlier as (
     {% if is_incremental() %}
-    {{ first_row_per(this, 'person_id', 'event_number desc') }}
+    {{ deduplicate(this, 'person_id', 'event_number desc') }}
     {% else %}
     select
         cast(null as {{ dbt.type_string() }}) as person_id,

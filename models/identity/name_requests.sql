@@ -23,7 +23,7 @@ issued as (
 ),
 
 current_accounts as (
-    {{ first_row_per('issued', 'person_id', 'name_number desc') }}
+    {{ deduplicate('issued', 'person_id', 'name_number desc') }}
 ),
 
 waiting as (
@@ -65,7 +65,7 @@ applicable as (
 
 -- the row that names the school wins
 policy_of as (
-    {{ first_row_per('applicable', 'population, school_number', 'rank') }}
+    {{ deduplicate('applicable', 'population, school_number', 'rank') }}
 ),
 
 -- people who had left before we first saw them need no account; they get one the night they come back

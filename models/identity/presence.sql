@@ -19,7 +19,7 @@ events as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- listed, but in a line that cannot be used
@@ -63,7 +63,7 @@ classed_events as (
 ),
 
 latest_events as (
-    {{ first_row_per('classed_events', 'person_id', 'event_number desc') }}
+    {{ deduplicate('classed_events', 'person_id', 'event_number desc') }}
 ),
 
 last_changes as (

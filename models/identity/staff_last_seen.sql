@@ -16,7 +16,7 @@ section_staff as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 teachers_of_record as (

@@ -49,7 +49,7 @@ standing as (
 ),
 
 last_adopted as (
-    {{ first_row_per('standing', 'person_id, target', 'adopted_on desc, remote_id') }}
+    {{ deduplicate('standing', 'person_id, target', 'adopted_on desc, remote_id') }}
 ),
 
 final as (

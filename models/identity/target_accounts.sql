@@ -10,12 +10,12 @@ account_matches as (
     select * from {{ ref('account_matches') }}
 ),
 
-unclaimed_accounts as (
-    select * from {{ ref('unclaimed_accounts') }}
+orphan_accounts as (
+    select * from {{ ref('orphan_accounts') }}
 ),
 
 current_accounts as (
-    {{ first_row_per('accounts', 'person_id', 'name_number desc') }}
+    {{ deduplicate('accounts', 'person_id', 'name_number desc') }}
 ),
 
 waiting as (
@@ -52,16 +52,16 @@ final as (
                 )
             else people.account_name || '@' || people.domain
         end as address,
-        unclaimed_accounts.remote_id as adopt_id
+        orphan_accounts.remote_id as adopt_id
     from people
     left join adopted
         on
             people.person_id = adopted.person_id
             and people.target = adopted.target
-    left join unclaimed_accounts
+    left join orphan_accounts
         on
-            adopted.target = unclaimed_accounts.target
-            and adopted.remote_id = unclaimed_accounts.remote_id
+            adopted.target = orphan_accounts.target
+            and adopted.remote_id = orphan_accounts.remote_id
     left join waiting
         on
             people.person_id = waiting.person_id

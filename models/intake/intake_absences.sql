@@ -90,7 +90,7 @@ known_absences as (
 
 -- a register sent twice is one absence; the later line is the correction
 one_per_absence as (
-    {{ first_row_per(
+    {{ deduplicate(
         'known_absences',
         'student_number, absence_on, part_of_day, coalesce(timetable_id, course_code)',
         'source_line desc',

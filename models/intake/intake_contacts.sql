@@ -44,7 +44,7 @@ parent_roles as (
 agents as (
     select
         users.user_id,
-        {{ listed('users.agent_ids') }} as agent_id
+        {{ split_to_rows('users.agent_ids') }} as agent_id
     from users
 ),
 
@@ -129,7 +129,7 @@ named_parents as (
 
 -- a parent is listed once per school the child attends
 one_per_parent as (
-    {{ first_row_per('named_parents', 'student_number, person_name', 'source_system, source_line') }}
+    {{ deduplicate('named_parents', 'student_number, person_name', 'source_system, source_line') }}
 ),
 
 final as (

@@ -61,7 +61,7 @@ known_courses as (
 ),
 
 one_per_course as (
-    {{ first_row_per('known_courses', 'school_number, course_code', 'source_system, source_line') }}
+    {{ deduplicate('known_courses', 'school_number, course_code', 'source_system, source_line') }}
 ),
 
 final as (

@@ -8,7 +8,7 @@ numbered_employees as (
 
 -- someone who left and came back has two rows: the one still open counts, then the later one
 one_per_employee as (
-    {{ first_row_per('numbered_employees', 'staff_id', 'ended_on desc nulls first, hired_on desc nulls last, school_number nulls last') }}
+    {{ deduplicate('numbered_employees', 'staff_id', 'ended_on desc nulls first, hired_on desc nulls last, school_number nulls last') }}
 ),
 
 final as (

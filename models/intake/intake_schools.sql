@@ -31,7 +31,7 @@ numbered_schools as (
 ),
 
 one_per_school as (
-    {{ first_row_per('numbered_schools', 'school_number', 'source_system, source_line') }}
+    {{ deduplicate('numbered_schools', 'school_number', 'source_system, source_line') }}
 ),
 
 final as (

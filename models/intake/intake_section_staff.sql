@@ -23,7 +23,7 @@ orgs as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- a teacher whose id is blank there has at least a name in the students' schedules

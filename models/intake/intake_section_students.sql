@@ -30,13 +30,13 @@ sessions as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 class_sessions as (
     select
         classes.class_id,
-        {{ listed('classes.session_ids') }} as session_id
+        {{ split_to_rows('classes.session_ids') }} as session_id
     from classes
 ),
 
@@ -90,7 +90,7 @@ known_members as (
 ),
 
 one_per_member as (
-    {{ first_row_per('known_members', 'timetable_id, student_number', 'source_system, school_year desc nulls last, source_line') }}
+    {{ deduplicate('known_members', 'timetable_id, student_number', 'source_system, school_year desc nulls last, source_line') }}
 ),
 
 final as (

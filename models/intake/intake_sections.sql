@@ -13,7 +13,7 @@ oneroster_classes as (
 class_sessions as (
     select
         oneroster_classes.class_id,
-        {{ listed('oneroster_classes.session_ids') }} as session_id
+        {{ split_to_rows('oneroster_classes.session_ids') }} as session_id
     from oneroster_classes
 ),
 
@@ -91,7 +91,7 @@ known_classes as (
 ),
 
 one_per_section as (
-    {{ first_row_per('known_classes', 'timetable_id', 'source_system, source_line') }}
+    {{ deduplicate('known_classes', 'timetable_id', 'source_system, source_line') }}
 ),
 
 final as (

@@ -27,7 +27,7 @@ orgs as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 assignments as (
@@ -79,7 +79,7 @@ keyed as (
 ),
 
 one_per_assignment as (
-    {{ first_row_per('keyed', 'sis_key, school_number', 'teaching_rank, source_system, source_line') }}
+    {{ deduplicate('keyed', 'sis_key, school_number', 'teaching_rank, source_system, source_line') }}
 ),
 
 final as (

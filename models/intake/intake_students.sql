@@ -11,7 +11,7 @@ grades as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- a student in either feed is in the feed: one that lags behind the other must not look like a child who left
@@ -128,11 +128,11 @@ student_enrolments as (
 ),
 
 homeroom_teachers as (
-    {{ first_row_per('teacher_enrolments', 'class_id', 'primary_rank, user_id') }}
+    {{ deduplicate('teacher_enrolments', 'class_id', 'primary_rank, user_id') }}
 ),
 
 homerooms as (
-    {{ first_row_per('student_enrolments', 'user_id, org_id', 'class_id') }}
+    {{ deduplicate('student_enrolments', 'user_id, org_id', 'class_id') }}
 ),
 
 oneroster_students as (
@@ -265,7 +265,7 @@ ranked as (
 -- a school that lists a student twice means one enrolment: the better status, then the later admission. Listed by two
 -- systems, the first counts: it also knows the address and whether the family may be called
 one_per_enrolment as (
-    {{ first_row_per(
+    {{ deduplicate(
         'ranked', 'student_number, school_number', 'source_system, status_rank, admitted_on desc nulls last, source_line'
     ) }}
 ),

@@ -35,7 +35,7 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest a zip can hold
 ROWS_AT_ONCE = 10_000
 
 
-class TargetNotConfigured(Exception):
+class TargetNotConfiguredError(Exception):
     """A setting without which nothing can be delivered; the message names it."""
 
 
@@ -136,9 +136,9 @@ class Files:
         self.read_calls = 0
         self._settings = settings
 
-    def look(self) -> str:
-        """Connect and list the folder; what was proved, in words. Raises TargetNotConfigured or
-        SftpError.
+    def check_connection(self) -> str:
+        """Connect and list the folder; what was proved, in words. Raises TargetNotConfiguredError
+        or SftpError.
         """
         with sftp.connect(self._place()) as remote:
             files = len(remote.list())
@@ -221,7 +221,7 @@ class Files:
                 if not there:
                     self.write_calls += 1
                     remote.put(local, change.key[0])
-        except TargetNotConfigured as error:
+        except TargetNotConfiguredError as error:
             return Outcome(
                 change.change_id, "failed", reason="not_configured", calls=0, note=str(error)
             )
@@ -256,7 +256,7 @@ class Files:
         given = self._settings
         missing = [key for key in ("host", "user", "key_file", "known_hosts") if not given.get(key)]
         if missing:
-            raise TargetNotConfigured(
+            raise TargetNotConfiguredError(
                 f"target {self.name}: {', '.join(missing)} not set; put it under"
                 f" [targets.{self.name}] in .dlt/config.toml, the path of the private key in"
                 " .dlt/secrets.toml"
@@ -279,7 +279,7 @@ class Files:
         """
         return iter(())
 
-    def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
+    def order(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
         """All files go in one round."""
         return 0
 

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
-from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+from reverse_etl.passwords import PasswordRecipientError, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import (
     GOOGLE,
@@ -37,7 +37,7 @@ from reverse_etl.targets.fields import (
     to_api,
 )
 from reverse_etl.targets.google_client import Client
-from reverse_etl.targets.reading import Reads, TargetUnreadable
+from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
@@ -112,8 +112,8 @@ class Google:
             if self._passwords:
                 self._passwords.close()
 
-    def look(self) -> str:
-        """Sign in and read one user; what was proved, in words. Raises TargetUnreadable."""
+    def check_connection(self) -> str:
+        """Sign in and read one user; what was proved, in words. Raises TargetUnreadableError."""
         self._read(
             "users", self._api.users.list(customer=self._customer, maxResults=1, fields="users(id)")
         )
@@ -250,7 +250,7 @@ class Google:
         """Apply each change by one call (two where the first says the object exists)."""
         return [self._apply(change) for change in changes]
 
-    def wave(self, change: Change) -> int:
+    def order(self, change: Change) -> int:
         """Parents of org units before their children: the depth of the path; everything else in one
         round.
         """
@@ -283,7 +283,7 @@ class Google:
             if change.entity == "schemas" and change.action == "update":
                 return self._extend_schema(change, 0)
             request = self._request(change, creating, removing)
-        except (PasswordRecipientWrong, TargetUnreadable) as error:
+        except (PasswordRecipientError, TargetUnreadableError) as error:
             return Outcome(
                 change.change_id, "failed", reason="not_configured", note=str(error), calls=0
             )
@@ -361,7 +361,7 @@ class Google:
                 self._lookup(change),
                 missing_is_fine=True,
             )
-        except TargetUnreadable as error:
+        except TargetUnreadableError as error:
             return Outcome(
                 change.change_id,
                 "unknown",
@@ -528,7 +528,7 @@ class Google:
         """
         try:
             found = self._read("schemas", self._lookup(change)).body
-        except TargetUnreadable as error:
+        except TargetUnreadableError as error:
             return Outcome(
                 change.change_id, "retry", reason="unreadable", note=str(error), calls=calls + 1
             )

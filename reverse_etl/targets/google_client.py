@@ -35,7 +35,7 @@ from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
 from reverse_etl.targets import replies
-from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Reply
 
 # Exactly what is called; the admin console must list these four for the client id, and one that is
@@ -163,7 +163,7 @@ def _build(address: str) -> Api:
 def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
     for key in ("credentials", "subject"):
         if not settings.get(key):
-            raise TargetUnreadable(
+            raise TargetUnreadableError(
                 f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml"
             )
     try:
@@ -171,7 +171,7 @@ def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
             str(settings["credentials"]), scopes=list(SCOPES), subject=str(settings["subject"])
         )
     except (OSError, ValueError) as error:
-        raise TargetUnreadable(
+        raise TargetUnreadableError(
             f"{name}: the service account key {settings['credentials']} cannot be read"
             f" ({type(error).__name__}); check the path under credentials and that the file is the"
             " JSON key Google gave"

@@ -26,7 +26,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
-from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+from reverse_etl.passwords import PasswordRecipientError, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import (
     MICROSOFT,
@@ -40,7 +40,7 @@ from reverse_etl.targets.fields import (
     to_api,
 )
 from reverse_etl.targets.microsoft_client import BATCH, Client
-from reverse_etl.targets.reading import Reads, TargetUnreadable
+from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 PAGE = 999  # the most Graph allows
@@ -116,8 +116,8 @@ class Microsoft:
             if self._passwords:
                 self._passwords.close()
 
-    def look(self) -> str:
-        """Sign in and read one user; what was proved, in words. Raises TargetUnreadable."""
+    def check_connection(self) -> str:
+        """Sign in and read one user; what was proved, in words. Raises TargetUnreadableError."""
         self._read("users", "/users?$select=id&$top=1")
         return f"signed in as application {self._settings['client_id']}, users can be read"
 
@@ -295,7 +295,7 @@ class Microsoft:
         for change in changes:
             try:
                 items.append((change, self._item(change)))
-            except (PasswordRecipientWrong, TargetUnreadable) as error:
+            except (PasswordRecipientError, TargetUnreadableError) as error:
                 outcomes[change.change_id] = Outcome(
                     change.change_id, "failed", reason="not_configured", note=str(error), calls=0
                 )
@@ -310,7 +310,7 @@ class Microsoft:
             items, outcomes = self._undeleted(items, outcomes)
             try:
                 answers = self._client.batch([item for _, item in items]) if items else []
-            except TargetUnreadable as error:
+            except TargetUnreadableError as error:
                 return [
                     Outcome(
                         change.change_id,
@@ -360,7 +360,7 @@ class Microsoft:
             (change, item) for change, item in items if change.change_id not in outcomes
         ], outcomes
 
-    def wave(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
+    def order(self, change: Change) -> int:  # noqa: ARG002 - the protocol's
         """Nothing in a tenant has to exist before its own kind."""
         return 0
 
@@ -501,7 +501,7 @@ class Microsoft:
                 "already there",
                 2,
             )
-        except TargetUnreadable as error:
+        except TargetUnreadableError as error:
             return outcome_of(change, Verdict("retry", "unreadable"), reply, None, str(error), 2)
 
     def _look(self, change: Change, reply: Reply) -> Outcome:
@@ -523,7 +523,7 @@ class Microsoft:
                 found = self._read(
                     f"users {key_text(change.key)}", self._lookup(change), missing_is_fine=True
                 )
-            except TargetUnreadable as error:
+            except TargetUnreadableError as error:
                 return outcome_of(
                     change, Verdict("unknown", "duplicate"), reply, None, str(error), 2
                 )

@@ -28,7 +28,7 @@ import msal
 import requests
 
 from reverse_etl.targets import replies
-from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Reply
 
 PRODUCTION = "https://graph.microsoft.com/v1.0"
@@ -43,7 +43,7 @@ logging.getLogger("httpx").setLevel(
 )  # at INFO it writes every URL, and a look-up names a person
 
 
-class TokenRefused(Exception):
+class TokenRefusedError(Exception):
     """No token; `reason` is "unauthorized" (asking again is no use) or "no_token"."""
 
     def __init__(self, reason: str) -> None:
@@ -65,7 +65,7 @@ class Client:
     def get(self, where: str) -> Reply:
         """One read: a path relative to the address, or the next page as Graph gave it."""
         if where.startswith("http") and httpx.URL(where).copy_with(raw_path=b"/") != self._host:
-            raise TargetUnreadable(
+            raise TargetUnreadableError(
                 f"{self._name}: the next page is on another host than {self._host}; it was not"
                 " asked for, it would be given our token"
             )
@@ -107,7 +107,7 @@ class Client:
                 answer = self._connection().request(
                     method, url, json=body, headers={"Authorization": f"Bearer {token}"}
                 )
-            except TokenRefused as error:
+            except TokenRefusedError as error:
                 return Reply(None, {}, error.reason, sent=False)
             except NOT_SENT:
                 return Reply(None, {}, "unreachable", sent=False)
@@ -136,13 +136,13 @@ class Client:
                     app.remove_tokens_for_client()
                     given = app.acquire_token_for_client(SCOPE)
             except requests.RequestException:
-                raise TokenRefused("no_token") from None
+                raise TokenRefusedError("no_token") from None
             except (ValueError, jwt.PyJWTError):
                 # an authority msal cannot use or whose description it cannot read; a key that is
                 # not RSA
-                raise TokenRefused("unauthorized") from None
+                raise TokenRefusedError("unauthorized") from None
         if "access_token" not in given:
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "no_token"
                 if given.get("error") in {"temporarily_unavailable", "server_error"}
                 else "unauthorized"
@@ -155,7 +155,7 @@ class Client:
             credential = "certificate" if given.get("certificate") else "client_secret"
             missing = [key for key in ("authority", "client_id", credential) if not given.get(key)]
             if missing:
-                raise TargetUnreadable(
+                raise TargetUnreadableError(
                     f"{self._name}: {', '.join(missing)} not set; put authority and client_id under"
                     f" [targets.{self._name}] in .dlt/config.toml, certificate (or client_secret)"
                     " in .dlt/secrets.toml"
@@ -188,7 +188,7 @@ class Client:
         try:
             pem = Path(str(self._settings["certificate"])).read_text("ascii")
         except (OSError, ValueError) as error:
-            raise TargetUnreadable(
+            raise TargetUnreadableError(
                 f"{self._name}: the file under certificate cannot be read ({type(error).__name__});"
                 " check its path and rights"
             ) from None
@@ -196,7 +196,7 @@ class Client:
             match[1].split()[-1]: match[0] for match in PEM.finditer(pem)
         }  # …PRIVATE KEY and CERTIFICATE, by their last word
         if not {"KEY", "CERTIFICATE"} <= blocks.keys():
-            raise TargetUnreadable(
+            raise TargetUnreadableError(
                 f"{self._name}: the file under certificate must be PEM and hold both the private"
                 " key and the certificate"
             )

@@ -14,7 +14,7 @@ from reverse_etl.pacing import ATTEMPTS, Bucket, pause
 from reverse_etl.targets.replies import GOOGLE_RATE, Reply
 
 
-class TargetUnreadable(Exception):
+class TargetUnreadableError(Exception):
     """A target that could not be read; the message says which call, why, and what to do."""
 
 
@@ -43,8 +43,8 @@ class Reads:
             self._bucket.throttled(reply.retry_after)
 
     def reply(self, what: str, ask: Callable[[], Reply], missing_is_fine: bool = False) -> Reply:
-        """The good reply (or a 404 where that is an answer too). Raises TargetUnreadable after the
-        last attempt.
+        """The good reply (or a 404 where that is an answer too). Raises TargetUnreadableError after
+        the last attempt.
         """
         for attempt in range(1, ATTEMPTS + 1):
             self.one_call()
@@ -59,7 +59,7 @@ class Reads:
                 self._sleep(pause(attempt))
             elif reply.code not in {403, 429}:
                 self._sleep(reply.retry_after)
-        raise TargetUnreadable(
+        raise TargetUnreadableError(
             f"{self._target}: {what} could not be read (status {reply.code or 'none'},"
             f" {reply.reason or 'no reason given'}, {attempt} of {ATTEMPTS} attempts);"
             f" {_advice(reply)}"

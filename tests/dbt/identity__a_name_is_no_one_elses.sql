@@ -1,6 +1,6 @@
 select accounts.person_id
 from {{ ref('accounts') }} as accounts
-inner join {{ source('homeroom', 'night') }} as night
+inner join {{ source('homeroom', 'run_context') }} as night
     on accounts.minted_on = night.as_of
 inner join {{ ref('names_taken') }} as names_taken
     on accounts.account_name = names_taken.account_name

@@ -13,7 +13,7 @@ with people as (
         not staff.is_active or coalesce(staff.ended_on < night.as_of, false) as left_by_record,
         staff.source_file
     from {{ ref('staff_last_seen') }} as staff
-    cross join {{ source('homeroom', 'night') }} as night
+    cross join {{ source('homeroom', 'run_context') }} as night
 ),
 
 last_read as (

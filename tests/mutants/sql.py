@@ -365,7 +365,7 @@ def _default(text: str, group: Group) -> Iterator[Change]:
 def _jinja(text: str) -> Iterator[Change]:
     """Orders, keys, lists, numbers and conditions that stand in Jinja."""
     for found in re.finditer(
-        r"first_row_per\((?:ref\('\w+'\)|this|'\w+'),\s*'([^']*)',\s*'([^']*)'\)", text
+        r"deduplicate\((?:ref\('\w+'\)|this|'\w+'),\s*'([^']*)',\s*'([^']*)'\)", text
     ):
         for group, order in ((1, False), (2, True)):
             at, terms = found.start(group), found.group(group).split(", ")
@@ -387,7 +387,7 @@ def _jinja(text: str) -> Iterator[Change]:
         for number in (int(found[1]) + 1, int(found[1]) - 1):
             yield found.span(1), str(number), "number"
     for found in re.finditer(r"\{\{(?:(?!\}\}).)*?\}\}", text, re.S):
-        if re.search(r"\b(ref|source|doc|return|config|first_row_per)\(", found[0]) or found[
+        if re.search(r"\b(ref|source|doc|return|config|deduplicate)\(", found[0]) or found[
             0
         ].startswith("{{ dbt."):
             continue

@@ -194,10 +194,10 @@ class FakeTarget:
         self.found.append("|".join(change.key))
         return next(iter(self.platform.by_key(change.entity, change.key)), None)
 
-    def wave(self, change: Change) -> int:
+    def order(self, change: Change) -> int:
         return change.key[0].count("/") if change.entity == "org_units" else 0
 
-    def look(self) -> str:
+    def check_connection(self) -> str:
         return "it is here"
 
     def close(self) -> None:
@@ -249,10 +249,10 @@ class FakeFolder:
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
         return iter(())
 
-    def wave(self, change: Change) -> int:
+    def order(self, change: Change) -> int:
         return 0
 
-    def look(self) -> str:
+    def check_connection(self) -> str:
         return "it is here"
 
     def close(self) -> None:
@@ -436,14 +436,14 @@ class Bench:
         )
         return 0
 
-    def night(self, undoes: str = "") -> planning.Night:
+    def night(self, undoes: str = "") -> planning.PlanInputs:
         undone = undoes or self.run.read("plan.json", {}).get("undoes", "")
         undo = (
             Undo(undone, {"fake": FakeTarget.lasting}, {"fake": FakeTarget.restorable})
             if undone
             else None
         )
-        return planning.Night(
+        return planning.PlanInputs(
             self.run.run_id,
             self.run.as_of.isoformat(),
             exports.load(self.run),
@@ -459,7 +459,7 @@ class Bench:
     ) -> dict[str, Any]:
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.make(
+            made = planning.build_plan(
                 connection, self.night(), Allowed.parse(allow, why), scope or planning.Scope()
             )
             document = planning.store(connection, made, self.run.run_id)
@@ -482,7 +482,7 @@ class Bench:
         self.observe()
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.make(
+            made = planning.build_plan(
                 connection, self.night(run_id), Allowed.parse(allow, why), planning.Scope()
             )
             document = planning.store(connection, made, self.run.run_id)

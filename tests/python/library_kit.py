@@ -21,7 +21,7 @@ LAYOUT = """
 owner = "the librarian"
 restricted = ["PEN"]
 school = "School Number"
-record = ["Student Number"]
+report_key = ["Student Number"]
 numbers = ["School Number", "Student Number"]
 [shapes]
 student_number = '[0-9]{3,12}'
@@ -48,9 +48,9 @@ files = ["Visits*"]
 columns = ["Student Number", "Visited"]
 required = ["Student Number", "Visited"]
 content_date = "Visited"
-minimum_share = 0.0
+min_row_ratio = 0.0
 last_good_days = 0
-rests_in_summer = true
+may_be_empty = true
 """
 MONDAY = date(2026, 10, 5)
 SCHOOLS = ("7474001", "7474002", "7474003", "7474004")

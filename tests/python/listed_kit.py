@@ -306,7 +306,7 @@ def tables(of: District) -> Tables:
             )
         },
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
-        "night": ("as_of", (TONIGHT,)),
+        "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
         "lifecycle": (
             "person_id state",

@@ -17,7 +17,7 @@ TABLES = """
 attach ':memory:' as warehouse; attach ':memory:' as ledger;
 create schema warehouse.identity; create schema warehouse.seeds; create schema
 warehouse.raw_homeroom; create schema ledger.identity;
-create table warehouse.raw_homeroom.night (run_id text, as_of date, started_at timestamp);
+create table warehouse.raw_homeroom.run_context (run_id text, as_of date, started_at timestamp);
 create table warehouse.seeds.name_policy (
     population text, school_number text, policy text, pattern text, names text, hyphens text,
     max_length integer, fallback_suffix text, domain text,
@@ -110,10 +110,10 @@ class Mint:
         """One build of the two models; returns how many names were given."""
         self._nights += 1
         run = self.connection.execute
-        run("delete from warehouse.raw_homeroom.night")
+        run("delete from warehouse.raw_homeroom.run_context")
         run(
-            "insert into warehouse.raw_homeroom.night values (?, date '2026-09-01' + ?::integer,"
-            " now()::timestamp)",
+            "insert into warehouse.raw_homeroom.run_context values (?, date '2026-09-01' +"
+            " ?::integer, now()::timestamp)",
             [f"r{self._nights}", self._nights],
         )
         run("use warehouse")

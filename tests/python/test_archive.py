@@ -248,7 +248,7 @@ def test_bytes_that_are_not_those_of_their_name_are_refused(tmp_path, spoil, say
     path = kept("a good file, of more than a few bytes" * 50)
     spoil(path)
     with pytest.raises(
-        archive.ArchiveDamaged, match=f"{path.name} {says}.*restore it from the backup"
+        archive.ArchiveDamagedError, match=f"{path.name} {says}.*restore it from the backup"
     ):
         archive.restore("sis", "people", path.stem, tmp_path / "to" / "People.csv")
 

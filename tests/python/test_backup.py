@@ -218,7 +218,7 @@ def test_a_backup_that_is_bad_at_birth_is_none(state, monkeypatch, spoil, says):
     pack = backup._pack_ledger
     monkeypatch.setattr(backup, "_pack_ledger", lambda to: spoil(pack, to))
     with pytest.raises(
-        backup.BackupFailed, match=rf"no backup was made in .*{says}.*the ones before are untouched"
+        backup.BackupError, match=rf"no backup was made in .*{says}.*the ones before are untouched"
     ):
         backup.backup()
     assert [path.name for path in (state / "backups").iterdir()] == [made.name]
@@ -231,7 +231,7 @@ def test_a_backup_of_another_duckdb_is_judged_by_its_rows_alone(state):
     for table in manifest["tables"].values():
         table["fingerprint"] = "7"
     (made / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(backup.NotRestorable, match="does not hold what its manifest says"):
+    with pytest.raises(backup.NotRestorableError, match="does not hold what its manifest says"):
         backup.restore("latest")
     (made / "manifest.json").write_text(
         json.dumps(manifest | {"duckdb": "1.4.0"}), encoding="utf-8"
@@ -287,7 +287,7 @@ def test_a_number_to_keep_that_is_none_makes_no_backup_and_lets_none_go(state, m
     made = backup.backup()
     monkeypatch.setenv("BACKUP__KEEP", keep)
     with pytest.raises(
-        backup.BackupFailed, match=r"\[backup\] keep is .*; it must be a whole number, 1 or more"
+        backup.BackupError, match=r"\[backup\] keep is .*; it must be a whole number, 1 or more"
     ):
         backup.backup()
     assert backup.backups() == [made]
@@ -312,7 +312,7 @@ def test_fourteen_are_kept_unless_told_and_one_may_be(state, monkeypatch):
 def test_a_second_backup_in_one_second_is_refused_and_the_first_stays(state, monkeypatch):
     at(monkeypatch, 1)
     made = backup.backup()
-    with pytest.raises(backup.BackupFailed, match="is there already"):
+    with pytest.raises(backup.BackupError, match="is there already"):
         backup.backup()
     assert backup.backups() == [made]
 
@@ -339,7 +339,7 @@ def test_backups_go_where_the_settings_say(state, monkeypatch, tmp_path):
 def test_there_is_nothing_to_back_up_without_a_ledger(state):
     paths.ledger().unlink()
     with pytest.raises(
-        backup.BackupFailed, match=r"nothing to back up: .*ledger.duckdb is not there"
+        backup.BackupError, match=r"nothing to back up: .*ledger.duckdb is not there"
     ):
         backup.backup()
     assert not paths.ledger().exists()
@@ -398,18 +398,18 @@ def test_a_backup_that_is_not_whole_is_refused_and_nothing_is_touched(state, spo
     names("sam")
     spoil(made / "ledger.duckdb.gz")
     before = paths.ledger().read_bytes()
-    with pytest.raises(backup.NotRestorable, match=says):
+    with pytest.raises(backup.NotRestorableError, match=says):
         backup.restore("latest" if says != "its manifest.json is damaged" else str(made))
     assert paths.ledger().read_bytes() == before
     assert not (state / "replaced").exists()
 
 
 def test_restore_names_what_there_is(state):
-    with pytest.raises(backup.NotRestorable, match="there is no backup in"):
+    with pytest.raises(backup.NotRestorableError, match="there is no backup in"):
         backup.restore("latest")
     made = backup.backup()
     with pytest.raises(
-        backup.NotRestorable, match=rf"no backup 'yesterday'; in .* are {made.name}"
+        backup.NotRestorableError, match=rf"no backup 'yesterday'; in .* are {made.name}"
     ):
         backup.restore("yesterday")
 
@@ -435,7 +435,7 @@ def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_others(state, mo
 
     monkeypatch.setattr(backup.shutil, "copyfileobj", full)
     with pytest.raises(
-        backup.BackupFailed, match="No space left on device; the ones before are untouched"
+        backup.BackupError, match="No space left on device; the ones before are untouched"
     ):
         backup.backup()
     assert backup.backups() == [made]
@@ -444,7 +444,7 @@ def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_others(state, mo
 
 def test_no_backup_while_somebody_writes_and_no_restore_while_a_night_runs(state):
     made = backup.backup()
-    with night.lock(), pytest.raises(night.NightRunning):
+    with night.lock(), pytest.raises(night.NightRunningError):
         backup.restore(made.name)
     assert names() == ["quinn", "robin"]
 

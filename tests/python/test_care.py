@@ -21,9 +21,9 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from common import ballast, findings, lock, paths, runs, settings, store
+from common import disk_reserve, findings, lock, paths, runs, settings, store
 from common.runs import Run
-from operations import interventions, night, room
+from operations import interventions, night, preflight
 from operations import report as reports
 
 ROOT = paths.root()
@@ -42,7 +42,7 @@ def var(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(night, "GRACE_SECONDS", 1.0)
     monkeypatch.setattr(runs, "git_commit", lambda: "abc")
     monkeypatch.setattr(night, "git_commit", lambda: "abc")
-    monkeypatch.setattr(ballast, "MEGABYTES", 1)
+    monkeypatch.setattr(disk_reserve, "MEGABYTES", 1)
     monkeypatch.setattr(night, "_start", start)
     monkeypatch.setattr(night, "_closing", closing)
     return tmp_path / "var"
@@ -108,7 +108,7 @@ def test_a_step_that_takes_too_long_is_ended_and_named_and_the_rest_goes_on(monk
     monkeypatch.setenv("NIGHT__STEP_MINUTES__OBSERVE", "0.01")
     assert live(step("ingest"), step("observe", "import time; time.sleep(60)"), step("build")) == 1
     assert did() == ["ingest", "observe", "build"]
-    assert told()["step_out_of_time"].startswith(
+    assert told()["step_timeout"].startswith(
         "observe was ended after 0 min, the longest it may take"
     )
     assert {one["name"]: one["status"] for one in summary()["steps"]} == {
@@ -123,7 +123,7 @@ def test_a_step_that_will_not_stop_is_ended_all_the_same(monkeypatch):
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     assert live(step("observe", stubborn), step("build")) == 1
     assert did() == ["observe", "build"]
-    assert "step_out_of_time" in told()
+    assert "step_timeout" in told()
 
 
 @contextmanager
@@ -278,7 +278,7 @@ def test_models_know_which_night_it_is_before_its_first_step():
     assert live(step("ingest")) == 0
     with store.connect(read_only=True) as connection:
         assert connection.execute(
-            "select run_id, cast(as_of as varchar) from raw_homeroom.night"
+            "select run_id, cast(as_of as varchar) from raw_homeroom.run_context"
         ).fetchall() == [(Run.latest().run_id, "2026-10-05")]
 
 
@@ -307,7 +307,7 @@ def test_a_night_makes_a_backup_unless_the_settings_say_otherwise(monkeypatch):
     began = []
     monkeypatch.setattr(night, "_step", lambda run, name, *_: began.append(name) or 0)
     monkeypatch.setattr(settings, "everything", dict)
-    monkeypatch.setattr(room, "shortage", lambda: "")
+    monkeypatch.setattr(preflight, "shortage", lambda: "")
     assert night.nightly() == 0
     assert began == [name for name, _, _ in night.STEPS if name not in night.CLOSING]
 
@@ -333,10 +333,10 @@ def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, en
                 "target_unreadable",
                 "target_given_up",
                 "target_unusable",
-                "warehouse_held",
+                "warehouse_locked",
                 "step_died",
                 "step_failed",
-                "step_out_of_time",
+                "step_timeout",
             )
         ),
         *(
@@ -431,8 +431,8 @@ def test_the_times_of_a_night_are_settings_in_minutes_and_hours(monkeypatch):
         (77, "", "step_failed", "critical"),
         (-9, "", "step_died", "critical"),
         (-64, "", "step_died", "critical"),
-        (-15, night.OUT_OF_TIME, "step_out_of_time", "critical"),
-        (0, night.OUT_OF_TIME, "step_out_of_time", "critical"),
+        (-15, night.OUT_OF_TIME, "step_timeout", "critical"),
+        (0, night.OUT_OF_TIME, "step_timeout", "critical"),
         (3, night.ASKED, "night_stopped", "warning"),
     ],
 )
@@ -489,7 +489,7 @@ def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
 )
 def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, value):
     monkeypatch.setenv(f"NIGHT__{name}", value)
-    with pytest.raises(night.NightRefused, match=r"\[night\] "):
+    with pytest.raises(night.NightRefusedError, match=r"\[night\] "):
         live(step("ingest"))
     assert did() == []
 
@@ -521,7 +521,7 @@ def test_what_only_needed_time_is_lived_once_more_and_the_night_ends_well(monkey
         3,
         0,
     )
-    assert {kind, "tried_again"} == set(told(first))
+    assert {kind, "run_retried"} == set(told(first))
     assert told(second) == {}
 
 
@@ -540,7 +540,7 @@ def test_a_night_lived_once_more_waits_first_reports_twice_and_tells_people_once
     assert night.nightly(steps=(step("ingest", finding("feed_missing", 3)), REPORT, alert)) == 0
     assert ran == [("report", 3), 900, ("report", 0), ("alert", 0)]
     first = min(Run.finished(), key=lambda run: run.started_at)
-    (again,) = [one for one in findings.read(first) if one["kind"] == "tried_again"]
+    (again,) = [one for one in findings.read(first) if one["kind"] == "run_retried"]
     assert (again["level"], again["owner"], again["message"]) == (
         "info",
         "operator",
@@ -728,7 +728,7 @@ def test_a_step_is_a_module_in_a_group_of_its_own_that_knows_its_run_and_holds_t
     run = Run.open("nightly")
     with night.lock() as held:
         process = START(run, ("a_step", "plan", "--allow", "create"), 3, held)
-    with pytest.raises(night.NightRunning), night.lock():
+    with pytest.raises(night.NightRunningError), night.lock():
         pytest.fail("a second night began beside a step of the first")
     module.gate.open("w").close()
     assert process.wait(60) == 5
@@ -779,7 +779,7 @@ def test_a_night_that_is_killed_leaves_the_lock_to_its_step_until_that_ends(modu
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode
         == -signal.SIGKILL
     )
-    with pytest.raises(night.NightRunning):
+    with pytest.raises(night.NightRunningError):
         live(step("ingest"))
     module.gate.open("w").close()
     with lock.lock(var / "night.lock", "a test", wait=60):
@@ -813,7 +813,7 @@ def full(monkeypatch, *free: int) -> None:
     """The disk has so many bytes free, each time somebody looks."""
     left = list(free)
     monkeypatch.setattr(
-        room.shutil,
+        preflight.shutil,
         "disk_usage",
         lambda _: SimpleNamespace(free=left.pop(0) if len(left) > 1 else left[0]),
     )
@@ -860,7 +860,7 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
     finally:
         holder.communicate()
     assert did() == []
-    assert f"is held by process {holder.pid}" in told()["warehouse_held"]
+    assert f"is held by process {holder.pid}" in told()["warehouse_locked"]
     assert "the next night takes this one in too" in told()["not_published"]
     assert summary()["exit_code"] == 1
     first = Run.latest().run_id
@@ -871,7 +871,7 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
             "select run_id, exit_code from ledger.audit.runs order by exit_code desc"
         ).fetchall() == [(first, 1), (Run.latest().run_id, 0)]
         assert connection.execute(
-            "select count(*) from ledger.audit.findings where kind = 'warehouse_held'"
+            "select count(*) from ledger.audit.findings where kind = 'warehouse_locked'"
         ).fetchone() == (1,)
 
 
@@ -887,7 +887,7 @@ def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_wit
     (found,) = findings.read(Run.latest())
     assert (found["level"], found["kind"], found["message"], found["owner"]) == (
         "critical",
-        "warehouse_held",
+        "warehouse_locked",
         "held by process 4711",
         "technician",
     )
@@ -950,7 +950,7 @@ def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_wr
     fails = []
 
     def replace(self, target):
-        if ballast.path().is_file() and Path(target).name == "run.json" and did():
+        if disk_reserve.path().is_file() and Path(target).name == "run.json" and did():
             fails.append(target)
             raise OSError(28, "No space left on device")
         return whole(self, target)
@@ -958,7 +958,7 @@ def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_wr
     monkeypatch.setattr(Path, "replace", replace)
     assert live(step("build", "raise SystemExit(1)"), step("backup")) == 1
     assert len(fails) == 1
-    assert not ballast.path().is_file()
+    assert not disk_reserve.path().is_file()
     assert "filled up during build" in told()["disk_full"]
     assert [one["name"] for one in summary()["steps"]] == ["build", "backup"]
 
@@ -977,16 +977,16 @@ def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the
 def test_findings_a_full_disk_has_torn_are_written_again_whole(monkeypatch):
     run = Run.open("nightly")
     findings.record(run, [findings.Finding("info", "first", "said")])
-    ballast.lay()
+    disk_reserve.lay()
     torn = run.folder / "findings.jsonl"
 
     def full_once(write):
         with torn.open("a", encoding="utf-8") as file:
             file.write('{"found_at": "20')
-        ballast.drop()
+        disk_reserve.drop()
         return write()
 
-    monkeypatch.setattr(findings.ballast, "or_dropped", full_once)
+    monkeypatch.setattr(findings.disk_reserve, "or_dropped", full_once)
     findings.record(run, [findings.Finding("info", "second", "said")])
     assert [finding["kind"] for finding in findings.read(run)] == ["first", "second"]
 
@@ -1025,7 +1025,7 @@ def test_a_pause_refuses_nights_with_its_reason_until_it_is_over_and_is_kept(mon
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     interventions.pause(tomorrow, "the tenant is being moved")
     with pytest.raises(
-        night.NightRefused,
+        night.NightRefusedError,
         match=(
             rf"no nightly run: paused until {tomorrow} 00:00: the tenant is being moved \(by"
             r" operator\)"
@@ -1069,7 +1069,7 @@ def test_a_pause_until_a_date_ends_at_midnight_of_the_district():
     ],
 )
 def test_a_pause_that_makes_no_sense_is_refused(until, why, says):
-    with pytest.raises(interventions.Wrong, match=says):
+    with pytest.raises(interventions.InterventionError, match=says):
         interventions.pause(until, why)
     assert interventions.current() is None
 

@@ -231,7 +231,7 @@ def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back
     monkeypatch.setattr(duckdb, "connect", refused)
     with (
         pytest.raises(
-            store.StoreUnusable,
+            store.StoreError,
             match=(
                 r"warehouse.duckdb may not be opened by .* give the state folder back as a whole:"
                 r" sudo chown -R "

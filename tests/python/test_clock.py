@@ -82,7 +82,7 @@ def test_the_districts_zone_is_a_setting(clock, monkeypatch):
     for wrong in ("Pacific", "", "../etc", "8"):
         monkeypatch.setenv("DISTRICT__TIME_ZONE", wrong)
         with pytest.raises(
-            settings.SettingsWrong, match="no time zone; write it as America/Vancouver"
+            settings.SettingsError, match="no time zone; write it as America/Vancouver"
         ):
             business_date("nightly", None)
 
@@ -102,7 +102,7 @@ def test_only_what_reads_the_sources_works_for_today_and_a_day_that_is_given_goe
     assert business_date("plan", friday) == business_date("nightly", None) == date(2027, 9, 7)
     monkeypatch.setenv("HOMEROOM_AS_OF", "7 September")
     with pytest.raises(
-        settings.SettingsWrong, match="HOMEROOM_AS_OF is '7 September', which is no day"
+        settings.SettingsError, match="HOMEROOM_AS_OF is '7 September', which is no day"
     ):
         business_date("nightly", None)
 
@@ -132,7 +132,7 @@ def test_the_sessions_times_are_utc_and_models_are_told_the_districts_day(clock)
             ).fetchone() == ("2026-10-06",)
             asked = (
                 "select as_of::varchar, started_at::varchar, data_as_of::varchar, rolled_over_on"
-                " from raw_homeroom.night"
+                " from raw_homeroom.run_context"
             )
             assert connection.execute(asked).fetchall() == [
                 ("2026-10-05", "2026-10-06 01:30:00", "2026-10-05", None)
@@ -165,7 +165,7 @@ def test_a_pause_is_over_at_its_very_moment_and_cannot_begin_then(clock):
     assert interventions.current(end) is None
     assert interventions.lines()[-1]["until"] == "2099-07-01T07:00:00+00:00"
     clock(2099, 7, 1, 7)
-    with pytest.raises(interventions.Wrong, match="is past"):
+    with pytest.raises(interventions.InterventionError, match="is past"):
         interventions.pause("2099-07-01", "summer")
 
 

@@ -260,7 +260,7 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             ("E2", False, None, "no.csv"),
             ("E3", True, YESTERDAY, "no.csv"),
         ),
-        "night": ("as_of", (TONIGHT,)),
+        "run_context": ("as_of", (TONIGHT,)),
         "source_files": (FILES, *ENOUGH, *STAFF_READ),
         "lifecycle": (
             "person_id record",
@@ -419,7 +419,7 @@ CASES["identity__a_name_is_no_one_elses"] = Case(
             ("back", "ed.fo", TONIGHT),
             ("adopts", "gus.ho", TONIGHT),
         ),
-        "night": ("as_of", (TONIGHT,)),
+        "run_context": ("as_of", (TONIGHT,)),
         # one minted before may be another's by now; one's own is no one else's, nor is that of the
         # account one adopts
         "names_taken": (
@@ -724,7 +724,7 @@ CASES["exports__observed_state_has_the_columns_of_its_export"] = Case(
 
 # --- tests of any model ---------------------------------------------------------------------------
 
-CASES["filled"] = Case(
+CASES["not_null_columns"] = Case(
     {"model": ("a b c", ("1", "2", None), ("1", "2", None))},
     {
         "the first": one("model", (None, "2"), "a b c", (None, "2", "3"), ("1", "2", "3")),
@@ -732,7 +732,7 @@ CASES["filled"] = Case(
     },
     arguments={"model": Relation("model"), "columns": ["a", "b"]},
 )
-CASES["key"] = Case(
+CASES["unique_combination_of_columns"] = Case(
     {"model": ("a b c", ("1", "1", "x"), ("1", "2", "x"), ("2", "1", None))},
     {
         "twice": one(
@@ -743,7 +743,7 @@ CASES["key"] = Case(
     },
     arguments={"model": Relation("model"), "columns": ["a", "b"]},
 )
-CASES["key whose second part may be missing"] = Case(
+CASES["unique_combination_of_columns whose second part may be missing"] = Case(
     {"model": ("a b", ("1", None), ("1", "2"), ("2", None))},
     {
         "twice": one("model", ("1", None), "a b", ("1", None), ("1", None), ("2", None)),

@@ -239,7 +239,7 @@ DEFECTS = {
         "several_files", "2 files could be it", {"People_b": NAMED}, **WARNED, lands=40
     ),
     "a file nobody reads": Defect(
-        "file_nobody_reads", "1 file in", {"Budget": "1"}, level="info", code=0, feed=""
+        "unmatched_file", "1 file in", {"Budget": "1"}, level="info", code=0, feed=""
     ),
     "a folder that is not there": Defect(
         "source_unreachable",

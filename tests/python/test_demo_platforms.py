@@ -23,7 +23,7 @@ from common import store
 from common.paths import root
 from demo import past
 from demo.holdings import holdings
-from demo.nights import District, Refused, begin
+from demo.nights import District, RefusedError, begin
 from demo.places import Places
 from demo.platforms import Platforms, running
 
@@ -351,7 +351,7 @@ def test_the_demo_does_not_empty_a_folder_it_did_not_make(
 ) -> None:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path))
     (tmp_path / "warehouse.duckdb").write_bytes(b"a real district")
-    with pytest.raises(Refused, match=r"warehouse\.duckdb"):
+    with pytest.raises(RefusedError, match=r"warehouse\.duckdb"):
         begin(60, 1)
     assert (tmp_path / "warehouse.duckdb").read_bytes() == b"a real district"
 

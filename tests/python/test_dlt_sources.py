@@ -22,7 +22,7 @@ REGISTRY = {
     "kind": "dlt",
     "source": "dlt_kit:registry",
     "arguments": {"key": "the key"},
-    "minimum_share": 0.0,
+    "min_row_ratio": 0.0,
 }
 DEVICES = {
     "columns": ["serial", "student.number", "bought", "price"],

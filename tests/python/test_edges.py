@@ -16,7 +16,7 @@ from library_kit import Library, loans, people
 
 from ingestion import coverage, rejects, table, trust
 from ingestion.layout import Feed, LayoutError, Reference
-from ingestion.model import Fetched, LastGood, Refused, Reject, Trusted
+from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
 from ingestion.scan import Bad
 from ingestion.source import FeedResult, NotLanded, Source, Unchanged, _aged, _refuse_older, _stale
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
@@ -50,7 +50,7 @@ def refused(call, *arguments: Any, **more: Any) -> str:
     """The kind of refusal; '' when it passes."""
     try:
         call(*arguments, **more)
-    except Refused as error:
+    except RefusedError as error:
         return error.kind
     return ""
 
@@ -76,7 +76,7 @@ def test_a_tenth_of_the_rows_may_be_unreadable_and_not_one_more(bad, kind):
 
 
 def test_too_many_unreadable_rows_are_told_with_the_numbers_and_the_first_line():
-    with pytest.raises(Refused) as told:
+    with pytest.raises(RefusedError) as told:
         trust._enough(trusted(89, 11), Rules())
     assert (
         told.value.problem
@@ -95,7 +95,7 @@ def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_l
         "the sixth load before is forgotten"
     )
     assert refused(trust._enough, trusted(rows), Rules(last, accept_smaller=True)) == ""
-    assert refused(trust._enough, trusted(rows), Rules(last, Tolerance(minimum_share=0.0))) == ""
+    assert refused(trust._enough, trusted(rows), Rules(last, Tolerance(min_row_ratio=0.0))) == ""
     assert (
         refused(trust._enough, trusted(rows), Rules(last, Tolerance(good_loads=6))) == "collapsed"
     )
@@ -116,7 +116,7 @@ def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_l
     ],
 )
 def test_a_collapse_says_what_it_was_measured_against(history, against):
-    with pytest.raises(Refused) as told:
+    with pytest.raises(RefusedError) as told:
         trust._enough(trusted(1), Rules(LastGood(rows=40, history=history)))
     assert told.value.problem == f"People.csv has 1 row (2% of the 40 of {against}, limit 50%)"
     assert "--accept-smaller people" in told.value.action
@@ -127,10 +127,10 @@ def test_a_collapse_says_what_it_was_measured_against(history, against):
     [(True, "has only its heading line (1,234 bytes)"), (False, "has no rows (1,234 bytes)")],
 )
 def test_a_file_without_rows_is_empty_whatever_a_person_accepts(has_header, says):
-    with pytest.raises(Refused, match="has ") as told:
+    with pytest.raises(RefusedError, match="has ") as told:
         trust._enough(
             replace(trusted(), has_header=has_header),
-            Rules(tolerance=Tolerance(minimum_share=0.0, most_rejected=1.0), accept_smaller=True),
+            Rules(tolerance=Tolerance(min_row_ratio=0.0, most_rejected=1.0), accept_smaller=True),
         )
     assert (told.value.kind, told.value.problem) == ("empty", f"People.csv {says}")
 
@@ -202,7 +202,7 @@ def schools_held(
         return coverage.of_schools(
             "sis", trusted(1), now, LastGood(schools=before), Tolerance(**limits), accepted=accepted
         ).held
-    except Refused as error:
+    except RefusedError as error:
         return error.kind
 
 
@@ -248,7 +248,7 @@ def test_a_school_without_any_row_is_held_whatever_share_is_asked_for():
 def test_so_many_schools_may_collapse_alone_and_one_more_is_a_broken_file(lost, limit, result):
     before = {f"s{at}": 10 for at in range(4)} | {"small": 2}
     now = {school: rows for at, (school, rows) in enumerate(before.items()) if at >= lost}
-    assert schools_held(now, before, most_schools=limit) == result, (
+    assert schools_held(now, before, max_lost_partitions=limit) == result, (
         "schools that are not watched do not count"
     )
 
@@ -256,7 +256,7 @@ def test_so_many_schools_may_collapse_alone_and_one_more_is_a_broken_file(lost, 
 def test_what_a_person_accepts_and_what_is_not_measured_holds_no_school():
     before = {"a": 10, "b": 10}
     assert schools_held({"b": 1}, before, accepted=True) == ()
-    assert schools_held({"b": 1}, before, minimum_share=0.0) == ()
+    assert schools_held({"b": 1}, before, min_row_ratio=0.0) == ()
     found = coverage.of_schools(
         "sis", trusted(1), {"b": 1}, LastGood(schools=before), Tolerance(), accepted=True
     )
@@ -336,7 +336,7 @@ def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(
         )
         if kind and limit:
             with pytest.raises(
-                Refused,
+                RefusedError,
                 match=(
                     r"11 of 100 rows \(11%, limit 10%\) name a number that students has not, the"
                     r" first in line 2"
@@ -371,7 +371,7 @@ TONIGHT = date(2026, 10, 19)
         (9, True, {}, "warning"),
         (10, True, {}, "critical"),
         (10, False, {}, "warning"),  # nobody is absent in the holidays
-        (10, True, {"refuse_after_days": None}, "warning"),
+        (10, True, {"hold_after_days": None}, "warning"),
         (10, True, {"stale_after_days": None}, ""),
         (0, True, {"stale_after_days": 0}, ""),  # what is of today is never old
         (1, True, {"stale_after_days": 0}, "warning"),
@@ -417,8 +417,8 @@ def result(status: str) -> FeedResult:
         (9, True, {}, (9, "")),
         (10, True, {}, (10, "its content is 10 school nights old, limit 10")),
         (10, False, {}, (10, "")),
-        (10, True, {"refuse_after_days": None}, (10, "")),
-        (10, True, {"stale_after_days": None, "refuse_after_days": None}, (0, "")),
+        (10, True, {"hold_after_days": None}, (10, "")),
+        (10, True, {"stale_after_days": None, "hold_after_days": None}, (0, "")),
     ],
 )
 def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_it(
@@ -441,9 +441,9 @@ def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_i
     [
         (9, {}, (9, "")),
         (10, {}, (10, "the same file for 10 school nights, limit 10")),
-        (10, {"refuse_after_days": None}, (10, "")),
-        (10, {"stale_after_days": None, "refuse_after_days": None}, (0, "")),
-        (1, {"refuse_after_days": 1}, (1, "the same file for 1 school night, limit 1")),
+        (10, {"hold_after_days": None}, (10, "")),
+        (10, {"stale_after_days": None, "hold_after_days": None}, (0, "")),
+        (1, {"hold_after_days": 1}, (1, "the same file for 1 school night, limit 1")),
     ],
 )
 def test_the_same_file_for_ten_school_nights_holds_what_rests_on_it(age, limits, expected):
@@ -492,7 +492,7 @@ def test_what_is_not_landed_tonight_waits_unless_the_last_good_load_is_young_eno
 
 def test_a_table_that_never_grows_stale_is_as_old_as_the_last_night_it_was_met():
     last = LastGood(rows=40, changed_on=days_before(9), met_on=days_before(2))
-    limit = Tolerance(last_good_days=1, stale_after_days=None, refuse_after_days=None)
+    limit = Tolerance(last_good_days=1, stale_after_days=None, hold_after_days=None)
     aged = _aged(
         result("missing"),
         NotLanded("missing", "feed_missing", "gone", ""),
@@ -667,23 +667,23 @@ def test_school_nights_over_weeks_and_from_any_day():
 @pytest.mark.parametrize(
     ("name", "value", "taken"),
     [
-        ("minimum_share", 0, 0.0),
-        ("minimum_share", 1, 1.0),
-        ("minimum_share", 1.01, None),
-        ("minimum_share", -0.01, None),
-        ("minimum_share", True, None),
-        ("minimum_share", False, None),
+        ("min_row_ratio", 0, 0.0),
+        ("min_row_ratio", 1, 1.0),
+        ("min_row_ratio", 1.01, None),
+        ("min_row_ratio", -0.01, None),
+        ("min_row_ratio", True, None),
+        ("min_row_ratio", False, None),
         ("school_share", 0.5, 0.5),
-        ("most_schools", 2, None),
-        ("most_schools", 0.2, 0.2),
+        ("max_lost_partitions", 2, None),
+        ("max_lost_partitions", 0.2, 0.2),
         ("orphan_share", "0.1", None),
         ("orphan_share", 0.2, 0.2),
         ("most_rejected", 0.2, 0.2),
-        ("most_growth", 1, 1.0),
-        ("most_growth", 0.99, None),
-        ("most_growth", 3, 3.0),
-        ("most_growth", False, ...),
-        ("most_growth", True, None),
+        ("max_row_growth", 1, 1.0),
+        ("max_row_growth", 0.99, None),
+        ("max_row_growth", 3, 3.0),
+        ("max_row_growth", False, ...),
+        ("max_row_growth", True, None),
         ("good_loads", 0, 0),
         ("good_loads", 1, 1),
         ("good_loads", 2.0, 2),
@@ -695,7 +695,7 @@ def test_school_nights_over_weeks_and_from_any_day():
         ("last_good_days", False, None),
         ("stale_after_days", 0, 0),
         ("stale_after_days", False, ...),
-        ("refuse_after_days", False, ...),
+        ("hold_after_days", False, ...),
         ("summer", False, ...),
         ("summer", ["07-01", "08-31"], ("07-01", "08-31")),
         ("summer", ["07-01"], None),
@@ -729,9 +729,9 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
     ("name", "wanted"),
     [
         ("school_share", "a share between 0 and 1"),
-        ("most_growth", "a number of at least 1, or false for never"),
+        ("max_row_growth", "a number of at least 1, or false for never"),
         ("good_loads", "a whole number"),
-        ("refuse_after_days", "a whole number, or false for never"),
+        ("hold_after_days", "a whole number, or false for never"),
     ],
 )
 def test_a_threshold_that_is_refused_says_what_it_must_be(name, wanted):
@@ -751,16 +751,16 @@ def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never
     ) == Tolerance(good_loads=1, school_rows=2)
     assert tolerance({"good_loads": 3}, {}, FEED) == Tolerance(good_loads=3)
     never = replace(FEED, tolerance={"stale_after_days": False})
-    assert tolerance({"refuse_after_days": 5}, {"refuse_after_days": 4}, never) == Tolerance(
-        stale_after_days=None, refuse_after_days=None
+    assert tolerance({"hold_after_days": 5}, {"hold_after_days": 4}, never) == Tolerance(
+        stale_after_days=None, hold_after_days=None
     )
-    held_all_the_same = replace(FEED, tolerance={"stale_after_days": False, "refuse_after_days": 5})
+    held_all_the_same = replace(FEED, tolerance={"stale_after_days": False, "hold_after_days": 5})
     assert tolerance({}, {}, held_all_the_same) == Tolerance(
-        stale_after_days=None, refuse_after_days=5
+        stale_after_days=None, hold_after_days=5
     )
     with pytest.raises(
         LayoutError,
-        match=r"\[trust\] has no setting minimum_rows; known are minimum_share, good_loads",
+        match=r"\[trust\] has no setting minimum_rows; known are min_row_ratio, good_loads",
     ):
         tolerance({"minimum_rows": 1}, {}, FEED)
 

@@ -316,5 +316,5 @@ def test_a_run_that_applied_something_says_how_much(connection: duckdb.DuckDBPyC
     did(connection, "q", "update", OLD, NEW, status="failed")
     did(connection, "r", "update", OLD, NEW, run_id="another")
     assert undo.written(connection, "run") == 1
-    with pytest.raises(undo.NothingToUndo, match="run none applied nothing"):
+    with pytest.raises(undo.NothingToUndoError, match="run none applied nothing"):
         undo.written(connection, "none")

@@ -9,7 +9,7 @@ import pytest
 from reverse_etl.limits import (
     Allowed,
     Group,
-    LimitWrong,
+    LimitError,
     column_holds,
     drop_hold,
     holds,
@@ -298,7 +298,7 @@ def test_a_limit_is_read_as_it_is_written(text: object, limit: Limit) -> None:
     ],
 )
 def test_a_limit_that_cannot_be_read_says_where_it_stands(limits: dict, words: str) -> None:
-    with pytest.raises(LimitWrong) as caught:
+    with pytest.raises(LimitError) as caught:
         parse(limits, "users.yml")
     assert words in str(caught.value)
 
@@ -357,7 +357,7 @@ def test_every_brake_has_its_word(word: str) -> None:
     "words", ["deliver", "google.users", "create.google", "a.google.users.create"]
 )
 def test_a_word_that_is_no_brakes_is_refused(words: str) -> None:
-    with pytest.raises(LimitWrong, match="write an action"):
+    with pytest.raises(LimitError, match="write an action"):
         Allowed.parse(words, "x")
 
 
@@ -457,6 +457,6 @@ def test_a_season_stands_over_one_limit_and_leaves_the_others() -> None:
     ],
 )
 def test_a_season_that_cannot_be_read_says_which(row: dict, words: str) -> None:
-    with pytest.raises(LimitWrong) as caught:
+    with pytest.raises(LimitError) as caught:
         in_season(parse({}, "x"), [row], "2026-09-01")
     assert words in str(caught.value)

@@ -520,7 +520,7 @@ def test_what_cannot_be_compared_says_what_stands_in_the_way(
 ) -> None:
     stand(connection, USERS, wanted=[row()], kinds=KINDS)
     connection.execute(spoil)
-    with pytest.raises(diff.DiffImpossible) as caught:
+    with pytest.raises(diff.DiffImpossibleError) as caught:
         diff.compare(connection, USERS, 1)
     assert words in str(caught.value)
 
@@ -531,7 +531,7 @@ def test_an_export_that_suspends_needs_a_switch(connection: duckdb.DuckDBPyConne
     )
     stand(connection, bare)
     with pytest.raises(
-        diff.DiffImpossible,
+        diff.DiffImpossibleError,
         match="on_absent: suspend but has none of the columns suspended, account_enabled, active",
     ):
         diff.compare(connection, bare, 1)

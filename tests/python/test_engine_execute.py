@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from common.lock import Held
+from common.lock import LockHeldError
 from reverse_etl import execute, pacing
 from reverse_etl.execute import Execution, Item, Queue, rounds
-from reverse_etl.holds import TargetUnusable
+from reverse_etl.holds import TargetUnusableError
 from reverse_etl.journal import Past
 from reverse_etl.model import Change, Outcome
 
@@ -72,7 +72,7 @@ class World:
             raise found
         return found
 
-    def wave(self, change: Change) -> int:
+    def order(self, change: Change) -> int:
         return change.key[0].count("/")
 
     def intend(self, change_ids: Sequence[str], attempt: int) -> None:
@@ -313,10 +313,10 @@ def test_an_adapter_that_breaks_or_says_nothing_leaves_it_unknown() -> None:
 
 
 def test_a_look_up_that_fails_is_tried_again_and_at_last_given_up() -> None:
-    world = World({"a": [LOST]}, there={"a": TargetUnusable("it is asleep")})
+    world = World({"a": [LOST]}, there={"a": TargetUnusableError("it is asleep")})
     run(world, user("a"))
     assert world.words() == "intend-a-1 apply-a" + " find-a" * 5 + " conclude-a end"
-    assert world.lines[0]["note"] == "given up after 6 attempts: TargetUnusable: it is asleep"
+    assert world.lines[0]["note"] == "given up after 6 attempts: TargetUnusableError: it is asleep"
 
 
 # ---------------------------------------------------------------- trying again, and giving up
@@ -372,7 +372,7 @@ def test_a_platform_that_says_nothing_or_cannot_be_asked_is_down_too() -> None:
         run(World(silent=True), *(user(name) for name in names)).trouble
         == "60 calls in a row came to nothing (last: no answer)"
     )
-    asleep = World(there=dict.fromkeys(names, TargetUnusable("it is asleep")))
+    asleep = World(there=dict.fromkeys(names, TargetUnusableError("it is asleep")))
     past = Past("plan", {}, dict.fromkeys(names, "t"))
     assert (
         run(asleep, *(user(name) for name in names), past=past).trouble
@@ -653,9 +653,9 @@ def test_failures_are_counted_by_kind_with_three_keys() -> None:
 
 
 def test_our_own_errors_are_quoted_and_others_are_named_only() -> None:
-    assert execute._plain(TargetUnusable("write a key")) == "TargetUnusable: write a key"
+    assert execute._plain(TargetUnusableError("write a key")) == "TargetUnusableError: write a key"
     assert execute._plain(KeyError("Jane Doe")) == "KeyError"
-    assert execute._plain(Held("a push is under way")) == "Held: a push is under way"
+    assert execute._plain(LockHeldError("a push is under way")) == "Held: a push is under way"
 
 
 # ---------------------------------------------------------------- the queue

@@ -186,7 +186,7 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_its_key(meta: Any, columns: dict, words: str) -> None:
-    with pytest.raises(exports.ExportWrong) as caught:
+    with pytest.raises(exports.ExportError) as caught:
         parsed(meta, columns)
     assert str(caught.value).startswith("models/users.yml: meta.export")
     assert words in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 from ledger_kit import change, export, held, ledger, stand
 
 from reverse_etl import holds
-from reverse_etl.exports import Refusal
+from reverse_etl.exports import RefusalError
 from reverse_etl.limits import Allowed, parse
 from reverse_etl.model import Export, FileFormat
 
@@ -237,8 +237,8 @@ def test_an_export_nobody_can_read_stops_every_file_of_its_target_because_it_may
         USERS,
     ]
     lost = [
-        Refusal("d", "vendor", "d", "d.yml: no such setting"),
-        Refusal("groups", "fake", "groups", "groups.yml: no"),
+        RefusalError("d", "vendor", "d", "d.yml: no such setting"),
+        RefusalError("groups", "fake", "groups", "groups.yml: no"),
     ]
     assert list(holds.spread_over_files(exports, {}, lost)) == [
         ("vendor", entity, "d.yml: no such setting") for entity in ("a", "b", "c")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reverse_etl.journal import Journal, JournalDamaged, Past, read
+from reverse_etl.journal import Journal, JournalDamagedError, Past, read
 
 LINES = st.lists(
     st.tuples(
@@ -75,7 +75,7 @@ def test_a_broken_line_inside_a_journal_is_not_taken_for_a_torn_tail(tmp_path: P
     path = tmp_path / "fake.jsonl"
     lines = write(path, [("intent", "a", ""), ("outcome", "a", ""), ("intent", "b", "")])
     path.write_bytes(lines[0] + b"{half\n" + b"".join(lines[2:]))
-    with pytest.raises(JournalDamaged, match="line 2"):
+    with pytest.raises(JournalDamagedError, match="line 2"):
         read(path)
 
 
@@ -256,12 +256,12 @@ def test_a_torn_last_line_is_cut_before_anything_is_added(tmp_path: Path, torn: 
     assert path.read_bytes().startswith(whole + b'{"line":"plan"')
     if torn.endswith(b"\n"):
         path.write_bytes(whole + torn + b"{")  # two cannot be torn by one kill
-        with pytest.raises(JournalDamaged, match="line 3 cannot be read"):
+        with pytest.raises(JournalDamagedError, match="line 3 cannot be read"):
             read(path)
     path.write_bytes(torn + whole if torn.endswith(b"\n") else torn + b"\n" + whole)
     if torn != b'{"line":"outcome","change_id":"a"}':
         with pytest.raises(
-            JournalDamaged, match=r"fake.jsonl: line 1 cannot be read and is not the last"
+            JournalDamagedError, match=r"fake.jsonl: line 1 cannot be read and is not the last"
         ):
             read(path)
 

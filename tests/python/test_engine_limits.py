@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from common import store
 from reverse_etl import releases
-from reverse_etl.limits import Allowed, Group, LimitWrong, drop_hold, holds, in_season, parse
+from reverse_etl.limits import Allowed, Group, LimitError, drop_hold, holds, in_season, parse
 from reverse_etl.model import Limit, Limits
 from reverse_etl.plan import Scope
 from reverse_etl.show import conditions
@@ -106,7 +106,7 @@ def test_an_override_lifts_what_it_names_and_nothing_else(words: str, held: bool
     ("words", "why"), [("explode", "x"), ("a.b.c.create", "x"), ("create", ""), ("create", "  ")]
 )
 def test_an_override_without_a_known_action_or_a_reason_is_refused(words: str, why: str) -> None:
-    with pytest.raises(LimitWrong):
+    with pytest.raises(LimitError):
         Allowed.parse(words, why)
 
 
@@ -123,7 +123,7 @@ def test_an_override_without_a_known_action_or_a_reason_is_refused(words: str, w
     ],
 )
 def test_a_limit_that_cannot_be_read_is_an_error_naming_file_and_key(limits: dict) -> None:
-    with pytest.raises(LimitWrong, match=r"users\.yml"):
+    with pytest.raises(LimitError, match=r"users\.yml"):
         parse(limits, "users.yml")
 
 
@@ -447,7 +447,7 @@ def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_
     plan = bench.run.read("plan.json")
     where, values = conditions(plan["plan_id"], Scope(action="suspend"))
     with store.connect() as connection:
-        with pytest.raises(releases.NothingToRelease, match="p999 is no held change"):
+        with pytest.raises(releases.NothingToReleaseError, match="p999 is no held change"):
             releases.release(
                 connection, plan["plan_id"], where, values, only=("p1", "p999"), who="x", why="y"
             )

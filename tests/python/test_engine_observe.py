@@ -229,7 +229,7 @@ def test_a_build_older_than_the_run_is_not_planned_from(bench: Bench) -> None:
     bench.desire(users=[user(1)])
     old = {**results(bench.models), "metadata": {"generated_at": "2020-01-01T00:00:00Z"}}
     bench.run.write("dbt/run_results.json", old)
-    with pytest.raises(exports.ExportsMissing, match="older than the run"):
+    with pytest.raises(exports.ExportsMissingError, match="older than the run"):
         bench.plan()
 
 

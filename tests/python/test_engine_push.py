@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, Platform, user
 
-from common.lock import Held, lock
+from common.lock import LockHeldError, lock
 from common.runs import Run
 from reverse_etl import execute, journal, pacing
 from reverse_etl import plan as planning
@@ -605,7 +605,7 @@ def test_a_second_push_waits_and_then_says_whose_turn_it_is(bench: Bench) -> Non
     bench.plan()
     with lock(bench.run.folder.parents[1] / "push.lock", "a push of run X"):
         with pytest.raises(
-            Held,
+            LockHeldError,
             match=(
                 rf"a push of run X is under way for 0 min 0 s already, in process {os.getpid()} of"
                 r" .* and did not end within 0 s"

@@ -118,12 +118,12 @@ def test_who_names_what_is_not_held_lets_nothing_go(
     planned(connection, "c1", "k1", person_id="p1", hold="over")
     planned(connection, "free", "free", hold=None)
     planned(connection, "file", "a.csv", "deliver", entity="file", hold="over")
-    with pytest.raises(releases.NothingToRelease) as caught:
+    with pytest.raises(releases.NothingToReleaseError) as caught:
         release(connection, *only)
     assert words in str(caught.value)
     assert '"make show STATUS=held" lists what is held' in str(caught.value)
     with pytest.raises(
-        releases.NothingToRelease, match="plan plan: nothing of it is held that this speaks of"
+        releases.NothingToReleaseError, match="plan plan: nothing of it is held that this speaks of"
     ):
         release(connection, where="plan_id = $plan and key = 'k2'")
     assert connection.execute("select count(*) from ledger.audit.releases").fetchone() == (0,)

@@ -25,7 +25,7 @@ from reverse_etl import push as pushing
 from reverse_etl.execute import Tally
 from reverse_etl.limits import Allowed
 from reverse_etl.model import Change, Column, Export, FileFormat, Outcome, Rendered
-from reverse_etl.plan import Part, Scope
+from reverse_etl.plan import ExportPlan, Scope
 
 NOTHING = Allowed()
 
@@ -114,7 +114,7 @@ def test_an_export_of_a_kind_its_target_does_not_take_is_told() -> None:
         (users, ("groups", "members"), "it has groups, members"),
         (users, (), "it has files only"),
     ):
-        with pytest.raises(diff.DiffImpossible, match=words):
+        with pytest.raises(diff.DiffImpossibleError, match=words):
             planning._rank(one, order)
 
 
@@ -346,7 +346,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
     )
     desired = {"a": 5, "b": 2, "reshaped": 3, "quiet": 4}
     parts = {
-        ("vendor", entity): Part("vendor", entity, desired=desired.get(entity, 0))
+        ("vendor", entity): ExportPlan("vendor", entity, desired=desired.get(entity, 0))
         for entity in forms
     }
     for key, entity, action, hold in (
@@ -431,7 +431,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
             "shapes": {"reshaped": shapes["reshaped"]},
         },
     ]
-    assert parts["vendor", "file"] == Part("vendor", "file", desired=3)
+    assert parts["vendor", "file"] == ExportPlan("vendor", "file", desired=3)
 
 
 # ---------------------------------------------------------------- what is kept of a plan
@@ -519,9 +519,9 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
             " 'a', ?, ?)",
             [column, policy],
         )
-    parts = {("fake", entity): Part("fake", entity) for entity in ("users", "groups")}
+    parts = {("fake", entity): ExportPlan("fake", entity) for entity in ("users", "groups")}
     planning._count(connection, parts)
-    assert parts["fake", "users"] == Part(
+    assert parts["fake", "users"] == ExportPlan(
         "fake",
         "users",
         planned={"update": 3, "create": 2},
@@ -531,7 +531,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         drift={"revert": {"name": 2}, "leave": {"email": 1}},
         holds=["fake users: 1 held, 2 objects in fake carry this key; keep one"],
     )
-    assert parts["fake", "groups"] == Part("fake", "groups", planned={"update": 1}, waiting=1)
+    assert parts["fake", "groups"] == ExportPlan("fake", "groups", planned={"update": 1}, waiting=1)
     nothing = {
         "target": "t",
         "entity": "e",
@@ -545,7 +545,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "released": 0,
         "drift": {},
     }
-    assert asdict(Part("t", "e")) == nothing
+    assert asdict(ExportPlan("t", "e")) == nothing
     document = {
         "exports": [
             {"planned": {"update": 3, "create": 2}, "held": {"update": 1}},
@@ -931,7 +931,7 @@ def test_what_came_of_a_plan_is_counted_by_target_and_kind_with_its_calls(
 
 
 def test_an_error_is_told_in_our_own_words_only() -> None:
-    assert pushing._plain(diff.DiffImpossible("it has no key")) == "it has no key"
+    assert pushing._plain(diff.DiffImpossibleError("it has no key")) == "it has no key"
     assert pushing._plain(ValueError("Jane Doe is no number")) == "ValueError"
 
 
@@ -965,7 +965,7 @@ def test_a_push_told_to_stop_begins_with_no_target_that_waits_for_another(
 
 def test_a_push_of_nothing_planned_says_what_to_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var")
-    with pytest.raises(planning.NoPlan, match='has no plan; run "make plan"'):
+    with pytest.raises(planning.NoPlanError, match='has no plan; run "make plan"'):
         bench.push()
 
 
@@ -1102,7 +1102,7 @@ def test_an_entity_others_refer_to_must_say_what_its_objects_are_called(
     assert pushing._remote_ids(connection, [one]) == {("users", "p1"): "r1", ("users", "p3"): "r3"}
     connection.execute("create or replace table staging.stg_fake__users as select 'p' as person_id")
     with pytest.raises(
-        diff.DiffImpossible,
+        diff.DiffImpossibleError,
         match="has no column remote_id, but other entities refer to its objects",
     ):
         pushing._remote_ids(connection, [one])

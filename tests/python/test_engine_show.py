@@ -16,7 +16,7 @@ from rich.console import Console
 
 from common import store
 from reverse_etl import show
-from reverse_etl.plan import Scope, ScopeWrong
+from reverse_etl.plan import Scope, ScopeError
 
 NAMED = replace(
     USERS,
@@ -100,7 +100,7 @@ def test_a_page_escapes_what_people_type_and_a_spreadsheet_runs_nothing() -> Non
 
 
 def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:
-    with pytest.raises(show.UnknownFormat, match="there are text, json, csv, html"):
+    with pytest.raises(show.UnknownFormatError, match="there are text, json, csv, html"):
         shown(planned, "pdf")
 
 
@@ -132,7 +132,7 @@ def test_a_filter_that_names_nothing_is_not_answered_with_nothing_to_do(planned:
         connection.execute(
             "create schema core; create table core.schools as select '07474001' as school_number"
         )
-        with pytest.raises(ScopeWrong) as refused:
+        with pytest.raises(ScopeError) as refused:
             show.scope(connection, (), **{"school": "", "person": "", "action": "", **words})
     assert str(refused.value).startswith(sentence)
 
@@ -156,5 +156,5 @@ def test_a_filter_is_taken_as_people_type_it(planned: Bench):
 
 
 def test_a_status_there_is_none_of_is_refused():
-    with pytest.raises(ScopeWrong, match="'hold' is no status; there are planned, held,"):
+    with pytest.raises(ScopeError, match="'hold' is no status; there are planned, held,"):
         show.Chosen(Scope(), "hold")

@@ -160,7 +160,10 @@ def test_a_run_that_wrote_nothing_cannot_be_taken_back(tmp_path: Path) -> None:
     bench.target.faults = lambda change: Outcome(change.change_id, "failed", 400, "invalid")
     bench.desire(users=[user(1)])
     bench.whole_night()
-    with store.connect() as connection, pytest.raises(undo.NothingToUndo, match="applied nothing"):
+    with (
+        store.connect() as connection,
+        pytest.raises(undo.NothingToUndoError, match="applied nothing"),
+    ):
         undo.written(connection, bench.run.run_id)
 
 

@@ -380,7 +380,7 @@ def test_the_lifecycle_is_told_with_its_dates_and_its_hold(planted, monkeypatch)
 def test_a_number_nobody_knows_is_said_with_who_could_enter_it(planted, monkeypatch):
     monkeypatch.setenv("HOMEROOM_VAR", str(planted.district.var))
     with pytest.raises(
-        explain.NobodyFound,
+        explain.NobodyFoundError,
         match="school office \\(students\\) or human resources \\(staff\\) has not entered",
     ):
         explain.explain("0000000", Console(file=io.StringIO()))

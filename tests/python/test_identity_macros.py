@@ -333,17 +333,17 @@ def test_lists_rows_and_expressions_are_taken_apart_and_put_together(connection)
         " items (key, code)"
     )
     assert connection.execute(
-        f"select key, {MACROS.sorted_list('code', ', ')} from ({items}) group by key order by key"
+        f"select key, {MACROS.listagg('code', ', ')} from ({items}) group by key order by key"
     ).fetchall() == [("a", "MEN--10, MMA--10"), ("b", "X")]
     assert connection.execute(
-        f"select {MACROS.listed('text')} from (values ('b,a'), (null), ('c')) as texts (text)"
+        f"select {MACROS.split_to_rows('text')} from (values ('b,a'), (null), ('c')) as texts (text)"  # noqa: E501
     ).fetchall() == [("b",), ("a",), ("c",)]
-    first = MACROS.first_row_per(f"({items})", "key", "code desc")
+    first = MACROS.deduplicate(f"({items})", "key", "code desc")
     assert sorted(connection.execute(first).fetchall()) == [("a", "MMA--10"), ("b", "X")]
-    first = MACROS.first_row_per(f"({items})", "key", "code")
+    first = MACROS.deduplicate(f"({items})", "key", "code")
     assert sorted(connection.execute(first).fetchall()) == [("a", "MEN--10"), ("b", "X")]
     assert connection.execute(
-        f"select {MACROS.matches('text', '^[0-9]+$')} from (values ('07'), ('7a')) as texts (text)"
+        f"select {MACROS.regexp_like('text', '^[0-9]+$')} from (values ('07'), ('7a')) as texts (text)"  # noqa: E501
     ).fetchall() == [(True,), (False,)]
     replaced = MACROS.regex_replace("text", "[0-9]", "-")
     assert connection.execute(

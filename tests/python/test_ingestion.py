@@ -35,7 +35,7 @@ from common.runs import Run
 from ingestion import land
 from ingestion.__main__ import main
 from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
-from ingestion.model import Fetched, Refused
+from ingestion.model import Fetched, RefusedError
 from ingestion.trust import Rules, check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -395,7 +395,7 @@ def test_the_newest_of_several_files_is_taken_and_told(library: Library) -> None
     assert library.feed("people")["file"] == "People_new.csv"
     assert {finding["kind"] for finding in library.findings()} == {
         "several_files",
-        "file_nobody_reads",
+        "unmatched_file",
     }
 
 
@@ -731,7 +731,7 @@ def test_every_row_keeps_its_values_and_the_line_it_begins_on(
     )
     try:
         trusted = check("test", FEED, file, Rules(), path.with_suffix(".clean"))
-    except Refused as refused:
+    except RefusedError as refused:
         # Only what the rules name may refuse: nothing to land, many bad lines, a bad end, no
         # readable first line.
         assert refused.kind in {"rejects", "empty", "truncated", "header", "column_count"}
@@ -792,7 +792,7 @@ def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:
         "proof_of_age",
     }
     feeds = load("myedbc").feeds
-    assert [len(feed.columns) for feed in feeds if not feed.on_request] == [
+    assert [len(feed.columns) for feed in feeds if not feed.opt_in] == [
         7,
         65,
         17,
@@ -805,7 +805,7 @@ def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:
         18,
         17,
     ]
-    assert [len(feed.columns) for feed in feeds if feed.on_request] == [
+    assert [len(feed.columns) for feed in feeds if feed.opt_in] == [
         9,
         18,
         17,

@@ -27,7 +27,7 @@ from workbook import workbook
 from common import paths, store
 from ingestion.__main__ import main
 from ingestion.layout import LayoutError, parse
-from ingestion.model import Fetched, Refused, Trusted
+from ingestion.model import Fetched, RefusedError, Trusted
 from ingestion.trust import Rules, check
 
 COLUMNS = """
@@ -178,7 +178,7 @@ def test_a_line_of_another_length_is_rejected_alone_and_a_file_that_breaks_off_i
     assert trusted.rejects[0].sha256 == hashlib.sha256(b"999  short").hexdigest()
     assert (trusted.good, trusted.rows_in, list(trusted.lines())[9:11]) == (30, 32, [10, 12])
     for cut in (fixed(*good)[:-20], fixed(*good)[:-2], fixed(*good)[:-20] + "\r\n"):
-        with pytest.raises(Refused, match="breaks off in its last line 30"):
+        with pytest.raises(RefusedError, match="breaks off in its last line 30"):
             checked(tmp_path, FIXED, cut.encode())
     trimmed = "".join(line.rstrip() + "\r\n" for line in fixed(*good).splitlines())
     assert checked(tmp_path, FIXED + "trimmed = true", trimmed.encode()).good == 30
@@ -260,7 +260,7 @@ WORKBOOKS = {
 @pytest.mark.parametrize("what", WORKBOOKS)
 def test_a_bad_workbook_is_refused_with_a_sentence(tmp_path: Path, what: str) -> None:
     content, told = WORKBOOKS[what]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         checked(tmp_path, EXCEL + 'sheet = "People"', content, "People.xlsx")
     assert told in refused.value.problem
     assert "Sürname" not in refused.value.problem

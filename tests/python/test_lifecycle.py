@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from common import store
 from demo.year import Expected, seed_days
-from operations.models import Models
+from operations.compiled_models import Models
 
 TONIGHT = date(2027, 3, 1)
 RECORDS = ("active", "preregistered", "leave", "left")
@@ -78,7 +78,7 @@ class Machine:
             ends_on date);
             create table warehouse.seeds.person_merges (population text, source_key text,
             same_as text);
-            create table warehouse.raw_homeroom.night (run_id text, as_of date);
+            create table warehouse.raw_homeroom.run_context (run_id text, as_of date);
             create table ledger.identity.lifecycle_events (person_id text, event_number int,
             state text, reason text, since date, record text)"""
         )
@@ -112,7 +112,7 @@ class Machine:
         """The state each of them comes into; who has no event, or one without a step, stays."""
         rows = [(str(number), one) for number, one in enumerate(people)]
         fill = {
-            "warehouse.raw_homeroom.night": [("r", tonight)],
+            "warehouse.raw_homeroom.run_context": [("r", tonight)],
             "warehouse.identity.presence": [
                 (i, p.population, i, "active" if p.record == "leave" else p.record, "as it says")
                 for i, p in rows
@@ -444,7 +444,7 @@ class Year:
         """Change the records as they stand tonight and run the models."""
         summer = SUMMER[0] <= tonight <= SUMMER[1]
         self.connection.execute(
-            "update raw_homeroom.night set as_of = ?, data_as_of = ?, run_id = ?",
+            "update raw_homeroom.run_context set as_of = ?, data_as_of = ?, run_id = ?",
             [tonight, tonight, f"{tonight}"],
         )
         status = pa.table(

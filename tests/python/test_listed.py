@@ -37,7 +37,7 @@ from common import paths
 NUMBERS = range(6)
 MODELS = (
     "account_states",
-    "placements",
+    "org_unit_assignments",
     "group_members",
     "groups",
     "licences",

@@ -79,18 +79,18 @@ def _q(text: str | None) -> str:
         ("staff_id", " none ", None),
         ("staff_id", "NULL", None),
         ("staff_id", " ", None),
-        ("yes_no", " Y ", True),
-        ("yes_no", "yes", True),
-        ("yes_no", "TRUE", True),
-        ("yes_no", "t", True),
-        ("yes_no", "1", True),
-        ("yes_no", " N ", False),
-        ("yes_no", "No", False),
-        ("yes_no", "false", False),
-        ("yes_no", "F", False),
-        ("yes_no", "0", False),
-        ("yes_no", "maybe", None),
-        ("yes_no", "", None),
+        ("to_boolean", " Y ", True),
+        ("to_boolean", "yes", True),
+        ("to_boolean", "TRUE", True),
+        ("to_boolean", "t", True),
+        ("to_boolean", "1", True),
+        ("to_boolean", " N ", False),
+        ("to_boolean", "No", False),
+        ("to_boolean", "false", False),
+        ("to_boolean", "F", False),
+        ("to_boolean", "0", False),
+        ("to_boolean", "maybe", None),
+        ("to_boolean", "", None),
         ("is_removed", " ToBeDeleted ", True),
         ("is_removed", "inactive", True),
         ("is_removed", "Active ", False),
@@ -290,13 +290,13 @@ def test_small_rules_are_what_their_examples_say() -> None:
     assert _said("people_counted('1')") == "1 person"
     assert _said("people_counted('12')") == "12 people"
     assert _said("regex_replace(\"'a1b2'\", '[0-9]', '')") == "ab"
-    assert _said("matches(\"'07474001'\", '^[0-9]{8}$')") is True
-    assert _said("matches(\"'7474001'\", '^[0-9]{8}$')") is False
+    assert _said("regexp_like(\"'07474001'\", '^[0-9]{8}$')") is True
+    assert _said("regexp_like(\"'7474001'\", '^[0-9]{8}$')") is False
     assert _said("try_cast(\"'12'\", 'integer')") == 12
     assert _said("try_cast(\"'12b'\", 'integer')") is None
     assert (
         _said(
-            "sorted_list('code', ',')",
+            "listagg('code', ',')",
             "from (values ('MMA--10'), ('MEN--10'), ('MMA--10')) as codes (code)",
         )
         == "MEN--10,MMA--10"
@@ -306,11 +306,11 @@ def test_small_rules_are_what_their_examples_say() -> None:
 def test_a_list_is_a_row_per_item_and_of_a_key_the_first_row_counts() -> None:
     items = (
         "select "
-        + _sql("listed('text')")
+        + _sql("split_to_rows('text')")
         + " as item from (select 'b,a' as text union all select null) order by item"
     )
     assert _connection().execute(items).fetchall() == [("a",), ("b",)]
-    first = _sql("first_row_per('rows', 'key', 'place')") + " order by key"
+    first = _sql("deduplicate('rows', 'key', 'place')") + " order by key"
     rows = (
         "with rows as (select * from (values ('a', 2), ('a', 1), ('b', 3)) as listed (key, place)) "
     )

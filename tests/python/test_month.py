@@ -255,7 +255,7 @@ def _steps_of(world: World) -> list[int]:
     return sorted(set(found) - {os.getpgid(0)})
 
 
-@trouble(1, "warehouse_held", heartbeat="/failed")
+@trouble(1, "warehouse_locked", heartbeat="/failed")
 def the_warehouse_is_open_in_another_program(world: World) -> Iterator[None]:
     code = (
         f"import duckdb, sys; c = duckdb.connect({str(world.district.var / 'warehouse.duckdb')!r});"

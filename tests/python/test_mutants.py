@@ -27,7 +27,7 @@ with people as (
 ),
 
 latest as (
-    {{ first_row_per('people', 'person_id, shown', 'seen_on desc nulls last, shown') }}
+    {{ deduplicate('people', 'person_id, shown', 'seen_on desc nulls last, shown') }}
 )
 
 select case when latest.shown = '' then 1 else 2 end as rank from latest

@@ -12,7 +12,7 @@ import pyrage
 import pytest
 
 from reverse_etl import passwords
-from reverse_etl.passwords import PasswordRecipientWrong, Passwords
+from reverse_etl.passwords import PasswordRecipientError, Passwords
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_without_a_recipient_nothing_is_kept(var):
 
 def test_a_wrong_recipient_is_refused_before_any_account_is_made(monkeypatch):
     monkeypatch.setenv("PASSWORDS__RECIPIENT", "ssh-ed25519 AAAA")
-    with pytest.raises(PasswordRecipientWrong, match="age-keygen"):
+    with pytest.raises(PasswordRecipientError, match="age-keygen"):
         Passwords.of_run("run1", "google")
 
 

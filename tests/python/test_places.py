@@ -9,7 +9,7 @@ import pytest
 from common import paths, settings
 from common.sftp import Place
 from ingestion import fetch, numbers, table
-from ingestion.model import SourceUnreachable
+from ingestion.model import SourceUnreachableError
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_place_is_read_from_its_location(location, place):
 @pytest.mark.parametrize("location", ["sftp://host/in", "sftp://me:secret@host/in", "sftp:///in"])
 def test_a_location_without_a_user_or_with_a_password_is_refused_without_repeating_it(location):
     with pytest.raises(
-        SourceUnreachable,
+        SourceUnreachableError,
         match=r"sources\.sis\.location must read sftp://user@host:port/folder, without a password",
     ) as told:
         fetch.sftp_place("sis", location, {})
@@ -50,7 +50,7 @@ def test_a_folder_is_absolute_or_below_the_state_or_below_the_project(tmp_path, 
         (str(tmp_path / "nowhere"), "is not there; check sources.sis.location"),
     ):
         with (
-            pytest.raises(SourceUnreachable, match=says),
+            pytest.raises(SourceUnreachableError, match=says),
             fetch.place("sis", {"location": location}),
         ):
             pass

@@ -14,7 +14,7 @@ import pytest
 from common import paths, store
 from common.runs import Run
 from ingestion import land
-from ingestion.land import LandingFailed
+from ingestion.land import LandingError
 from ingestion.layout import Column, Feed
 from ingestion.model import Fetched, LastGood, Reject, Trusted
 from operations import interventions
@@ -169,7 +169,7 @@ def test_every_row_is_landed_or_rejected_and_knows_its_line(rows, rejects, good)
             land._confirm(connection, "sis", file)
         else:
             with pytest.raises(
-                LandingFailed,
+                LandingError,
                 match=(
                     r"sis people: 3 rows came in, but \d landed and \d were rejected: nothing of"
                     r" sis was replaced"
@@ -353,7 +353,7 @@ def test_models_are_told_the_day_of_the_data_and_of_the_rollover_in_a_rehearsal(
     store.begin_night(run)
     with store.connect(read_only=True) as connection:
         assert connection.execute(
-            "select run_id, as_of, data_as_of, rolled_over_on from raw_homeroom.night"
+            "select run_id, as_of, data_as_of, rolled_over_on from raw_homeroom.run_context"
         ).fetchall() == [(run.run_id, date(2026, 10, 5), date(2026, 6, 20), date(2026, 7, 1))]
 
 

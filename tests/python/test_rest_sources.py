@@ -99,7 +99,7 @@ def library(
                 "wait_seconds": 0.05,
                 "auth": facts.pop("auth", None),
                 "paginator": PAGINATORS[path.rpartition("/")[2]],
-                "minimum_share": 0.0,
+                "min_row_ratio": 0.0,
                 "resources": {
                     "loans": {
                         "path": path,

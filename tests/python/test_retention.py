@@ -151,7 +151,7 @@ def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch
     }
     for wrong in ("0", "-1", "1.5", "true"):
         monkeypatch.setenv("RETENTION__RUNS_DAYS", wrong)
-        with pytest.raises(settings.SettingsWrong, match=r"\[retention\] runs_days = "):
+        with pytest.raises(settings.SettingsError, match=r"\[retention\] runs_days = "):
             retention.days()
 
 
@@ -233,7 +233,7 @@ def test_nothing_that_is_past_its_days_is_nothing_to_record(monkeypatch):
 def test_nothing_goes_while_a_night_runs():
     old, _ = night(100), night(1)
     found = retention.past(NOW)
-    with nights.lock(), pytest.raises(nights.NightRunning):
+    with nights.lock(), pytest.raises(nights.NightRunningError):
         retention.let_go(found, NOW)
     assert (old.folder / "dbt").is_dir()
 
@@ -243,7 +243,7 @@ def test_nothing_goes_while_a_night_runs():
 )
 def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"RETENTION__{name}", value)
-    with pytest.raises(settings.SettingsWrong, match="the classes are evidence, runs, passwords"):
+    with pytest.raises(settings.SettingsError, match="the classes are evidence, runs, passwords"):
         retention.past(NOW)
 
 

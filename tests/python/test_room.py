@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
-from common import ballast, lock, paths, store
+from common import disk_reserve, lock, paths, store
 from operations import build, publish, room
 
 
@@ -59,10 +59,10 @@ def test_a_disk_is_full_when_the_ballast_itself_would_not_fit(monkeypatch):
 
 
 def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch, var):
-    monkeypatch.setattr(ballast, "MEGABYTES", 1)
-    ballast.lay()
-    ballast.lay()
-    assert ballast.path().stat().st_size == 1 << 20
+    monkeypatch.setattr(disk_reserve, "MEGABYTES", 1)
+    disk_reserve.lay()
+    disk_reserve.lay()
+    assert disk_reserve.path().stat().st_size == 1 << 20
     kept = [
         var / name
         for name in (
@@ -87,9 +87,11 @@ def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch,
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100 + number))
     assert room.make() == (1 << 20) + sum(106 + number for number in range(4))
-    assert [path.exists() for path in (*kept, *gone, ballast.path())] == [True] * 6 + [False] * 5
+    assert [path.exists() for path in (*kept, *gone, disk_reserve.path())] == [True] * 6 + [
+        False
+    ] * 5
     assert room.make() == 0
-    assert not ballast.drop()
+    assert not disk_reserve.drop()
 
 
 def test_links_are_not_followed_when_bytes_are_counted(var):
@@ -105,8 +107,8 @@ def test_links_are_not_followed_when_bytes_are_counted(var):
     ("error", "tries", "ballast_left"), [(28, 2, False), (122, 2, False), (13, 1, True)]
 )
 def test_only_a_full_disk_costs_the_ballast_and_only_once(monkeypatch, error, tries, ballast_left):
-    monkeypatch.setattr(ballast, "MEGABYTES", 1)
-    ballast.lay()
+    monkeypatch.setattr(disk_reserve, "MEGABYTES", 1)
+    disk_reserve.lay()
     tried = []
 
     def write() -> str:
@@ -116,10 +118,10 @@ def test_only_a_full_disk_costs_the_ballast_and_only_once(monkeypatch, error, tr
         return "written"
 
     with pytest.raises(OSError, match="no"):
-        ballast.or_dropped(write)
-    assert (len(tried), ballast.path().is_file()) == (tries, ballast_left)
+        disk_reserve.or_dropped(write)
+    assert (len(tried), disk_reserve.path().is_file()) == (tries, ballast_left)
     tried[:] = [1, 1]
-    assert ballast.or_dropped(write) == "written"
+    assert disk_reserve.or_dropped(write) == "written"
 
 
 # ---------------------------------------------------------------- published
@@ -227,7 +229,7 @@ def test_a_ledger_that_is_gone_is_not_made_anew_once_a_night_was_finished(var):
     paths.ledger().unlink()
     (var / "runs" / "20261005T100000Z-abcd" / "summary.json").write_text("{}", encoding="utf-8")
     with (
-        pytest.raises(store.StoreUnusable, match="is gone, though runs were finished here"),
+        pytest.raises(store.StoreError, match="is gone, though runs were finished here"),
         store.connect(),
     ):
         pass
@@ -264,7 +266,7 @@ def test_the_lock_says_who_holds_it_until_it_is_free(var):
     with lock.lock(path, "a night"):
         assert lock.holder(path).startswith(f"process {lock.os.getpid()}, for 0 min")
         with pytest.raises(
-            lock.Held,
+            lock.LockHeldError,
             match=(
                 r"a backup cannot begin: a night is under way for 0 min \d+ s already, in process"
                 rf" {lock.os.getpid()} of "
@@ -273,7 +275,7 @@ def test_the_lock_says_who_holds_it_until_it_is_free(var):
             with lock.lock(path, "a backup"):
                 pass
         with (
-            pytest.raises(lock.Held, match="and did not end within 0 s; wait for it"),
+            pytest.raises(lock.LockHeldError, match="and did not end within 0 s; wait for it"),
             lock.lock(path, "a backup", wait=0.01),
         ):
             pass

@@ -67,7 +67,7 @@ def test_a_threshold_that_is_no_number_is_one_sentence(
     assert twin.ingest("--source", "twin") == 3
     assert rows(twin) == [40, 44]
     assert (
-        "minimum_share of its source is 'half'; it must be a share between 0 and 1"
+        "min_row_ratio of its source is 'half'; it must be a share between 0 and 1"
         in twin.findings("critical")[0]["message"]
     )
 
@@ -129,7 +129,7 @@ def test_what_a_killed_ingestion_did_not_come_to_is_missing(
     ("settings", "sentence"),
     [
         ({"LAYOUT": "libary"}, "library: not usable: there is no layout"),
-        ({"MINIMUM_SHARE": "half"}, "library: not usable: minimum_share of its source is 'half'"),
+        ({"MINIMUM_SHARE": "half"}, "library: not usable: min_row_ratio of its source is 'half'"),
         (
             {
                 "KIND": "sql",

@@ -55,8 +55,8 @@ def sent(platforms: emulated.Platforms) -> list[dict[str, Any]]:
 def test_org_units_are_made_from_the_top_down(google):
     deep, top = unit(google, "/Élèves/Grade 7 & 8/50% Club #1"), unit(google, "/Élèves")
     middle = unit(google, "/Élèves/Grade 7 & 8")
-    assert [google.adapter.wave(change) for change in (top, middle, deep)] == [0, 1, 2]
-    for change in sorted((deep, top, middle), key=google.adapter.wave):
+    assert [google.adapter.order(change) for change in (top, middle, deep)] == [0, 1, 2]
+    for change in sorted((deep, top, middle), key=google.adapter.order):
         google.done(change)
     paths = {row["org_unit_path"]: row for row in google.observed("org_units")}
     assert paths["/Élèves/Grade 7 & 8/50% Club #1"]["parent_org_unit_path"] == "/Élèves/Grade 7 & 8"

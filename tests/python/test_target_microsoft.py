@@ -20,8 +20,8 @@ from demo import platforms as emulated
 from reverse_etl.model import Change
 from reverse_etl.targets import replies
 from reverse_etl.targets.microsoft import Microsoft, _is_direct, group_url
-from reverse_etl.targets.microsoft_client import Client, TokenRefused
-from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.microsoft_client import Client, TokenRefusedError
+from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict
 
 
@@ -244,7 +244,7 @@ def test_members_are_read_through_throttling(microsoft):
 
 
 def test_a_next_page_on_another_host_is_not_given_our_token(microsoft):
-    with pytest.raises(TargetUnreadable, match="another host"):
+    with pytest.raises(TargetUnreadableError, match="another host"):
         microsoft.adapter._client.get("https://graph.example.org/v1.0/users?$skiptoken=x")
 
 
@@ -307,10 +307,10 @@ def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
     assert "client_secret" not in forms[-1]
     other = trustme.CA().issue_cert("homeroom.example", key_type=trustme.KeyType.ECDSA)
     (tmp_path / "app.pem").write_bytes(other.private_key_and_cert_chain_pem.bytes())
-    with pytest.raises(TokenRefused, match="unauthorized"):
+    with pytest.raises(TokenRefusedError, match="unauthorized"):
         Client("microsoft", settings)._token(None)
     (tmp_path / "app.pem").write_bytes(pair.cert_chain_pems[0].bytes())
-    with pytest.raises(TargetUnreadable, match="both the private key and the certificate"):
+    with pytest.raises(TargetUnreadableError, match="both the private key and the certificate"):
         Client("microsoft", settings)._token(None)
 
 

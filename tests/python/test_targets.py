@@ -18,7 +18,7 @@ from target_kit import STUDENTS, Kit, as_text, kit
 from demo import platforms as emulated
 from reverse_etl.model import Adapter
 from reverse_etl.targets import ADAPTERS
-from reverse_etl.targets.reading import TargetUnreadable
+from reverse_etl.targets.reading import TargetUnreadableError
 
 API_TARGETS = [name for name, kind in ADAPTERS.items() if kind.entities]
 
@@ -329,7 +329,7 @@ def test_wrong_credentials_are_a_failure_not_a_retry(target):
     (outcome,) = stranger.apply([target.user()])
     assert outcome.status == "failed"
     assert outcome.reason in {"unauthorized", "forbidden"}
-    with pytest.raises(TargetUnreadable, match=r"credentials|role"):
+    with pytest.raises(TargetUnreadableError, match=r"credentials|role"):
         list(stranger.observe("users"))
 
 
@@ -338,7 +338,7 @@ def test_missing_settings_are_named(target):
     (outcome,) = bare.apply([target.user()])
     assert (outcome.status, outcome.reason) == ("failed", "not_configured")
     assert "secrets.toml" in outcome.note
-    with pytest.raises(TargetUnreadable, match=r"not set"):
+    with pytest.raises(TargetUnreadableError, match=r"not set"):
         list(bare.observe("users"))
 
 

@@ -100,7 +100,7 @@ def test_an_older_program_refuses_a_newer_file_with_a_sentence_and_changes_nothi
     path = paths.ledger() if what == "ledger" else paths.warehouse()
     before = path.read_bytes()
     with pytest.raises(
-        store.StoreUnusable,
+        store.StoreError,
         match=(
             rf"the {what} .* is of version 99 and this Homeroom .* knows up to"
             rf" {newest(what)}.*nothing was changed"
@@ -124,7 +124,7 @@ def test_a_migration_that_fails_leaves_the_version_before_it_and_says_where_the_
         " ledger.audit.nowhere",
     )
     with pytest.raises(
-        store.StoreUnusable,
+        store.StoreError,
         match=(
             r"could not be brought to version \d+ \(more\).*a copy from before stands in .*go back"
         ),

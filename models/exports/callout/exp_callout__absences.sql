@@ -11,7 +11,7 @@ records as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- the day asked for and no other: a second call about yesterday costs a family's trust
@@ -36,7 +36,7 @@ missed as (
         calls.school_number,
         calls.student_number,
         calls.absence_on,
-        coalesce({{ sorted_list('calls.period_missed', '') }}, '') as periods_missed
+        coalesce({{ listagg('calls.period_missed', '') }}, '') as periods_missed
     from calls
     group by calls.school_number, calls.student_number, calls.absence_on
 ),

@@ -6,8 +6,8 @@ final as (
     select
         groups.group_id,
         groups.group_id || '@' || groups.domain as email,
-        {{ fitted_text('groups.name', 73) }} as name,
-        {{ fitted_text('groups.description', 4096) }} as description,
+        {{ truncate_text('groups.name', 73) }} as name,
+        {{ truncate_text('groups.description', 4096) }} as description,
         groups.school_number
     from groups
     where groups.in_google

@@ -14,7 +14,7 @@ accounts as (
 ),
 
 placements as (
-    select * from {{ ref('placements') }}
+    select * from {{ ref('org_unit_assignments') }}
 ),
 
 placed as (
@@ -47,8 +47,8 @@ final as (
     select
         placed.person_id,
         placed.account_address as primary_email,
-        {{ first_name_or_placeholder(fitted_text('placed.first_name', 60)) }} as given_name,
-        coalesce({{ fitted_text('placed.last_name', 60) }}, placed.account_name) as family_name,
+        {{ first_name_or_placeholder(truncate_text('placed.first_name', 60)) }} as given_name,
+        coalesce({{ truncate_text('placed.last_name', 60) }}, placed.account_name) as family_name,
         case
             when placed.account <> 'open' then {{ leavers_org_unit_path() }}
             else placed.org_unit_path

@@ -5,9 +5,9 @@ with groups as (
 final as (
     select
         groups.group_id,
-        {{ fitted_text('groups.name', 256) }} as display_name,
+        {{ truncate_text('groups.name', 256) }} as display_name,
         groups.group_id as mail_nickname,
-        {{ fitted_text('groups.description', 1024) }} as description,
+        {{ truncate_text('groups.description', 1024) }} as description,
         false as mail_enabled,
         true as security_enabled,
         groups.school_number

@@ -21,18 +21,18 @@ final as (
         accounts.address as mail,
         -- required here: one record without any name would else keep everybody's from being written
         coalesce(
-            {{ fitted_text(display_name('holders.first_name', 'holders.last_name'), 256) }}, accounts.account_name
+            {{ truncate_text(display_name('holders.first_name', 'holders.last_name'), 256) }}, accounts.account_name
         ) as display_name,
         -- a first name is not required here, so people with one name need no placeholder
-        {{ fitted_text('holders.first_name', 64) }} as given_name,
-        {{ fitted_text('holders.last_name', 64) }} as surname,
+        {{ truncate_text('holders.first_name', 64) }} as given_name,
+        {{ truncate_text('holders.last_name', 64) }} as surname,
         states.account = 'open' as account_enabled,
         states.account = 'deleted' as deleted,
         'CA' as usage_location,
-        {{ fitted_text('holders.school_name', 64) }} as department,
+        {{ truncate_text('holders.school_name', 64) }} as department,
         case
             when holders.population = 'student' then 'Student'
-            else {{ fitted_text('holders.position', 128) }}
+            else {{ truncate_text('holders.position', 128) }}
         end as job_title,
         holders.population,
         holders.school_number,

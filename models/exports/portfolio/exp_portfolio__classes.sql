@@ -28,9 +28,9 @@ final as (
         case
             when sections.kind = 'class' and sections.section_letter is not null
                 then
-                    {{ fitted_text('sections.title', 80) }}
-                    || ' (' || {{ fitted_text('sections.section_letter', 17) }} || ')'
-            else {{ fitted_text('sections.title', 100) }}
+                    {{ truncate_text('sections.title', 80) }}
+                    || ' (' || {{ truncate_text('sections.section_letter', 17) }} || ')'
+            else {{ truncate_text('sections.title', 100) }}
         end as name,
         -- blank when the class is mixed: the vendor takes the students' own grades
         grades.grade,

@@ -35,7 +35,7 @@ invited as (
 
 -- two guardians who share one address get one invitation
 first_per_address as (
-    {{ first_row_per('invited', 'student_user_id, email', 'contact_priority nulls last, guardian_id') }}
+    {{ deduplicate('invited', 'student_user_id, email', 'contact_priority nulls last, guardian_id') }}
 ),
 
 final as (

@@ -47,7 +47,7 @@ addressed as (
         and students.school_number is not null
         -- students without a civic address are left out, and a finding says so: the vendor cannot place them on a map
         and students.street_name is not null
-        and {{ matches('students.street_number', '[0-9]') }}
+        and {{ regexp_like('students.street_number', '[0-9]') }}
 ),
 
 final as (

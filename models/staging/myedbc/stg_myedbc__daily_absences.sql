@@ -15,8 +15,8 @@ renamed as (
         {{ clean_text('source.reason_code_pm') }} as reason_code_pm,
 
         -- flags
-        {{ yes_no('source.authorized_am') }} as is_authorized_am,
-        {{ yes_no('source.authorized_pm') }} as is_authorized_pm,
+        {{ to_boolean('source.authorized_am') }} as is_authorized_am,
+        {{ to_boolean('source.authorized_pm') }} as is_authorized_pm,
 
         -- dates
         {{ parse_date('source.absence_date') }} as absence_on,

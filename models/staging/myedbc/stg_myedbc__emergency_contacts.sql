@@ -23,7 +23,7 @@ renamed as (
         {{ clean_text('source.relationship_description') }} as relationship_description,
 
         -- flags
-        {{ yes_no('source.parent_auth_guardian') }} as has_parental_authority,
+        {{ to_boolean('source.parent_auth_guardian') }} as has_parental_authority,
 
         -- load
         source._file as source_file,

@@ -23,7 +23,7 @@ renamed as (
         {{ clean_text('source.parent_type_description') }} as parent_type_description,
 
         -- flags
-        {{ yes_no('source.living_with_student') }} as lives_with_student,
+        {{ to_boolean('source.living_with_student') }} as lives_with_student,
 
         -- load
         source._file as source_file,

@@ -15,7 +15,7 @@ renamed as (
         {{ clean_text('source.absence_sub_allocation_code') }} as absence_sub_allocation_code,
 
         -- flags
-        {{ yes_no('source.authorized_absence_code') }} as is_authorized,
+        {{ to_boolean('source.authorized_absence_code') }} as is_authorized,
 
         -- dates
         {{ parse_date('source.absence_date') }} as absence_on,

@@ -15,7 +15,7 @@ renamed as (
         {{ clean_text('source.email_address') }} as email,
 
         -- flags
-        {{ yes_no('source.teaching_staff') }} as is_teaching_staff,
+        {{ to_boolean('source.teaching_staff') }} as is_teaching_staff,
 
         -- load
         source._file as source_file,

@@ -33,7 +33,7 @@ renamed as (
         {{ clean_text('source.grade') }} as grade,
 
         -- flags
-        {{ yes_no('source.send_email_and_autodialer_calls') }} as may_call,
+        {{ to_boolean('source.send_email_and_autodialer_calls') }} as may_call,
 
         -- dates
         {{ parse_date('source.date_of_birth') }} as date_of_birth,

@@ -22,7 +22,7 @@ renamed as (
         {{ clean_text('source.period') }} as period,
 
         -- flags
-        {{ yes_no('source.primary_teacher') }} as is_primary_teacher,
+        {{ to_boolean('source.primary_teacher') }} as is_primary_teacher,
 
         -- load
         source._file as source_file,

@@ -13,7 +13,7 @@ renamed as (
         lower({{ clean_text('source.role') }}) as role,
 
         -- flags
-        coalesce({{ yes_no('source."primary"') }}, false) as is_primary,
+        coalesce({{ to_boolean('source."primary"') }}, false) as is_primary,
         {{ is_removed('source.status') }} as is_removed,
 
         -- dates

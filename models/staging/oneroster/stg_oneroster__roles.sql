@@ -12,7 +12,7 @@ roles_of_users as (
         users.sourced_id,
         users.role,
         users.status,
-        {{ listed('users.org_sourced_ids') }} as org_id,
+        {{ split_to_rows('users.org_sourced_ids') }} as org_id,
         users._file,
         users._line,
         users._loaded_at

@@ -28,7 +28,7 @@ renamed as (
         upper({{ clean_text(dbt.split_part('source.grades', "','", 1)) }}) as grade,
 
         -- flags
-        coalesce({{ yes_no('source.enabled_user') }}, true) as is_enabled,
+        coalesce({{ to_boolean('source.enabled_user') }}, true) as is_enabled,
         {{ is_removed('source.status') }} as is_removed,
 
         -- load

@@ -1,5 +1,5 @@
 {% test matches_pattern(model, column_name, pattern) %}
 select {{ column_name }}
 from {{ model }}
-where not {{ matches(column_name, pattern) }}
+where not {{ regexp_like(column_name, pattern) }}
 {% endtest %}

@@ -12,8 +12,8 @@ policies as (
     select * from {{ ref('name_policy') }}
 ),
 
-unclaimed_accounts as (
-    select * from {{ ref('unclaimed_accounts') }}
+orphan_accounts as (
+    select * from {{ ref('orphan_accounts') }}
 ),
 
 names_taken as (
@@ -33,7 +33,7 @@ issued as (
 ),
 
 night as (
-    select * from {{ source('homeroom', 'night') }}
+    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 decided as (
@@ -101,10 +101,10 @@ person_facts as (
 
 accounts as (
     select
-        unclaimed_accounts.*,
-        coalesce({{ name_key('unclaimed_accounts.first_name') }}, '') as first_key,
-        coalesce({{ name_key('unclaimed_accounts.last_name') }}, '') as last_key
-    from unclaimed_accounts
+        orphan_accounts.*,
+        coalesce({{ name_key('orphan_accounts.first_name') }}, '') as first_key,
+        coalesce({{ name_key('orphan_accounts.last_name') }}, '') as last_key
+    from orphan_accounts
 ),
 
 account_facts as (
@@ -185,7 +185,7 @@ ruled as (
 ),
 
 first_rule as (
-    {{ first_row_per('ruled', 'person_id, target, remote_id', 'position') }}
+    {{ deduplicate('ruled', 'person_id, target, remote_id', 'position') }}
 ),
 
 final as (

@@ -17,7 +17,7 @@ import duckdb
 from reverse_etl import sql
 
 
-class ModelUnknown(Exception):
+class ModelUnknownError(Exception):
     """The manifest has no such model, or has it uncompiled; the message names it."""
 
 
@@ -53,14 +53,14 @@ class Models:
         return list(ordered)
 
     def run(self, connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
-        """Fill these models, in this order. Raises ModelUnknown for one the build did
-        not compile.
+        """Fill these models, in this order. Raises ModelUnknownError for one the build did not
+        compile.
         """
         for name in names:
             node = self._node(name)
             if node["config"]["materialized"] != "view":
                 if not node.get("compiled_code"):
-                    raise ModelUnknown(
+                    raise ModelUnknownError(
                         f'model {name} is not in the last build as compiled SQL; run "make build"'
                         " (the whole of it), then try again"
                     )
@@ -69,7 +69,7 @@ class Models:
     def _node(self, name: str) -> Mapping[str, Any]:
         node = self._nodes.get(name)
         if node is None:
-            raise ModelUnknown(
+            raise ModelUnknownError(
                 f'model {name} is not in the last build; run "make build" (the whole of it), then'
                 " try again"
             )

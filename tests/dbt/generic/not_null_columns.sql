@@ -1,4 +1,4 @@
-{% test filled(model, columns) %}
+{% test not_null_columns(model, columns) %}
 -- No row leaves any of these columns empty: one scan for several `not_null`.
 select {{ columns | join(', ') }}
 from {{ model }}

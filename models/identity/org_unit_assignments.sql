@@ -27,7 +27,7 @@ weighed as (
 ),
 
 chosen as (
-    {{ first_row_per('weighed', 'person_id', 'weight desc, org_unit') }}
+    {{ deduplicate('weighed', 'person_id', 'weight desc, org_unit') }}
 ),
 
 final as (

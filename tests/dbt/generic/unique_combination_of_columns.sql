@@ -1,4 +1,4 @@
-{% test key(model, columns, may_be_null=[]) %}
+{% test unique_combination_of_columns(model, columns, may_be_null=[]) %}
 -- One row per key, and no part of it missing: one scan for what `unique` and `not_null` would ask one by one.
 select {{ columns | join(', ') }}
 from {{ model }}

@@ -13,7 +13,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import ballast, paths, settings, store
+from common import disk_reserve, paths, settings, store
 from common.findings import Finding
 from common.log import event
 
@@ -51,7 +51,7 @@ def ready() -> tuple[list[Finding], int]:
                 ),
             ),
         ], 2
-    ballast.lay()
+    disk_reserve.lay()
     try:
         with store.connect():
             pass
@@ -71,8 +71,8 @@ def ready() -> tuple[list[Finding], int]:
             )
         )
     except store.StoreBusy as error:
-        return [*found, _unusable("warehouse_held", error)], 1
-    except store.StoreUnusable as error:
+        return [*found, _unusable("warehouse_locked", error)], 1
+    except store.StoreError as error:
         return [
             *found,
             _unusable("ledger_gone" if not paths.ledger().is_file() else "store_refused", error),
@@ -97,13 +97,13 @@ def shortage() -> str:
 
 def is_full() -> bool:
     """Whether next to nothing is free: less than the ballast itself."""
-    return shutil.disk_usage(paths.var()).free < ballast.MEGABYTES << 20
+    return shutil.disk_usage(paths.var()).free < disk_reserve.MEGABYTES << 20
 
 
 def make() -> int:
     """Remove what is ours and not needed; returns how many bytes that was."""
-    freed = size(ballast.path()) if ballast.path().is_file() else 0
-    ballast.drop()
+    freed = size(disk_reserve.path()) if disk_reserve.path().is_file() else 0
+    disk_reserve.drop()
     for name in LEFT_OVERS:
         folder = paths.var() / name
         if folder.is_dir():
@@ -130,7 +130,7 @@ def _aside(path: Path) -> Path:
     return folder / path.name
 
 
-def _unusable(kind: str, error: store.StoreUnusable) -> Finding:
+def _unusable(kind: str, error: store.StoreError) -> Finding:
     return Finding(
         "critical", kind, f"{error}; this run reads and writes nothing", owner="technician"
     )

@@ -1,11 +1,11 @@
 {{ config(materialized='view') }}
 
 with google_users as (
-    select * from {{ ref('stg_google__unclaimed_users') }}
+    select * from {{ ref('stg_google__orphan_users') }}
 ),
 
 microsoft_users as (
-    select * from {{ ref('stg_microsoft__unclaimed_users') }}
+    select * from {{ ref('stg_microsoft__orphan_users') }}
 ),
 
 reserved_names as (

@@ -1,0 +1,9 @@
+{% macro deduplicate(relation, key, order_by) -%}
+    {{ return(adapter.dispatch('deduplicate', 'homeroom')(relation, key, order_by)) }}
+{%- endmacro %}
+
+{% macro duckdb__deduplicate(relation, key, order_by) -%}
+    select *
+    from {{ relation }}
+    qualify row_number() over (partition by {{ key }} order by {{ order_by }}) = 1
+{%- endmacro %}
