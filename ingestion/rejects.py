@@ -114,7 +114,7 @@ def finding(
 
 def _whose(feed: Feed, one: Reject) -> str:
     parts = [
-        f"{feed.record.replace('_', ' ')} {one.record}" if one.record else "",
+        f"{feed.report_key.replace('_', ' ')} {one.record}" if one.record else "",
         f"school {one.school_number}" if one.school_number else "",
     ]
     said = ", ".join(part for part in parts if part)

@@ -293,7 +293,7 @@ def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Coll
 
     def known(keys: Collection[str]) -> Collection[str]:
         with store.connect(read_only=True) as connection:
-            return land.known_keys(connection, source.name, feed.name, feed.record, keys)[
+            return land.known_keys(connection, source.name, feed.name, feed.report_key, keys)[
                 "value"
             ].to_pylist()
 

@@ -148,7 +148,7 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         *feed.shapes,
         *feed.numbers,
         feed.school,
-        feed.record,
+        feed.report_key,
         feed.content_date,
     } & set(trusted.places) or set(list(trusted.places)[:1])
     listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
@@ -300,11 +300,11 @@ def _of_whole_district(
         )
 
     def known(keys: Collection[str]) -> Collection[str]:
-        if feed.record not in trusted.places:
+        if feed.report_key not in trusted.places:
             return rules.known(keys)
         here = _all(
             connection,
-            f'select distinct "{feed.record}" from looked where "{feed.record}" in (select'
+            f'select distinct "{feed.report_key}" from looked where "{feed.report_key}" in (select'
             " unnest(?))",
             trusted,
             [list(keys)],

@@ -72,7 +72,7 @@ def orphan_view(export: Export) -> str:
     """The staging view of the objects without our key, in the same columns; needed only where an
     export adopts.
     """
-    return f"staging.{sql.name(f'stg_{export.target}__unclaimed_{export.entity}')}"
+    return f"staging.{sql.name(f'stg_{export.target}__orphan_{export.entity}')}"
 
 
 def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> str:

@@ -535,7 +535,7 @@ class Bench:
                     f" {listed} from raw_fake.{entity} where {KEYS[entity][-1]} is not null"
                 )
                 connection.execute(
-                    f"create or replace view staging.stg_fake__unclaimed_{entity} as select"
+                    f"create or replace view staging.stg_fake__orphan_{entity} as select"
                     f" remote_id, {listed} from raw_fake.{entity} where {KEYS[entity][-1]} is null"
                 )
 
