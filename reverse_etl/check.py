@@ -35,7 +35,7 @@ def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], obj
     try:
         chosen = adapter(name)
         try:
-            say(f"{name}: {chosen.look()}")
+            say(f"{name}: {chosen.check_connection()}")
         finally:
             chosen.close()
     except (

@@ -56,7 +56,7 @@ def test_a_platform_that_is_not_as_desired_is_noticed(monkeypatch: pytest.Monkey
     """The suite itself: had the push not been followed by nights, it would say so."""
     monkeypatch.setattr(chaos.Chaos, "ordinary_night", lambda self: 0)
     monkeypatch.setattr(chaos, "FAULTS", {**chaos.FAULTS, "drop_writes": (0.5,)})
-    with pytest.raises(chaos.Wrong, match="push 0"):
+    with pytest.raises(chaos.WrongError, match="push 0"):
         chaos.run(1, seed=5, people=10, say=lambda _: None)
 
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from common import disk_reserve, lock, paths, store
-from operations import build, publish, room
+from operations import build, preflight, publish
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +24,11 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return paths.var()
 
 
-# ---------------------------------------------------------------- room
+# ---------------------------------------------------------------- preflight
 
 
 def free(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=number))
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=number))
 
 
 def test_a_night_needs_its_databases_again_and_five_hundred_megabytes(monkeypatch, var):
@@ -40,22 +40,22 @@ def test_a_night_needs_its_databases_again_and_five_hundred_megabytes(monkeypatc
     ):
         path.write_bytes(bytes(size))
     free(monkeypatch, 533_000_000)
-    assert room.shortage() == ""
+    assert preflight.shortage() == ""
     free(monkeypatch, 532_999_999)
-    assert room.shortage() == f"{var} has 533 MB free and a night needs 533"
+    assert preflight.shortage() == f"{var} has 533 MB free and a night needs 533"
     free(monkeypatch, 100_000_000)
-    assert room.shortage() == f"{var} has 100 MB free and a night needs 533"
+    assert preflight.shortage() == f"{var} has 100 MB free and a night needs 533"
     monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "67")
-    assert room.shortage() == ""
+    assert preflight.shortage() == ""
     monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "68")
-    assert room.shortage() != ""
+    assert preflight.shortage() != ""
 
 
 def test_a_disk_is_full_when_the_ballast_itself_would_not_fit(monkeypatch):
     free(monkeypatch, 8 << 20)
-    assert not room.is_full()
+    assert not preflight.is_full()
     free(monkeypatch, (8 << 20) - 1)
-    assert room.is_full()
+    assert preflight.is_full()
 
 
 def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch, var):
@@ -86,11 +86,11 @@ def test_what_is_removed_to_make_room_is_ours_and_can_be_made_again(monkeypatch,
     for number, path in enumerate((*kept, *gone)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100 + number))
-    assert room.make() == (1 << 20) + sum(106 + number for number in range(4))
+    assert preflight.make() == (1 << 20) + sum(106 + number for number in range(4))
     assert [path.exists() for path in (*kept, *gone, disk_reserve.path())] == [True] * 6 + [
         False
     ] * 5
-    assert room.make() == 0
+    assert preflight.make() == 0
     assert not disk_reserve.drop()
 
 
@@ -99,8 +99,8 @@ def test_links_are_not_followed_when_bytes_are_counted(var):
     (var / "a" / "real").write_bytes(bytes(5000))
     (var / "elsewhere").write_bytes(bytes(90_000))
     (var / "a" / "link").symlink_to(var / "elsewhere")
-    assert 5000 < room.size(var / "a") < 6000
-    assert room.size(var / "a" / "real") == 5000
+    assert 5000 < preflight.size(var / "a") < 6000
+    assert preflight.size(var / "a" / "real") == 5000
 
 
 @pytest.mark.parametrize(
