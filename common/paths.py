@@ -90,6 +90,11 @@ def runs() -> Path:
     return var() / "runs"
 
 
+def pages() -> Path:
+    """What may be served: pages and pictures, nothing else. Keys only; no record of a person."""
+    return var() / "pages"
+
+
 def published() -> Path:
     """The read-only copy people query. Same base name as the warehouse: its views store the
     catalogue's name.

@@ -210,7 +210,7 @@ def compose(
         lines += [f"... and {len(ordered) - SHOWN} more kinds on the page.", ""]
     link = settings.get("alerts.page_url", "").rstrip("/")
     lines.append(
-        f"The page: {link}/{summary['run_id']}/report.html" if link else f"Run {summary['run_id']}."
+        f"The page: {link}/{summary['run_id']}.html" if link else f"Run {summary['run_id']}."
     )
     return Message(
         f"Homeroom {summary['as_of']}: {state}, {things}", "\n".join(lines) + "\n", level, names

@@ -1,14 +1,16 @@
 """The page of a run: one HTML file that holds everything it shows, and an index of all runs.
 
 In: the run's documents and summary, the summaries of the nights before, the changes by school from
-the published copy. Out: `runs/<run_id>/report.html` and `runs/index.html`. Keys only, no names;
-nothing is loaded from anywhere.
+the published copy. Out: `pages/<run_id>.html`, the same as `pages/latest.html`, and
+`pages/index.html`: a folder of its own, for a web server may show it. Keys only, no names, and a
+key that is an address is not shown; nothing is loaded from anywhere.
 
 The template is `page.html` beside this file; every value goes through its escaping.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from operations import history
 ROWS_PER_KIND = (
     40  # a kind with more findings than this shows so many and says where the rest stands
 )
+# A vendor's key may be a parent's address, and a message may quote one.
+ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=|]+@[^\s<>()\[\]\"',;:=|]*[^\s<>()\[\]\"',;:=|.]")
 LEVELS = ("critical", "warning", "info")
 HEADLINES = {
     0: "Done: every target equals its export tables.",
@@ -41,6 +45,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
         autoescape=select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=without_addresses,
     )
     environment.filters |= {"count": _count, "span": _span, "moment": _moment}
     template = environment.get_template("page.html")
@@ -49,10 +54,23 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
         "headlines": HEADLINES,
         "said": said,
     }
-    page = run.folder / "report.html"
-    files.write(page, template.render(common | facts(run, summary, past)))
-    files.write(paths.runs() / "index.html", template.render(common | {"runs": _index()}))
+    paths.pages().mkdir(exist_ok=True, mode=0o700)
+    page, text = page_of(run), template.render(common | facts(run, summary, past))
+    files.write(page, text)
+    if run.run_id == (Run.latest() or run).run_id:
+        files.write(page.with_name("latest.html"), text)
+    files.write(page.with_name("index.html"), template.render(common | {"runs": _index()}))
     return page
+
+
+def page_of(run: Run) -> Path:
+    """Where the page of a run stands, or would."""
+    return paths.pages() / f"{run.run_id}.html"
+
+
+def without_addresses(value: object) -> object:
+    """A text as the page may show it: an address says whose it is, so `…` stands for it."""
+    return ADDRESS.sub("…", value) if isinstance(value, str) else value
 
 
 def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict[str, Any]:
@@ -280,7 +298,7 @@ def _index() -> list[dict[str, Any]]:
                 "applied": numbers.get("applied"),
                 "held": numbers.get("held"),
                 "seconds": numbers.get("seconds"),
-                "has_page": (run.folder / "report.html").is_file(),
+                "has_page": page_of(run).is_file(),
             }
         )
     return rows

@@ -3,7 +3,7 @@ what happened.
 
 In: the run's documents (`run.json`, `feeds.json`, `plan.json`, `outcome.json`, `verify.json`,
 `findings.jsonl`). Out: `summary.json`, rows in `audit.runs` and `audit.findings`, the published
-warehouse, `report.html` and the terminal report.
+warehouse, the page and the terminal report.
 
 Alone: `python -m operations report`.
 """

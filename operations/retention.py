@@ -21,7 +21,7 @@ import duckdb
 
 from common import paths, settings, store, versions
 from common.runs import Run
-from operations import interventions
+from operations import interventions, page
 from operations.night import lock
 from operations.preflight import size
 
@@ -83,7 +83,9 @@ FILES: dict[str, Callable[[datetime], list[Path]]] = {
     "evidence": (
         _evidence
     ),  # what `make replay` needs of a night: dbt's documents, the memory before it
-    "runs": lambda before: [run.folder for run in _runs(before)],
+    "runs": lambda before: [
+        path for run in _runs(before) for path in (run.folder, page.page_of(run)) if path.exists()
+    ],
     "passwords": lambda before: _older("passwords/*.jsonl", before),  # sealed first passwords
     "replaced": lambda before: _older(
         "replaced/*", before

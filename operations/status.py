@@ -13,7 +13,7 @@ from rich.console import Console
 
 from common import lock, paths
 from common.runs import Run
-from operations import alerts, history, interventions
+from operations import alerts, history, interventions, page
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 
@@ -39,7 +39,7 @@ def show(console: Console) -> int:
         highlight=False,
     )
     console.print(
-        f"           run {latest.run_id}, page {latest.folder / 'report.html'}",
+        f"           run {latest.run_id}, page {page.page_of(latest)}",
         highlight=False,
         soft_wrap=True,
     )

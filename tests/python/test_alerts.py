@@ -53,7 +53,7 @@ Held: some changes wait for a person. Feed myedbc.student_schedule was refused: 
 For a person to look at: 1 critical finding, 3 warnings.
 It took 1 min 50 s.
 
-CRITICAL: Feed myedbc.student_schedule was refused: it has no rows; the last good load is of
+CRITICAL: Feed myedbc.student_schedule was refused: it has no rows; the last good load is of \
 2026-09-30.
    operator: Ask for the extract again.
 
@@ -63,7 +63,7 @@ WARNING: A student has no address. (3 like it)
    key 1234562, StudentDemographics.csv line 14
    school office: Enter it in MyEdBC.
 
-The page: https://homeroom.sd74.example/20261001T090000Z-0000/report.html
+The page: https://homeroom.sd74.example/20261001T090000Z-0000.html
 """
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from common import disk_reserve, findings, lock, paths, runs, settings, store
 from common.runs import Run
-from operations import interventions, night, preflight
+from operations import interventions, night, page, preflight
 from operations import report as reports
 
 ROOT = paths.root()
@@ -970,7 +970,7 @@ def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the
     run = Run.open("nightly")
     reports.report(run, 1)
     assert "the disk is full; the next night takes this one in too" in told()["not_published"]
-    assert summary()["exit_code"] == 1 and (run.folder / "report.html").is_file()
+    assert summary()["exit_code"] == 1 and page.page_of(run).is_file()
     assert not paths.ledger().exists(), "neither database was opened"
 
 

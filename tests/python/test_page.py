@@ -85,10 +85,37 @@ def test_a_value_from_a_feed_is_text_and_never_markup():
     assert len(read.all("script")) == 1  # its own search
 
 
+def test_an_address_in_a_key_a_message_or_a_feed_is_not_shown(tmp_path):
+    """A vendor's key may be a parent's address; and so may what a message quotes."""
+    written(
+        found=(
+            finding(key="wei.o'neill+kids@example.org", message="<zoë@bücher.example> is taken."),
+            finding("critical", message="mail to: Maya.Li@sub.example.co.uk."),
+        ),
+        feeds=[feed(message='file "bob@example.net", line 3')],
+    )
+    for path in (tmp_path / "var" / "pages").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"example\.|b.cher|neill|zo.\b|Maya|bob", text), path
+    assert "key …" in text or "…" in Read(path).text
+
+
+def test_the_folder_of_pages_holds_pages_and_nothing_else_and_latest_is_the_newest(tmp_path):
+    written(0)
+    written(1, exit_code=3)
+    folder = tmp_path / "var" / "pages"
+    old, new = sorted(folder.glob("2*.html"))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [old.name, new.name, "index.html", "latest.html"]
+    )
+    assert (folder / "latest.html").read_bytes() == new.read_bytes() != old.read_bytes()
+    assert not list((tmp_path / "var" / "runs").rglob("*.html"))
+
+
 def test_nothing_is_loaded_from_outside_and_every_link_leads_somewhere(tmp_path):
     written()
-    path = next((tmp_path / "var" / "runs").glob("*/report.html"))
-    for each in (path, tmp_path / "var" / "runs" / "index.html"):
+    path = next((tmp_path / "var" / "pages").glob("2*.html"))
+    for each in (path, tmp_path / "var" / "pages" / "index.html"):
         read, source = Read(each), each.read_text(encoding="utf-8")
         assert "default-src 'none'" in source
         assert not re.findall(r"(?:https?:)?//[a-z0-9]", source)
@@ -143,7 +170,7 @@ def test_a_night_with_thirty_thousand_findings_stays_a_small_page(tmp_path):
         for number in range(30_000)
     )
     written(found=found)
-    path = next((tmp_path / "var" / "runs").glob("*/report.html"))
+    path = next((tmp_path / "var" / "pages").glob("2*.html"))
     assert path.stat().st_size < 2_000_000
     assert "710 more of this kind stand in audit.findings." in Read(path).text
 
@@ -161,9 +188,9 @@ def test_what_is_far_from_its_own_past_is_called_unusual():
 def test_the_index_lists_every_run_and_links_the_pages_there_are(tmp_path):
     night(0)
     written(1, exit_code=3)
-    read = Read(tmp_path / "var" / "runs" / "index.html")
+    read = Read(tmp_path / "var" / "pages" / "index.html")
     assert len(read.all("tr")) == 3
-    assert len([link for link in read.all("a") if link["href"].endswith("report.html")]) == 1
+    assert len([link for link in read.all("a") if link["href"].startswith("2")]) == 1
     assert "partly" in read.text
 
 
@@ -173,7 +200,7 @@ def test_the_index_lists_every_run_and_links_the_pages_there_are(tmp_path):
 )
 def test_a_real_browser_searches_the_page(tmp_path):
     written(found=(finding(key="1234567", message="One."), finding(key="7654321", message="Two.")))
-    path = next((tmp_path / "var" / "runs").glob("*/report.html"))
+    path = next((tmp_path / "var" / "pages").glob("2*.html"))
     typed = (
         "<script>var f=document.getElementById('search');f.value='7654321';f.dispatchEvent(new"
         " Event('input'));</script></body>"
