@@ -5,14 +5,16 @@ One table serves both directions, so that what we write and what we read back ca
 JSON of a reply. For every table and every row of its sendable columns: `from_api(table,
 to_api(table, row)) == row`.
 
-A column is found by its `path` through nested objects. A path element `"[namespace=homeroom]"` goes
-through a list to the one entry with that value and makes it when writing: Google keeps our key of a
-group that way.
+A column is found by its path through nested objects, as the export's `field:` writes it:
+`name.givenName`; `externalIds[namespace=homeroom].id` goes through a list to the one entry with
+that value and makes it when writing (`emails[type eq "work"].value`, as SCIM writes it, is the
+same).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +39,13 @@ Table = tuple[Field, ...]
 
 def field(column: str, path: str, *, sent: bool = True) -> Field:
     """`field("given_name", "name.givenName")`."""
-    return Field(column, tuple(path.split(".")), sent)
+    return Field(column, steps(path), sent)
+
+
+def steps(path: str) -> tuple[str, ...]:
+    """`emails[type=work].value` as `("emails", "[type=work]", "value")`; nothing as `()`."""
+    found = re.findall(r"\[[^\]]*\]|[^.\[\]]+", path)
+    return tuple(re.sub(r'^\[(\S+) eq "?([^"]*)"?\]$', r"[\1=\2]", step) for step in found)
 
 
 def to_api(table: Table, row: Mapping[str, Any], *, creating: bool = False) -> dict[str, Any]:
@@ -158,7 +166,8 @@ def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def _entry(entries: Any, step: str, *, make: bool = False) -> dict[str, Any] | None:
-    name, _, wanted = step[1:-1].partition("=")
+    name, _, text = step[1:-1].partition("=")
+    wanted = {"true": True, "false": False}.get(text, text)
     for entry in entries:
         if entry.get(name) == wanted:
             return entry
@@ -175,7 +184,7 @@ GOOGLE: dict[str, Table] = {
     "schemas": (
         field("schema_name", "schemaName"),
         field(
-            "field_name", "fields.[fieldName=person_id].fieldName"
+            "field_name", "fields[fieldName=person_id].fieldName"
         ),  # None while the schema lacks our field
     ),
     "org_units": (
@@ -196,7 +205,7 @@ GOOGLE: dict[str, Table] = {
         ),  # deleting and restoring are calls of their own
     ),
     "groups": (
-        field("group_id", "externalIds.[namespace=homeroom].id"),
+        field("group_id", "externalIds[namespace=homeroom].id"),
         field("email", "email"),
         field("name", "name"),
         field("description", "description"),
@@ -215,7 +224,7 @@ GOOGLE_OBSERVED: dict[str, Table] = {
         field("remote_id", "id"),
         *GOOGLE["users"],
         # by these an account without our key is matched to a person, or left alone
-        field("employee_id", "externalIds.[type=organization].value"),
+        field("employee_id", "externalIds[type=organization].value"),
         field("is_admin", "isAdmin"),
         field("is_delegated_admin", "isDelegatedAdmin"),
     ),

@@ -86,7 +86,9 @@ class Google:
         self.rate = float(settings.get("writes_per_minute", 2400)) / 60
         self._settings = settings
         self._customer = str(settings.get("customer", "my_customer"))
-        self._reads = Reads(name, self.rate)  # Google counts reads and writes against one quota
+        self._reads = Reads(
+            name, self.rate, replies.google
+        )  # Google counts reads and writes against one quota
         self.write_calls = 0
         self._lock = threading.Lock()
         self._client = Client(name, settings)

@@ -88,7 +88,7 @@ class Microsoft:
         self.rate = float(settings.get("writes_per_minute", 1200)) / 60
         self._settings = settings
         self._client = Client(name, settings)
-        self._reads = Reads(name, self.rate * READS_PER_WRITE)
+        self._reads = Reads(name, self.rate * READS_PER_WRITE, replies.microsoft)
         self.write_calls = 0
         self._lock = threading.Lock()
         self._passwords: Passwords | None = None

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 
 from reverse_etl.pacing import ATTEMPTS, Bucket, pause
-from reverse_etl.targets.replies import GOOGLE_RATE, Reply
+from reverse_etl.targets.replies import Call, Reply, Verdict
+
+READ = Call(repeatable=True)
 
 
 class TargetUnreadableError(Exception):
@@ -22,10 +24,14 @@ class Reads:
     """The reads of one target, shared by its threads."""
 
     def __init__(
-        self, target: str, rate: float, sleep: Callable[[float], object] = time.sleep
+        self,
+        target: str,
+        rate: float,
+        verdict: Callable[[Call, Reply], Verdict],
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.calls = 0
-        self._target, self._sleep = target, sleep
+        self._target, self._verdict, self._sleep = target, verdict, sleep
         self._bucket = Bucket(rate, sleep=sleep)
         self._lock = threading.Lock()
 
@@ -39,7 +45,7 @@ class Reads:
 
     def told(self, reply: Reply) -> None:
         """Take note of a throttle in a reply that the caller deals with."""
-        if reply.code in {403, 429}:
+        if self._verdict(READ, reply).reason == "throttled":
             self._bucket.throttled(reply.retry_after)
 
     def reply(self, what: str, ask: Callable[[], Reply], missing_is_fine: bool = False) -> Reply:
@@ -52,29 +58,19 @@ class Reads:
             if reply.good or (missing_is_fine and reply.code == 404):
                 self._bucket.succeeded()
                 return reply
-            if not again(reply) or attempt == ATTEMPTS:
+            verdict = self._verdict(READ, reply)
+            if verdict.status != "retry" or attempt == ATTEMPTS:
                 break
             self.told(reply)
             if not reply.retry_after:
                 self._sleep(pause(attempt))
-            elif reply.code not in {403, 429}:
+            elif verdict.reason != "throttled":
                 self._sleep(reply.retry_after)
         raise TargetUnreadableError(
             f"{self._target}: {what} could not be read (status {reply.code or 'none'},"
             f" {reply.reason or 'no reason given'}, {attempt} of {ATTEMPTS} attempts);"
             f" {_advice(reply)}"
         )
-
-
-def again(reply: Reply) -> bool:
-    """Whether the same read may succeed a moment later."""
-    if reply.code is None:
-        return reply.reason != "unauthorized"
-    return (
-        reply.code == 429
-        or reply.code >= 500
-        or (reply.code == 403 and reply.reason in GOOGLE_RATE)
-    )
 
 
 def _advice(reply: Reply) -> str:
