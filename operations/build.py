@@ -141,7 +141,8 @@ def _fingerprint() -> str:
         for file in sorted((paths.root() / room).rglob("*"))
         if file.is_file()
     ]
-    for file in [*files, paths.root() / "dbt_project.yml", paths.root() / "profiles.yml"]:
+    names = ("common/problems.csv", "common/problems.yml", "dbt_project.yml", "profiles.yml")
+    for file in [*files, *(paths.root() / name for name in names)]:
         total.update(f"\n{file.relative_to(paths.root())}\n".encode() + file.read_bytes())
     return total.hexdigest()
 

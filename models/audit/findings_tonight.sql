@@ -13,9 +13,9 @@ found as (
 problems as (
     select
         feed_problems.*,
-        count(*) over (partition by feed_problems.kind) as of_this_kind,
+        count(*) over (partition by feed_problems.code) as of_this_kind,
         row_number() over (
-            partition by feed_problems.kind
+            partition by feed_problems.code
             order by feed_problems.file asc nulls last, feed_problems.line asc nulls last, feed_problems.problem_id asc
         ) as place
     from feed_problems
@@ -41,7 +41,7 @@ final as (
     union all
     select
         problems.level,
-        problems.kind,
+        problems.code as kind,
         problems.source,
         '' as target,
         problems.entity,

@@ -122,7 +122,7 @@ tonight as (
 unplaced as (
     select distinct problems.key as student_number
     from problems
-    where problems.kind = 'student_without_school'
+    where problems.code = 'student_without_school'
 ),
 
 -- absence needs a reason: who is not in tonight's feed is still enrolled where last seen, until as many good feeds as the

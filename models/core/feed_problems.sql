@@ -58,13 +58,13 @@ absence_codes as (
     select * from {{ ref('absence_codes') }}
 ),
 
-kinds as (
-    select * from {{ ref('feed_problem_kinds') }}
+catalogue as (
+    select * from {{ ref('problems') }}
 ),
 
 found_at_intake as (
     select
-        intake_problems.kind,
+        intake_problems.code,
         intake_problems.source_system,
         intake_problems.entity,
         intake_problems.key,
@@ -77,7 +77,7 @@ found_at_intake as (
 
 unknown_schools as (
     select
-        'unknown_school' as kind,
+        'unknown_school' as code,
         student_records.source_system,
         'schools' as entity,
         student_records.school_number as key,
@@ -92,7 +92,7 @@ unknown_schools as (
 
 members_unknown as (
     select
-        'section_of_unknown_student' as kind,
+        'section_of_unknown_student' as code,
         timetable_members.source_system,
         'section_students' as entity,
         timetable_members.student_number as key,
@@ -107,7 +107,7 @@ members_unknown as (
 
 sections_unknown as (
     select
-        'student_in_unknown_section' as kind,
+        'student_in_unknown_section' as code,
         timetable_members.source_system,
         'sections' as entity,
         timetable_members.timetable_id as key,
@@ -123,7 +123,7 @@ sections_unknown as (
 
 class_teachers_unknown as (
     select
-        'unknown_teacher' as kind,
+        'unknown_teacher' as code,
         timetable_staff.source_system,
         'staff' as entity,
         timetable_staff.staff_id as key,
@@ -138,7 +138,7 @@ class_teachers_unknown as (
 
 homeroom_teachers_unknown as (
     select
-        'unknown_teacher' as kind,
+        'unknown_teacher' as code,
         student_records.source_system,
         'staff' as entity,
         student_records.homeroom_teacher_id as key,
@@ -156,7 +156,7 @@ homeroom_teachers_unknown as (
 
 absent_unknown as (
     select
-        'absence_of_unknown_student' as kind,
+        'absence_of_unknown_student' as code,
         absences.source_system,
         'absences' as entity,
         absences.student_number as key,
@@ -171,7 +171,7 @@ absent_unknown as (
 
 absence_codes_unknown as (
     select
-        'unknown_absence_code' as kind,
+        'unknown_absence_code' as code,
         absences.source_system,
         'absences' as entity,
         absences.absence_code as key,
@@ -186,7 +186,7 @@ absence_codes_unknown as (
 
 contacts_unknown as (
     select
-        'contact_of_unknown_student' as kind,
+        'contact_of_unknown_student' as code,
         contacts.source_system,
         'guardians' as entity,
         contacts.student_number as key,
@@ -229,7 +229,7 @@ hr_only as (
 -- two records no rule joined, that a person would take for one
 lookalikes as (
     select
-        'staff_lookalike' as kind,
+        'staff_lookalike' as code,
         sis_only.source_system,
         'staff' as entity,
         sis_only.staff_key as key,
@@ -272,7 +272,7 @@ found as (
 identified as (
     select
         found.*,
-        {{ text_hash("found.kind || '|' || coalesce(found.key, found.source_file || ':' || found.source_line, '')") }} as problem_id
+        {{ text_hash("found.code || '|' || coalesce(found.key, found.source_file || ':' || found.source_line, '')") }} as problem_id
     from found
 ),
 
@@ -288,33 +288,37 @@ one_per_problem as (
     {{ deduplicate('counted', 'problem_id', 'source_file nulls last, source_line nulls last') }}
 ),
 
+valued as (
+    select
+        one_per_problem.*,
+        {{ problem_values({
+            'column': "coalesce(one_per_problem.column_name, '')",
+            'key': "coalesce(one_per_problem.key, '')",
+            'rows': "case one_per_problem.lines when 1 then '1 row' else cast(one_per_problem.lines as "
+                ~ dbt.type_string() ~ ") || ' rows' end",
+        }) }} as values
+    from one_per_problem
+),
+
 final as (
     select
-        one_per_problem.problem_id,
-        kinds.level,
-        one_per_problem.kind,
-        one_per_problem.source_system as source,
-        one_per_problem.entity,
-        one_per_problem.school_number,
-        one_per_problem.key,
-        one_per_problem.source_file as file,
-        one_per_problem.source_line as line,
-        one_per_problem.column_name,
-        one_per_problem.lines,
-        replace(
-            replace(
-                replace(kinds.message, '{column}', coalesce(one_per_problem.column_name, '')),
-                '{key}', coalesce(one_per_problem.key, '')
-            ),
-            '{rows}', case one_per_problem.lines
-                when 1 then '1 row'
-                else cast(one_per_problem.lines as {{ dbt.type_string() }}) || ' rows'
-            end
-        ) as message,
-        kinds.owner,
-        kinds.action
-    from one_per_problem
-    inner join kinds on one_per_problem.kind = kinds.kind
+        valued.problem_id,
+        catalogue.level,
+        valued.code,
+        valued.source_system as source,
+        valued.entity,
+        valued.school_number,
+        valued.key,
+        valued.source_file as file,
+        valued.source_line as line,
+        valued.column_name,
+        valued.lines,
+        cast(valued.values as {{ dbt.type_string() }}) as values,
+        {{ rendered('catalogue.sentence', 'valued.values') }} as message,
+        catalogue.owner,
+        catalogue.action
+    from valued
+    inner join catalogue on valued.code = catalogue.code
 )
 
 select * from final

@@ -26,9 +26,9 @@ night as (
 invalid as (
     select distinct
         problems.key as student_number,
-        problems.kind as rule
+        problems.code as rule
     from problems
-    where problems.kind = 'student_without_school'
+    where problems.code = 'student_without_school'
 ),
 
 filtered as (

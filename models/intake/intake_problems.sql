@@ -53,7 +53,7 @@ unknown_grades as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'unknown_grade' as kind,
+        'unknown_grade' as code,
         enrolments.student_number as key,
         enrolments.school_number,
         'grade' as column_name,
@@ -68,7 +68,7 @@ unknown_oneroster_grades as (
     select
         'oneroster' as source_system,
         'students' as entity,
-        'unknown_grade' as kind,
+        'unknown_grade' as code,
         student_users.student_number as key,
         student_users.school_number,
         'grades' as column_name,
@@ -83,7 +83,7 @@ students_of_no_school as (
     select
         'oneroster' as source_system,
         'students' as entity,
-        'student_of_no_school' as kind,
+        'student_of_no_school' as code,
         student_users.student_number as key,
         student_users.school_number,
         'org_sourced_id' as column_name,
@@ -97,7 +97,7 @@ delta_files as (
     select
         'oneroster' as source_system,
         'files' as entity,
-        'delta_file' as kind,
+        'delta_file' as code,
         manifest_entries.property_name as key,
         cast(null as {{ dbt.type_string() }}) as school_number,
         'value' as column_name,
@@ -111,7 +111,7 @@ unreadable_birth_dates as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'unreadable_birth_date' as kind,
+        'unreadable_birth_date' as code,
         enrolments.student_number as key,
         enrolments.school_number,
         'date_of_birth' as column_name,
@@ -125,7 +125,7 @@ unreadable_withdraw_dates as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'unreadable_withdraw_date' as kind,
+        'unreadable_withdraw_date' as code,
         enrolments.student_number as key,
         enrolments.school_number,
         'withdraw_date' as column_name,
@@ -152,7 +152,7 @@ unknown_statuses as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'unknown_status' as kind,
+        'unknown_status' as code,
         case
             when statuses.rows_with_value > 1 then '"' || left(statuses.enrolment_status, 30) || '"'
             else 'a value that stands once'
@@ -174,7 +174,7 @@ blank_statuses as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'blank_status_column' as kind,
+        'blank_status_column' as code,
         'enrolment_status' as key,
         cast(null as {{ dbt.type_string() }}) as school_number,
         'enrolment_status' as column_name,
@@ -205,7 +205,7 @@ unknown_oneroster_statuses as (
     select
         'oneroster' as source_system,
         'files' as entity,
-        'unknown_record_status' as kind,
+        'unknown_record_status' as code,
         oneroster_statuses.file as key,
         cast(null as {{ dbt.type_string() }}) as school_number,
         'status' as column_name,
@@ -219,7 +219,7 @@ students_without_school as (
     select
         'myedbc' as source_system,
         'students' as entity,
-        'student_without_school' as kind,
+        'student_without_school' as code,
         enrolments.student_number as key,
         cast(null as {{ dbt.type_string() }}) as school_number,
         'school_number' as column_name,
@@ -233,7 +233,7 @@ staff_without_key as (
     select
         'myedbc' as source_system,
         'staff' as entity,
-        'staff_without_key' as kind,
+        'staff_without_key' as code,
         cast(null as {{ dbt.type_string() }}) as key,
         staff.school_number,
         'user_name' as column_name,
@@ -247,7 +247,7 @@ employees_without_key as (
     select
         'hr' as source_system,
         'staff' as entity,
-        'employee_without_key' as kind,
+        'employee_without_key' as code,
         cast(null as {{ dbt.type_string() }}) as key,
         employees.school_number,
         'staff_id' as column_name,

@@ -108,7 +108,7 @@ def guards() -> Iterator[Row]:
     and a target.
     """
     found: list[Row] = []
-    for model in [*models(), *models("seeds/*.yml"), *sources()]:
+    for model in [*models(), *models("seeds/*.yml"), *models("common/*.yml"), *sources()]:
         name, config, columns = model["name"], model.get("config", {}), model.get("columns", [])
         if config.get("contract"):
             found.append(("contract", name, said(config["contract"]["enforced"])))

@@ -1,0 +1,78 @@
+"""Problems: every one the product can name, and what it says about it to a person.
+
+In: `common/problems.csv`, which dbt seeds too: code, level, owner, sentence, action. Out: sentences
+and actions with the values of one case in their `{places}`. What is stored or passed is the code
+and its values; only here they become prose, and in SQL by the macro `rendered`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+CATALOGUE = Path(__file__).with_name("problems.csv")
+LEVELS = ("critical", "warning", "info", "reason")
+PLACE = re.compile(r"\{([a-z_]+)\}")
+
+Values = Mapping[str, str | int]
+
+
+class UnknownProblemError(LookupError):
+    """A code the catalogue does not have, or a value its sentence asks for and nobody gave."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row of the catalogue. `level` is `reason` where it is no finding by itself."""
+
+    code: str
+    level: str
+    owner: str
+    sentence: str
+    action: str
+
+    def places(self) -> frozenset[str]:
+        """The values its sentence and its action need."""
+        return frozenset(PLACE.findall(self.sentence + self.action))
+
+
+@cache
+def catalogue() -> Mapping[str, Problem]:
+    """All of them by code."""
+    with CATALOGUE.open(encoding="utf-8", newline="") as file:
+        return {row["code"]: Problem(**row) for row in csv.DictReader(file)}
+
+
+def problem(code: str) -> Problem:
+    """The row of a code. Raises UnknownProblemError."""
+    try:
+        return catalogue()[code]
+    except KeyError:
+        raise UnknownProblemError(f"{code!r} is no code of common/problems.csv") from None
+
+
+def sentence(code: str, values: Values | None = None) -> str:
+    """What is wrong, for a person. Raises UnknownProblemError."""
+    return _rendered(code, problem(code).sentence, values or {})
+
+
+def action(code: str, values: Values | None = None) -> str:
+    """What to do about it, '' where nothing is. Raises UnknownProblemError."""
+    return _rendered(code, problem(code).action, values or {})
+
+
+def _rendered(code: str, text: str, values: Values) -> str:
+    """Numbers with thousands separated, text as it is; what a value holds is never a place."""
+
+    def shown(place: re.Match[str]) -> str:
+        try:
+            value = values[place[1]]
+        except KeyError:
+            raise UnknownProblemError(f"{code}: no value for {place[0]}") from None
+        return value if isinstance(value, str) else f"{value:,}"
+
+    return PLACE.sub(shown, text)
