@@ -3,38 +3,139 @@ dlt itself reads them.
 
 `TARGETS__GOOGLE__ADDRESS=…` in the environment means `[targets.google] address`. Values from the
 environment are read as TOML where they parse (`8`, `true`, `["a"]`) and as text where they do not.
+
+What a table may say is declared once, as a `Section` beside whoever reads it:
+
+    class Archive(Section):
+        keep_days: Days | None = None
+        \"\"\"Files not in force for so long are past their days; unset: for ever.\"\"\"
+
+`read(Archive, "archive")` gives it with its defaults, or raises a SettingsError that names
+everything in that table nobody can follow: unknown keys with the nearest known one, and wrong
+values with what would be right. A setting that is a secret is declared with `Field(repr=False)`:
+its value is never told.
 """
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
+import re
 import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
+
+import pydantic
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
 
 from common.paths import root
 
 _MISSING: Any = object()
+# dlt reads these itself; the rest of the first level is ours.
+OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
+TABLES = (
+    *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
+    *("night", "schedule", "backup", "retention"),
+)
+PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")
+SETTING = re.compile(r"\s*([\w\-.\"' ]+?)\s*=")
 
 
 class SettingsError(Exception):
-    """Settings that cannot be followed; the message says which, and what they should look like."""
+    """Settings that cannot be followed; `wrong` has a sentence for each, which says where it
+    stands and what it should look like.
+    """
+
+    def __init__(self, *wrong: str) -> None:
+        super().__init__("; ".join(wrong))
+        self.wrong = wrong
 
 
 class SettingMissing(SettingsError):
     """A setting nobody gave; the message says where it belongs."""
 
 
+class Section(pydantic.BaseModel):
+    """One table of the settings: its keys, their types and defaults. Any other key is refused."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
+    _name: str = pydantic.PrivateAttr("")  # the last word of the table it was read from
+
+
+S = TypeVar("S", bound=Section)
+
+
+def _as_text(value: Any) -> Any:
+    """A number stands for the text it is written as: the environment knows no other."""
+    return str(value) if type(value) in (int, float) else value
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if type(value) in (str, int, float) else _listed(value)
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Secret = Annotated[Text, Field(repr=False)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more)]
+Number = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Some = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Never = Literal[False]
+
+
+def _a_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, TypeError, OSError):
+        raise ValueError("which is no time zone; write it as America/Vancouver") from None
+
+
+class District(Section):
+    """[district]: whose house this is."""
+
+    number: Text = ""
+    """The district's number, as it stands in plans, alerts and metrics."""
+    name: Text = ""
+    """What pages and incidents call it."""
+    time_zone: Annotated[Text, AfterValidator(_a_zone)] = "America/Vancouver"
+    """Where its days begin and its timers count."""
+
+
+def zone() -> ZoneInfo:
+    """The district's time zone. Raises SettingsError for one nobody knows."""
+    return ZoneInfo(read(District, "district").time_zone)
+
+
+# ---------------------------------------------------------------- what is written
+
+
 @cache
 def _files() -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for name in ("config.toml", "secrets.toml"):
-        path = root() / ".dlt" / name
-        if path.is_file():
-            _merge(merged, _of_file(path))
+    for path in _paths():
+        _merge(merged, _of_file(path))
     return merged
+
+
+def _paths() -> list[Path]:
+    """The files there are; what stands in a later one goes before an earlier one."""
+    paths = (root() / ".dlt" / name for name in ("config.toml", "secrets.toml"))
+    return [path for path in paths if path.is_file()]
 
 
 def _of_file(path: Path) -> dict[str, Any]:
@@ -81,11 +182,17 @@ def everything() -> dict[str, Any]:
     """All settings as one nested dict, environment included."""
     merged: dict[str, Any] = {}
     _merge(merged, _files())
-    for name, text in os.environ.items():
+    for name, parts in _variables():
+        _merge(merged, _nested(parts, _parsed(os.environ[name])))
+    return merged
+
+
+def _variables() -> Iterator[tuple[str, list[str]]]:
+    """The variables of the environment that are settings, and the keys each one means."""
+    for name in os.environ:
         parts = name.lower().split("__")
         if len(parts) > 1 and all(parts):
-            _merge(merged, _nested(parts, _parsed(text)))
-    return merged
+            yield name, parts
 
 
 def _nested(parts: list[str], value: Any) -> dict[str, Any]:
@@ -94,14 +201,20 @@ def _nested(parts: list[str], value: Any) -> dict[str, Any]:
     return value
 
 
-def section(*names: str) -> dict[str, Any]:
-    """One table of the settings, e.g. `section("targets", "google")`; empty when nobody
-    wrote it.
+def section(*table: str) -> dict[str, Any]:
+    """One table as it is written, e.g. `section("targets", "google")`; empty when nobody wrote
+    it. Raises SettingsError where something else stands.
     """
     here: Any = everything()
-    for name in names:
-        here = here.get(name, {}) if isinstance(here, dict) else {}
-    return here if isinstance(here, dict) else {}
+    for number, name in enumerate(table):
+        here = here.get(name, {})
+        if not isinstance(here, dict):
+            where = table[: number + 1]
+            raise SettingsError(
+                f"{_place(where)}{'.'.join(where)} is {_said(here, where)}; it must be a table,"
+                f" [{'.'.join(where)}]"
+            )
+    return here
 
 
 def get(path: str, default: Any = _MISSING) -> Any:
@@ -123,13 +236,267 @@ def get(path: str, default: Any = _MISSING) -> Any:
     return here
 
 
-def zone() -> ZoneInfo:
-    """The district's time zone. Raises SettingsError for one nobody knows."""
-    name = get("district.time_zone", "America/Vancouver")
+def strangers() -> list[str]:
+    """A sentence for each table of the first level that nobody reads."""
+    known = (*TABLES, *OF_DLT)
+    return [
+        f"{_place((name,))}[{name}]: no such table; {nearest(name, known)}"
+        for name in _files()
+        if name not in known
+    ]
+
+
+# ---------------------------------------------------------------- what it must look like
+
+
+def read(model: type[S], *table: str) -> S:
+    """`[table]` of the settings as its model declares it. Raises SettingsError with all that is
+    wrong in it.
+    """
+    return parse(model, section(*table), table)
+
+
+def read_what_can_be(model: type[S], *table: str) -> tuple[S, list[str]]:
+    """The same, with every setting that cannot be followed left out; and a sentence for each."""
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, TypeError, OSError):
-        raise SettingsError(
-            f"[district] time_zone is {name!r}, which is no time zone; write it as"
-            " America/Vancouver"
-        ) from None
+        written = section(*table)
+    except SettingsError as error:
+        return model(), list(error.wrong)
+    try:
+        model.model_validate(written)
+        wrong = []
+    except pydantic.ValidationError as found:
+        wrong = _wrong(found, model, table, _place)
+    left = {key: value for key, value in written.items() if key not in {one.key for one in wrong}}
+    return parse(model, left, table), [one.sentence for one in wrong]
+
+
+def parse(
+    model: type[S],
+    written: Mapping[str, Any],
+    table: tuple[str, ...],
+    place: Callable[[tuple[str, ...]], str] | None = None,
+    error: type[SettingsError] = SettingsError,
+) -> S:
+    """A table, wherever it was written, as its model declares it; `place` says where a key stands.
+    Raises `error` with all that is wrong in it.
+    """
+    try:
+        made = model.model_validate(dict(written))
+    except pydantic.ValidationError as found:
+        wrong = _wrong(found, model, table, place or _place)
+        raise error(*(one.sentence for one in wrong)) from None
+    made._name = table[-1] if table else ""
+    return made
+
+
+class Wrong(NamedTuple):
+    """What is wrong: the key of the table it stands under ('': the table itself), and the
+    sentence.
+    """
+
+    key: str
+    sentence: str
+
+
+class Spot(NamedTuple):
+    """Where an error of pydantic stands: the keys down to it, the section that knows or does not
+    know the last of them, its field, what its value must be, and whether it is about one of several
+    values.
+    """
+
+    keys: tuple[str, ...]
+    owner: type[Section]
+    field: FieldInfo | None
+    annotation: Any
+    inside: bool
+
+
+def _wrong(
+    error: pydantic.ValidationError,
+    model: type[Section],
+    table: tuple[str, ...],
+    place: Callable[[tuple[str, ...]], str],
+) -> list[Wrong]:
+    found: dict[tuple[str, ...], Wrong] = {}
+    for one in error.errors(include_url=False):
+        spot = _spot(model, one["loc"])
+        sentence = _sentence(one, (*table, *spot.keys), spot, place)
+        found.setdefault(spot.keys, Wrong(spot.keys[0] if spot.keys else "", sentence))
+    return list(found.values())
+
+
+def _sentence(
+    error: Any, path: tuple[str, ...], spot: Spot, place: Callable[[tuple[str, ...]], str]
+) -> str:
+    """One error of pydantic in the words of this house."""
+    *table, key = path or ("",)
+    where = f"{place(path)}[{'.'.join(table)}] {key}" if table else f"{place(path)}{key}"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such key; {nearest(key, known_keys(spot.owner))}"
+    context = error.get("ctx", {})
+    if error["type"].startswith("union_tag"):  # one of several tables, told apart by one key
+        key = context["discriminator"].strip("'")
+        said = f"is {context['tag']!r}" if "tag" in context else "is missing"
+        told = f"it must be one of {', '.join(tags(spot.annotation, key))}"
+        return f"{place((*path, key))}[{'.'.join(path)}] {key} {said}; {told}"
+    reason = context.get("error")
+    if spot.field is None:  # the table as a whole
+        return f"{place(path)}[{'.'.join(path)}] {reason}"
+    if reason is None:
+        reason = f"it must be {right(spot.annotation)}"
+    if error["type"] == "missing":
+        return f"{where} is missing; {reason}"
+    found = _said(error["input"], path if spot.field.repr else ())
+    joint = ", " if str(reason).startswith("which ") else "; "
+    return f"{where} {'has' if spot.inside else 'is'} {found}{joint}{reason}"
+
+
+def _spot(model: type[Section], loc: tuple[str | int, ...]) -> Spot:
+    spot = Spot((), model, None, model, inside=False)
+    for number, part in enumerate(loc):
+        here = _bare(spot.annotation)
+        keys = (*spot.keys, str(part))
+        if inspect.isclass(here) and issubclass(here, Section):
+            fields = here.model_fields.items()
+            field = next((one for name, one in fields if part in (name, one.alias)), None)
+            kind = Annotated[field.annotation, *field.metadata, None] if field else None
+            spot = Spot(keys, here, field, kind, inside=False)
+        elif get_origin(here) is dict:
+            spot = spot._replace(keys=keys, annotation=get_args(here)[1])
+        elif part in (tagged := tags(here)):
+            spot = spot._replace(annotation=tagged[str(part)])
+        else:
+            return spot._replace(inside=any(isinstance(one, int) for one in loc[number:]))
+    return spot
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without what only validates it, and without None."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        left = [_bare(one) for one in get_args(annotation) if one is not NoneType]
+        return left[0] if len(left) == 1 else annotation
+    return annotation
+
+
+def tags(annotation: Any, key: str = "") -> dict[str, type[Section]]:
+    """The sections of a union that one key tells apart, by what that key says."""
+    return {
+        str(word): one
+        for one in get_args(_bare(annotation))
+        if inspect.isclass(one) and issubclass(one, Section)
+        for name, field in one.model_fields.items()
+        if key in ("", name) and get_origin(field.annotation) is Literal
+        for word in get_args(field.annotation)
+    }
+
+
+def known_keys(model: type[Section]) -> list[str]:
+    """What may stand in the table of a section, as it is written."""
+    return sorted(field.alias or name for name, field in model.model_fields.items())
+
+
+def nearest(word: str, known: Any) -> str:
+    """For sentences: the known word most like one nobody knows, and all that are known."""
+    most_alike = difflib.get_close_matches(word, known, 1, 0.0)
+    alike = f"the nearest is {most_alike[0]}; " if most_alike else ""
+    return f"{alike}known are {', '.join(known) or 'none'}"
+
+
+def right(annotation: Any, limits: Any = ()) -> str:
+    """What a value must be, in words: `a whole number, 1 or more, or false`."""
+    if get_origin(annotation) is Annotated:
+        bare, *more = get_args(annotation)
+        return right(bare, [*limits, *_limits_of(more)])
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [one for one in get_args(annotation) if one is not NoneType]
+        return ", or ".join(right(one, () if len(kinds) > 1 else limits) for one in kinds)
+    if get_origin(annotation) is Literal:
+        words = [str(one).lower() if one is False else str(one) for one in get_args(annotation)]
+        return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    if get_origin(annotation) is tuple:
+        return f"a list of {_plural(right(get_args(annotation)[0]))}"
+    if get_origin(annotation) is dict or (
+        inspect.isclass(annotation) and issubclass(annotation, Section)
+    ):
+        return "a table"
+    name = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return name.get(annotation, "something else") + _bounds(_limits_of(limits))
+
+
+def _limits_of(metadata: Any) -> list[Any]:
+    """The bounds among what pydantic keeps of a field."""
+    return [
+        inner
+        for one in metadata
+        for inner in (one.metadata if isinstance(one, FieldInfo) else [one])
+    ]
+
+
+def _bounds(limits: list[Any]) -> str:
+    least = next((one.ge for one in limits if hasattr(one, "ge")), None)
+    most = next((one.le for one in limits if hasattr(one, "le")), None)
+    if least is None:
+        return ""
+    return f", {least:g} or more" if most is None else f" between {least:g} and {most:g}"
+
+
+def _plural(kind: str) -> str:
+    return kind.removeprefix("a ") + "s"
+
+
+def _said(value: Any, path: tuple[str, ...]) -> str:
+    """A value for a sentence; only what kind of value it is where it may be a secret."""
+    if isinstance(value, dict):
+        return "a table"
+    if path and _origin(path)[0] != "secrets.toml":
+        return repr(value)
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+    return f"{kinds.get(type(value), 'a text')} (a secret, so not shown)"
+
+
+# ---------------------------------------------------------------- where it stands
+
+
+def _place(path: tuple[str, ...]) -> str:
+    """Where a setting is written, for the beginning of a sentence; '' when nobody can tell."""
+    where, line = _origin(path)
+    if not where:
+        return ""
+    return f"{where} of the environment: " if line is None else f".dlt/{where}, line {line}: "
+
+
+def _origin(path: tuple[str, ...]) -> tuple[str, int | None]:
+    """The variable of the environment that says it, or the file and its line."""
+    for name, parts in _variables():
+        if tuple(parts) == path[: len(parts)] or path == tuple(parts[: len(path)]):
+            return name, None
+    for file in reversed(_paths()):
+        here: Any = _of_file(file)
+        for name in path:
+            here = here.get(name) if isinstance(here, dict) else None
+        if here is not None:
+            return file.name, line_of(file.read_text(encoding="utf-8"), path)
+    return "", None
+
+
+def line_of(text: str, path: tuple[str, ...]) -> int:
+    """The line of a TOML document on which a key, or the table it is in, is written."""
+    table: tuple[str, ...] = ()
+    best = (0, 1)
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading := HEADING.fullmatch(line):
+            found = table = _words(heading[1])
+        elif setting := SETTING.match(line):
+            found = (*table, *_words(setting[1]))
+        else:
+            continue
+        if found == path[: len(found)]:
+            best = max(best, (len(found), -number))
+    return abs(best[1])
+
+
+def _words(key: str) -> tuple[str, ...]:
+    return tuple(word.strip("\"'") for word in PLAIN.findall(key))

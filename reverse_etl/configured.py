@@ -7,14 +7,39 @@ target nobody configured, or of a kind nobody wrote, is said in a sentence; the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from common import settings
+from common.settings import Section, Text
 from reverse_etl.model import Adapter
 
 
-class TargetSettingsError(Exception):
+def _share(given: str | float) -> float:
+    """A share as it is written: 0.995 or "99.5%"."""
+    try:
+        share = float(str(given).removesuffix("%")) / (100 if str(given).endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError('write a share like "99.5%"')
+    return share
+
+
+class TargetSettingsError(settings.SettingsError):
     """A target that cannot be used as it is configured; the message says what to write where."""
+
+
+class TargetSettings(Section):
+    """[targets.<name>]: what every target may say. A kind that wants more declares a subclass of it
+    beside its adapter, as `Settings` of the adapter's class.
+    """
+
+    kind: Text
+    """Which adapter writes it."""
+    converged: Annotated[Text | float, AfterValidator(_share)] = 1.0
+    """The share of rows that has to be as it should for the target to be green, like "99.5%"."""
 
 
 def names() -> tuple[str, ...]:
@@ -51,8 +76,13 @@ def kind(name: str) -> Any:
 
 
 def adapter(name: str, run_id: str) -> Adapter:
-    """The adapter of a target, ready to be used in this run."""
-    return kind(name)(name, {**settings.section("targets", name), "run_id": run_id})
+    """The adapter of a target, ready to be used in this run. Raises TargetSettingsError with all
+    that is wrong in its table.
+    """
+    made_by, written = kind(name), settings.section("targets", name)
+    if hasattr(made_by, "Settings"):
+        settings.parse(made_by.Settings, written, ("targets", name), error=TargetSettingsError)
+    return made_by(name, {**written, "run_id": run_id})
 
 
 def is_file_target(adapter_class: Any) -> bool:
