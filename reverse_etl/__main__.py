@@ -327,11 +327,11 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
     def make() -> planning.PlanInputs:
         observed = run.read("observed.json", {})
         if undone:
-            kinds = {name: configured.kind(name) for name in observing.api_targets()}
+            targets = {name: _adapter(run)(name) for name in observing.api_targets()}
             taking_back = undoing.Undo(
                 undone,
-                {name: kind.lasting for name, kind in kinds.items()},
-                {name: kind.restorable for name, kind in kinds.items()},
+                {name: one.lasting for name, one in targets.items()},
+                {name: one.restorable for name, one in targets.items()},
             )
             found = exports.load(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
@@ -395,7 +395,7 @@ def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     calls: Counter[str] = Counter()
     for part in document["exports"]:
         try:
-            files = configured.is_file_target(configured.kind(part["target"]))
+            files = configured.takes_files(configured.kind(part["target"]))
         except configured.TargetSettingsError:
             continue
         calls[part["target"]] += (
@@ -468,7 +468,7 @@ def _feeds(run: Run) -> list[dict]:
 
 def _entities(target: str) -> tuple[str, ...]:
     try:
-        return tuple(configured.kind(target).entities)
+        return tuple(configured.adapter(target, "plan").entities)
     except configured.TargetSettingsError as error:
         raise TargetUnusableError(str(error)) from None
 

@@ -71,12 +71,12 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
     if row is None:
         connection.execute(
             "insert into ledger.applied.tables values (?, ?, ?, ?, null)",
-            [export.target, export.entity, json.dumps(export.key), export.school],
+            [export.target, export.entity, json.dumps(export.key), export.partition],
         )
     else:
         connection.execute(
             "update ledger.applied.tables set key = ?, school = ? where target = ? and entity = ?",
-            [json.dumps(export.key), export.school, export.target, export.entity],
+            [json.dumps(export.key), export.partition, export.target, export.entity],
         )
 
 

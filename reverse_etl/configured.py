@@ -1,7 +1,8 @@
 """Which targets the district has, and the adapter of each.
 
-In: the tables [targets.<name>] of the settings. Out: adapters, made without calling anybody. A
-target nobody configured, or of a kind nobody wrote, is said in a sentence; the others go on.
+In: the tables [targets.<name>] of the settings, the YAML of the exports. Out: adapters, made
+without calling anybody. A target nobody configured, or of a kind nobody wrote, is said in a
+sentence; the others go on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pydantic import AfterValidator
 
 from common import settings
 from common.settings import Section, Text
+from reverse_etl import exports
+from reverse_etl.limits import LimitError
 from reverse_etl.model import Adapter
 
 
@@ -77,14 +80,18 @@ def kind(name: str) -> Any:
 
 def adapter(name: str, run_id: str) -> Adapter:
     """The adapter of a target, ready to be used in this run. Raises TargetSettingsError with all
-    that is wrong in its table.
+    that is wrong in its table, or with the export of it that cannot be followed.
     """
     made_by, written = kind(name), settings.section("targets", name)
     if hasattr(made_by, "Settings"):
         settings.parse(made_by.Settings, written, ("targets", name), error=TargetSettingsError)
-    return made_by(name, {**written, "run_id": run_id})
+    try:
+        declared = exports.declared(name)
+    except (exports.ExportError, LimitError) as error:
+        raise TargetSettingsError(str(error)) from None
+    return made_by(name, {**written, "run_id": run_id}, declared)
 
 
-def is_file_target(adapter_class: Any) -> bool:
-    """Whether a target takes whole files: it has no entities of its own."""
-    return not adapter_class.entities
+def takes_files(adapter: Any) -> bool:
+    """Whether a target, or a kind of target, takes whole files instead of objects."""
+    return hasattr(adapter, "render")

@@ -9,9 +9,10 @@ name the column.
 Rules: a column owned by the target's people is never written, one owned `initial` only on create;
 an object that is not in the export is touched only as `on_absent` says, and taken away only when
 the ledger says we put it there. An object without our key is touched only when a row of the export
-names it in `adopt_id`: it is given the key. A value changed by hand is written again, left or taken
-over, as the column's `on_drift` says. A row whose column `deleted` is true wants its object gone;
-an object that lies among the target's deleted ones and is wanted again is restored, not made anew.
+names it in its column of role `adopt`: it is given the key. A value changed by hand is written
+again, left or taken over, as the column's `on_drift` says. A row whose column of role `deleted` is
+true wants its object gone; an object that lies among the target's deleted ones and is wanted again
+is restored, not made anew.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from reverse_etl import applied, sql
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,
-    ADOPT_COLUMN,
+    ADOPTS,
     CREATE,
     DELETE,
-    DELETED_COLUMN,
-    OFF_COLUMNS,
+    DELETED,
+    LOGIN,
     REMOVE,
     RENAME,
-    RENAME_COLUMNS,
     RESTORE,
     SUSPEND,
+    SWITCH,
     UPDATE,
     Column,
     Export,
@@ -161,10 +162,9 @@ def _of_objects(
             f"{view} has no column {', '.join(missing)}; it must name its columns as"
             f" {export.model} does"
         )
-    if export.on_absent == SUSPEND and _off(export) is None:
+    if export.on_absent == SUSPEND and _switch(export) is None:
         raise DiffImpossibleError(
-            f"{export.model} says on_absent: suspend but has none of the columns"
-            f" {', '.join(OFF_COLUMNS)}"
+            f"{export.model} says on_absent: suspend but none of its columns has role: switch"
         )
 
     changed = {c.name: _changed(c, types) for c in export.compared}
@@ -177,13 +177,13 @@ def _of_objects(
             when {create} then {_when_missing(export)}
             when o._adopts then '{ADOPT}'
             {_already_gone(export, types, absent)}
-            when {absent} then {_when_absent(export)}
+            when {absent} then {_when_absent(export, types)}
             {_deletions(export, types)}
             when not ({" or ".join(changed.values()) or "false"}) then null
             {_switches(export, changed, types)}
-            {_renames(changed)}
+            {_renames(export, changed)}
             else '{UPDATE}' end"""
-    off = _off(export)
+    switch = _switch(export)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
     lost = [
         *whole,
@@ -194,7 +194,7 @@ def _of_objects(
             when '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in whole)}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then
-            {sql.json_object([sql.json_field(off[0].name, str(off[1]).lower())]) if off else "'{}'"}
+            {sql.json_object([sql.json_field(switch.name, sql.value(switch.off_value))]) if switch else "'{}'"}
                  else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
     old = f"""case
             when {create} then '{{}}'
@@ -202,7 +202,7 @@ def _of_objects(
             {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
             when action in ('{REMOVE}', '{DELETE}')
             then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
-            when {absent} then {sql.json_object([sql.json_field(off[0].name, _o(off[0], types))]) if off else "'{}'"}
+            when {absent} then {sql.json_object([sql.json_field(switch.name, _o(switch, types))]) if switch else "'{}'"}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
     hold = f"""case when o.copies > 1 then
             o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""  # noqa: E501
@@ -213,13 +213,13 @@ def _of_objects(
         for c in export.compared
         for policy in [_drift(c, types)]
     ]
-    context = f"""{_context(export, "person_id", types, there)} as person_id,
-    {_context(export, export.school, types, there)} as school_number"""
+    context = f"""{_context(export, export.subject, types, there)} as person_id,
+    {_context(export, export.partition, types, there)} as school_number"""
     connection.execute(
         f"""
         create or replace temp table decided as
         with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
-        found as ({_found(connection, export, types, there)}),
+        found as ({_found(connection, export, there)}),
         -- windows over everybody cost more than the comparison; over those that are there twice
         -- they cost nothing
         twice as (select _key from found where _key is not null group by _key having count(*) > 1),
@@ -278,18 +278,14 @@ def _of_objects(
     return query, observed[0] if observed else 0
 
 
-def _found(
-    connection: duckdb.DuckDBPyConnection,
-    export: Export,
-    types: dict[str, str],
-    there: dict[str, str],
-) -> str:
+def _found(connection: duckdb.DuckDBPyConnection, export: Export, there: dict[str, str]) -> str:
     """What the target holds of ours, and the objects without our key that rows of the export adopt,
     as if they had it.
     """
     view = observed_view(export)
     ours = f"select *, {sql.key(export.key)} as _key, false as _adopts from {view}"
-    if ADOPT_COLUMN not in types:
+    named = export.of_role(ADOPTS)
+    if named is None:
         return ours
     orphans = applied.columns(connection, orphan_view(export))
     missing = [name for name in ("remote_id", *there) if name not in orphans]
@@ -298,7 +294,7 @@ def _found(
             f"{orphan_view(export)} has no column {', '.join(missing)}; it must name its columns as"
             f" {view} does"
         )
-    adopt = f"d.{sql.name(ADOPT_COLUMN)}"
+    adopt = _d(named)
     rows, objects = connection.execute(
         f"select count({adopt}), count(distinct {adopt}) from {export.relation} as d"
     ).fetchone() or (0, 0)
@@ -401,18 +397,21 @@ def _a(column: Column) -> str:
     return f"a.{sql.name(column.name)}"
 
 
-def _off(export: Export) -> tuple[Column, bool] | None:
-    return next(((c, OFF_COLUMNS[c.name]) for c in export.compared if c.name in OFF_COLUMNS), None)
+def _switch(export: Export) -> Column | None:
+    return next((column for column in export.compared if column.role == SWITCH), None)
 
 
-def _when_absent(export: Export) -> str:
+def _is_off(column: Column, expression: str) -> str:
+    return f"{expression} is not distinct from {sql.value(column.off_value)}"
+
+
+def _when_absent(export: Export, types: dict[str, str]) -> str:
     match export.on_absent:
         case "suspend":
-            column, value = _off(export) or (None, None)
+            switch = _switch(export)
             return (
-                f"case when cast(o.{sql.name(column.name)} as boolean) is distinct from"
-                f" {value} then '{SUSPEND}' end"
-                if column
+                f"case when not ({_is_off(switch, _o(switch, types))}) then '{SUSPEND}' end"
+                if switch
                 else "null"
             )
         case "remove":
@@ -424,20 +423,20 @@ def _when_absent(export: Export) -> str:
 
 def _already_gone(export: Export, types: dict[str, str], absent: str) -> str:
     """An object among the target's deleted ones needs nothing more when no row wants it."""
-    gone = export.column(DELETED_COLUMN)
+    gone = export.of_role(DELETED)
     return f"when {absent} and coalesce({_o(gone, types)}, false) then null" if gone else ""
 
 
 def _when_missing(export: Export) -> str:
     return (
         f"case when not {_d(gone)} then '{CREATE}' end"
-        if (gone := export.column(DELETED_COLUMN))
+        if (gone := export.of_role(DELETED))
         else f"'{CREATE}'"
     )
 
 
 def _deletions(export: Export, types: dict[str, str]) -> str:
-    gone = export.column(DELETED_COLUMN)
+    gone = export.of_role(DELETED)
     if gone is None:
         return ""
     return f"""when {_d(gone)} and {_o(gone, types)} then null
@@ -446,18 +445,16 @@ def _deletions(export: Export, types: dict[str, str]) -> str:
 
 
 def _switches(export: Export, changed: dict[str, str], types: dict[str, str]) -> str:
-    off = _off(export)
-    if off is None:
+    switch = _switch(export)
+    if switch is None:
         return ""
-    column, value = off
-    return f"""when {changed[column.name]} and {_d(column)} is not distinct from {value}
-    then '{SUSPEND}'
-            when {changed[column.name]} and {_o(column, types)} is not distinct from {value}
+    return f"""when {changed[switch.name]} and {_is_off(switch, _d(switch))} then '{SUSPEND}'
+            when {changed[switch.name]} and {_is_off(switch, _o(switch, types))}
             then '{RESTORE}'"""
 
 
-def _renames(changed: dict[str, str]) -> str:
-    names = [expression for column, expression in changed.items() if column in RENAME_COLUMNS]
+def _renames(export: Export, changed: dict[str, str]) -> str:
+    names = [changed[column.name] for column in export.compared if column.role == LOGIN]
     return f"when {' or '.join(names)} then '{RENAME}'" if names else ""
 
 
@@ -494,7 +491,7 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
 
 
 def _words_of_deletion(export: Export) -> str:
-    gone = export.column(DELETED_COLUMN)
+    gone = export.of_role(DELETED)
     if gone is None:
         return ""
     return f"""when action = '{DELETE}' then 'to be deleted, as its row says'
@@ -551,8 +548,8 @@ def _of_rows(
                      when {" or ".join(changed.values()) or "false"} then '{UPDATE}' end as action
             from desired as d full outer join {table} as a on a._key = d._key
         )
-        select $target, $entity, $rank, key, {_context(export, "person_id", types, {})},
-        {_context(export, export.school, types, {})}, action,
+        select $target, $entity, $rank, key, {_context(export, export.subject, types, {})},
+        {_context(export, export.partition, types, {})}, action,
                {_action_rank()}, null,
                case action when '{CREATE}' then '{{}}'
                     when '{REMOVE}' then {sql.json_object(sql.json_field(c.name, f"a.{sql.name(c.name)}") for c in export.sent)}

@@ -1,23 +1,43 @@
-"""Exports: what dbt's own documents say about the tables that hold desired state.
+"""Exports: what their YAML and dbt's own documents say about the tables that hold desired state.
 
-In: the run's `dbt/manifest.json` and `dbt/run_results.json`. Out: one `Export` per model under
-`models/exports/` that carries `meta.export`, and one `Refusal` per export that must not be written
-tonight: its model did not succeed in this run's build, a test of it failed or did not run, or its
-meta cannot be read. A refusal concerns that export only; the others go on. dbt leaves a new bad
-table in place when a test fails and yesterday's when a contract fails, so the table's being there
-proves nothing.
+Before a build: `declared`, by which an adapter knows its entities and fields. In: the YAML under
+`models/exports/`. Out: entity -> `Export`.
+
+After it: `load`. In: the run's `dbt/manifest.json` and `dbt/run_results.json`. Out: one `Export`
+per model that carries `meta.export`, and one `Refusal` per export that must not be written tonight:
+its model did not succeed in this run's build, a test of it failed or did not run, or its meta
+cannot be read. A refusal concerns that export only; the others go on. dbt leaves a new bad table in
+place when a test fails and yesterday's when a contract fails, so the table's being there proves
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any, get_type_hints
 
+import yaml
+
+from common import paths
 from common.runs import Run
 from reverse_etl.limits import LimitError, parse
-from reverse_etl.model import IGNORING, ON_ABSENT, ON_DRIFT, OWNERS, Column, Export, FileFormat
+from reverse_etl.model import (
+    ADOPTS,
+    IGNORING,
+    LOGIN,
+    ON_ABSENT,
+    ON_DRIFT,
+    OWNERS,
+    ROLES,
+    SWITCH,
+    Column,
+    Export,
+    FileFormat,
+)
 
 KNOWN = (
     "target",
@@ -30,10 +50,21 @@ KNOWN = (
     "references",
     "after",
     "context",
-    "school",
+    "subject",
+    "partition",
+    "hold",
     "file",
 )
-COLUMN_KNOWN = ("owner", "personal_data", "header", "on_drift", "ignoring")
+COLUMN_KNOWN = (
+    "owner",
+    "personal_data",
+    "header",
+    "field",
+    "role",
+    "off_value",
+    "on_drift",
+    "ignoring",
+)
 CHOICES = {
     "quoting": ("minimal", "all", "none"),
     "encoding": ("utf-8", "utf-8-sig"),
@@ -72,6 +103,48 @@ class Exports:
     unreadable: tuple[
         RefusalError, ...
     ]  # meta that cannot be followed: nothing is known about its table
+
+
+def declared(target: str, folder: Path | None = None) -> dict[str, Export]:
+    """Entity -> the export the YAML of `models/exports/` declares for it, for one target.
+
+    Asks no build: its `feeds` are not known, and whether it may be written is not said. Raises
+    ExportError (or LimitError) when one of this target cannot be followed, or a file not be read.
+    """
+    found: dict[str, Export] = {}
+    for path in sorted((folder or paths.root() / "models" / "exports").rglob("*.yml")):
+        for model in _models(path, path.stat().st_mtime_ns):
+            meta = _meta(model).get("export")
+            if not isinstance(meta, Mapping) or str(meta.get("target")) != target:
+                continue
+            node = {
+                **model,
+                "schema": "exports",
+                "original_file_path": path,
+                "columns": {column["name"]: column for column in model.get("columns", ())},
+            }
+            export = parsed(node, meta)
+            if export.entity in found:
+                raise _twice(node, export, found[export.entity].model)
+            found[export.entity] = export
+    return found
+
+
+@cache
+def _models(path: Path, changed_at: int) -> list[dict[str, Any]]:  # noqa: ARG001 - read again when changed
+    """The models a YAML of dbt speaks of."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
+        return [model for model in document.get("models") or () if "name" in model]
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        raise ExportError(f"{path} cannot be read as YAML of dbt ({error})") from None
+
+
+def _twice(node: Mapping[str, Any], export: Export, first: str) -> ExportError:
+    return ExportError(
+        f"{_file(node)}: {export.target} {export.entity} is already the export of {first}; one"
+        " model per entity"
+    )
 
 
 def load(run: Run) -> Exports:
@@ -113,10 +186,7 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
         try:
             export = parsed(node, meta, feeds(manifest, unique_id))
             if (target, entity) in taken:
-                raise ExportError(
-                    f"{_file(node)}: {target} {entity} is already the export of"
-                    f" {taken[target, entity]}; one model per entity"
-                )
+                raise _twice(node, export, taken[target, entity])
         except (ExportError, LimitError) as error:
             unreadable.append(RefusalError(node["name"], target, entity, str(error)))
             continue
@@ -153,7 +223,8 @@ def parsed(
     )
     names = {column.name for column in columns}
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
-    references, school = dict(meta.get("references", {})), meta.get("school")
+    references = dict(meta.get("references", {}))
+    named = {name: meta.get(name) for name in ("subject", "partition", "hold")}
     after = {
         column: _after(there, f"{where}.after.{column}")
         for column, there in dict(meta.get("after", {})).items()
@@ -164,7 +235,7 @@ def parsed(
         "context": context,
         "references": references,
         "after": after,
-        "school": (school,) if school else (),
+        **{setting: (name,) if name else () for setting, name in named.items()},
         "limits.columns": limits.columns,
         "limits.per_school.columns": limits.columns_per_school,
     }
@@ -179,6 +250,11 @@ def parsed(
             f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"
             " always sent"
         )
+    if named["hold"] and named["hold"] not in context:
+        raise ExportError(
+            f"{where}.hold is {named['hold']!r}, which is no context column; a hold is never sent"
+        )
+    _roles(columns, context, where)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
         raise ExportError(
@@ -197,7 +273,7 @@ def parsed(
         references=references,
         after=after,
         context=context,
-        school=school,
+        **named,
         when_empty=meta.get("when_empty", "hold"),
         file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None,
         feeds=made_from,
@@ -235,14 +311,46 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: ignoring is {meta['ignoring']!r}; it may name"
             f" {', '.join(IGNORING)}"
         )
-    kind, personal_data, header = (
-        str(column.get("data_type") or "varchar"),
-        str(meta.get("personal_data", "none")),
-        str(meta.get("header", "")),
-    )
+    role, off = meta.get("role", ""), meta.get("off_value")
+    if role and role not in ROLES:
+        raise ExportError(
+            f"{where}, column {name}: role is {role!r}; it must be one of {', '.join(ROLES)}"
+        )
+    if (role == SWITCH) != ("off_value" in meta) or not isinstance(off, bool | str | int | None):
+        raise ExportError(
+            f"{where}, column {name}: off_value is {off!r} and role {role!r}; a column of role"
+            " switch, and no other, says which value means closed"
+        )
     return Column(
-        name, kind, owner, personal_data, header, meta.get("on_drift", on_drift), ignoring
+        name=name,
+        type=str(column.get("data_type") or "varchar"),
+        owner=owner,
+        personal_data=str(meta.get("personal_data", "none")),
+        header=str(meta.get("header", "")),
+        field=str(meta.get("field", "")),
+        role=role,
+        off_value=off,
+        on_drift=meta.get("on_drift", on_drift),
+        ignoring=ignoring,
     )
+
+
+def _roles(columns: Sequence[Column], context: Sequence[str], where: str) -> None:
+    """Refuse a role several columns have, but for login, and one on a column that is not sent, but
+    for adopt, which only names an object.
+    """
+    for role in ROLES:
+        having = [column.name for column in columns if column.role == role]
+        if role != LOGIN and len(having) > 1:
+            raise ExportError(
+                f"{where}: columns {', '.join(having)} have role {role}; one column may"
+            )
+        for name in having:
+            if (name in context) != (role == ADOPTS):
+                raise ExportError(
+                    f"{where}, column {name}: role {role} is for a column that"
+                    f" {'is' if role == ADOPTS else 'is not'} context"
+                )
 
 
 def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:

@@ -204,7 +204,7 @@ def by_limits(
         for group in groups
         if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL
     ]
-    if export.school:
+    if export.partition:
         groups += _schools(connection, export, watched)
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
@@ -235,7 +235,7 @@ def _by_columns(
         (export.limits.columns_per_school, True),
         (export.limits.columns, False),
     ):
-        if not limits or (by_school and not export.school):
+        if not limits or (by_school and not export.partition):
             continue
         there = _there(connection, export) if by_school else {}
         school = "school_number" if by_school else "cast(null as varchar)"
@@ -292,7 +292,7 @@ def _schools(
 
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
     """School -> how many rows of ours the target holds."""
-    school = sql.name(str(export.school))
+    school = sql.name(str(export.partition))
     return dict(
         connection.execute(
             f"""

@@ -40,16 +40,14 @@ ACTIONS = (
 )  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
 ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
-ADOPT_COLUMN = "adopt_id"  # context column: remote id of the object without our key that the row is
 
-# A change of one of these columns changes how a person signs in or how mail reaches a group: it is
-# its own action.
-RENAME_COLUMNS = frozenset({"primary_email", "user_principal_name", "user_name", "email"})
-# Columns that switch an account off, with the value that means "off".
-OFF_COLUMNS: Mapping[str, bool] = {"suspended": True, "account_enabled": False, "active": False}
-# A column that says of a row that its object is to be deleted, and of what is observed that it lies
-# among the deleted.
-DELETED_COLUMN = "deleted"
+# What a column means to the engine, whatever it is called. login: a change of it changes how
+# somebody signs in or how mail reaches a group, and is an action of its own (rename); switch: its
+# `off_value` means closed; deleted: true of a row whose object is to be deleted, and of what is
+# observed when it lies among the deleted; adopt: the remote id of the object without our key that
+# the row is; password: made at push on create, never compared and never planned.
+LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
+ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 
 OWNERS = ("ours", "theirs", "initial")
 # What becomes of a value of ours that somebody changed in the target since our last push. revert:
@@ -79,6 +77,9 @@ class Column:
     )
     personal_data: str = "none"
     header: str = ""  # file targets: the heading in the file
+    field: str = ""  # other targets: where the value stands in the target's object
+    role: str = ""  # one of ROLES
+    off_value: Any = None  # of a switch: the value that means closed
     on_drift: str = "revert"
     ignoring: tuple[
         str, ...
@@ -159,7 +160,9 @@ class Export:
     )  # column -> (target, entity) whose object must exist first
     when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
-    school: str | None = None  # the column that names the school
+    subject: str | None = None  # the column that says who or what a row is about
+    partition: str | None = None  # the column that names the part a row belongs to
+    hold: str | None = None  # a context column: filled, the subject's changes wait
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
 
@@ -173,10 +176,15 @@ class Export:
     @property
     def compared(self) -> tuple[Column, ...]:
         """The columns whose difference is a change."""
-        return tuple(c for c in self.sent if c.owner == "ours" and c.name not in self.key)
+        return tuple(
+            c
+            for c in self.sent
+            if c.owner == "ours" and c.name not in self.key and c.role != PASSWORD
+        )
 
-    def column(self, name: str) -> Column | None:
-        return next((c for c in self.columns if c.name == name), None)
+    def of_role(self, role: str) -> Column | None:
+        """The column that has a role; the first, should several have it."""
+        return next((c for c in self.columns if c.role == role), None)
 
 
 # ---------------------------------------------------------------- changes and outcomes
@@ -275,9 +283,9 @@ class Adapter(Protocol):
     """One target. Retries, pacing, order, journal, limits are the engine's; an adapter speaks one
     API.
 
-    Constructed as `Kind(name, settings)` with the merged section [targets.<name>] plus `run_id`
-    (text). Constructing it reads no credentials and calls nobody: plans are made where the target
-    cannot be reached. `entities` and `raw_columns` are class attributes.
+    Constructed as `Kind(name, settings, exports)` with the merged section [targets.<name>] plus
+    `run_id` (text), and entity -> the export its YAML declares. Constructing it reads no
+    credentials and calls nobody: plans are made where the target cannot be reached.
     """
 
     entities: tuple[

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,7 +46,7 @@ def api_targets(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
     return tuple(
         name
         for name, kind in _kinds(targets).items()
-        if kind is not None and not configured.is_file_target(kind)
+        if kind is not None and not configured.takes_files(kind)
     )
 
 
@@ -65,16 +66,21 @@ def _kinds(targets: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def ensure_tables(kinds: Mapping[str, Any] | None = None) -> None:
+def ensure_tables(adapters: Mapping[str, Adapter] | None = None) -> None:
     """Make the empty raw tables of every API target, so that the first build has them even when a
     target is away.
     """
-    chosen = kinds if kinds is not None else {name: configured.kind(name) for name in api_targets()}
+    if adapters is None:
+        adapters = {}
+        for name in api_targets():
+            # one that cannot be used has its sentence from `observe`
+            with suppress(configured.TargetSettingsError):
+                adapters[name] = configured.adapter(name, "tables")
     with store.connect() as connection:
-        for target, kind in chosen.items():
+        for target, chosen in adapters.items():
             schema = sql.name(f"raw_{target}")
             connection.execute(f"create schema if not exists {schema}")
-            for entity, columns in kind.raw_columns.items():
+            for entity, columns in chosen.raw_columns.items():
                 listed = ", ".join(f"{sql.name(column)} varchar" for column in (*columns, "_json"))
                 connection.execute(
                     f"create table if not exists {schema}.{sql.name(entity)} ({listed},"

@@ -5,6 +5,7 @@ In: names from the manifest, which dbt has already accepted as identifiers. Out:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 
@@ -16,6 +17,11 @@ def name(identifier: str) -> str:
 def text(value: str) -> str:
     """A text literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def value(given: object) -> str:
+    """A literal of a value as YAML or JSON gives it: text, number, true or false."""
+    return text(given) if isinstance(given, str) else json.dumps(given)
 
 
 def key(columns: Iterable[str], alias: str = "") -> str:

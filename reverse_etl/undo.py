@@ -13,6 +13,7 @@ Alone: `python -m reverse_etl undo RUN`, then show, push, report.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,15 +24,16 @@ from reverse_etl import applied, diff, sql
 from reverse_etl.model import (
     CREATE,
     DELETE,
-    DELETED_COLUMN,
-    OFF_COLUMNS,
+    DELETED,
+    LOGIN,
     REMOVE,
     RENAME,
-    RENAME_COLUMNS,
     RESTORE,
     SUSPEND,
+    SWITCH,
     UNDELETE,
     UPDATE,
+    Column,
     Export,
 )
 
@@ -94,9 +96,10 @@ def compare(
     if not there or not touched:
         return touched, observed
     remote = "remote_id" if "remote_id" in there else "null"
+    gone = export.of_role(DELETED)
     lives = (
-        f"not coalesce(try_cast(found.{DELETED_COLUMN} as boolean), false)"
-        if DELETED_COLUMN in there
+        f"not coalesce(try_cast(found.{sql.name(gone.name)} as boolean), false)"
+        if gone and gone.name in there
         else "true"
     )  # among the deleted ones is not there
     connection.execute(
@@ -112,16 +115,15 @@ def compare(
         undo.lasting.get(export.target, {}).get(export.entity, ""),
     )
     away = export.on_absent if export.on_absent in (REMOVE, DELETE) else DELETE
-    off = next((c.name for c in export.columns if c.name in OFF_COLUMNS), None)
-    switch = (
-        f"""when json_exists(back, '$."{off}"') and (back ->> '$."{off}"') =
-        '{str(OFF_COLUMNS[off]).lower()}' then '{SUSPEND}'
-                 when json_exists(back, '$."{off}"') then '{RESTORE}'"""
-        if off
-        else ""
+    switched = "".join(
+        f"""when json_exists(back, {_path(switch)}) and (back ->> {_path(switch)}) =
+            {sql.text(_text(switch.off_value))} then '{SUSPEND}'
+            when json_exists(back, {_path(switch)}) then '{RESTORE}'"""
+        for switch in [export.of_role(SWITCH)]
+        if switch
     )
     renamed = " or ".join(
-        f"""json_exists(back, '$."{column}"')""" for column in sorted(RENAME_COLUMNS)
+        f"json_exists(back, {_path(column)})" for column in export.columns if column.role == LOGIN
     )
     connection.execute(
         f"""
@@ -152,9 +154,9 @@ def compare(
                     then '{UNDELETE}' end
                 else '{CREATE}' end
             when not is_there or back = '{{}}' then null
-            when (back ->> '$."{DELETED_COLUMN}"') = 'true' then '{DELETE}'
-            {switch}
-            when {renamed} then '{RENAME}'
+            {f"when (back ->> {_path(gone)}) = 'true' then '{DELETE}'" if gone else ""}
+            {switched}
+            when {renamed or "false"} then '{RENAME}'
             else '{UPDATE}' end as opposite
         from imaged""",
         {"now": datetime.now(UTC).isoformat()},
@@ -176,6 +178,15 @@ def compare(
     )
     undo.cannot += _cannot(connection, export, days, lasting)
     return touched, observed
+
+
+def _path(column: Column) -> str:
+    return sql.text(f'$."{column.name}"')
+
+
+def _text(value: object) -> str:
+    """A value as `->>` gives it out of JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _cannot(

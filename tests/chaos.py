@@ -396,7 +396,7 @@ class Chaos:
         self.by_hand: set[tuple[str, str]] = (
             set()
         )  # (platform, remote id) somebody edited in this push
-        observing.ensure_tables({name: configured.kind(name) for name in TARGETS})
+        observing.ensure_tables({name: configured.adapter(name, "chaos") for name in TARGETS})
         self.run = Run.open("test")
         with store.connect() as connection:
             make_views(connection)
@@ -481,7 +481,7 @@ class Chaos:
             exports.load(self.run),
             [],
             self.run.read("observed.json", {}),
-            lambda target: configured.kind(target).entities,
+            lambda target: configured.adapter(target, "chaos").entities,
             settle.last_written,
         )
 
@@ -517,7 +517,7 @@ class Chaos:
         """Take a run back; what was said beforehand of what will not be as it was."""
         self.new_night()
         self.observe()
-        kinds = {name: configured.kind(name) for name in TARGETS}
+        kinds = {name: configured.adapter(name, "chaos") for name in TARGETS}
 
         def night() -> planning.PlanInputs:
             taking_back = undoing.Undo(

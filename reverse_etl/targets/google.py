@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
+from reverse_etl.model import Change, Export, Outcome, key_text
 from reverse_etl.passwords import PasswordRecipientError, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import (
@@ -80,8 +80,11 @@ class Google:
     restorable: Mapping[str, int] = {"users": 20}  # https://support.google.com/a/answer/1397578
     batch = 1
 
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
+    ) -> None:
         self.name = name
+        self._exports = exports or {}
         self.threads = int(settings.get("threads", 32))
         self.rate = float(settings.get("writes_per_minute", 2400)) / 60
         self._settings = settings
@@ -594,7 +597,7 @@ def _is_undeletion(change: Change) -> bool:
     return (
         change.entity == "users"
         and change.action == "restore"
-        and change.new.get(DELETED_COLUMN) is False
+        and change.new.get("deleted") is False
     )
 
 

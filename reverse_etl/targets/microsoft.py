@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import DELETED_COLUMN, Change, Outcome, key_text
+from reverse_etl.model import Change, Export, Outcome, key_text
 from reverse_etl.passwords import PasswordRecipientError, Passwords
 from reverse_etl.targets import replies
 from reverse_etl.targets.fields import (
@@ -82,8 +82,11 @@ class Microsoft:
     }  # https://learn.microsoft.com/graph/api/directory-deleteditems-restore
     batch = BATCH
 
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
+    ) -> None:
         self.name = name
+        self._exports = exports or {}
         self.threads = int(settings.get("threads", 8))
         self.rate = float(settings.get("writes_per_minute", 1200)) / 60
         self._settings = settings
@@ -336,7 +339,7 @@ class Microsoft:
             for change, _ in items
             if change.entity == "users"
             and change.action == "restore"
-            and change.new.get(DELETED_COLUMN) is False
+            and change.new.get("deleted") is False
         ]
         if not back:
             return items, outcomes

@@ -22,6 +22,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from ledger_kit import ROLES
 
 from common import store
 from common.runs import Run
@@ -308,7 +309,8 @@ USERS = Model(
     {
         "key": ["person_id"],
         "context": ["school_number", "source"],
-        "school": "school_number",
+        "subject": "person_id",
+        "partition": "school_number",
         "limits": NO_LIMITS,
     },
     {"usage_location": "initial", "nickname": "theirs"},
@@ -326,7 +328,8 @@ MEMBERS = Model(
         "on_absent": "remove",
         "when_empty": "write",
         "context": ["school_number"],
-        "school": "school_number",
+        "subject": "person_id",
+        "partition": "school_number",
         "references": {"group_id": "groups", "person_id": "users"},
         "limits": NO_LIMITS,
     },
@@ -567,7 +570,9 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
                 c: {
                     "name": c,
                     "data_type": t,
-                    "config": {"meta": {**model.metas.get(c, {}), **_owner(model, c)}},
+                    "config": {
+                        "meta": {**ROLES.get(c, {}), **model.metas.get(c, {}), **_owner(model, c)}
+                    },
                 }
                 for c, t in model.columns.items()
             },

@@ -31,6 +31,21 @@ create table ledger.audit.deliveries (
 """
 
 
+# What the columns of these tests mean, by name.
+ROLES: Mapping[str, Mapping[str, Any]] = {
+    "primary_email": {"role": "login"},
+    "email": {"role": "login"},
+    "suspended": {"role": "switch", "off_value": True},
+    "deleted": {"role": "deleted"},
+    "adopt_id": {"role": "adopt"},
+}
+
+
+def column(name: str, **more: Any) -> Column:
+    """A column, of its role."""
+    return Column(name, **{**ROLES.get(name, {}), **more})
+
+
 @contextmanager
 def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
@@ -52,7 +67,8 @@ def export(
         "key": columns[:1],
         "limits": Limits(),
         "context": ("school",),
-        "school": "school" if "school" in columns else None,
+        "subject": "person_id" if "person_id" in columns else None,
+        "partition": "school" if "school" in columns else None,
         "target": "fake",
     } | more
     target = given.pop("target")
@@ -61,7 +77,7 @@ def export(
         f'exports."exp_{target}__{entity}"',
         target,
         entity,
-        columns=tuple(Column(name) for name in columns),
+        columns=tuple(column(name) for name in columns),
         **given,
     )
 

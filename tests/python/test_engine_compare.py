@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from ledger_kit import export, ledger, stand
+from ledger_kit import column, export, ledger, stand
 
 from reverse_etl import diff
 from reverse_etl.model import Column, Export, FileFormat
@@ -20,7 +20,7 @@ NAMES = ("person_id", "primary_email", "name", "suspended", "first", "hers", "sc
 USERS = replace(
     export("users", NAMES, context=("school", "source")),
     columns=tuple(
-        Column(name, owner={"first": "initial", "hers": "theirs"}.get(name, "ours"))
+        column(name, owner={"first": "initial", "hers": "theirs"}.get(name, "ours"))
         for name in NAMES
     ),
 )
@@ -193,20 +193,27 @@ def test_a_reason_tells_who_changed_what(
 
 
 @pytest.mark.parametrize(
-    ("column", "off", "on"),
+    ("column", "kind", "off_value", "off", "on"),
     [
-        ("suspended", "true", "false"),
-        ("account_enabled", "false", "true"),
-        ("active", "false", "true"),
+        ("suspended", "boolean", True, "true", "false"),
+        ("account_enabled", "boolean", False, "false", "true"),
+        ("state", "text", "closed", "closed", "open"),
+        ("state", "integer", 0, "0", "1"),
     ],
 )
 def test_switching_renaming_and_the_rest_are_actions_of_their_own(
-    connection: duckdb.DuckDBPyConnection, column: str, off: str, on: str
+    connection: duckdb.DuckDBPyConnection,
+    column: str,
+    kind: str,
+    off_value: object,
+    off: str,
+    on: str,
 ) -> None:
     one = replace(
         USERS,
         columns=tuple(
-            replace(c, name=column) if c.name == "suspended" else c for c in USERS.columns
+            replace(c, name=column, off_value=off_value) if c.role == "switch" else c
+            for c in USERS.columns
         ),
     )
     wanted = [
@@ -228,7 +235,7 @@ def test_switching_renaming_and_the_rest_are_actions_of_their_own(
         for side in (wanted, there)
     )
     changes = compared(
-        connection, one, wanted=wanted, there=there, written=there, kinds={column: "boolean"}
+        connection, one, wanted=wanted, there=there, written=there, kinds={column: kind}
     )
     assert {key: (change["action"], sorted(change["new"])) for key, change in changes.items()} == {
         "a": ("suspend", sorted([column, "name", "primary_email"])),
@@ -237,7 +244,7 @@ def test_switching_renaming_and_the_rest_are_actions_of_their_own(
         "d": ("update", ["name"]),
         "e": ("update", ["name"]),
     }
-    assert changes["a"]["new"][column] is (off == "true")
+    assert changes["a"]["new"][column] == off_value
     assert list(changes) == ["a", "c", "d", "e", "b"]  # closing first, opening last
 
 
@@ -300,9 +307,9 @@ DELETED = replace(
     USERS,
     columns=(
         *USERS.columns[:3],
-        Column("suspended"),
+        column("suspended"),
         Column("first", owner="initial"),
-        Column("deleted"),
+        column("deleted"),
         Column("school"),
         Column("source"),
     ),
@@ -532,7 +539,7 @@ def test_an_export_that_suspends_needs_a_switch(connection: duckdb.DuckDBPyConne
     stand(connection, bare)
     with pytest.raises(
         diff.DiffImpossibleError,
-        match="on_absent: suspend but has none of the columns suspended, account_enabled, active",
+        match="on_absent: suspend but none of its columns has role: switch",
     ):
         diff.compare(connection, bare, 1)
 

@@ -4,12 +4,38 @@ file and key, every build judged.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reverse_etl import exports
 from reverse_etl.model import Column, Export, FileFormat, Limit
+
+CONTACTS = """
+models:
+  - name: exp_crm__contacts
+    config:
+      meta:
+        export:
+          target: crm
+          entity: contacts
+          key: [contact_id]
+          context: [branch, protected]
+          subject: contact_id
+          partition: branch
+          hold: protected
+    columns:
+      - {name: contact_id, data_type: string, config: {meta: {field: externalId}}}
+      - name: mail
+        data_type: string
+        config: {meta: {personal_data: contact, field: emails.work, role: login}}
+      - {name: state, data_type: string, config: {meta: {role: switch, off_value: closed}}}
+      - {name: branch, data_type: string}
+      - {name: protected, data_type: string}
+"""
+CONTACTS_TWICE = CONTACTS + CONTACTS.split("models:")[1].replace("exp_crm__contacts", "exp_again")
+CONTACTS_WRONG = CONTACTS.replace("key: [contact_id]", "keys: [contact_id]")
 
 UID = "model.homeroom.exp_fake__users"
 SIGNED = "test.homeroom.personal_data_is_signed_exp_fake__users_.1"
@@ -50,7 +76,7 @@ def test_an_export_that_says_little_is_the_careful_kind() -> None:
         "users",
         ("id",),
     )
-    assert (one.on_absent, one.when_empty, one.context, one.school, one.file, one.feeds) == (
+    assert (one.on_absent, one.when_empty, one.context, one.partition, one.file, one.feeds) == (
         "ignore",
         "hold",
         (),
@@ -69,7 +95,7 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
             "on_absent": "delete",
             "when_empty": "write",
             "context": ["school"],
-            "school": "school",
+            "partition": "school",
             "references": {"name": "groups"},
             "on_drift": "leave",
             "after": {"name": "google.users"},
@@ -83,11 +109,13 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
                 "ignoring": ["case", "order"],
                 "personal_data": "name",
                 "header": "Name",
+                "field": "name.full",
+                "role": "login",
             },
             "school": {"owner": "theirs", "ignoring": "spaces"},
         },
     )
-    assert (one.on_absent, one.when_empty, one.context, one.school, one.references) == (
+    assert (one.on_absent, one.when_empty, one.context, one.partition, one.references) == (
         "delete",
         "write",
         ("school",),
@@ -102,7 +130,16 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
     assert one.file == FileFormat("a.csv", header=False)
     assert one.columns == (
         Column("id", "text", "initial", on_drift="leave"),
-        Column("name", "text", "ours", "name", "Name", "take_over", ("case", "order")),
+        Column(
+            "name",
+            "text",
+            personal_data="name",
+            header="Name",
+            field="name.full",
+            role="login",
+            on_drift="take_over",
+            ignoring=("case", "order"),
+        ),
         Column("school", "text", "theirs", on_drift="leave", ignoring=("spaces",)),
     )
 
@@ -132,7 +169,33 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
         ({"context": ["x"]}, {}, "meta.export.context names column 'x'"),
         ({"references": {"x": "users"}}, {}, "meta.export.references names column 'x'"),
         ({"after": {"x": "a.b"}}, {}, "meta.export.after names column 'x'"),
-        ({"school": "x"}, {}, "meta.export.school names column 'x'"),
+        ({"partition": "x"}, {}, "meta.export.partition names column 'x'"),
+        ({"subject": "x"}, {}, "meta.export.subject names column 'x'"),
+        ({"hold": "x"}, {}, "meta.export.hold names column 'x'"),
+        (
+            {"hold": "name"},
+            {},
+            "meta.export.hold is 'name', which is no context column; a hold is never sent",
+        ),
+        ({}, {"name": {"role": "x"}}, "column name: role is 'x'; it must be one of login, switch"),
+        ({}, {"name": {"role": "switch"}}, "column name: off_value is None and role 'switch'; a"),
+        ({}, {"name": {"off_value": True}}, "column name: off_value is True and role ''; a column"),
+        ({}, {"name": {"role": "switch", "off_value": [1]}}, "column name: off_value is [1]"),
+        (
+            {},
+            {"name": {"role": "deleted"}, "school": {"role": "deleted"}},
+            "columns name, school have role deleted; one column may",
+        ),
+        (
+            {"context": ["name"]},
+            {"name": {"role": "login"}},
+            "column name: role login is for a column that is not context",
+        ),
+        (
+            {},
+            {"name": {"role": "adopt"}},
+            "column name: role adopt is for a column that is context",
+        ),
         ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
         (
             {"limits": {"per_school": {"columns": {"x": 1}}}},
@@ -354,3 +417,58 @@ def test_an_export_rests_on_every_feed_however_far_up() -> None:
     }
     assert exports.feeds(manifest, "a") == (("hr", "staff"), ("myedbc", "students"))
     assert exports.feeds(manifest, "s1") == ()
+
+
+def test_before_the_build_an_export_says_the_same_as_after_it(tmp_path: Path) -> None:
+    (tmp_path / "crm").mkdir()
+    (tmp_path / "crm" / "exp_crm__contacts.yml").write_text(CONTACTS)
+    (tmp_path / "crm" / "_notes.yml").write_text("version: 2\n")
+    (tmp_path / "exp_other__rows.yml").write_text(CONTACTS.replace("crm", "other"))
+    found = exports.declared("crm", tmp_path)
+    assert list(found) == ["contacts"]
+    one = found["contacts"]
+    assert (one.relation, one.key, one.subject, one.partition, one.hold) == (
+        '"exports"."exp_crm__contacts"',
+        ("contact_id",),
+        "contact_id",
+        "branch",
+        "protected",
+    )
+    assert one.columns == (
+        Column("contact_id", "string", field="externalId"),
+        Column("mail", "string", personal_data="contact", field="emails.work", role="login"),
+        Column("state", "string", role="switch", off_value="closed"),
+        Column("branch", "string"),
+        Column("protected", "string"),
+    )
+    assert exports.declared("nobody", tmp_path) == {}
+
+
+def test_what_the_yaml_declares_is_what_the_shipped_exports_ask() -> None:
+    users = exports.declared("google")["users"]
+    assert (users.of_role("login").name, users.of_role("switch").off_value) == (
+        "primary_email",
+        True,
+    )
+    assert {e.subject for e in exports.declared("portfolio").values()} == {"person_id", None}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("models: [", "cannot be read as YAML of dbt"),
+        ("just a text", "cannot be read as YAML of dbt"),
+        ("models: 3", "cannot be read as YAML of dbt"),
+        (CONTACTS_TWICE, "crm contacts is already the export of exp_crm__contacts; one model per"),
+        (CONTACTS_WRONG, "meta.export has no setting 'keys'"),
+    ],
+)
+def test_a_yaml_that_cannot_be_followed_is_named_before_the_build(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "exp_crm__contacts.yml"
+    file.write_text(text)
+    with pytest.raises(exports.ExportError) as caught:
+        exports.declared("crm", tmp_path)
+    assert words in str(caught.value)
+    assert str(file) in str(caught.value)

@@ -39,13 +39,11 @@ def test_closing_comes_first_and_taking_away_last() -> None:
 
 
 def test_the_columns_that_make_an_action_of_their_own() -> None:
-    assert {"primary_email", "user_principal_name", "user_name", "email"} == model.RENAME_COLUMNS
-    assert dict(model.OFF_COLUMNS) == {"suspended": True, "account_enabled": False, "active": False}
-    assert (model.DELETED_COLUMN, model.ADOPT_COLUMN, model.FILE_ENTITY) == (
-        "deleted",
-        "adopt_id",
-        "file",
-    )
+    assert model.ROLES == ("login", "switch", "deleted", "adopt", "password")
+    assert model.FILE_ENTITY == "file"
+    switch = Column("active", role="switch", off_value=False)
+    export = Export("m", "r", "t", "e", ("k",), (Column("k"), switch))
+    assert (export.of_role("switch"), export.of_role("login")) == (switch, None)
 
 
 def test_what_may_be_declared() -> None:
@@ -56,16 +54,18 @@ def test_what_may_be_declared() -> None:
 
 
 def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -> None:
-    assert Column("a") == Column("a", "VARCHAR", "ours", "none", "", "revert", ())
+    assert Column("a") == Column("a", "VARCHAR", "ours", "none", "", "", "", None, "revert", ())
     plain = Export("m", "r", "t", "e", ("k",), ())
     assert (
         plain.on_absent,
         plain.limits,
         plain.when_empty,
         plain.context,
-        plain.school,
+        plain.subject,
+        plain.partition,
+        plain.hold,
         plain.file,
-    ) == ("ignore", Limits(), "hold", (), None, None)
+    ) == ("ignore", Limits(), "hold", (), None, None, None, None)
     assert (dict(plain.references), dict(plain.after), plain.feeds) == ({}, {}, ())
     assert FileFormat("a") == FileFormat("a", None, ",", "minimal", "utf-8", "crlf", True, "skip")
     change = Change("c", "t", "e", ("k",), "create")
@@ -95,12 +95,11 @@ def test_what_is_sent_and_what_is_compared() -> None:
         Column("first", owner="initial"),
         Column("hers", owner="theirs"),
         Column("school"),
+        Column("secret", role="password"),
     )
     export = Export("m", "r", "t", "e", ("k",), columns, context=("school",))
-    assert [column.name for column in export.sent] == ["k", "ours", "first"]
+    assert [column.name for column in export.sent] == ["k", "ours", "first", "secret"]
     assert [column.name for column in export.compared] == ["ours"]
-    assert export.column("hers") == columns[3]
-    assert export.column("none") is None
 
 
 def test_a_name_is_filled_in_wherever_it_says_so() -> None:

@@ -171,7 +171,7 @@ def load(*models: Model) -> exports.Exports:
 def test_an_export_knows_its_key_owners_limits_references_and_feeds() -> None:
     read = load(replace(USERS, feeds=("students", "staff")), MEMBERS)
     users = next(e for e in read.good if e.entity == "users")
-    assert (users.key, users.context, users.school) == (
+    assert (users.key, users.context, users.partition) == (
         ("person_id",),
         ("school_number", "source"),
         "school_number",
