@@ -1,0 +1,198 @@
+"""What is typed behind a verb of make is text: it reaches the command byte for byte, whatever it
+holds, and nothing of it is run.
+
+The Makefile itself is run, in a folder where the environment's Python writes down what it is asked.
+Every variable of the Makefile is tried in every verb; a new one stands in its list or fails here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+VALUES = (
+    re.search(r"^override VALUES := ((?:.*\\\n)*.*)", MAKEFILE, re.M)[1].replace("\\", " ").split()
+)
+VERBS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M)
+FORMS = {  # each names the variable it stands in: a file of that name is the trace of a run
+    "a command in brackets": "$(touch ran-NAME)",
+    "make's own shell": "$(shell touch ran-NAME)",
+    "a command in backquotes": "`touch ran-NAME`",
+    "a second command": "x; touch ran-NAME",
+    "a command after an and": "x && touch ran-NAME",
+    "a dollar and digits": "costs $100 and $$5",
+    "a double quote": 'x" ; touch ran-NAME ; "y',
+    "a single quote": "O'Neill'; touch ran-NAME ; 'y",
+    "a line break": "first\ntouch ran-NAME",
+    "a dash in front": "--help",
+    "blanks and a star": "two  words * ?",
+    "a backslash": "a\\b\\",
+    "a hash": "a # b",
+}
+STUB = r"""#!/bin/sh
+case "$*" in -c*) echo "$HOMEROOM_VAR"; exit 0 ;; esac
+{ printf '%s\0' "$@"; printf '\1\0'; exec env -0; } > "asked.$$"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The Makefile, and an environment whose programs only write down what they are asked."""
+    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
+    bin_ = tmp_path / ".venv" / "bin"
+    bin_.mkdir(parents=True)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    for name in ("python", "dbt"):
+        (bin_ / name).write_text(STUB, encoding="utf-8")
+        (bin_ / name).chmod(0o755)
+    for name in ("nightly", "dev"):
+        (tmp_path / ".venv" / name).touch()
+    return tmp_path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a program was asked: its words, and its environment."""
+
+    words: list[str]
+    given: dict[str, str]
+
+
+def make(folder: Path, verb: str, values: Mapping[str, str], by: str = "words") -> list[Asked]:
+    """Type a verb with values, as words behind it or in the environment; what was asked of it."""
+    for left in folder.glob("asked.*"):
+        left.unlink()
+    words = [f"{name}={value}" for name, value in values.items()] if by == "words" else []
+    subprocess.run(
+        ["make", verb, *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]} | (dict(values) if by == "environment" else {}),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    asked = []
+    for path in folder.glob("asked.*"):
+        said, _, environment = path.read_text(encoding="utf-8").partition("\1\0")
+        given = dict(line.split("=", 1) for line in environment.split("\0")[:-1])
+        asked.append(Asked(said.split("\0")[:-1], given))
+    return asked
+
+
+def of(form: str, name: str) -> str:
+    return FORMS[form].replace("NAME", name)
+
+
+def recipe(verb: str) -> str:
+    """A verb's recipe as make would hand it to the shell, every value given."""
+    rules = re.search(rf"^{verb}:.*\n((?:\t.*\n)*)", MAKEFILE, re.M)[1]
+    for name in ("SCOPE", "LIFT"):
+        body = re.search(rf"^override {name} = (.*)", MAKEFILE, re.M)[1]
+        rules = rules.replace(f"$({name})", body)
+    return rules
+
+
+def used(verb: str) -> set[str]:
+    """The values a verb's recipe hands on as words."""
+    return {
+        name
+        for name in VALUES
+        if re.search(rf"given,[^,]*,{name}\)|\"\$\$\{{?{name}\b", recipe(verb))
+    } - {"HOMEROOM_VAR"}
+
+
+def test_every_variable_of_the_makefile_is_a_value_or_cannot_be_given() -> None:
+    inside = set(re.findall(r"\$\(([A-Z_a-z]+)\)", MAKEFILE)) - {"NAME", "name"}
+    fixed = set(re.findall(r"^\s*override (\w+)", MAKEFILE, re.M))
+    assert inside <= fixed | {"RUN", "VALUES"}, "a new variable belongs into VALUES"
+    in_recipes = set(re.findall(r"\$\$\{?([A-Z_]{2,})", MAKEFILE)) | set(
+        re.findall(r"given,[^,]*,([A-Z_]+)", MAKEFILE)
+    )
+    assert in_recipes <= set(VALUES) | {"NAME"}, "a new variable belongs into VALUES"
+    for line in MAKEFILE.splitlines():
+        if line.startswith("\t"):
+            assert not re.search(rf"(?<!\$)\$[({{](?:{'|'.join(VALUES)})\b", line), line
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_value_is_ever_run_and_each_reaches_its_command_as_it_was_typed(
+    folder: Path, form: str
+) -> None:
+    values = {name: of(form, name) for name in VALUES}
+    for verb in VERBS:
+        if verb == "clean":  # which takes the environment away; below
+            continue
+        asked = make(folder, verb, values)
+        assert not list(folder.rglob("ran-*")), (verb, form)
+        assert asked or verb in ("help", "setup"), verb
+        for one in asked:
+            changed = {"HOMEROOM_RUN"} | ({"HOMEROOM_VAR"} if verb in ("lint", "docs") else set())
+            for name in values.keys() - changed:
+                assert one.given[name] == values[name], (verb, name)
+        said = [word for one in asked for word in one.words]
+        for name in used(verb):
+            is_flag = re.search(rf"given,[^,]*,{name},flag", recipe(verb))
+            assert is_flag or any(
+                values[name] in (word, word.partition("=")[2]) for word in said
+            ), (verb, name, said)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_value_of_the_environment_is_text_as_well(folder: Path, form: str) -> None:
+    values = {name: of(form, name) for name in VALUES}
+    for verb in ("explain", "release"):
+        (asked,) = make(folder, verb, values, by="environment")
+        assert not list(folder.rglob("ran-*")), (verb, form)
+        assert asked.given["WHY"] == values["WHY"]
+        assert any(values["PERSON"] in (word, word.partition("=")[2]) for word in asked.words)
+
+
+def test_a_value_that_begins_with_a_dash_is_no_option(folder: Path) -> None:
+    for verb in VERBS:
+        if verb in ("help", "setup", "clean", "chaos"):
+            continue
+        for one in make(folder, verb, dict.fromkeys(used(verb), "--really")):
+            words = one.words
+            free = words[words.index("--") :] if "--" in words else []
+            asked_for = [word for word in words if word == "--really" and word not in free]
+            assert not asked_for or verb == "retention", (verb, words)
+
+
+def test_a_program_named_by_a_value_is_looked_for_and_not_run_as_a_line(folder: Path) -> None:
+    (folder / ".venv" / "nightly").unlink()
+    make(folder, "setup", {"PYTHON": "touch ran-PYTHON"})
+    make(folder, "setup", {"PYTHON": "true; touch ran-PYTHON"})
+    assert not list(folder.rglob("ran-*"))
+
+
+def test_clean_removes_the_folder_that_is_named_and_no_other(folder: Path) -> None:
+    for name in ("a b", "a", "b", "-rf"):
+        (folder / name / "demo").mkdir(parents=True)
+        (folder / name / "demo" / "district.json").touch()
+    make(folder, "clean", {"HOMEROOM_VAR": "a b"})
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"a", "b", "-rf"}
+    make(folder, "clean", {"HOMEROOM_VAR": "$(touch ran-HOMEROOM_VAR) a"})
+    make(folder, "clean", {"HOMEROOM_VAR": "-rf"})
+    assert {path.name for path in folder.iterdir()} == {
+        "a", "b", "Makefile", "requirements.txt", "requirements-dev.txt",
+    }  # fmt: skip
+
+
+def test_run_names_the_run_of_every_command_and_undo_works_on_none(folder: Path) -> None:
+    (asked,) = make(folder, "show", {"RUN": "20261005T100000Z-ab12"})
+    assert asked.given["HOMEROOM_RUN"] == "20261005T100000Z-ab12"
+    (asked,) = make(folder, "undo", {"RUN": "20261005T100000Z-ab12"})
+    assert asked.given["HOMEROOM_RUN"] == ""
+    (asked,) = make(folder, "show", {"HOMEROOM_RUN": "of-the-environment"}, by="environment")
+    assert asked.given["HOMEROOM_RUN"] == "of-the-environment"
