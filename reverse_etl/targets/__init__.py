@@ -1,7 +1,7 @@
 """The kinds of target there are: `[targets.<name>] kind` -> the adapter that speaks to it.
 
-Adding one = its module here, its table in `fields.py`, its line below, an emulator in `demo/`, its
-export models.
+Adding one = a folder here with its `entities.py` and `client.py`, its line below, an emulator in
+`demo/`, its export models. `base.py` has the plot they share.
 """
 
 from __future__ import annotations

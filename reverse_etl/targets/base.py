@@ -1,33 +1,33 @@
 """The plot of a target, told once: what is there, what a change comes to, and what became of a call
 that nobody answered.
 
-A kind of target is rows (`Entity`: calls, paging, order, traits) and a `Client` (sign-in, quota,
-error table). Where a value stands in the target's objects is said by the exports (`field:`). So a
-kind writes down what is particular about it and overrides the step of the plot that differs:
-`pages` (what is there), `request` (the call of a change), `look` (it exists already), `addresses`.
-
-    {id} {key} {password} {<column>} {<constant>}   stand in a call, its query and its body
-    {key!q} {key!j}                                 'quoted' for a filter, "quoted" as JSON
-
-`{<column>}` of a column that refers to another object is the remote id of that object. In the path
-of a call signs are escaped.
+A kind of target is its rows (`Entity`: calls, paging, order, traits) and a `Client` (sign-in,
+quota, error table). Beyond that it overrides the step of the plot that differs: `pages` (what is
+there), `request` (the call of a change), `look` (it exists already), `addresses`.
 """
 
 from __future__ import annotations
 
-import json
-import string
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import pyarrow as pa
 
-from reverse_etl.model import CREATE, RESTORE, UNDELETE, Change, Export, Outcome, key_text
+from reverse_etl.model import (
+    DELETED,
+    REMOVALS,
+    RESTORE,
+    UNDELETE,
+    Change,
+    Export,
+    Outcome,
+    key_text,
+)
 from reverse_etl.passwords import PasswordRecipientError, Passwords
+from reverse_etl.targets.entity import CREATING, Entity, Route, Words, fill, table_of
 from reverse_etl.targets.fields import (
     NAMES_TAKEN,
     Field,
@@ -37,73 +37,14 @@ from reverse_etl.targets.fields import (
     mask,
     names_batch,
     raw_batches,
-    steps,
     to_api,
 )
 from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
-CREATING, REMOVING = frozenset({CREATE, "add", UNDELETE}), frozenset({"delete", "remove"})
+ALREADY, TAKEN = Verdict("applied", "duplicate"), Verdict("failed", "duplicate")
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
-
-
-# ---------------------------------------------------------------- what a kind of target writes down
-
-
-@dataclass(frozen=True)
-class Route:
-    """One call: `POST /users`, or what the vendor's own library calls it (`users.insert`)."""
-
-    call: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None  # sent beside the columns, over them
-    columns: bool | tuple[str, ...] = False  # which of the change are sent: all, some, none
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Entity:
-    """One kind of object of a target: the calls that reach it, and what is particular about it.
-
-    Routes: list, of (what one owner has), deleted, find, create, update, remove, undelete; an
-    action's own name where it differs (rename, restore), check on one entity of a target.
-    """
-
-    name: str
-    routes: Mapping[str, Route] = field(default_factory=dict)
-    remote_id: str = "id"  # the field that carries the platform's own id
-    items: str = "value"  # the field of a page that holds its objects
-    page: int = 0  # how many objects a page is asked for
-    observed: Table = ()  # read beside the columns of the export
-    asked: tuple[str, ...] = ()  # fields asked for beside those of any column
-    derived: tuple[str, ...] = ()  # fields the adapter adds itself, never asked for
-    read_only: tuple[str, ...] = ()  # fields that go in no body: the platform makes them
-    named_by: str = ""  # the column an object is looked up by
-    inside: str = ""  # the column that names what an object lives in
-    # traits
-    links: tuple[str, ...] = ()  # the references it ties: it is no object of its own
-    listed_per: str = ""  # the entity whose objects of ours are asked for theirs, one by one
-    upserts: bool = False  # creating it twice makes one
-    parents_first: bool = False  # its key is a path, and what is above must be there before
-    key_ignores_case: bool = False
-    unique_names: str = ""  # whose addresses nobody else may have: `user` or `group`
-    keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
-    never_deleted: str = ""  # why
-
-    def route(self, action: str) -> Route:
-        """The call of an action. Raises KeyError with a reason where there is none."""
-        general = "create" if action in CREATING else "remove" if action in REMOVING else "update"
-        if found := self.routes.get(action) or self.routes.get(general):
-            return found
-        if general == "remove" and self.never_deleted:
-            raise KeyError(f"{self.never_deleted} and is never deleted")
-        raise KeyError("the target has no such call")
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a create of which nobody knows what came can simply be made again."""
-        return self.upserts or bool(self.links)
 
 
 class Client(Protocol):
@@ -160,15 +101,28 @@ class Target:
         self._settings = settings
         self._lock = threading.Lock()
         self._passwords: Passwords | None = None
-        self.tables = {
-            entity: table_of(row, self.exports[entity]) if entity in self.exports else ()
-            for entity, row in self.rows.items()
-        }
+        self.tables: dict[str, Table] = dict.fromkeys(self.rows, ())
+        self._keys = dict(self.tables)  # the part of a table that holds the key
+        for entity in self.rows.keys() & self.exports.keys():
+            export = self.exports[entity]
+            table = self.tables[entity] = table_of(self.rows[entity], export)
+            self._keys[entity] = tuple(e for e in table if e.path and e.column in export.key)
 
     @property
     def entities(self) -> tuple[str, ...]:
         """What can be written, in the order of creates."""
         return tuple(name for name, row in self.rows.items() if "create" in row.routes)
+
+    @property
+    def lasting(self) -> dict[str, str]:
+        """Whose objects are never deleted, and why."""
+        return {name: row.never_deleted for name, row in self.rows.items() if row.never_deleted}
+
+    @property
+    def restorable(self) -> dict[str, int]:
+        """Whose deleted objects can be had back, and for how many days."""
+        rows = self.rows.items()
+        return {name: row.keeps_deleted_days for name, row in rows if row.keeps_deleted_days}
 
     @property
     def raw_columns(self) -> dict[str, tuple[str, ...]]:
@@ -190,20 +144,11 @@ class Target:
         return change.key[0].strip("/").count("/") if row.parents_first else 0
 
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
-        """What the target holds of one entity (or "names_taken"), page by page; at least one batch,
-        if an empty one.
-        """
-        if entity == "names_taken":
-            yield names_batch(self.names_taken())
-        else:
-            yield from raw_batches(self.seen(entity), self.pages(entity))
+        """What the target holds of one entity; at least one batch, if an empty one."""
+        yield from raw_batches(self.seen(entity), self.pages(entity))
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         """The objects of one entity, page by page."""
-        raise NotImplementedError
-
-    def names_taken(self) -> list[Name]:
-        """Every address something or somebody has; for a target with `unique_names`."""
         raise NotImplementedError
 
     def password(self, change: Change) -> str:
@@ -259,10 +204,17 @@ class ApiTarget(Target):
 
     # ------------------------------------------------------------ observe
 
+    def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
+        """What the target holds of one entity, or "names_taken"."""
+        if entity == "names_taken":
+            return iter([names_batch(self.names_taken())])
+        return super().observe(entity)
+
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         row = self.rows[entity]
         if row.listed_per:
-            yield from self.related(row, self._ids(row.listed_per))
+            self.look_through(row.listed_per)
+            yield from self.related(row, self._ours[row.listed_per])
             return
         names: list[Name] = []
         ours: list[str] = []
@@ -305,10 +257,6 @@ class ApiTarget(Target):
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _ids(self, entity: str) -> list[str]:
-        self.look_through(entity)
-        return self._ours[entity]
-
     def look_through(self, entity: str) -> None:
         """Read every page of an entity unless that was done."""
         if entity not in self._names:
@@ -316,6 +264,7 @@ class ApiTarget(Target):
                 continue
 
     def names_taken(self) -> list[Name]:
+        """Every address something or somebody has, the deleted ones' too."""
         named = [row for row in self.rows.values() if row.unique_names]
         for row in named:
             self.look_through(row.name)
@@ -343,14 +292,8 @@ class ApiTarget(Target):
 
     def key_of(self, row: Entity, found: Mapping[str, Any]) -> str | None:
         """The durable key an object carries, if it does; one text when it has several columns."""
-        own = [each for each in self.tables[row.name] if each.column in self._key(row)]
-        values = list(from_api([each for each in own if each.path], found).values())
-        if not values or None in values:
-            return None
-        return key_text(values)
-
-    def _key(self, row: Entity) -> tuple[str, ...]:
-        return self.exports[row.name].key if row.name in self.exports else ()
+        values = list(from_api(self._keys[row.name], found).values())
+        return None if not values or None in values else key_text(values)
 
     def read(self, what: str, request: Any, missing_is_fine: bool = False) -> Reply:
         """One read, with patience. Raises TargetUnreadableError."""
@@ -371,15 +314,14 @@ class ApiTarget(Target):
                 why = f"cannot {change.action} {change.entity}: {error.args[0]}"
                 outcomes[change.change_id] = _unsent(change, "unsupported", why)
         try:
-            back = self._undeleted([change for change, _ in calls])
-            calls = [(change, call) for change, call in calls if change.change_id not in back]
-            outcomes |= {key: outcome for key, outcome in back.items() if outcome}
+            outcomes |= self._undeleted([change for change, _ in calls])
+            calls = [(change, call) for change, call in calls if change.change_id not in outcomes]
             replies = self.send([call for _, call in calls])
         except TargetUnreadableError as error:
             return [_unsent(change, "not_configured", str(error)) for change in changes]
         for (change, _), reply in zip(calls, replies, strict=True):
             outcome = self.judge(change, reply)
-            if _is_undeletion(change):
+            if self._is_undeletion(change):
                 outcome = replace(outcome, calls=outcome.calls + 1)
             if outcome.status in {"applied", "failed"} and self._passwords:
                 self._passwords.forget(change.change_id)
@@ -420,12 +362,14 @@ class ApiTarget(Target):
         """Bring back the deleted objects that are wanted again, so that they can be written to: the
         outcomes of those that stay deleted.
         """
-        back = [change for change in changes if _is_undeletion(change)]
-        routes = [self.rows[change.entity].route(UNDELETE) for change in back]
-        requests = [
-            self._client.request(self.filled(route, self.words(change), change))
-            for route, change in zip(routes, back, strict=True)
-        ]
+        back = [change for change in changes if self._is_undeletion(change)]
+        requests = []
+        for change in back:
+            route = self.rows[change.entity].route(UNDELETE)
+            filled = self.filled(route, self.words(change), change)
+            requests.append(
+                self._client.request(filled if filled.body else replace(filled, body=None))
+            )
         outcomes: dict[str, Outcome] = {}
         for change, reply in zip(back, self.send(requests), strict=True):
             self._young.add(change.remote_id)
@@ -434,6 +378,11 @@ class ApiTarget(Target):
                 verdict = self._client.verdict(self.call(change), reply)
                 outcomes[change.change_id] = outcome_of(change, verdict, reply, change.remote_id)
         return outcomes
+
+    def _is_undeletion(self, change: Change) -> bool:
+        export = self.exports.get(change.entity)
+        gone = export.of_role(DELETED) if export else None
+        return bool(gone) and change.action == RESTORE and change.new.get(gone.name) is False
 
     # ------------------------------------------------------------ the words of a call
 
@@ -461,20 +410,18 @@ class ApiTarget(Target):
         known = words if isinstance(words, Words) else Words(words)
         for name, value in self.constants.items():
             known.setdefault(name, value)
-        body: Any = route.body
+        body: dict[str, Any] | None = None if route.body is None else {}
         if change is not None and route.columns:
-            chosen = change.new if route.columns is True else _some(change.new, route.columns)
+            some = change.new.keys() if route.columns is True else route.columns
+            chosen = {name: value for name, value in change.new.items() if name in some}
             creating = change.action in CREATING
             body = to_api(self.tables[change.entity], chosen, creating=creating)
             if route.columns is True and not body:
                 raise KeyError(f"the change holds no column that is sent to {self.name}")
-        extra = _fill(route.body, known) if route.body else {}
-        return Route(
-            fill(route.call, known, path=True),
-            {name: fill(text, known) for name, text in route.query.items()},
-            None if body is None else {**(body if change and route.columns else {}), **extra},
-            headers=route.headers,
-        )
+        if route.body:
+            body = {**(body or {}), **fill(route.body, known)}
+        call, query = fill(route.call, known, path=True), fill(route.query, known)
+        return Route(call, query, body, headers=route.headers)
 
     # ------------------------------------------------------------ judge
 
@@ -483,8 +430,8 @@ class ApiTarget(Target):
         row = self.rows[change.entity]
         touched = {change.remote_id, *change.references.values(), change.new.get(row.inside)}
         return Call(
-            repeatable=row.repeatable or change.action not in CREATING,
-            removing=change.action in REMOVING,
+            repeatable=bool(row.links) or row.upserts or change.action not in CREATING,
+            removing=change.action in REMOVALS,
             young=not self._young.isdisjoint(touched - {None}),
         )
 
@@ -506,9 +453,8 @@ class ApiTarget(Target):
             self._young |= {remote_id, change.key[0] if row.parents_first else None}
             return outcome_of(change, verdict, reply, remote_id)
         # an upsert that found its object may answer nothing: the id is asked for
-        there = Verdict("applied", "duplicate")
         try:
-            return outcome_of(change, there, reply, self.find(change), "already there", 2)
+            return outcome_of(change, ALREADY, reply, self.find(change), "already there", 2)
         except TargetUnreadableError as error:
             return outcome_of(change, Verdict("retry", "unreadable"), reply, None, str(error), 2)
 
@@ -516,11 +462,10 @@ class ApiTarget(Target):
         """It exists already: as wanted, ours from a lost reply, or somebody else's?"""
         row, calls = self.rows[change.entity], 1
         if row.links and "find" not in row.routes:
-            there = Verdict("applied", "duplicate")
-            return outcome_of(
-                change, there, reply, change.references.get(row.links[-1]), "already there"
-            )
-        if "find" in row.routes and (change.action in CREATING or row.named_by in change.new):
+            tied = change.references.get(row.links[-1])
+            return outcome_of(change, ALREADY, reply, tied, "already there")
+        creating = change.action in CREATING and not row.upserts
+        if "find" in row.routes and (creating or row.named_by in change.new):
             calls = 2
             try:
                 found = self._lookup(change)
@@ -534,8 +479,7 @@ class ApiTarget(Target):
             f"the name meant for {key_text(change.key)} belongs to another object, which does not"
             " carry this key; nothing was changed"
         )
-        taken = Verdict("failed", "duplicate")
-        return outcome_of(change, taken, reply, change.remote_id, note, calls)
+        return outcome_of(change, TAKEN, reply, change.remote_id, note, calls)
 
     def recognised(
         self, change: Change, reply: Reply, found: Mapping[str, Any], remote_id: str
@@ -547,8 +491,7 @@ class ApiTarget(Target):
         if change.action in CREATING or (
             remote_id == change.remote_id and self.is_called(change, found)
         ):
-            there = Verdict("applied", "duplicate")
-            return outcome_of(change, there, reply, remote_id, "already there", 2)
+            return outcome_of(change, ALREADY, reply, remote_id, "already there", 2)
         return None
 
     def ours(self, change: Change, found: Mapping[str, Any]) -> str | None:
@@ -572,96 +515,9 @@ class ApiTarget(Target):
         return name is None or str(name).lower() == str(change.new.get(row.named_by)).lower()
 
 
-# ---------------------------------------------------------------- words and tables
-
-
-class Words(dict[str, Any]):
-    """The words of a call; `made` are made when a call asks for them, `why` says of a missing one
-    what that means.
-    """
-
-    made: dict[str, Callable[[], str]]
-    why: dict[str, str]
-
-    def __init__(self, words: Mapping[str, Any]) -> None:
-        super().__init__(words)
-        self.made, self.why = {}, {}
-
-    def __missing__(self, name: str) -> Any:
-        if name in self.made:
-            return self.made[name]()
-        raise KeyError(self.why.get(name, f"the change does not say {name}"))
-
-
-class _Escaped(str):
-    """A text whose signs are escaped."""
-
-
-class _Formatter(string.Formatter):
-    """`{word}`, `{word!q}` in single quotes, `{word!j}` as JSON; in a path signs are escaped."""
-
-    def __init__(self, path: bool = False) -> None:
-        self._path = path
-
-    def convert_field(self, value: Any, conversion: str | None) -> Any:
-        match conversion:
-            case "q":
-                doubled = str(value).replace("'", "''")
-                return _Escaped(f"'{quote(doubled, safe='@')}'") if self._path else f"'{doubled}'"
-            case "j":
-                return json.dumps(value, ensure_ascii=False)
-        return super().convert_field(value, conversion)  # type: ignore[arg-type]
-
-    def format_field(self, value: Any, format_spec: str) -> Any:
-        text = super().format_field(value, format_spec)
-        escape = self._path and not isinstance(value, _Escaped)
-        return quote(text, safe="@") if escape else text
-
-
-_PLAIN, _IN_PATH = _Formatter(), _Formatter(path=True)
-
-
-def fill(text: str, words: Words, *, path: bool = False) -> str:
-    """A text with its words filled in. Raises KeyError with a reason when one is missing."""
-    return (_IN_PATH if path else _PLAIN).vformat(text, (), words)
-
-
-def _fill(template: Any, words: Words) -> Any:
-    if isinstance(template, str):
-        return fill(template, words)
-    if isinstance(template, Mapping):
-        return {name: _fill(value, words) for name, value in template.items()}
-    return [_fill(value, words) for value in template] if isinstance(template, list) else template
-
-
-def table_of(row: Entity, export: Export) -> Table:
-    """The field table an export declares; a column without a field is not in the target's objects:
-    it is a reference, or stands in the address of a call.
-    """
-    return tuple(
-        Field(
-            column.name,
-            steps(column.field),
-            sent=bool(column.field)
-            and column.role != "deleted"  # deleting and restoring are calls of their own
-            and column.field not in row.read_only,
-        )
-        for column in export.columns
-        if column.name not in export.context
-    )
-
-
 def owned_by(row: Entity, owner: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """What belongs to an object, with the object's remote id beside: `group_remote_id`."""
     return {f"{row.links[0].removesuffix('_id')}_remote_id": owner, **found}
-
-
-def _some(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name in names}
-
-
-def _is_undeletion(change: Change) -> bool:
-    return change.action == RESTORE and change.new.get("deleted") is False
 
 
 def _unsent(change: Change, reason: str, note: str) -> Outcome:

@@ -21,6 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 
+# Every address something or somebody has in a target. kind: user, alias, group, deleted
+NAMES_TAKEN = ("address", "kind", "remote_id", "person_id")
+
 # many groups have one page of few members each: a batch for each would cost more than the page
 ROWS_PER_BATCH = 10_000
 
@@ -175,127 +178,3 @@ def _entry(entries: Any, step: str, *, make: bool = False) -> dict[str, Any] | N
         return None
     entries.append({name: wanted})
     return entries[-1]
-
-
-# -- Google Directory ------------------------------------------------------------------------------
-# https://developers.google.com/workspace/admin/directory/reference/rest
-GOOGLE_SCHEMA = "Homeroom"  # our custom schema on users; its field person_id is the durable key
-GOOGLE: dict[str, Table] = {
-    "schemas": (
-        field("schema_name", "schemaName"),
-        field(
-            "field_name", "fields[fieldName=person_id].fieldName"
-        ),  # None while the schema lacks our field
-    ),
-    "org_units": (
-        field("org_unit_path", "orgUnitPath", sent=False),  # derived from the two below
-        field("name", "name"),
-        field("parent_org_unit_path", "parentOrgUnitPath"),
-    ),
-    "users": (
-        field("person_id", f"customSchemas.{GOOGLE_SCHEMA}.person_id"),
-        field("primary_email", "primaryEmail"),
-        field("given_name", "name.givenName"),
-        field("family_name", "name.familyName"),
-        field("org_unit_path", "orgUnitPath"),
-        field("suspended", "suspended"),
-        field("archived", "archived"),
-        field(
-            "deleted", "deletionTime", sent=False
-        ),  # deleting and restoring are calls of their own
-    ),
-    "groups": (
-        field("group_id", "externalIds[namespace=homeroom].id"),
-        field("email", "email"),
-        field("name", "name"),
-        field("description", "description"),
-    ),
-    "members": (field("role", "role"),),
-    "aliases": (
-        field("alias_id", "alias_id", sent=False),
-        field("alias", "alias"),
-    ),  # the id stands for the address in keys
-}
-
-GOOGLE_OBSERVED: dict[str, Table] = {
-    "schemas": (field("remote_id", "schemaId"), *GOOGLE["schemas"]),
-    "org_units": (field("remote_id", "orgUnitId"), *GOOGLE["org_units"]),
-    "users": (
-        field("remote_id", "id"),
-        *GOOGLE["users"],
-        # by these an account without our key is matched to a person, or left alone
-        field("employee_id", "externalIds[type=organization].value"),
-        field("is_admin", "isAdmin"),
-        field("is_delegated_admin", "isDelegatedAdmin"),
-    ),
-    "aliases": (field("alias", "alias"), field("person_id", "person_id")),
-    "groups": (field("remote_id", "id"), *GOOGLE["groups"]),
-    "members": (
-        field("group_remote_id", "group_remote_id"),
-        field("member_remote_id", "id"),
-        field("role", "role"),
-        field("type", "type"),
-    ),
-}
-
-# -- Microsoft Graph -------------------------------------------------------------------------------
-# https://learn.microsoft.com/graph/api/resources/user and …/group
-MICROSOFT: dict[str, Table] = {
-    "users": (
-        field("person_id", "onPremisesExtensionAttributes.extensionAttribute15"),
-        field("user_principal_name", "userPrincipalName"),
-        field("mail_nickname", "mailNickname"),
-        field("mail", "mail"),
-        field("display_name", "displayName"),
-        field("given_name", "givenName"),
-        field("surname", "surname"),
-        field("account_enabled", "accountEnabled"),
-        field(
-            "deleted", "deletedDateTime", sent=False
-        ),  # deleting and restoring are calls of their own
-        field("usage_location", "usageLocation"),
-        field("department", "department"),
-        field("job_title", "jobTitle"),
-    ),
-    "groups": (
-        field("group_id", "uniqueName", sent=False),  # stands in the address of the upsert
-        field("display_name", "displayName"),
-        field("mail_nickname", "mailNickname"),
-        field("description", "description"),
-        field("mail_enabled", "mailEnabled"),
-        field("security_enabled", "securityEnabled"),
-    ),
-    "members": (),
-    "licences": (
-        field("licence", "skuPartNumber", sent=False),
-    ),  # the call wants the id of the product, looked up by its name
-}
-
-MICROSOFT_OBSERVED: dict[str, Table] = {
-    "users": (
-        field("remote_id", "id"),
-        *MICROSOFT["users"],
-        # isAdmin is no property of Graph: the adapter adds it to users without our key, from the
-        # roles they belong to
-        field("employee_id", "employeeId"),
-        field("is_admin", "isAdmin", sent=False),
-        field("is_synced", "onPremisesSyncEnabled"),
-    ),
-    "groups": (field("remote_id", "id"), *MICROSOFT["groups"]),
-    "members": (field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
-    # licenseAssignmentStates of a user, each with whose it is and what it is called
-    "licences": (
-        field("user_remote_id", "user_remote_id"),
-        field("licence", "skuPartNumber"),
-        field("state", "state"),
-    ),
-    "subscriptions": (
-        field("remote_id", "skuId"),
-        field("licence", "skuPartNumber"),
-        field("seats", "prepaidUnits.enabled"),
-        field("seats_used", "consumedUnits"),
-    ),
-}
-
-# Every address something or somebody has in a target. kind: user, alias, group, deleted
-NAMES_TAKEN = ("address", "kind", "remote_id", "person_id")

@@ -1,5 +1,5 @@
-"""What a reply of a target means for a change: the error tables of the two directories, as pure
-functions.
+"""What a reply of a target means for a change: what HTTP says by itself. A vendor's own error table
+stands in its `client.py` and comes before.
 
 In: status code, reason or error code, and what kind of call it answered. Out: a `Verdict`.
     applied  done, or already as wanted
@@ -7,10 +7,6 @@ In: status code, reason or error code, and what kind of call it answered. Out: a
     retry    certainly not done, may be tried again
     unknown  may have been done
     look     something of that name exists: the adapter must look whether it is ours
-
-Sources: https://developers.google.com/workspace/admin/directory/v1/limits (403 and 429 for rate),
-the Directory API's description of users.update ("User creation is not complete."),
-https://learn.microsoft.com/graph/errors and …/graph/throttling, …/graph/json-batching (424).
 """
 
 from __future__ import annotations
@@ -22,17 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from reverse_etl.model import Change, Outcome
-
-GOOGLE_RATE = frozenset(
-    {
-        "userRateLimitExceeded",
-        "rateLimitExceeded",
-        "quotaExceeded",
-        "dailyLimitExceeded",
-        "sharingRateLimitExceeded",
-        "RESOURCE_EXHAUSTED",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +37,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer, in the words both directories share. `code` None: no answer came; `sent` False:
+    """One answer, in the words all targets share. `code` None: no answer came; `sent` False:
     none could.
     """
 
@@ -69,104 +54,33 @@ class Reply:
         return self.code is not None and self.code < 300
 
 
-def unanswered(call: Call, reply: Reply) -> Verdict:
+def ordinary(call: Call, reply: Reply, refused: str = "invalid") -> Verdict:
+    """What a reply means by the rules of HTTP; `refused`: the word for other 4xx."""
+    code = reply.code
+    if code is None:
+        return _unanswered(call, reply)
+    if code < 300:
+        return Verdict("applied")
+    if code == 429:
+        return Verdict("retry", "throttled")
+    if code in {401, 403}:
+        return Verdict("failed", "unauthorized" if code == 401 else "forbidden")
+    if code == 404:
+        if call.removing:
+            return Verdict("applied", "not_found")
+        return Verdict("retry" if call.young else "failed", "not_found")
+    if code >= 500:
+        return Verdict("retry" if call.repeatable else "unknown", "server_error")
+    return Verdict("failed", refused)
+
+
+def _unanswered(call: Call, reply: Reply) -> Verdict:
     """No answer: not done if nothing was sent; harmless to repeat; or else nobody knows."""
     if not reply.sent:
         return Verdict(
             "failed" if reply.reason == "unauthorized" else "retry", reply.reason or "unreachable"
         )
     return Verdict("retry" if call.repeatable else "unknown", "no_reply")
-
-
-def google(call: Call, reply: Reply) -> Verdict:
-    """The verdict on a reply of the Directory API."""
-    code, reason = reply.code, reply.reason
-    if code is None:
-        return unanswered(call, reply)
-    if code < 300:
-        return Verdict("applied")
-    if code == 429 or (code == 403 and reason in GOOGLE_RATE):
-        return Verdict("retry", "throttled")
-    if code in {401, 403}:
-        return Verdict("failed", "unauthorized" if code == 401 else "forbidden")
-    if code == 404:
-        return _missing(call)
-    if code == 409:
-        return (
-            Verdict("retry", "conflict")
-            if reason in {"ABORTED", "aborted"}
-            else Verdict("look", "duplicate")
-        )
-    if code == 412:
-        # Of all preconditions only this one passes by itself; Google tells apart by text alone.
-        if "creation is not complete" in reply.message:
-            return Verdict("retry", "not_ready")
-        return Verdict("failed", reason or "precondition")
-    if code >= 500:
-        return Verdict("retry" if call.repeatable else "unknown", "server_error")
-    if call.young and re.search(r"\bOU\b|INVALID_OU|org ?unit", reply.message, re.IGNORECASE):
-        return Verdict("retry", "not_ready")  # the unit was made minutes ago
-    return Verdict("failed", reason or "invalid")
-
-
-def microsoft(call: Call, reply: Reply) -> Verdict:
-    """The verdict on a reply of Graph, alone or inside a batch."""
-    code = reply.code
-    if code is None:
-        return unanswered(call, reply)
-    if code < 300:
-        return Verdict("applied")
-    if code == 429:
-        return Verdict("retry", "throttled")
-    if code == 400 and _exists_already(reply):
-        return Verdict("look", "duplicate")
-    if code == 400 and (about := _licence_refused(call, reply)):
-        return about
-    if code in {401, 403}:
-        return Verdict(
-            "failed",
-            {"Directory_QuotaExceeded": "quota_exceeded"}.get(
-                reply.reason, "unauthorized" if code == 401 else "forbidden"
-            ),
-        )
-    if code == 404:
-        return _missing(call)
-    if code in {409, 423, 424}:
-        # changed by somebody at the same moment; locked; or a neighbour in the batch failed first
-        return Verdict("retry", {409: "conflict", 423: "locked", 424: "dependency"}[code])
-    if code >= 500:
-        return Verdict("retry" if call.repeatable else "unknown", "server_error")
-    return Verdict("failed", {405: "method", 412: "precondition"}.get(code, "invalid"))
-
-
-def _missing(call: Call) -> Verdict:
-    if call.removing:
-        return Verdict("applied", "not_found")
-    return Verdict("retry" if call.young else "failed", "not_found")
-
-
-def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
-    """What only the text of a refusal says of a licence: no seat is free, or there is none to take
-    back.
-    """
-    if "does not have any available licenses" in reply.message:
-        return Verdict("failed", "no_seats")
-    if call.removing and "does not have a corresponding license" in reply.message:
-        return Verdict("applied", "not_found")
-    return None
-
-
-def _exists_already(reply: Reply) -> bool:
-    details = (reply.body.get("error") or {}).get("details") or []
-    if any(
-        detail.get("code") in {"ObjectConflict", "ConflictingObjects"}
-        for detail in details
-        if isinstance(detail, Mapping)
-    ):
-        return True
-    # A second membership has no code of its own: only the text says so, and members of a duplicate
-    # have none else.
-    return "already exist" in reply.message
 
 
 def outcome_of(  # noqa: PLR0917
@@ -195,41 +109,6 @@ def outcome_of(  # noqa: PLR0917
     )
 
 
-def google_reply(code: int, content: bytes | str, headers: Mapping[str, str]) -> Reply:
-    """Read an error of the Directory API, old style (errors[].reason) or new (status)."""
-    error = _json(content).get("error")
-    error = error if isinstance(error, Mapping) else {}
-    first = next(iter(error.get("errors") or []), {})
-    reason = first.get("reason") or error.get("status") or ""
-    return Reply(
-        code,
-        {},
-        _word(reason),
-        str(error.get("message", "")),
-        seconds(headers.get("retry-after")),
-        headers.get("x-request-id"),
-    )
-
-
-def microsoft_reply(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
-    """Read an answer of Graph; `headers` in any letter case (those of a batch item keep theirs)."""
-    lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    body = body if isinstance(body, Mapping) else {}
-    error = body.get("error") if isinstance(body.get("error"), Mapping) else {}
-    inner = error.get("innerError") or error.get("innererror") or {}
-    request_id = lower.get("request-id") or (
-        inner.get("request-id") if isinstance(inner, Mapping) else None
-    )
-    return Reply(
-        code,
-        body,
-        _word(error.get("code", "")),
-        str(error.get("message", "")),
-        seconds(lower.get("retry-after")),
-        request_id,
-    )
-
-
 def seconds(text: str | None) -> float | None:
     """A Retry-After: seconds, at times with decimals. Anything else (a date) is left to the
     caller's own pause.
@@ -240,7 +119,7 @@ def seconds(text: str | None) -> float | None:
         return None
 
 
-def _json(content: bytes | str) -> Mapping[str, Any]:
+def json_of(content: bytes | str) -> Mapping[str, Any]:
     try:
         found = json.loads(content)
     except ValueError:
@@ -248,7 +127,7 @@ def _json(content: bytes | str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _word(reason: Any) -> str:
+def word(reason: Any) -> str:
     """Only a plain word goes into records: a reason must never carry somebody's address."""
     text = str(reason)
     return text if re.fullmatch(r"[A-Za-z_]{1,64}", text) else ""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from demo.platforms import Platforms
+from reverse_etl import exports
 from reverse_etl.model import Change, Outcome
 from reverse_etl.targets import ADAPTERS
 
@@ -197,17 +198,21 @@ class Kit:
 
     def another(self) -> Any:
         """A second adapter on the same target, as after a restart."""
-        return ADAPTERS[self.name](self.name, self.adapter._settings)
+        return adapter(self.name, self.adapter._settings)
 
     def faults(self, **switches: Any) -> None:
         self.platforms.set_faults(**{self.name: switches})
 
 
+def adapter(name: str, settings: Mapping[str, Any]) -> Any:
+    """A target as the engine makes it: with the exports that are declared for it."""
+    return ADAPTERS[name](name, settings, exports.declared(name))
+
+
 def kit(name: str, platforms: Platforms, **more: Any) -> Kit:
     """A target on the running platforms."""
     settings = settings_of(name, platforms.environment) | {"run_id": "run1", "timeout": 5} | more
-    adapter = ADAPTERS[name](name, settings)
-    made = Kit(name, adapter, platforms, FIELDS[name])
+    made = Kit(name, adapter(name, settings), platforms, FIELDS[name])
     for entity, key, row in made.fields.first:
         made.done(made.change(entity, (key,), "create", row))
     return made

@@ -13,9 +13,8 @@ from target_kit import STAFF, Kit, kit
 
 from demo import platforms as emulated
 from reverse_etl.model import Change
-from reverse_etl.targets import replies
 from reverse_etl.targets.google import Google, path_in_url
-from reverse_etl.targets.google_client import SCOPES
+from reverse_etl.targets.google.client import SCOPES, reply_of, verdict
 from reverse_etl.targets.replies import Call, Reply, Verdict
 
 
@@ -236,8 +235,8 @@ def test_every_page_is_read_and_members_are_asked_for_ours_only(google, platform
     groups = [google.done(google.group()) for _ in range(3)]
     for user in users:
         google.done(google.member(groups[0], user))
-    for name in ("USERS_PER_PAGE", "GROUPS_PER_PAGE", "MEMBERS_PER_PAGE"):
-        monkeypatch.setattr(f"reverse_etl.targets.google.{name}", 2)
+    twos = {name: replace(row, page=2) for name, row in Google.rows.items()}
+    monkeypatch.setattr(Google, "rows", twos)
     assert {google.made["users", user.key] for user in users} <= {
         row["remote_id"] for row in google.observed("users")
     }
@@ -300,7 +299,7 @@ CREATE, UPDATE, REMOVE, YOUNG = (
 
 
 @pytest.mark.parametrize(
-    ("call", "code", "reason", "message", "verdict"),
+    ("call", "code", "reason", "message", "expected"),
     [
         (CREATE, 200, "", "", Verdict("applied")),
         (CREATE, 400, "invalid", "Invalid Input: primary_user_email", Verdict("failed", "invalid")),
@@ -356,15 +355,15 @@ CREATE, UPDATE, REMOVE, YOUNG = (
         (UPDATE, None, "no_reply", "", Verdict("retry", "no_reply")),
     ],
 )
-def test_what_a_reply_means(call, code, reason, message, verdict):
-    assert replies.google(call, Reply(code, {}, reason, message)) == verdict
+def test_what_a_reply_means(call, code, reason, message, expected):
+    assert verdict(call, Reply(code, {}, reason, message)) == expected
 
 
 def test_what_was_never_sent_may_be_sent_again():
-    assert replies.google(CREATE, Reply(None, {}, "unreachable", sent=False)) == Verdict(
+    assert verdict(CREATE, Reply(None, {}, "unreachable", sent=False)) == Verdict(
         "retry", "unreachable"
     )
-    assert replies.google(CREATE, Reply(None, {}, "unauthorized", sent=False)) == Verdict(
+    assert verdict(CREATE, Reply(None, {}, "unauthorized", sent=False)) == Verdict(
         "failed", "unauthorized"
     )
 
@@ -372,12 +371,12 @@ def test_what_was_never_sent_may_be_sent_again():
 def test_errors_are_read_in_both_of_googles_styles():
     old = b'{"error":{"code":409,"message":"m","errors":[{"domain":"global","reason":"duplicate","message":"m"}]}}'  # noqa: E501
     new = b'{"error":{"code":400,"message":"m","status":"FAILED_PRECONDITION"}}'
-    assert replies.google_reply(409, old, {}).reason == "duplicate"
-    assert replies.google_reply(400, new, {"retry-after": "7"}).reason == "FAILED_PRECONDITION"
-    assert replies.google_reply(400, new, {"retry-after": "7"}).retry_after == 7.0
-    assert replies.google_reply(502, b"<html>Bad Gateway</html>", {}) == Reply(502, {})
+    assert reply_of(409, old, {}).reason == "duplicate"
+    assert reply_of(400, new, {"retry-after": "7"}).reason == "FAILED_PRECONDITION"
+    assert reply_of(400, new, {"retry-after": "7"}).retry_after == 7.0
+    assert reply_of(502, b"<html>Bad Gateway</html>", {}) == Reply(502, {})
 
 
 def test_a_reason_that_is_more_than_a_word_is_not_kept():
     sneaky = b'{"error":{"errors":[{"reason":"mia@sd74.example exists"}]}}'
-    assert replies.google_reply(400, sneaky, {}).reason == ""
+    assert reply_of(400, sneaky, {}).reason == ""

@@ -18,11 +18,10 @@ from target_kit import Kit, kit
 
 from demo import platforms as emulated
 from reverse_etl.model import Change
-from reverse_etl.targets import replies
-from reverse_etl.targets.microsoft import Microsoft, _is_direct, group_url
-from reverse_etl.targets.microsoft_client import Client, TokenRefusedError
+from reverse_etl.targets.microsoft import Microsoft, is_direct
+from reverse_etl.targets.microsoft.client import Client, TokenRefusedError, reply_of, verdict
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict
+from reverse_etl.targets.replies import Call, Reply, Verdict, seconds
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +201,8 @@ def test_a_licence_without_a_seat_or_a_subscription_is_refused_in_a_word(microso
 
 
 def test_a_licence_that_comes_by_a_group_is_left_to_the_group(microsoft):
-    assert _is_direct({"skuId": "x", "assignedByGroup": None})
-    assert not _is_direct({"skuId": "x", "assignedByGroup": "a-group"})
+    assert is_direct({"skuId": "x", "assignedByGroup": None})
+    assert not is_direct({"skuId": "x", "assignedByGroup": "a-group"})
 
 
 def test_a_membership_of_somebody_just_made_waits_for_the_replicas(microsoft):
@@ -219,7 +218,8 @@ def test_every_page_is_read_by_the_address_graph_gives(microsoft, monkeypatch):
     groups = [microsoft.done(microsoft.group()) for _ in range(23)]  # more than one batch of reads
     for user in users:
         microsoft.done(microsoft.member(groups[0], user))
-    monkeypatch.setattr("reverse_etl.targets.microsoft.PAGE", 2)
+    twos = {name: replace(row, page=2) for name, row in Microsoft.rows.items()}
+    monkeypatch.setattr(Microsoft, "rows", twos)
     assert {microsoft.made["users", user.key] for user in users} <= {
         row["remote_id"] for row in microsoft.observed("users")
     }
@@ -245,7 +245,7 @@ def test_members_are_read_through_throttling(microsoft):
 
 def test_a_next_page_on_another_host_is_not_given_our_token(microsoft):
     with pytest.raises(TargetUnreadableError, match="another host"):
-        microsoft.adapter._client.get("https://graph.example.org/v1.0/users?$skiptoken=x")
+        microsoft.adapter._client.ask({"url": "https://graph.example.org/v1.0/users?$skiptoken=x"})
 
 
 def test_a_rejected_token_is_replaced_once(microsoft, platforms, monkeypatch):
@@ -273,7 +273,7 @@ def test_a_token_that_is_rejected_anew_is_not_replaced_for_ever(monkeypatch):
     monkeypatch.setattr(
         client, "_connection", lambda: httpx.Client(transport=httpx.MockTransport(refuse))
     )
-    assert not client.get("/users").good
+    assert not client.ask({"url": "/users"}).good
     assert asked == ["Bearer first", "Bearer second"]
 
 
@@ -317,7 +317,7 @@ def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
 def test_a_lost_batch_leaves_only_user_creates_unclear(microsoft):
     user, group = microsoft.done(microsoft.user()), microsoft.done(microsoft.group())
     adapter = microsoft.another()
-    adapter._client.batch = lambda batch: [Reply(None, {}, "no_reply")] * len(batch)
+    adapter._client.send = lambda batch: [Reply(None, {}, "no_reply")] * len(batch)
     changes = [
         microsoft.user(),
         microsoft.to(user, "suspend", account_enabled=False),
@@ -332,7 +332,9 @@ def test_names_of_deleted_accounts_are_given_without_the_id_entra_puts_before_th
     adapter = microsoft.another()
     body = {"value": [{"id": "0b1d-2f", "userPrincipalName": "0b1d2fmia@sd74.example"}]}
     adapter._names = {"users": [], "groups": []}
-    adapter._client.get = lambda where: Reply(200, body if "microsoft.graph.user" in where else {})
+    adapter._client.ask = lambda request: Reply(
+        200, body if "microsoft.graph.user" in request["url"] else {}
+    )
     (batch,) = adapter.observe("names_taken")
     assert batch.to_pylist() == [
         {
@@ -346,9 +348,14 @@ def test_names_of_deleted_accounts_are_given_without_the_id_entra_puts_before_th
 
 
 def test_addresses_with_signs_are_escaped(microsoft):
-    assert group_url("o'neil#1") == "/groups(uniqueName='o%27%27neil%231')"
+    def asked(change: Change) -> str:
+        route = microsoft.adapter.rows[change.entity].routes["find"]
+        return microsoft.adapter.filled(route, microsoft.adapter.words(change)).call
+
+    group = microsoft.change("groups", ("o'neil#1",), "create", {})
+    assert asked(group) == "GET /groups(uniqueName='o%27%27neil%231')"
     change = microsoft.user(user_principal_name="d'arcy#1@sd74.example")
-    assert microsoft.adapter._lookup(change).startswith("/users/d%27arcy%231@sd74.example?")
+    assert asked(change) == "GET /users/d%27arcy%231@sd74.example"
     microsoft.done(change)
     assert microsoft.adapter.find(change) == microsoft.made["users", change.key]
 
@@ -369,7 +376,7 @@ CREATE, UPDATE, REMOVE, YOUNG = (
 
 
 @pytest.mark.parametrize(
-    ("call", "code", "reason", "message", "verdict"),
+    ("call", "code", "reason", "message", "expected"),
     [
         (CREATE, 201, "", "", Verdict("applied")),
         (UPDATE, 204, "", "", Verdict("applied")),
@@ -425,8 +432,8 @@ CREATE, UPDATE, REMOVE, YOUNG = (
         ),
     ],
 )
-def test_what_a_reply_means(call, code, reason, message, verdict):
-    assert replies.microsoft(call, Reply(code, {}, reason, message)) == verdict
+def test_what_a_reply_means(call, code, reason, message, expected):
+    assert verdict(call, Reply(code, {}, reason, message)) == expected
 
 
 def test_a_conflict_is_told_by_its_code_not_its_text():
@@ -437,14 +444,12 @@ def test_a_conflict_is_told_by_its_code_not_its_text():
             "details": [{"code": "ObjectConflict", "target": "userPrincipalName"}],
         }
     }
-    assert replies.microsoft(CREATE, replies.microsoft_reply(400, body, {})) == Verdict(
-        "look", "duplicate"
-    )
+    assert verdict(CREATE, reply_of(400, body, {})) == Verdict("look", "duplicate")
 
 
 def test_a_wait_may_have_decimals_and_headers_any_letter_case():
-    reply = replies.microsoft_reply(
+    reply = reply_of(
         429, {"error": {"code": "TooManyRequests"}}, {"RETRY-AFTER": "2.128", "Request-Id": "r1"}
     )
     assert (reply.retry_after, reply.request_id, reply.reason) == (2.128, "r1", "TooManyRequests")
-    assert replies.seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None
+    assert seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from target_kit import STUDENTS, Kit, as_text, kit
+from target_kit import STUDENTS, Kit, adapter, as_text, kit
 
 from demo import platforms as emulated
 from reverse_etl.model import Adapter
 from reverse_etl.targets import ADAPTERS
+from reverse_etl.targets.base import ApiTarget
 from reverse_etl.targets.reading import TargetUnreadableError
 
-API_TARGETS = [name for name, kind in ADAPTERS.items() if kind.entities]
+API_TARGETS = [name for name, kind in ADAPTERS.items() if issubclass(kind, ApiTarget)]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ def test_an_adapter_offers_what_the_engine_asks_for(target):
 
 def test_an_adapter_can_be_made_where_the_target_cannot_be_reached():
     for name in API_TARGETS:
-        ADAPTERS[name](name, {}).close()
+        adapter(name, {}).close()
 
 
 def test_a_deleted_account_comes_back_as_the_same_one(target):
@@ -317,15 +318,13 @@ def test_an_account_that_is_still_being_made_is_tried_again(target):
 
 def test_a_target_that_is_not_there_says_so_and_nothing_was_sent(target):
     settings = target.adapter._settings | {"address": "http://127.0.0.1:9/v1.0", "timeout": 2}
-    away = ADAPTERS[target.name](target.name, settings)
+    away = adapter(target.name, settings)
     (outcome,) = away.apply([target.user()])
     assert (outcome.status, outcome.reason) == ("retry", "unreachable")
 
 
 def test_wrong_credentials_are_a_failure_not_a_retry(target):
-    stranger = ADAPTERS[target.name](
-        target.name, target.adapter._settings | dict(target.fields.stranger)
-    )
+    stranger = adapter(target.name, target.adapter._settings | dict(target.fields.stranger))
     (outcome,) = stranger.apply([target.user()])
     assert outcome.status == "failed"
     assert outcome.reason in {"unauthorized", "forbidden"}
@@ -334,7 +333,7 @@ def test_wrong_credentials_are_a_failure_not_a_retry(target):
 
 
 def test_missing_settings_are_named(target):
-    bare = ADAPTERS[target.name](target.name, {"address": "http://127.0.0.1:9"})
+    bare = adapter(target.name, {"address": "http://127.0.0.1:9"})
     (outcome,) = bare.apply([target.user()])
     assert (outcome.status, outcome.reason) == ("failed", "not_configured")
     assert "secrets.toml" in outcome.note

@@ -20,8 +20,9 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ from google.oauth2 import service_account
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
-from reverse_etl.targets import replies
+from reverse_etl.targets.entity import Route
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Reply
+from reverse_etl.targets.replies import Call, Reply, Verdict, json_of, ordinary, seconds, word
 
 # Exactly what is called; the admin console must list these four for the client id, and one that is
 # not listed refuses all. Members are covered by the scope of groups.
@@ -87,6 +88,32 @@ class Client:
         """
         return self._open()[0]
 
+    @property
+    def identity(self) -> str:
+        """As whom it signs in."""
+        return str(self._settings["subject"])
+
+    def request(self, route: Route) -> Any:
+        """The request of a route, whose call is a method of the API: `users.insert`."""
+        resource, _, method = route.call.partition(".")
+        body = {} if route.body is None else {"body": route.body}
+        return getattr(getattr(self.api, resource), method)(**route.query, **body)
+
+    def following(self, route: Route, request: Any, reply: Reply) -> Any | None:
+        """The request for the next page, where the list has pages."""
+        resource, _, method = route.call.partition(".")
+        next_page = getattr(getattr(self.api, resource), f"{method}_next", None)
+        return next_page(request, reply.body) if next_page else None
+
+    def send(self, requests: Sequence[Any]) -> list[Reply]:
+        """Each by itself: a batch would go to production whatever the address."""
+        return [self.ask(request) for request in requests]
+
+    @staticmethod
+    def verdict(call: Call, reply: Reply) -> Verdict:
+        """What a reply means."""
+        return verdict(call, reply)
+
     def ask(self, request: Any) -> Reply:
         """Send one request once."""
         headers: dict[str, str] = {}
@@ -99,7 +126,7 @@ class Client:
                 request_id=headers.get("x-request-id"),
             )
         except HttpError as error:
-            return replies.google_reply(error.resp.status, error.content, error.resp)
+            return reply_of(error.resp.status, error.content, error.resp)
         except google.auth.exceptions.TransportError:
             return Reply(None, {}, "no_token", sent=False)
         except google.auth.exceptions.GoogleAuthError as error:
@@ -176,3 +203,54 @@ def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
             f" ({type(error).__name__}); check the path under credentials and that the file is the"
             " JSON key Google gave"
         ) from None
+
+
+# ---------------------------------------------------------------- what Google answers
+
+RATE = frozenset(
+    {
+        "userRateLimitExceeded",
+        "rateLimitExceeded",
+        "quotaExceeded",
+        "dailyLimitExceeded",
+        "sharingRateLimitExceeded",
+        "RESOURCE_EXHAUSTED",
+    }
+)
+
+
+def verdict(call: Call, reply: Reply) -> Verdict:
+    """What a reply of the Directory API means
+    (https://developers.google.com/workspace/admin/directory/v1/limits for 403).
+    """
+    code, reason = reply.code, reply.reason
+    if code == 403 and reason in RATE:
+        return Verdict("retry", "throttled")
+    if code == 409:
+        aborted = reason in {"ABORTED", "aborted"}
+        return Verdict("retry", "conflict") if aborted else Verdict("look", "duplicate")
+    if code == 412:
+        # Of all preconditions only this one passes by itself; Google tells apart by text alone.
+        if "creation is not complete" in reply.message:
+            return Verdict("retry", "not_ready")
+        return Verdict("failed", reason or "precondition")
+    outside = call.young and re.search(r"\bOU\b|INVALID_OU|org ?unit", reply.message, re.IGNORECASE)
+    if code == 400 and outside:
+        return Verdict("retry", "not_ready")  # the unit was made minutes ago
+    return ordinary(call, reply, reason or "invalid")
+
+
+def reply_of(code: int, content: bytes | str, headers: Mapping[str, str]) -> Reply:
+    """Read an error of the Directory API, old style (errors[].reason) or new (status)."""
+    error = json_of(content).get("error")
+    error = error if isinstance(error, Mapping) else {}
+    first = next(iter(error.get("errors") or []), {})
+    reason = first.get("reason") or error.get("status") or ""
+    return Reply(
+        code,
+        {},
+        word(reason),
+        str(error.get("message", "")),
+        seconds(headers.get("retry-after")),
+        headers.get("x-request-id"),
+    )

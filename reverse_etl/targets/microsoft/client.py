@@ -27,9 +27,9 @@ import jwt
 import msal
 import requests
 
-from reverse_etl.targets import replies
+from reverse_etl.targets.entity import Route
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Reply
+from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary, seconds, word
 
 PRODUCTION = "https://graph.microsoft.com/v1.0"
 SCOPE = ["https://graph.microsoft.com/.default"]
@@ -62,8 +62,29 @@ class Client:
         self._http: httpx.Client | None = None
         self._app: msal.ConfidentialClientApplication | None = None
 
-    def get(self, where: str) -> Reply:
+    @property
+    def identity(self) -> str:
+        """As whom it signs in."""
+        return f"application {self._settings['client_id']}"
+
+    def request(self, route: Route) -> dict[str, Any]:
+        """The batch item of a route, or a read by itself."""
+        method, _, path = route.call.partition(" ")
+        query = "&".join(f"{name}={value}" for name, value in route.query.items())
+        item: dict[str, Any] = {"method": method, "url": f"{path}?{query}" if query else path}
+        if route.body is not None:
+            item |= {"headers": {"Content-Type": "application/json", **route.headers}}
+            item |= {"body": route.body}
+        return item
+
+    def following(self, route: Route, request: Any, reply: Reply) -> dict[str, Any] | None:  # noqa: ARG002 - the protocol's
+        """The address of the next page is used as Graph gives it."""
+        following = reply.body.get("@odata.nextLink")
+        return {"method": "GET", "url": following} if following else None
+
+    def ask(self, request: Mapping[str, Any]) -> Reply:
         """One read: a path relative to the address, or the next page as Graph gave it."""
+        where = request["url"]
         if where.startswith("http") and httpx.URL(where).copy_with(raw_path=b"/") != self._host:
             raise TargetUnreadableError(
                 f"{self._name}: the next page is on another host than {self._host}; it was not"
@@ -71,11 +92,11 @@ class Client:
             )
         return self._ask("GET", where if where.startswith("http") else self.address + where, None)
 
-    def batch(self, items: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """Up to 20 calls in one; a reply for each, in the order of `items`, which get their ids
+    def send(self, requests: Sequence[Mapping[str, Any]]) -> list[Reply]:
+        """Up to 20 calls in one; a reply for each, in the order of `requests`, which get their ids
         here.
         """
-        asked = [{"id": str(number), **item} for number, item in enumerate(items)]
+        asked = [{"id": str(number), **item} for number, item in enumerate(requests)]
         whole = self._ask("POST", self.address + "/$batch", {"requests": asked})
         if not whole.good:
             return [whole] * len(asked)
@@ -83,14 +104,17 @@ class Client:
         # An item without an answer may have been done: it is treated like a lost reply.
         return [
             (
-                replies.microsoft_reply(
-                    int(answer["status"]), answer.get("body"), answer.get("headers") or {}
-                )
+                reply_of(int(answer["status"]), answer.get("body"), answer.get("headers") or {})
                 if answer
                 else Reply(None, {}, "no_reply")
             )
             for answer in (answers.get(item["id"]) for item in asked)
         ]
+
+    @staticmethod
+    def verdict(call: Call, reply: Reply) -> Verdict:
+        """What a reply means."""
+        return verdict(call, reply)
 
     def close(self) -> None:
         """Close the connections and drop the token."""
@@ -123,9 +147,9 @@ class Client:
             return (
                 Reply(None, {}, "no_reply")
                 if answer.is_success
-                else replies.microsoft_reply(answer.status_code, {}, answer.headers)
+                else reply_of(answer.status_code, {}, answer.headers)
             )
-        return replies.microsoft_reply(answer.status_code, found, answer.headers)
+        return reply_of(answer.status_code, found, answer.headers)
 
     def _token(self, rejected: str | None) -> str:
         with self._lock:
@@ -223,3 +247,66 @@ class Client:
     @property
     def _timeout(self) -> float:
         return float(self._settings.get("timeout", 60))
+
+
+# ---------------------------------------------------------------- what Graph answers
+
+
+def verdict(call: Call, reply: Reply) -> Verdict:
+    """What a reply of Graph means, alone or inside a batch (https://learn.microsoft.com/graph/errors,
+    …/graph/throttling, …/graph/json-batching for 424).
+    """
+    code = reply.code
+    if code == 400 and _exists_already(reply):
+        return Verdict("look", "duplicate")
+    if code == 400 and (about := _licence_refused(call, reply)):
+        return about
+    if code in {401, 403} and reply.reason == "Directory_QuotaExceeded":
+        return Verdict("failed", "quota_exceeded")
+    if code in {409, 423, 424}:
+        # changed by somebody at the same moment; locked; or a neighbour in the batch failed first
+        return Verdict("retry", {409: "conflict", 423: "locked", 424: "dependency"}[code])
+    return ordinary(call, reply, {405: "method", 412: "precondition"}.get(code or 0, "invalid"))
+
+
+def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
+    """What only the text of a refusal says of a licence: no seat is free, or there is none to take
+    back.
+    """
+    if "does not have any available licenses" in reply.message:
+        return Verdict("failed", "no_seats")
+    if call.removing and "does not have a corresponding license" in reply.message:
+        return Verdict("applied", "not_found")
+    return None
+
+
+def _exists_already(reply: Reply) -> bool:
+    details = (reply.body.get("error") or {}).get("details") or []
+    if any(
+        detail.get("code") in {"ObjectConflict", "ConflictingObjects"}
+        for detail in details
+        if isinstance(detail, Mapping)
+    ):
+        return True
+    # A second membership has no code of its own: only the text says so, and members of a duplicate
+    # have none else.
+    return "already exist" in reply.message
+
+
+def reply_of(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
+    """Read an answer of Graph; `headers` in any letter case (those of a batch item keep theirs)."""
+    lower = {str(name).lower(): str(value) for name, value in headers.items()}
+    body = body if isinstance(body, Mapping) else {}
+    error = body.get("error") if isinstance(body.get("error"), Mapping) else {}
+    inner = error.get("innerError") or error.get("innererror") or {}
+    request_id = lower.get("request-id") or (
+        inner.get("request-id") if isinstance(inner, Mapping) else None
+    )
+    return Reply(
+        code,
+        body,
+        word(error.get("code", "")),
+        str(error.get("message", "")),
+        seconds(lower.get("retry-after")),
+        request_id,
+    )

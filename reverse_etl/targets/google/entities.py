@@ -1,0 +1,171 @@
+"""The entities of Google Workspace, one row each: the calls of the Directory API by the names its
+library has for them (https://developers.google.com/workspace/admin/directory/reference/rest).
+
+The key of a user is `person_id` in our custom schema, of a group its externalIds entry of namespace
+`homeroom`, of an org unit its path, of a schema its name.
+"""
+
+from __future__ import annotations
+
+from reverse_etl.targets.entity import Entity, Route
+from reverse_etl.targets.fields import field
+
+SCHEMA = "Homeroom"  # our custom schema on users
+USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
+OF_CUSTOMER = {"customer": "{customer}", "maxResults": "{page}"}
+IN_CUSTOMER = {"customerId": "{customer}"}
+# users carry our key only when asked for it
+WITH_KEY = {"projection": "custom", "customFieldMask": SCHEMA}
+USER, GROUP, UNIT = {"userKey": "{id}"}, {"groupKey": "{id}"}, {"orgUnitPath": "{path}"}
+MEMBER = {"groupKey": "{group_id}", "memberKey": "{person_id}"}
+ID = {"fields": "id"}
+
+ENTITIES = (
+    Entity(
+        "schemas",
+        remote_id="schemaId",
+        items="schemas",
+        never_deleted="a schema holds the durable key of every account",
+        routes={
+            "list": Route("schemas.list", IN_CUSTOMER),
+            "find": Route("schemas.get", IN_CUSTOMER | {"schemaKey": "{key}"}),
+            # one text field, findable, seen by administrators and the person only
+            "create": Route(
+                "schemas.insert",
+                IN_CUSTOMER,
+                body={
+                    "schemaName": "{key}",
+                    "displayName": "{key}",
+                    "fields": [
+                        {
+                            "fieldName": "{field_name}",
+                            "displayName": "{field_name}",
+                            "fieldType": "STRING",
+                            "multiValued": False,
+                            "indexed": True,
+                            "readAccessType": "ADMINS_AND_SELF",
+                        }
+                    ],
+                },
+            ),
+        },
+    ),
+    Entity(
+        "org_units",
+        remote_id="orgUnitId",
+        items="organizationUnits",
+        read_only=("orgUnitPath",),  # made of the two others
+        inside="parent_org_unit_path",
+        parents_first=True,
+        key_ignores_case=True,
+        routes={
+            "list": Route("org_units.list", IN_CUSTOMER | {"type": "all"}),
+            "find": Route("org_units.get", IN_CUSTOMER | UNIT),
+            "create": Route("org_units.insert", IN_CUSTOMER, columns=True),
+            "update": Route("org_units.patch", IN_CUSTOMER | UNIT, columns=True),
+            "remove": Route("org_units.delete", IN_CUSTOMER | UNIT),
+        },
+    ),
+    Entity(
+        "users",
+        items="users",
+        page=USERS_PER_PAGE,
+        # by these an account without our key is matched to a person, or left alone
+        observed=(
+            field("employee_id", "externalIds[type=organization].value"),
+            field("is_admin", "isAdmin"),
+            field("is_delegated_admin", "isDelegatedAdmin"),
+        ),
+        asked=("aliases", "nonEditableAliases", "suspensionReason", "creationTime"),
+        named_by="primary_email",
+        inside="org_unit_path",
+        unique_names="user",
+        keeps_deleted_days=20,  # https://support.google.com/a/answer/1397578
+        routes={
+            "check": Route("users.list", {**OF_CUSTOMER, "maxResults": "1", "fields": "users(id)"}),
+            "list": Route(
+                "users.list", OF_CUSTOMER | WITH_KEY | {"fields": "users({mask}),nextPageToken"}
+            ),
+            "deleted": Route(
+                "users.list",
+                OF_CUSTOMER
+                | WITH_KEY
+                | {
+                    "fields": "users(id,primaryEmail,aliases,customSchemas),nextPageToken",
+                    "showDeleted": "true",
+                },
+            ),
+            "find": Route(
+                "users.get",
+                WITH_KEY
+                | {"userKey": "{primary_email}", "fields": "id,primaryEmail,customSchemas"},
+            ),
+            "create": Route(
+                "users.insert",
+                ID,
+                body={"password": "{password}", "changePasswordAtNextLogin": True},
+                columns=True,
+            ),
+            # PUT has patch semantics here, and can clear what PATCH cannot
+            "update": Route("users.update", USER | ID, columns=True),
+            "remove": Route("users.delete", USER),
+            "undelete": Route("users.undelete", USER, columns=("org_unit_path",)),
+        },
+    ),
+    Entity(
+        "aliases",
+        observed=(field("person_id", "person_id"),),
+        links=("person_id",),
+        routes={
+            "find": Route("users.get", {"userKey": "{alias}", "fields": "id"}),
+            "create": Route("aliases.insert", {"userKey": "{person_id}"}, columns=("alias",)),
+            "remove": Route("aliases.delete", {"userKey": "{person_id}", "alias": "{alias}"}),
+        },
+    ),
+    Entity(
+        "groups",
+        items="groups",
+        page=GROUPS_PER_PAGE,
+        asked=("aliases", "nonEditableAliases"),
+        named_by="email",
+        unique_names="group",
+        routes={
+            "list": Route("groups.list", OF_CUSTOMER | {"fields": "groups({mask}),nextPageToken"}),
+            "find": Route("groups.get", {"groupKey": "{email}"}),
+            "create": Route("groups.insert", ID, columns=True),
+            "update": Route("groups.patch", GROUP | ID, columns=True),
+            "remove": Route("groups.delete", GROUP),
+        },
+    ),
+    Entity(
+        "members",
+        items="members",
+        page=MEMBERS_PER_PAGE,
+        observed=(
+            field("group_remote_id", "group_remote_id"),
+            field("member_remote_id", "id"),
+            field("type", "type"),
+        ),
+        links=("group_id", "person_id"),
+        listed_per="groups",
+        routes={
+            "of": Route(
+                "members.list",
+                {
+                    "groupKey": "{owner}",
+                    "maxResults": "{page}",
+                    "fields": "members(id,role,type),nextPageToken",
+                },
+            ),
+            "find": Route("members.get", MEMBER),
+            "create": Route(
+                "members.insert",
+                {"groupKey": "{group_id}"} | ID,
+                body={"id": "{person_id}"},
+                columns=True,
+            ),
+            "update": Route("members.patch", MEMBER | ID, columns=True),
+            "remove": Route("members.delete", MEMBER),
+        },
+    ),
+)

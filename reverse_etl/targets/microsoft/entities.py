@@ -1,0 +1,130 @@
+"""The entities of Microsoft Entra ID, one row each, by the calls of Graph
+(https://learn.microsoft.com/graph/api/resources/user and …/group).
+
+What makes a repeat harmless: a PATCH to a value, a DELETE (404 is done), a member added again (400
+is done), a group by upsert on its uniqueName, a licence given again. Only a user can come to be
+without our knowing; it is looked up by its name and its key.
+
+A member is always removed by an address that ends in `/$ref`: without it Graph would delete the
+person.
+"""
+
+from __future__ import annotations
+
+from reverse_etl.targets.entity import Entity, Route
+from reverse_etl.targets.fields import field
+
+PAGE = 999  # the most Graph allows
+FULL = {"$select": "{mask}", "$top": "{page}"}
+PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
+MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
+ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
+
+ENTITIES = (
+    Entity(
+        "users",
+        page=PAGE,
+        observed=(
+            field("employee_id", "employeeId"),
+            field("is_admin", "isAdmin"),
+            field("is_synced", "onPremisesSyncEnabled"),
+        ),
+        asked=("proxyAddresses", "createdDateTime", "licenseAssignmentStates"),
+        derived=("isAdmin",),  # by the adapter, of users without our key, from what they belong to
+        named_by="user_principal_name",
+        unique_names="user",
+        # https://learn.microsoft.com/graph/api/directory-deleteditems-restore
+        keeps_deleted_days=30,
+        routes={
+            "check": Route("GET /users", {"$select": "id", "$top": "1"}),
+            "list": Route("GET /users", FULL),
+            "deleted": Route(
+                "GET /directory/deletedItems/microsoft.graph.user",
+                {
+                    "$select": "id,userPrincipalName,mailNickname,onPremisesExtensionAttributes",
+                    "$top": "{page}",
+                },
+            ),
+            "find": Route(
+                "GET /users/{user_principal_name}", {"$select": "id,onPremisesExtensionAttributes"}
+            ),
+            "create": Route("POST /users", body={"passwordProfile": PASSWORD}, columns=True),
+            "update": Route("PATCH /users/{id}", columns=True),
+            # the address of mail follows; what it was before stays among the proxyAddresses, which
+            # cannot be written
+            "rename": Route(
+                "PATCH /users/{id}", body={"mail": "{user_principal_name}"}, columns=True
+            ),
+            "remove": Route("DELETE /users/{id}"),
+            "undelete": Route("POST /directory/deletedItems/{id}/restore", body={}),
+        },
+    ),
+    Entity(
+        "groups",
+        page=PAGE,
+        asked=("mail", "proxyAddresses", "groupTypes", "createdDateTime"),
+        read_only=("uniqueName",),  # stands in the address of the upsert
+        unique_names="group",
+        upserts=True,
+        routes={
+            "list": Route("GET /groups", FULL),
+            "deleted": Route(
+                "GET /directory/deletedItems/microsoft.graph.group",
+                {"$select": "id,mailNickname,mail", "$top": "{page}"},
+            ),
+            "find": Route("GET /groups(uniqueName={key!q})", {"$select": "id,uniqueName"}),
+            "create": Route(
+                "PATCH /groups(uniqueName={key!q})",
+                columns=True,
+                headers={"Prefer": "create-if-missing"},
+            ),
+            "update": Route("PATCH /groups/{id}", columns=True),
+            "remove": Route("DELETE /groups/{id}"),
+        },
+    ),
+    Entity(
+        "licences",  # licenseAssignmentStates of a user, each with whose it is and its name
+        observed=(field("user_remote_id", "user_remote_id"), field("state", "state")),
+        read_only=("skuPartNumber",),  # the calls want the id of the product
+        links=("person_id",),
+        routes={
+            "create": Route(
+                "POST /users/{person_id}/assignLicense",
+                body={
+                    "addLicenses": [{"skuId": "{product}", "disabledPlans": []}],
+                    "removeLicenses": [],
+                },
+            ),
+            "remove": Route(
+                "POST /users/{person_id}/assignLicense",
+                body={"addLicenses": [], "removeLicenses": ["{product}"]},
+            ),
+        },
+    ),
+    Entity(
+        "members",
+        page=PAGE,
+        observed=(field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
+        links=("group_id", "person_id"),
+        listed_per="groups",
+        routes={
+            "of": Route("GET /groups/{owner}/members", {"$select": "id", "$top": "{page}"}),
+            # Graph wants the person as an absolute address
+            "create": Route(
+                "POST /groups/{group_id}/members/$ref",
+                body={"@odata.id": "{address}/directoryObjects/{person_id}"},
+            ),
+            "remove": Route("DELETE /groups/{group_id}/members/{person_id}/$ref"),
+        },
+    ),
+    Entity(
+        "subscriptions",  # what the tenant pays for; read only
+        remote_id="skuId",
+        observed=(
+            field("licence", "skuPartNumber"),
+            field("seats", "prepaidUnits.enabled"),
+            field("seats_used", "consumedUnits"),
+        ),
+        routes={"list": Route("GET /subscribedSkus")},
+    ),
+)
