@@ -373,11 +373,11 @@ def test_the_numbers_python_falls_back_on_are_those_of_the_settings():
             "runs": known["operations/backup.py", "_pack_documents: backup.runs"],
         },
         "targets.google.": {
-            name: known["reverse_etl/targets/google.py", f"Google.__init__: {name}"]
+            name: known["reverse_etl/targets/google/__init__.py", f"Google.default_{name}"]
             for name in ("threads", "writes_per_minute")
         },
         "targets.microsoft.": {
-            name: known["reverse_etl/targets/microsoft.py", f"Microsoft.__init__: {name}"]
+            name: known["reverse_etl/targets/microsoft/__init__.py", f"Microsoft.default_{name}"]
             for name in ("threads", "writes_per_minute")
         },
     }

@@ -1,4 +1,6 @@
-"""The field tables: what is written is what is read back, whatever stands in it."""
+"""Field tables, as the exports declare them: what is written is what is read back, whatever stands
+in it.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +9,27 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from target_kit import adapter
 
+from reverse_etl.targets import ADAPTERS
+from reverse_etl.targets.base import Target
 from reverse_etl.targets.fields import (
-    GOOGLE,
-    GOOGLE_OBSERVED,
-    MICROSOFT,
-    MICROSOFT_OBSERVED,
     Table,
     columns,
+    field,
     from_api,
     mask,
     raw_batch,
     raw_batches,
+    steps,
     to_api,
 )
 
+MADE = {name: adapter(name, {}) for name, kind in ADAPTERS.items() if issubclass(kind, Target)}
 TABLES = [
-    (name, entity, table)
-    for name, tables in (("google", GOOGLE), ("microsoft", MICROSOFT))
-    for entity, table in tables.items()
+    (name, entity, table) for name, made in MADE.items() for entity, table in made.tables.items()
 ]
+GOOGLE, MICROSOFT = (MADE[name].tables for name in ("google", "microsoft"))
 # Names of people hold every letter there is; an empty text is read back as nothing, so it is not
 # one of them.
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
@@ -46,7 +49,18 @@ def rows(draw: st.DrawFn) -> tuple[str, Table, dict[str, object]]:
     row = {column: draw(VALUES) for column in wanted}
     if "field_name" in row:
         row["field_name"] = "person_id"  # the only field of a schema that is ours
-    return f"{name}.{entity}", table, row
+    return f"{name}.{entity}", standing(table), row
+
+
+def standing(table: Table) -> Table:
+    """The columns that stand in the target's objects."""
+    return tuple(field for field in table if field.path)
+
+
+def test_every_export_of_every_target_with_an_api_has_its_table():
+    assert {(name, entity) for name, entity, table in TABLES if table} == {
+        (name, entity) for name, made in MADE.items() for entity in made.exports
+    }
 
 
 @given(rows())
@@ -73,8 +87,46 @@ def test_an_update_names_only_what_changes(drawn):
 
 @pytest.mark.parametrize(("name", "entity", "table"), TABLES)
 def test_no_two_columns_share_a_field(name, entity, table):
-    assert len({field.path for field in table}) == len(table)
+    assert len({field.path for field in standing(table)}) == len(standing(table))
     assert len(set(columns(table))) == len(table)
+
+
+def test_a_column_without_a_field_goes_in_no_body():
+    """It is a reference, or stands in the address of the call."""
+    assert to_api(GOOGLE["members"], {"group_id": "g", "person_id": "p", "role": "OWNER"}) == {
+        "role": "OWNER"
+    }
+
+
+def test_what_the_platform_makes_itself_is_read_and_never_sent():
+    assert to_api(GOOGLE["org_units"], {"org_unit_path": "/Staff", "name": "Staff"}) == {
+        "name": "Staff"
+    }
+    assert to_api(GOOGLE["users"], {"deleted": False}) == {}
+    assert from_api(GOOGLE["org_units"], {"orgUnitPath": "/Staff"})["org_unit_path"] == "/Staff"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("name.givenName", ("name", "givenName")),
+        ("externalIds[namespace=homeroom].id", ("externalIds", "[namespace=homeroom]", "id")),
+        ('emails[type eq "work"].value', ("emails", "[type=work]", "value")),
+        ("", ()),
+    ],
+)
+def test_a_field_is_a_path_as_json_or_scim_write_it(path, found):
+    assert steps(path) == found
+
+
+def test_an_entry_of_a_list_is_known_by_a_text_or_by_yes_and_no():
+    table = (
+        field("work", 'emails[type eq "work"].value'),
+        field("main", "emails[primary=true].value"),
+    )
+    body = to_api(table, {"work": "a@x", "main": "b@x"})
+    assert body == {"emails": [{"type": "work", "value": "a@x"}, {"primary": True, "value": "b@x"}]}
+    assert from_api(table, body) == {"work": "a@x", "main": "b@x"}
 
 
 def test_a_column_the_target_does_not_have_is_refused():
@@ -117,13 +169,13 @@ def test_an_empty_text_is_nothing():
 
 def test_observed_objects_land_as_text_with_the_whole_object_beside():
     batch = raw_batch(
-        GOOGLE_OBSERVED["users"],
+        MADE["google"].seen("users"),
         [
             {"id": "1", "primaryEmail": "a@sd74.example", "suspended": False},
             {"id": "2", "suspended": True},
         ],
     )
-    assert batch.schema.names == [*columns(GOOGLE_OBSERVED["users"]), "_json"]
+    assert batch.schema.names == [*columns(MADE["google"].seen("users")), "_json"]
     assert {str(field.type) for field in batch.schema} == {"string"}
     assert batch.column("suspended").to_pylist() == ["false", "true"]
     assert batch.column("primary_email").to_pylist() == ["a@sd74.example", None]
@@ -131,21 +183,21 @@ def test_observed_objects_land_as_text_with_the_whole_object_beside():
 
 
 def test_a_target_that_holds_nothing_still_gives_its_table():
-    (batch,) = raw_batches(MICROSOFT_OBSERVED["members"], [])
+    (batch,) = raw_batches(MADE["microsoft"].seen("members"), [])
     assert batch.num_rows == 0
     assert batch.schema.names == ["group_remote_id", "member_remote_id", "_json"]
 
 
 def test_many_small_pages_become_few_batches():
     pages = [[{"id": str(number), "group_remote_id": "g"}] for number in range(12_000)]
-    assert [batch.num_rows for batch in raw_batches(MICROSOFT_OBSERVED["members"], pages)] == [
+    assert [batch.num_rows for batch in raw_batches(MADE["microsoft"].seen("members"), pages)] == [
         10_000,
         2_000,
     ]
 
 
 def test_a_list_call_asks_for_every_field_that_is_compared():
-    assert mask(GOOGLE_OBSERVED["users"]) == [
+    assert mask(MADE["google"].seen("users")) == [
         "id",
         "customSchemas",
         "primaryEmail",

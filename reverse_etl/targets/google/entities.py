@@ -12,6 +12,7 @@ from reverse_etl.targets.fields import field
 
 SCHEMA = "Homeroom"  # our custom schema on users
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
+KEEPS_DELETED_DAYS = 20  # https://support.google.com/a/answer/1397578
 OF_CUSTOMER = {"customer": "{customer}", "maxResults": "{page}"}
 IN_CUSTOMER = {"customerId": "{customer}"}
 # users carry our key only when asked for it
@@ -80,7 +81,7 @@ ENTITIES = (
         named_by="primary_email",
         inside="org_unit_path",
         unique_names="user",
-        keeps_deleted_days=20,  # https://support.google.com/a/answer/1397578
+        keeps_deleted_days=KEEPS_DELETED_DAYS,
         routes={
             "check": Route("users.list", {**OF_CUSTOMER, "maxResults": "1", "fields": "users(id)"}),
             "list": Route(

@@ -25,6 +25,7 @@ class Microsoft(ApiTarget):
 
     rows: Mapping[str, Entity] = {row.name: row for row in ENTITIES}
     batch = BATCH
+    default_threads = 8
     default_writes_per_minute = 1200
     # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
     reads_per_write = 10.0

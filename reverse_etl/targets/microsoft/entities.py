@@ -15,6 +15,8 @@ from reverse_etl.targets.entity import Entity, Route
 from reverse_etl.targets.fields import field
 
 PAGE = 999  # the most Graph allows
+# https://learn.microsoft.com/graph/api/directory-deleteditems-restore
+KEEPS_DELETED_DAYS = 30
 FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
 MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
@@ -33,8 +35,7 @@ ENTITIES = (
         derived=("isAdmin",),  # by the adapter, of users without our key, from what they belong to
         named_by="user_principal_name",
         unique_names="user",
-        # https://learn.microsoft.com/graph/api/directory-deleteditems-restore
-        keeps_deleted_days=30,
+        keeps_deleted_days=KEEPS_DELETED_DAYS,
         routes={
             "check": Route("GET /users", {"$select": "id", "$top": "1"}),
             "list": Route("GET /users", FULL),
