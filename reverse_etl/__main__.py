@@ -328,11 +328,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
         observed = run.read("observed.json", {})
         if undone:
             targets = {name: _adapter(run)(name) for name in observing.api_targets()}
-            taking_back = undoing.Undo(
-                undone,
-                {name: one.lasting for name, one in targets.items()},
-                {name: one.restorable for name, one in targets.items()},
-            )
+            taking_back = undoing.Undo.of(undone, targets)
             found = exports.load(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
             every = exports.Exports((*found.good, *(export for export, _ in found.refused)), (), ())

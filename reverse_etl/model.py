@@ -294,10 +294,6 @@ class Adapter(Protocol):
     raw_columns: Mapping[
         str, tuple[str, ...]
     ]  # entity (and "names_taken") -> text columns of raw_<target>.<entity>
-    lasting: Mapping[str, str]  # entity -> why its objects are never deleted, not even by an undo
-    restorable: Mapping[
-        str, int
-    ]  # entity -> days within which `undelete` brings a deleted object back
     batch: int  # how many changes one apply call takes
     threads: int
     rate: float  # writes per second at 100 % of the quota
@@ -335,6 +331,20 @@ class Adapter(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Undeleting(Protocol):
+    """What an adapter may offer: deleted objects can be had back by `undelete`."""
+
+    restorable: Mapping[str, int]  # entity -> for how many days
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """What an adapter may say: some of its objects are never deleted, not even by an undo."""
+
+    lasting: Mapping[str, str]  # entity -> why
 
 
 @runtime_checkable

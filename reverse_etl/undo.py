@@ -33,8 +33,11 @@ from reverse_etl.model import (
     SWITCH,
     UNDELETE,
     UPDATE,
+    Adapter,
     Column,
     Export,
+    Lasting,
+    Undeleting,
 )
 
 # the fields that still are as the run left them
@@ -57,6 +60,15 @@ class Undo:
         str, Mapping[str, int]
     ]  # target -> entity -> days within which a deleted object can be had back
     cannot: list[str] = field(default_factory=list)  # what will not be as before, in sentences
+
+    @classmethod
+    def of(cls, run_id: str, adapters: Mapping[str, Adapter]) -> Undo:
+        """A run taken back as far as the targets allow."""
+        return cls(
+            run_id,
+            {name: one.lasting for name, one in adapters.items() if isinstance(one, Lasting)},
+            {name: one.restorable for name, one in adapters.items() if isinstance(one, Undeleting)},
+        )
 
 
 def written(connection: duckdb.DuckDBPyConnection, run_id: str) -> int:

@@ -520,12 +520,7 @@ class Chaos:
         kinds = {name: configured.adapter(name, "chaos") for name in TARGETS}
 
         def night() -> planning.PlanInputs:
-            taking_back = undoing.Undo(
-                run_id,
-                {name: kind.lasting for name, kind in kinds.items()},
-                {name: kind.restorable for name, kind in kinds.items()},
-            )
-            return replace(self.night(), undo=taking_back)
+            return replace(self.night(), undo=undoing.Undo.of(run_id, kinds))
 
         with store.connect() as connection:
             settle.settle(connection)

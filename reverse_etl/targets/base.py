@@ -102,11 +102,11 @@ class Target:
         self._lock = threading.Lock()
         self._passwords: Passwords | None = None
         self.tables: dict[str, Table] = dict.fromkeys(self.rows, ())
-        self._keys = dict(self.tables)  # the part of a table that holds the key
+        self._key_fields = dict(self.tables)  # the part of a table that holds the key
         for entity in self.rows.keys() & self.exports.keys():
             export = self.exports[entity]
             table = self.tables[entity] = table_of(self.rows[entity], export)
-            self._keys[entity] = tuple(e for e in table if e.path and e.column in export.key)
+            self._key_fields[entity] = tuple(e for e in table if e.path and e.column in export.key)
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -292,7 +292,7 @@ class ApiTarget(Target):
 
     def key_of(self, row: Entity, found: Mapping[str, Any]) -> str | None:
         """The durable key an object carries, if it does; one text when it has several columns."""
-        values = list(from_api(self._keys[row.name], found).values())
+        values = list(from_api(self._key_fields[row.name], found).values())
         return None if not values or None in values else key_text(values)
 
     def read(self, what: str, request: Any, missing_is_fine: bool = False) -> Reply:

@@ -211,8 +211,6 @@ class FakeFolder:
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
     batch, threads, rate = 1, 1, 1000.0
-    lasting: Mapping[str, str] = {}
-    restorable: Mapping[str, int] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -441,11 +439,7 @@ class Bench:
 
     def night(self, undoes: str = "") -> planning.PlanInputs:
         undone = undoes or self.run.read("plan.json", {}).get("undoes", "")
-        undo = (
-            Undo(undone, {"fake": FakeTarget.lasting}, {"fake": FakeTarget.restorable})
-            if undone
-            else None
-        )
+        undo = Undo.of(undone, {"fake": self.target}) if undone else None
         return planning.PlanInputs(
             self.run.run_id,
             self.run.as_of.isoformat(),

@@ -8,10 +8,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from engine_bench import FakeFolder, FakeTarget, Platform
 from ledger_kit import export, ledger, stand
 from test_engine_settle import planned
 
@@ -309,6 +311,15 @@ def test_a_vendors_copy_cannot_be_had_back(connection: duckdb.DuckDBPyConnection
     none = Undo("another", {}, {})
     assert undo.compare(connection, file, 1, none) == (0, 0)
     assert none.cannot == []
+
+
+def test_a_target_that_offers_nothing_beside_can_be_taken_back_as_well(tmp_path: Path) -> None:
+    plain, rich = FakeFolder(tmp_path), FakeTarget(Platform())
+    of = Undo.of("run", {"plain": plain, "rich": rich})
+    assert (of.lasting, of.restorable) == (
+        {"rich": FakeTarget.lasting},
+        {"rich": FakeTarget.restorable},
+    )
 
 
 def test_a_run_that_applied_something_says_how_much(connection: duckdb.DuckDBPyConnection) -> None:

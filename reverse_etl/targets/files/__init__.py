@@ -124,8 +124,6 @@ class Files:
 
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
-    lasting: Mapping[str, str] = {}
-    restorable: Mapping[str, int] = {}
     batch = 1
     threads = 1
     rate = 10.0  # uploads a second: a drop folder has no quota worth pacing for
