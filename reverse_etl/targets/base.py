@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -42,40 +42,9 @@ from reverse_etl.targets.fields import (
 from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
-ALREADY, TAKEN = Verdict("applied", "duplicate"), Verdict("failed", "duplicate")
+ALREADY = Verdict("applied", "duplicate")
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
-
-
-class Client(Protocol):
-    """The wire to one target: nothing the target or the network does is raised, all is a Reply."""
-
-    identity: str  # as whom it signs in, in words without secrets
-
-    def request(self, route: Route) -> Any:
-        """The request of a route whose words are filled in."""
-        ...
-
-    def ask(self, request: Any) -> Reply:
-        """Send one read once."""
-        ...
-
-    def send(self, requests: Sequence[Any]) -> list[Reply]:
-        """Send up to a batch of writes once; a reply for each."""
-        ...
-
-    def following(self, route: Route, request: Any, reply: Reply) -> Any | None:
-        """The request for the next page; None after the last."""
-        ...
-
-    def verdict(self, call: Call, reply: Reply) -> Verdict:
-        """The error table: what a reply means for the change it answers."""
-        ...
-
-    def close(self) -> None: ...
-
-
-# ---------------------------------------------------------------- the plot
 
 
 class Target:
@@ -168,17 +137,26 @@ class Target:
 
 
 class ApiTarget(Target):
-    """A target of requests and replies."""
+    """A target of requests and replies. Nothing its `client` meets is raised, all is a `Reply`:
+
+    identity                        as whom it signs in, in words without secrets
+    request(route)                  the request of a route whose words are filled in
+    ask(request)                    one read, sent once
+    send(requests)                  up to a batch of writes, sent once; a reply for each
+    following(route, asked, reply)  the request for the next page; None after the last
+    verdict(call, reply)            the error table: what a reply means for the change it answers
+    close()
+    """
 
     def __init__(
         self,
         name: str,
         settings: Mapping[str, Any],
         exports: Mapping[str, Export] | None,
-        client: Client,
+        client: Any,
     ) -> None:
         super().__init__(name, settings, exports)
-        self._client: Any = client
+        self._client = client
         self._reads = Reads(name, self.rate * self.reads_per_write, client.verdict)
         self.constants: dict[str, str] = {}  # what may stand in any call
         self._young: set[str | None] = set()  # remote ids, and paths, made by this process
@@ -439,7 +417,7 @@ class ApiTarget(Target):
         """What a reply means for a change, after a look at what is there where it does not say."""
         verdict = self._client.verdict(self.call(change), reply)
         if verdict.status == "look":
-            return self.look(change, reply)
+            return self.look(change, reply, verdict.reason)
         if verdict.status == "applied" and reply.good and change.action in CREATING:
             return self._created(change, verdict, reply)
         return outcome_of(change, verdict, reply, change.remote_id)
@@ -458,8 +436,8 @@ class ApiTarget(Target):
         except TargetUnreadableError as error:
             return outcome_of(change, Verdict("retry", "unreadable"), reply, None, str(error), 2)
 
-    def look(self, change: Change, reply: Reply) -> Outcome:
-        """It exists already: as wanted, ours from a lost reply, or somebody else's?"""
+    def look(self, change: Change, reply: Reply, reason: str) -> Outcome:
+        """It seems to exist already: as wanted, ours from a lost reply, or somebody else's?"""
         row, calls = self.rows[change.entity], 1
         if row.links and "find" not in row.routes:
             tied = change.references.get(row.links[-1])
@@ -479,7 +457,8 @@ class ApiTarget(Target):
             f"the name meant for {key_text(change.key)} belongs to another object, which does not"
             " carry this key; nothing was changed"
         )
-        return outcome_of(change, TAKEN, reply, change.remote_id, note, calls)
+        refused, said = Verdict("failed", reason), note if reason == "duplicate" else ""
+        return outcome_of(change, refused, reply, change.remote_id, said, calls)
 
     def recognised(
         self, change: Change, reply: Reply, found: Mapping[str, Any], remote_id: str

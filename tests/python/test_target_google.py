@@ -304,6 +304,8 @@ CREATE, UPDATE, REMOVE, YOUNG = (
         (CREATE, 200, "", "", Verdict("applied")),
         (CREATE, 400, "invalid", "Invalid Input: primary_user_email", Verdict("failed", "invalid")),
         (CREATE, 400, "invalid", "Invalid Input: INVALID_OU_ID", Verdict("failed", "invalid")),
+        (CREATE, 400, "invalid", "Invalid Ou Id", Verdict("look", "invalid")),
+        (UPDATE, 400, "invalid", "Invalid Ou Id", Verdict("failed", "invalid")),
         (
             Call(False, young=True),
             400,

@@ -20,7 +20,7 @@ from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.google.client import Client
 from reverse_etl.targets.google.entities import ENTITIES
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
+from reverse_etl.targets.replies import Call, Reply, outcome_of
 
 REPEATABLE = Call(repeatable=True)
 
@@ -78,23 +78,9 @@ class Google(ApiTarget):
             words["path"] = path_in_url(change.key[0] if creating else words["id"])
         return words
 
-    def judge(self, change: Change, reply: Reply) -> Outcome:
-        if (
-            change.entity == "org_units"
-            and change.action in CREATING
-            and reply.code == 400
-            and "Invalid Ou Id" in reply.message
-        ):
-            # what Google answers for a unit that exists, as well as for a name it does not take
-            looked = self.look(change, reply)
-            invalid = Verdict("failed", "invalid")
-            failed = looked.status == "failed"
-            return outcome_of(change, invalid, reply, None, calls=2) if failed else looked
-        return super().judge(change, reply)
-
-    def look(self, change: Change, reply: Reply) -> Outcome:
+    def look(self, change: Change, reply: Reply, reason: str) -> Outcome:
         if change.entity != "members":
-            return super().look(change, reply)
+            return super().look(change, reply, reason)
         note = "already a member; role set"
         return self._repeated(replace(change, action="update"), note, calls=2)
 

@@ -1,8 +1,8 @@
 """The wire to Google's Directory API: one API object for all threads, one connection per thread,
 one token for all.
 
-In: a request built from `Client.api`. Out: a `Reply`, whatever happened: nothing Google or the
-network does is raised.
+In: a `Route` whose call is a method of the API. Out: a `Reply`, whatever happened: nothing Google
+or the network does is raised; what it means says `verdict`.
 
 Google's own client is built from the API description shipped with it, with `rootUrl` changed:
 `api_endpoint` would leave some calls on production. httplib2 is not thread-safe, so every thread
@@ -12,7 +12,7 @@ nothing, because the engine journals every attempt; httplib2 itself sends a requ
 when a kept connection turns out dead: a create sent twice answers "duplicate" and is then
 recognised by its key.
 
-Refuses: settings without credentials or subject (`ClientNotConfigured`).
+Refuses: settings without credentials or subject (`TargetUnreadableError`).
 """
 
 from __future__ import annotations
@@ -56,6 +56,62 @@ logging.getLogger("googleapiclient.http").setLevel(
     logging.ERROR
 )  # its warnings quote replies, and replies name people
 
+# ---------------------------------------------------------------- what Google answers
+
+RATE = frozenset(
+    {
+        "userRateLimitExceeded",
+        "rateLimitExceeded",
+        "quotaExceeded",
+        "dailyLimitExceeded",
+        "sharingRateLimitExceeded",
+        "RESOURCE_EXHAUSTED",
+    }
+)
+
+
+def verdict(call: Call, reply: Reply) -> Verdict:
+    """What a reply of the Directory API means
+    (https://developers.google.com/workspace/admin/directory/v1/limits for 403).
+    """
+    code, reason = reply.code, reply.reason
+    if code == 403 and reason in RATE:
+        return Verdict("retry", "throttled")
+    if code == 409:
+        aborted = reason in {"ABORTED", "aborted"}
+        return Verdict("retry", "conflict") if aborted else Verdict("look", "duplicate")
+    if code == 412:
+        # Of all preconditions only this one passes by itself; Google tells apart by text alone.
+        if "creation is not complete" in reply.message:
+            return Verdict("retry", "not_ready")
+        return Verdict("failed", reason or "precondition")
+    if code == 400 and not call.repeatable and "Invalid Ou Id" in reply.message:
+        # what Google answers for a unit that exists, as well as for a name it does not take
+        return Verdict("look", "invalid")
+    outside = call.young and re.search(r"\bOU\b|INVALID_OU|org ?unit", reply.message, re.IGNORECASE)
+    if code == 400 and outside:
+        return Verdict("retry", "not_ready")  # the unit was made minutes ago
+    return ordinary(call, reply, reason or "invalid")
+
+
+def reply_of(code: int, content: bytes | str, headers: Mapping[str, str]) -> Reply:
+    """Read an error of the Directory API, old style (errors[].reason) or new (status)."""
+    error = json_of(content).get("error")
+    error = error if isinstance(error, Mapping) else {}
+    first = next(iter(error.get("errors") or []), {})
+    reason = first.get("reason") or error.get("status") or ""
+    return Reply(
+        code,
+        {},
+        word(reason),
+        str(error.get("message", "")),
+        seconds(headers.get("retry-after")),
+        headers.get("x-request-id"),
+    )
+
+
+# ---------------------------------------------------------------- the wire
+
 
 class Api:
     """The API with its resources made once: `service.users()` costs 2-3 ms each time it
@@ -73,6 +129,8 @@ class Api:
 
 class Client:
     """One domain, seen as its admin `subject`. Made without a call; the first request opens it."""
+
+    verdict = staticmethod(verdict)
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self._name, self._settings = name, settings
@@ -108,11 +166,6 @@ class Client:
     def send(self, requests: Sequence[Any]) -> list[Reply]:
         """Each by itself: a batch would go to production whatever the address."""
         return [self.ask(request) for request in requests]
-
-    @staticmethod
-    def verdict(call: Call, reply: Reply) -> Verdict:
-        """What a reply means."""
-        return verdict(call, reply)
 
     def ask(self, request: Any) -> Reply:
         """Send one request once."""
@@ -203,54 +256,3 @@ def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
             f" ({type(error).__name__}); check the path under credentials and that the file is the"
             " JSON key Google gave"
         ) from None
-
-
-# ---------------------------------------------------------------- what Google answers
-
-RATE = frozenset(
-    {
-        "userRateLimitExceeded",
-        "rateLimitExceeded",
-        "quotaExceeded",
-        "dailyLimitExceeded",
-        "sharingRateLimitExceeded",
-        "RESOURCE_EXHAUSTED",
-    }
-)
-
-
-def verdict(call: Call, reply: Reply) -> Verdict:
-    """What a reply of the Directory API means
-    (https://developers.google.com/workspace/admin/directory/v1/limits for 403).
-    """
-    code, reason = reply.code, reply.reason
-    if code == 403 and reason in RATE:
-        return Verdict("retry", "throttled")
-    if code == 409:
-        aborted = reason in {"ABORTED", "aborted"}
-        return Verdict("retry", "conflict") if aborted else Verdict("look", "duplicate")
-    if code == 412:
-        # Of all preconditions only this one passes by itself; Google tells apart by text alone.
-        if "creation is not complete" in reply.message:
-            return Verdict("retry", "not_ready")
-        return Verdict("failed", reason or "precondition")
-    outside = call.young and re.search(r"\bOU\b|INVALID_OU|org ?unit", reply.message, re.IGNORECASE)
-    if code == 400 and outside:
-        return Verdict("retry", "not_ready")  # the unit was made minutes ago
-    return ordinary(call, reply, reason or "invalid")
-
-
-def reply_of(code: int, content: bytes | str, headers: Mapping[str, str]) -> Reply:
-    """Read an error of the Directory API, old style (errors[].reason) or new (status)."""
-    error = json_of(content).get("error")
-    error = error if isinstance(error, Mapping) else {}
-    first = next(iter(error.get("errors") or []), {})
-    reason = first.get("reason") or error.get("status") or ""
-    return Reply(
-        code,
-        {},
-        word(reason),
-        str(error.get("message", "")),
-        seconds(headers.get("retry-after")),
-        headers.get("x-request-id"),
-    )

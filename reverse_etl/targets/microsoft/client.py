@@ -1,8 +1,8 @@
 """The wire to Microsoft Graph: one token for all threads, one connection pool, single reads and
 batches of 20.
 
-In: a path relative to the API's address, or up to 20 batch items. Out: a `Reply` each, whatever
-happened: nothing Graph or the network does is raised.
+In: a `Route`, whose call is a method and a path; up to 20 of them in a batch. Out: a `Reply` each,
+whatever happened: nothing Graph or the network does is raised; what it means says `verdict`.
 
 The token is asked from msal before every request, under one lock: msal keeps it in memory and
 renews it in time, and cold threads would ask for one each. A 401 takes a new token once.
@@ -42,6 +42,71 @@ logging.getLogger("httpx").setLevel(
     logging.WARNING
 )  # at INFO it writes every URL, and a look-up names a person
 
+# ---------------------------------------------------------------- what Graph answers
+
+
+def verdict(call: Call, reply: Reply) -> Verdict:
+    """What a reply of Graph means, alone or inside a batch (https://learn.microsoft.com/graph/errors,
+    …/graph/throttling, …/graph/json-batching for 424).
+    """
+    code = reply.code
+    if code == 400 and _exists_already(reply):
+        return Verdict("look", "duplicate")
+    if code == 400 and (about := _licence_refused(call, reply)):
+        return about
+    if code in {401, 403} and reply.reason == "Directory_QuotaExceeded":
+        return Verdict("failed", "quota_exceeded")
+    if code in {409, 423, 424}:
+        # changed by somebody at the same moment; locked; or a neighbour in the batch failed first
+        return Verdict("retry", {409: "conflict", 423: "locked", 424: "dependency"}[code])
+    return ordinary(call, reply, {405: "method", 412: "precondition"}.get(code or 0, "invalid"))
+
+
+def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
+    """What only the text of a refusal says of a licence: no seat is free, or there is none to take
+    back.
+    """
+    if "does not have any available licenses" in reply.message:
+        return Verdict("failed", "no_seats")
+    if call.removing and "does not have a corresponding license" in reply.message:
+        return Verdict("applied", "not_found")
+    return None
+
+
+def _exists_already(reply: Reply) -> bool:
+    details = (reply.body.get("error") or {}).get("details") or []
+    if any(
+        detail.get("code") in {"ObjectConflict", "ConflictingObjects"}
+        for detail in details
+        if isinstance(detail, Mapping)
+    ):
+        return True
+    # A second membership has no code of its own: only the text says so, and members of a duplicate
+    # have none else.
+    return "already exist" in reply.message
+
+
+def reply_of(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
+    """Read an answer of Graph; `headers` in any letter case (those of a batch item keep theirs)."""
+    lower = {str(name).lower(): str(value) for name, value in headers.items()}
+    body = body if isinstance(body, Mapping) else {}
+    error = body.get("error") if isinstance(body.get("error"), Mapping) else {}
+    inner = error.get("innerError") or error.get("innererror") or {}
+    request_id = lower.get("request-id") or (
+        inner.get("request-id") if isinstance(inner, Mapping) else None
+    )
+    return Reply(
+        code,
+        body,
+        word(error.get("code", "")),
+        str(error.get("message", "")),
+        seconds(lower.get("retry-after")),
+        request_id,
+    )
+
+
+# ---------------------------------------------------------------- the wire
+
 
 class TokenRefusedError(Exception):
     """No token; `reason` is "unauthorized" (asking again is no use) or "no_token"."""
@@ -53,6 +118,8 @@ class TokenRefusedError(Exception):
 
 class Client:
     """One tenant, seen by one application. Made without a call; the first request opens it."""
+
+    verdict = staticmethod(verdict)
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         self._name, self._settings = name, settings
@@ -110,11 +177,6 @@ class Client:
             )
             for answer in (answers.get(item["id"]) for item in asked)
         ]
-
-    @staticmethod
-    def verdict(call: Call, reply: Reply) -> Verdict:
-        """What a reply means."""
-        return verdict(call, reply)
 
     def close(self) -> None:
         """Close the connections and drop the token."""
@@ -247,66 +309,3 @@ class Client:
     @property
     def _timeout(self) -> float:
         return float(self._settings.get("timeout", 60))
-
-
-# ---------------------------------------------------------------- what Graph answers
-
-
-def verdict(call: Call, reply: Reply) -> Verdict:
-    """What a reply of Graph means, alone or inside a batch (https://learn.microsoft.com/graph/errors,
-    …/graph/throttling, …/graph/json-batching for 424).
-    """
-    code = reply.code
-    if code == 400 and _exists_already(reply):
-        return Verdict("look", "duplicate")
-    if code == 400 and (about := _licence_refused(call, reply)):
-        return about
-    if code in {401, 403} and reply.reason == "Directory_QuotaExceeded":
-        return Verdict("failed", "quota_exceeded")
-    if code in {409, 423, 424}:
-        # changed by somebody at the same moment; locked; or a neighbour in the batch failed first
-        return Verdict("retry", {409: "conflict", 423: "locked", 424: "dependency"}[code])
-    return ordinary(call, reply, {405: "method", 412: "precondition"}.get(code or 0, "invalid"))
-
-
-def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
-    """What only the text of a refusal says of a licence: no seat is free, or there is none to take
-    back.
-    """
-    if "does not have any available licenses" in reply.message:
-        return Verdict("failed", "no_seats")
-    if call.removing and "does not have a corresponding license" in reply.message:
-        return Verdict("applied", "not_found")
-    return None
-
-
-def _exists_already(reply: Reply) -> bool:
-    details = (reply.body.get("error") or {}).get("details") or []
-    if any(
-        detail.get("code") in {"ObjectConflict", "ConflictingObjects"}
-        for detail in details
-        if isinstance(detail, Mapping)
-    ):
-        return True
-    # A second membership has no code of its own: only the text says so, and members of a duplicate
-    # have none else.
-    return "already exist" in reply.message
-
-
-def reply_of(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
-    """Read an answer of Graph; `headers` in any letter case (those of a batch item keep theirs)."""
-    lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    body = body if isinstance(body, Mapping) else {}
-    error = body.get("error") if isinstance(body.get("error"), Mapping) else {}
-    inner = error.get("innerError") or error.get("innererror") or {}
-    request_id = lower.get("request-id") or (
-        inner.get("request-id") if isinstance(inner, Mapping) else None
-    )
-    return Reply(
-        code,
-        body,
-        word(error.get("code", "")),
-        str(error.get("message", "")),
-        seconds(lower.get("retry-after")),
-        request_id,
-    )
