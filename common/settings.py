@@ -364,11 +364,17 @@ def _spot(model: type[Section], loc: tuple[str | int, ...]) -> Spot:
             spot = Spot(keys, here, field, kind, inside=False)
         elif get_origin(here) is dict:
             spot = spot._replace(keys=keys, annotation=get_args(here)[1])
+        elif get_origin(here) is list and _is_section(get_args(here)[0]):
+            spot = spot._replace(keys=keys, annotation=get_args(here)[0])
         elif part in (tagged := tags(here)):
             spot = spot._replace(annotation=tagged[str(part)])
         else:
             return spot._replace(inside=any(isinstance(one, int) for one in loc[number:]))
     return spot
+
+
+def _is_section(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, Section)
 
 
 def _bare(annotation: Any) -> Any:

@@ -15,6 +15,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from reverse_etl.model import Change, Outcome
@@ -110,13 +112,18 @@ def outcome_of(  # noqa: PLR0917
 
 
 def seconds(text: str | None) -> float | None:
-    """A Retry-After: seconds, at times with decimals. Anything else (a date) is left to the
-    caller's own pause.
+    """A Retry-After: seconds, at times with decimals, or a date (RFC 9110). What is neither is left
+    to the caller's own pause.
     """
     try:
         return max(0.0, float(text)) if text else None
     except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(str(text))
+    except ValueError:
         return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None
 
 
 def json_of(content: bytes | str) -> Mapping[str, Any]:

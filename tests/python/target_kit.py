@@ -1,31 +1,41 @@
-"""What the tests of the API targets share: the emulated platforms, an adapter on them, and changes
-of every kind.
+"""What the tests of the targets share: what they write to, an adapter on it, and changes of every
+kind.
 
 A `Kit` is one target with its own idea of a user, a group and a membership, so that one test can be
-told of all. What a target calls its fields stands in `FIELDS` and nowhere else: a new target is a
-new row of it.
+told of all. What a target calls its fields stands in `FIELDS`, or for a target that is settings
+alone in a folder of `targets/`: `settings.toml` ([targets.<name>] as a district would write it,
+[server] what it speaks to, [kit] what its users, groups and members look like and what it lacks)
+and the `exports.yml` of its exports. A new target is a new row, or a new folder.
 """
 
 from __future__ import annotations
 
+import importlib
 import itertools
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from string import Template
 from typing import Any
 
+from demo import platforms as emulated
 from demo.platforms import Platforms
 from reverse_etl import exports
-from reverse_etl.model import Change, Outcome
+from reverse_etl.model import Change, Export, Outcome
 from reverse_etl.targets import ADAPTERS
 
 STAFF, STUDENTS = "sd74.example", "student.sd74.example"
+FOLDER = Path(__file__).parent / "targets"
+BY_SETTINGS = tuple(sorted(path.parent.name for path in FOLDER.glob("*/settings.toml")))
 numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Fields:
-    """How a target says the same as the others; {person}, {local} and {key} stand for what is new
-    in each change.
+    """How a target says the same as the others; {person}, {local}, {key} and, of a membership,
+    {group} and {person} stand for what is new in each change.
     """
 
     user: Mapping[str, Any]
@@ -41,6 +51,11 @@ class Fields:
     first: tuple[
         tuple[str, str, Mapping[str, Any]], ...
     ] = ()  # entity, key and row of what must be there before anything else
+    # settings without a secret, and settings of a target that is not there
+    bare: Mapping[str, Any] = field(default_factory=lambda: {"address": "http://127.0.0.1:9"})
+    away: Mapping[str, Any] = field(default_factory=lambda: {"address": "http://127.0.0.1:9/v1.0"})
+    after_error: str = "unknown"  # what becomes of a create the target fails on
+    lacks: Mapping[str, str] = field(default_factory=dict)  # what a test needs -> why not
 
 
 FIELDS = {
@@ -99,11 +114,11 @@ FIELDS = {
 
 @dataclass
 class Kit:
-    """One target on its emulator; every user and group it makes has names of its own."""
+    """One target on what it writes to; every user and group it makes has names of its own."""
 
     name: str
     adapter: Any
-    platforms: Platforms
+    platforms: Any
     fields: Fields
     made: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
@@ -138,7 +153,8 @@ class Kit:
             "group_id": self.made["groups", group.key],
             "person_id": self.made["users", user.key],
         }
-        row = self.fields.member if action == "create" else {}
+        named = {"group": group.key[0], "person": user.key[0]}
+        row = filled(self.fields.member, **named) if action == "create" else {}
         change = self.change("members", (*group.key, *user.key), action, {**row, **new})
         return replace(
             change,
@@ -201,18 +217,81 @@ class Kit:
         return adapter(self.name, self.adapter._settings)
 
     def faults(self, **switches: Any) -> None:
-        self.platforms.set_faults(**{self.name: switches})
+        own = {self.name: switches} if isinstance(self.platforms, Platforms) else switches
+        self.platforms.set_faults(**own)
+
+    def requests(self) -> Path:
+        """Where every request is written down."""
+        if isinstance(self.platforms, Platforms):
+            return self.platforms.places.requests
+        return Path(self.platforms.requests)
+
+    def with_settings(self, **settings: Any) -> Any:
+        """An adapter on the same target, some of its settings others."""
+        return adapter(self.name, self.adapter._settings | settings)
+
+    def bare(self) -> Any:
+        """An adapter nobody gave a secret."""
+        settings = self.adapter._settings if self.name in BY_SETTINGS else {}
+        return adapter(self.name, settings | dict(self.fields.bare))
+
+    def links(self) -> set[tuple[str, str]]:
+        """(remote id of a group, remote id of a user) of every membership that is read."""
+        rows = self.observed("members")
+        if rows and "group_remote_id" in rows[0]:
+            return {(row["group_remote_id"], row["member_remote_id"]) for row in rows}
+        # read as our keys
+        groups = {row["group_id"]: row["remote_id"] for row in self.observed("groups")}
+        users = {row["person_id"]: row["remote_id"] for row in self.observed("users")}
+        return {(groups[row["group_id"]], users[row["person_id"]]) for row in rows}
+
+
+def declared(name: str) -> dict[str, Export]:
+    """The exports that go to a target."""
+    return exports.declared(name, FOLDER / name if name in BY_SETTINGS else None)
 
 
 def adapter(name: str, settings: Mapping[str, Any]) -> Any:
     """A target as the engine makes it: with the exports that are declared for it."""
-    return ADAPTERS[name](name, settings, exports.declared(name))
+    kind = ADAPTERS[settings.get("kind", name)]
+    return kind(name, settings, declared(name))
 
 
-def kit(name: str, platforms: Platforms, **more: Any) -> Kit:
-    """A target on the running platforms."""
-    settings = settings_of(name, platforms.environment) | {"run_id": "run1", "timeout": 5} | more
-    made = Kit(name, adapter(name, settings), platforms, FIELDS[name])
+@contextmanager
+def served(name: str, folder: Path) -> Iterator[Any]:
+    """What a target writes to, running."""
+    if name not in BY_SETTINGS:
+        with emulated.running(folder) as platforms:
+            yield platforms
+        return
+    server = dict(tomllib.loads((FOLDER / name / "settings.toml").read_text("utf-8"))["server"])
+    module = importlib.import_module(server.pop("kind"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with module.running(folder, **server) as running:
+        yield running
+
+
+def lacks(name: str) -> dict[str, str]:
+    """What tests may need and a target that is settings alone has not -> why not."""
+    said = tomllib.loads((FOLDER / name / "settings.toml").read_text("utf-8"))
+    return dict(said["kit"].get("lacks", {}))
+
+
+def described(name: str, server: Any) -> dict[str, Any]:
+    """The settings file of a target, with what only the running server knows."""
+    text = (FOLDER / name / "settings.toml").read_text("utf-8")
+    return tomllib.loads(Template(text).safe_substitute(server.environment))
+
+
+def kit(name: str, server: Any, **more: Any) -> Kit:
+    """A target on what it writes to, which is running."""
+    if name in BY_SETTINGS:
+        said = described(name, server)
+        settings, fields = said["targets"][name], Fields(**said["kit"])
+    else:
+        settings, fields = settings_of(name, server.environment), FIELDS[name]
+    settings = settings | {"run_id": "run1", "timeout": 5} | more
+    made = Kit(name, adapter(name, settings), server, fields)
     for entity, key, row in made.fields.first:
         made.done(made.change(entity, (key,), "create", row))
     return made

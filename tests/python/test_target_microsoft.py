@@ -452,4 +452,4 @@ def test_a_wait_may_have_decimals_and_headers_any_letter_case():
         429, {"error": {"code": "TooManyRequests"}}, {"RETRY-AFTER": "2.128", "Request-Id": "r1"}
     )
     assert (reply.retry_after, reply.request_id, reply.reason) == (2.128, "r1", "TooManyRequests")
-    assert seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None
+    assert seconds("Wed, 21 Oct 2026 07:28:00 GMT") == 0.0

@@ -1,0 +1,159 @@
+"""A list of an API, page after page, to an end that is proved.
+
+In: the route of the list and how to ask. Out: its objects, each once. A page without the list it
+should have, a page that comes twice and another number than the API promises raise `ListError`:
+half a list never passes for a whole one, for what is not in it would be made again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from reverse_etl.targets.rest.client import Answer
+from reverse_etl.targets.rest.json_path import MISSING, value_at
+from reverse_etl.targets.rest.settings import List, Paging
+
+Ask = Callable[[str, Mapping[str, Any], bool], Answer]  # path, params, whether a 404 is an answer
+READINGS = 3  # of a list that shifts while it is read
+
+
+class ListError(Exception):
+    """A list that cannot be what the settings say; the message says why, without a value."""
+
+
+def whole(
+    route: List,
+    path: str,
+    params: Mapping[str, Any],
+    ask: Ask,
+    identify: Callable[[Mapping[str, Any]], str | None],
+    *,
+    missing_is_fine: bool = False,
+) -> list[Mapping[str, Any]]:
+    """Every object of a list, each once; with `missing_is_fine` a list that is not there is an
+    empty one. Somebody may add or take away an object while we read: the pages shift, one may be
+    missed, and the list is read again.
+    """
+    trouble = ""
+    for _ in range(READINGS):
+        pages = Pages(route, ask, missing_is_fine)
+        found: dict[str, Mapping[str, Any]] = {}
+        for page in pages.read(path, params):
+            for one in page:
+                found[identify(one) or f"#{len(found)}"] = one
+        if pages.total is None or pages.total == len(found):
+            return [one for one in found.values() if not _is_skipped(route, one)]
+        trouble = f"the API says it has {pages.total:,} objects and sent {len(found):,}"
+    raise ListError(trouble)
+
+
+class Pages:
+    """One reading of a list."""
+
+    def __init__(self, route: List, ask: Ask, missing_is_fine: bool) -> None:
+        self._route, self._ask, self._missing_is_fine = route, ask, missing_is_fine
+        self.total: int | None = None  # what the API promised last
+        self._number = self._taken = 0
+        self._seen: set[str] = set()
+
+    def read(self, path: str, params: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+        """Page after page."""
+        paging, asked = self._route.paging, dict(params)
+        if paging is not None and (limit := paging.limit_param):
+            asked[limit] = paging.limit
+        if paging is not None and paging.style in {"offset", "page"}:
+            asked[_param(paging)] = 0 if paging.style == "offset" else paging.first
+        following: tuple[str, dict[str, Any]] | None = (path, asked)
+        while following is not None:
+            where, asked = following
+            self._number += 1
+            ended = self._number > 1 and paging is not None and paging.ends_with_404
+            answer = self._ask(where, asked, self._missing_is_fine or ended)
+            if not answer.good:
+                return
+            found = self._objects(answer)
+            self._look_at(where, asked, found)
+            self._taken += len(found)
+            yield found
+            following = self._following(paging, answer, found, where, asked) if paging else None
+
+    def _objects(self, answer: Answer) -> list[Mapping[str, Any]]:
+        route, number = self._route, self._number
+        found = value_at(answer.body, route.items, MISSING)
+        if isinstance(found, Mapping) and route.paging is None:
+            found = [found]  # a look-up that answers with the one object
+        if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+            raise ListError(f'page {number} has no list of objects at "{route.items}"')
+        if route.total or route.total_header:
+            said = value_at(answer.body, route.total) if route.total else None
+            said = said if route.total else answer.headers.get(route.total_header.lower())
+            if not str(said).isdigit():
+                raise ListError(f"page {number} does not say how many objects there are in all")
+            self.total = int(str(said))
+        return found
+
+    def _look_at(self, where: str, asked: Mapping[str, Any], found: list[Any]) -> None:
+        """Refuse what came before: a page asked for twice, or the same objects again."""
+        once = (json.dumps([where, asked]), json.dumps(found, sort_keys=True) if found else "")
+        for mark in filter(None, once):
+            if mark in self._seen:
+                raise ListError(
+                    f"page {self._number} is one that came before: the paging goes in a circle, or"
+                    " the API does not know the parameter"
+                )
+            self._seen.add(mark)
+
+    def _following(
+        self, paging: Paging, answer: Answer, found: list[Any], where: str, asked: dict[str, Any]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """How to ask for the next page; None where the end is proved."""
+        if paging.style in {"next", "link"}:
+            link = _link(answer.headers.get("link", ""))
+            address = link if paging.style == "link" else value_at(answer.body, paging.next)
+            return (urljoin(answer.url, str(address)), {}) if address else None
+        if paging.style == "cursor":
+            cursor = self._cursor(paging, answer)
+            return (where, {**asked, _param(paging): cursor}) if cursor else None
+        if not found or (self.total is not None and self._taken >= self.total):
+            return None
+        if paging.style == "offset":
+            return where, {**asked, _param(paging): self._taken}
+        if paging.pages:
+            count = value_at(answer.body, paging.pages)
+            if not isinstance(count, int):
+                raise ListError(f"page {self._number} does not say how many pages there are")
+            if self._number >= count:
+                return None
+        return where, {**asked, _param(paging): asked[_param(paging)] + 1}
+
+    def _cursor(self, paging: Paging, answer: Answer) -> Any:
+        cursor = value_at(answer.body, paging.cursor)
+        if not paging.more:
+            return cursor
+        more = value_at(answer.body, paging.more, MISSING)
+        if more is MISSING:
+            raise ListError(f"page {self._number} does not say whether there is more")
+        if more and not cursor:
+            raise ListError(f"page {self._number} says there is more, and not how to ask for it")
+        return cursor if more else None
+
+
+def _param(paging: Paging) -> str:
+    return paging.param or paging.style
+
+
+def _link(header: str) -> str:
+    """The address of `rel="next"` (RFC 8288)."""
+    for part in re.split(r",\s*(?=<)", header):
+        match = re.match(r"\s*<([^>]*)>(.*)", part)
+        if match and re.search(r';\s*rel="?[^";]*\bnext\b', match[2], re.I):
+            return match[1]
+    return ""
+
+
+def _is_skipped(route: List, one: Mapping[str, Any]) -> bool:
+    return any(value_at(one, at) in values for at, values in route.skip.items())
