@@ -9,10 +9,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_kit import adapter
+from target_kit import FIELDS, adapter
 
-from reverse_etl.targets import ADAPTERS
-from reverse_etl.targets.base import Target
 from reverse_etl.targets.fields import (
     Table,
     columns,
@@ -25,7 +23,7 @@ from reverse_etl.targets.fields import (
     to_api,
 )
 
-MADE = {name: adapter(name, {}) for name, kind in ADAPTERS.items() if issubclass(kind, Target)}
+MADE = {name: adapter(name, {}) for name in FIELDS}
 TABLES = [
     (name, entity, table) for name, made in MADE.items() for entity, table in made.tables.items()
 ]
