@@ -19,6 +19,8 @@ override SCOPE = $(call given,--target,TARGET) $(call given,--school,SCHOOL) $(c
 override LIFT = $(call given,--allow,ALLOW) $(call given,--why,WHY)
 # what is no room of ours and writes state: nobody else reads it, and it has its folder by name
 override HERE = umask 077 && HOMEROOM_VAR=$$($(PY) -c 'from common import paths; print(paths.var())') && export HOMEROOM_VAR
+# what dbt is to know of seeds/targets.csv before it reads a seed
+override TOLD = export HOMEROOM_TARGETS="$$($(PY) -m operations targets)"
 
 help: ## what you can do here, in the order of a working day
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -117,7 +119,7 @@ test: .venv/dev ## prove it: units, properties, real servers, whole nights
 	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/python
 
 lint: .venv/dev ## ruff and sqlfluff
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \
 		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
 
 chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
@@ -133,7 +135,7 @@ bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per seco
 	@$(PY) -m tests.bench
 
 docs: .venv/nightly ## the models' own documentation, as a site under var/docs
-	@$(HERE) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
+	@$(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
 		&& echo "open $$HOMEROOM_VAR/docs/static_index.html"
 
 lock: .venv/dev ## pin what pyproject.toml asks for, with hashes

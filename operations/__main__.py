@@ -17,7 +17,7 @@ from rich.console import Console
 from common import findings, paths, settings, store
 from common.runs import NoSuchRunError, Run, business_date
 from operations import audit as cookbook
-from operations import interventions, schedule
+from operations import interventions, schedule, seeds
 from operations import night as nights
 from operations import report as reports
 from operations.preflight import size
@@ -207,6 +207,12 @@ def build(
     from operations.build import build as run_build
 
     raise SystemExit(run_build(Run.current("build"), select))
+
+
+@app.command()
+def targets() -> None:
+    """Print what dbt has to be told when it is called by hand, as HOMEROOM_TARGETS."""
+    print(seeds.targets())
 
 
 @app.command()

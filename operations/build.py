@@ -11,6 +11,7 @@ Alone: `python -m operations build`.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -21,11 +22,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from common import findings, paths, store
 from common.runs import Run
 from ingestion import tables as sources
 from operations import seeds, snapshots
 from reverse_etl import observe as targets
+from reverse_etl import sql
 
 FAILED = ("error", "fail", "runtime error", "partial success")
 
@@ -40,6 +44,7 @@ def build(run: Run, select: str = "") -> int:
     store.begin_night(run)
     sources.ensure_tables()
     targets.ensure_tables()
+    _ensure_described()
     snapshots.remember(run)
     wrong, unread, readable = seeds.trouble()
     findings.record(run, wrong)
@@ -86,7 +91,7 @@ def build(run: Run, select: str = "") -> int:
             "--indirect-selection",
             "cautious",
         ]
-    with _inside(paths.var(), DBT_TARGET_PATH=str(target)):
+    with _inside(paths.var(), DBT_TARGET_PATH=str(target), HOMEROOM_TARGETS=seeds.targets()):
         outcome = dbtRunner().invoke(arguments)
     # else it holds the warehouse until this process ends
     DuckDBConnectionManager.close_all_connections()
@@ -128,6 +133,27 @@ def build(run: Run, select: str = "") -> int:
         f" {len(failures)} failed"
     )
     return 3 if failures or wrong else 0
+
+
+def _ensure_described() -> None:
+    """Make the empty raw tables of targets that seeds speak of and settings do not: their staging
+    views then hold nobody, and everything else is built.
+    """
+    said = seeds.targets()
+    with store.connect() as connection:
+        for target in sorted({one for some in json.loads(said or "{}").values() for one in some}):
+            file = paths.root() / "models" / "staging" / target / "_sources.yml"
+            described = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            for source in described.get("sources", []):
+                connection.execute(f"create schema if not exists {sql.name(source['schema'])}")
+                for table in source["tables"]:
+                    columns = [*(column["name"] for column in table["columns"]), "_json"]
+                    relation = f"{sql.name(source['schema'])}.{sql.name(table['name'])}"
+                    connection.execute(
+                        f"create table if not exists {relation}"
+                        f" ({', '.join(f'{sql.name(column)} varchar' for column in columns)},"
+                        " _observed_at timestamptz, _dlt_load_id varchar)"
+                    )
 
 
 def _fingerprint() -> str:

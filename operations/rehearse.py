@@ -35,6 +35,7 @@ from rich.console import Console
 from common import paths, store
 from common.runs import Run, git_commit
 from ingestion import tables as sources
+from operations import seeds
 from operations.compiled_models import Models
 
 MACHINE = "lifecycle_events"
@@ -200,7 +201,11 @@ def _compiled(scratch: Path, run: Run) -> Models:
         str(scratch / "logs"),
     ]
     # from inside the folder, as a night's build does: dbt then reuses what that one has parsed
-    environment = {"DBT_TARGET_PATH": str(scratch / "target"), "HOMEROOM_VAR": "."}
+    environment = {
+        "DBT_TARGET_PATH": str(scratch / "target"),
+        "HOMEROOM_VAR": ".",
+        "HOMEROOM_TARGETS": seeds.targets(),
+    }
     _run(command, environment, "the models as they stand now cannot be built", scratch)
     return Models(json.loads((scratch / "target" / "manifest.json").read_text(encoding="utf-8")))
 

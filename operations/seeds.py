@@ -10,6 +10,7 @@ tests.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from io import StringIO
@@ -71,6 +72,31 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
             names.append(name)
             readable = readable and wrong.readable
     return found, names, readable
+
+
+def targets() -> str:
+    """What dbt is to know of seed targets before it can read a seed, as HOMEROOM_TARGETS has it:
+    {"accounts": [the targets that hold some], …}. A file nobody can read says nothing; `trouble`
+    says why.
+    """
+    try:
+        rows = list(_rows(paths.root() / "seeds" / "targets.csv", _columns("targets")))
+    except (SeedError, OSError):
+        return ""
+    return json.dumps(
+        {
+            name.removeprefix("has_"): [
+                row["target"] for _, row in rows if row[name].lower() == "true"
+            ]
+            for name in _columns("targets")
+            if name.startswith("has_")
+        },
+        sort_keys=True,
+    )
+
+
+def _columns(seed: str) -> dict[str, str]:
+    return _described(paths.root() / "seeds").get(seed, {})
 
 
 def _described(folder: Path) -> dict[str, dict[str, str]]:

@@ -34,20 +34,20 @@ licences as (
     select * from {{ ref('licences') }}
 ),
 
+targets as (
+    select * from {{ ref('targets') }}
+),
+
 subscriptions as (
-    select * from {{ ref('stg_microsoft__subscriptions') }}
+    select * from {{ ref('stg_targets__subscriptions') }}
 ),
 
 held_licences as (
-    select * from {{ ref('stg_microsoft__licences') }}
+    select * from {{ ref('stg_targets__licences') }}
 ),
 
-google_users as (
-    select * from {{ ref('stg_google__users') }}
-),
-
-microsoft_users as (
-    select * from {{ ref('stg_microsoft__users') }}
+observed_users as (
+    select * from {{ ref('stg_targets__users') }}
 ),
 
 night as (
@@ -115,20 +115,6 @@ without_account as (
         and account_matches.person_id is null
         and people.state in ('active', 'preregistered')
         and people.presence <> 'filtered'
-),
-
-observed_users as (
-    select
-        'google' as target,
-        google_users.person_id
-    from google_users
-
-    union all
-
-    select
-        'microsoft' as target,
-        microsoft_users.person_id
-    from microsoft_users
 ),
 
 doubled_keys as (
@@ -205,13 +191,13 @@ placed_nowhere as (
         case when placements.org_unit_path is null then 'critical' else 'warning' end as level,
         case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as kind,
         '' as source,
-        'google' as target,
+        targets.target,
         people.population as entity,
         people.school_number,
         min(people.source_key) as key,
         cast(count(*) as {{ dbt.type_string() }}) || ' active ' || people.population || ' at this school fit '
         || case
-            when placements.org_unit_path is null then 'no row of seeds/org_unit_rules.csv and are given no account in Google.'
+            when placements.org_unit_path is null then 'no row of seeds/org_unit_rules.csv and are given no account in ' || targets.name || '.'
             else 'two rows of seeds/org_unit_rules.csv that are as specific as each other; they live in ' || placements.rule || '.'
         end as message,
         'analyst' as owner,
@@ -222,10 +208,14 @@ placed_nowhere as (
     from people
     inner join placements
         on people.person_id = placements.person_id
+    inner join targets
+        on targets.has_org_units
     where
         people.state in ('active', 'preregistered')
         and (placements.org_unit_path is null or placements.is_contested)
     group by
+        targets.target,
+        targets.name,
         people.population,
         people.school_number,
         placements.org_unit_path is null,
@@ -233,8 +223,8 @@ placed_nowhere as (
 ),
 
 -- before a tenant was ever read nobody knows what it subscribes to
-tenant as (
-    select count(*) > 0 as is_read
+tenants_read as (
+    select distinct target
     from subscriptions
 ),
 
@@ -243,7 +233,7 @@ licences_short as (
         'warning' as level,
         case when subscriptions.licence is null then 'licence_unknown' else 'licence_short' end as kind,
         '' as source,
-        'microsoft' as target,
+        licences.target,
         'licences' as entity,
         '' as school_number,
         licences.licence as key,
@@ -262,19 +252,24 @@ licences_short as (
         case when subscriptions.licence is null then 'analyst' else 'identity administrator' end as owner,
         case
             when subscriptions.licence is null
-                then 'Correct the name in seeds/licence_rules.csv; staging.stg_microsoft__subscriptions lists those there are.'
+                then
+                    'Correct the name in seeds/licence_rules.csv; staging.stg_' || licences.target
+                    || '__subscriptions lists those there are.'
             else 'Buy seats, or give it to fewer people in seeds/licence_rules.csv.'
         end as action
     from licences
+    inner join tenants_read
+        on licences.target = tenants_read.target
     left join subscriptions
-        on licences.licence = subscriptions.licence
+        on
+            licences.target = subscriptions.target
+            and licences.licence = subscriptions.licence
     left join held_licences
         on
             licences.person_id = held_licences.person_id
+            and licences.target = held_licences.target
             and licences.licence = held_licences.licence
-    cross join tenant
-    where tenant.is_read
-    group by licences.licence, subscriptions.licence, subscriptions.seats, subscriptions.seats_used
+    group by licences.target, licences.licence, subscriptions.licence, subscriptions.seats, subscriptions.seats_used
     having
         subscriptions.licence is null
         or count(*) filter (where held_licences.person_id is null) > greatest(subscriptions.seats - subscriptions.seats_used, 0)

@@ -1,4 +1,9 @@
-with accounts as (
+with targets as (
+    select * from {{ ref('targets') }}
+    where has_aliases
+),
+
+accounts as (
     select * from {{ ref('accounts') }}
 ),
 
@@ -26,20 +31,22 @@ renames as (
 ),
 
 places as (
-    {% for target in ['google', 'microsoft'] %}
     select
         renames.*,
-        '{{ target }}' as target
+        targets.target,
+        targets.address
     from renames
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    cross join targets
 ),
 
 final as (
     select
         places.person_id,
         places.target,
-        coalesce(adopted.account_name || '@' || adopted.domain, places.account_name || '@' || places.domain) as address,
+        coalesce(
+            {{ account_address('places', 'adopted.account_name', 'adopted.domain') }},
+            {{ account_address('places', 'places.account_name', 'places.domain') }}
+        ) as address,
         places.renamed_on,
         places.alias_until
     from places

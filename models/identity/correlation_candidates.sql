@@ -1,6 +1,10 @@
 -- who is asked about: people who are to have an account and have none with our key in that target
 
-with records as (
+with targets as (
+    select * from {{ ref('targets') }}
+),
+
+records as (
     select * from {{ ref('person_records') }}
 ),
 
@@ -138,6 +142,14 @@ account_facts as (
     from accounts
 ),
 
+-- which facts are looked at is said target by target
+looked_at as (
+    select
+        targets.target,
+        {{ split_to_rows('targets.matched_by') }} as fact
+    from targets
+),
+
 -- the person has an account with our key in that target: nothing to look for
 held as (
     select
@@ -163,6 +175,10 @@ ruled as (
         on
             rules.account_fact = account_facts.fact
             and person_facts.value = account_facts.value
+    inner join looked_at
+        on
+            account_facts.target = looked_at.target
+            and account_facts.fact = looked_at.fact
     inner join people
         on
             person_facts.person_id = people.person_id

@@ -29,8 +29,8 @@ grants as (
     select * from {{ ref('group_grants') }}
 ),
 
-rules as (
-    select * from {{ ref('group_rules') }}
+kinds_wanted as (
+    select distinct rule from {{ ref('group_targets') }}
 ),
 
 active_students as (
@@ -110,7 +110,7 @@ homeroom_teachers as (
     where homerooms.homeroom_slug is not null
 ),
 
--- class groups are made only where a tenant wants them: there are as many as there are classes
+-- class groups are made only where a target wants them: there are as many as there are classes
 section_people as (
     select
         'section-' || sections.school_number || '-' || {{ group_slug('sections.section_id') }} as group_id,
@@ -124,8 +124,8 @@ section_people as (
         on sections.section_id = section_students.section_id
     inner join active_students
         on section_students.student_number = active_students.source_key
-    inner join rules
-        on rules.rule = 'section' and (rules.in_google or rules.in_microsoft)
+    inner join kinds_wanted
+        on kinds_wanted.rule = 'section'
     where sections.kind = 'class'
 
     union all
@@ -142,8 +142,8 @@ section_people as (
         on sections.section_id = section_staff.section_id
     inner join active_staff
         on section_staff.staff_key = active_staff.source_key
-    inner join rules
-        on rules.rule = 'section' and (rules.in_google or rules.in_microsoft)
+    inner join kinds_wanted
+        on kinds_wanted.rule = 'section'
     where sections.kind = 'class'
 ),
 

@@ -35,9 +35,7 @@ final as (
             replace(rules.description, '{school}', coalesce(school_names.school_name, kept.school_number)),
             '{part}', kept.part
         ) as description,
-        rules.domain,
-        rules.in_google,
-        rules.in_microsoft
+        rules.domain
     from kept
     inner join rules
         on kept.rule = rules.rule

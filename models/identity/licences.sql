@@ -8,31 +8,42 @@ rules as (
 
 states as (
     select * from {{ ref('account_states') }}
-    where target = 'microsoft' and has_licences
+    where has_licences
+),
+
+targets as (
+    select * from {{ ref('targets') }}
+    where has_licences
 ),
 
 fitting as (
     select
         holders.person_id,
+        rules.target,
         holders.school_number,
         holders.source,
         rules.licence,
         {{ rule_weight('rules') }} as weight
     from holders
-    inner join states
-        on holders.person_id = states.person_id
     inner join rules
         on {{ rule_fits('rules', 'holders') }}
+    inner join targets
+        on rules.target = targets.target
+    inner join states
+        on
+            holders.person_id = states.person_id
+            and rules.target = states.target
 ),
 
 weighed as (
     select
         fitting.person_id,
+        fitting.target,
         fitting.school_number,
         fitting.source,
         fitting.licence,
         fitting.weight,
-        max(fitting.weight) over (partition by fitting.person_id) as most
+        max(fitting.weight) over (partition by fitting.person_id, fitting.target) as most
     from fitting
 ),
 
@@ -40,6 +51,7 @@ weighed as (
 final as (
     select
         weighed.person_id,
+        weighed.target,
         weighed.licence,
         weighed.school_number,
         weighed.source

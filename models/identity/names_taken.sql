@@ -3,12 +3,8 @@
 -- our own groups need no line here: their slugs hold a mincode, and no minted name holds digits between letters
 -- (test identity__no_account_shares_a_group_address)
 
-with google_names as (
-    select * from {{ ref('stg_google__names_taken') }}
-),
-
-microsoft_names as (
-    select * from {{ ref('stg_microsoft__names_taken') }}
+with names_of_targets as (
+    select * from {{ ref('stg_targets__names_taken') }}
 ),
 
 reserved_names as (
@@ -17,24 +13,13 @@ reserved_names as (
 
 names as (
     select
-        {{ local_part('google_names.address') }} as account_name,
-        google_names.address,
-        google_names.kind,
-        'google' as target,
-        google_names.person_id,
-        google_names.remote_id
-    from google_names
-
-    union all
-
-    select
-        {{ local_part('microsoft_names.address') }} as account_name,
-        microsoft_names.address,
-        microsoft_names.kind,
-        'microsoft' as target,
-        microsoft_names.person_id,
-        microsoft_names.remote_id
-    from microsoft_names
+        {{ local_part('names_of_targets.address') }} as account_name,
+        names_of_targets.address,
+        names_of_targets.kind,
+        names_of_targets.target,
+        names_of_targets.person_id,
+        names_of_targets.remote_id
+    from names_of_targets
 
     union all
 

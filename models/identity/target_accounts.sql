@@ -1,4 +1,9 @@
-with accounts as (
+with targets as (
+    select * from {{ ref('targets') }}
+    where has_accounts
+),
+
+accounts as (
     select * from {{ ref('accounts') }}
 ),
 
@@ -27,13 +32,12 @@ waiting as (
 ),
 
 people as (
-    {% for target in ['google', 'microsoft'] %}
     select
         current_accounts.*,
-        '{{ target }}' as target
+        targets.target,
+        targets.address
     from current_accounts
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    cross join targets
 ),
 
 final as (
@@ -48,9 +52,10 @@ final as (
         case
             when people.name_number = 1
                 then coalesce(
-                    adopted.account_name || '@' || adopted.domain, people.account_name || '@' || people.domain
+                    {{ account_address('people', 'adopted.account_name', 'adopted.domain') }},
+                    {{ account_address('people', 'people.account_name', 'people.domain') }}
                 )
-            else people.account_name || '@' || people.domain
+            else {{ account_address('people', 'people.account_name', 'people.domain') }}
         end as address,
         orphan_accounts.remote_id as adopt_id
     from people

@@ -25,6 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from operations import seeds
 from tests.mutants.kinds import Mutant, Result, mutant
 
 TOKEN = re.compile(
@@ -636,7 +637,9 @@ def session(top: Path, var: Path) -> Iterator[Callable[[Callable[[Bench], Any]],
         return kept[0]
 
     environment = dict(os.environ)
-    os.environ.update(HOMEROOM_VAR=".", DBT_TARGET_PATH=str(var / "target"))
+    os.environ.update(
+        HOMEROOM_VAR=".", HOMEROOM_TARGETS=seeds.targets(), DBT_TARGET_PATH=str(var / "target")
+    )
     try:
         with chdir(var):
             yield call

@@ -407,6 +407,29 @@ CASES["exports__nobody_who_left_is_open_in_microsoft"] = who_left(
     "microsoft", "account_enabled", is_open=True
 )
 
+# --- targets --------------------------------------------------------------------------------------
+
+CAN_HOLD = "target has_accounts has_groups has_licences"
+CASES["targets__can_hold_what_other_seeds_say"] = Case(
+    {
+        "targets": (CAN_HOLD, ("all", True, True, True), ("mail", False, False, False)),
+        "lifecycle_states": ("state target", ("active", "all"), ("left", "all")),
+        "group_targets": ("rule target", ("grade", "all")),
+        "licence_rules": ("target licence", ("all", "A1")),
+    },
+    {
+        "a state without a meaning": one(
+            "lifecycle_states", "all", "state target", ("active", "all"), ("left", "mail")
+        ),
+        "groups where there are none": one(
+            "group_targets", "mail", "rule target", ("grade", "all"), ("grade", "mail")
+        ),
+        "licences where there are none": one(
+            "licence_rules", "mail", "target licence", ("all", "A1"), ("mail", "A1")
+        ),
+    },
+)
+
 # --- names ----------------------------------------------------------------------------------------
 
 TAKEN, ADOPTED = "target remote_id account_name person_id", "target remote_id person_id"

@@ -16,7 +16,7 @@ from conftest import ROOT, District
 
 from common import store
 from common.runs import Run
-from operations import build
+from operations import build, seeds
 
 # a model may refer to its own layer and to those before it
 ORDER = {"seeds": 0, "staging": 1, "intake": 2, "core": 3, "identity": 4, "exports": 5, "audit": 6}
@@ -45,6 +45,7 @@ def dbt(district: District, *words: str) -> subprocess.CompletedProcess[str]:
     # from within the state folder, as the night does it: the project stays parsed
     environment = district.environment(
         HOMEROOM_VAR=".",
+        HOMEROOM_TARGETS=seeds.targets(),
         DBT_TARGET_PATH=str(district.var / "target"),
         DBT_LOG_PATH=str(district.var / "logs"),
     )

@@ -2,6 +2,11 @@ with groups as (
     select * from {{ ref('groups') }}
 ),
 
+wanted as (
+    select * from {{ ref('group_targets') }}
+    where target = 'google'
+),
+
 final as (
     select
         groups.group_id,
@@ -10,7 +15,8 @@ final as (
         {{ truncate_text('groups.description', 4096) }} as description,
         groups.school_number
     from groups
-    where groups.in_google
+    inner join wanted
+        on groups.rule = wanted.rule
 )
 
 select * from final

@@ -2,6 +2,11 @@ with groups as (
     select * from {{ ref('groups') }}
 ),
 
+wanted as (
+    select * from {{ ref('group_targets') }}
+    where target = 'microsoft'
+),
+
 final as (
     select
         groups.group_id,
@@ -12,7 +17,8 @@ final as (
         true as security_enabled,
         groups.school_number
     from groups
-    where groups.in_microsoft
+    inner join wanted
+        on groups.rule = wanted.rule
 )
 
 select * from final

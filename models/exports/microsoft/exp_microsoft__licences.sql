@@ -1,5 +1,6 @@
 with licences as (
     select * from {{ ref('licences') }}
+    where target = 'microsoft'
 ),
 
 subscriptions as (

@@ -9,7 +9,6 @@ renamed as (
         -- ids
         source.remote_id,
         source.person_id,
-        source.employee_id,
 
         -- names
         lower(source.primary_email) as primary_email,
@@ -22,9 +21,7 @@ renamed as (
         -- flags
         coalesce(cast(source.suspended as boolean), false) as suspended,
         coalesce(cast(source.archived as boolean), false) as archived,
-        false as deleted,
-        coalesce(cast(source.is_admin as boolean), false)
-        or coalesce(cast(source.is_delegated_admin as boolean), false) as is_admin
+        false as deleted
     from source
     where source.person_id is null
 )

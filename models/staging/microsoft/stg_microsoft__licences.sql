@@ -11,6 +11,7 @@ users as (
 rules as (
     select distinct licence
     from {{ ref('licence_rules') }}
+    where target = 'microsoft'
 ),
 
 renamed as (

@@ -9,7 +9,6 @@ renamed as (
         -- ids
         source.remote_id,
         source.person_id,
-        source.employee_id,
 
         -- names
         lower(source.user_principal_name) as user_principal_name,
@@ -26,10 +25,7 @@ renamed as (
 
         -- flags
         coalesce(cast(source.account_enabled as boolean), false) as account_enabled,
-        false as deleted,
-        coalesce(cast(source.is_admin as boolean), false) as is_admin,
-        -- kept by an on-premises directory, which would undo what is written here
-        coalesce(cast(source.is_synced as boolean), false) as is_synced
+        false as deleted
     from source
     where source.person_id is null
 )

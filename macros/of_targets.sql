@@ -1,0 +1,27 @@
+{#- The rows of one staging view of every target that holds such things, with whose they are. dbt has to know what it refers to
+    before it can read a seed, so whoever starts dbt says what seed targets says: docs/decisions/0014 tells why. -#}
+{% macro of_targets(holding, view, columns) -%}
+    {%- set said = env_var('HOMEROOM_TARGETS', '') -%}
+    {%- if execute and not said -%}
+        {{ exceptions.raise_compiler_error(
+            'dbt was not told which targets there are; type it as: HOMEROOM_TARGETS="$(python -m operations targets)" dbt …'
+        ) }}
+    {%- endif -%}
+    {%- for target in fromjson(said or '{}').get(holding, []) %}
+    select
+        '{{ target }}' as target,
+        {%- for column in columns %}
+        {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('stg_' ~ target ~ '__' ~ view) }}
+
+    union all
+    {% endfor %}
+    -- no row: the columns where no target holds such things
+    select
+        cast(null as {{ dbt.type_string() }}) as target,
+        {%- for column, type in columns.items() %}
+        cast(null as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    where 1 = 0
+{%- endmacro %}
