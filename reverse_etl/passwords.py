@@ -36,7 +36,7 @@ class PasswordRecipientError(Exception):
 
 
 def make() -> str:
-    """A password like `kT7m-Wq3x-Rb9d-hP4e`: 92 bits, ASCII, all four classes Microsoft and Google
+    """A password like `kT7m-Wq3x-Rb9d-hP4e`: 92 bits, ASCII, all four classes that directories
     ask for.
     """
     everything = LOWER + UPPER + DIGIT
