@@ -104,7 +104,7 @@ class Target:
     def seen(self, entity: str) -> Table:
         """The field table of what is read of an entity."""
         row = self.rows[entity]
-        own = () if row.links or not row.remote_id else (Field("remote_id", (row.remote_id,)),)
+        own = () if row.links else (Field("remote_id", (row.remote_id,)),)
         return (*own, *(each for each in self.tables[entity] if each.path), *row.observed)
 
     def order(self, change: Change) -> int:

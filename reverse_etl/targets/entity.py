@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from reverse_etl.model import CREATE, DELETED, REMOVALS, UNDELETE, Export
-from reverse_etl.targets.fields import Field, Table, steps
+from reverse_etl.targets.fields import Field, Table
+from reverse_etl.targets.json_path import steps
 
 CREATING = frozenset({CREATE, UNDELETE})  # an object comes to be, or comes back
 

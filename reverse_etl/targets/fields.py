@@ -5,21 +5,20 @@ One table serves both directions, so that what we write and what we read back ca
 JSON of a reply. For every table and every row of its sendable columns: `from_api(table,
 to_api(table, row)) == row`.
 
-A column is found by its path through nested objects, as the export's `field:` writes it:
-`name.givenName`; `externalIds[namespace=homeroom].id` goes through a list to the one entry with
-that value and makes it when writing (`emails[type eq "work"].value`, as SCIM writes it, is the
-same).
+A column is found by its path through nested objects, as the export's `field:` writes it
+(`json_path`).
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+
+from reverse_etl.targets.json_path import put, steps, value_at
 
 # Every address something or somebody has in a target. kind: user, alias, group, deleted
 NAMES_TAKEN = ("address", "kind", "remote_id", "person_id")
@@ -45,12 +44,6 @@ def field(column: str, path: str, *, sent: bool = True) -> Field:
     return Field(column, steps(path), sent)
 
 
-def steps(path: str) -> tuple[str, ...]:
-    """`emails[type=work].value` as `("emails", "[type=work]", "value")`; nothing as `()`."""
-    found = re.findall(r"\[[^\]]*\]|[^.\[\]]+", path)
-    return tuple(re.sub(r'^\[(\S+) eq "?([^"]*)"?\]$', r"[\1=\2]", step) for step in found)
-
-
 def to_api(table: Table, row: Mapping[str, Any], *, creating: bool = False) -> dict[str, Any]:
     """The JSON body of the columns in `row`. None clears a field, and is left out of a create.
 
@@ -64,38 +57,19 @@ def to_api(table: Table, row: Mapping[str, Any], *, creating: bool = False) -> d
                 f"column {column} has no field in this target; the table knows {', '.join(known)}"
             )
         if known[column].sent and not (creating and value is None):
-            _put(body, known[column].path, value)
+            put(body, known[column].path, value)
     return body
 
 
 def from_api(table: Table, document: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one object; absent fields and empty texts are None, as in the exports."""
-    return {each.column: getter(each)(document) for each in table}
+    return {each.column: read(each, document) for each in table}
 
 
-def getter(each: Field) -> Callable[[Mapping[str, Any]], Any]:
-    """The reader of one field, fast where the path is short: it runs for every user of
-    a district.
-    """
-    path = each.path
-    if len(path) == 1:
-        name = path[0]
-
-        def plain(document: Mapping[str, Any]) -> Any:
-            value = document.get(name)
-            return None if value == "" else value
-
-        return plain
-
-    def deep(document: Mapping[str, Any]) -> Any:
-        here: Any = document
-        for step in path:
-            here = _entry(here, step) if step.startswith("[") else here.get(step)
-            if here is None or here == "":
-                return None
-        return here
-
-    return deep
+def read(each: Field, document: Mapping[str, Any]) -> Any:
+    """One field of an object."""
+    value = value_at(document, each.path)
+    return None if value == "" else value
 
 
 def mask(table: Table, without: Sequence[str] = ()) -> list[str]:
@@ -107,8 +81,7 @@ def raw_batch(table: Table, documents: Sequence[Mapping[str, Any]]) -> pa.Record
     """Observed objects as they land in the raw layer: the columns of the table, and each object
     whole as `_json`.
     """
-    readers = [getter(each) for each in table]
-    arrays = [text_array([read(document) for document in documents]) for read in readers]
+    arrays = [text_array([read(each, document) for document in documents]) for each in table]
     whole = pa.array(
         [json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents],
         pa.string(),
@@ -153,28 +126,3 @@ def text_array(values: list[Any]) -> pa.Array:
         ],
         pa.string(),
     )
-
-
-def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    here: Any = body
-    for step, following in zip(path, (*path[1:], None), strict=True):
-        if following is None:
-            here[step] = value
-        elif following.startswith("["):
-            here = here.setdefault(step, [])
-        elif step.startswith("["):
-            here = _entry(here, step, make=True)
-        else:
-            here = here.setdefault(step, {})
-
-
-def _entry(entries: Any, step: str, *, make: bool = False) -> dict[str, Any] | None:
-    name, _, text = step[1:-1].partition("=")
-    wanted = {"true": True, "false": False}.get(text, text)
-    for entry in entries:
-        if entry.get(name) == wanted:
-            return entry
-    if not make:
-        return None
-    entries.append({name: wanted})
-    return entries[-1]

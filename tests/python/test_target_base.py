@@ -87,6 +87,12 @@ ENTITIES = (
             ),
         },
     ),
+    Entity(
+        "plans",  # read only
+        remote_id="name",
+        observed=(field("seats", "seats"),),
+        routes={"list": Route("GET /Plans")},
+    ),
     Entity("folders", parents_first=True, routes={"create": Route("POST /Folders")}),
 )
 
@@ -312,7 +318,8 @@ def test_the_columns_of_the_raw_layer_are_those_of_export_and_row(scim):
     assert scim.raw_columns["users"][:2] == ("remote_id", "person_id")
     assert scim.raw_columns["members"] == ("group_remote_id", "member_remote_id")
     assert "names_taken" not in scim.raw_columns, "an address here is nobody's but the account's"
-    assert scim.entities == ("users", "groups", "members", "folders")
+    assert scim.raw_columns["plans"] == ("remote_id", "seats")
+    assert scim.entities == ("users", "groups", "members", "folders"), "plans are only read"
 
 
 def test_what_is_read_only_is_asked_for_and_never_sent(scim, client):

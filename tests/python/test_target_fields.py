@@ -19,9 +19,9 @@ from reverse_etl.targets.fields import (
     mask,
     raw_batch,
     raw_batches,
-    steps,
     to_api,
 )
+from reverse_etl.targets.json_path import steps
 
 MADE = {name: adapter(name, {}) for name in FIELDS}
 TABLES = [

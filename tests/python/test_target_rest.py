@@ -16,11 +16,11 @@ from json_api import serving
 from demo.platforms.http import Reply, Request
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change, Column, Export, Outcome
+from reverse_etl.targets.json_path import put, value_at
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, seconds
 from reverse_etl.targets.rest import Rest
 from reverse_etl.targets.rest.client import is_allowed
-from reverse_etl.targets.rest.json_path import put, value_at
 
 ITEMS = Export(
     "exp_shop__items",

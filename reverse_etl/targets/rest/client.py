@@ -22,10 +22,10 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.reading import READ, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary, seconds, word
 from reverse_etl.targets.rest.errors import verdict_of
-from reverse_etl.targets.rest.json_path import MISSING, value_at
 from reverse_etl.targets.rest.settings import SECRETS, Auth, ErrorRow, Settings
 
 REDIRECTS = 5

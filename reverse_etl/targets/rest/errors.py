@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reverse_etl.targets.json_path import value_at
 from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary
-from reverse_etl.targets.rest.json_path import value_at
 from reverse_etl.targets.rest.settings import ErrorRow
 
 BY_STATUS = {

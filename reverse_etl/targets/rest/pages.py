@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
+from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.rest.client import Answer
-from reverse_etl.targets.rest.json_path import MISSING, value_at
 from reverse_etl.targets.rest.settings import List, Paging
 
 Ask = Callable[[str, Mapping[str, Any], bool], Answer]  # path, params, whether a 404 is an answer

@@ -46,10 +46,10 @@ from reverse_etl.passwords import PasswordRecipientError
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import Words, fill
+from reverse_etl.targets.json_path import put, value_at
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Verdict, outcome_of, word
 from reverse_etl.targets.rest.client import Answer, Client, as_text, is_allowed
-from reverse_etl.targets.rest.json_path import put, value_at
 from reverse_etl.targets.rest.pages import ListError, whole
 from reverse_etl.targets.rest.settings import Batch, Entity, List, Route, Settings, Write
 
