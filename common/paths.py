@@ -1,7 +1,8 @@
 """Where things are. All state lives under one folder, so that two districts, a test and a rehearsal
 never meet.
 
-`HOMEROOM_VAR` names that folder; without it, `var/` beside `dbt_project.yml`.
+`HOMEROOM_VAR` names that folder; without it, `var/` beside `dbt_project.yml`. `HOMEROOM_PROJECT`
+names a dbt project of somebody's own, with its models, seeds and settings, that this house serves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ class NotOursError(Exception):
 def root() -> Path:
     """The folder of dbt_project.yml: the house itself."""
     return Path(__file__).resolve().parent.parent
+
+
+def project() -> Path:
+    """The folder of the dbt project and its settings: the house's own, unless another is named."""
+    return Path(os.environ.get("HOMEROOM_PROJECT") or root()).resolve()
 
 
 def var() -> Path:

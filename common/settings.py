@@ -34,7 +34,7 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
-from common.paths import root
+from common.paths import project
 
 _MISSING: Any = object()
 # dlt reads these itself; the rest of the first level is ours.
@@ -125,16 +125,16 @@ def zone() -> ZoneInfo:
 
 
 @cache
-def _files() -> dict[str, Any]:
+def _files(folder: Path) -> dict[str, Any]:
     merged: dict[str, Any] = {}
-    for path in _paths():
+    for path in _paths(folder):
         _merge(merged, _of_file(path))
     return merged
 
 
-def _paths() -> list[Path]:
+def _paths(folder: Path) -> list[Path]:
     """The files there are; what stands in a later one goes before an earlier one."""
-    paths = (root() / ".dlt" / name for name in ("config.toml", "secrets.toml"))
+    paths = (folder / ".dlt" / name for name in ("config.toml", "secrets.toml"))
     return [path for path in paths if path.is_file()]
 
 
@@ -181,7 +181,7 @@ def _parsed(text: str) -> Any:
 def everything() -> dict[str, Any]:
     """All settings as one nested dict, environment included."""
     merged: dict[str, Any] = {}
-    _merge(merged, _files())
+    _merge(merged, _files(project()))
     for name, parts in _variables():
         _merge(merged, _nested(parts, _parsed(os.environ[name])))
     return merged
@@ -241,7 +241,7 @@ def strangers() -> list[str]:
     known = (*TABLES, *OF_DLT)
     return [
         f"{_place((name,))}[{name}]: no such table; {nearest(name, known)}"
-        for name in _files()
+        for name in _files(project())
         if name not in known
     ]
 
@@ -479,7 +479,7 @@ def _origin(path: tuple[str, ...]) -> tuple[str, int | None]:
     for name, parts in _variables():
         if tuple(parts) == path[: len(parts)] or path == tuple(parts[: len(path)]):
             return name, None
-    for file in reversed(_paths()):
+    for file in reversed(_paths(project())):
         here: Any = _of_file(file)
         for name in path:
             here = here.get(name) if isinstance(here, dict) else None

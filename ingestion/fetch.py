@@ -234,9 +234,9 @@ def local_folder(location: str) -> Path:
     path = Path(location).expanduser()
     if path.is_absolute():
         return path
-    return (
-        paths.var().joinpath(*path.parts[1:]) if path.parts[:1] == ("var",) else paths.root() / path
-    )
+    if path.parts[:1] == ("var",):
+        return paths.var().joinpath(*path.parts[1:])
+    return paths.project() / path
 
 
 def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.Place:

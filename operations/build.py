@@ -59,9 +59,9 @@ def build(run: Run, select: str = "") -> int:
         "--exclude-resource-type",
         "unit_test",
         "--project-dir",
-        str(paths.root()),
+        str(paths.project()),
         "--profiles-dir",
-        str(paths.root()),
+        str(paths.project()),
         "--log-path",
         str(paths.var() / "logs"),
         "--log-level",
@@ -164,12 +164,14 @@ def _fingerprint() -> str:
     files = [
         file
         for room in ("models", "seeds", "macros", "tests/dbt")
-        for file in sorted((paths.root() / room).rglob("*"))
+        for file in sorted((paths.project() / room).rglob("*"))
         if file.is_file()
     ]
-    names = ("common/problems.csv", "common/problems.yml", "dbt_project.yml", "profiles.yml")
-    for file in [*files, *(paths.root() / name for name in names)]:
-        total.update(f"\n{file.relative_to(paths.root())}\n".encode() + file.read_bytes())
+    named = [paths.project() / name for name in ("dbt_project.yml", "profiles.yml")]
+    named += [paths.root() / "common" / name for name in ("problems.csv", "problems.yml")]
+    for file in [*files, *named]:
+        total.update(f"\n{os.path.relpath(file, paths.project())}\n".encode())
+        total.update(file.read_bytes())
     return total.hexdigest()
 
 

@@ -36,7 +36,7 @@ class SeedError(Exception):
 
 def trouble() -> tuple[list[Finding], list[str], bool]:
     """What is wrong, the seeds it is wrong with, and whether dbt can read the files at all."""
-    folder = paths.root() / "seeds"
+    folder = paths.project() / "seeds"
     grades: frozenset[str] = frozenset()
     found, names, readable = [], [], True
     for name, columns in sorted(

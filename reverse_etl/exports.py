@@ -112,7 +112,7 @@ def declared(target: str, folder: Path | None = None) -> dict[str, Export]:
     ExportError (or LimitError) when one of this target cannot be followed, or a file not be read.
     """
     found: dict[str, Export] = {}
-    for path in sorted((folder or paths.root() / "models" / "exports").rglob("*.yml")):
+    for path in sorted((folder or paths.project() / "models" / "exports").rglob("*.yml")):
         for model in _models(path, path.stat().st_mtime_ns):
             meta = _meta(model).get("export")
             if not isinstance(meta, Mapping) or str(meta.get("target")) != target:

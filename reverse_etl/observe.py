@@ -20,14 +20,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from common import findings, paths, store
 from common.findings import Finding
 from common.log import event
 from common.runs import Run
-from reverse_etl import configured, sql
-from reverse_etl.model import Adapter
+from reverse_etl import configured, diff, sql
+from reverse_etl.model import Adapter, Export
 
 NAMES_TAKEN = "names_taken"
 SETTINGS = {
@@ -68,7 +69,7 @@ def _kinds(targets: tuple[str, ...]) -> dict[str, Any]:
 
 def ensure_tables(adapters: Mapping[str, Adapter] | None = None) -> None:
     """Make the empty raw tables of every API target, so that the first build has them even when a
-    target is away.
+    target is away; and what is said of them in the exports' own columns, where no model says it.
     """
     if adapters is None:
         adapters = {}
@@ -91,6 +92,39 @@ def ensure_tables(adapters: Mapping[str, Adapter] | None = None) -> None:
                         f"alter table {schema}.{sql.name(entity)} add column if not exists"
                         f" {sql.name(column)} varchar"
                     )
+            for export in getattr(chosen, "exports", {}).values():
+                _observed_views(connection, export, chosen.raw_columns.get(export.entity, ()))
+
+
+def _observed_views(
+    connection: duckdb.DuckDBPyConnection, export: Export, columns: Sequence[str]
+) -> None:
+    """What the target holds of ours, and what of nobody's, where it is read in the export's own
+    columns and the project has no staging model that says it otherwise.
+    """
+    sent = {column.name: column.type for column in export.sent if column.name in columns}
+    wanted = {*export.key, *(column.name for column in export.compared)}
+    name = f"stg_{export.target}__{export.entity}"
+    if export.file or not wanted <= sent.keys() or _models(f"{name}.sql"):
+        return
+    typed = ", ".join(
+        f"try_cast({sql.name(one)} as {kind}) as {sql.name(one)}" for one, kind in sent.items()
+    )
+    raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
+    carried = " and ".join(f"{sql.name(one)} is not null" for one in export.key)
+    connection.execute("create schema if not exists staging")
+    for view, carrying in (
+        (diff.observed_view(export), carried),
+        (diff.orphan_view(export), f"not ({carried})"),
+    ):
+        connection.execute(
+            f"create or replace view {view} as"
+            f" select remote_id, {typed} from {raw} where {carrying}"
+        )
+
+
+def _models(file: str) -> bool:
+    return any((paths.project() / "models").rglob(file))
 
 
 def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter]) -> int:

@@ -10,16 +10,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, manifest, results, user
 
-from common import findings
-from reverse_etl import exports
+from common import findings, store
+from reverse_etl import applied, exports
 from reverse_etl import observe as observing
 from reverse_etl import verify as verifying
-from reverse_etl.model import Outcome
+from reverse_etl.model import Column, Export, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -315,3 +317,45 @@ def test_show_names_nobody_unless_asked(bench: Bench) -> None:
     )
     assert "Jane" not in plain.stdout
     assert "given_name: Jane -> Janet" in named.stdout
+
+
+def test_what_a_target_says_in_an_exports_own_columns_needs_no_staging_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(tmp_path))
+    export = Export(
+        "exp_shop__items",
+        '"exports"."exp_shop__items"',
+        "shop",
+        "items",
+        ("code",),
+        (
+            Column("code"),
+            Column("price", "decimal(9,2)"),
+            Column("why"),
+            Column("by", role="adopt"),
+        ),
+        context=("why", "by"),
+    )
+    shop = SimpleNamespace(
+        raw_columns={"items": ("remote_id", "code", "price")}, exports={"items": export}
+    )
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    observing.ensure_tables({"shop": shop})
+    with store.connect() as connection:
+        connection.execute(
+            "insert into raw_shop.items (remote_id, code, price) values ('1', 'A', '1.5'), ('2',"
+            " 'B', 'dear'), ('3', null, '2')"
+        )
+        assert connection.execute("from staging.stg_shop__items order by 1").fetchall() == [
+            ("1", "A", Decimal("1.50")),
+            ("2", "B", None),
+        ]
+        orphans = connection.execute("from staging.stg_shop__orphan_items").fetchall()
+        assert orphans == [("3", None, Decimal("2.00"))]
+        connection.execute("drop view staging.stg_shop__items")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "stg_shop__items.sql").write_text("select 1", encoding="utf-8")
+    observing.ensure_tables({"shop": shop})
+    with store.connect() as connection:  # the model says it
+        assert applied.columns(connection, "staging.stg_shop__items") == {}
