@@ -17,7 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from reverse_etl.model import (
+    CREATE,
     DELETED,
+    PASSWORD,
     REMOVALS,
     RESTORE,
     UNDELETE,
@@ -39,6 +41,7 @@ from reverse_etl.targets.fields import (
     raw_batches,
     to_api,
 )
+from reverse_etl.targets.json_path import put
 from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
@@ -396,6 +399,9 @@ class ApiTarget(Target):
             body = to_api(self.tables[change.entity], chosen, creating=creating)
             if route.columns is True and not body:
                 raise KeyError(f"the change holds no column that is sent to {self.name}")
+            secret = self.exports[change.entity].of_role(PASSWORD)
+            if secret and change.action == CREATE:
+                put(body, secret.field, self.password(change))
         if route.body:
             body = {**(body or {}), **fill(route.body, known)}
         call, query = fill(route.call, known, path=True), fill(route.query, known)

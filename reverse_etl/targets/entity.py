@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from reverse_etl.model import CREATE, DELETED, REMOVALS, UNDELETE, Export
+from reverse_etl.model import CREATE, DELETED, PASSWORD, REMOVALS, UNDELETE, Export
 from reverse_etl.targets.fields import Field, Table
 from reverse_etl.targets.json_path import steps
 
@@ -130,17 +130,11 @@ def fill(template: Any, words: Words, *, path: bool = False) -> Any:
 
 
 def table_of(row: Entity, export: Export) -> Table:
-    """The field table an export declares; a column without a field is not in the target's objects:
-    it is a reference, or stands in the address of a call.
+    """The field table an export declares. A column without a field is not in the target's objects
+    (it is a reference, or stands in the address of a call), nor is a password, which is made when
+    it is sent; deleting and restoring are calls of their own.
     """
-    return tuple(
-        Field(
-            column.name,
-            steps(column.field),
-            sent=bool(column.field)
-            and column.role != DELETED  # deleting and restoring are calls of their own
-            and column.field not in row.read_only,
-        )
-        for column in export.columns
-        if column.name not in export.context
-    )
+    columns = [column for column in export.columns if column.name not in export.context]
+    paths = {c.name: steps(c.field) if c.role != PASSWORD else () for c in columns}
+    read = {c.name for c in columns if c.role == DELETED or c.field in row.read_only}
+    return tuple(Field(name, path, bool(path) and name not in read) for name, path in paths.items())

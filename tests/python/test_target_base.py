@@ -204,10 +204,12 @@ class Client:
         return Reply(200, thing)
 
 
+ROLES = {"deleted": "deleted", "first_password": "password"}
+
+
 def export(entity: str, key: tuple[str, ...], fields: Mapping[str, str], **more: Any) -> Export:
     columns = tuple(
-        Column(name, field=path, role="deleted" if name == "deleted" else "")
-        for name, path in fields.items()
+        Column(name, field=path, role=ROLES.get(name, "")) for name, path in fields.items()
     )
     return Export(f"exp_scim__{entity}", "", "scim", entity, key, columns, **more)
 
@@ -223,6 +225,7 @@ EXPORTS = {
             "work_email": 'emails[type eq "work"].value',
             "made_on": "meta.created",
             "deleted": "meta.deleted",
+            "first_password": "password",
         },
     ),
     "groups": export("groups", ("group_id",), {"group_id": "externalId", "name": "displayName"}),
@@ -253,7 +256,8 @@ def client() -> Client:
 
 
 @pytest.fixture
-def scim(client: Client) -> Scim:
+def scim(client: Client, monkeypatch: pytest.MonkeyPatch) -> Scim:
+    monkeypatch.setattr(Scim, "password", lambda self, change: f"secret of {change.key[0]}")
     return Scim(client)
 
 
@@ -294,6 +298,7 @@ def seen(scim: Scim, entity: str) -> list[dict[str, Any]]:
 def test_rows_and_a_client_are_a_target(scim, client):
     remote_id = made(scim, user(work_email="mia@x"))
     assert client.asked[-1][2] == USER | {
+        "password": "secret of p1",
         "externalId": "p1",
         "userName": "p1@x",
         "displayName": "Mia",
@@ -354,6 +359,17 @@ def test_a_create_that_was_done_before_is_known_by_its_key(scim):
     assert (again.status, again.reason, again.remote_id) == ("applied", "duplicate", remote_id)
     assert scim.find(user()) == remote_id
     assert scim.find(user("p2")) is None
+
+
+def test_a_password_is_made_for_a_create_and_for_nothing_else(scim, client):
+    remote_id = made(scim, user(first_password="what a model wrote"))
+    assert client.asked[-1][2]["password"] == "secret of p1"
+    new = {"display_name": "Zoë", "first_password": "what a model wrote"}
+    do(scim, change("users", "p1", "update", new, remote_id=remote_id))
+    assert client.asked[-1][2] == {
+        "Operations": [{"op": "replace", "value": {"displayName": "Zoë"}}]
+    }
+    assert "first_password" not in scim.raw_columns["users"]
 
 
 def test_a_lost_create_is_unknown_and_a_lost_update_is_made_again(scim, client):
