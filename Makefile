@@ -15,7 +15,7 @@ endif
 override PY := .venv/bin/python
 # given(option,NAME): the option, when the value was given; given(flag,NAME,is a flag)
 override given = $${$(2):+$(1)$(if $(3),,="$$$(2)")}
-override SCOPE = $(call given,--target,TARGET) $(call given,--school,SCHOOL) $(call given,--person,PERSON) $(call given,--action,ACTION)
+override SCOPE = $(call given,--target,TARGET) $(call given,--partition,SCHOOL) $(call given,--subject,PERSON) $(call given,--action,ACTION)
 override LIFT = $(call given,--allow,ALLOW) $(call given,--why,WHY)
 # what is no room of ours and writes state: nobody else reads it, and it has its folder by name
 override HERE = umask 077 && HOMEROOM_VAR=$$($(PY) -c 'from common import paths; print(paths.var())') && export HOMEROOM_VAR

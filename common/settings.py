@@ -41,7 +41,7 @@ _MISSING: Any = object()
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
 TABLES = (
     *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
-    *("night", "schedule", "backup", "retention"),
+    *("night", "schedule", "backup", "retention", "words"),
 )
 PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")

@@ -152,7 +152,7 @@ def by_school(run: Run) -> list[dict[str, Any]]:
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
         try:
             rows = connection.execute(query, [run.run_id]).fetchall()
-        except duckdb.CatalogException:  # a first build that never came to the schools
+        except (duckdb.CatalogException, duckdb.BinderException):  # a build that never came so far
             return []
     schools: dict[str, dict[str, Any]] = {}
     for number, name, action, status, changes in rows:

@@ -348,7 +348,7 @@ def _planned(run: Run) -> tuple[tuple[str, str, str, str, int, int], ...]:
         return tuple(
             connection.execute(
                 """
-            select coalesce(school_number, ''), target, entity, action, count(*), count(hold)
+            select coalesce(partition, ''), target, entity, action, count(*), count(hold)
             from ledger.audit.planned_changes
             where plan_id = ? group by all order by all""",
                 [document["plan_id"]],

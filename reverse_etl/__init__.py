@@ -1,3 +1,3 @@
 """Make every target equal to the export tables: observe, plan, push, verify. Knows exports, never
-the district.
+whom they are about.
 """

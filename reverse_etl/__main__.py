@@ -18,6 +18,7 @@ from common import findings, paths, settings, store
 from common.findings import Finding
 from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run
+from common.words import words
 from reverse_etl import check as checking
 from reverse_etl import configured, exports, pacing, releases, settle
 from reverse_etl import observe as observing
@@ -51,9 +52,11 @@ Targets = Annotated[
     list[str] | None,
     typer.Option("--target", help="only this target (may be repeated)", callback=_configured),
 ]
-School = Annotated[str, typer.Option(help="only this school's changes (8-character school number)")]
-Person = Annotated[
-    str, typer.Option(help="only this person's changes (student number, staff key or person id)")
+Partition = Annotated[
+    str, typer.Option(help="only the changes of this partition ([words] says what one is)")
+]
+Subject = Annotated[
+    str, typer.Option(help="only the changes of this subject, by its key or what it is known by")
 ]
 Action = Annotated[str, typer.Option(help="only this action, e.g. suspend")]
 RunId = Annotated[
@@ -92,24 +95,30 @@ def observe(target: Targets = None, run: RunId = "") -> None:
 def plan(
     *,
     target: Targets = None,
-    school: School = "",
-    person: Person = "",
+    partition: Partition = "",
+    subject: Subject = "",
     action: Action = "",
     run: RunId = "",
     allow: Annotated[
-        str,
-        typer.Option(help="lift limits for this plan only, e.g. create or google.users.suspend"),
+        str, typer.Option(help="lift limits for this plan only, e.g. create or crm.users.suspend")
     ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
 ) -> None:
-    """Compare what should be with what is; writes to no target. Exit 2 when something waits for a
-    person.
+    """Compare what should be with what is; writes to no target. Exit 2 when something waits for
+    somebody.
     """
     with _step("plan", _run(run) or Run.current("plan")) as (current, done):
         allowed = Allowed.parse(allow, why)
         found = exports.load(current)
         with store.connect(read_only=True) as connection:
-            scope = showing.scope(connection, target or (), school, person, action)
+            scope = showing.scope(
+                connection,
+                found.every,
+                target or (),
+                partition=partition,
+                subject=subject,
+                action=action,
+            )
         _observe_again(current, found, scope)
         with store.connect() as connection:
             settle.settle(connection)
@@ -118,17 +127,17 @@ def plan(
         _planned_document(current, document)
         planned, held = planning.totals(document)
         for part in document["exports"]:
-            words = [
+            planned_words = [
                 f"{count:,} {what}"
                 + (f" ({part['held'][what]:,} held)" if what in part["held"] else "")
                 for what, count in part["planned"].items()
             ]
-            if words:
-                print(f"plan: {part['target']} {part['entity']}: {', '.join(words)}")
+            if planned_words:
+                print(f"plan: {part['target']} {part['entity']}: {', '.join(planned_words)}")
             if part["set_aside"]:
                 print(
                     f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of"
-                    " people under a hold set aside (seeds/holds.csv)"
+                    f" {words().subjects} under a hold set aside"
                 )
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
@@ -150,12 +159,12 @@ def plan(
 def show(
     *,
     target: Targets = None,
-    school: School = "",
-    person: Person = "",
+    partition: Partition = "",
+    subject: Subject = "",
     action: Action = "",
     run: RunId = "",
     names: Annotated[
-        bool, typer.Option("--names", help="show values that may name a person")
+        bool, typer.Option("--names", help="show values that may name somebody")
     ] = False,
     status: Annotated[
         str, typer.Option(help=f"only changes that are {', '.join(showing.STATUSES)}")
@@ -171,7 +180,14 @@ def show(
         if current is None:
             raise planning.NoPlanError('there is no run yet; run "make plan"')
         with store.connect(read_only=True) as connection:
-            scope = showing.scope(connection, target or (), school, person, action)
+            scope = showing.scope(
+                connection,
+                showing.exports_of(current),
+                target or (),
+                partition=partition,
+                subject=subject,
+                action=action,
+            )
             chosen = showing.Chosen(scope, status, names, limit)
             if form == "text":
                 showing.show(connection, current, chosen, console=Console())
@@ -183,15 +199,15 @@ def show(
 def release(
     *,
     target: Targets = None,
-    school: School = "",
-    person: Person = "",
+    partition: Partition = "",
+    subject: Subject = "",
     action: Action = "",
     run: RunId = "",
     only: Annotated[
         str,
         typer.Option(
             help=(
-                "keys, person ids or change ids, separated by commas; none: all that is held of"
+                "keys, subjects or change ids, separated by commas; none: all that is held of"
                 " what the filters say"
             )
         ),
@@ -212,10 +228,18 @@ def release(
         if not why.strip():
             raise LimitError('a release is recorded with its reason: add WHY="…"')
         with store.connect() as connection:
-            scope = showing.scope(connection, target or (), school, person, action)
+            scope = showing.scope(
+                connection,
+                showing.exports_of(current),
+                target or (),
+                partition=partition,
+                subject=subject,
+                action=action,
+            )
             if not only and scope == planning.Scope():
                 raise LimitError(
-                    'say what is released: ONLY="key,key", or TARGET= SCHOOL= PERSON= ACTION='
+                    'say what is released: ONLY="key,key", or TARGET='
+                    f" {words().partition.upper()}= {words().subject.upper()}= ACTION="
                 )
             where, values = showing.conditions(document["plan_id"], scope)
             who = who or os.environ.get("SUDO_USER") or getpass.getuser()
@@ -235,7 +259,7 @@ def undo(
     undone: Annotated[str, typer.Argument(help="the run to take back", metavar="RUN")],
     target: Targets = None,
     allow: Annotated[
-        str, typer.Option(help="lift limits for this plan only, e.g. google.users.delete")
+        str, typer.Option(help="lift limits for this plan only, e.g. crm.users.delete")
     ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
 ) -> None:
@@ -331,7 +355,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
             taking_back = undoing.Undo.of(undone, targets)
             found = exports.load(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
-            every = exports.Exports((*found.good, *(export for export, _ in found.refused)), (), ())
+            every = exports.Exports(found.every, (), ())
             return planning.PlanInputs(
                 run.run_id,
                 run.as_of.isoformat(),
@@ -380,7 +404,7 @@ def _level(target: str) -> float:
 
 
 def _planned_document(run: Run, document: dict[str, Any]) -> None:
-    """Keep a plan with its run: when it would be done, and what a person should know of it."""
+    """Keep a plan with its run: when it would be done, and what somebody should know of it."""
     document["estimate"] = _estimate(document)
     run.write("plan.json", document)
     findings.record(run, [*_holds(document), *_drifts(document)])
@@ -477,11 +501,7 @@ def _observe_again(run: Run, found: exports.Exports, scope: planning.Scope) -> N
     """Observe the targets this plan needs and that were not read in this run, or were written to
     since.
     """
-    wanted = {
-        e.target
-        for e in (*found.good, *(e for e, _ in found.refused))
-        if e.file is None and scope.covers(e.target)
-    }
+    wanted = {e.target for e in found.every if e.file is None and scope.covers(e.target)}
     seen = run.read("observed.json", {})
     readable = set(observing.api_targets())
     missing = sorted(

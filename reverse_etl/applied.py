@@ -21,8 +21,8 @@ OWN = ("_key", "run_id", "applied_at")
 # manifest.
 REGISTRY = """
 create schema if not exists ledger.applied;
-create table if not exists ledger.applied.tables (target text, entity text, key json, school text,
-shape text);
+create table if not exists ledger.applied.tables (target text, entity text, key json,
+partition text, shape text, subject text);
 create table if not exists ledger.applied.unclear (
     change_id text, target text, entity text, key text, since timestamptz, struck boolean);
 create table if not exists ledger.applied.taken_over (target text, entity text, key text,
@@ -70,13 +70,26 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
         connection.execute(f"delete from {name} where _key is null")
     if row is None:
         connection.execute(
-            "insert into ledger.applied.tables values (?, ?, ?, ?, null)",
-            [export.target, export.entity, json.dumps(export.key), export.partition],
+            "insert into ledger.applied.tables values (?, ?, ?, ?, null, ?)",
+            [
+                export.target,
+                export.entity,
+                json.dumps(export.key),
+                export.partition,
+                export.subject,
+            ],
         )
     else:
         connection.execute(
-            "update ledger.applied.tables set key = ?, school = ? where target = ? and entity = ?",
-            [json.dumps(export.key), export.partition, export.target, export.entity],
+            "update ledger.applied.tables set key = ?, partition = ?, subject = ?"
+            " where target = ? and entity = ?",
+            [
+                json.dumps(export.key),
+                export.partition,
+                export.subject,
+                export.target,
+                export.entity,
+            ],
         )
 
 
@@ -88,17 +101,17 @@ def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, s
         return {}
 
 
-def people_of(connection: duckdb.DuckDBPyConnection) -> str:
-    """A query of the people we last wrote as members of school `$school`, in any target."""
+def subjects_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """A query of the subjects we last wrote as of partition `$partition`, in any target."""
     found = []
-    for target, entity, school in connection.execute(
-        "select target, entity, school from ledger.applied.tables where school is not null order"
-        " by all"
+    for target, entity, partition, subject in connection.execute(
+        "select target, entity, partition, subject from ledger.applied.tables"
+        " where partition is not null and subject is not null order by all"
     ).fetchall():
-        if {"person_id", school} <= set(columns(connection, table(target, entity))):
+        if {subject, partition} <= set(columns(connection, table(target, entity))):
             found.append(
-                f"select person_id from {table(target, entity)} where {sql.name(school)} = $school"
-                " and person_id is not null"
+                f"select {sql.name(subject)} from {table(target, entity)}"
+                f" where {sql.name(partition)} = $partition and {sql.name(subject)} is not null"
             )
     return " union ".join(found) or "select null where false"
 
@@ -113,7 +126,7 @@ def shape(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> st
 
 def record(connection: duckdb.DuckDBPyConnection, target: str, entity: str, changes: str) -> None:
     """Bring applied changes into the table. `changes` is a relation with key, action, new,
-    person_id, school_number, source, run_id, finished_at.
+    subject, partition, source, run_id, finished_at.
 
     One row per key. Safe to repeat: the same changes give the same rows.
     """
@@ -122,15 +135,11 @@ def record(connection: duckdb.DuckDBPyConnection, target: str, entity: str, chan
         return  # an export of an older night that no longer exists in any form
     name = table(target, entity)
     row = connection.execute(
-        "select key, school from ledger.applied.tables where target = ? and entity = ?",
+        "select key, partition, subject from ledger.applied.tables where target = ? and entity = ?",
         [target, entity],
     ).fetchone()
-    keys, school = (json.loads(row[0]), row[1]) if row else ([], None)
-    beside = {
-        "person_id": "person_id",
-        "source": "source",
-        **({school: "school_number"} if school else {}),
-    }
+    keys, partition, subject = (json.loads(row[0]), row[1], row[2]) if row else ([], None, None)
+    beside = {subject: "subject", "source": "source", partition: "partition"}
     values = []
     for column, kind in known:
         path = sql.text(f'$."{column}"')

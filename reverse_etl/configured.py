@@ -1,4 +1,4 @@
-"""Which targets the district has, and the adapter of each.
+"""Which targets there are, and the adapter of each.
 
 In: the tables [targets.<name>] of the settings, the YAML of the exports. Out: adapters, made
 without calling anybody. A target nobody configured, or of a kind nobody wrote, is said in a

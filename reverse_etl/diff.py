@@ -6,7 +6,7 @@ value of ours that somebody changed in the target since our last push. Column by
 distinct from`, in the database: a first night of 100,000 changes takes seconds, and the reason can
 name the column.
 
-Rules: a column owned by the target's people is never written, one owned `initial` only on create;
+Rules: a column that is theirs is never written, one owned `initial` only on create;
 an object that is not in the export is touched only as `on_absent` says, and taken away only when
 the ledger says we put it there. An object without our key is touched only when a row of the export
 names it in its column of role `adopt`: it is given the key. A value changed by hand is written
@@ -42,17 +42,17 @@ from reverse_etl.model import (
 
 CHANGES = """
 create or replace temp table changes (
-    target text, entity text, entity_rank integer, key text, person_id text, school_number text,
+    target text, entity text, entity_rank integer, key text, subject text, partition text,
     action text,
     action_rank integer, remote_id text, old text, new text, reason text, hold text, source text,
     export_model text,
     released boolean default false);
 create or replace temp table drifts (
-    target text, entity text, key text, person_id text, school_number text, column_name text,
+    target text, entity text, key text, subject text, partition text, column_name text,
     ours text, theirs text, policy text);
 """
 COLUMNS = (
-    "target, entity, entity_rank, key, person_id, school_number, action, action_rank, remote_id,"
+    "target, entity, entity_rank, key, subject, partition, action, action_rank, remote_id,"
     " old, new, reason, hold, source, export_model"
 )
 LEFT = "left: no longer in export"
@@ -213,8 +213,8 @@ def _of_objects(
         for c in export.compared
         for policy in [_drift(c, types)]
     ]
-    context = f"""{_context(export, export.subject, types, there)} as person_id,
-    {_context(export, export.partition, types, there)} as school_number"""
+    context = f"""{_context(export, export.subject, types, there)} as subject,
+    {_context(export, export.partition, types, there)} as partition"""
     connection.execute(
         f"""
         create or replace temp table decided as
@@ -259,7 +259,7 @@ def _of_objects(
     connection.execute(
         f"""
         insert into drifts
-        select $target, $entity, key, person_id, school_number, drift.column_name, drift.ours,
+        select $target, $entity, key, subject, partition, drift.column_name, drift.ours,
         drift.theirs, drift.policy
         from (select key, {context}, unnest(list_filter([{", ".join(drifts) or "null"}],
         lambda drift: drift is not null)) as drift
@@ -363,8 +363,8 @@ def _taken(column: Column) -> str:
 
 
 def _changed(column: Column, types: dict[str, str]) -> str:
-    """A difference that is to be written: all but those the column's policy leaves to the target's
-    people.
+    """A difference that is to be written: all but those the column's policy leaves to whoever
+    made it in the target.
     """
     differs, theirs = _differs(column, types), _theirs_moved(column, types)
     if column.on_drift == "leave":

@@ -477,7 +477,7 @@ def _line(item: Item, outcome: Outcome) -> dict[str, Any]:
 
 
 def _plain(error: Exception) -> str:
-    """An error for the record. Our own say what is wrong without naming a person; others may quote
+    """An error for the record. Our own say what is wrong without naming anybody; others may quote
     a request.
     """
     ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")

@@ -51,6 +51,7 @@ KNOWN = (
     "after",
     "context",
     "subject",
+    "known_by",
     "partition",
     "hold",
     "file",
@@ -71,9 +72,8 @@ CHOICES = {
     "line_end": ("crlf", "lf"),
     "when_empty": ("skip", "send"),
 }
-SIGNED = (  # the test that compares an export's columns with seeds/privacy_register.csv
-    "personal_data_is_signed"
-)
+# Where a project has this seed, every export carries the test that compares its columns with it.
+REGISTER, SIGNED = "privacy_register", "personal_data_is_signed"
 
 
 class ExportsMissingError(Exception):
@@ -103,6 +103,11 @@ class Exports:
     unreadable: tuple[
         RefusalError, ...
     ]  # meta that cannot be followed: nothing is known about its table
+
+    @property
+    def every(self) -> tuple[Export, ...]:
+        """All that can be read, refused or not."""
+        return (*self.good, *(export for export, _ in self.refused))
 
 
 def declared(target: str, folder: Path | None = None) -> dict[str, Export]:
@@ -171,6 +176,10 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
     """
     status = {one["unique_id"]: str(one["status"]) for one in results["results"]}
     tests = _tests(manifest)
+    registered = any(
+        node["resource_type"] == "seed" and node["name"] == REGISTER
+        for node in manifest["nodes"].values()
+    )
     good: list[Export] = []
     refused: list[tuple[Export, RefusalError]] = []
     unreadable: list[RefusalError] = []
@@ -191,7 +200,9 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
             unreadable.append(RefusalError(node["name"], target, entity, str(error)))
             continue
         taken[target, entity] = node["name"]
-        trouble = _trouble(node["name"], unique_id, status, tests.get(unique_id, []))
+        trouble = _trouble(
+            node["name"], unique_id, status, tests.get(unique_id, []), registered=registered
+        )
         if trouble:
             refused.append((export, RefusalError(export.model, target, entity, trouble)))
         else:
@@ -212,7 +223,7 @@ def parsed(
     for name in ("target", "entity", "key"):
         if not meta.get(name):
             raise ExportError(f"{where}.{name} is missing")
-    for name in ("key", "context"):
+    for name in ("key", "context", "known_by"):
         if not isinstance(meta.get(name, []), list):
             raise ExportError(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
     _one_of(meta, "on_drift", ON_DRIFT, where)
@@ -230,14 +241,16 @@ def parsed(
         for column, there in dict(meta.get("after", {})).items()
     }
     limits = parse(meta.get("limits", {}), where)
+    known_by = tuple(meta.get("known_by", ()))
     used = {
         "key": key,
+        "known_by": known_by,
         "context": context,
         "references": references,
         "after": after,
         **{setting: (name,) if name else () for setting, name in named.items()},
         "limits.columns": limits.columns,
-        "limits.per_school.columns": limits.columns_per_school,
+        "limits.per_partition.columns": limits.columns_per_partition,
     }
     for setting, given in used.items():
         for name in given:
@@ -274,6 +287,7 @@ def parsed(
         after=after,
         context=context,
         **named,
+        known_by=known_by,
         when_empty=meta.get("when_empty", "hold"),
         file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None,
         feeds=made_from,
@@ -288,10 +302,10 @@ def _one_of(settings: Mapping[str, Any], name: str, choices: tuple[str, ...], wh
 
 
 def _after(there: Any, where: str) -> tuple[str, str]:
-    """`google.users` as (target, entity)."""
+    """`crm.contacts` as (target, entity)."""
     target, _, entity = str(there).partition(".")
     if not target or not entity:
-        raise ExportError(f"{where} is {there!r}; write target.entity, for example google.users")
+        raise ExportError(f"{where} is {there!r}; write target.entity, for example crm.contacts")
     return target, entity
 
 
@@ -411,7 +425,9 @@ def _tests(manifest: Mapping[str, Any]) -> dict[str, list[str]]:
     return tests
 
 
-def _trouble(name: str, unique_id: str, status: Mapping[str, str], tests: list[str]) -> str:
+def _trouble(
+    name: str, unique_id: str, status: Mapping[str, str], tests: list[str], *, registered: bool
+) -> str:
     """Why this export may not be written tonight; '' when it may."""
     built = status.get(unique_id, "not built")
     if built != "success":
@@ -419,7 +435,7 @@ def _trouble(name: str, unique_id: str, status: Mapping[str, str], tests: list[s
             f"model {name} is \"{built}\" in this run's build, so its table is not tonight's; run"
             f' "make build SELECT=+{name}" and read the message'
         )
-    if not any(SIGNED in test.split(".")[2] for test in tests):
+    if registered and not any(SIGNED in test.split(".")[2] for test in tests):
         return (
             f"{name} lacks the test {SIGNED}, so nobody has signed for the personal data in it; add"
             ' it under data_tests in its YAML, then "make plan"'
@@ -439,6 +455,6 @@ def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _file(node: Mapping[str, Any]) -> str:
-    """The YAML the meta stands in, as a person would open it."""
+    """The YAML the meta stands in, as somebody would open it."""
     patch = node.get("patch_path") or node.get("original_file_path") or node["name"]
     return str(patch).split("://")[-1]

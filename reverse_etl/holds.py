@@ -13,10 +13,11 @@ from typing import Any
 
 import duckdb
 
+from common.words import words
 from reverse_etl import applied, diff, sql
 from reverse_etl.exports import RefusalError
 from reverse_etl.limits import (
-    DEFAULT_PER_SCHOOL,
+    DEFAULT_PER_PARTITION,
     EMPTY,
     FIRST,
     KEYS,
@@ -29,7 +30,7 @@ from reverse_etl.limits import holds as over_limit
 from reverse_etl.model import CREATE, Export, FileFormat
 
 DISTRUSTED = ("refused", "missing")
-COUNTED = (  # what limits count: released changes were counted by a person
+COUNTED = (  # what limits count: released changes were counted by somebody
     "target = ? and entity = ? and hold is null and not released"
 )
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
@@ -85,54 +86,79 @@ def _distrust(feed: Mapping[str, Any]) -> str:
     )
 
 
-def set_aside(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
-    """Take the changes of people under a hold (seed `holds`) out of the plan; how many. Files go
-    on: a hold is about accounts.
+def protect(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> None:
+    """Make the temporary table `protected`: the subjects some export says are under a hold, and the
+    held rows (target, entity, key) of those that have no subject.
     """
-    if export.file is not None or "hold" not in applied.columns(connection, "identity.lifecycle"):
+    connection.execute(
+        "create or replace temp table protected (subject text, target text, entity text, key text)"
+    )
+    for export in exports:
+        named = {export.hold, *export.key, *([export.subject] if export.subject else [])}
+        if export.hold and named <= set(applied.columns(connection, export.relation)):
+            subject = sql.name(export.subject) if export.subject else "null"
+            connection.execute(
+                f"""
+                insert into protected
+                select {subject}, $target, $entity, {sql.key(export.key)} from {export.relation}
+                where {sql.name(export.hold)} is not null""",
+                {"target": export.target, "entity": export.entity},
+            )
+
+
+def set_aside(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
+    """Take the changes of what is `protected` out of the plan; how many. Files go on: a hold is
+    about objects.
+    """
+    if export.file is not None:
         return 0
-    held = "select person_id from identity.lifecycle where hold is not null"
     return _count(
         connection,
-        f"delete from changes where target = ? and entity = ? and person_id in ({held})",
-        [export.target, export.entity],
+        """
+        delete from changes where target = $target and entity = $entity and (
+            subject in (select subject from protected where subject is not null)
+            or key in (select key from protected where subject is null and target = $target
+            and entity = $entity))""",
+        {"target": export.target, "entity": export.entity},
     )
 
 
-def by_school(
+def by_partition(
     connection: duckdb.DuckDBPyConnection, export: Export, feeds: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Hold the changes of schools whose rows collapsed in a feed this export rests on; the other
-    schools flow.
+    """Hold the changes of partitions whose rows collapsed in a feed this export rests on; the
+    others flow.
 
-    A change belongs to a school by its own school and by the person's: whoever stood in a held
-    school when we last wrote is not moved away from it because its rows are gone.
+    A change belongs to a partition by its own and by its subject's: whoever stood in a held one
+    when we last wrote is not moved away from it because its rows are gone.
     """
     held: dict[str, list[str]] = {}
     for feed in feeds:
         if (feed["source"], feed["feed"]) in export.feeds:
-            for school in feed.get("held_schools", ()):
-                held.setdefault(school, []).append(f"{feed['source']}.{feed['feed']}")
+            for partition in feed.get("held_partitions", ()):
+                held.setdefault(partition, []).append(f"{feed['source']}.{feed['feed']}")
     sentences = []
-    for school, names in sorted(held.items()):
+    said = words()
+    for partition, names in sorted(held.items()):
         count = _count(
             connection,
             f"""
             update changes set hold = $hold where target = $target and entity = $entity
             and hold is null
-            and (school_number = $school or person_id in ({applied.people_of(connection)}))""",
+            and (partition = $partition or subject in ({applied.subjects_of(connection)}))""",
             {
-                "hold": f"school {school} has lost its rows in {', '.join(names)}",
+                "hold": f"{said.partition} {partition} has lost its rows in {', '.join(names)}",
                 "target": export.target,
                 "entity": export.entity,
-                "school": school,
+                "partition": partition,
             },
         )
         if count:
             changes = "1 change" if count == 1 else f"{count:,} changes"
             sentences.append(
-                f"{export.target} {export.entity}: {changes} of school {school} held, because its"
-                f" rows are missing from {', '.join(names)}; the other schools go on"
+                f"{export.target} {export.entity}: {changes} of {said.partition} {partition} held,"
+                f" because its rows are missing from {', '.join(names)}; the other"
+                f" {said.partitions} go on"
             )
     return sentences
 
@@ -140,7 +166,7 @@ def by_school(
 def files(
     exports: Sequence[Export], as_of: str, district: str
 ) -> dict[tuple[str, str], list[Export]]:
-    """(target, file name at the vendor) -> the exports that travel in it."""
+    """(target, file name at the target) -> the exports that travel in it."""
     found: dict[tuple[str, str], list[Export]] = {}
     for export in exports:
         if export.file is not None:
@@ -154,7 +180,7 @@ def spread_over_files(
     stopped: Mapping[tuple[str, str], str],
     unreadable: Sequence[RefusalError],
 ) -> Iterator[tuple[str, str, str]]:
-    """A zip with one export missing would tell the vendor that all of it left: one stopped member
+    """A zip with one export missing would tell its reader that all of it left: one stopped member
     stops the file.
     """
     lost = {refusal.target: refusal.reason for refusal in unreadable}
@@ -182,7 +208,7 @@ def by_limits(
             export.file.when_empty == "skip"
             and _count(connection, f"select count(*) from {export.relation}") == 0
         ):
-            return []  # nothing is sent, so nothing vanishes at the vendor
+            return []  # nothing is sent, so nothing vanishes at the target
         sentence = drop_hold(
             target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed
         )
@@ -202,22 +228,22 @@ def by_limits(
     watched = [
         group.action
         for group in groups
-        if group.action in export.limits.per_school or group.action in DEFAULT_PER_SCHOOL
+        if group.action in export.limits.per_partition or group.action in DEFAULT_PER_PARTITION
     ]
     if export.partition:
-        groups += _schools(connection, export, watched)
+        groups += _partitions(connection, export, watched)
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
         connection.execute(
             "update changes set hold = $hold where target = $target and entity = $entity and action"
-            " = $action and hold is null and not released and ($school is null or school_number ="
-            " $school)",
+            " = $action and hold is null and not released and ($partition is null or"
+            " partition = $partition)",
             {
                 "hold": hold.sentence,
                 "target": target,
                 "entity": entity,
                 "action": hold.action,
-                "school": hold.school,
+                "partition": hold.partition,
             },
         )
         sentences.append(hold.sentence)
@@ -227,29 +253,31 @@ def by_limits(
 def _by_columns(
     connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed
 ) -> list[str]:
-    """Hold the changes of a column that changes in too many rows: first within schools, then over
-    the export.
+    """Hold the changes of a column that changes in too many rows: first within partitions, then
+    over the export.
     """
     target, entity, sentences = export.target, export.entity, []
-    for limits, by_school in (
-        (export.limits.columns_per_school, True),
+    for limits, by_partition in (
+        (export.limits.columns_per_partition, True),
         (export.limits.columns, False),
     ):
-        if not limits or (by_school and not export.partition):
+        if not limits or (by_partition and not export.partition):
             continue
-        there = _there(connection, export) if by_school else {}
-        school = "school_number" if by_school else "cast(null as varchar)"
+        there = _there(connection, export) if by_partition else {}
+        named = "partition" if by_partition else "cast(null as varchar)"
         rows = connection.execute(
             f"""
-            select field, {school} as school, count(*)
-            from (select school_number, unnest(json_keys(new)) as field from changes where {COUNTED}
+            select field, {named} as named, count(*)
+            from (select partition, unnest(json_keys(new)) as field from changes where {COUNTED}
             and action in ('update', 'rename', 'suspend', 'restore'))
             where field in (select unnest(?)) and
-            {"school_number is not null" if by_school else "true"} group by all order by all""",
+            {"partition is not null" if by_partition else "true"} group by all order by all""",
             [target, entity, list(limits)],
         ).fetchall()
         groups = [
-            Group("update", planned, there.get(where, 0) if by_school else observed, where, column)
+            Group(
+                "update", planned, there.get(where, 0) if by_partition else observed, where, column
+            )
             for column, where, planned in rows
         ]
         for hold in column_holds(target, entity, limits, groups, allowed):
@@ -257,9 +285,14 @@ def _by_columns(
                 f"""
                 update changes set hold = $hold where target = $target and entity = $entity
                 and hold is null and not released and action <> 'create'
-                and ($school is null or school_number = $school) and json_exists(new,
+                and ($partition is null or partition = $partition) and json_exists(new,
                 {sql.text(f'$."{hold.column}"')})""",
-                {"hold": hold.sentence, "target": target, "entity": entity, "school": hold.school},
+                {
+                    "hold": hold.sentence,
+                    "target": target,
+                    "entity": entity,
+                    "partition": hold.partition,
+                },
             )
             sentences.append(hold.sentence)
     return sentences
@@ -271,16 +304,16 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, values: object = N
     return int(count)
 
 
-def _schools(
+def _partitions(
     connection: duckdb.DuckDBPyConnection, export: Export, actions: list[str]
 ) -> list[Group]:
-    """Per school: how much of each watched action is planned, and how many rows of ours
+    """Per partition: how much of each watched action is planned, and how many rows of ours
     are there.
     """
     planned = connection.execute(
         f"""
-        select action, school_number, count(*) from changes
-        where {COUNTED} and school_number is not null and action in (select unnest(?))
+        select action, partition, count(*) from changes
+        where {COUNTED} and partition is not null and action in (select unnest(?))
         group by all""",
         [export.target, export.entity, actions],
     ).fetchall()
@@ -291,15 +324,15 @@ def _schools(
 
 
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
-    """School -> how many rows of ours the target holds."""
-    school = sql.name(str(export.partition))
+    """Partition -> how many rows of ours the target holds."""
+    named = sql.name(str(export.partition))
     return dict(
         connection.execute(
             f"""
         with observed as (select distinct {sql.key(export.key)} as _key
         from {diff.observed_view(export)}),
-        desired as (select {school}, {sql.key(export.key)} as _key from {export.relation})
-        select coalesce(cast(desired.{school} as varchar), cast(past.{school} as varchar)), count(*)
+        desired as (select {named}, {sql.key(export.key)} as _key from {export.relation})
+        select coalesce(cast(desired.{named} as varchar), cast(past.{named} as varchar)), count(*)
         from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
         group by 1"""
@@ -317,7 +350,7 @@ def refusals(
     observed: int,
     allowed: Allowed,
 ) -> list[str]:
-    """Why nothing of this export may flow until a person says so: an emptied export, keys that do
+    """Why nothing of this export may flow until somebody says so: an emptied export, keys that do
     not come back as they were written, a first push into a target that was lived in. Each is lifted
     by its word, for one plan.
     """
@@ -427,6 +460,6 @@ def _first_push(
     if others >= CROWD:
         return (
             f"this would be the first push, and {others:,} objects that are not ours are there"
-            " already: are they the same people?"
+            f" already: are they the same {words().subjects}?"
         )
     return ""

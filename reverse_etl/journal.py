@@ -6,8 +6,8 @@ before the call is made, an outcome is handed to the operating system right afte
 killed anywhere leaves at most a torn last line, which `read` and `Journal` cut; a machine that
 loses power may lose outcomes, never intents.
 
-Lines: {"line": "plan"|"intent"|"outcome"|"end", …}. Keys and remote ids only, never a person's
-data.
+Lines: {"line": "plan"|"intent"|"outcome"|"end", …}. Keys and remote ids only, never
+personal data.
 """
 
 from __future__ import annotations

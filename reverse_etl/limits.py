@@ -1,11 +1,12 @@
-"""Limits: how much may change in one run before a person is asked.
+"""Limits: how much may change in one run before somebody is asked.
 
-In: how many changes of each action, and of each column, are planned, per export and per school, and
-how many rows of ours the target holds. Out: the holds: which action or column (of which school) is
-stopped, and the sentence that says why. Everything else flows. Pure: standard library only.
+In: how many changes of each action, and of each column, are planned, per export and per partition,
+and how many rows of ours the target holds. Out: the holds: which action or column (of which
+partition) is stopped, and the sentence that says why. Everything else flows. Reads nothing but what
+a partition is called.
 
-An override is a list of words: `create` (that action everywhere), `google.suspend` (one target), or
-`google.users.suspend` (one export). It lifts limits and the three refusals that wait for a word,
+An override is a list of words: `create` (that action everywhere), `crm.suspend` (one target), or
+`crm.users.suspend` (one export). It lifts limits and the three refusals that wait for a word,
 nothing else: a feed that was refused stays refused.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from common.words import words
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,
@@ -32,13 +34,13 @@ from reverse_etl.model import (
     Limits,
 )
 
-EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals a person may lift: see holds.refusals
+EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals somebody may lift: see holds.refusals
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
 DEFAULT = Limit(share=0.10)
 DEFAULT_DROP = Limit(share=0.50)
-# What takes something away is watched per school even where nobody said so: one broken school hides
-# in a district's total.
-DEFAULT_PER_SCHOOL: Mapping[str, Limit] = {
+# What takes something away is watched per partition even where nobody said so: one broken one hides
+# in the total.
+DEFAULT_PER_PARTITION: Mapping[str, Limit] = {
     SUSPEND: Limit(share=0.20),
     DELETE: Limit(share=0.20),
     REMOVE: Limit(share=0.50),
@@ -66,39 +68,39 @@ class LimitError(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """The changes of one action in one export, or of one column (`column` set); in one school of it
-    (`school` set).
+    """The changes of one action in one export, or of one column (`column` set); in one
+    partition of it (`partition` set).
     """
 
     action: str
     planned: int
     observed: int
-    school: str | None = None
+    partition: str | None = None
     column: str | None = None
 
 
 @dataclass(frozen=True)
 class Hold:
-    """One action, or one column (of one school), that must wait for a person."""
+    """One action, or one column (of one partition), that must wait for somebody."""
 
     action: str
     sentence: str
-    school: str | None = None
+    partition: str | None = None
     column: str | None = None
 
 
 def parse(settings: Mapping[str, Any], where: str) -> Limits:
-    """Read `meta.export.limits`: {action: count | "n%", columns: {column: …}, per_school: {action:
-    …, columns: {column: …}}}.
+    """Read `meta.export.limits`: {action: count | "n%", columns: {column: …},
+    per_partition: {action: …, columns: {column: …}}}.
 
     Raises LimitError naming file and key.
     """
-    per_school = settings.get("per_school", {})
-    in_schools = per_school.get("columns", {}) if isinstance(per_school, Mapping) else {}
+    per_partition = settings.get("per_partition", {})
+    in_partitions = per_partition.get("columns", {}) if isinstance(per_partition, Mapping) else {}
     for name, table in (
-        ("per_school", per_school),
+        ("per_partition", per_partition),
         ("columns", settings.get("columns", {})),
-        ("per_school.columns", in_schools),
+        ("per_partition.columns", in_partitions),
     ):
         if not isinstance(table, Mapping):
             raise LimitError(f"{where}: limits.{name} must be a table of limits, not {table!r}")
@@ -106,11 +108,11 @@ def parse(settings: Mapping[str, Any], where: str) -> Limits:
         {
             action: _of_action(action, value, where)
             for action, value in settings.items()
-            if action not in ("per_school", "columns")
+            if action not in ("per_partition", "columns")
         },
         {
-            action: _of_action(action, value, f"{where}: per_school")
-            for action, value in per_school.items()
+            action: _of_action(action, value, f"{where}: per_partition")
+            for action, value in per_partition.items()
             if action != "columns"
         },
         {
@@ -118,8 +120,8 @@ def parse(settings: Mapping[str, Any], where: str) -> Limits:
             for column, value in settings.get("columns", {}).items()
         },
         {
-            column: _limit(column, value, f"{where}: per_school")
-            for column, value in per_school.get("columns", {}).items()
+            column: _limit(column, value, f"{where}: per_partition")
+            for column, value in per_partition.get("columns", {}).items()
         },
     )
 
@@ -143,12 +145,12 @@ def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: 
         text = str(row["limit_text"])
         value: int | str = int(text) if text.isdigit() else text
         limit = _limit(name, value, where) if row["column_name"] else _of_action(name, value, where)
-        per_school = row["scope"] == "school"
+        per_partition = row["scope"] == "partition"
         part = (
-            ("columns_per_school" if per_school else "columns")
+            ("columns_per_partition" if per_partition else "columns")
             if row["column_name"]
-            else "per_school"
-            if per_school
+            else "per_partition"
+            if per_partition
             else "per_run"
         )
         limits = replace(limits, **{part: {**getattr(limits, part), name: limit}})
@@ -159,7 +161,7 @@ def _of_action(action: str, value: Any, where: str) -> Limit:
     if action not in (*LIMITED, DROP):
         raise LimitError(
             f"{where}: limits has no action {action!r}; known are {', '.join((*LIMITED, DROP))},"
-            " columns, per_school"
+            " columns, per_partition"
         )
     return _limit(action, value, where)
 
@@ -185,7 +187,7 @@ class Allowed:
 
     @classmethod
     def parse(cls, text: str, why: str) -> Allowed:
-        """Read `--allow "create,google.users.suspend"`. Raises LimitError for unknown actions or
+        """Read `--allow "create,crm.users.suspend"`. Raises LimitError for unknown actions or
         when nobody says why.
         """
         words = tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
@@ -217,25 +219,25 @@ class Allowed:
 def holds(
     target: str, entity: str, limits: Limits, groups: list[Group], allowed: Allowed
 ) -> list[Hold]:
-    """Which groups are over their limit. Schools are judged first: what one school is held for does
-    not count against the district, so one broken school does not stop the others.
+    """Which groups are over their limit. Partitions are judged first: what one is held for
+    does not count against the whole, so one broken partition does not stop the others.
     """
     found: list[Hold] = []
-    schools = sorted(
-        (one for one in groups if one.school is not None),
-        key=lambda one: (LIMITED.index(one.action), str(one.school)),
+    partitions = sorted(
+        (one for one in groups if one.partition is not None),
+        key=lambda one: (LIMITED.index(one.action), str(one.partition)),
     )
-    for group in schools:
-        limit = limits.per_school.get(group.action, DEFAULT_PER_SCHOOL.get(group.action))
+    for group in partitions:
+        limit = limits.per_partition.get(group.action, DEFAULT_PER_PARTITION.get(group.action))
         found += _judged(target, entity, group, limit, group.planned, allowed)
-    held = {(one.action, one.school) for one in found}
+    held = {(one.action, one.partition) for one in found}
     for group in sorted(
-        (one for one in groups if one.school is None), key=lambda one: LIMITED.index(one.action)
+        (one for one in groups if one.partition is None), key=lambda one: LIMITED.index(one.action)
     ):
         stopped = sum(
             one.planned
-            for one in schools
-            if (one.action, one.school) in held and one.action == group.action
+            for one in partitions
+            if (one.action, one.partition) in held and one.action == group.action
         )
         limit = limits.per_run.get(group.action, DEFAULT)
         found += _judged(target, entity, group, limit, group.planned - stopped, allowed)
@@ -259,7 +261,7 @@ def column_holds(
                 Hold(
                     group.action,
                     _sentence(target, entity, group, limit, most),
-                    group.school,
+                    group.partition,
                     group.column,
                 )
             )
@@ -278,7 +280,7 @@ def _judged(  # noqa: PLR0917
         Hold(
             group.action,
             _sentence(target, entity, replace(group, planned=planned), limit, most),
-            group.school,
+            group.partition,
         )
     ]
 
@@ -302,7 +304,7 @@ def drop_hold(
 
 
 def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -> str:
-    where = f" in school {group.school}" if group.school else ""
+    where = f" in {words().partition} {group.partition}" if group.partition else ""
     what = f"changes of {group.column}" if group.column else f"{group.action}s"
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
     bound = f"limit {limit}" + (f" = {most:,}" if limit.share is not None else "")

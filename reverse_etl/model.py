@@ -110,18 +110,18 @@ class Limit:
 @dataclass(frozen=True)
 class Limits:
     """The brakes of one export: per action and per changed column, over the whole export and within
-    one school.
+    one partition.
     """
 
     per_run: Mapping[str, Limit] = field(default_factory=dict)
-    per_school: Mapping[str, Limit] = field(default_factory=dict)
+    per_partition: Mapping[str, Limit] = field(default_factory=dict)
     columns: Mapping[str, Limit] = field(default_factory=dict)
-    columns_per_school: Mapping[str, Limit] = field(default_factory=dict)
+    columns_per_partition: Mapping[str, Limit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How an export becomes a file a vendor reads. `{date}` and `{district}` are filled in both
+    """How an export becomes a file a target reads. `{date}` and `{district}` are filled in both
     names.
     """
 
@@ -144,8 +144,8 @@ class FileFormat:
 class Export:
     """One export model: the table that holds the desired state of one entity of one target."""
 
-    model: str  # exp_google__users
-    relation: str  # "exports"."exp_google__users", ready for SQL
+    model: str  # exp_crm__contacts
+    relation: str  # "exports"."exp_crm__contacts", ready for SQL
     target: str
     entity: str
     key: tuple[str, ...]
@@ -161,6 +161,7 @@ class Export:
     when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
     subject: str | None = None  # the column that says who or what a row is about
+    known_by: tuple[str, ...] = ()  # other columns by which somebody may name the subject
     partition: str | None = None  # the column that names the part a row belongs to
     hold: str | None = None  # a context column: filled, the subject's changes wait
     file: FileFormat | None = None  # set: a file target
@@ -169,7 +170,7 @@ class Export:
     @property
     def sent(self) -> tuple[Column, ...]:
         """The columns that may be written: all but context and what belongs to the target's own
-        people.
+        hands.
         """
         return tuple(c for c in self.columns if c.name not in self.context and c.owner != "theirs")
 
@@ -198,7 +199,7 @@ class Change:
     without what is set on create only, and only the changed fields on an update, rename, suspend or
     restore; `old` the observed values of the same fields (the whole observed row on remove and
     delete). A `deliver` change carries in `new` what `Rendered` says. `references` is filled by the
-    engine just before apply: {"group_id": <remote id>, "person_id": <remote id>}.
+    engine just before apply: {"group_id": <remote id>, "user_id": <remote id>}.
     """
 
     change_id: str
@@ -212,8 +213,8 @@ class Change:
     references: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     hold: str | None = None
-    person_id: str | None = None
-    school_number: str | None = None
+    subject: str | None = None
+    partition: str | None = None
     source: str | None = None
     export_model: str = ""
     seq: int = 0
@@ -235,7 +236,7 @@ class Outcome:
     status: str
     code: int | None = None
     reason: str = (
-        ""  # "" | duplicate | not_found | throttled | skipped | …: a word, never a person's data
+        ""  # "" | duplicate | not_found | throttled | skipped | …: a word, never personal data
     )
     remote_id: str | None = None
     request_id: str | None = None
@@ -254,7 +255,7 @@ class Delivery:
     """
 
     target: str
-    name: str  # the name at the vendor, filled in
+    name: str  # the name at the target, filled in
     members: tuple[tuple[str, Export], ...]  # (file name inside, export), ordered by file name
     archive: bool  # True: a zip of the members
     path: Path  # where the adapter renders it; its folder exists

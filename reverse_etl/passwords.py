@@ -1,13 +1,13 @@
 """First passwords: made, sealed, used, forgotten.
 
-A new account needs a first password and nobody may be able to read it afterwards but the district.
-It is made here at the moment of the create, sealed with age to the district's public key
+A new account needs a first password and nobody may be able to read it afterwards but its owner.
+It is made here at the moment of the create, sealed with age to the owner's public key
 (`[passwords] recipient`), written to `var/passwords/<run_id>.<target>.jsonl` *before* it is sent,
 and kept in memory only until the create has a certain outcome. The private key lives elsewhere;
-`age -d` with it opens a line. With no recipient the password is made, used and forgotten: people
-then get in by a reset or by single sign-on.
+`age -d` with it opens a line. With no recipient the password is made, used and forgotten: one
+then gets in by a reset or by single sign-on.
 
-In: change id and person id. Out: the password, to the adapter only. It is never logged, journaled
+In: change id and subject. Out: the password, to the adapter only. It is never logged, journaled
 or planned.
 """
 
@@ -23,8 +23,8 @@ import pyrage
 
 from common import paths, settings
 
-# Without characters people mix up on paper (0 O o, 1 l I), as first passwords are often printed and
-# typed by children.
+# Without characters that are mixed up on paper (0 O o, 1 l I), as first passwords are often printed
+# and typed by the young.
 LOWER = "abcdefghijkmnpqrstuvwxyz"
 UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGIT = "23456789"
@@ -32,7 +32,7 @@ GROUPS, LENGTH = 4, 4
 
 
 class PasswordRecipientError(Exception):
-    """The district's public key cannot be used; the message says what a right one looks like."""
+    """The public key cannot be used; the message says what a right one looks like."""
 
 
 def make() -> str:
@@ -77,7 +77,7 @@ class Passwords:
             paths.var() / "passwords" / f"{run_id}.{target}.jsonl",
         )
 
-    def issue(self, change_id: str, person_id: str) -> str:
+    def issue(self, change_id: str, subject: str) -> str:
         """The password of this create: a new one, or the same again while its outcome is not
         certain.
         """
@@ -86,7 +86,7 @@ class Passwords:
         if known is None:
             known = make()
             # Sealed before it is used: an account whose password nobody can open helps no one.
-            self._seal(change_id, person_id, known)
+            self._seal(change_id, subject, known)
             with self._lock:
                 self._in_use[change_id] = known
         return known
@@ -107,13 +107,13 @@ class Passwords:
     def __repr__(self) -> str:
         return f"Passwords(sealed={self._recipient is not None})"
 
-    def _seal(self, change_id: str, person_id: str, password: str) -> None:
+    def _seal(self, change_id: str, subject: str, password: str) -> None:
         if self._recipient is None or self._file is None:
             return
         sealed = pyrage.encrypt(password.encode("ascii"), [self._recipient], armored=True).decode(
             "ascii"
         )
-        line = json.dumps({"change_id": change_id, "person_id": person_id, "sealed": sealed}) + "\n"
+        line = json.dumps({"change_id": change_id, "subject": subject, "sealed": sealed}) + "\n"
         with self._lock:
             if self._out is None:
                 self._out = _open_after_whole_line(self._file)

@@ -1,11 +1,11 @@
-"""Plan: what would be written where, why, and what of it has to wait for a person. Writes to no
+"""Plan: what would be written where, why, and what of it has to wait for somebody. Writes to no
 target.
 
 In: the run's exports (`exports.py`), what was observed, the ledger; an optional override of limits
 and a scope. Out: `audit.plans`, `audit.planned_changes` and the run's `plan.json`. The plan has a
 digest; planning the same thing twice in a run gives the same plan with the same ids.
 
-Alone: `python -m reverse_etl plan [--target T] [--school S] [--person P] [--allow create --why
+Alone: `python -m reverse_etl plan [--target T] [--partition P] [--subject S] [--allow create --why
 "…"]`.
 """
 
@@ -49,14 +49,14 @@ class Scope:
     """Which part of all changes a plan is about; empty fields mean everything."""
 
     targets: tuple[str, ...] = ()
-    school: str = ""
-    person: str = ""
+    partition: str = ""
+    subject: str = ""
     action: str = ""
 
     @property
     def is_partial(self) -> bool:
         """Whether single rows are picked; then file targets stay out: a file goes as a whole."""
-        return bool(self.school or self.person or self.action)
+        return bool(self.partition or self.subject or self.action)
 
     def covers(self, target: str) -> bool:
         return not self.targets or target in self.targets
@@ -73,7 +73,7 @@ class ExportPlan:
     planned: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)
-    set_aside: int = 0  # changes of people under a hold: not planned, and not waiting for anybody
+    set_aside: int = 0  # changes of what is under a hold: not planned, and waiting for nobody
     waiting: int = 0  # for another target's object
     released: int = 0
     drift: dict[str, dict[str, int]] = field(
@@ -126,6 +126,7 @@ def build_plan(
     stopped: dict[tuple[str, str], str] = {}  # exports of which nothing may flow, and why
     compared: list[Export] = []
     seasons = _seasons(connection)
+    holds.protect(connection, night.exports.every)
     for export, refusal in _ordered(night.exports, scope):
         part = parts.setdefault(
             (export.target, export.entity), ExportPlan(export.target, export.entity)
@@ -179,7 +180,7 @@ def build_plan(
     for export in sorted(
         compared, key=lambda one: bool(one.after)
     ):  # what waits for others comes after their limits
-        parts[export.target, export.entity].holds += holds.by_school(
+        parts[export.target, export.entity].holds += holds.by_partition(
             connection, export, night.feeds
         )
         if night.undo is None:
@@ -219,7 +220,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
             insert into ledger.audit.planned_changes
             select left(sha256(concat_ws('|', $plan, target, entity, key, action)), 16), $plan,
             $run, $now::timestamptz, target, entity, key,
-                   person_id, school_number, action, remote_id, old, new, reason, hold, source,
+                   subject, partition, action, remote_id, old, new, reason, hold, source,
                    export_model,
                    row_number() over (order by target, entity_rank, action_rank, key)
             from changes""",
@@ -476,8 +477,8 @@ def shape(export: Export) -> str:
 def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Leave out what the scope does not name; limits were judged before, on the whole."""
     for column, value in (
-        ("school_number", scope.school),
-        ("person_id", scope.person),
+        ("partition", scope.partition),
+        ("subject", scope.subject),
         ("action", scope.action),
     ):
         if value:

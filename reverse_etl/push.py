@@ -83,7 +83,7 @@ def push(
 ) -> int:
     """Push the run's plan to all its targets, or to some; returns the exit code.
 
-    `look` observes targets anew: given where a person approved the plan, left out in the night,
+    `look` observes targets anew: given where somebody approved the plan, left out in the night,
     which plans and pushes in one go. `wait`: seconds to wait for another push. Raises NoPlanError,
     lock.Held.
     """
@@ -133,7 +133,7 @@ def _push(
         outcome = _outcome(connection, run, plan_id, work)
     for job in work:
         if job.target in tallies and journal.read(job.path).ended:
-            # Nothing will be resumed: what the vendor has need not lie about here too; the audit
+            # Nothing will be resumed: what the target has need not lie about here too; the audit
             # keeps its hash.
             shutil.rmtree(_outbox(job.target, plan_id), ignore_errors=True)
     run.write("outcome.json", outcome)
@@ -201,7 +201,7 @@ def _cleared(
         if any(past.plan_id != plan_id for past in pasts.values()):
             scope = document["scope"]
             fresh = planning.Scope(
-                tuple(scope["targets"]), scope["school"], scope["person"], scope["action"]
+                tuple(scope["targets"]), scope["partition"], scope["subject"], scope["action"]
             )
             allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
             now = planning.build_plan(connection, night, allowed, fresh)
@@ -252,8 +252,8 @@ def _cleared(
 
 
 def _take_over(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> None:
-    """Values changed by hand in columns that give way to the target's people: theirs from now on,
-    or given back.
+    """Values changed by hand in columns that give way to the target's own hands: theirs
+    from now on, or given back.
     """
     values = {"plan": plan_id, "target": target}
     connection.execute(
@@ -334,7 +334,7 @@ def _work(  # noqa: PLR0917
     rows = connection.execute(
         """
         select change_id, target, entity, key, action, remote_id, cast(old as varchar),
-        cast(new as varchar), reason, person_id, school_number,
+        cast(new as varchar), reason, subject, partition,
                source, export_model, seq
         from ledger.audit.planned_changes
         where plan_id = $plan and target = $target and hold is null and ($rows or entity = $file)
@@ -354,13 +354,13 @@ def _work(  # noqa: PLR0917
             {},
             reason,
             None,
-            person_id,
-            school,
+            subject,
+            partition,
             source,
             model,
             seq,
         )
-        for change_id, name, entity, key, action, remote_id, old, new, reason, person_id, school, source, model, seq in rows  # noqa: E501
+        for change_id, name, entity, key, action, remote_id, old, new, reason, subject, partition, source, model, seq in rows  # noqa: E501
     ]
     waiting = _waiting(connection, plan_id, exports)
     if is_file:
@@ -749,8 +749,8 @@ def _print(outcome: Mapping[str, Any], chosen: Sequence[str]) -> None:
 
 
 def _plain(error: Exception) -> str:
-    """An error for people: our own as they stand, others by their type, as they may quote a
-    person's data.
+    """An error for whoever reads it: our own as they stand, others by their type, as they may
+    quote personal data.
     """
     ours = type(error).__module__.split(".")[0] in ("reverse_etl", "common")
     return str(error) if ours else type(error).__name__

@@ -1,12 +1,12 @@
-"""Releases: a person lets changes go that a limit held, each once.
+"""Releases: somebody lets changes go that a limit held, each once.
 
 In: the plan whose changes were held, which of them, who says so and why. Out: rows in
 `audit.releases`; the next plan that finds the very same changes still to do lets them pass the
 limits, and does not count them against them. A release is used up when its change was tried, and
 void when the change is no longer the same or after DAYS. It opens limits only: what waits for a
-feed, for a person's other account or for a word of `ALLOW` still waits.
+feed, for an object of another target or for a word of `ALLOW` still waits.
 
-Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--school S]
+Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--partition P]
 [--action A]`.
 """
 
@@ -63,11 +63,11 @@ def release(
     why: str,
 ) -> int:
     """Record the release of held changes of a plan: those in `where`, of them those with these keys
-    (or person ids, or change ids; none given: all). Returns how many. Raises NothingToReleaseError.
+    (or subjects, or change ids; none given: all). Returns how many. Raises NothingToReleaseError.
     """
     held = connection.execute(
         f"""
-        select change_id, target, entity, key, action, person_id, {SEAL.format("planned")}
+        select change_id, target, entity, key, action, subject, {SEAL.format("planned")}
         from ledger.audit.planned_changes as planned
         where {where} and hold is not null and entity <> 'file' order by seq""",
         {**values, "plan": plan_id},

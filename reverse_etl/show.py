@@ -1,12 +1,12 @@
-"""Show: the plan of a run, as a person decides on it.
+"""Show: the plan of a run, as somebody decides on it.
 
 In: `audit.changes` of the run's plan. Out: text: what would happen per target, entity and action,
-how much of it is held and why; the same per school; what was changed by hand; then the changes
+how much of it is held and why; the same per partition; what was changed by hand; then the changes
 themselves. Or the changes alone as JSON, CSV or one HTML page, to be filtered and passed on. By
-default keys and column names only; values that may name a person are shown with --names.
+default keys and column names only; values that may name somebody are shown with --names.
 
-Alone: `python -m reverse_etl show [--target T] [--school S] [--person P] [--action A] [--status
-held] [--run R] [--names] [--limit N] [--format json]`.
+Alone: `python -m reverse_etl show [--target T] [--partition P] [--subject S] [--action A]
+[--status held] [--run R] [--names] [--limit N] [--format json]`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from common.runs import Run
-from reverse_etl import exports
-from reverse_etl.model import ACTIONS, FILE_ENTITY
+from common.words import words
+from reverse_etl import applied, exports, sql
+from reverse_etl.model import ACTIONS, FILE_ENTITY, Export
 from reverse_etl.plan import NoPlanError, Scope, ScopeError
 
 HIDDEN = "…"
@@ -35,8 +36,8 @@ COLUMNS = (
     "entity",
     "action",
     "key",
-    "person_id",
-    "school_number",
+    "subject",
+    "partition",
     "status",
     "reason",
     "hold",
@@ -115,8 +116,8 @@ def show(
                 f" {one['seconds']:,.0f} s at its quota",
                 highlight=False,
             )
-    if not scope.school:
-        _schools(connection, where, values, console)
+    if not scope.partition:
+        _partitions(connection, where, values, console)
     _changes(
         connection,
         where,
@@ -168,7 +169,7 @@ def _document(run: Run) -> dict[str, Any]:
 def _readable(
     row: dict[str, Any], open_columns: Mapping[tuple[str, str], set[str]], names: bool
 ) -> dict[str, Any]:
-    """A change with its values as objects, those that may name a person hidden."""
+    """A change with its values as objects, those that may name somebody hidden."""
     shown = (
         None
         if names or row["entity"] == FILE_ENTITY
@@ -230,66 +231,89 @@ class="held"{% endif %}>{% for column in columns %}<td>{{ row[column] or "" }}</
 
 def scope(
     connection: duckdb.DuckDBPyConnection,
+    every: Sequence[Export],
     targets: Iterable[str],
-    school: str,
-    person: str,
+    *,
+    partition: str,
+    subject: str,
     action: str,
 ) -> Scope:
-    """What a person asks for, as the tables hold it. Raises ScopeError for a school, person or
+    """What somebody asks for, as the exports name it. Raises ScopeError for a partition, subject or
     action there is none of.
     """
+    said = words()
     if action and action not in ACTIONS:
         raise ScopeError(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
-    if school and _known(connection, "core.schools", ("school_number",), school) is False:
-        padded = school.zfill(8)
-        meant = (
-            f"; {padded} is one"
-            if padded != school and _known(connection, "core.schools", ("school_number",), padded)
-            else ""
-        )
-        raise ScopeError(
-            f"{school!r} is no school: school numbers have 8 digits, zeros in front included{meant}"
-        )
-    if person:
-        found = _known(connection, "ledger.identity.persons", ("source_key", "person_id"), person)
-        found = found or _known(connection, "ledger.audit.planned_changes", ("person_id",), person)
+    if partition:
+        known = _partitions_like(connection, every, partition)
+        if known is not None and partition not in known:
+            meant = f"; {known[0]} is one" if known else ""
+            raise ScopeError(f"{partition!r} is no {said.partition} of any export{meant}")
+    if subject:
+        found = _subjects_like(connection, every, subject)
         if not found:
             raise ScopeError(
-                f'nobody is known by {person!r}: a student number, staff key or person id; "make'
-                f' explain PERSON={person}" looks further'
+                f'no {said.subject} of any export is known by {subject!r}; "make explain'
+                f' {said.subject.upper()}={subject}" looks further'
             )
-        person = str(found)
-    return Scope(tuple(targets), school, person, action)
+        subject = found[0]
+    return Scope(tuple(targets), partition, subject, action)
 
 
-def _known(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], value: str
-) -> str | bool | None:
-    """The last of these columns of a row that has the value in one of them; False where there is
-    none, None where there is no such table yet.
+def _partitions_like(
+    connection: duckdb.DuckDBPyConnection, every: Sequence[Export], value: str
+) -> list[str] | None:
+    """The partitions that are called so but for zeros in front; None where no build has made a
+    table that has any.
     """
-    fits = " or ".join(f"{column} = $value" for column in columns)
-    try:
-        row = connection.execute(
-            f"select {columns[-1]} from {table} where {fits} limit 1", {"value": value}
-        ).fetchone()
-    except duckdb.CatalogException:  # no build has made it yet
-        return None
-    return row[0] if row else False
+    wanted = [
+        f"select cast({sql.name(e.partition)} as varchar) as named from {e.relation}"
+        for e in every
+        if e.partition in applied.columns(connection, e.relation)
+    ]
+    return _like(connection, [*wanted, _past("partition")], value) if wanted else None
+
+
+def _subjects_like(
+    connection: duckdb.DuckDBPyConnection, every: Sequence[Export], value: str
+) -> list[str]:
+    """The subject that has this name, or whose row has it in a column of `known_by`."""
+    wanted = []
+    for export in every:
+        there = applied.columns(connection, export.relation)
+        if export.subject in there:
+            subject = sql.name(export.subject)
+            wanted += [
+                f"select cast({subject} as varchar) from {export.relation}"
+                f" where cast({sql.name(column)} as varchar) = $value"
+                for column in (export.subject, *export.known_by)
+            ]
+    wanted.append(f"{_past('subject')} where subject = $value")
+    rows = connection.execute(" union ".join(wanted) + " order by 1", {"value": value}).fetchall()
+    return [row[0] for row in rows]
+
+
+def _past(column: str) -> str:
+    return f"select {column} as named from ledger.audit.planned_changes"
+
+
+def _like(connection: duckdb.DuckDBPyConnection, queries: Sequence[str], value: str) -> list[str]:
+    rows = connection.execute(
+        f"select distinct named from ({' union '.join(queries)})"
+        " where ltrim(named, '0') = ltrim($value, '0') order by 1",
+        {"value": value},
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def conditions(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
     """A plan's changes within a scope, as the conditions of a query and their values."""
     conditions, values = ["plan_id = $plan"], {"plan": plan_id}
-    for name, column in (
-        ("school", "school_number"),
-        ("person", "person_id"),
-        ("action", "action"),
-    ):
-        value = getattr(scope, name)
+    for column in ("partition", "subject", "action"):
+        value = getattr(scope, column)
         if value:
-            conditions.append(f"{column} = ${name}")
-            values[name] = value
+            conditions.append(f"{column} = ${column}")
+            values[column] = value
     if scope.targets:
         conditions.append("target in (select unnest($targets))")
         values["targets"] = list(scope.targets)
@@ -300,42 +324,47 @@ def _summary(
     connection: duckdb.DuckDBPyConnection, where: str, values: Mapping[str, Any], console: Console
 ) -> None:
     table = Table("target", "entity", "action", box=None, header_style="bold", pad_edge=False)
-    for heading in ("changes", "held", "schools"):
+    for heading in ("changes", "held", words().partitions):
         table.add_column(heading, justify="right")
     rows = connection.execute(
         f"""
-        select target, entity, action, count(*), count(hold), count(distinct school_number)
+        select target, entity, action, count(*), count(hold), count(distinct partition)
         from ledger.audit.changes where {where} group by all order by target, min(seq), action""",
         values,
     ).fetchall()
-    for target, entity, action, count, held, schools in rows:
+    for target, entity, action, count, held, partitions in rows:
         table.add_row(
-            target, entity, action, f"{count:,}", f"{held:,}" if held else "·", str(schools or "·")
+            target,
+            entity,
+            action,
+            f"{count:,}",
+            f"{held:,}" if held else "·",
+            str(partitions or "·"),
         )
     console.print(table if rows else "Nothing to do: every target holds what it should.")
 
 
-def _schools(
+def _partitions(
     connection: duckdb.DuckDBPyConnection, where: str, values: Mapping[str, Any], console: Console
 ) -> None:
     rows = connection.execute(
         f"""
-        select school_number, action, count(*) from ledger.audit.changes
-        where {where} and school_number is not null group by all order by all""",
+        select partition, action, count(*) from ledger.audit.changes
+        where {where} and partition is not null group by all order by all""",
         values,
     ).fetchall()
     actions = sorted({action for _, action, _ in rows})
     if not actions:
         return
     counts: dict[str, dict[str, int]] = {}
-    for school, action, count in rows:
-        counts.setdefault(school, {})[action] = count
-    table = Table("school", box=None, header_style="bold", pad_edge=False)
+    for partition, action, count in rows:
+        counts.setdefault(partition, {})[action] = count
+    table = Table(words().partition, box=None, header_style="bold", pad_edge=False)
     for action in actions:
         table.add_column(action, justify="right")
-    for school, by_action in counts.items():
+    for partition, by_action in counts.items():
         table.add_row(
-            school,
+            partition,
             *(f"{by_action[action]:,}" if action in by_action else "·" for action in actions),
         )
     console.print(table)
@@ -353,13 +382,14 @@ def _changes(
 ) -> None:
     rows = connection.execute(
         f"""
-        select target, entity, action, key, school_number, cast(old as varchar),
+        select target, entity, action, key, partition, cast(old as varchar),
         cast(new as varchar), reason, hold is not null, status, note,
                count(*) over ()
         from ledger.audit.changes where {where} order by seq limit {int(limit)}""",
         values,
     ).fetchall()
-    for target, entity, action, key, school, old, new, reason, held, status, note, _ in rows:
+    said = words()
+    for target, entity, action, key, partition, old, new, reason, held, status, note, _ in rows:
         state = (
             "held"
             if held and status == "held"
@@ -378,7 +408,7 @@ def _changes(
                 target,
                 entity,
                 key,
-                f"school {school}" if school else "",
+                f"{said.partition} {partition}" if partition else "",
                 f"[{state}]" if state else "",
             )
             if part
@@ -389,8 +419,8 @@ def _changes(
     total = rows[0][-1] if rows else 0
     if total > len(rows):
         console.print(
-            f"… and {total - len(rows):,} more; narrow down with TARGET= SCHOOL= PERSON= ACTION=,"
-            " or ask audit.changes",
+            f"… and {total - len(rows):,} more; narrow down with TARGET="
+            f" {said.partition.upper()}= {said.subject.upper()}= ACTION=, or ask audit.changes",
             highlight=False,
         )
 
@@ -409,12 +439,16 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any], readable: set[str] |
 
 def _open_columns(run: Run, document: Mapping[str, Any]) -> dict[tuple[str, str], set[str]]:
     """(target, entity) -> columns that are classed as no personal data or as a key."""
-    try:
-        found = exports.load(Run.load(document["undoes"]) if document.get("undoes") else run)
-    except exports.ExportsMissingError:
-        return {}
-    every = [*found.good, *(export for export, _ in found.refused)]
+    every = exports_of(Run.load(document["undoes"]) if document.get("undoes") else run)
     return {
         (e.target, e.entity): {c.name for c in e.columns if c.personal_data in ("none", "key")}
         for e in every
     }
+
+
+def exports_of(run: Run) -> tuple[Export, ...]:
+    """Every readable export of a run's build; none where it has no build."""
+    try:
+        return exports.load(run).every
+    except exports.ExportsMissingError:
+        return ()

@@ -176,7 +176,7 @@ def compare(
     connection.execute(
         f"""
         insert into changes ({diff.COLUMNS})
-        select target, entity, $rank, key, person_id, school_number, opposite,
+        select target, entity, $rank, key, subject, partition, opposite,
                list_position([{", ".join(sql.text(action) for action in (SUSPEND, CREATE, UNDELETE, RENAME, UPDATE, RESTORE, REMOVE, DELETE))}], opposite),
                case when opposite = '{UNDELETE}' then remote_id when opposite = '{CREATE}' then null
                else coalesce(now_remote_id, remote_id) end,

@@ -57,7 +57,7 @@ last_run as (
 
 changes as (
     select changes.*
-    from {{ source('ledger_audit', 'changes') }} as changes
+    from {{ ref('changes') }} as changes
     inner join last_run
         on changes.run_id = last_run.run_id
     where changes.person_id is not null

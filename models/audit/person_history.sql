@@ -1,5 +1,5 @@
 with changes as (
-    select * from {{ source('ledger_audit', 'changes') }}
+    select * from {{ ref('changes') }}
 ),
 
 runs as (

@@ -37,6 +37,7 @@ final as (
         lifecycle.state,
         lifecycle.is_open,
         lifecycle.is_in_groups,
+        lifecycle.hold,
 
         -- names
         records.first_name,

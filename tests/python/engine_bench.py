@@ -288,7 +288,7 @@ NO_LIMITS = {
     **dict.fromkeys(
         ("adopt", "create", "update", "rename", "suspend", "restore", "remove", "delete"), 1_000_000
     ),
-    "per_school": dict.fromkeys(("suspend", "remove", "delete"), 1_000_000),
+    "per_partition": dict.fromkeys(("suspend", "remove", "delete"), 1_000_000),
 }
 
 USERS = Model(

@@ -18,7 +18,7 @@ AUDIT = """
 create schema ledger.audit;
 create table ledger.audit.planned_changes (
     change_id text, plan_id text, run_id text, planned_at timestamptz, target text, entity text,
-    key text, person_id text, school_number text,
+    key text, subject text, partition text,
     action text, remote_id text, old json, new json, reason text, hold text, source text,
     export_model text, seq integer);
 create table ledger.audit.outcomes (
@@ -127,8 +127,8 @@ def change(
         "entity": "users",
         "entity_rank": 1,
         "key": key,
-        "person_id": key,
-        "school_number": None,
+        "subject": key,
+        "partition": None,
         "action": action,
         "action_rank": 1,
         "remote_id": None,

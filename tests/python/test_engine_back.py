@@ -54,8 +54,8 @@ def did(
     change_id = f"{key}-{action}-{len(connection.execute('select * from ledger.audit.planned_changes').fetchall())}"  # noqa: E501
     given = {
         "remote_id": f"r-{key}",
-        "person_id": key,
-        "school_number": "s",
+        "subject": key,
+        "partition": "s",
         "source": "f:1",
         "export_model": "m",
     } | more
@@ -127,7 +127,7 @@ def test_a_change_that_still_is_as_it_was_left_is_turned_round(
         [],
     )
     assert connection.execute(
-        "select target, entity, entity_rank, person_id, school_number, reason, hold, source,"
+        "select target, entity, entity_rank, subject, partition, reason, hold, source,"
         " export_model from changes"
     ).fetchall() == [("fake", "users", 4, "p", "s", "undoes update of run run", None, "f:1", "m")]
 

@@ -34,13 +34,13 @@ EVERYTHING = {
         ),
         "100%",
     ),
-    "per_school": {"suspend": "100%", "delete": "100%", "remove": "100%"},
+    "per_partition": {"suspend": "100%", "delete": "100%", "remove": "100%"},
 }
 
 
 def held(limits: dict, *groups: Group, allowed: Allowed = NOTHING) -> list[tuple[str, str | None]]:
     return [
-        (hold.action, hold.school)
+        (hold.action, hold.partition)
         for hold in holds("google", "users", parse(limits, "x.yml"), list(groups), allowed)
     ]
 
@@ -86,7 +86,7 @@ def test_what_takes_nothing_away_is_not_watched_by_school_unless_said(action: st
     group = Group(action, 900, 1000, "07474001")
     assert held({action: "100%"}, Group(action, 900, 9000), group) == []
     assert held(
-        {action: "100%", "per_school": {action: "10%"}}, Group(action, 900, 9000), group
+        {action: "100%", "per_partition": {action: "10%"}}, Group(action, 900, 9000), group
     ) == [(action, "07474001")]
 
 
@@ -124,7 +124,7 @@ def test_a_file_of_few_rows_has_no_rows_to_spare() -> None:
 
 
 def test_only_what_is_held_of_the_same_action_is_taken_off_the_district() -> None:
-    limits = {"suspend": 10, "delete": 10, "per_school": {"suspend": 4, "delete": 100}}
+    limits = {"suspend": 10, "delete": 10, "per_partition": {"suspend": 4, "delete": 100}}
     schools = [
         Group("suspend", 5, 100, "07474002"),
         Group("suspend", 4, 100, "07474001"),
@@ -141,7 +141,7 @@ def test_only_what_is_held_of_the_same_action_is_taken_off_the_district() -> Non
 
 
 def test_holds_are_told_schools_first_in_the_order_of_writing_and_of_numbers() -> None:
-    limits = {**EVERYTHING, "delete": 0, "suspend": 0, "per_school": {"delete": 0, "suspend": 0}}
+    limits = {**EVERYTHING, "delete": 0, "suspend": 0, "per_partition": {"delete": 0, "suspend": 0}}
     groups = [
         Group("delete", 9, 9, "07474001"),
         Group("suspend", 9, 9, "07474002"),
@@ -217,7 +217,7 @@ def test_a_column_flows_up_to_its_limit_and_five_of_a_small_table(
     limits = parse({"columns": {"email": limit}}, "x").columns
     group = Group("update", planned, observed, "07474001", "email")
     found = column_holds("google", "users", limits, [group], NOTHING)
-    assert [(hold.action, hold.school, hold.column) for hold in found] == (
+    assert [(hold.action, hold.partition, hold.column) for hold in found] == (
         [("update", "07474001", "email")] if waits else []
     )
     assert column_holds("google", "users", {}, [group], NOTHING) == []
@@ -268,12 +268,12 @@ def test_a_limit_is_read_as_it_is_written(text: object, limit: Limit) -> None:
         {
             "update": text,
             "columns": {"a": text},
-            "per_school": {"rename": text, "columns": {"b": text}},
+            "per_partition": {"rename": text, "columns": {"b": text}},
         },
         "x",
     )
     assert (everywhere.per_run, everywhere.columns) == ({"update": limit}, {"a": limit})
-    assert (everywhere.per_school, everywhere.columns_per_school) == (
+    assert (everywhere.per_partition, everywhere.columns_per_partition) == (
         {"rename": limit},
         {"b": limit},
     )
@@ -283,13 +283,13 @@ def test_a_limit_is_read_as_it_is_written(text: object, limit: Limit) -> None:
     ("limits", "words"),
     [
         ({"columns": 3}, "users.yml: limits.columns must be a table of limits, not 3"),
-        ({"per_school": 3}, "users.yml: limits.per_school must be a table of limits, not 3"),
+        ({"per_partition": 3}, "users.yml: limits.per_partition must be a table of limits, not 3"),
         (
-            {"per_school": {"columns": 3}},
-            "users.yml: limits.per_school.columns must be a table of limits, not 3",
+            {"per_partition": {"columns": 3}},
+            "users.yml: limits.per_partition.columns must be a table of limits, not 3",
         ),
-        ({"per_school": {"create": "x"}}, "users.yml: per_school: limits.create is 'x'"),
-        ({"per_school": {"columns": {"a": "x"}}}, "users.yml: per_school: limits.a is 'x'"),
+        ({"per_partition": {"create": "x"}}, "users.yml: per_partition: limits.create is 'x'"),
+        ({"per_partition": {"columns": {"a": "x"}}}, "users.yml: per_partition: limits.a is 'x'"),
         ({"columns": {"a": "x"}}, "users.yml: limits.a is 'x'"),
         ({"deliver": 1}, "users.yml: limits has no action 'deliver'"),
         ({"create": "100.5%"}, "limits.create is '100.5%'"),
@@ -426,7 +426,7 @@ def test_a_season_stands_over_one_limit_and_leaves_the_others() -> None:
             "update": 1,
             "create": 2,
             "columns": {"a": 3},
-            "per_school": {"update": 4, "columns": {"a": 5}},
+            "per_partition": {"update": 4, "columns": {"a": 5}},
         },
         "x",
     )
@@ -434,18 +434,18 @@ def test_a_season_stands_over_one_limit_and_leaves_the_others() -> None:
         season("99", first="01-01", last="01-02"),
         season("11"),
         season("12"),
-        season("20%", scope="school"),
+        season("20%", scope="partition"),
         season("30", action=None, column_name="a"),
-        season("40%", action=None, column_name="a", scope="school"),
+        season("40%", action=None, column_name="a", scope="partition"),
     ]
     after = in_season(before, rows, "2026-09-01")
     assert after.per_run == {
         "update": Limit(count=12),
         "create": Limit(count=2),
     }  # of two the later
-    assert after.per_school == {"update": Limit(share=0.2)}
+    assert after.per_partition == {"update": Limit(share=0.2)}
     assert after.columns == {"a": Limit(count=30)}
-    assert after.columns_per_school == {"a": Limit(share=0.4)}
+    assert after.columns_per_partition == {"a": Limit(share=0.4)}
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def compared(
         "reason",
         "hold",
         "remote_id",
-        "person_id",
-        "school_number",
+        "subject",
+        "partition",
         "source",
     )
     rows = connection.execute(
@@ -113,8 +113,8 @@ def test_what_is_not_there_is_made_whole_but_for_what_is_theirs(
         "reason": "new in source",
         "hold": None,
         "remote_id": None,
-        "person_id": "p",
-        "school_number": "s1",
+        "subject": "p",
+        "partition": "s1",
         "source": "f:1",
     }
     assert (changes["q"]["new"], changes["q"]["reason"]) == (
@@ -287,7 +287,7 @@ def test_who_is_no_longer_wanted_is_treated_as_the_export_says_and_taken_away_on
         }
         assert change["old"] == ({"suspended": False} if action == "suspend" else whole)
         assert change["new"] == ({"suspended": True} if action == "suspend" else {})
-        assert (change["school_number"], change["source"]) == (
+        assert (change["partition"], change["source"]) == (
             ("s1", "f:7") if written else ("s2", "seen")
         )
 
@@ -479,7 +479,7 @@ def test_a_value_changed_by_hand_is_written_again_left_or_taken_over(
     )
     assert short(changes) == ({"p": ("update", {"name": wanted})} if change else {})
     drifts = connection.execute(
-        "select target, entity, key, person_id, school_number, column_name, ours, theirs, policy"
+        "select target, entity, key, subject, partition, column_name, ours, theirs, policy"
         " from drifts"
     ).fetchall()
     assert drifts == (
@@ -555,7 +555,7 @@ def test_what_is_theirs_or_set_once_need_not_be_read(connection: duckdb.DuckDBPy
     for name in ("first", "hers", "school", "source"):
         connection.execute(f"alter table staging.stg_fake__users drop column {name}")
     assert diff.compare(connection, replace(USERS, on_absent="delete"), 1) == (0, 1)
-    ((old, school),) = connection.execute("select old, school_number from changes").fetchall()
+    ((old, school),) = connection.execute("select old, partition from changes").fetchall()
     assert (sorted(json.loads(old)), school) == (
         ["name", "person_id", "primary_email", "suspended"],
         "s1",
@@ -596,8 +596,8 @@ def test_a_file_is_compared_with_what_was_delivered_last(
             "reason": "new in source",
             "hold": None,
             "remote_id": None,
-            "person_id": "p1",
-            "school_number": "s1",
+            "subject": "p1",
+            "partition": "s1",
             "source": "f:1",
         },
         "4": {
@@ -608,8 +608,8 @@ def test_a_file_is_compared_with_what_was_delivered_last(
             "reason": "new in source",
             "hold": None,
             "remote_id": None,
-            "person_id": "p4",
-            "school_number": "s9",
+            "subject": "p4",
+            "partition": "s9",
             "source": "f:9",
         },
         "2": {
@@ -620,8 +620,8 @@ def test_a_file_is_compared_with_what_was_delivered_last(
             "reason": "changed in source: name, grade",
             "hold": None,
             "remote_id": None,
-            "person_id": "p2",
-            "school_number": "s1",
+            "subject": "p2",
+            "partition": "s1",
             "source": "f:2",
         },
         "5": {
@@ -632,8 +632,8 @@ def test_a_file_is_compared_with_what_was_delivered_last(
             "reason": "left: no longer in export",
             "hold": None,
             "remote_id": None,
-            "person_id": "p5",
-            "school_number": "s5",
+            "subject": "p5",
+            "partition": "s5",
             "source": "f:5",
         },
     }

@@ -198,9 +198,9 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
         ),
         ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
         (
-            {"limits": {"per_school": {"columns": {"x": 1}}}},
+            {"limits": {"per_partition": {"columns": {"x": 1}}}},
             {},
-            "meta.export.limits.per_school.columns names column 'x'",
+            "meta.export.limits.per_partition.columns names column 'x'",
         ),
         (
             {"key": ["name", "id"], "context": ["name", "id"]},
@@ -210,7 +210,7 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
         (
             {"after": {"name": "google"}},
             {},
-            "meta.export.after.name is 'google'; write target.entity, for example google.users",
+            "meta.export.after.name is 'google'; write target.entity, for example crm.contacts",
         ),
         ({"after": {"name": ".users"}}, {}, "meta.export.after.name is '.users'"),
         ({}, {"name": {"owners": "x"}}, "meta.export, column name has no setting 'owners'"),
@@ -365,13 +365,18 @@ def test_a_test_belongs_to_the_model_it_stands_under_or_to_all_it_reads() -> Non
     assert judged(failed, test_of("odd", resource_type="unit_test")) == ""
 
 
-def test_nothing_is_written_that_nobody_signed_for() -> None:
-    manifest = {"nodes": {UID: node()}, "sources": {}, "parent_map": {}}
+def test_nothing_is_written_that_nobody_signed_for_where_there_is_a_register() -> None:
+    register = {"resource_type": "seed", "name": "privacy_register"}
+    nodes = {UID: node(), "seed.homeroom.privacy_register": register}
+    manifest = {"nodes": nodes, "sources": {}, "parent_map": {}}
     found = exports.read(manifest, {"results": [{"unique_id": UID, "status": "success"}]})
     assert (found.good, len(found.refused), found.unreadable) == ((), 1, ())
     assert "lacks the test personal_data_is_signed" in found.refused[0][1].reason
     missing = exports.read(manifest, {"results": []})
     assert '"not built"' in missing.refused[0][1].reason
+    register["name"] = "another_seed"
+    found = exports.read(manifest, {"results": [{"unique_id": UID, "status": "success"}]})
+    assert [one.model for one in found.good] == ["exp_fake__users"]
 
 
 def test_a_model_that_is_no_export_or_nothing_at_all_is_passed_over() -> None:

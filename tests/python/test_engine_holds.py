@@ -95,33 +95,50 @@ def test_a_target_is_written_only_as_it_was_seen() -> None:
     )
 
 
-# ---------------------------------------------------------------- people and schools
+# ---------------------------------------------------------------- subjects and partitions
 
 
-def test_people_under_a_hold_are_set_aside_from_accounts_and_not_from_files(
+def test_whoever_an_export_says_is_under_a_hold_is_set_aside_from_objects_and_links_not_from_files(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
+    holds.protect(connection, [USERS])
     assert holds.set_aside(connection, USERS) == 0  # before the first build
-    connection.execute(
-        "create schema identity; create table identity.lifecycle (person_id text, hold text)"
+    people = export("users", ("person_id", "email", "school", "hold"), hold="hold", target="hr")
+    rooms = replace(export("rooms", ("room", "hold"), hold="hold"), context=("hold",))
+    stand(
+        connection,
+        people,
+        wanted=[("p1", "a", "s", "legal"), ("p2", "b", "s", None), ("p4", "c", "s", "legal")],
     )
-    connection.execute(
-        "insert into identity.lifecycle values ('p1', 'legal hold'), ('p2', null), ('p4', 'legal"
-        " hold')"
-    )
+    stand(connection, rooms, wanted=[("r1", "fire"), ("r2", None)])
+    holds.protect(connection, [people, rooms, replace(people, hold=None)])
     for entity, target in (("users", "fake"), ("groups", "fake"), ("users", "other")):
         for person in ("p1", "p2", "p3"):
             change(connection, person, entity=entity, target=target)
+    for room in ("r1", "r2"):
+        change(connection, room, entity="rooms", subject=None)
+    change(connection, "r1", entity="users", subject=None)  # another entity's key
     assert holds.set_aside(connection, replace(USERS, file=FileFormat("users.csv"))) == 0
     assert holds.set_aside(connection, USERS) == 1
+    assert holds.set_aside(connection, rooms) == 1
     left = connection.execute(
-        "select target, entity, count(*), min(key) from changes group by all order by all"
+        "select target, entity, array_to_string(list(key order by key), ' ') from changes"
+        " group by all order by all"
     ).fetchall()
     assert left == [
-        ("fake", "groups", 3, "p1"),
-        ("fake", "users", 2, "p2"),
-        ("other", "users", 3, "p1"),
+        ("fake", "groups", "p1 p2 p3"),
+        ("fake", "rooms", "r2"),
+        ("fake", "users", "p2 p3 r1"),
+        ("other", "users", "p1 p2 p3"),
     ]
+
+
+def test_a_hold_nobody_can_read_yet_protects_nobody(connection: duckdb.DuckDBPyConnection) -> None:
+    users = replace(USERS, hold="hold")
+    stand(connection, USERS, wanted=[("p1", "a", "s")])  # a table of before the column
+    holds.protect(connection, [users])
+    change(connection, "p1")
+    assert holds.set_aside(connection, users) == 0
 
 
 def test_a_school_without_its_rows_keeps_those_it_has_and_those_who_stood_in_it_when_we_last_wrote(
@@ -136,22 +153,20 @@ def test_a_school_without_its_rows_keeps_those_it_has_and_those_who_stood_in_it_
     members = export("members", ("member_id", "person_id", "school"))
     stand(connection, members, written=[("m4", "p4", "held"), ("m9", None, "held")])
     stand(connection, export("units", ("unit_id",)))  # knows no school
-    change(connection, "p1", school_number="held")
-    change(
-        connection, "p2", school_number="open"
-    )  # moved away only because his school's rows are gone
-    change(connection, "p3", school_number="open")
-    change(connection, "p4", school_number="open")  # stood there in another entity
-    change(connection, "p5", school_number="held", hold="something else")
-    change(connection, "p6", person_id=None, school_number=None)
-    change(connection, "p2", entity="groups", school_number="held")
-    change(connection, "p2", target="other", school_number="held")
+    change(connection, "p1", partition="held")
+    change(connection, "p2", partition="open")  # moved away only because his school's rows are gone
+    change(connection, "p3", partition="open")
+    change(connection, "p4", partition="open")  # stood there in another entity
+    change(connection, "p5", partition="held", hold="something else")
+    change(connection, "p6", subject=None, partition=None)
+    change(connection, "p2", entity="groups", partition="held")
+    change(connection, "p2", target="other", partition="held")
     feeds = [
-        feed(held_schools=["held", "empty"]),
-        feed("sections", held_schools=["open"]),
-        feed("students", "hr", held_schools=["open"]),
+        feed(held_partitions=["held", "empty"]),
+        feed("sections", held_partitions=["open"]),
+        feed("students", "hr", held_partitions=["open"]),
     ]  # type: ignore[arg-type]
-    assert holds.by_school(connection, users, feeds) == [
+    assert holds.by_partition(connection, users, feeds) == [
         "fake users: 3 changes of school held held, because its rows are missing from"
         " myedbc.students; the other schools go on"
     ]
@@ -171,11 +186,11 @@ def test_a_school_that_lost_its_rows_in_two_feeds_names_both_and_one_change_is_o
 ) -> None:
     users = replace(USERS, feeds=(("myedbc", "students"), ("myedbc", "sections")))
     stand(connection, users)
-    change(connection, "p1", school_number="s2")
-    change(connection, "p2", school_number="s1")
-    feeds = [feed(held_schools=["s2", "s1"]), feed("sections", held_schools=["s2"])]  # type: ignore[arg-type]
+    change(connection, "p1", partition="s2")
+    change(connection, "p2", partition="s1")
+    feeds = [feed(held_partitions=["s2", "s1"]), feed("sections", held_partitions=["s2"])]  # type: ignore[arg-type]
     assert [
-        sentence.split(", because")[0] for sentence in holds.by_school(connection, users, feeds)
+        sentence.split(", because")[0] for sentence in holds.by_partition(connection, users, feeds)
     ] == ["fake users: 1 change of school s1 held", "fake users: 1 change of school s2 held"]
     assert connection.execute("select hold from changes where key = 'p1'").fetchall() == [
         ("school s2 has lost its rows in myedbc.students, myedbc.sections",)
@@ -323,7 +338,7 @@ def test_a_school_is_measured_by_the_rows_of_ours_it_has(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     # 10 are there: 6 of school a (one by its row, five by what was written), 3 of b, one of none
-    users = replace(USERS, limits=parse({"suspend": 100, "per_school": {"suspend": "50%"}}, "x"))
+    users = replace(USERS, limits=parse({"suspend": 100, "per_partition": {"suspend": "50%"}}, "x"))
     stand(
         connection,
         users,
@@ -338,12 +353,12 @@ def test_a_school_is_measured_by_the_rows_of_ours_it_has(
         ],
     )
     for n in range(3):
-        change(connection, f"p{n}", "suspend", school_number="a")
+        change(connection, f"p{n}", "suspend", partition="a")
     for n in (6, 7):
-        change(connection, f"p{n}", "suspend", school_number="b")
+        change(connection, f"p{n}", "suspend", partition="b")
     change(connection, "p9", "suspend")
     assert holds.by_limits(connection, users, 10, NOTHING) == []
-    change(connection, "p3", "suspend", school_number="a")
+    change(connection, "p3", "suspend", partition="a")
     (sentence,) = holds.by_limits(connection, users, 10, NOTHING)
     assert (
         "in school a: 4 suspends planned, 6 rows of ours there (66.7 %, limit 50 % = 3)" in sentence
@@ -354,7 +369,7 @@ def test_a_school_is_measured_by_the_rows_of_ours_it_has(
 def test_a_row_is_its_schools_once_and_before_it_was_ever_written(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    users = replace(USERS, limits=parse({"suspend": 100, "per_school": {"suspend": 0}}, "x"))
+    users = replace(USERS, limits=parse({"suspend": 100, "per_partition": {"suspend": 0}}, "x"))
     there = [
         ("r1", "p1", "e", "seen"),
         ("twin", "p1", "e", "seen"),
@@ -368,7 +383,7 @@ def test_a_row_is_its_schools_once_and_before_it_was_ever_written(
         there=there,
         written=[("p2", "e", "b"), ("p3", "e", "a")],
     )
-    change(connection, "p1", "suspend", school_number="a")
+    change(connection, "p1", "suspend", partition="a")
     (sentence,) = holds.by_limits(connection, users, 4, NOTHING)
     assert "in school a: 1 suspends planned, 3 rows of ours there" in sentence
 
@@ -378,14 +393,15 @@ def test_a_column_is_limited_where_no_school_is_named_too(
 ) -> None:
     users = replace(
         USERS,
-        school=None,
+        partition=None,
         limits=parse(
-            {"update": 100, "columns": {"email": 1}, "per_school": {"columns": {"email": 9}}}, "x"
+            {"update": 100, "columns": {"email": 1}, "per_partition": {"columns": {"email": 9}}},
+            "x",
         ),
     )
     stand(connection, users)
     for n in range(2):
-        change(connection, f"p{n}", new={"email": "new"}, school_number="a")
+        change(connection, f"p{n}", new={"email": "new"}, partition="a")
     assert len(holds.by_limits(connection, users, 50, NOTHING)) == 1
     connection.execute("update changes set hold = null")
     assert (
@@ -408,22 +424,22 @@ def test_a_school_counts_only_its_own_changes_that_are_still_to_go(
     users = replace(
         USERS,
         limits=parse(
-            {"suspend": "50%", "create": 100, "per_school": {"suspend": 1, "create": 1}}, "x"
+            {"suspend": "50%", "create": 100, "per_partition": {"suspend": 1, "create": 1}}, "x"
         ),
     )
     stand(connection, users)
-    change(connection, "p1", "suspend", school_number="a")
-    change(connection, "p2", "suspend", school_number="a", hold="waits")
-    change(connection, "p3", "suspend", school_number="a", released=True)
-    change(connection, "p4", "suspend", school_number="b")
+    change(connection, "p1", "suspend", partition="a")
+    change(connection, "p2", "suspend", partition="a", hold="waits")
+    change(connection, "p3", "suspend", partition="a", released=True)
+    change(connection, "p4", "suspend", partition="b")
     change(connection, "p5", "suspend")
     change(connection, "p6", "suspend")
-    change(connection, "p7", school_number="a")
-    change(connection, "p8", "suspend", school_number="a", entity="groups")
-    change(connection, "p9", "suspend", school_number="a", target="other")
-    change(connection, "n1", "create", school_number="a")
+    change(connection, "p7", partition="a")
+    change(connection, "p8", "suspend", partition="a", entity="groups")
+    change(connection, "p9", "suspend", partition="a", target="other")
+    change(connection, "n1", "create", partition="a")
     assert holds.by_limits(connection, users, 100, NOTHING) == []
-    change(connection, "n2", "create", school_number="a")
+    change(connection, "n2", "create", partition="a")
     (sentence,) = holds.by_limits(connection, users, 100, NOTHING)
     assert "in school a: 2 creates planned, 0 rows of ours there (limit 1)" in sentence
     assert held(connection) == ["n1", "n2", "p2"]
@@ -440,8 +456,8 @@ def test_schools_are_watched_only_where_the_export_names_one(
         written=[(f"p{n}", "e", "a") for n in range(9)],
     )
     for n in range(9):
-        change(connection, f"p{n}", "suspend", school_number="a")
-    assert holds.by_limits(connection, replace(users, school=None), 9, NOTHING) == []
+        change(connection, f"p{n}", "suspend", partition="a")
+    assert holds.by_limits(connection, replace(users, partition=None), 9, NOTHING) == []
     assert len(holds.by_limits(connection, users, 9, NOTHING)) == 1
 
 
@@ -450,7 +466,7 @@ def test_a_column_is_limited_in_what_is_written_of_it_by_school_first(
 ) -> None:
     limits = parse(
         dict.fromkeys(("create", "update", "rename", "suspend", "restore", "remove"), 100)
-        | {"columns": {"email": 3}, "per_school": {"suspend": 100, "columns": {"email": 1}}},
+        | {"columns": {"email": 3}, "per_partition": {"suspend": 100, "columns": {"email": 1}}},
         "x",
     )
     users = replace(USERS, limits=limits)
@@ -459,12 +475,12 @@ def test_a_column_is_limited_in_what_is_written_of_it_by_school_first(
     for n, action in enumerate(("update", "rename", "suspend", "restore")):
         change(connection, f"a{n}", action, new=email)
     for n in range(2):
-        change(connection, f"b{n}", new=email, school_number="b")
-    change(connection, "c", new=email, school_number="c")
-    change(connection, "new", "create", new=email, school_number="b")
-    change(connection, "other", new=other, school_number="b")
-    change(connection, "let go", new=email, school_number="b", released=True)
-    change(connection, "waits", new=email, school_number="b", hold="waits")
+        change(connection, f"b{n}", new=email, partition="b")
+    change(connection, "c", new=email, partition="c")
+    change(connection, "new", "create", new=email, partition="b")
+    change(connection, "other", new=other, partition="b")
+    change(connection, "let go", new=email, partition="b", released=True)
+    change(connection, "waits", new=email, partition="b", hold="waits")
     said = holds.by_limits(connection, users, 50, NOTHING)
     assert [sentence.split(" rows")[0] for sentence in said] == [
         "fake users in school b: 2 changes of email planned, 0",
@@ -481,7 +497,7 @@ def test_a_share_of_a_column_in_a_school_is_of_the_rows_it_has(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     users = replace(
-        USERS, limits=parse({"update": 100, "per_school": {"columns": {"email": "50%"}}}, "x")
+        USERS, limits=parse({"update": 100, "per_partition": {"columns": {"email": "50%"}}}, "x")
     )
     stand(
         connection,
@@ -490,9 +506,9 @@ def test_a_share_of_a_column_in_a_school_is_of_the_rows_it_has(
         written=[(f"p{n}", "e", "a") for n in range(20)],
     )
     for n in range(10):
-        change(connection, f"p{n}", new={"email": "new"}, school_number="a")
+        change(connection, f"p{n}", new={"email": "new"}, partition="a")
     assert holds.by_limits(connection, users, 400, NOTHING) == []
-    change(connection, "p10", new={"email": "new"}, school_number="a")
+    change(connection, "p10", new={"email": "new"}, partition="a")
     (sentence,) = holds.by_limits(connection, users, 400, NOTHING)
     assert (
         "in school a: 11 changes of email planned, 20 rows of ours there (55.0 %, limit 50 % = 10)"
@@ -504,12 +520,12 @@ def test_a_column_without_a_school_to_stand_in_is_limited_as_a_whole_only(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     users = replace(
-        USERS, limits=parse({"update": 100, "per_school": {"columns": {"email": 0}}}, "x")
+        USERS, limits=parse({"update": 100, "per_partition": {"columns": {"email": 0}}}, "x")
     )
     stand(connection, users)
     for n in range(9):
-        change(connection, f"p{n}", new={"email": "new"}, school_number="a" if n else None)
-    assert holds.by_limits(connection, replace(users, school=None), 50, NOTHING) == []
+        change(connection, f"p{n}", new={"email": "new"}, partition="a" if n else None)
+    assert holds.by_limits(connection, replace(users, partition=None), 50, NOTHING) == []
     assert len(holds.by_limits(connection, users, 50, NOTHING)) == 1
     assert held(connection) == [f"p{n}" for n in range(1, 9)]
 

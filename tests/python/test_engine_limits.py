@@ -25,7 +25,7 @@ NOTHING = Allowed()
 
 def judge(limits: dict, *groups: Group, allowed: Allowed = NOTHING) -> list[tuple[str, str | None]]:
     return [
-        (hold.action, hold.school)
+        (hold.action, hold.partition)
         for hold in holds("google", "users", parse(limits, "x.yml"), list(groups), allowed)
     ]
 
@@ -118,8 +118,8 @@ def test_an_override_without_a_known_action_or_a_reason_is_refused(words: str, w
         {"create": -1},
         {"create": True},
         {"create": "101%"},
-        {"per_school": 3},
-        {"per_school": {"x": 1}},
+        {"per_partition": 3},
+        {"per_partition": {"x": 1}},
     ],
 )
 def test_a_limit_that_cannot_be_read_is_an_error_naming_file_and_key(limits: dict) -> None:
@@ -193,7 +193,7 @@ def test_an_override_is_recorded_with_its_reason_and_used_once(tmp_path: Path) -
 
 
 def test_one_truncated_school_is_held_and_the_others_are_written(tmp_path: Path) -> None:
-    model = limited(USERS, create=1000, suspend="50%", per_school={"suspend": "20%"})
+    model = limited(USERS, create=1000, suspend="50%", per_partition={"suspend": "20%"})
     bench = Bench(tmp_path / "var", [model])
     people = [user(n, school_number="07474001" if n < 20 else "07474002") for n in range(120)]
     bench.desire(users=people)
@@ -349,7 +349,7 @@ def test_a_column_that_changes_in_too_many_rows_is_held_and_other_columns_flow(
                 create=1000,
                 update="100%",
                 columns={"org_unit_path": 6},
-                per_school={"columns": {"given_name": 3}},
+                per_partition={"columns": {"given_name": 3}},
             )
         ],
     )
@@ -432,7 +432,11 @@ def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_
 ) -> None:
     bench = Bench(
         tmp_path / "var",
-        [limited(USERS, create=1000, suspend="2%", restore="100%", per_school={"suspend": "100%"})],
+        [
+            limited(
+                USERS, create=1000, suspend="2%", restore="100%", per_partition={"suspend": "100%"}
+            )
+        ],
     )
     bench.desire(users=[user(n) for n in range(1000)])
     assert bench.whole_night() == 0

@@ -78,7 +78,7 @@ def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -
         change.hold,
         change.seq,
     ) == (None, {}, {}, {}, "", None, 0)
-    assert (change.person_id, change.school_number, change.source, change.export_model) == (
+    assert (change.subject, change.partition, change.source, change.export_model) == (
         None,
         None,
         None,

@@ -248,11 +248,10 @@ def test_a_scope_plans_one_school_or_one_person_only(bench: Bench) -> None:
         users=[user(1), user(2, school_number="07474002"), user(3, school_number="07474002")]
     )
     bench.observe()
-    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(school="07474002")))] == [
-        "p2",
-        "p3",
-    ]
-    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(person="p3")))] == ["p3"]
+    assert [
+        key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(partition="07474002")))
+    ] == ["p2", "p3"]
+    assert [key for _, _, key, *_ in bench.changes(bench.plan(scope=Scope(subject="p3")))] == ["p3"]
     assert bench.push() == 0
     assert bench.platform.calls == [("users", "create", "p3")]
 

@@ -267,7 +267,7 @@ def test_everything_written_is_in_the_audit_with_old_new_and_request(bench: Benc
     bench.whole_night()
     rows = bench.ask(
         """select action, cast(old as varchar), cast(new as varchar), reason, status, code, source,
-        export_model, school_number,
+        export_model, partition,
                                started_at <= finished_at from ledger.audit.changes
                                order by planned_at"""
     )

@@ -75,7 +75,7 @@ def test_held_changes_are_let_go_by_key_by_person_or_by_change(
             f"c{n}",
             f"k{n}",
             "suspend",
-            person_id=f"p{n}",
+            subject=f"p{n}",
             hold="over",
             new={"n": n},
             seq=9 - n,
@@ -115,7 +115,7 @@ def test_held_changes_are_let_go_by_key_by_person_or_by_change(
 def test_who_names_what_is_not_held_lets_nothing_go(
     connection: duckdb.DuckDBPyConnection, only: tuple[str, ...], words: str
 ) -> None:
-    planned(connection, "c1", "k1", person_id="p1", hold="over")
+    planned(connection, "c1", "k1", subject="p1", hold="over")
     planned(connection, "free", "free", hold=None)
     planned(connection, "file", "a.csv", "deliver", entity="file", hold="over")
     with pytest.raises(releases.NothingToReleaseError) as caught:
@@ -219,7 +219,7 @@ def record(
         key,
         action,
         new=new,
-        **{"person_id": key, "school_number": "s9", "source": "f:9"} | more,
+        **{"subject": key, "partition": "s9", "source": "f:9"} | more,
     )
     connection.execute(
         "create or replace temp table settled as select *, timestamptz '2026-02-02' as finished_at"
@@ -237,14 +237,14 @@ def test_what_was_written_is_kept_with_what_stood_there_before(
         ("p1", "p1", "new@x", "s9", "f:9"),
         ("p2", "p2", "b@x", "s1", "f:2"),
     ]
-    record(connection, "p1", "update", {"email": None}, school_number=None, source=None)
+    record(connection, "p1", "update", {"email": None}, partition=None, source=None)
     assert written(connection)[0] == ("p1", "p1", None, "s9", "f:9")
     assert connection.execute(
         "select run_id, applied_at = timestamptz '2026-02-02' from ledger.applied.fake__users where"
         " _key = 'p1'"
     ).fetchone() == ("run", True)
     record(
-        connection, "p3", "rename", {"email": "c@x"}, school_number=None
+        connection, "p3", "rename", {"email": "c@x"}, partition=None
     )  # never written by us until now
     assert written(connection)[2] == ("p3", "p3", "c@x", None, "f:9")
 
@@ -291,7 +291,7 @@ def test_a_table_gains_columns_changes_types_and_is_keyed_anew(
         USERS,
         columns=(*USERS.columns, replace(USERS.columns[0], name="more")),
         key=("email",),
-        school=None,
+        partition=None,
     )
     connection.execute(
         f"create or replace table {USERS.relation} (person_id text, email integer, school text,"
@@ -302,7 +302,7 @@ def test_a_table_gains_columns_changes_types_and_is_keyed_anew(
         "select _key, person_id, email, more from ledger.applied.fake__users"
     ).fetchall() == [("12", "p1", 12, None)]
     assert connection.execute(
-        "select target, entity, key::varchar, school from ledger.applied.tables"
+        "select target, entity, key::varchar, partition from ledger.applied.tables"
     ).fetchall() == [("fake", "users", '["email"]', None)]
     applied.ensure(connection, wider)
     assert connection.execute("select count(*) from ledger.applied.tables").fetchone() == (1,)
@@ -318,7 +318,9 @@ def test_the_people_of_a_school_are_those_we_wrote_into_it_in_any_target(
     )
     stand(
         connection,
-        export("seats", ("seat", "person_id", "where"), target="other", context=(), school="where"),
+        export(
+            "seats", ("seat", "person_id", "where"), target="other", context=(), partition="where"
+        ),
         written=[("1", "p4", "a"), ("2", None, "a")],
     )
     stand(
@@ -332,9 +334,9 @@ def test_the_people_of_a_school_are_those_we_wrote_into_it_in_any_target(
         written=[("1", "p5")],
     )  # no school in it
     people = connection.execute(
-        f"select * from ({applied.people_of(connection)}) order by 1", {"school": "a"}
+        f"select * from ({applied.subjects_of(connection)}) order by 1", {"partition": "a"}
     ).fetchall()
     assert people == [("p1",), ("p4",)]
     connection.execute("delete from ledger.applied.tables")
-    assert connection.execute(applied.people_of(connection)).fetchall() == []
+    assert connection.execute(applied.subjects_of(connection)).fetchall() == []
     assert applied.shape(connection, "fake", "users") is None

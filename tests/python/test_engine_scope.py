@@ -55,13 +55,13 @@ def test_a_part_is_judged_by_the_whole_so_that_nothing_goes_through_school_by_sc
         ]
     )
     bench.observe()
-    for scope, key in ((Scope(school="07474001"), "a"), (Scope(person="a"), "a")):
+    for scope, key in ((Scope(partition="07474001"), "a"), (Scope(subject="a"), "a")):
         plan = bench.plan(scope=scope)
         assert [(row[2], row[5]) for row in bench.changes(plan)] == [(key, True)]
         assert "3 creates planned" in plan["exports"][0]["holds"][0]
         assert plan["exports"][0]["planned"] == {"create": 1}
     assert (
-        bench.plan(scope=Scope(person="a"), allow="create", why="they came")["exports"][0]["held"]
+        bench.plan(scope=Scope(subject="a"), allow="create", why="they came")["exports"][0]["held"]
         == {}
     )
 
@@ -70,19 +70,19 @@ def test_a_part_is_judged_by_the_whole_so_that_nothing_goes_through_school_by_sc
     ("scope", "left"),
     [
         (Scope(), ["a", "b", "c"]),
-        (Scope(school="s1"), ["a"]),
-        (Scope(person="p2"), ["b"]),
+        (Scope(partition="s1"), ["a"]),
+        (Scope(subject="p2"), ["b"]),
         (Scope(action="create"), ["b", "c"]),
-        (Scope(school="s1", action="create"), []),
+        (Scope(partition="s1", action="create"), []),
         (Scope(targets=("other",)), ["a", "b", "c"]),
     ],
 )
 def test_a_scope_leaves_out_what_it_does_not_name(
     connection: duckdb.DuckDBPyConnection, scope: Scope, left: list[str]
 ) -> None:
-    change(connection, "a", person_id="p1", school_number="s1")
-    change(connection, "b", "create", person_id="p2", school_number="s2")
-    change(connection, "c", "create", person_id=None)
+    change(connection, "a", subject="p1", partition="s1")
+    change(connection, "b", "create", subject="p2", partition="s2")
+    change(connection, "c", "create", subject=None)
     planning._within(connection, scope)
     assert keys(connection) == left
 
@@ -90,7 +90,7 @@ def test_a_scope_leaves_out_what_it_does_not_name(
 def test_a_scope_is_partial_when_it_picks_rows_and_then_files_stay_out() -> None:
     assert [
         Scope(**one).is_partial
-        for one in ({}, {"targets": ("a",)}, {"school": "s"}, {"person": "p"}, {"action": "a"})
+        for one in ({}, {"targets": ("a",)}, {"partition": "s"}, {"subject": "p"}, {"action": "a"})
     ] == [False, False, True, True, True]
     assert [Scope(targets).covers("a") for targets in ((), ("a", "b"), ("b",))] == [
         True,
@@ -102,7 +102,7 @@ def test_a_scope_is_partial_when_it_picks_rows_and_then_files_stay_out() -> None
     every = SimpleNamespace(good=[users, file], refused=[(early, "why")])
     assert planning._ordered(every, Scope()) == [(early, "why"), (users, None), (file, None)]  # type: ignore[arg-type]
     assert planning._ordered(every, Scope(targets=("vendor",))) == [(file, None)]  # type: ignore[arg-type]
-    assert planning._ordered(every, Scope(school="s")) == [(early, "why"), (users, None)]  # type: ignore[arg-type]
+    assert planning._ordered(every, Scope(partition="s")) == [(early, "why"), (users, None)]  # type: ignore[arg-type]
 
 
 def test_an_export_of_a_kind_its_target_does_not_take_is_told() -> None:
@@ -300,8 +300,8 @@ def test_seasons_are_read_in_their_order_so_that_the_later_one_counts(
         ("09-10", "06-25", "1"),
     ):
         connection.execute(
-            "insert into seeds.limit_seasons values ('why', ?, ?, ?, 'school', 'email', 'update',"
-            " 'users', 'fake')",
+            "insert into seeds.limit_seasons values ('why', ?, ?, ?, 'partition', 'email',"
+            " 'update', 'users', 'fake')",
             [last, first, limit],
         )
     seasons = planning._seasons(connection)
@@ -311,7 +311,7 @@ def test_seasons_are_read_in_their_order_so_that_the_later_one_counts(
         "entity": "users",
         "action": "update",
         "column_name": "email",
-        "scope": "school",
+        "scope": "partition",
         "limit_text": "1",
         "first_day": "06-25",
         "last_day": "09-10",
@@ -374,7 +374,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
         ("s2", "over its limit"),
     ]
     rows = connection.execute(
-        """select target, entity, entity_rank, key, person_id, school_number, action_rank,
+        """select target, entity, entity_rank, key, subject, partition, action_rank,
         remote_id, cast(old as varchar), reason, hold,
                                         source, export_model from changes where action = 'deliver'
                                         order by key"""
@@ -480,7 +480,7 @@ def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: 
         ("file", "deliver", f"all_{bench.run.as_of.isoformat()}.zip"),
     ]
     assert bench.ask(
-        "select target, person_id, school_number, cast(old as varchar), reason, source,"
+        "select target, subject, partition, cast(old as varchar), reason, source,"
         " export_model, seq from ledger.audit.planned_changes where key = 'p1'"
     ) == [
         (
@@ -1113,8 +1113,8 @@ def test_values_taken_over_are_theirs_and_those_given_back_ours_again(
 ) -> None:
     connection.execute(
         """create table ledger.audit.drifts (plan_id text, run_id text, found_at timestamptz,
-        target text, entity text, key text, person_id text,
-                          school_number text, column_name text, ours text, theirs text,
+        target text, entity text, key text, subject text,
+                          partition text, column_name text, ours text, theirs text,
                           policy text)"""
     )
     rows = [
@@ -1216,7 +1216,7 @@ def test_a_plan_speaks_of_every_export_in_its_scope_and_of_no_other(tmp_path: Pa
     assert '"error" in this run\'s build' in parts["members"]["holds"][0]
     other = bench.plan(scope=Scope(targets=("other",)))
     assert (other["exports"], other["digests"]) == ([], {})
-    assert other["scope"] == {"targets": ("other",), "school": "", "person": "", "action": ""}
+    assert other["scope"] == {"targets": ("other",), "partition": "", "subject": "", "action": ""}
     assert (other["undoes"], other["cannot"], other["allowed"]) == (
         "",
         [],

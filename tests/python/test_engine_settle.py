@@ -19,7 +19,7 @@ from reverse_etl import journal, settle
 from reverse_etl.journal import Journal
 from reverse_etl.model import FileFormat
 
-USERS = export("users", ("person_id", "email", "name"), context=(), school=None)
+USERS = export("users", ("person_id", "email", "name"), context=(), partition=None)
 FIRST, SECOND = "20260102T000000Z", "20260103T000000Z"
 WRITING = (
     "adopt",

@@ -86,7 +86,7 @@ def test_files_hold_every_change_of_the_filter(planned: Bench) -> None:
     ]
     assert [
         one["key"]
-        for one in json.loads(shown(planned, "json", Scope(school="07474002")))["changes"]
+        for one in json.loads(shown(planned, "json", Scope(partition="07474002")))["changes"]
     ] == ["p2"]
     rows = list(csv.DictReader(io.StringIO(shown(planned, "csv", names=True))))
     assert rows[1]["new"] == "given_name: =Ann"
@@ -107,52 +107,54 @@ def test_a_form_nobody_writes_is_refused(planned: Bench) -> None:
 # filters -> (what is asked, what is said)
 NOTHING = {
     "a school that lost its zero": (
-        {"school": "7474001"},
-        (
-            "'7474001' is no school: school numbers have 8 digits, zeros in front included;"
-            " 07474001 is one"
-        ),
+        {"partition": "7474001"},
+        "'7474001' is no school of any export; 07474001 is one",
     ),
-    "a school there is none of": (
-        {"school": "07474999"},
-        "'07474999' is no school: school numbers have 8 digits, zeros in front included",
-    ),
+    "a school there is none of": ({"partition": "07474999"}, "'07474999' is no school of any"),
     "an action nobody plans": (
         {"action": "updates"},
         "'updates' is no action; there are suspend, adopt, create,",
     ),
-    "a person nobody knows": ({"person": "99999"}, "nobody is known by '99999'"),
+    "a person nobody knows": (
+        {"subject": "99999"},
+        "no person of any export is known by '99999'; \"make explain PERSON=99999\" looks further",
+    ),
 }
+NOBODY = {"partition": "", "subject": "", "action": ""}
 
 
 @pytest.mark.parametrize("asked", NOTHING)
 def test_a_filter_that_names_nothing_is_not_answered_with_nothing_to_do(planned: Bench, asked: str):
     words, sentence = NOTHING[asked]
-    with store.connect() as connection:
-        connection.execute(
-            "create schema core; create table core.schools as select '07474001' as school_number"
-        )
-        with pytest.raises(ScopeError) as refused:
-            show.scope(connection, (), **{"school": "", "person": "", "action": "", **words})
+    every = show.exports_of(planned.run)
+    with store.connect() as connection, pytest.raises(ScopeError) as refused:
+        show.scope(connection, every, (), **{**NOBODY, **words})
     assert str(refused.value).startswith(sentence)
 
 
-def test_a_filter_is_taken_as_people_type_it(planned: Bench):
+def test_a_filter_is_taken_as_people_type_it(tmp_path: Path):
+    known = replace(
+        USERS,
+        columns={**USERS.columns, "card": "varchar"},
+        meta={**USERS.meta, "context": [*USERS.meta["context"], "card"], "known_by": ["card"]},
+    )
+    bench = Bench(tmp_path / "var", [known])
+    every = show.exports_of(bench.run)
+    with store.connect() as connection:  # before the first build nobody can say there is none
+        assert show.scope(connection, every, (), **NOBODY | {"partition": "any"}) == Scope(
+            partition="any"
+        )
+    bench.desire(users=[user(0, card="1000001"), user(1, card="1000002")])
+    assert bench.whole_night() == 0
+    bench.desire(users=[user(0, card="1000001")])
+    every = show.exports_of(bench.run)
     with store.connect() as connection:
-        connection.execute(
-            "create schema core; create table core.schools as select '07474001' as school_number"
-        )
-        connection.execute("create schema if not exists ledger.identity")
-        connection.execute(
-            "create or replace table ledger.identity.persons as select '1000001' as source_key,"
-            " 'p1' as person_id"
-        )
-        assert show.scope(connection, ("fake",), "07474001", "1000001", "update") == Scope(
-            ("fake",), "07474001", "p1", "update"
-        )
-        assert show.scope(connection, (), "", "p0", "") == Scope(person="p0"), (
-            "in a plan, though in no register"
-        )
+        assert show.scope(
+            connection, every, ("fake",), partition="07474001", subject="1000001", action="update"
+        ) == Scope(("fake",), "07474001", "p0", "update")
+        assert show.scope(connection, every, (), **NOBODY | {"subject": "p1"}) == Scope(
+            subject="p1"
+        ), "in a plan, though in no export any more"
 
 
 def test_a_status_there_is_none_of_is_refused():

@@ -33,9 +33,11 @@ placed as (
     left join placements
         on holders.person_id = placements.person_id
     -- students without a school are left out: an account with no org unit would land at the root. Staff without one live in
-    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
+    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open. Whoever is
+    -- under a hold stays in too: nothing of them is written, and their row says so
     where
         states.account <> 'open'
+        or holders.hold is not null
         or (
             -- no row of seed org_unit_rules fits: nobody has said where the account should live
             placements.org_unit_path is not null
@@ -51,7 +53,7 @@ final as (
         coalesce({{ truncate_text('placed.last_name', 60) }}, placed.account_name) as family_name,
         case
             when placed.account <> 'open' then {{ leavers_org_unit_path() }}
-            else placed.org_unit_path
+            else coalesce(placed.org_unit_path, {{ leavers_org_unit_path() }})
         end as org_unit_path,
         placed.account <> 'open' as suspended,
         placed.account = 'archived' as archived,
@@ -59,6 +61,8 @@ final as (
         placed.population,
         placed.school_number,
         placed.source,
+        placed.source_key,
+        placed.hold,
         placed.adopt_id
     from placed
 )

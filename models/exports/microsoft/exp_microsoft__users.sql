@@ -37,6 +37,8 @@ final as (
         holders.population,
         holders.school_number,
         holders.source,
+        holders.source_key,
+        holders.hold,
         accounts.adopt_id
     from holders
     inner join states
@@ -45,11 +47,13 @@ final as (
     inner join accounts
         on holders.person_id = accounts.person_id
     -- students without a school are left out: they would have an account no school looks after. Staff without one belong to
-    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open
+    -- the district office; those who left stay in, school or not: leaving them out would keep their accounts open. Whoever is
+    -- under a hold stays in too: nothing of them is written, and their row says so
     where
         holders.school_number is not null
         or holders.population = 'staff'
         or states.account <> 'open'
+        or holders.hold is not null
 )
 
 select * from final
