@@ -175,7 +175,7 @@ class Kit:
             remote_id,
             {},
             dict(new),
-            person_id=key[-1],
+            subject=key[-1],
         )
 
     def to(self, change: Change, action: str, **new: Any) -> Change:

@@ -22,7 +22,7 @@ from reverse_etl.model import FileFormat
 from reverse_etl.undo import Undo
 
 USERS = export(
-    "users", ("person_id", "primary_email", "name", "suspended"), context=(), school=None
+    "users", ("person_id", "primary_email", "name", "suspended"), context=(), partition=None
 )
 OLD, NEW = {"name": "old"}, {"name": "new"}
 WHOLE = {"person_id": "p", "primary_email": "e", "name": "new", "suspended": "false"}
@@ -277,7 +277,7 @@ def test_three_keys_are_named_and_all_are_counted(connection: duckdb.DuckDBPyCon
 
 
 def test_what_lies_among_the_deleted_is_not_there(connection: duckdb.DuckDBPyConnection) -> None:
-    users = export("users", ("person_id", "name", "deleted"), context=(), school=None)
+    users = export("users", ("person_id", "name", "deleted"), context=(), partition=None)
     for key in ("p", "q", "r"):
         did(connection, key, "create", {}, {"person_id": key})
     did(connection, "s", "restore", {"deleted": True}, {"deleted": False})

@@ -19,6 +19,7 @@ STUDENTS = Model(
     {
         "key": ["student_id"],
         "context": ["person_id", "source"],
+        "subject": "person_id",
         "file": {"name": "students.csv", "archive": "all_{date}.zip"},
     },
     target="folder",

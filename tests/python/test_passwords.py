@@ -102,7 +102,7 @@ def test_a_sealed_password_opens_with_the_districts_private_key(var, district, m
     used = box.issue("c1", "p0123")
     box.close()
     (line,) = lines(var)
-    assert (line["change_id"], line["person_id"]) == ("c1", "p0123")
+    assert (line["change_id"], line["subject"]) == ("c1", "p0123")
     assert opened(line, district) == used
 
 

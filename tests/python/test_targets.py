@@ -421,7 +421,7 @@ def test_a_first_password_is_sealed_sent_and_nowhere_else(target, var, monkeypat
         for text in (var / "passwords" / f"run1.{target.name}.jsonl").read_text().splitlines()
     ]
     password = pyrage.decrypt(line["sealed"].encode(), [key]).decode()
-    assert (line["change_id"], line["person_id"]) == (user.change_id, user.key[0])
+    assert (line["change_id"], line["subject"]) == (user.change_id, user.key[0])
     assert password not in repr(outcome)
     assert password not in "".join(capfd.readouterr())
     assert not [
