@@ -109,7 +109,7 @@ class Client:
         self.things: dict[str, dict[str, dict[str, Any]]] = {"Users": {}, "Groups": {}}
         self.deleted: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, Mapping[str, str], Any]] = []
-        self.lost, self.down = 0, 0
+        self.lost, self.down, self.closed = 0, 0, False
         self._numbers = itertools.count(1)
 
     def request(self, route: Route) -> Route:
@@ -137,7 +137,7 @@ class Client:
         return [self._answer(request) for request in requests]
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.closed = True
 
     def _answer(self, request: Route) -> Reply:
         method, _, path = request.call.partition(" ")
@@ -316,7 +316,13 @@ def test_rows_and_a_client_are_a_target(scim, client):
             "title": None,
         }
     ]
+
+
+def test_to_check_the_connection_is_to_read_one_object(scim, client):
     assert scim.check_connection() == "signed in as the test, users can be read"
+    assert client.asked == [("GET /Users", {"count": "1"}, None)]
+    scim.close()
+    assert client.closed
 
 
 def test_the_columns_of_the_raw_layer_are_those_of_export_and_row(scim):
@@ -538,11 +544,26 @@ def test_quota_and_threads_come_from_the_settings_or_the_kind(client):
     assert (slow.rate, slow.threads) == (1.0, 3)
 
 
+def test_reads_are_paced_by_what_the_target_allows_of_them(client, monkeypatch):
+    as_many = ApiTarget("x", {}, {}, client)._reads._bucket.rate
+    monkeypatch.setattr(ApiTarget, "reads_per_write", 4.0)
+    assert ApiTarget("x", {}, {}, client)._reads._bucket.rate == pytest.approx(4 * as_many)
+
+
 def test_a_target_that_cannot_be_read_is_a_sentence(scim, client):
     scim._reads._sleep = lambda seconds: None
     client.down = 100
     with pytest.raises(TargetUnreadableError, match="scim: users could not be read"):
         seen(scim, "users")
+    scim._names["groups"], scim._ours["groups"] = [], ["r1"]
+    with pytest.raises(TargetUnreadableError, match="scim: members of r1 could not be read"):
+        seen(scim, "members")
+
+
+def test_a_group_that_went_since_it_was_listed_has_no_members(scim):
+    scim._names["groups"], scim._ours["groups"] = [], ["gone"]
+    assert seen(scim, "members") == []
+    assert scim.read_calls == 1
 
 
 @pytest.mark.parametrize(

@@ -129,10 +129,12 @@ class Files:
     rate = 10.0  # uploads a second: a drop folder has no quota worth pacing for
 
     def __init__(
-        self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        exports: Mapping[str, Export] | None = None,  # noqa: ARG002 - the protocol's
     ) -> None:
         self.name = name
-        self._exports = exports or {}
         self.write_calls = 0
         self.read_calls = 0
         self._settings = settings
