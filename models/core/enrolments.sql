@@ -18,42 +18,41 @@ absence_policy as (
     select * from {{ ref('absence_policy') }}
 ),
 
-students_last_seen as (
-    select * from {{ source('ledger_identity', 'students_last_seen') }}
+students_remembered as (
+    select * from {{ ref('students_remembered') }}
 ),
 
-enrolments_last_seen as (
-    select * from {{ source('ledger_identity', 'enrolments_last_seen') }}
+enrolments_remembered as (
+    select * from {{ ref('enrolments_remembered') }}
 ),
 
 -- where every student was enrolled when last seen
-last_seen as (
+remembered as (
     select
-        students_last_seen.student_number,
-        students_last_seen.school_number,
+        students_remembered.student_number,
+        students_remembered.school_number,
         true as is_primary,
-        students_last_seen.enrolment_status,
-        students_last_seen.grade_code,
-        students_last_seen.homeroom,
-        students_last_seen.admitted_on,
-        students_last_seen.withdrawn_on
-    from students_last_seen
+        students_remembered.enrolment_status,
+        students_remembered.grade_code,
+        students_remembered.homeroom,
+        students_remembered.admitted_on,
+        students_remembered.withdrawn_on
+    from students_remembered
     union all
     select
-        enrolments_last_seen.student_number,
-        enrolments_last_seen.school_number,
+        enrolments_remembered.student_number,
+        enrolments_remembered.school_number,
         false as is_primary,
-        enrolments_last_seen.enrolment_status,
-        enrolments_last_seen.grade_code,
-        enrolments_last_seen.homeroom,
-        enrolments_last_seen.admitted_on,
-        enrolments_last_seen.withdrawn_on
-    from enrolments_last_seen
-    inner join students_last_seen
+        enrolments_remembered.enrolment_status,
+        enrolments_remembered.grade_code,
+        enrolments_remembered.homeroom,
+        enrolments_remembered.admitted_on,
+        enrolments_remembered.withdrawn_on
+    from enrolments_remembered
+    inner join students_remembered
         on
-            enrolments_last_seen.student_number = students_last_seen.student_number
-            and enrolments_last_seen.school_number <> students_last_seen.school_number
-            and enrolments_last_seen.last_seen_on = students_last_seen.last_seen_on
+            enrolments_remembered.student_number = students_remembered.student_number
+            and enrolments_remembered.school_number <> students_remembered.school_number
 ),
 
 known as (
@@ -75,19 +74,19 @@ resolved as (
         known.homeroom,
         known.admitted_on,
         known.withdrawn_on,
-        coalesce(known.grade_code, same_school.grade_code, students_last_seen.grade_code) as grade_code,
+        coalesce(known.grade_code, same_school.grade_code, students_remembered.grade_code) as grade_code,
         coalesce(
             known.enrolment_status,
             same_school.enrolment_status,
-            case when not known.is_enrolled_somewhere then students_last_seen.enrolment_status end,
+            case when not known.is_enrolled_somewhere then students_remembered.enrolment_status end,
             'inactive'
         ) as enrolment_status
     from known
-    left join last_seen as same_school
+    left join remembered as same_school
         on
             known.student_number = same_school.student_number
             and known.school_number = same_school.school_number
-    left join students_last_seen on known.student_number = students_last_seen.student_number
+    left join students_remembered on known.student_number = students_remembered.student_number
 ),
 
 ranked as (
@@ -125,41 +124,33 @@ unplaced as (
     where problems.code = 'student_without_school'
 ),
 
--- absence needs a reason: who is not in tonight's feed is still enrolled where last seen, until as many good feeds as the
--- district asks for have said the same. A row of theirs that was rejected is no absence either, and a feed in which their
--- school was held is no good one
-vanished as (
-    select
-        last_seen.student_number,
-        last_seen.school_number,
-        last_seen.is_primary,
-        case
-            when
-                unplaced.student_number is null
-                and not {{ is_rejected('feed_loads.latest_rejected_keys', 'last_seen.student_number') }}
-                and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
-                then 'inactive'
-            else last_seen.enrolment_status
-        end as enrolment_status,
-        last_seen.grade_code,
-        last_seen.homeroom,
-        last_seen.admitted_on,
-        last_seen.withdrawn_on
-    from last_seen
-    inner join students_last_seen on last_seen.student_number = students_last_seen.student_number
-    left join tonight on last_seen.student_number = tonight.student_number
-    left join unplaced on last_seen.student_number = unplaced.student_number
-    left join feed_loads on students_last_seen.source_file = feed_loads.source_file
-    left join held_loads
-        on students_last_seen.source_file = held_loads.source_file and students_last_seen.school_number = held_loads.school_number
-    left join absence_policy on absence_policy.population = 'student'
-    where tonight.student_number is null
+together as (
+    {{ with_the_vanished('tonight', 'remembered', 'student_number') }}
 ),
 
+-- who is not in tonight's feed is still enrolled where last seen, until as many good feeds as the district asks for have said
+-- the same. A row of theirs that was rejected is no absence either, and a feed in which their school was held is no good one
 final as (
-    select * from tonight
-    union all
-    select * from vanished
+    select
+        {{ all_but('together', ['enrolment_status', 'is_in_feed']) }},
+        case
+            when
+                not together.is_in_feed
+                and unplaced.student_number is null
+                and not {{ is_rejected('feed_loads.latest_rejected_keys', 'together.student_number') }}
+                and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
+                then 'inactive'
+            else together.enrolment_status
+        end as enrolment_status
+    from together
+    left join students_remembered on together.student_number = students_remembered.student_number
+    left join unplaced on together.student_number = unplaced.student_number
+    left join feed_loads on students_remembered.source_file = feed_loads.source_file
+    left join held_loads
+        on
+            students_remembered.source_file = held_loads.source_file
+            and students_remembered.school_number = held_loads.school_number
+    left join absence_policy on absence_policy.population = 'student'
 )
 
 select * from final

@@ -10,12 +10,12 @@ student_guardians as (
     select * from {{ ref('student_guardians') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'student_guardians_last_seen') }}
+student_guardians_remembered as (
+    select * from {{ ref('student_guardians_remembered') }}
 ),
 
 -- only families of students the district knows
-identified as (
+tonight as (
     select
         {{ guardian_id('contacts') }} as guardian_id,
         contacts.first_name,
@@ -25,45 +25,34 @@ identified as (
         contacts.mobile_phone,
         contacts.work_phone,
         contacts.student_number,
-        contacts.source_line,
-        false as is_kept
+        contacts.source_line
     from contacts
     inner join students on contacts.student_number = students.student_number
 ),
 
--- guardians of students who vanished, as last seen; one whom tonight's feed still has is read from there
-kept as (
-    select
-        last_seen.guardian_id,
-        last_seen.first_name,
-        last_seen.last_name,
-        last_seen.email,
-        last_seen.home_phone,
-        last_seen.mobile_phone,
-        last_seen.work_phone,
-        last_seen.student_number,
-        cast(null as bigint) as source_line,
-        true as is_kept
-    from last_seen
+-- who is still a guardian of the student
+remembered as (
+    select student_guardians_remembered.*
+    from student_guardians_remembered
     inner join student_guardians
         on
-            last_seen.student_number = student_guardians.student_number
-            and last_seen.guardian_id = student_guardians.guardian_id
-    inner join students
-        on
-            last_seen.student_number = students.student_number
-            and last_seen.last_seen_on = students.last_seen_on
-    where not students.is_in_feed
+            student_guardians_remembered.student_number = student_guardians.student_number
+            and student_guardians_remembered.guardian_id = student_guardians.guardian_id
+),
+
+listed_students as (
+    select students.student_number
+    from students
+    where students.is_in_feed
 ),
 
 together as (
-    select * from identified
-    union all
-    select * from kept
+    {{ with_the_vanished('tonight', 'remembered', 'student_number', present='listed_students') }}
 ),
 
+-- one whom tonight's feed still has is read from there
 one_per_guardian as (
-    {{ deduplicate('together', 'guardian_id', 'is_kept, student_number, source_line') }}
+    {{ deduplicate('together', 'guardian_id', 'is_in_feed desc, student_number, source_line') }}
 ),
 
 final as (

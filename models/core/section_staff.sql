@@ -26,8 +26,8 @@ staff as (
     select * from {{ ref('staff') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'staff_last_seen') }}
+staff_remembered as (
+    select * from {{ ref('staff_remembered') }}
 ),
 
 matches as (
@@ -51,24 +51,14 @@ names_at_school as (
     having count(distinct matches.staff_key) = 1
 ),
 
--- absence needs a reason: a teacher in no staff feed tonight keeps the classes the timetable still gives them
-vanished as (
-    select last_seen.*
-    from last_seen
-    left join staff on last_seen.staff_id = staff.staff_id
-    where staff.staff_id is null
+-- who had the id last
+remembered as (
+    {{ deduplicate('staff_remembered', 'staff_id', 'last_seen_on desc, staff_key') }}
 ),
 
+-- a teacher in no staff feed tonight keeps the classes the timetable still gives them
 known_staff as (
-    select
-        staff.staff_id,
-        staff.staff_key
-    from staff
-    union all
-    select
-        kept.staff_id,
-        kept.staff_key
-    from ({{ deduplicate('vanished', 'staff_id', 'last_seen_on desc, staff_key') }}) as kept
+    {{ with_the_vanished('staff', 'remembered', 'staff_id') }}
 ),
 
 class_teachers as (

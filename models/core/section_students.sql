@@ -10,8 +10,11 @@ students as (
     select * from {{ ref('students') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'section_students_last_seen') }}
+remembered as (
+    select
+        section_id,
+        student_number
+    from {{ ref('section_students_remembered') }}
 ),
 
 grades as (
@@ -41,35 +44,30 @@ homeroom_members as (
     where grades.is_k_to_7
 ),
 
--- absence needs a reason: who vanished keeps the classes of the night last seen
-kept_members as (
-    select
-        last_seen.section_id,
-        last_seen.student_number
-    from last_seen
-    inner join students
-        on
-            last_seen.student_number = students.student_number
-            and last_seen.last_seen_on = students.last_seen_on
-    where not students.is_in_feed
-),
-
-members as (
+tonight as (
     select * from class_members
     union
     select * from homeroom_members
-    union
-    select * from kept_members
+),
+
+listed_students as (
+    select students.student_number
+    from students
+    where students.is_in_feed
+),
+
+together as (
+    {{ with_the_vanished('tonight', 'remembered', 'student_number', present='listed_students') }}
 ),
 
 final as (
-    select
-        members.section_id,
-        members.student_number,
+    select distinct
+        together.section_id,
+        together.student_number,
         sections.school_number
-    from members
-    inner join sections on members.section_id = sections.section_id
-    inner join students on members.student_number = students.student_number
+    from together
+    inner join sections on together.section_id = sections.section_id
+    inner join students on together.student_number = students.student_number
     where students.enrolment_status = 'active'
 )
 

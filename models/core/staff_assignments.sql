@@ -10,8 +10,8 @@ employees as (
     select * from {{ ref('intake_employees') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'staff_assignments_last_seen') }}
+remembered as (
+    select * from {{ ref('staff_assignments_remembered') }}
 ),
 
 tonight as (
@@ -30,20 +30,15 @@ tonight as (
     where employees.school_number is not null
 ),
 
--- absence needs a reason: who is in no feed tonight keeps the schools of the last good night
-vanished as (
-    select
-        last_seen.staff_key,
-        last_seen.school_number
-    from last_seen
-    left join matches on last_seen.staff_key = matches.staff_key
-    where matches.staff_key is null
+together as (
+    {{ with_the_vanished('tonight', 'remembered', 'staff_key', present='matches') }}
 ),
 
 final as (
-    select * from tonight
-    union all
-    select * from vanished
+    select
+        together.staff_key,
+        together.school_number
+    from together
 )
 
 select * from final

@@ -6,11 +6,11 @@ students as (
     select * from {{ ref('students') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'student_guardians_last_seen') }}
+remembered as (
+    select * from {{ ref('student_guardians_remembered') }}
 ),
 
-identified as (
+tonight as (
     select
         contacts.student_number,
         {{ guardian_id('contacts') }} as guardian_id,
@@ -23,30 +23,18 @@ identified as (
     inner join students on contacts.student_number = students.student_number
 ),
 
--- absence needs a reason: who vanished keeps the guardians of the night last seen, unless tonight's feed still has some
-kept as (
-    select
-        last_seen.student_number,
-        last_seen.guardian_id,
-        last_seen.relationship,
-        last_seen.contact_priority,
-        last_seen.is_guardian,
-        last_seen.lives_with_student,
-        cast(null as bigint) as source_line
-    from last_seen
-    inner join students
-        on
-            last_seen.student_number = students.student_number
-            and last_seen.last_seen_on = students.last_seen_on
-    where
-        not students.is_in_feed
-        and students.student_number not in (select identified.student_number from identified)
+-- who vanished keeps the guardians of the night last seen, unless tonight's feed still has some
+listed_students as (
+    select students.student_number
+    from students
+    where students.is_in_feed
+    union
+    select tonight.student_number
+    from tonight
 ),
 
 together as (
-    select * from identified
-    union all
-    select * from kept
+    {{ with_the_vanished('tonight', 'remembered', 'student_number', present='listed_students') }}
 ),
 
 final as (
@@ -61,6 +49,7 @@ final as (
         together.is_guardian,
         together.lives_with_student
     from together
+    inner join students on together.student_number = students.student_number
 )
 
 select * from final

@@ -1,4 +1,4 @@
-{% set kept = 'nights_that_keep.homerooms_are_kept and students.school_number = last_seen.school_number' %}
+{% set kept = 'nights_that_keep.homerooms_are_kept and students.school_number = remembered.school_number' %}
 
 with students as (
     select * from {{ ref('intake_students') }}
@@ -8,8 +8,8 @@ enrolments as (
     select * from {{ ref('enrolments') }}
 ),
 
-last_seen as (
-    select * from {{ source('ledger_identity', 'students_last_seen') }}
+remembered as (
+    select * from {{ ref('students_remembered') }}
 ),
 
 night as (
@@ -30,72 +30,38 @@ primary_enrolments as (
 
 tonight as (
     select
-        students.*,
+        {{ all_but('students', [
+            'source_system', 'home_school_number', 'homeroom_teacher_name', 'can_be_primary',
+            'date_of_birth', 'homeroom', 'homeroom_teacher_id',
+        ]) }},
         -- a birth date nobody can read is the one of the last good night
-        coalesce(students.date_of_birth, last_seen.date_of_birth) as known_date_of_birth,
-        coalesce(students.homeroom, case when {{ kept }} then last_seen.homeroom end) as known_homeroom,
+        coalesce(students.date_of_birth, remembered.date_of_birth) as date_of_birth,
+        coalesce(students.homeroom, case when {{ kept }} then remembered.homeroom end) as homeroom,
         case
-            when {{ kept }} and students.homeroom is null then last_seen.homeroom_teacher_id
+            when {{ kept }} and students.homeroom is null then remembered.homeroom_teacher_id
             else students.homeroom_teacher_id
-        end as known_homeroom_teacher_id,
-        night.as_of
+        end as homeroom_teacher_id,
+        night.as_of as last_seen_on
     from students
     cross join night
     cross join nights_that_keep
-    left join last_seen on students.student_number = last_seen.student_number
+    left join remembered on students.student_number = remembered.student_number
 ),
 
--- absence needs a reason: who is not in tonight's feed stays as last seen
-vanished as (
-    select
-        last_seen.*,
-        last_seen.date_of_birth as known_date_of_birth,
-        last_seen.homeroom as known_homeroom,
-        last_seen.homeroom_teacher_id as known_homeroom_teacher_id
-    from last_seen
-    left join tonight on last_seen.student_number = tonight.student_number
-    where tonight.student_number is null
+together as (
+    {{ with_the_vanished('tonight', 'remembered', 'student_number') }}
 ),
 
 final as (
-    {% for rows, last_seen_on, is_in_feed in [('tonight', 'as_of', 'true'), ('vanished', 'last_seen_on', 'false')] %}
     select
-        {{ rows }}.student_number,
-        {{ rows }}.legal_first_name,
-        {{ rows }}.legal_middle_name,
-        {{ rows }}.legal_last_name,
-        {{ rows }}.usual_first_name,
-        {{ rows }}.usual_last_name,
-        {{ rows }}.known_date_of_birth as date_of_birth,
-        {{ rows }}.gender_code,
+        {{ all_but('together', ['grade_code', 'enrolment_status']) }},
         primary_enrolments.grade_code,
-        {{ rows }}.known_homeroom as homeroom,
-        {{ rows }}.known_homeroom_teacher_id as homeroom_teacher_id,
-        {{ rows }}.school_number,
-        {{ rows }}.next_school_number,
-        primary_enrolments.enrolment_status,
-        {{ rows }}.admitted_on,
-        {{ rows }}.withdrawn_on,
-        {{ rows }}.email,
-        {{ rows }}.home_phone,
-        {{ rows }}.street_number,
-        {{ rows }}.street_name,
-        {{ rows }}.apartment,
-        {{ rows }}.municipality,
-        {{ rows }}.province,
-        {{ rows }}.postal_code,
-        {{ rows }}.may_call,
-        {{ is_in_feed }} as is_in_feed,
-        {{ rows }}.{{ last_seen_on }} as last_seen_on,
-        {{ rows }}.source_file,
-        {{ rows }}.source_line
-    from {{ rows }}
+        primary_enrolments.enrolment_status
+    from together
     inner join primary_enrolments
         on
-            {{ rows }}.student_number = primary_enrolments.student_number
-            and {{ rows }}.school_number = primary_enrolments.school_number
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+            together.student_number = primary_enrolments.student_number
+            and together.school_number = primary_enrolments.school_number
 )
 
 select * from final

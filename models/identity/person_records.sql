@@ -17,7 +17,7 @@ staff as (
 ),
 
 students_last_seen as (
-    select * from {{ source('ledger_identity', 'students_last_seen') }}
+    select * from {{ ref('students_last_seen') }}
 ),
 
 feed_loads as (

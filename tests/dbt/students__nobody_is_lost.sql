@@ -1,7 +1,7 @@
 with known as (
     select student_number from {{ ref('intake_students') }}
     union
-    select student_number from {{ source('ledger_identity', 'students_last_seen') }}
+    select student_number from {{ ref('students_remembered') }}
 )
 
 select known.student_number

@@ -12,7 +12,7 @@ kept_classes as (
     select
         last_seen.student_number,
         last_seen.section_id as kept
-    from {{ source('ledger_identity', 'section_students_last_seen') }} as last_seen
+    from {{ ref('section_students_remembered') }} as last_seen
     inner join vanished
         on
             last_seen.student_number = vanished.student_number
@@ -25,7 +25,7 @@ kept_schools as (
     select
         last_seen.student_number,
         last_seen.school_number as kept
-    from {{ source('ledger_identity', 'enrolments_last_seen') }} as last_seen
+    from {{ ref('enrolments_remembered') }} as last_seen
     inner join vanished
         on
             last_seen.student_number = vanished.student_number
@@ -36,7 +36,7 @@ kept_families as (
     select distinct
         last_seen.student_number,
         'guardian' as kept
-    from {{ source('ledger_identity', 'student_guardians_last_seen') }} as last_seen
+    from {{ ref('student_guardians_remembered') }} as last_seen
     inner join vanished
         on
             last_seen.student_number = vanished.student_number

@@ -14,7 +14,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from demo import cases
 from demo.holdings import holdings
 from demo.places import Places
 from demo.platforms import Platforms, running
+from operations import seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVED = (240, 22)  # students and seed of the district that lived two nights
@@ -124,6 +126,39 @@ class District:
             str(self.var / "published" / "warehouse.duckdb"), read_only=True
         ) as connection:
             return connection.execute(sql, list(values)).fetchall()
+
+    @contextmanager
+    def warehouse(self) -> Iterator[Callable[..., list[tuple]]]:
+        """The warehouse with the ledger attached, to ask and to change: `ask(sql, *values)`."""
+        with duckdb.connect(str(self.var / "warehouse.duckdb")) as connection:
+            connection.execute(f"attach '{self.var / 'ledger.duckdb'}' as ledger")
+            yield lambda sql, *values: connection.execute(sql, list(values)).fetchall()
+
+    def dbt(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`dbt <words>` of this district's project, from within the state folder as the night does
+        it: the project stays parsed.
+        """
+        return subprocess.run(
+            [
+                str(Path(sys.executable).parent / "dbt"),
+                *words,
+                "--project-dir",
+                str(self.root),
+                "--profiles-dir",
+                str(self.root),
+            ],
+            cwd=self.var,
+            env=self.environment(
+                HOMEROOM_VAR=".",
+                HOMEROOM_TARGETS=seeds.targets(),
+                DBT_TARGET_PATH=str(self.var / "target"),
+                DBT_LOG_PATH=str(self.var / "logs"),
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
 
     def rows(self, sql: str, *values: object) -> list[dict]:
         """The same, each row as a dict."""

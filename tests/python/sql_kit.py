@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 import jinja2
+import yaml
 from jinja2.runtime import Macro
 
 from common import paths
@@ -47,7 +48,17 @@ WORDS = {
     "execute": True,
     "dbt": KINDS,
     "return": lambda sql: sql,
+    "config": lambda **_: "",
+    "var": lambda name, default=None: project()["vars"].get(name, default),
+    "load_relation": lambda relation: relation,
+    "graph": {"nodes": {}},
 }
+
+
+@cache
+def project() -> dict[str, Any]:
+    """`dbt_project.yml`."""
+    return yaml.safe_load((paths.root() / "dbt_project.yml").read_text(encoding="utf-8"))
 
 
 @cache

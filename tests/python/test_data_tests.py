@@ -88,10 +88,28 @@ CASES["enrolments__every_student_has_one_primary_school"] = Case(
         ),
     },
 )
+FILLED = (
+    "source_system schools students staff contacts courses sections section_students section_staff"
+)
+PLACES = (
+    f"{FILLED} absences employees",
+    ("myedbc", *("1",) * 9, None),
+    ("oneroster", *("2",) * 8, None, None),
+    ("hr", *(None,) * 9, "1"),
+)
+CASES["source_precedence__every_system_has_its_place"] = Case(
+    {"source_precedence": PLACES},
+    {
+        "a system has no row": Broken(["hr"], {"source_precedence": PLACES[:-1]}),
+        "a kind has no number": one(
+            "source_precedence", "hr", *PLACES[:-1], ("hr", "3", *(None,) * 9)
+        ),
+    },
+)
 CASES["students__nobody_is_lost"] = Case(
     {
         "intake_students": ("student_number", ("1",), ("1",), ("2",)),
-        "students_last_seen": ("student_number", ("1",), ("3",)),
+        "students_remembered": ("student_number", ("1",), ("3",)),
         "students": ("student_number", ("1",), ("2",), ("3",), ("4",)),
     },
     {
@@ -150,7 +168,7 @@ CASES["students__who_vanished_keeps_everything"] = Case(
         ),
         # what was kept from an earlier night than the last, and a class the school no longer has,
         # need not be
-        "section_students_last_seen": (
+        "section_students_remembered": (
             "student_number section_id last_seen_on",
             ("gone", "maths", YESTERDAY),
             ("gone", "band", EARLIER),
@@ -160,7 +178,7 @@ CASES["students__who_vanished_keeps_everything"] = Case(
         ),
         "sections": ("section_id", ("maths",), ("band",)),
         "section_students": (CLASS, ("gone", "maths"), ("lone", "band")),
-        "enrolments_last_seen": (
+        "enrolments_remembered": (
             "student_number school_number last_seen_on",
             ("gone", "A", YESTERDAY),
             ("gone", "B", EARLIER),
@@ -174,7 +192,7 @@ CASES["students__who_vanished_keeps_everything"] = Case(
             ("left", "A", "inactive"),
             ("lone", "B", "preregistered"),
         ),
-        "student_guardians_last_seen": (
+        "student_guardians_remembered": (
             "student_number last_seen_on",
             ("gone", YESTERDAY),
             ("gone", YESTERDAY),

@@ -22,7 +22,7 @@ OCTOBER = "date '2026-10-05'"
 @cache
 def _jinja() -> jinja2.Environment:
     """Every macro, as dbt would offer them on DuckDB."""
-    jinja = jinja2.Environment()
+    jinja = jinja2.Environment(extensions=["jinja2.ext.do"])
     files = sorted(
         path for path in (paths.root() / "macros").glob("*.sql") if path.name not in NOT_RULES
     )

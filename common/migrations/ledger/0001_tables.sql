@@ -37,28 +37,6 @@ create table if not exists ledger.audit.source_files (
     read_at timestamptz, encoding text, rows_in bigint, landed bigint, rejected bigint, status text, message text,
     archived_as text, as_of date, age_days integer, hold text, held_schools json, schools json, content_on date,
     accepted boolean, doubt_since timestamptz, rejected_keys json);
-create table if not exists ledger.identity.students_last_seen (
-    student_number text, legal_first_name text, legal_middle_name text, legal_last_name text, usual_first_name text,
-    usual_last_name text, date_of_birth date, gender_code text, grade_code text, homeroom text,
-    homeroom_teacher_id text, school_number text, next_school_number text, enrolment_status text, admitted_on date,
-    withdrawn_on date, email text, home_phone text, street_number text, street_name text, apartment text,
-    municipality text, province text, postal_code text, may_call boolean, last_seen_on date, source_file text,
-    source_line bigint);
-create table if not exists ledger.identity.enrolments_last_seen (
-    student_number text, school_number text, enrolment_status text, grade_code text, homeroom text, admitted_on date,
-    withdrawn_on date, last_seen_on date);
-create table if not exists ledger.identity.section_students_last_seen (
-    section_id text, student_number text, last_seen_on date);
-create table if not exists ledger.identity.staff_last_seen (
-    staff_key text, staff_id text, first_name text, last_name text, usual_first_name text, position text, is_teacher boolean,
-    school_number text, is_active boolean, match_rule text, ended_on date, last_seen_on date, source_file text,
-    source_line bigint);
-create table if not exists ledger.identity.staff_assignments_last_seen (
-    staff_key text, school_number text, last_seen_on date);
-create table if not exists ledger.identity.student_guardians_last_seen (
-    student_number text, guardian_id text, first_name text, last_name text, email text, home_phone text,
-    mobile_phone text, work_phone text, relationship text, contact_priority integer, is_guardian boolean,
-    lives_with_student boolean, last_seen_on date);
 create table if not exists ledger.identity.accounts (
     person_id text not null, account_name text not null primary key, domain text not null, base_name text not null,
     number integer not null, policy text not null, minted_on date not null, name_number integer not null,

@@ -1,0 +1,7 @@
+{% macro all_but(relation, columns) -%}
+    {{ return(adapter.dispatch('all_but', 'homeroom')(relation, columns)) }}
+{%- endmacro %}
+
+{% macro duckdb__all_but(relation, columns) -%}
+    {{ relation }}.* exclude ({{ columns | join(', ') }})
+{%- endmacro %}

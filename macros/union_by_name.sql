@@ -1,0 +1,7 @@
+{% macro union_by_name() -%}
+    {{ return(adapter.dispatch('union_by_name', 'homeroom')()) }}
+{%- endmacro %}
+
+{% macro duckdb__union_by_name() -%}
+    union all by name
+{%- endmacro %}

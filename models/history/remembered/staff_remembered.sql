@@ -1,0 +1,1 @@
+{{ remembered(source('ledger_identity', 'staff_last_seen'), like=['staff']) }}

@@ -1,0 +1,1 @@
+{{ remembered(source('ledger_identity', 'students_last_seen'), like=['students']) }}

@@ -1,0 +1,72 @@
+"""What was seen last: what is remembered of a night, and what a new column costs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+from conftest import ROOT, District, checkout
+from sql_kit import answer, rendered
+
+PAGE = ROOT / "docs" / "add-a-column.md"
+MOVED = (
+    "stg_myedbc__student_demographics intake_myedbc__students intake_students students_remembered"
+    " enrolments_remembered enrolments students students_last_seen"
+)
+
+
+@pytest.mark.parametrize("rows", ["enrolments", "section_students", "student_guardians"])
+def test_what_a_student_no_longer_had_when_last_seen_is_not_remembered(rows: str):
+    """Nothing replaces the last row of somebody who has none any more: its date tells."""
+    model = ROOT / "models" / "history" / "remembered" / f"{rows}_remembered.sql"
+    remembered = answer(
+        rendered(model),
+        {
+            f"{rows}_last_seen": (
+                "student_number thing last_seen_on:date",
+                ("1", "given up", "2026-10-02"),
+                ("1", "kept", "2026-10-05"),
+                ("2", "of another night", "2026-10-02"),
+                ("9", "of nobody", "2026-10-05"),
+            ),
+            "students_remembered": (
+                "student_number last_seen_on:date",
+                ("1", "2026-10-05"),
+                ("2", "2026-10-02"),
+            ),
+        },
+    )
+    assert {row[-2:] for row in remembered} == {("1", "kept"), ("2", "of another night")}
+
+
+def test_a_column_is_added_to_students_in_five_files_as_the_page_says(district, tmp_path):
+    """The value of a student who vanishes the night after stays, out of a ledger that had no such
+    column.
+    """
+    patch = re.search(r"```diff\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
+    files = re.findall(r"^\+\+\+ b/(.+)$", patch, re.M)
+    assert len(files) == len(set(files)) <= 5
+    assert files == re.findall(r"^\| `(\S+)` \|", PAGE.read_text(encoding="utf-8"), re.M)
+
+    project = District(district.var, checkout(tmp_path / "checkout", district.root))
+    subprocess.run(["git", "apply", "-"], cwd=project.root, input=patch, text=True, check=True)
+    with project.warehouse() as ask:
+        ask("update raw_myedbc.student_demographic_information set usual_middle_name = 'Wren'")
+        ((gone,),) = ask(
+            "select student_number from core.students"
+            " where is_in_feed and enrolment_status = 'active' order by all limit 1"
+        )
+    assert project.dbt("run", "--select", *MOVED.split()).returncode == 0
+    with project.warehouse() as ask:
+        for feed in ("student_demographic_information", "student_demographic_enhanced"):
+            ask(f"delete from raw_myedbc.{feed} where trim(student_number) = ?", gone)
+    assert project.dbt("run", "--select", *MOVED.split()).returncode == 0
+    with project.warehouse() as ask:
+        assert ask(
+            "select usual_middle_name, is_in_feed from core.students where student_number = ?", gone
+        ) == [("Wren", False)]
+        ((seen, named),) = ask(
+            "select count(*), count(usual_middle_name) from ledger.identity.students_last_seen"
+        )
+    assert seen > named > 200, "who vanished before has none"
