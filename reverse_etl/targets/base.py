@@ -264,7 +264,8 @@ class ApiTarget(Target):
         kind = row.unique_names
         person = self.key_of(row, found) if kind == "user" else None
         for address in self.addresses(found):
-            yield address, kind, found[row.remote_id], person
+            if address:
+                yield address, kind, found[row.remote_id], person
             kind = "alias"
 
     def addresses(self, found: Mapping[str, Any]) -> Iterable[str]:

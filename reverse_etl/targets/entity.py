@@ -66,10 +66,10 @@ class Entity:
 
     def route(self, action: str) -> Route:
         """The call of an action. Raises KeyError with a reason where there is none."""
-        general = "create" if action in CREATING else "remove" if action in REMOVALS else "update"
+        general = "remove" if action in REMOVALS else action if action in CREATING else "update"
         if found := self.routes.get(action) or self.routes.get(general):
             return found
-        if general == "remove" and self.never_deleted:
+        if action in REMOVALS and self.never_deleted:
             raise KeyError(f"{self.never_deleted} and is never deleted")
         raise KeyError("the target has no such call")
 

@@ -450,8 +450,9 @@ def test_a_link_is_tied_when_both_its_ends_are_there(scim, client):
     assert (there.status, there.remote_id) == ("applied", person)
     do(scim, replace(tie, action="remove", new={}))
     assert seen(scim, "members") == []
-    update = do(scim, replace(tie, action="update", new={"role": "x"}))
-    assert update.note == "cannot update members: the target has no such call"
+    for action in ("update", "undelete"):
+        none = do(scim, replace(tie, action=action, new={"role": "x"}))
+        assert none.note == f"cannot {action} members: the target has no such call"
 
 
 def test_a_lost_link_is_made_again(scim, client):

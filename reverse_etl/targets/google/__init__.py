@@ -58,7 +58,7 @@ class Google(ApiTarget):
             self._aliases = aliases
 
     def addresses(self, found: Mapping[str, Any]) -> Iterator[str]:
-        yield found.get("primaryEmail") or found["email"]
+        yield found.get("primaryEmail") or found.get("email") or ""
         yield from found.get("aliases", ())
         yield from found.get("nonEditableAliases", ())
 

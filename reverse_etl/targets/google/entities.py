@@ -26,6 +26,7 @@ ENTITIES = (
         "schemas",
         remote_id="schemaId",
         items="schemas",
+        key_ignores_case=True,
         never_deleted="a schema holds the durable key of every account",
         routes={
             "list": Route("schemas.list", IN_CUSTOMER),
