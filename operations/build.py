@@ -61,7 +61,7 @@ def build(run: Run, select: str = "") -> int:
         "--project-dir",
         str(paths.project()),
         "--profiles-dir",
-        str(paths.project()),
+        str(_profiles()),
         "--log-path",
         str(paths.var() / "logs"),
         "--log-level",
@@ -156,6 +156,13 @@ def _ensure_described() -> None:
                     )
 
 
+def _profiles() -> Path:
+    """Where profiles.yml is: the project's own, else the house's."""
+    return next(
+        folder for folder in (paths.project(), paths.root()) if (folder / "profiles.yml").is_file()
+    )
+
+
 def _fingerprint() -> str:
     """One hash over everything the models are made of: SQL, YAML, seeds, macros, tests and dbt's
     own version.
@@ -167,7 +174,7 @@ def _fingerprint() -> str:
         for file in sorted((paths.project() / room).rglob("*"))
         if file.is_file()
     ]
-    named = [paths.project() / name for name in ("dbt_project.yml", "profiles.yml")]
+    named = [paths.project() / "dbt_project.yml", _profiles() / "profiles.yml"]
     named += [paths.root() / "common" / name for name in ("problems.csv", "problems.yml")]
     for file in [*files, *named]:
         total.update(f"\n{os.path.relpath(file, paths.project())}\n".encode())

@@ -80,7 +80,7 @@ def targets() -> str:
     says why.
     """
     try:
-        rows = list(_rows(paths.root() / "seeds" / "targets.csv", _columns("targets")))
+        rows = list(_rows(paths.project() / "seeds" / "targets.csv", _columns("targets")))
     except (SeedError, OSError):
         return ""
     return json.dumps(
@@ -96,7 +96,7 @@ def targets() -> str:
 
 
 def _columns(seed: str) -> dict[str, str]:
-    return _described(paths.root() / "seeds").get(seed, {})
+    return _described(paths.project() / "seeds").get(seed, {})
 
 
 def _described(folder: Path) -> dict[str, dict[str, str]]:

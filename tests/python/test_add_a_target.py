@@ -1,0 +1,242 @@
+"""docs/add-a-target.md followed to the letter, in a project without a school in it: a shop's
+customers come from an API and go to a table, its products come from a table and go to an API.
+
+The project is `tests/python/shop` (sources and staging) and what the page shows; the engine is the
+house's, as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import json_api
+import pytest
+import sql_server
+
+from common import paths, settings
+from common.runs import Run
+
+PAGE = paths.root() / "docs" / "add-a-target.md"
+SHOP = Path(__file__).parent / "shop"
+API = {"customers": {"unique": ["number"]}, "products": {"unique": ["sku"], "required": ["sku"]}}
+TABLES = """
+create table kit.goods (sku text primary key, label text, price numeric(9, 2), sold boolean);
+create table kit.customers (
+    id integer generated always as identity primary key,
+    "customer no" text unique, name text not null, mail text, city text, kept_by text
+);
+insert into kit.customers ("customer no", name, kept_by) values ('C-0', 'By hand', 'accounts');
+"""
+
+
+def shown() -> dict[str, str]:
+    """Path -> what the page says stands there; what stands there twice is put together."""
+    found: dict[str, str] = {}
+    blocks = re.findall(r"^( *)```\w+\n(.*?)^ *```", PAGE.read_text("utf-8"), re.M | re.S)
+    for indent, block in blocks:
+        lines = [line.removeprefix(indent) for line in block.splitlines()]
+        if named := re.fullmatch(r"(?:#|--) ([\w./]+\.(?:toml|sql|yml))", lines[0]):
+            found[named[1]] = found.get(named[1], "") + "\n".join(lines[1:]) + "\n"
+    return found
+
+
+@dataclass
+class Shop:
+    """The project, and what its sources and targets hold."""
+
+    api: json_api.Running
+    database: sql_server.Running
+
+    def night(self) -> Run:
+        """Everything a night does, verb by verb; the run."""
+        run = Run.open("test")
+        os.environ["HOMEROOM_RUN"] = run.run_id
+        for room, *words in (
+            ("ingestion",),
+            ("operations", "build"),
+            ("reverse_etl", "observe"),
+            ("reverse_etl", "plan"),
+            ("reverse_etl", "push"),
+            ("reverse_etl", "verify"),
+        ):
+            assert typed(room, *words) == 0, (room, words)
+        run.finish(0)
+        return run
+
+    def planned(self, run: Run) -> dict[str, dict[str, int]]:
+        return {part["target"]: part["planned"] for part in run.read("plan.json")["exports"]}
+
+    def products(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            one["sku"]: (one["name"]["en"], one.get("price"), one["for_sale"])
+            for one in self.api.rows("products")
+        }
+
+    def customers(self) -> set[tuple[Any, ...]]:
+        query = 'select "customer no", name, mail, city, kept_by from kit.customers'
+        return set(self.database.ask(query))
+
+    def writes(self) -> int:
+        lines = self.api.requests.read_text("utf-8").splitlines()
+        return sum('"method": "GET"' not in line and "/token" not in line for line in lines)
+
+
+def typed(room: str, *words: str) -> int:
+    """`python -m <room> <words>` in this process; its exit code."""
+    before, sys.argv = sys.argv, [room, *words]
+    try:
+        runpy.run_module(room, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    before = dict(os.environ)
+    with ExitStack() as stack:
+        api = stack.enter_context(json_api.running(folder, API))
+        database = stack.enter_context(sql_server.running(folder, TABLES))
+        database.ask("alter role postgres set search_path = kit, public")
+        project = folder / "project"
+        for path, text in written(api, database, project).items():
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            (project / path).write_text(text, encoding="utf-8")
+        os.environ |= {
+            "HOMEROOM_PROJECT": str(project),
+            "HOMEROOM_VAR": str(folder / "var"),
+            "HOMEROOM_AS_OF": "2026-10-05",
+            "HOMEROOM_EXIT_CODE": "0",
+        }
+        settings._files.cache_clear()
+        yield Shop(api, database)
+    os.environ.clear()
+    os.environ.update(before)
+    settings._files.cache_clear()
+
+
+def written(api: json_api.Running, database: sql_server.Running, project: Path) -> dict[str, str]:
+    """Every file of the project: its own, and those of the page with addresses that exist here."""
+    house = os.path.relpath(paths.root(), project)
+    own = {
+        str(path.relative_to(SHOP)): Template(path.read_text("utf-8")).safe_substitute(
+            HOUSE=house, API=api.url
+        )
+        for path in SHOP.rglob("*")
+        if path.is_file()
+    }
+    files = own | shown()
+    files[".dlt/config.toml"] += files.pop("config.toml")
+    files[".dlt/secrets.toml"] += (
+        f'[sources.crm.auth]\nclient_secret = "{json_api.SECRET}"\n'
+        f'[sources.stock]\nurl = "{database.url}"\n'
+    )
+    here = {
+        "https://shop.example": api.url,
+        'client_secret = "…"': f'client_secret = "{json_api.SECRET}"',
+        "postgresql+psycopg2://homeroom:…@db.example/books": database.url,
+    }
+    for path in (".dlt/config.toml", ".dlt/secrets.toml"):
+        for word, real in here.items():
+            files[path] = files[path].replace(word, real)
+    return files
+
+
+def customer(number: int, **more: Any) -> dict[str, Any]:
+    mail = {"mail": f"c{number}@x.example"}
+    return {
+        "number": f"C-{number}",
+        "name": f"Zoë {number}",
+        "contact": mail,
+        "city": "Hope",
+    } | more
+
+
+@pytest.fixture(scope="module")
+def nights(shop: Shop) -> list[tuple[Run, int]]:
+    """Three nights, each with how many writes the API has seen: the first, one on which nothing
+    changed, one on which something of every kind did.
+    """
+    held = shop.api.api.collections["customers"]
+    for number in range(1, 8):
+        shop.api.api._create(held, "", customer(number))
+    shop.api.api.store.commit(0)
+    for number in range(1, 9):
+        values = (f"S-{number}", f"Näil {number}", f"{number}.50", number != 3)
+        shop.database.ask("insert into kit.goods values (%s, %s, %s, %s)", *values)
+    lived = []
+    for number in range(3):
+        if number == 2:
+            shop.database.ask(
+                "update kit.goods set label = 'Screw', sold = false where sku = 'S-1'"
+            )
+            shop.database.ask("delete from kit.goods where sku = 'S-2'")
+            shop.database.ask("insert into kit.goods values ('S-9', 'Nut', 0.10, true)")
+            table = shop.api.api.store.tables["customers"]
+            gone, moved = sorted(table)[:2]
+            del table[gone]
+            table[moved] = table[moved] | {"city": "Yale"}
+        lived.append((shop.night(), shop.writes()))
+    return lived
+
+
+def test_the_first_night_makes_both_ends_equal(shop: Shop, nights: list[tuple[Run, int]]):
+    assert shop.planned(nights[0][0]) == {"shop": {"create": 8}, "books": {"create": 7}}
+    assert nights[0][1] == 8
+
+
+def test_a_quiet_night_writes_nothing(shop: Shop, nights: list[tuple[Run, int]]):
+    assert shop.planned(nights[1][0]) == {"shop": {}, "books": {}}
+    assert nights[1][1] == nights[0][1]
+
+
+def test_what_changed_is_changed_and_nothing_else(shop: Shop, nights: list[tuple[Run, int]]):
+    assert shop.planned(nights[2][0]) == {
+        "shop": {"create": 1, "suspend": 1, "delete": 1},
+        "books": {"update": 1, "delete": 1},
+    }
+    assert nights[2][1] - nights[1][1] == 3
+    assert shop.products()["S-1"] == ("Screw", 1.5, False)
+    assert shop.products().keys() == {"S-1", *(f"S-{number}" for number in range(3, 10))}
+    assert {row for row in shop.customers() if row[0] in {"C-0", "C-1", "C-2"}} == {
+        ("C-0", "By hand", None, None, "accounts"),
+        ("C-2", "Zoë 2", "c2@x.example", "Yale", "homeroom"),
+    }
+    assert len(shop.customers()) == 7
+
+
+def test_the_page_names_every_setting_of_both_kinds():
+    from reverse_etl.targets.rest import settings as rest
+    from reverse_etl.targets.sql import settings as sql
+
+    text = PAGE.read_text("utf-8")
+    models = [
+        model
+        for module in (rest, sql)
+        for model in vars(module).values()
+        if isinstance(model, type) and issubclass(model, settings.Section)
+    ]
+    names = {name for model in models for name in settings.known_keys(model)}
+    assert {name for name in names if not re.search(rf"[`{{ ,]{name}[`}}, =]", text)} == set()
+
+
+def test_the_two_folders_have_no_word_of_schools():
+    words = re.compile(r"school|student|teacher|pupil|district", re.I)
+    files = [path for path in SHOP.rglob("*") if path.is_file()]
+    assert files
+    own = {str(path): path.read_text("utf-8") for path in files} | shown()
+    assert [path for path, text in own.items() if words.search(text)] == [
+        "models/exports/library"
+    ] * 0
