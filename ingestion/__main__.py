@@ -198,7 +198,7 @@ def _ingest(
     )
     if failed or good < len(every):
         return PARTLY
-    return HELD if any(result.hold or result.held_schools for result in every) else DONE
+    return HELD if any(result.hold or result.held_partitions for result in every) else DONE
 
 
 def _missing(source: str, feeds: Sequence[str], why: str) -> list[FeedResult]:

@@ -132,7 +132,7 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
         "earlier": frozenset(load[1] for load in loads) - {sha256},
         "history": tuple(load[4] for load in loads[: accepted + 1]),
         "schools": json.loads(schools or "{}"),
-        "held_schools": tuple(json.loads(held or "[]")),
+        "held_partitions": tuple(json.loads(held or "[]")),
         "changed_on": changed_on,
         "met_on": visits[0][1],
         "content_on": content_on,

@@ -102,7 +102,7 @@ class LastGood:
     schools: Mapping[str, int] = field(
         default_factory=dict
     )  # school -> rows in the last load in which it was whole
-    held_schools: tuple[str, ...] = ()  # schools that collapsed in the last load
+    held_partitions: tuple[str, ...] = ()  # schools that collapsed in the last load
     changed_on: date | None = None  # the day (as_of) of that load
     met_on: date | None = (
         None  # the last day the source confirmed it: loaded, or met again unchanged
@@ -145,7 +145,7 @@ class Trusted:
     schools: Mapping[str, int] = field(
         default_factory=dict
     )  # school -> rows the next load is measured against
-    held_schools: tuple[
+    held_partitions: tuple[
         str, ...
     ] = ()  # schools that collapsed: the feed passes, their changes wait
     content_on: date | None = None  # the day its content speaks of

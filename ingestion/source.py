@@ -76,7 +76,7 @@ class FeedResult:
     message: str = ""
     age_days: int = 0  # school nights since what is in force was new
     hold: str = ""  # why what rests on this feed must wait; '' when what is in force is good enough
-    held_schools: tuple[
+    held_partitions: tuple[
         str, ...
     ] = ()  # schools whose rows collapsed: their changes wait, the others go on
 
@@ -243,7 +243,7 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
         )
         return NotLanded(status, f"feed_{file.kind}", file.message, action)
     if _is_landed(feed, file, rules.last) and not (
-        rules.accept_smaller and rules.last.held_schools
+        rules.accept_smaller and rules.last.held_partitions
     ):
         return Unchanged(file)
     try:
@@ -352,18 +352,18 @@ def _aged(
             and age >= limit.hold_after_days
         )
         hold = f"its content is {nights(age)} old, limit {limit.hold_after_days}" if too_old else ""
-        return replace(result, age_days=age, hold=hold, held_schools=outcome.held_schools)
+        return replace(result, age_days=age, hold=hold, held_partitions=outcome.held_partitions)
     if result.status == "absent":  # never sent: nothing of it is in force, and nothing waits for it
         return result
     if result.status == "resting":
-        return replace(result, held_schools=last.held_schools)
+        return replace(result, held_partitions=last.held_partitions)
     watched = limit.stale_after_days is not None
     age = school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):
         age = age if watched else 0
         too_old = limit.hold_after_days is not None and age >= limit.hold_after_days
         hold = f"the same file for {nights(age)}, limit {limit.hold_after_days}" if too_old else ""
-        return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
+        return replace(result, age_days=age, hold=hold, held_partitions=last.held_partitions)
     if not last.rows and not back:
         hold = f"{result.status}, and nothing of it is landed"
     elif not limit.last_good_days:
@@ -374,7 +374,7 @@ def _aged(
             if age > limit.last_good_days
             else ""
         )
-    return replace(result, age_days=age, hold=hold, held_schools=last.held_schools)
+    return replace(result, age_days=age, hold=hold, held_partitions=last.held_partitions)
 
 
 def _stale(
@@ -415,7 +415,7 @@ def _stale(
         if not isinstance(outcome, Trusted):
             notes += [
                 _still_held(source, result, school, last[result.feed].schools.get(school, 0))
-                for school in result.held_schools
+                for school in result.held_partitions
             ]
     return notes
 
@@ -629,7 +629,6 @@ def _remember(
     row = asdict(result) | {
         "run_id": run.run_id,
         "as_of": run.as_of,
-        "held_schools": json.dumps(result.held_schools),
         "schools": json.dumps(outcome.schools) if isinstance(outcome, Trusted) else None,
         "doubt_since": doubt_since,
         "rejected_keys": json.dumps(rejected_keys) if rejected_keys else None,
@@ -643,6 +642,7 @@ def _remember(
             else None
         ),
     }
+    row["held_schools"] = json.dumps(row.pop("held_partitions"))
     names = ", ".join(row)
     connection.execute(
         f"insert into ledger.audit.source_files ({names}) values ({', '.join('?' for _ in row)})",

@@ -316,7 +316,7 @@ def _of_whole_district(
         trusted,
         rejects=found,
         schools=dict(covered.expected),
-        held_schools=covered.held,
+        held_partitions=covered.held,
         content_on=day,
         content_named=coverage.day_in_name(trusted.file.name) is not None,
     )

@@ -32,7 +32,7 @@ def feed(
         "message": more.pop("message", ""),
         "age_days": 0,
         "hold": "",
-        "held_schools": [],
+        "held_partitions": [],
     } | more
 
 

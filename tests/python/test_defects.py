@@ -300,7 +300,7 @@ def test_every_kind_of_defect_has_its_code_its_sentence_its_finding_and_its_hold
         assert "stay" in entry["message"]
     else:
         assert not entry["hold"] or "*" in defect.files
-    assert tuple(entry["held_schools"]) == defect.schools
+    assert tuple(entry["held_partitions"]) == defect.schools
     assert entry["rows_in"] == entry["landed"] + entry["rejected"]
     for value in ("Sürname", "990000"):
         assert value not in library.said() + json.dumps(found, ensure_ascii=False)

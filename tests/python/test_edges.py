@@ -424,16 +424,16 @@ def result(status: str) -> FeedResult:
 def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_it(
     age, named, limits, expected
 ):
-    loaded = trusted(1, content_on=days_before(age), content_named=named, held_schools=("a",))
+    loaded = trusted(1, content_on=days_before(age), content_named=named, held_partitions=("a",))
     aged = _aged(
         result("loaded"),
         loaded,
-        LastGood(held_schools=("b",)),
+        LastGood(held_partitions=("b",)),
         Tolerance(**limits),
         as_of=TONIGHT,
         back=False,
     )
-    assert (aged.age_days, aged.hold, aged.held_schools) == (*expected, ("a",))
+    assert (aged.age_days, aged.hold, aged.held_partitions) == (*expected, ("a",))
 
 
 @pytest.mark.parametrize(
@@ -448,12 +448,12 @@ def test_a_loaded_file_whose_name_is_ten_school_nights_old_holds_what_rests_on_i
 )
 def test_the_same_file_for_ten_school_nights_holds_what_rests_on_it(age, limits, expected):
     last = LastGood(
-        rows=5, changed_on=days_before(age), met_on=days_before(age), held_schools=("b",)
+        rows=5, changed_on=days_before(age), met_on=days_before(age), held_partitions=("b",)
     )
     aged = _aged(
         result("unchanged"), Unchanged(FILE), last, Tolerance(**limits), as_of=TONIGHT, back=False
     )
-    assert (aged.age_days, aged.hold, aged.held_schools) == (*expected, ("b",))
+    assert (aged.age_days, aged.hold, aged.held_partitions) == (*expected, ("b",))
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_what_is_not_landed_tonight_waits_unless_the_last_good_load_is_young_eno
     status, last_good_days, rows, back, hold
 ):
     last = LastGood(
-        rows=rows, changed_on=days_before(5), met_on=days_before(2), held_schools=("b",)
+        rows=rows, changed_on=days_before(5), met_on=days_before(2), held_partitions=("b",)
     )
     limit = Tolerance(last_good_days=last_good_days)
     aged = _aged(
@@ -485,7 +485,7 @@ def test_what_is_not_landed_tonight_waits_unless_the_last_good_load_is_young_eno
         back=back,
     )
     assert aged.hold == hold
-    assert (aged.age_days, aged.held_schools) == {"absent": (0, ()), "resting": (0, ("b",))}.get(
+    assert (aged.age_days, aged.held_partitions) == {"absent": (0, ()), "resting": (0, ("b",))}.get(
         status, (5, ("b",))
     )
 
@@ -532,7 +532,7 @@ def test_a_file_that_stays_the_same_is_told_from_its_third_night(age, hold, stal
 def test_a_school_still_held_is_told_every_night_nothing_new_was_landed():
     source = Source("sis", {}, None)
     one, last = (
-        replace(result("unchanged"), held_schools=("a", "b")),
+        replace(result("unchanged"), held_partitions=("a", "b")),
         {"people": LastGood(schools={"a": 1200})},
     )
     found = _stale(source, [one], {"people": Unchanged(FILE)}, last, {"people": Tolerance()})

@@ -89,7 +89,7 @@ def test_the_last_good_load_is_the_newest_one_and_what_came_before_it_is_kept_ap
         earlier=frozenset({"sha1"}),
         history=(41, 40),
         schools={"a": 40},
-        held_schools=("b",),
+        held_partitions=("b",),
         changed_on=date(2026, 10, 2),
         met_on=date(2026, 10, 3),
         content_on=date(2026, 9, 30),

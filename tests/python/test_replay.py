@@ -115,7 +115,7 @@ def test_one_school_cut_from_the_student_feed_holds_that_school_alone_and_suspen
         for entry in json.loads((district.var / "runs" / run / "feeds.json").read_text())
         if entry["feed"] == "student_demographic_enhanced"
     )
-    assert (feed["status"], feed["held_schools"], feed["hold"]) == ("loaded", ["07474002"], "")
+    assert (feed["status"], feed["held_partitions"], feed["hold"]) == ("loaded", ["07474002"], "")
     changes = district.rows(
         "select * from audit.changes where run_id = ? and target in ('google', 'microsoft')", run
     )

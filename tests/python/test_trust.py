@@ -28,7 +28,7 @@ def test_numbers_a_spreadsheet_turned_into_decimals_are_given_back_and_told(
     library.drop(People="\r\n".join(lines))
     assert library.ingest() == 0
     assert library.feed("people")["rejected"] == 0
-    assert library.feed("people")["held_schools"] == []
+    assert library.feed("people")["held_partitions"] == []
     assert (
         library.ask("select school_number, student_number from raw_library.people order by _line")
         == before
@@ -183,7 +183,7 @@ def test_a_school_without_rows_is_held_and_the_feed_passes_for_the_others(librar
     library.drop(People=people(s7474002=0))
     assert library.ingest() == 2
     entry = library.feed("people")
-    assert (entry["status"], entry["held_schools"], entry["hold"], entry["landed"]) == (
+    assert (entry["status"], entry["held_partitions"], entry["hold"], entry["landed"]) == (
         "loaded",
         ["07474002"],
         "",
@@ -210,7 +210,7 @@ def test_a_school_that_lost_most_of_its_rows_is_held(library: Library) -> None:
     library.good_night()
     library.drop(People=people(s7474002=4))
     assert library.ingest() == 2
-    assert library.feed("people")["held_schools"] == ["07474002"]
+    assert library.feed("people")["held_partitions"] == ["07474002"]
     assert "has 4 rows in People.csv and had 10" in library.only()["message"]
 
 
@@ -221,11 +221,11 @@ def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(
     for night, each in enumerate((10, 11, 11), 1):
         library.drop(People=people(each, s7474002=0))
         assert library.ingest(day=MONDAY + timedelta(night)) == 2
-        assert library.feed("people")["held_schools"] == ["07474002"]
+        assert library.feed("people")["held_partitions"] == ["07474002"]
         assert [finding["kind"] for finding in library.findings("critical")] == ["school_held"]
     library.drop(People=people(9))
     assert library.ingest(day=MONDAY + timedelta(4)) == 0
-    assert library.feed("people")["held_schools"] == []
+    assert library.feed("people")["held_partitions"] == []
 
 
 def test_a_school_that_really_closed_is_let_go_by_a_person(library: Library) -> None:
@@ -233,10 +233,10 @@ def test_a_school_that_really_closed_is_let_go_by_a_person(library: Library) -> 
     library.drop(People=people(s7474002=0))
     assert library.ingest() == 2
     assert library.ingest("--accept-smaller", "people") == 0
-    assert library.feed("people")["held_schools"] == []
+    assert library.feed("people")["held_partitions"] == []
     library.drop(People=people(11, s7474002=0))
     assert library.ingest() == 0
-    assert library.feed("people")["held_schools"] == []
+    assert library.feed("people")["held_partitions"] == []
 
 
 def test_too_many_collapsed_schools_refuse_the_whole_feed(library: Library) -> None:
@@ -256,7 +256,7 @@ def test_a_school_of_two_comes_and_goes_unasked(library: Library) -> None:
     library.ingest()
     library.drop(People=people(s7474004=0))
     assert library.ingest() == 0
-    assert library.feed("people")["held_schools"] == []
+    assert library.feed("people")["held_partitions"] == []
 
 
 # ---------------------------------------------------------------- rows, over several loads
