@@ -363,6 +363,7 @@ def test_a_create_that_was_done_before_is_known_by_its_key(scim):
     remote_id = made(scim, user())
     again = do(scim, user())
     assert (again.status, again.reason, again.remote_id) == ("applied", "duplicate", remote_id)
+    assert (again.note, again.calls) == ("already there", 2)
     assert scim.find(user()) == remote_id
     assert scim.find(user("p2")) is None
 
@@ -413,6 +414,33 @@ def test_a_rename_that_was_answered_exists_and_done_is_done(scim, client):
     assert scim.look(other, Reply(409, {}), "duplicate").status == "failed"
     client.things["Users"][remote_id]["userName"] = "old@x"
     assert scim.look(to, Reply(409, {}), "duplicate").status == "failed", "it has another name"
+
+
+def test_what_an_upsert_refuses_is_not_looked_up(scim, client):
+    """It would have found its own."""
+    made(scim, user())
+    scim.rows = {**scim.rows, "users": replace(scim.rows["users"], upserts=True)}
+    asked = len(client.asked)
+    assert (scim.look(user(), Reply(409, {}), "duplicate").status, asked) == (
+        "failed",
+        len(client.asked),
+    )
+
+
+def test_a_refusal_that_only_may_mean_exists_says_no_more_than_that(scim):
+    refused = scim.look(user("p7"), Reply(400, {}), "invalid")
+    assert (refused.status, refused.reason, refused.note) == ("failed", "invalid", "")
+
+
+def test_a_create_answered_without_an_id_is_asked_for_it(scim, client):
+    remote_id = made(scim, user())
+    silent = scim.judge(user(), Reply(204, {}))
+    assert (silent.status, silent.reason, silent.remote_id) == ("applied", "duplicate", remote_id)
+    assert (silent.note, silent.calls) == ("already there", 2)
+    scim._reads._sleep = lambda seconds: None
+    client.down = 100
+    unread = scim.judge(user(), Reply(204, {}))
+    assert (unread.status, unread.reason, unread.calls) == ("retry", "unreadable", 2)
 
 
 def test_a_look_that_cannot_be_had_leaves_it_unknown(scim, client):
