@@ -419,12 +419,11 @@ def test_a_rename_that_was_answered_exists_and_done_is_done(scim, client):
 def test_what_an_upsert_refuses_is_not_looked_up(scim, client):
     """It would have found its own."""
     made(scim, user())
-    scim.rows = {**scim.rows, "users": replace(scim.rows["users"], upserts=True)}
+    upserted = replace(scim.rows["users"], upserts=True, named_by="")
+    scim.rows = {**scim.rows, "users": upserted}
     asked = len(client.asked)
-    assert (scim.look(user(), Reply(409, {}), "duplicate").status, asked) == (
-        "failed",
-        len(client.asked),
-    )
+    refused = scim.look(user(), Reply(409, {}), "duplicate")
+    assert (refused.status, refused.calls, len(client.asked)) == ("failed", 1, asked)
 
 
 def test_a_refusal_that_only_may_mean_exists_says_no_more_than_that(scim):
@@ -558,7 +557,8 @@ def test_every_trait_of_an_entity_is_told_where_targets_are_added():
     traits = re.findall(r"^    (\w+): ", source.partition("    # traits\n")[2], re.MULTILINE)
     told = (ROOT / "docs/add-a-target.md").read_text(encoding="utf-8")
     assert len(traits) == 8
-    assert re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE) == traits
+    rows = re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE)
+    assert [name for name in rows if name in traits] == traits
 
 
 def test_a_path_runs_in_the_round_of_its_depth(scim):
