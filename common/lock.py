@@ -60,7 +60,7 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
 
 def holder(path: Path) -> str:
     """Who holds it, as `process 4711, for 12 min`; '' when nobody does."""
-    if not path.is_file():
+    if not path.is_file() or not os.access(path, os.R_OK):  # or not told to who only reads
         return ""
     with path.open() as file:
         try:

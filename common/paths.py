@@ -40,6 +40,26 @@ def var() -> Path:
     return folder
 
 
+def mine() -> bool:
+    """Whether the state folder belongs to whoever works here."""
+    return var().stat().st_uid == os.geteuid()
+
+
+def within_reach() -> None:
+    """Whoever only reads can come to what is made to be read. Raises NotOursError."""
+    folder, me = var(), name_of(os.geteuid())
+    if not os.access(folder, os.X_OK):
+        raise NotOursError(
+            f"{folder} belongs to {name_of(folder.stat().st_uid)}, who lets nobody else in; let a"
+            f" group of {me} read the published copy: [access] published, in .dlt/config.toml"
+        )
+
+
+def may_read(path: Path) -> bool:
+    """Whether whoever works here may read a file or folder that is there."""
+    return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+
+
 def ours() -> None:
     """Whoever works here owns the state, or may write to it as its owner does. Raises NotOursError.
 
@@ -92,8 +112,17 @@ def ledger() -> Path:
 
 
 def runs() -> Path:
-    """One folder per run."""
-    return var() / "runs"
+    """One folder per run; for who may read the published copy only, what stands there of the
+    latest ones.
+    """
+    folder = var() / "runs"
+    return folder if may_read(folder) or not folder.exists() else published().parent / "runs"
+
+
+def incidents() -> Path:
+    """The conditions that are open; for who may read the published copy only, as published."""
+    path = var() / "incidents.json"
+    return path if may_read(path) or not path.exists() else published().parent / path.name
 
 
 def pages() -> Path:

@@ -34,14 +34,14 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
-from common.paths import project
+from common.paths import mine, project
 
 _MISSING: Any = object()
 # dlt reads these itself; the rest of the first level is ours.
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
 TABLES = (
     *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
-    *("night", "schedule", "backup", "retention", "words"),
+    *("night", "schedule", "backup", "retention", "words", "access"),
 )
 PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")
@@ -154,6 +154,8 @@ def _of_file(path: Path) -> dict[str, Any]:
             f"{where} is not UTF-8 (byte {error.start + 1:,}); nothing was begun, save it as UTF-8"
         ) from None
     except PermissionError:
+        if path.name == "secrets.toml" and not mine():  # who only reads needs none
+            return {}
         raise SettingsError(
             f"{where} may not be read by this user; nothing was begun, give it to the user the"
             " nights run as (mode 0600)"

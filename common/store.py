@@ -58,6 +58,27 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+@contextmanager
+def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse and the ledger to read from; for who may read the published copy only, that
+    copy in their place. Raises as `connect` does.
+    """
+    if not paths.warehouse().exists() or paths.may_read(paths.warehouse()):
+        with connect(read_only=True) as connection:
+            yield connection
+        return
+    if not paths.published().is_file():
+        raise StoreError(
+            f"nothing is published yet ({paths.published()}); the next night publishes"
+        )
+    with duckdb.connect() as connection:
+        path = str(paths.published()).replace("'", "''")
+        connection.execute(f"attach '{path}' as ledger (read_only)")
+        connection.execute("use ledger")
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
 def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
     if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
         # A new one would forget every name ever issued, and who is missing since when.

@@ -31,7 +31,7 @@ from typing import Annotated, Any
 
 import typer
 
-from common import settings
+from common import access, settings
 from demo.holdings import holdings
 from demo.nights import District, RefusedError, begin, folder, night, platforms
 from demo.places import PLATFORMS, Places
@@ -316,6 +316,7 @@ def serve(
 
 
 def main() -> None:
+    access.private()
     try:
         app()
     except (RefusedError, settings.SettingsError) as refusal:

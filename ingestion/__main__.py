@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from common import findings, log, paths, settings, store
+from common import access, findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--really", action="store_true", help="retention: let the files go")
     given = parser.parse_args(arguments)
     try:
-        paths.ours()
+        access.begin(given.verb)
         sources, wrong = _sources(given.source)
         if wrong and given.verb in ("retention", "replay"):
             raise LayoutError(next(iter(wrong.values())))

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from common import findings, paths, settings, store
+from common import access, findings, paths, settings, store
 from common.runs import NoSuchRunError, Run, business_date
 from operations import audit as cookbook
 from operations import interventions, schedule, seeds
@@ -33,7 +33,7 @@ app = typer.Typer(
 @app.callback()
 def _begin(context: typer.Context) -> None:
     if context.invoked_subcommand != "install":  # which root types for whoever the nights run as
-        paths.ours()
+        access.begin(str(context.invoked_subcommand))
 
 
 @app.command()
@@ -75,15 +75,16 @@ def install(
     user: Annotated[
         str, typer.Option(help="who the service runs as; default: the owner of the state folder")
     ] = "",
-    show: Annotated[str, typer.Option(help="write nothing, print: cron or windows")] = "",
+    show: Annotated[str, typer.Option(help="write nothing, print: cron, cron.d or windows")] = "",
 ) -> None:
     """Have this machine run the nights: systemd units, or the lines for cron or Windows Task
     Scheduler.
     """
-    if show not in ("", "cron", "windows"):
-        raise SystemExit(_refuse(f"--show {show}: cron or windows"))
+    if show not in ("", "cron", "cron.d", "windows"):
+        raise SystemExit(_refuse(f"--show {show}: cron, cron.d or windows"))
     if show:
-        print(schedule.cron() if show == "cron" else schedule.windows())
+        who = (user or schedule.owner()) if show == "cron.d" else ""
+        print(schedule.windows() if show == "windows" else schedule.cron(who))
         raise SystemExit(0)
     after = schedule.install(Path(to), user or schedule.owner())
     print(f"units written to {to}; now run, as root:")
@@ -227,6 +228,7 @@ def report() -> None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if latest.read("run.json")["finished_at"]:
         reports.show(latest, reports.summarise(latest), Console())
+        reports.let_read()
         raise SystemExit(0)
     so_far = os.environ.get("HOMEROOM_EXIT_CODE")
     code = (
@@ -265,7 +267,9 @@ def alert(
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if not latest.read("run.json")["finished_at"]:  # the report died: what broke it is the news
         latest.finish(1)
-    raise SystemExit(alerts.send(latest, reports.summarise(latest)))
+    code = alerts.send(latest, reports.summarise(latest))
+    reports.let_read()  # the incidents it opened and closed
+    raise SystemExit(code)
 
 
 @app.command()

@@ -268,7 +268,7 @@ def open_incidents() -> list[dict[str, Any]]:
 
 def _kept() -> list[dict[str, Any]]:
     """Those, and the ones whose end nobody could be told of yet."""
-    path = paths.var() / "incidents.json"
+    path = paths.incidents()
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 

@@ -1,8 +1,8 @@
 """Check: can the settings of the night be followed, and does the mail server let us in? One line
 each; writes nothing, tells nobody.
 
-In: `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`. Out: printed
-lines and an exit code (0 all, 3 some cannot).
+In: `[access]`, `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`, and
+who may read the state folder. Out: printed lines and an exit code (0 all, 3 some cannot).
 
 Alone: `python -m operations check`; `make check` looks at sources and targets too.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from common import settings
+from common import access, paths, settings
 from common.runs import business_date
 from operations import backup, channels, retention, routes, schedule
 from operations.night import Limits, NightRefusedError
@@ -27,6 +27,7 @@ def check(say: Callable[[str], object] = print) -> int:
     """Look at each; the exit code."""
     code = 0
     for name, look in {
+        "access": access.check,
         "night": _night,
         "schedule": _schedule,
         "backup": _backup,
@@ -40,6 +41,7 @@ def check(say: Callable[[str], object] = print) -> int:
             settings.SettingsError,
             NightRefusedError,
             CheckError,
+            paths.NotOursError,
             PasswordRecipientError,
         ) as error:
             say(f"{name}: not usable: {error}")

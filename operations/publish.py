@@ -12,11 +12,13 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, store
+from common import files, paths, store
+from common.runs import Run
+from operations import history
 
 SCHEMAS = ("core", "identity", "exports", "audit", "seeds")  # seeds: what people decided and signed
-
-
+DOCUMENTS = ("run.json", "summary.json", "plan.json")  # of a run, keys and counts only
+BUILT = ("dbt/manifest.json", "dbt/run_results.json")  # of the newest: what its exports are
 OBSERVED = (  # of this schema, the views that say what a target holds, in the columns of its export
     "staging"
 )
@@ -37,6 +39,29 @@ def publish() -> int:
     finally:
         shutil.rmtree(fresh.parent)  # half a copy would take the room the report needs
     return copied
+
+
+def documents() -> None:
+    """Beside it, for who may read nothing else: what `status` and `show` say of the latest runs."""
+    folder, runs = paths.published().parent, Run.finished()[-history.NIGHTS :]
+    kept = folder / "runs"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for run in runs:
+        copy = kept / run.run_id
+        shutil.rmtree(copy / "dbt", ignore_errors=True)
+        for name in (*DOCUMENTS, *(BUILT if run is runs[-1] else ())):
+            if (found := run.folder / name).is_file():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                files.write(copy / name, found.read_text(encoding="utf-8"))
+    for old in {path.name for path in kept.glob("2*")} - {run.run_id for run in runs}:
+        shutil.rmtree(kept / old)
+    if runs:
+        link = kept / ".latest"
+        link.unlink(missing_ok=True)
+        link.symlink_to(runs[-1].run_id)
+        link.replace(kept / "latest")
+    if paths.incidents().is_file():
+        files.write(folder / paths.incidents().name, paths.incidents().read_text(encoding="utf-8"))
 
 
 def _copy(fresh: Path) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -21,10 +22,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common import findings, store, versions
+from common import access, findings, settings, store, versions
 from common.runs import Run
 from operations import interventions, metrics, page, preflight
-from operations.publish import publish
+from operations.publish import documents, publish
 
 SHOWN_FINDINGS = 12
 FINDING = (
@@ -201,7 +202,19 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
     written = page.write(run, summary)
     metrics.write(summary)
     show(run, summary, console or Console())
+    let_read()
     (console or Console()).print(f"[dim]{escape(published)} The page: {escape(str(written))}[/]")
+
+
+def let_read() -> None:
+    """Put out what is made to be read, and let its readers in; what hinders that is said here and
+    by `make check`, and hinders nothing else.
+    """
+    try:
+        documents()
+        access.share()
+    except (settings.SettingsError, OSError) as error:
+        print(f"access: {error}", file=sys.stderr)
 
 
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from common import findings, paths, settings, store
+from common import access, findings, paths, settings, store
 from common.findings import Finding
 from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run
@@ -65,8 +65,8 @@ RunId = Annotated[
 
 
 @app.callback()
-def _begin() -> None:
-    paths.ours()
+def _begin(context: typer.Context) -> None:
+    access.begin(str(context.invoked_subcommand))
 
 
 @app.command()
@@ -179,7 +179,7 @@ def show(
         current = _run(run) or Run.latest()
         if current is None:
             raise planning.NoPlanError('there is no run yet; run "make plan"')
-        with store.connect(read_only=True) as connection:
+        with store.to_read() as connection:
             scope = showing.scope(
                 connection,
                 showing.exports_of(current),

@@ -36,6 +36,8 @@ PARSED = (
     ROOT / ".pytest_cache" / "partial_parse.msgpack"
 )  # the project as dbt last parsed it in any test
 
+os.umask(0o077)  # what a test puts in place of our own is for its user alone, as that is
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One file that needs the two nights comes first and builds them; meanwhile the other process

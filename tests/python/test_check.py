@@ -97,6 +97,10 @@ def test_a_host_whose_key_is_not_pinned_is_told(looked, tmp_path, monkeypatch):
 
 
 WRONG = {
+    "access": (
+        {"ACCESS__PUBLISHED": "readers-of-no-machine"},
+        "[access] names the group 'readers-of-no-machine', which this machine has not",
+    ),
     "night": (
         {"NIGHT__MAXIMUM_MINUTES": "soon"},
         "[night] maximum_minutes is 'soon': give a number",

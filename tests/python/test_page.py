@@ -101,7 +101,8 @@ def test_an_address_in_a_key_a_message_or_a_feed_is_not_shown(tmp_path):
 
 
 def test_the_folder_of_pages_holds_pages_and_nothing_else_and_latest_is_the_newest(tmp_path):
-    written(0)
+    first = night(0)
+    page.write(*first)
     written(1, exit_code=3)
     folder = tmp_path / "var" / "pages"
     old, new = sorted(folder.glob("2*.html"))
@@ -110,6 +111,9 @@ def test_the_folder_of_pages_holds_pages_and_nothing_else_and_latest_is_the_newe
     )
     assert (folder / "latest.html").read_bytes() == new.read_bytes() != old.read_bytes()
     assert not list((tmp_path / "var" / "runs").rglob("*.html"))
+    (tmp_path / "var" / "runs" / "latest").symlink_to(new.stem)
+    page.write(*first)
+    assert (folder / "latest.html").read_bytes() == new.read_bytes(), "an older run once more"
 
 
 def test_nothing_is_loaded_from_outside_and_every_link_leads_somewhere(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from common import paths, settings, store
 from common.runs import Run
-from operations import interventions, retention
+from operations import interventions, page, retention
 from operations import night as nights
 
 NOW = datetime(2027, 6, 1, tzinfo=UTC)
@@ -191,11 +191,15 @@ def test_an_open_run_and_the_newest_one_never_go_however_old_they_are(monkeypatc
     open_, old, newest = night(300), night(200), night(100)
     open_.write("run.json", open_.read("run.json") | {"finished_at": None})
     (old.folder / "exports.parquet").write_bytes(b"x")
+    paths.pages().mkdir()
+    for run in (open_, old, newest):
+        page.page_of(run).write_text("a page")
     found = {one.name: one.files for one in retention.past(NOW)}
-    assert found["runs"] == (old.folder,)
+    assert found["runs"] == (old.folder, page.page_of(old))
     assert {path.name for path in found["evidence"]} == {"dbt", "memory", "exports.parquet"}
     retention.let_go(retention.past(NOW), NOW)
-    assert [run.folder.is_dir() for run in (open_, old, newest)] == [True, False, True]
+    for run, kept in ((open_, True), (old, False), (newest, True)):
+        assert run.folder.is_dir() is page.page_of(run).is_file() is kept
 
 
 def test_what_was_planned_and_what_came_of_it_go_together_and_identities_never(monkeypatch):
