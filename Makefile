@@ -142,21 +142,24 @@ lock: .venv/dev ## pin what pyproject.toml asks for, with hashes
 	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt"; do \
 		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o $$part; done
 
+audit-deps: .venv/dev ## which known vulnerabilities the locked packages have, by the package registry's advisories
+	@$(PY) -m scripts.audit_deps
+
 clean: ## forget the virtual environment and the demo (var/ of a real district is yours to remove)
 	@var="$${HOMEROOM_VAR:-var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
 
 .venv/nightly: requirements.txt
 	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12")'
-	@test -x $(PY) || "$$PYTHON" -m venv .venv
+	@test -x $(PY) || { umask 022 && "$$PYTHON" -m venv .venv; }
 	@echo "installing what a night needs (once, about a minute) …"
-	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.txt
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/nightly
 	@echo "installing what the demo and the tests need …"
-	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.txt
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
-	pause resume backup restore retention compact install audit test chaos month mutants lint bench docs lock clean
+	pause resume backup restore retention compact install audit test chaos month mutants lint bench docs lock audit-deps clean

@@ -40,7 +40,7 @@ FORMS = {  # each names the variable it stands in: a file of that name is the tr
 }
 STUB = r"""#!/bin/sh
 case "$*" in -c*) echo "$HOMEROOM_VAR"; exit 0 ;; esac
-{ printf '%s\0' "$@"; printf '\1\0'; exec env -0; } > "asked.$$"
+{ printf '%s\0' "$@"; printf '\1\0'; UMASK=$(umask) exec env -0; } > "asked.$$"
 """
 
 
@@ -69,7 +69,9 @@ class Asked:
     given: dict[str, str]
 
 
-def make(folder: Path, verb: str, values: Mapping[str, str], by: str = "words") -> list[Asked]:
+def make(
+    folder: Path, verb: str, values: Mapping[str, str], by: str = "words", umask: int = 0o022
+) -> list[Asked]:
     """Type a verb with values, as words behind it or in the environment; what was asked of it."""
     for left in folder.glob("asked.*"):
         left.unlink()
@@ -81,6 +83,7 @@ def make(folder: Path, verb: str, values: Mapping[str, str], by: str = "words") 
         capture_output=True,
         check=False,
         timeout=60,
+        umask=umask,
     )
     asked = []
     for path in folder.glob("asked.*"):
@@ -187,6 +190,20 @@ def test_clean_removes_the_folder_that_is_named_and_no_other(folder: Path) -> No
     assert {path.name for path in folder.iterdir()} == {
         "a", "b", "Makefile", "requirements.txt", "requirements-dev.txt",
     }  # fmt: skip
+
+
+def test_what_is_no_room_of_ours_leaves_nothing_to_others_and_packages_are_for_everybody(
+    folder: Path,
+) -> None:
+    """Rooms see to it themselves (test_access.py); whoever installs may be another than runs."""
+
+    def masks(verb: str) -> set[str]:
+        return {one.given["UMASK"] for one in make(folder, verb, {}, umask=0)}
+
+    assert masks("docs") == {"0077"}
+    assert "0077" in masks("lint")
+    (folder / ".venv" / "nightly").unlink()
+    assert {one.given["UMASK"] for one in make(folder, "setup", {}, umask=0o077)} == {"0022"}
 
 
 def test_run_names_the_run_of_every_command_and_undo_works_on_none(folder: Path) -> None:
