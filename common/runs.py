@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from common import disk_reserve, files, paths, settings
+from common.commit import git_commit
 
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
@@ -43,33 +43,6 @@ def business_date(verb: str, latest: Run | None) -> date:
     if latest is not None and verb not in READS_ANEW:
         return latest.as_of
     return datetime.now(settings.zone()).date()
-
-
-def git_commit() -> str:
-    """The commit of the models and code in use, with `+` behind it when files differ from it; ''
-    outside git.
-    """
-
-    def git(*words: str) -> str:
-        safe = (
-            "-c",
-            f"safe.directory={paths.root()}",
-        )  # a service reads a checkout that belongs to somebody else
-        return subprocess.run(
-            ["git", *safe, *words],
-            cwd=paths.root(),
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
 
 
 class NoSuchRunError(Exception):

@@ -26,9 +26,10 @@ from typing import Self
 
 from common import disk_reserve, findings, paths, settings, store
 from common import lock as locks
+from common.commit import git_commit
 from common.findings import Finding
 from common.log import event
-from common.runs import Run, business_date, git_commit
+from common.runs import Run, business_date
 from operations import interventions, preflight, routes
 from reverse_etl import journal
 

@@ -33,7 +33,8 @@ import duckdb
 from rich.console import Console
 
 from common import paths, store
-from common.runs import Run, git_commit
+from common.commit import git_commit
+from common.runs import Run
 from ingestion import tables as sources
 from operations import seeds
 from operations.compiled_models import Models

@@ -28,7 +28,8 @@ import duckdb
 from rich.console import Console
 
 from common import paths
-from common.runs import Run, git_commit
+from common.commit import git_commit
+from common.runs import Run
 from operations.snapshots import GROWING, identity_tables
 
 # What happened later, and what this night did after its build, has to be unknown again.

@@ -5,22 +5,24 @@ table, Windows Task Scheduler commands; and, when a timer calls on a day the dis
 sentence why nothing runs.
 
 Alone: `python -m operations install --to /etc/systemd/system`, `python -m operations install
---print cron`.
+--show cron`.
 """
 
 from __future__ import annotations
 
 import pwd
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from string import Template
 
-from common import paths, settings
+from common import access, paths, settings
+from operations import backup
 from operations.night import Limits, Step, nightly
 
 DEPLOY = paths.root() / "deploy"
@@ -152,12 +154,17 @@ def units(user: str, python: str = "") -> dict[str, str]:
         "minutes": f"{Limits.given().night / 60 + 60:.0f}",
         "zone": _zone(),
     }
+    if paths.var() not in backup.folder().parents:
+        given["backup folder"] = str(backup.folder())
     wrong = sorted(name for name, value in given.items() if re.search(r'[\s"\'%\\]', value))
     if wrong:
         raise ScheduleWrong(
             f"a systemd unit cannot carry the {wrong[0]} {given[wrong[0]]!r}: no spaces, quotes, %"
             " or backslashes"
         )
+    # "-": that a disk for backups is not there is for the night to say, and no reason for no night
+    backups = f" -{given['backup folder']}" if "backup folder" in given else ""
+    given["writable"] = given["var"] + backups
     made = {}
     for entry in entries():
         facts = given | {
@@ -190,11 +197,16 @@ def install(to: Path, user: str) -> list[str]:
             f"{paths.var()} belongs to {owner()} and the nights would run as {user}, who could not"
             f" write there: sudo chown -R {user} {paths.var()}, or AS={owner()}"
         )
+    try:
+        access.closed()
+    except access.TooOpenError as error:
+        raise ScheduleWrong(str(error)) from None
     made = units(user)
     try:
         to.mkdir(parents=True, exist_ok=True)
         for name, content in made.items():
             (to / name).write_text(content, encoding="utf-8")
+            (to / name).chmod(0o644)  # systemd tells everybody what stands in it anyway
     except PermissionError:
         raise ScheduleWrong(
             f"{to} cannot be written; run it with sudo, or write the units elsewhere with TO=…"
@@ -205,10 +217,16 @@ def install(to: Path, user: str) -> list[str]:
             f"the units were written to {to}, but systemd does not accept them: {complaints}"
         )
     timers = " ".join(name for name in made if name.endswith(".timer"))
+    folder = backup.folder()
     return [
+        *([] if folder.exists() or paths.var() in folder.parents else [_made(folder, user)]),
         f"systemctl daemon-reload && systemctl enable --now {timers}",
         "systemctl list-timers 'homeroom-*'",
     ]
+
+
+def _made(folder: Path, user: str) -> str:
+    return f"install -d -o {user} -m 0700 {folder}"
 
 
 def verify(files: list[Path]) -> str:
@@ -227,21 +245,52 @@ def verify(files: list[Path]) -> str:
     return " ".join(ours)
 
 
-def cron() -> str:
-    """The lines for crontab. Cron knows neither catch-up nor time limits by itself; the night
-    bounds its own time.
+def cron(user: str = "") -> str:
+    """The table for cron: of a person's own (`crontab -e`), or with a user a file of /etc/cron.d.
+    Cron knows neither catch-up nor time limits by itself; the night bounds its own time.
     """
-    lines = [f"CRON_TZ={_zone()}"]
+    home, var = paths.root(), paths.var()
+    lines = [
+        "# Homeroom, for Debian's cron and others: "
+        + ("a file of /etc/cron.d, owned by root" if user else "lines for crontab -e"),
+        "SHELL=/bin/sh",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "# who is told when a line could not even begin; what a run says goes to its own log",
+        f"MAILTO={user or owner()}",
+    ]
+    elsewhere = _elsewhere()
+    if elsewhere:
+        lines.append(
+            "# This machine's clock is not the district's, and cron knows only that one: each line"
+            " asks every hour what time it is there."
+        )
     for entry in entries():
         for time in entry.times:
             hour, minute = time.split(":")
             days = "*" if entry.name == "nightly" else "1-5"
-            lines.append(
-                f"{int(minute)} {int(hour)} * * {days} cd {paths.root()} &&"
-                f" HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command} >>"
-                f" {paths.var()}/{entry.name}.log 2>&1"
+            when, first = f"{int(minute)} {int(hour)} * * {days}", ""
+            if elsewhere:
+                when = f"{int(minute)} * * * *"
+                first = f'[ "$(TZ={_zone()} date +%H:%M)" = "{time}" ] || exit 0; '
+            log = shlex.quote(f"{var}/{entry.name}.log")
+            command = (
+                f"{first}umask 077; cd {shlex.quote(str(home))} &&"
+                f" HOMEROOM_VAR={shlex.quote(str(var))} flock -n -E 2"
+                f" {shlex.quote(f'{var}/{entry.name}.cron.lock')}"
+                f" .venv/bin/python -m operations {entry.command} >> {log} 2>&1"
             )
+            lines.append(" ".join(filter(None, (when, user, command.replace("%", r"\%")))))
     return "\n".join(lines)
+
+
+def _elsewhere() -> bool:
+    """Whether this machine's clock ever shows another time than the district's."""
+    begin = datetime.now(UTC)
+    return any(
+        (day := begin + timedelta(days=30 * month)).astimezone().utcoffset()
+        != day.astimezone(settings.zone()).utcoffset()
+        for month in range(13)
+    )
 
 
 def windows() -> str:

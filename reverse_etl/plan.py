@@ -22,7 +22,8 @@ from typing import Any
 import duckdb
 
 from common import settings
-from common.runs import Run, git_commit
+from common.commit import git_commit
+from common.runs import Run
 from reverse_etl import applied, diff, holds, releases, settle, sql, undo
 from reverse_etl.exports import Exports, RefusalError
 from reverse_etl.limits import Allowed, LimitError, in_season

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -89,13 +90,13 @@ def test_systemd_accepts_the_units_and_would_not_accept_others(tmp_path):
         files.append(tmp_path / name)
         files[-1].write_text(content, encoding="utf-8")
     assert schedule.verify(files) == ""
-    for time in re.findall("OnCalendar=(.*)", "".join(made.values())):
+    for at in re.findall("OnCalendar=(.*)", "".join(made.values())):
         assert (
             subprocess.run(
-                ["systemd-analyze", "calendar", time], capture_output=True, check=False
+                ["systemd-analyze", "calendar", at], capture_output=True, check=False
             ).returncode
             == 0
-        ), time
+        ), at
     files[0].write_text(
         made[files[0].name].replace("KillMode=mixed", "KillMode=gently"), encoding="utf-8"
     )
@@ -129,15 +130,26 @@ def test_install_writes_the_units_and_says_what_to_type_next(tmp_path, monkeypat
         schedule.install(tmp_path / "units", owner)
 
 
+def when(zone: str) -> list[str]:
+    """The lines of cron that start something, on a machine whose clock shows that zone's time."""
+    before = os.environ.get("TZ")
+    try:
+        os.environ["TZ"] = zone
+        time.tzset()
+        return [line for line in schedule.cron().splitlines() if re.match(r"[\d*]", line)]
+    finally:
+        os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+        time.tzset()
+
+
 def test_cron_and_windows_get_the_same_times():
-    lines = schedule.cron().splitlines()
-    assert lines[0] == "CRON_TZ=America/Vancouver"
-    assert [line.split(" cd ")[0] for line in lines[1:]] == [
+    lines = when("America/Vancouver")
+    assert [line.split(" umask ")[0] for line in lines] == [
         "0 3 * * *",
         "30 9 * * 1-5",
         "15 13 * * 1-5",
     ]
-    assert lines[2].endswith(
+    assert lines[1].endswith(
         f"-m operations intraday attendance >> {paths.var()}/attendance.log 2>&1"
     )
     windows = schedule.windows().splitlines()
@@ -146,6 +158,97 @@ def test_cron_and_windows_get_the_same_times():
         ("WEEKLY /D MON,TUE,WED,THU,FRI", "09:30"),
         ("WEEKLY /D MON,TUE,WED,THU,FRI", "13:15"),
     ]
+
+
+def test_crons_table_says_all_that_debians_cron_takes_from_it_and_nothing_it_does_not_know():
+    own, system = schedule.cron().splitlines(), schedule.cron("homeroom").splitlines()
+    for table, mailed in ((own, schedule.owner()), (system, "homeroom")):
+        assert {"SHELL=/bin/sh", "PATH=/usr/local/bin:/usr/bin:/bin"} <= set(table)
+        assert f"MAILTO={mailed}" in table
+        assert "CRON_TZ" not in "".join(table), "Debian's cron takes no notice of it"
+    fields = [line.split()[5] for line in system if re.match(r"[\d*]", line)]
+    assert fields == ["homeroom"] * 3, "only a file of /etc/cron.d says who"
+    assert "homeroom" not in [line.split()[5] for line in own if re.match(r"[\d*]", line)]
+
+
+@pytest.mark.parametrize("zone", ["America/Vancouver", "Etc/UTC"])
+def test_a_line_of_cron_does_in_a_shell_what_it_says(zone, tmp_path, monkeypatch):
+    """As cron hands it to the shell: a percent sign that is not escaped would end it."""
+    home, state = tmp_path / "a home", tmp_path / "50% of it"
+    (home / ".venv" / "bin").mkdir(parents=True)
+    program = home / ".venv" / "bin" / "python"
+    program.write_text('#!/bin/sh\necho "$HOMEROOM_VAR: $*"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("HOMEROOM_VAR", str(state))
+    monkeypatch.setattr(schedule.paths, "root", lambda: home)
+    line = when(zone)[0]
+    assert not re.search(r"(?<!\\)%", line)
+    command = line.split(None, 5)[5].replace("\\%", "%")
+    hour = datetime.now(settings.zone()).strftime("%H:%M")
+    for due in (False, True):
+        typed = command.replace('= "03:00"', f'= "{hour if due else "xx"}"')
+        ended = subprocess.run(
+            ["/bin/sh", "-c", typed],
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+            umask=0,
+            check=False,
+        )
+        assert ended.returncode == 0
+        if zone == "Etc/UTC" and not due:
+            assert list(state.iterdir()) == [], "it is another time there"
+    log = state / "nightly.log"
+    said = f"{state}: -m operations nightly --scheduled\n"
+    assert log.read_text(encoding="utf-8") in (said, said * 2)
+    assert {path.stat().st_mode & 0o077 for path in state.iterdir()} == {0}
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="this machine has no systemd-analyze"
+)
+def test_systemd_finds_little_that_the_service_could_do_beyond_its_work(tmp_path):
+    unit = tmp_path / "homeroom-nightly.service"
+    unit.write_text(schedule.units("homeroom")[unit.name], encoding="utf-8")
+    looked = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "Overall exposure level" not in looked.stdout:
+        pytest.skip("this machine's systemd-analyze cannot look at a file")
+    assert float(re.search(r"Overall exposure level .*: ([\d.]+)", looked.stdout)[1]) <= 2.5
+
+
+def test_the_service_may_write_to_the_folder_of_backups_wherever_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(schedule, "verify", lambda files: "")
+
+    def writable() -> str:
+        text = schedule.units("homeroom")["homeroom-nightly.service"]
+        return parsed(text)["Service"]["ReadWritePaths"]
+
+    assert writable() == str(paths.var())
+    monkeypatch.setenv("BACKUP__FOLDER", str(paths.var() / "elsewhere"))
+    assert writable() == str(paths.var())
+    monkeypatch.setenv("BACKUP__FOLDER", "/mnt/backups")
+    assert writable() == f"{paths.var()} -/mnt/backups"
+    assert schedule.install(tmp_path / "units", schedule.owner())[0] == (
+        f"install -d -o {schedule.owner()} -m 0700 /mnt/backups"
+    )
+    monkeypatch.setenv("BACKUP__FOLDER", "/mnt/two words")
+    with pytest.raises(schedule.ScheduleWrong, match="cannot carry the backup folder"):
+        schedule.units("homeroom")
+
+
+def test_units_are_for_everybody_to_read_and_are_not_written_for_a_state_folder_that_is(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(schedule, "verify", lambda files: "")
+    schedule.install(tmp_path / "units", schedule.owner())
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "units").iterdir()} == {0o644}
+    paths.var().chmod(0o755)
+    with pytest.raises(schedule.ScheduleWrong, match=f"chmod -R go-rwx {paths.var()}"):
+        schedule.install(tmp_path / "others", schedule.owner())
+    assert not (tmp_path / "others").exists()
 
 
 def test_short_runs_take_place_on_school_days_and_nights_as_the_district_says(monkeypatch):
@@ -392,43 +495,3 @@ def test_health_is_for_machines(monkeypatch):
     run.write("run.json", run.read("run.json") | {"finished_at": "2026-10-01T03:30:00+00:00"})
     assert status.health()[0] is False
     assert "no night has ended for" in status.health()[1]
-
-
-def test_the_container_file_names_what_is_there():
-    text = (paths.root() / "deploy" / "Containerfile").read_text(encoding="utf-8")
-    assert text.index("USER homeroom") < text.index("ENTRYPOINT")
-    for command in re.findall(r'"operations", "(\w+)"', text):
-        assert (
-            subprocess.run(
-                [sys.executable, "-m", "operations", command, "--help"],
-                cwd=paths.root(),
-                capture_output=True,
-                check=False,
-            ).returncode
-            == 0
-        )
-    assert "sh /app/deploy/image.sh /app" in text
-
-
-def test_the_images_steps_are_a_script_that_installs_the_locked_packages_and_nothing_else(tmp_path):
-    """The steps themselves, on a bare folder, with a Python that writes down what it is asked."""
-    app, bin_ = tmp_path / "app", tmp_path / "bin"
-    for folder in (app / ".venv" / "bin", bin_):
-        folder.mkdir(parents=True)
-    log = tmp_path / "asked.txt"
-    for program in (bin_ / "python3", app / ".venv" / "bin" / "python"):
-        program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n', encoding="utf-8")
-        program.chmod(0o755)
-    subprocess.run(
-        ["sh", str(paths.root() / "deploy" / "image.sh"), str(app)],
-        check=True,
-        env={"PATH": f"{bin_}:/usr/bin:/bin"},
-    )
-    assert log.read_text(encoding="utf-8").splitlines() == [
-        "-m venv .venv",
-        (
-            "-m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes"
-            " -r requirements.txt"
-        ),
-        "-m operations --help",
-    ]
