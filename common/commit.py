@@ -22,8 +22,14 @@ KINDS = (".py", ".sql", ".csv", ".yml", ".md", ".html")
 def git_commit() -> str:
     """The commit of the models and code in use, with `+` behind it when files differ from it.
     Without git, the commit they were shipped as and `~` with a mark of the files as they are now;
-    `files~` with that mark when nobody wrote the commit down.
+    `files~` with that mark when nobody wrote the commit down. A project of somebody's own adds
+    its mark.
     """
+    own = "" if paths.project() == paths.root() else f"~{_mark(paths.project())}"
+    return _of_the_house() + own
+
+
+def _of_the_house() -> str:
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() == paths.root():
             edited = _git("status", "--porcelain", "--untracked-files=no")

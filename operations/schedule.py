@@ -149,6 +149,7 @@ def units(user: str, python: str = "") -> dict[str, str]:
     given = {
         "root": str(paths.root()),
         "var": str(paths.var()),
+        "project": str(paths.project()),
         "python": python or str(paths.root() / ".venv" / "bin" / "python"),
         "user": user,
         "minutes": f"{Limits.given().night / 60 + 60:.0f}",
@@ -164,6 +165,7 @@ def units(user: str, python: str = "") -> dict[str, str]:
         )
     # "-": that a disk for backups is not there is for the night to say, and no reason for no night
     backups = f" -{given['backup folder']}" if "backup folder" in given else ""
+    given["environment"] = " ".join(f"{name}={value}" for name, value in _environment().items())
     given["writable"] = given["var"] + backups
     made = {}
     for entry in entries():
@@ -258,6 +260,7 @@ def cron(user: str = "") -> str:
         "# who is told when a line could not even begin; what a run says goes to its own log",
         f"MAILTO={user or owner()}",
     ]
+    given = " ".join(f"{name}={shlex.quote(value)}" for name, value in _environment().items())
     elsewhere = _elsewhere()
     if elsewhere:
         lines.append(
@@ -275,12 +278,18 @@ def cron(user: str = "") -> str:
             log = shlex.quote(f"{var}/{entry.name}.log")
             command = (
                 f"{first}umask 077; cd {shlex.quote(str(home))} &&"
-                f" HOMEROOM_VAR={shlex.quote(str(var))} flock -n -E 2"
+                f" {given} flock -n -E 2"
                 f" {shlex.quote(f'{var}/{entry.name}.cron.lock')}"
                 f" .venv/bin/python -m operations {entry.command} >> {log} 2>&1"
             )
             lines.append(" ".join(filter(None, (when, user, command.replace("%", r"\%")))))
     return "\n".join(lines)
+
+
+def _environment() -> dict[str, str]:
+    """What a run is told of where things are."""
+    project = {} if paths.project() == paths.root() else {"HOMEROOM_PROJECT": str(paths.project())}
+    return {"HOMEROOM_VAR": str(paths.var()), **project}
 
 
 def _elsewhere() -> bool:
@@ -297,12 +306,13 @@ def windows() -> str:
     """The commands for Windows, where Homeroom lives in WSL; times are those of the Windows
     machine.
     """
+    given = " ".join(f"{name}={value}" for name, value in _environment().items())
     lines = []
     for entry in entries():
         for time in entry.times:
             what = (
                 f"wsl.exe --cd {paths.root()} --exec env"
-                f" HOMEROOM_VAR={paths.var()} .venv/bin/python -m operations {entry.command}"
+                f" {given} .venv/bin/python -m operations {entry.command}"
             )
             days = "" if entry.name == "nightly" else " /D MON,TUE,WED,THU,FRI"
             lines.append(

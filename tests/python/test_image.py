@@ -149,6 +149,8 @@ def test_in_a_checkout_the_version_is_gits_and_marked_when_a_file_differs(
     assert re.fullmatch("[0-9a-f]{40}", commit.git_commit())
     (tmp_path / "a.sql").write_text("select 2", encoding="utf-8")
     assert re.fullmatch(r"[0-9a-f]{40}\+", commit.git_commit())
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(tmp_path / "own"))
+    assert re.fullmatch(r"[0-9a-f]{40}\+~[0-9a-f]{12}", commit.git_commit())
 
 
 def test_the_base_image_is_pinned_by_its_digest_and_nothing_is_built_without_one() -> None:

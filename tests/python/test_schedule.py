@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from common import paths, settings
 from common.runs import Run
@@ -181,6 +182,7 @@ def test_a_line_of_cron_does_in_a_shell_what_it_says(zone, tmp_path, monkeypatch
     program.chmod(0o755)
     monkeypatch.setenv("HOMEROOM_VAR", str(state))
     monkeypatch.setattr(schedule.paths, "root", lambda: home)
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(ROOT))
     line = when(zone)[0]
     assert not re.search(r"(?<!\\)%", line)
     command = line.split(None, 5)[5].replace("\\%", "%")
@@ -237,6 +239,16 @@ def test_the_service_may_write_to_the_folder_of_backups_wherever_it_is(monkeypat
     monkeypatch.setenv("BACKUP__FOLDER", "/mnt/two words")
     with pytest.raises(schedule.ScheduleWrong, match="cannot carry the backup folder"):
         schedule.units("homeroom")
+
+
+def test_a_project_of_somebodys_own_is_named_wherever_a_run_is_started(monkeypatch, tmp_path):
+    house = "".join((*schedule.units("homeroom").values(), schedule.cron(), schedule.windows()))
+    assert "HOMEROOM_PROJECT" not in house
+    shutil.copytree(ROOT / ".dlt", tmp_path / "own" / ".dlt")
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(tmp_path / "own"))
+    told = f"HOMEROOM_VAR={paths.var()} HOMEROOM_PROJECT={tmp_path}/own"
+    assert f"Environment={told}\n" in schedule.units("homeroom")["homeroom-nightly.service"]
+    assert f" {told} flock " in schedule.cron() and f" env {told} .venv" in schedule.windows()
 
 
 def test_units_are_for_everybody_to_read_and_are_not_written_for_a_state_folder_that_is(
