@@ -655,7 +655,9 @@ def test_failures_are_counted_by_kind_with_three_keys() -> None:
 def test_our_own_errors_are_quoted_and_others_are_named_only() -> None:
     assert execute._plain(TargetUnusableError("write a key")) == "TargetUnusableError: write a key"
     assert execute._plain(KeyError("Jane Doe")) == "KeyError"
-    assert execute._plain(LockHeldError("a push is under way")) == "Held: a push is under way"
+    assert execute._plain(LockHeldError("a push is under way")) == (
+        "LockHeldError: a push is under way"
+    )
 
 
 # ---------------------------------------------------------------- the queue

@@ -4,11 +4,13 @@ file and key, every build judged.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common import paths
 from reverse_etl import exports
 from reverse_etl.model import Column, Export, FileFormat, Limit
 
@@ -477,3 +479,12 @@ def test_a_yaml_that_cannot_be_followed_is_named_before_the_build(
         exports.declared("crm", tmp_path)
     assert words in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+def test_the_reference_of_keys_names_every_key_there_is_and_no_other() -> None:
+    page = (paths.root() / "docs" / "add-a-target.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("## Every key of an export")
+    of_export, _, of_column = rest.partition("\n## ")[0].partition("of a column.")
+    for text, known in ((of_export, exports.KNOWN), (of_column, exports.COLUMN_KNOWN)):
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+        assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(known)

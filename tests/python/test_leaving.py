@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from engine_bench import FIELDS, USERS, Bench, FakeTarget, user
 
-from common import store
-
 LIVING = replace(USERS, columns={**USERS.columns, "deleted": "boolean"})
 
 
@@ -68,16 +66,18 @@ def test_what_we_never_wrote_is_not_deleted(bench):
 
 
 def test_the_changes_of_a_held_person_are_set_aside_and_wait_for_nobody(bench):
+    (living,) = bench.models
+    held = {"context": [*living.meta["context"], "hold"], "hold": "hold"}
+    bench.models = [
+        replace(living, columns={**living.columns, "hold": "varchar"}, meta={**living.meta, **held})
+    ]
     bench.desire(users=[user(number, deleted=False) for number in (1, 2)])
     assert bench.whole_night() == 0
-    with store.connect() as connection:
-        connection.execute("create schema if not exists identity")
-        connection.execute(
-            "create table identity.lifecycle as select 'p1' as person_id, 'legal hold by"
-            " superintendent' as hold union all select 'p2', null"
-        )
     bench.desire(
-        users=[user(number, deleted=False, given_name="New", suspended=True) for number in (1, 2)]
+        users=[
+            user(number, deleted=False, given_name="New", suspended=True, hold=hold)
+            for number, hold in ((1, "legal hold by superintendent"), (2, None))
+        ]
     )
     bench.new_night()
     bench.observe()
