@@ -24,6 +24,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -74,6 +75,12 @@ class Section(pydantic.BaseModel):
 S = TypeVar("S", bound=Section)
 
 
+class Words(NamedTuple):
+    """What a value must be, where its type does not say it."""
+
+    right: str
+
+
 def _as_text(value: Any) -> Any:
     """A number stands for the text it is written as: the environment knows no other."""
     return str(value) if type(value) in (int, float) else value
@@ -84,13 +91,15 @@ def _listed(value: Any) -> Any:
 
 
 def _one_or_more(value: Any) -> Any:
-    return (value,) if type(value) in (str, int, float) else _listed(value)
+    return (value,) if isinstance(value, str) else _listed(value)
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 Secret = Annotated[Text, Field(repr=False)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
-OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more)]
+OneOrMore = Annotated[
+    tuple[Text, ...], BeforeValidator(_one_or_more), Words("a text, or a list of texts")
+]
 Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Some = Annotated[int, Field(ge=1)]
@@ -259,18 +268,26 @@ def read(model: type[S], *table: str) -> S:
 
 
 def read_what_can_be(model: type[S], *table: str) -> tuple[S, list[str]]:
-    """The same, with every setting that cannot be followed left out; and a sentence for each."""
+    """The same, with what cannot be followed left out: a key of the table, or one of a table in it.
+    And a sentence for each.
+    """
+    said: list[str] = []
     try:
-        written = section(*table)
+        written = deepcopy(section(*table))
     except SettingsError as error:
         return model(), list(error.wrong)
-    try:
-        model.model_validate(written)
-        wrong = []
-    except pydantic.ValidationError as found:
-        wrong = _wrong(found, model, table, _place)
-    left = {key: value for key, value in written.items() if key not in {one.key for one in wrong}}
-    return parse(model, left, table), [one.sentence for one in wrong]
+    while True:
+        try:
+            model.model_validate(written)
+            return parse(model, written, table), said
+        except pydantic.ValidationError as error:
+            for one in _wrong(error, model, table, _place):
+                said.append(one.sentence)
+                first, *more = one.keys or ("",)
+                if more and isinstance(written.get(first), dict):
+                    written[first].pop(more[0], None)
+                else:
+                    written.pop(first, None)
 
 
 def parse(
@@ -288,16 +305,25 @@ def parse(
     except pydantic.ValidationError as found:
         wrong = _wrong(found, model, table, place or _place)
         raise error(*(one.sentence for one in wrong)) from None
-    made._name = table[-1] if table else ""
+    _name(made, table[-1] if table else "")
     return made
 
 
-class Wrong(NamedTuple):
-    """What is wrong: the key of the table it stands under ('': the table itself), and the
-    sentence.
-    """
+def _name(made: Any, name: str) -> None:
+    """Tell a section, and the sections in it, which table each was read from."""
+    if isinstance(made, Section):
+        made._name = name
+        for key, value in made:
+            _name(value, key)
+    elif isinstance(made, dict):
+        for key, value in made.items():
+            _name(value, key)
 
-    key: str
+
+class Wrong(NamedTuple):
+    """What is wrong: the keys down to it, and the sentence."""
+
+    keys: tuple[str, ...]
     sentence: str
 
 
@@ -324,7 +350,7 @@ def _wrong(
     for one in error.errors(include_url=False):
         spot = _spot(model, one["loc"])
         sentence = _sentence(one, (*table, *spot.keys), spot, place)
-        found.setdefault(spot.keys, Wrong(spot.keys[0] if spot.keys else "", sentence))
+        found.setdefault(spot.keys, Wrong(spot.keys, sentence))
     return list(found.values())
 
 
@@ -343,7 +369,7 @@ def _sentence(
         told = f"it must be one of {', '.join(tags(spot.annotation, key))}"
         return f"{place((*path, key))}[{'.'.join(path)}] {key} {said}; {told}"
     reason = context.get("error")
-    if spot.field is None:  # the table as a whole
+    if reason and _is_section(_bare(spot.annotation)):  # the table as a whole
         return f"{place(path)}[{'.'.join(path)}] {reason}"
     if reason is None:
         reason = f"it must be {right(spot.annotation)}"
@@ -359,7 +385,7 @@ def _spot(model: type[Section], loc: tuple[str | int, ...]) -> Spot:
     for number, part in enumerate(loc):
         here = _bare(spot.annotation)
         keys = (*spot.keys, str(part))
-        if inspect.isclass(here) and issubclass(here, Section):
+        if _is_section(here):
             fields = here.model_fields.items()
             field = next((one for name, one in fields if part in (name, one.alias)), None)
             kind = Annotated[field.annotation, *field.metadata, None] if field else None
@@ -389,12 +415,16 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def _is_section(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, Section)
+
+
 def tags(annotation: Any, key: str = "") -> dict[str, type[Section]]:
     """The sections of a union that one key tells apart, by what that key says."""
     return {
         str(word): one
         for one in get_args(_bare(annotation))
-        if inspect.isclass(one) and issubclass(one, Section)
+        if _is_section(one)
         for name, field in one.model_fields.items()
         if key in ("", name) and get_origin(field.annotation) is Literal
         for word in get_args(field.annotation)
@@ -417,6 +447,8 @@ def right(annotation: Any, limits: Any = ()) -> str:
     """What a value must be, in words: `a whole number, 1 or more, or false`."""
     if get_origin(annotation) is Annotated:
         bare, *more = get_args(annotation)
+        if words := [one for one in more if isinstance(one, Words)]:
+            return words[0].right
         return right(bare, [*limits, *_limits_of(more)])
     if get_origin(annotation) in (Union, UnionType):
         kinds = [one for one in get_args(annotation) if one is not NoneType]
@@ -426,9 +458,7 @@ def right(annotation: Any, limits: Any = ()) -> str:
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
     if get_origin(annotation) is tuple:
         return f"a list of {_plural(right(get_args(annotation)[0]))}"
-    if get_origin(annotation) is dict or (
-        inspect.isclass(annotation) and issubclass(annotation, Section)
-    ):
+    if get_origin(annotation) is dict or _is_section(annotation):
         return "a table"
     name = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     return name.get(annotation, "something else") + _bounds(_limits_of(limits))

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from common import files, findings, paths, settings
+from common import files, findings, paths
 from common.log import event
 from common.runs import Run
 from operations import channels, history
@@ -208,7 +208,7 @@ def compose(
         lines.append("")
     if len(ordered) > SHOWN:
         lines += [f"... and {len(ordered) - SHOWN} more kinds on the page.", ""]
-    link = settings.get("alerts.page_url", "").rstrip("/")
+    link = routing.alerts().page_url.rstrip("/")
     lines.append(
         f"The page: {link}/{summary['run_id']}.html" if link else f"Run {summary['run_id']}."
     )

@@ -33,6 +33,7 @@ import duckdb
 from common import paths, settings, store, versions
 from common.runs import Run
 from operations import interventions
+from operations.configured import Backup
 from operations.night import lock
 
 LEDGER, DOCUMENTS, MANIFEST = "ledger.duckdb.gz", "documents.tar.gz", "manifest.json"
@@ -62,7 +63,7 @@ class NotRestorableError(Exception):
 
 def folder() -> Path:
     """Where backups are kept: `[backup] folder`, else `backups/` under the state folder."""
-    given = str(settings.get("backup.folder", "") or "")
+    given = settings.read(Backup, "backup").folder
     return (paths.root() / given) if given else paths.var() / "backups"
 
 
@@ -79,9 +80,10 @@ def backup() -> Path:
     """Make one, prove it, let the oldest go. Raises BackupError; store.StoreError when the ledger
     cannot be opened.
     """
-    keep = settings.get("backup.keep", 14)
-    if type(keep) is not int or keep < 1:
-        raise BackupError(f"[backup] keep is {keep!r}; it must be a whole number, 1 or more")
+    try:
+        asked = settings.read(Backup, "backup")
+    except settings.SettingsError as error:
+        raise BackupError(str(error)) from None
     moment = datetime.now(UTC)
     final = folder() / f"{moment:%Y%m%dT%H%M%SZ}"
     part = final.with_name(f".{final.name}.part")
@@ -91,7 +93,7 @@ def backup() -> Path:
             shutil.rmtree(left)
         part.mkdir(mode=0o700)
         tables = _pack_ledger(part / LEDGER)
-        runs = _pack_documents(part / DOCUMENTS)
+        runs = _pack_documents(part / DOCUMENTS, asked.runs)
         files = {
             name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)}
             for name in (LEDGER, DOCUMENTS)
@@ -122,7 +124,7 @@ def backup() -> Path:
             f"no backup was made in {folder()}: {reason}; the ones before are untouched; mend it,"
             ' then "make backup"'
         ) from error
-    for old in backups()[:-keep]:
+    for old in backups()[: -asked.keep]:
         shutil.rmtree(old)
     return final
 
@@ -189,10 +191,10 @@ def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _pack_documents(to: Path) -> list[str]:
+def _pack_documents(to: Path, of_runs: int) -> list[str]:
     """The documents of the last runs and what stands beside them; returns those runs."""
     known = sorted(path for path in paths.runs().glob("2*Z-*") if path.is_dir())
-    kept = known[-int(settings.get("backup.runs", 60)) :]
+    kept = known[-of_runs:]
     files = [file for run in kept for pattern in OF_A_RUN for file in run.glob(pattern)]
     files += [file for pattern in KEPT_BESIDE for file in paths.var().glob(pattern)]
     with _durable(to) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as packed:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from email.message import EmailMessage
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
 from common import settings
-from operations import metrics
+from operations import metrics, routes
 
-ATTEMPTS, WAIT_SECONDS = 3, 2.0
+ATTEMPTS = 3
 Told = dict[str, str]  # channel, status, reason, at
 
 
@@ -48,33 +48,35 @@ class Message:
 
 def deliver(channel: str, call: Callable[[], None]) -> Told:
     """Call, three times at most; the reason of the last failure without address or secret."""
+    wait = routes.alerts().wait_seconds
+    patiently = Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_incrementing(start=wait, increment=wait),
+        retry=retry_if_exception(_may_pass),
+        reraise=True,
+    )
     reason = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(settings.get("alerts.wait_seconds", WAIT_SECONDS) * attempt)
-        try:
-            call()
-        except httpx.HTTPStatusError as error:
-            reason = f"answered {error.response.status_code}"
-            if error.response.status_code < 500 and error.response.status_code != 429:
-                break  # told again it would answer the same
-        except (
-            Exception
-        ) as error:  # one place's surprise is not the others', and its text may quote a secret
-            reason = str(error) if isinstance(error, UndeliverableError) else type(error).__name__
-        else:
-            return {
-                "channel": channel,
-                "status": "sent",
-                "reason": "",
-                "at": datetime.now(UTC).isoformat(),
-            }
+    try:
+        patiently(call)
+    except httpx.HTTPStatusError as error:
+        reason = f"answered {error.response.status_code}"
+    except (
+        Exception
+    ) as error:  # one place's surprise is not the others', and its text may quote a secret
+        reason = str(error) if isinstance(error, UndeliverableError) else type(error).__name__
     return {
         "channel": channel,
-        "status": "failed",
+        "status": "failed" if reason else "sent",
         "reason": reason,
         "at": datetime.now(UTC).isoformat(),
     }
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Told again, most of what refuses a message would answer the same."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500 or error.response.status_code == 429
+    return isinstance(error, Exception)
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
@@ -86,34 +88,33 @@ def post_office() -> Iterator[smtplib.SMTP]:
     """The district's mail server, signed in to: `[alerts.smtp]` host, port, user, password,
     security (starttls, tls or none), ca_file.
     """
-    smtp = settings.section("alerts", "smtp")
-    security = smtp.get("security", "starttls")
-    context = ssl.create_default_context(cafile=smtp.get("ca_file"))
-    port = int(smtp.get("port", 465 if security == "tls" else 587))
+    smtp = routes.alerts().smtp
+    context = ssl.create_default_context(cafile=smtp.ca_file)
+    port = smtp.port or (465 if smtp.security == "tls" else 587)
     opened = (
-        smtplib.SMTP_SSL(smtp["host"], port, timeout=20, context=context)
-        if security == "tls"
-        else smtplib.SMTP(smtp["host"], port, timeout=20)
+        smtplib.SMTP_SSL(smtp.host, port, timeout=20, context=context)
+        if smtp.security == "tls"
+        else smtplib.SMTP(smtp.host, port, timeout=20)
     )
     with opened as server:
-        if security == "starttls":
+        if smtp.security == "starttls":
             server.starttls(context=context)
-        if smtp.get("user"):
-            if security == "none":
+        if smtp.user:
+            if smtp.security == "none":
                 raise UndeliverableError(
                     '[alerts.smtp] user with security = "none" would send the password in the'
                     " clear: use starttls or tls"
                 )
-            server.login(smtp["user"], smtp.get("password", ""))
+            server.login(smtp.user, smtp.password)
         yield server
 
 
 def _email(address: str, message: Message) -> None:
-    smtp = settings.section("alerts", "smtp")
-    if not smtp.get("host") or not smtp.get("from"):
+    smtp = routes.alerts().smtp
+    if not smtp.host or not smtp.sender:
         raise UndeliverableError("[alerts.smtp] wants host and from in .dlt/config.toml")
     mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = smtp["from"], address, message.subject
+    mail["From"], mail["To"], mail["Subject"] = smtp.sender, address, message.subject
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     mail.set_content(message.text)
     with post_office() as server:
@@ -174,23 +175,19 @@ def incident(action: str, condition: dict[str, Any]) -> list[Told]:
     """Open or close it at `[alerts.incidents]` kind (pagerduty, opsgenie, generic), url, key;
     nothing when unset.
     """
-    written = settings.section("alerts", "incidents")
-    if not written.get("url"):
+    written = routes.alerts().incidents
+    if not written.url:
         return []
     name, summary = f"homeroom.{condition['condition']}"[:255], condition["sentence"][:1024]
-    source = settings.get("district.name", "Homeroom")
-    kind, url, headers = written.get("kind", "generic"), written["url"].rstrip("/"), {}
+    source = settings.read(settings.District, "district").name or "Homeroom"
+    kind, url, headers = written.kind, written.url.rstrip("/"), {}
     if kind == "pagerduty":
         verb = {"open": "trigger", "close": "resolve"}[action]
-        body: dict[str, Any] = {
-            "routing_key": written.get("key", ""),
-            "event_action": verb,
-            "dedup_key": name,
-        }
+        body: dict[str, Any] = {"routing_key": written.key, "event_action": verb, "dedup_key": name}
         if action == "open":
             body["payload"] = {"summary": summary, "source": source, "severity": "critical"}
     elif kind == "opsgenie":
-        headers = {"Authorization": f"GenieKey {written.get('key', '')}"}
+        headers = {"Authorization": f"GenieKey {written.key}"}
         body = (
             {"message": summary[:130], "alias": name, "source": source, "priority": "P2"}
             if action == "open"
@@ -198,7 +195,7 @@ def incident(action: str, condition: dict[str, Any]) -> list[Told]:
         )
         url = url if action == "open" else f"{url}/{name}/close?identifierType=alias"
     else:
-        headers = {"Authorization": f"Bearer {written['key']}"} if written.get("key") else {}
+        headers = {"Authorization": f"Bearer {written.key}"} if written.key else {}
         body = {
             "action": action,
             "condition": name,
@@ -213,8 +210,8 @@ def heartbeat(summary: dict[str, Any]) -> list[Told]:
     """`[alerts.heartbeat]` url is called when a night came to its end, failed_url when it ended in
     an error: a watcher that hears neither for a day knows that no night ran at all.
     """
-    written = settings.section("alerts", "heartbeat")
-    url = written.get("failed_url" if summary["exit_code"] == 1 else "url", "")
+    written = routes.alerts().heartbeat
+    url = written.failed_url if summary["exit_code"] == 1 else written.url
     if summary["verb"] != "nightly" or not url:
         return []
 
@@ -228,12 +225,12 @@ def numbers(summary: dict[str, Any]) -> list[Told]:
     """`[metrics]` otlp is where a collector takes OTLP over HTTP, headers what it wants to be
     shown; nothing when unset.
     """
-    written = settings.section("metrics")
-    if not written.get("otlp"):
+    written = routes.metrics()
+    if not written.otlp:
         return []
 
     def call() -> None:
-        answer = _post(written["otlp"], metrics.as_otlp(summary), written.get("headers"))
+        answer = _post(written.otlp, metrics.as_otlp(summary), written.headers)
         told = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
         if refused := int(told.get("partialSuccess", {}).get("rejectedDataPoints", 0)):
             raise UndeliverableError(f"the collector refused {refused} of the numbers")

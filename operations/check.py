@@ -15,8 +15,9 @@ from collections.abc import Callable
 from common import access, paths, settings
 from common.runs import business_date
 from operations import backup, channels, retention, routes, schedule
+from operations.configured import Backup
 from operations.night import Limits, NightRefusedError
-from reverse_etl.passwords import PasswordRecipientError, Passwords
+from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
 
 
 class CheckError(Exception):
@@ -27,6 +28,7 @@ def check(say: Callable[[str], object] = print) -> int:
     """Look at each; the exit code."""
     code = 0
     for name, look in {
+        "settings": _tables,
         "access": access.check,
         "night": _night,
         "schedule": _schedule,
@@ -44,9 +46,16 @@ def check(say: Callable[[str], object] = print) -> int:
             paths.NotOursError,
             PasswordRecipientError,
         ) as error:
-            say(f"{name}: not usable: {error}")
+            wrong = getattr(error, "wrong", (str(error),))
+            say(f"{name}: not usable: " + ("\n  ".join(("", *wrong)) if wrong[1:] else wrong[0]))
             code = 3
     return code
+
+
+def _tables() -> str:
+    if strangers := settings.strangers():
+        raise settings.SettingsError(*strangers)
+    return "every table is one that is read"
 
 
 def _night() -> str:
@@ -70,9 +79,10 @@ def _backup() -> str:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise CheckError(f"[backup] folder: {there} cannot be written to by this user")
-    if not settings.get("backup.nightly", True):
+    asked = settings.read(Backup, "backup")
+    if not asked.nightly:
         return f"no night makes one ([backup] nightly = false); by hand they go to {folder}"
-    return f"every night, to {folder}; {settings.get('backup.keep', 14)} are kept"
+    return f"every night, to {folder}; {asked.keep} are kept"
 
 
 def _retention() -> str:
@@ -83,7 +93,7 @@ def _retention() -> str:
 
 
 def _passwords() -> str:
-    recipient = str(settings.get("passwords.recipient", "") or "")
+    recipient = settings.read(Sealing, "passwords").recipient
     Passwords(recipient, None).close()
     return (
         "first ones are sealed to the district's key"
@@ -95,9 +105,7 @@ def _passwords() -> str:
 def _alerts() -> str:
     given = routes.read()
     if given.wrong:
-        raise CheckError(
-            "\n  ".join(("", *given.wrong)) if len(given.wrong) > 1 else given.wrong[0]
-        )
+        raise settings.SettingsError(*given.wrong)
     if not given.routes:
         return "nobody is told: no [alerts.routes.<name>] in .dlt/config.toml"
     told = f"routes {', '.join(route.name for route in given.routes)}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import files, paths, settings
+from common.settings import District
 
 Labels = dict[str, str]
 
@@ -159,7 +160,7 @@ def as_otlp(summary: dict[str, Any]) -> dict[str, Any]:
     about = {
         "service.name": "homeroom",
         "service.version": summary["git_commit"] or "unknown",
-        "district": str(settings.get("district.number", "")),
+        "district": settings.read(District, "district").number,
     }
     return {
         "resourceMetrics": [

@@ -31,6 +31,7 @@ from common.findings import Finding
 from common.log import event
 from common.runs import Run, business_date
 from operations import interventions, preflight, routes
+from operations.configured import Backup, Night
 from reverse_etl import journal
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make
@@ -66,15 +67,6 @@ MENDED_BY_TIME = frozenset(
         "step_timeout",
     }
 )
-STEP_MINUTES = {
-    "ingest": 90,
-    "observe": 90,
-    "build": 120,
-    "plan": 60,
-    "push": 300,
-    "verify": 90,
-    "backup": 60,
-}
 OUT_OF_TIME, ASKED, TIME_OVER = "out of time", "asked to stop", "the night's time is over"
 GRACE_SECONDS = (
     60.0  # between asking a step to stop and ending it: a push finishes the calls in flight
@@ -112,38 +104,14 @@ class Limits:
 
     @classmethod
     def given(cls) -> Limits:
-        """As `[night]` says. Raises NightRefusedError with a sentence for what is no number of
-        minutes.
-        """
-        table = settings.section("night")
-        steps = {**STEP_MINUTES, **table.get("step_minutes", {})}
-        retry = table.get("retry_after_minutes", 15)
-        numbers = {
-            name: table.get(name, usual)
-            for name, usual in (("maximum_minutes", 480), ("resume_within_hours", 6))
-        }
-        numbers |= {f"step_minutes.{name}": value for name, value in steps.items()} | (
-            {} if retry is False else {"retry_after_minutes": retry}
-        )
-        wrong = [
-            f"{name} is {value!r}"
-            for name, value in numbers.items()
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
-        ]
-        wrong += [
-            f"step_minutes.{name} names no step" for name in sorted(set(steps) - set(STEP_MINUTES))
-        ]
-        if wrong:
-            raise NightRefusedError(
-                f"[night] {'; '.join(wrong)}: give a number, 0 or more (retry_after_minutes may be"
-                f" false); the steps are {', '.join(STEP_MINUTES)}"
-            )
-        seconds = {name: value * 60 for name, value in steps.items()}
+        """As `[night]` says. Raises SettingsError for what cannot be followed."""
+        said = settings.read(Night, "night")
+        retry = said.retry_after_minutes
         return cls(
-            numbers["maximum_minutes"] * 60,
-            seconds,
+            said.maximum_minutes * 60,
+            {name: minutes * 60 for name, minutes in said.step_minutes},
             None if retry is False else retry * 60,
-            numbers["resume_within_hours"] * 3600,
+            said.resume_within_hours * 3600,
         )
 
 
@@ -156,8 +124,10 @@ def nightly(
     Raises NightRunningError, and NightRefusedError when no night may begin.
     """
     limits = Limits.given()
+    if strangers := settings.strangers():
+        raise settings.SettingsError(*strangers)
     _not_paused(verb)
-    if not settings.get("backup.nightly", True):
+    if not settings.read(Backup, "backup").nightly:
         steps = [step for step in steps if step[0] != "backup"]
     with lock() as held, _Stop() as stop:
         keeper = _Keeper(limits, held, stop, time.monotonic() + limits.night)

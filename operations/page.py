@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from common import files, findings, paths, settings
 from common.runs import Run
+from common.settings import District
 from operations import history
 
 ROWS_PER_KIND = (
@@ -50,7 +51,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     environment.filters |= {"count": _count, "span": _span, "moment": _moment}
     template = environment.get_template("page.html")
     common = {
-        "district": settings.get("district.name", "this district"),
+        "district": settings.read(District, "district").name or "this district",
         "headlines": HEADLINES,
         "said": said,
     }
@@ -215,7 +216,7 @@ def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
     seconds = next((step["seconds"] for step in summary["steps"] if step["name"] == "push"), 0)
     rows = []
     for target, calls in summary["calls"].items():
-        quota = settings.get(f"targets.{target}.writes_per_minute", None)
+        quota = settings.section("targets", target).get("writes_per_minute")
         floor = calls["write_calls"] * 60 / quota if quota else None
         rows.append(
             {

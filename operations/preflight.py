@@ -16,6 +16,7 @@ from pathlib import Path
 from common import disk_reserve, paths, settings, store
 from common.findings import Finding
 from common.log import event
+from operations.configured import Night
 
 # Left by something that was killed, or made again whenever it is asked for.
 LEFT_OVERS = ("tmp", "published/.next", "replay", "inbox/.fetched")
@@ -84,7 +85,7 @@ def shortage() -> str:
     """The sentence when too little is free, else ''. A night needs the size of its databases again,
     and something over.
     """
-    least = settings.get("night.free_megabytes", 500) * 1_000_000
+    least = settings.read(Night, "night").free_megabytes * 1_000_000
     files = (paths.warehouse(), paths.ledger(), paths.published())
     needed = least + sum(file.stat().st_size for file in files if file.is_file())
     free = shutil.disk_usage(paths.var()).free

@@ -22,6 +22,7 @@ import duckdb
 from common import paths, settings, store, versions
 from common.runs import Run
 from operations import interventions, page
+from operations.configured import Retention
 from operations.night import lock
 from operations.preflight import size
 
@@ -108,21 +109,8 @@ def days() -> dict[str, int | None]:
     """Class -> days; None: for ever. Raises SettingsError for an unknown class or a
     wrong number.
     """
-    given = {
-        name.removesuffix("_days"): value for name, value in settings.section("retention").items()
-    }
-    wrong = [f"{name}_days" for name in given if name not in (*FILES, *ROWS)]
-    wrong += [
-        f"{name}_days = {value!r}"
-        for name, value in given.items()
-        if type(value) is not int or value < 1
-    ]
-    if wrong:
-        raise settings.SettingsError(
-            f"[retention] {', '.join(wrong)}: the classes are {', '.join((*FILES, *ROWS))}, each"
-            " with _days and a whole number, 1 or more"
-        )
-    return {name: given.get(name) for name in (*FILES, *ROWS)}
+    given = settings.read(Retention, "retention")
+    return {name: getattr(given, f"{name}_days") for name in (*FILES, *ROWS)}
 
 
 def past(now: datetime | None = None) -> list[Past]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common import settings
 from common.findings import Finding
-from common.settings import SettingsError
+from common.settings import Number, OneOrMore, Secret, Section, Some, Text
 
 LEVELS = ("info", "warning", "critical")
 CHANNELS = ("email", "teams", "slack", "webhook")
@@ -24,41 +26,58 @@ FILTERS = {
     "kinds": "kind",
     "owners": "owner",
 }  # setting -> column of a finding
-# what stands in which table; the value says which words it may be, none: any
-TABLES: Mapping[tuple[str, ...], Mapping[str, tuple[str, ...]]] = {
-    ("alerts",): dict.fromkeys(
-        ("page_url", "wait_seconds", "smtp", "routes", "silences", "incidents", "heartbeat"), ()
-    ),
-    ("alerts", "smtp"): {
-        **dict.fromkeys(("host", "port", "user", "password", "from", "ca_file"), ()),
-        "security": ("starttls", "tls", "none"),
-    },
-    ("alerts", "incidents"): {
-        **dict.fromkeys(("url", "key"), ()),
-        "kind": ("pagerduty", "opsgenie", "generic"),
-    },
-    ("alerts", "heartbeat"): dict.fromkeys(("url", "failed_url"), ()),
-    ("metrics",): dict.fromkeys(("otlp", "headers"), ()),
-}
 
 
-@dataclass(frozen=True)
-class Route:
-    """Who hears of what: `[alerts.routes.<name>]`. Empty lists mean all; `level` is the least that
-    is told.
-    """
+def _addresses(given: tuple[str, ...]) -> tuple[str, ...]:
+    if any("@" not in address for address in given):
+        raise ValueError("one of them is no address")
+    return given
 
-    name: str
-    level: str = "warning"
-    email: tuple[str, ...] = ()
-    teams: str = ""
-    slack: str = ""
-    webhook: str = ""
-    targets: tuple[str, ...] = ()
-    schools: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-    always: bool = False  # a message also after a night with nothing to tell
+
+def _day(given: Any) -> date:
+    try:
+        return date.fromisoformat(str(given))
+    except ValueError:
+        raise ValueError("which is no day; write it as 2027-07-01") from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Route(Section):
+    """[alerts.routes.<name>]: who hears of what. Empty lists mean all."""
+
+    level: Literal["info", "warning", "critical"] = "warning"
+    """The least that is told."""
+    email: Annotated[OneOrMore, AfterValidator(_addresses)] = ()
+    """Addresses."""
+    teams: Secret = ""
+    """A workflow's webhook address."""
+    slack: Secret = ""
+    """An incoming webhook's address."""
+    webhook: Secret = ""
+    """Where JSON is posted: subject, text, level."""
+    targets: OneOrMore = ()
+    """Findings of these targets only."""
+    schools: OneOrMore = ()
+    """Findings of these schools only."""
+    kinds: OneOrMore = ()
+    """Findings of these kinds only."""
+    owners: OneOrMore = ()
+    """Findings these can mend only."""
+    always: bool = False
+    """A message also after a night with nothing to tell."""
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Self:
+        if not self.channels:
+            raise ValueError(f"leads nowhere: give it {', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        return self._name
 
     @property
     def channels(self) -> list[tuple[str, str]]:
@@ -77,19 +96,30 @@ class Route:
         return not (self.schools or self.kinds or self.owners)
 
 
-@dataclass(frozen=True)
-class Silence:
-    """`[alerts.silences.<name>]`: what it names is known, from a day until a day (both included);
+class Silence(Section):
+    """[alerts.silences.<name>]: what it names is known, from a day until a day (both included);
     what is critical is told all the same.
     """
 
-    name: str
-    begins: date = date.min
-    ends: date = date.max
-    targets: tuple[str, ...] = ()
-    schools: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
+    begins: Day = Field(date.min, alias="from")
+    """Its first day."""
+    ends: Day = Field(date.max, alias="until")
+    """Its last day."""
+    why: Text = ""
+    """The reason, for whoever reads the settings."""
+    targets: OneOrMore = ()
+    """Findings of these targets only."""
+    schools: OneOrMore = ()
+    """Findings of these schools only."""
+    kinds: OneOrMore = ()
+    """Findings of these kinds only."""
+    owners: OneOrMore = ()
+    """Findings these can mend only."""
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        return self._name
 
     def covers(self, finding: Mapping[str, Any], day: date) -> bool:
         """Is this finding passed over on this day?"""
@@ -98,6 +128,73 @@ class Silence:
             and self.begins <= day <= self.ends
             and _fits(self, finding)
         )
+
+
+class Smtp(Section):
+    """[alerts.smtp]: the district's mail server."""
+
+    host: Text = ""
+    """Its name."""
+    port: Some | None = None
+    """Unset: 465 for tls, else 587."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is kept from others."""
+    user: Text = ""
+    """Who signs in; empty: nobody does."""
+    password: Secret = ""
+    """With what."""
+    sender: Text = Field("", alias="from")
+    """Whom messages come from."""
+    ca_file: Text | None = None
+    """Certificates to trust, when the server's is the district's own."""
+
+
+class Incidents(Section):
+    """[alerts.incidents]: where an incident is opened and closed."""
+
+    kind: Literal["pagerduty", "opsgenie", "generic"] = "generic"
+    """Whose service it is."""
+    url: Secret = ""
+    """Where it is told; empty: nowhere."""
+    key: Secret = ""
+    """What the service knows us by."""
+
+
+class Heartbeat(Section):
+    """[alerts.heartbeat]: a watcher that hears nothing for a day knows that no night ran."""
+
+    url: Secret = ""
+    """Called when a night came to its end."""
+    failed_url: Secret = ""
+    """Called when it ended in an error."""
+
+
+class Alerts(Section):
+    """[alerts]: who is told."""
+
+    page_url: Text = ""
+    """Where var/runs is served, for links in messages."""
+    wait_seconds: Number = 2.0
+    """Between two attempts to tell; the second wait is twice as long."""
+    smtp: Smtp = Smtp()
+    """The mail server."""
+    routes: dict[str, Route] = Field(default_factory=dict)
+    """Who hears of what."""
+    silences: dict[str, Silence] = Field(default_factory=dict)
+    """What is known."""
+    incidents: Incidents = Incidents()
+    """Where incidents are opened."""
+    heartbeat: Heartbeat = Heartbeat()
+    """Who notices that nothing ran."""
+
+
+class Metrics(Section):
+    """[metrics]: every run's numbers, to a collector of OpenTelemetry."""
+
+    otlp: Text = ""
+    """Where it takes OTLP over HTTP; empty: nowhere."""
+    headers: dict[str, Text] = Field(default_factory=dict, repr=False)
+    """What it wants to be shown."""
 
 
 @dataclass
@@ -111,36 +208,40 @@ class Alerting:
     wrong: list[str] = field(default_factory=list)
 
 
+def alerts() -> Alerts:
+    """`[alerts]` as far as it can be followed."""
+    return settings.read_what_can_be(Alerts, "alerts")[0]
+
+
+def metrics() -> Metrics:
+    """`[metrics]` as far as it can be followed."""
+    return settings.read_what_can_be(Metrics, "metrics")[0]
+
+
 def read() -> Alerting:
     """The settings as they are now."""
-    given = Alerting()
-    for table, known in TABLES.items():
-        written, where = settings.section(*table), ".".join(table)
-        given.wrong += [
-            f"[{where}] {_unknown(key, known)}" for key in sorted(written) if key not in known
-        ]
-        given.wrong += [
-            f"[{where}] {key} = {written[key]!r}: it is one of {', '.join(words)}"
-            for key, words in known.items()
-            if words and key in written and written[key] not in words
-        ]
-    for kind, make, into in (
-        ("routes", _route, given.routes),
-        ("silences", _silence, given.silences),
-    ):
-        for name, written in settings.section("alerts", kind).items():
-            try:
-                if not isinstance(written, Mapping):
-                    raise SettingsError(f"is {type(written).__name__}, not a table")
-                into.append(make(name, written))
-            except SettingsError as error:
-                given.wrong.append(f"[alerts.{kind}.{name}] {error}")
-    smtp = settings.section("alerts", "smtp")
-    if not isinstance(smtp.get("port", 587), int):
-        given.wrong.append(f"[alerts.smtp] port = {smtp['port']!r}: write a number")
-    if any(route.email for route in given.routes) and not (smtp.get("host") and smtp.get("from")):
+    told, wrong = settings.read_what_can_be(Alerts, "alerts")
+    wrong += settings.read_what_can_be(Metrics, "metrics")[1]
+    given = Alerting(wrong=wrong)
+    for kind, into in (("routes", given.routes), ("silences", given.silences)):
+        for name, one in getattr(told, kind).items():
+            if unknown := _no_targets(one):
+                given.wrong.append(f"[alerts.{kind}.{name}] {unknown}")
+            else:
+                into.append(one)
+    if any(route.email for route in given.routes) and not (told.smtp.host and told.smtp.sender):
         given.wrong.append("[alerts.smtp] wants host and from: there are routes with e-mail")
     return given
+
+
+def _no_targets(one: Route | Silence) -> str:
+    known = sorted(settings.section("targets"))
+    unknown = [target for target in one.targets if target and target not in known]
+    return (
+        f"targets names {unknown[0]!r}, which is none; there are {', '.join(known)}"
+        if unknown
+        else ""
+    )
 
 
 def trouble() -> list[Finding]:
@@ -162,55 +263,3 @@ def _fits(asked: Route | Silence, finding: Mapping[str, Any]) -> bool:
         not (listed := getattr(asked, name)) or finding[column] in listed
         for name, column in FILTERS.items()
     )
-
-
-def _route(name: str, written: Mapping[str, Any]) -> Route:
-    values = _values(written, ("level", "always", *CHANNELS, *FILTERS))
-    if values.get("level", "warning") not in LEVELS:
-        raise SettingsError(f"level = {values['level']!r}: it is one of {', '.join(LEVELS)}")
-    if any("@" not in address for address in values.get("email", ())):
-        raise SettingsError("email: one of them is no address")
-    route = Route(name, **values)
-    if not route.channels:
-        raise SettingsError(f"leads nowhere: give it {', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}")
-    return route
-
-
-def _silence(name: str, written: Mapping[str, Any]) -> Silence:
-    values = _values(written, ("from", "until", "why", *FILTERS))
-    values.pop("why", None)
-    for key, column in (("from", "begins"), ("until", "ends")):
-        if key in values:
-            try:
-                values[column] = date.fromisoformat(str(values.pop(key)))
-            except ValueError:
-                raise SettingsError(f"{key} is no day; write it as 2027-07-01") from None
-    return Silence(name, **values)
-
-
-def _values(written: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    """As written, with one where several may stand as a list of one."""
-    if strange := [key for key in sorted(written) if key not in known]:
-        raise SettingsError(_unknown(strange[0], known))
-    values = {
-        key: _listed(key, value) if key in ("email", *FILTERS) else value
-        for key, value in written.items()
-    }
-    targets = settings.section("targets")
-    if unknown := [
-        target for target in values.get("targets", ()) if targets and target not in targets
-    ]:
-        raise SettingsError(
-            f"targets names {unknown[0]!r}, which is none; there are {', '.join(sorted(targets))}"
-        )
-    return values
-
-
-def _listed(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, str | list):
-        raise SettingsError(f"{key} = {value!r}: write a text, or a list of texts")
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
-
-
-def _unknown(key: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    return f"{key}: no such key; known are {', '.join(sorted(known))}"

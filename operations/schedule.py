@@ -15,7 +15,6 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,14 +22,14 @@ from string import Template
 
 from common import access, paths, settings
 from operations import backup
+from operations.configured import Schedule, days
 from operations.night import Limits, Step, nightly
 
 DEPLOY = paths.root() / "deploy"
-TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-class ScheduleWrong(settings.SettingsError):
+class ScheduleError(settings.SettingsError):
     """A setting cannot be followed; the message says which and what it should look like."""
 
 
@@ -51,50 +50,27 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """The night and the short runs by day. Raises ScheduleWrong."""
-    table = settings.section("schedule")
-    found = [
-        Entry(
-            "nightly",
-            _times(table.get("night", "03:00"), "schedule.night"),
-            (),
-            table.get("nights_on_closed_days", True) is not False,
-        )
-    ]
-    for name, one in sorted(table.get("intraday", {}).items()):
-        where = f"schedule.intraday.{name}"
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not isinstance(one, Mapping):
-            raise ScheduleWrong(
-                f"[{where}] must be a table with a plain name, its times (at) and its targets"
+    """The night and the short runs by day. Raises SettingsError."""
+    table = settings.read(Schedule, "schedule")
+    found = [Entry("nightly", table.night, (), table.nights_on_closed_days)]
+    known = sorted(settings.section("targets"))
+    for name, one in sorted(table.intraday.items()):
+        where = f"[schedule.intraday.{name}]"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ScheduleError(f"{where} must have a plain name: small letters, digits and _")
+        if strange := [target for target in one.targets if target not in known]:
+            raise ScheduleError(
+                f"{where} targets has {strange[0]!r}; it must list targets of the settings"
+                f" ({', '.join(known)})"
             )
-        targets = one.get("targets")
-        known = settings.section("targets")
-        if (
-            not isinstance(targets, list)
-            or not targets
-            or [target for target in targets if target not in known]
-        ):
-            raise ScheduleWrong(
-                f"[{where}] targets is {targets!r}; it must list targets of the settings"
-                f" ({', '.join(sorted(known))})"
-            )
-        found.append(
-            Entry(name, _times(one.get("at"), f"{where}.at"), tuple(targets), on_closed_days=False)
-        )
+        found.append(Entry(name, one.at, one.targets, on_closed_days=False))
     return found
 
 
 def closed(day: date) -> str:
     """Why the district is closed on a day: weekends are not, by themselves. '' when it is open."""
-    for given in settings.get("schedule.closed", []):
-        first, _, last = str(given).partition("/")
-        try:
-            begins, ends = date.fromisoformat(first), date.fromisoformat(last or first)
-        except ValueError:
-            raise ScheduleWrong(
-                f'[schedule] closed has {given!r}; write days as "2026-10-12" and breaks as'
-                ' "2026-12-21/2027-01-01"'
-            ) from None
+    for given in settings.read(Schedule, "schedule").closed:
+        begins, ends = days(given)
         if begins <= day <= ends:
             return f"{day.isoformat()} is a closed day ({given})"
     return ""
@@ -116,7 +92,7 @@ def intraday(name: str, day: date) -> int:
     chosen = next((entry for entry in entries() if entry.name == name and entry.targets), None)
     if chosen is None:
         known = ", ".join(entry.name for entry in entries() if entry.targets) or "none"
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"there is no [schedule.intraday.{name}] in the settings; there are {known}"
         )
     reason = not_today(chosen, day)
@@ -159,7 +135,7 @@ def units(user: str, python: str = "") -> dict[str, str]:
         given["backup folder"] = str(backup.folder())
     wrong = sorted(name for name, value in given.items() if re.search(r'[\s"\'%\\]', value))
     if wrong:
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"a systemd unit cannot carry the {wrong[0]} {given[wrong[0]]!r}: no spaces, quotes, %"
             " or backslashes"
         )
@@ -185,24 +161,24 @@ def units(user: str, python: str = "") -> dict[str, str]:
 
 def install(to: Path, user: str) -> list[str]:
     """Write the units, have systemd check them where it is present; returns what to type next.
-    Raises ScheduleWrong.
+    Raises ScheduleError.
     """
     try:
         pwd.getpwnam(user)
     except KeyError:
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"there is no user {user} on this machine; make one (useradd --system {user}) or say"
             " which with AS="
         ) from None
     if owner() != user:
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"{paths.var()} belongs to {owner()} and the nights would run as {user}, who could not"
             f" write there: sudo chown -R {user} {paths.var()}, or AS={owner()}"
         )
     try:
         access.closed()
     except access.TooOpenError as error:
-        raise ScheduleWrong(str(error)) from None
+        raise ScheduleError(str(error)) from None
     made = units(user)
     try:
         to.mkdir(parents=True, exist_ok=True)
@@ -210,12 +186,12 @@ def install(to: Path, user: str) -> list[str]:
             (to / name).write_text(content, encoding="utf-8")
             (to / name).chmod(0o644)  # systemd tells everybody what stands in it anyway
     except PermissionError:
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"{to} cannot be written; run it with sudo, or write the units elsewhere with TO=…"
         ) from None
     complaints = verify([to / name for name in made])
     if complaints:
-        raise ScheduleWrong(
+        raise ScheduleError(
             f"the units were written to {to}, but systemd does not accept them: {complaints}"
         )
     timers = " ".join(name for name in made if name.endswith(".timer"))
@@ -350,16 +326,3 @@ def _calendar(entry: Entry, time: str) -> str:
 
 def _zone() -> str:
     return settings.zone().key
-
-
-def _times(given: object, where: str) -> tuple[str, ...]:
-    times = [given] if isinstance(given, str) else given
-    if (
-        not isinstance(times, list)
-        or not times
-        or not all(isinstance(time, str) and TIME.fullmatch(time) for time in times)
-    ):
-        raise ScheduleWrong(
-            f'[{where}] is {given!r}; write times of the day as "03:00" or ["09:30", "13:15"]'
-        )
-    return tuple(times)

@@ -22,6 +22,7 @@ from pathlib import Path
 import pyrage
 
 from common import paths, settings
+from common.settings import Section, Text
 
 # Without characters that are mixed up on paper (0 O o, 1 l I), as first passwords are often printed
 # and typed by the young.
@@ -29,6 +30,13 @@ LOWER = "abcdefghijkmnpqrstuvwxyz"
 UPPER = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGIT = "23456789"
 GROUPS, LENGTH = 4, 4
+
+
+class Sealing(Section):
+    """[passwords]: how first passwords are kept."""
+
+    recipient: Text = ""
+    """An age public key; empty: made, used once and kept nowhere."""
 
 
 class PasswordRecipientError(Exception):
@@ -73,7 +81,7 @@ class Passwords:
     def of_run(cls, run_id: str, target: str) -> Passwords:
         """The passwords of a run as the settings want them."""
         return cls(
-            str(settings.get("passwords.recipient", "") or ""),
+            settings.read(Sealing, "passwords").recipient,
             paths.var() / "passwords" / f"{run_id}.{target}.jsonl",
         )
 

@@ -302,11 +302,11 @@ def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critic
 WRONG = {
     "an unknown key": (
         {"routes": {"operator": {"mail": "a@sd74.example"}}},
-        "[alerts.routes.operator] mail: no such key; known are always, email,",
+        "[alerts.routes.operator] mail: no such key; the nearest is email; known are always,",
     ),
     "an unknown level": (
         {"routes": {"operator": {"email": "a@sd74.example", "level": "loud"}}},
-        "level = 'loud': it is one of info, warning, critical",
+        "level is 'loud'; it must be one of info, warning, critical",
     ),
     "no channel": (
         {"routes": {"operator": {"level": "info"}}},
@@ -314,11 +314,11 @@ WRONG = {
     ),
     "no address": (
         {"routes": {"operator": {"email": "operator"}}},
-        "[alerts.routes.operator] email: one of them is no address",
+        "[alerts.routes.operator] email is 'operator'; one of them is no address",
     ),
     "a number for a list": (
         {"routes": {"office": {"email": "a@sd74.example", "schools": 7474001}}},
-        "schools = 7474001: write a text, or a list of texts",
+        "schools is 7474001; it must be a text, or a list of texts",
     ),
     "a target nobody has": (
         {"routes": {"bus": {"email": "a@sd74.example", "targets": ["bus"]}}},
@@ -326,25 +326,28 @@ WRONG = {
     ),
     "no table": (
         {"routes": {"operator": "a@sd74.example"}},
-        "[alerts.routes.operator] is str, not a table",
+        "[alerts.routes] operator is 'a@sd74.example'; it must be a table",
     ),
     "a silence of everything by mistake": (
         {"silences": {"summer": {"kind": ["feed_stale"]}}},
-        "[alerts.silences.summer] kind: no such key; known are from,",
+        "[alerts.silences.summer] kind: no such key; the nearest is kinds; known are from,",
     ),
     "a silence without an end": (
         {"silences": {"summer": {"until": "soon"}}},
-        "[alerts.silences.summer] until is no day; write it as 2027-07-01",
+        "[alerts.silences.summer] until is 'soon', which is no day; write it as 2027-07-01",
     ),
     "a table spelled wrong": (
         {"smpt": {}},
-        "[alerts] smpt: no such key; known are heartbeat, incidents,",
+        "[alerts] smpt: no such key; the nearest is smtp; known are heartbeat, incidents,",
     ),
     "a word nobody knows": (
         {"incidents": {"url": "x", "kind": "pager"}},
-        "[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic",
+        "[alerts.incidents] kind is 'pager'; it must be one of pagerduty, opsgenie, generic",
     ),
-    "no port": ({"smtp": {"port": "mail"}}, "[alerts.smtp] port = 'mail': write a number"),
+    "no port": (
+        {"smtp": {"port": "mail"}},
+        "[alerts.smtp] port is 'mail'; it must be a whole number, 1 or more",
+    ),
     "mail without a server": (
         {"smtp": {}, "routes": {"a": {"email": "a@sd74.example"}}},
         "[alerts.smtp] wants host and from: there are routes with e-mail",

@@ -489,7 +489,7 @@ def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
 )
 def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, value):
     monkeypatch.setenv(f"NIGHT__{name}", value)
-    with pytest.raises(night.NightRefusedError, match=r"\[night\] "):
+    with pytest.raises(settings.SettingsError, match=r"\[night(\.step_minutes)?\] "):
         live(step("ingest"))
     assert did() == []
 

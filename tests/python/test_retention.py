@@ -151,7 +151,7 @@ def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch
     }
     for wrong in ("0", "-1", "1.5", "true"):
         monkeypatch.setenv("RETENTION__RUNS_DAYS", wrong)
-        with pytest.raises(settings.SettingsError, match=r"\[retention\] runs_days = "):
+        with pytest.raises(settings.SettingsError, match=r"\[retention\] runs_days is "):
             retention.days()
 
 
@@ -243,11 +243,16 @@ def test_nothing_goes_while_a_night_runs():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PASSWORD_DAYS", "3"), ("RUNS_DAYS", "0"), ("RUNS_DAYS", "many")]
+    ("name", "value", "says"),
+    [
+        ("PASSWORD_DAYS", "3", "no such key; the nearest is passwords_days; known are"),
+        ("RUNS_DAYS", "0", "runs_days is 0; it must be a whole number, 1 or more"),
+        ("RUNS_DAYS", "many", "runs_days is 'many'; it must be a whole number, 1 or more"),
+    ],
 )
-def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value):
+def test_a_class_nobody_knows_or_a_wrong_number_is_refused(monkeypatch, name, value, says):
     monkeypatch.setenv(f"RETENTION__{name}", value)
-    with pytest.raises(settings.SettingsError, match="the classes are evidence, runs, passwords"):
+    with pytest.raises(settings.SettingsError, match=says):
         retention.past(NOW)
 
 

@@ -34,6 +34,24 @@ def finding(level: str = "warning", kind: str = "feed_stale", **more: Any) -> di
     return findings.asdict(findings.Finding(level, kind, **given))
 
 
+def a_route(name: str = "r", **said: Any) -> Route:
+    """A route, also one that leads nowhere."""
+    made = Route.model_construct(**said)
+    made._name = name
+    return made
+
+
+def a_silence(name: str = "s", **said: Any) -> Silence:
+    made = Silence.model_validate(
+        {
+            "from" if key == "begins" else "until" if key == "ends" else key: value
+            for key, value in said.items()
+        }
+    )
+    made._name = name
+    return made
+
+
 # ---------------------------------------------------------------- who
 
 
@@ -49,9 +67,9 @@ def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
     assert [
         level
         for level in ("info", "warning", "critical")
-        if Route("r", level=least).concerns(finding(level))
+        if a_route("r", level=least).concerns(finding(level))
     ] == told
-    assert Route("r").level == "warning"
+    assert a_route("r").level == "warning"
 
 
 @pytest.mark.parametrize(
@@ -68,15 +86,18 @@ def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_nam
     asked, fits, does_not
 ):
     day = date(2026, 10, 5)
-    for given in (Route("r", **asked).concerns, lambda one: Silence("s", **asked).covers(one, day)):
+    for given in (
+        a_route("r", **asked).concerns,
+        lambda one: a_silence("s", **asked).covers(one, day),
+    ):
         assert given(finding() | fits)
         assert not given(finding() | does_not)
     both = asked | {"kinds": ("feed_stale",), "schools": ("07474001",)}
-    assert Route("r", **both).concerns(finding() | fits)
-    assert not Route("r", **both).concerns(
+    assert a_route("r", **both).concerns(finding() | fits)
+    assert not a_route("r", **both).concerns(
         finding() | fits | {"kind": "feed_refused", "school_number": "07474002"}
     ), "every filter must fit"
-    assert Route("r").concerns(finding() | does_not)
+    assert a_route("r").concerns(finding() | does_not)
 
 
 @pytest.mark.parametrize(
@@ -89,35 +110,35 @@ def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_nam
     ],
 )
 def test_a_silence_has_a_first_and_a_last_day_and_keeps_nothing_critical_from_anybody(day, covered):
-    silence = Silence("s", begins=date(2026, 10, 1), ends=date(2026, 10, 3))
-    assert [silence.covers(finding(level), day) for level in ("info", "warning", "critical")] == [
+    quiet = a_silence("s", begins=date(2026, 10, 1), ends=date(2026, 10, 3))
+    assert [quiet.covers(finding(level), day) for level in ("info", "warning", "critical")] == [
         covered,
         covered,
         False,
     ]
-    assert Silence("s").covers(finding(), day), "without days it is always"
+    assert a_silence("s").covers(finding(), day), "without days it is always"
 
 
 def test_a_schools_own_route_does_not_hear_of_the_night_and_a_targets_does():
     heard = {
-        name: Route("r", **{name: ("x",)}).hears_of_the_night
+        name: a_route("r", **{name: ("x",)}).hears_of_the_night
         for name in ("targets", "schools", "kinds", "owners")
     }
     assert heard == {"targets": True, "schools": False, "kinds": False, "owners": False}
-    assert Route("r").hears_of_the_night
+    assert a_route("r").hears_of_the_night
 
 
 def test_a_route_leads_to_each_of_its_places():
-    route = Route(
+    leads = a_route(
         "r", email=("a@sd74.example", "b@sd74.example"), teams="https://t", webhook="https://w"
     )
-    assert route.channels == [
+    assert leads.channels == [
         ("email", "a@sd74.example"),
         ("email", "b@sd74.example"),
         ("teams", "https://t"),
         ("webhook", "https://w"),
     ]
-    assert Route("r", slack="https://s").channels == [("slack", "https://s")]
+    assert a_route("r", slack="https://s").channels == [("slack", "https://s")]
 
 
 SUMMARY = {
@@ -156,7 +177,7 @@ def test_somebody_is_told_when_there_is_something_for_them(
     monkeypatch.setattr(alerts, "compose", lambda *given: given)
     messages = list(
         alerts._messages(
-            [Route("r", email=("a@sd74.example",), **route)],
+            [a_route("r", email=("a@sd74.example",), **route)],
             SUMMARY | {"exit_code": code},
             found,
             closed,
@@ -171,8 +192,8 @@ def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monk
     monkeypatch.setattr(alerts, "compose", lambda *given: given)
     google, other = finding("critical", target="google"), finding("info", target="callout")
     ways = [
-        Route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)),
-        Route("all", email=("a@x.example",), level="info"),
+        a_route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)),
+        a_route("all", email=("a@x.example",), level="info"),
     ]
     [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(
         ways, SUMMARY, [google, other], [{"sentence": "x"}]
@@ -246,24 +267,33 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
     found = given(monkeypatch)
     assert found.wrong == [] and routes.trouble() == []
     assert found.routes == [
-        Route(
+        a_route(
             "every",
-            "info",
-            ("a@x.example", "b@x.example"),
-            "t",
-            "s",
-            "w",
-            ("google",),
-            ("07474001",),
-            ("feed_stale",),
-            ("operator",),
-            True,
+            level="info",
+            email=("a@x.example", "b@x.example"),
+            teams="t",
+            slack="s",
+            webhook="w",
+            targets=("google",),
+            schools=("07474001",),
+            kinds=("feed_stale",),
+            owners=("operator",),
+            always=True,
         ),
-        Route("one", email=("a@x.example",), targets=("google",), schools=("07474001",)),
+        a_route("one", email=("a@x.example",), targets=("google",), schools=("07474001",)),
     ]
     assert found.silences == [
-        Silence("every", date(2026, 7, 1), date(2026, 8, 31), ("google",), ("1",), ("k",), ("o",)),
-        Silence("always", date.min, date.max),
+        a_silence(
+            "every",
+            begins=date(2026, 7, 1),
+            ends=date(2026, 8, 31),
+            why="summer",
+            targets=("google",),
+            schools=("1",),
+            kinds=("k",),
+            owners=("o",),
+        ),
+        a_silence("always", why="known"),
     ]
 
 
@@ -276,17 +306,17 @@ MAIL = {"email": "a@x.example"}
         (
             {"smpt": 1},
             [
-                "[alerts] smpt: no such key; known are heartbeat, incidents, page_url, routes,"
-                " silences, smtp, wait_seconds"
+                "[alerts] smpt: no such key; the nearest is smtp; known are heartbeat, incidents,"
+                " page_url, routes, silences, smtp, wait_seconds"
             ],
         ),
         (
             {"smtp": {"host": "h", "from": "f", "port": "25"}},
-            ["[alerts.smtp] port = '25': write a number"],
+            ["[alerts.smtp] port is '25'; it must be a whole number, 1 or more"],
         ),
         (
             {"smtp": {"host": "h", "from": "f", "security": "ssl"}},
-            ["[alerts.smtp] security = 'ssl': it is one of starttls, tls, none"],
+            ["[alerts.smtp] security is 'ssl'; it must be one of starttls, tls, none"],
         ),
         (
             {"smtp": {"host": "h"}},
@@ -299,20 +329,24 @@ MAIL = {"email": "a@x.example"}
         ({"smtp": {}, "routes": {"chat": {"slack": "s"}}}, []),
         (
             {"incidents": {"kind": "pager"}},
-            ["[alerts.incidents] kind = 'pager': it is one of pagerduty, opsgenie, generic"],
+            ["[alerts.incidents] kind is 'pager'; it must be one of pagerduty, opsgenie, generic"],
         ),
         (
             {"heartbeat": {"b": 1, "a": 1}},
-            [f"[alerts.heartbeat] {key}: no such key; known are failed_url, url" for key in "ab"],
+            [
+                f"[alerts.heartbeat] {key}: no such key; the nearest is {near}; known are"
+                " failed_url, url"
+                for key, near in (("b", "url"), ("a", "failed_url"))
+            ],
         ),
-        ({"routes": {"r": []}}, ["[alerts.routes.r] is list, not a table"]),
+        ({"routes": {"r": []}}, ["[alerts.routes] r is []; it must be a table"]),
         (
             {"routes": {"r": MAIL | {"level": "loud"}}},
-            ["[alerts.routes.r] level = 'loud': it is one of info, warning, critical"],
+            ["[alerts.routes.r] level is 'loud'; it must be one of info, warning, critical"],
         ),
         (
             {"routes": {"r": {"email": ["a@x.example", "b"]}}},
-            ["[alerts.routes.r] email: one of them is no address"],
+            ["[alerts.routes.r] email is ['a@x.example', 'b']; one of them is no address"],
         ),
         (
             {"routes": {"r": {"level": "info"}}},
@@ -325,13 +359,14 @@ MAIL = {"email": "a@x.example"}
         (
             {"routes": {"r": MAIL | {"zz": 1, "why": 1}}},
             [
-                "[alerts.routes.r] why: no such key; known are always, email, kinds, level, owners,"
-                " schools, slack, targets, teams, webhook"
+                f"[alerts.routes.r] {key}: no such key; the nearest is {near}; known are always,"
+                " email, kinds, level, owners, schools, slack, targets, teams, webhook"
+                for key, near in (("zz", "webhook"), ("why", "always"))
             ],
         ),
         (
             {"routes": {"r": MAIL | {"schools": 7}}},
-            ["[alerts.routes.r] schools = 7: write a text, or a list of texts"],
+            ["[alerts.routes.r] schools is 7; it must be a text, or a list of texts"],
         ),
         (
             {"routes": {"r": MAIL | {"targets": ["google", "bus"]}}},
@@ -340,17 +375,17 @@ MAIL = {"email": "a@x.example"}
         (
             {"silences": {"s": {"email": "x"}}},
             [
-                "[alerts.silences.s] email: no such key; known are from, kinds, owners, schools,"
-                " targets, until, why"
+                "[alerts.silences.s] email: no such key; the nearest is until; known are from,"
+                " kinds, owners, schools, targets, until, why"
             ],
         ),
         (
             {"silences": {"s": {"until": "2026-13-01"}}},
-            ["[alerts.silences.s] until is no day; write it as 2027-07-01"],
+            ["[alerts.silences.s] until is '2026-13-01', which is no day; write it as 2027-07-01"],
         ),
         (
             {"silences": {"s": {"from": "soon"}}},
-            ["[alerts.silences.s] from is no day; write it as 2027-07-01"],
+            ["[alerts.silences.s] from is 'soon', which is no day; write it as 2027-07-01"],
         ),
     ],
 )

@@ -20,7 +20,7 @@ from conftest import ROOT
 
 from common import paths, settings
 from common.runs import Run
-from operations import night, schedule, status
+from operations import configured, night, schedule, status
 
 
 @pytest.fixture(autouse=True)
@@ -112,17 +112,17 @@ def test_install_writes_the_units_and_says_what_to_type_next(tmp_path, monkeypat
         " homeroom-attendance.timer"
     )
     assert len(list((tmp_path / "units").iterdir())) == 4
-    with pytest.raises(schedule.ScheduleWrong, match="there is no user nobody-of-that-name"):
+    with pytest.raises(schedule.ScheduleError, match="there is no user nobody-of-that-name"):
         schedule.install(tmp_path / "units", "nobody-of-that-name")
     monkeypatch.setattr(schedule, "verify", lambda files: "homeroom-nightly.service: Unknown key")
     with pytest.raises(
-        schedule.ScheduleWrong, match="systemd does not accept them: homeroom-nightly"
+        schedule.ScheduleError, match="systemd does not accept them: homeroom-nightly"
     ):
         schedule.install(tmp_path / "units", schedule.owner())
     owner = schedule.owner()
     monkeypatch.setattr(schedule, "owner", lambda: "somebody-else")
     with pytest.raises(
-        schedule.ScheduleWrong,
+        schedule.ScheduleError,
         match=(
             f"belongs to somebody-else and the nights would run as {owner}, who could not write"
             " there: sudo chown"
@@ -331,7 +331,7 @@ def test_the_shipped_nights_hour_comes_once_on_every_day_of_the_year(monkeypatch
         .get("schedule", {})
         .get("night", "03:00")
     )
-    (given,) = schedule._times(shipped, "schedule.night")
+    (given,) = configured.times(shipped)
     zone, hour = settings.zone(), datetime.strptime(given, "%H:%M").time()
     for number in range(366):
         moment = datetime.combine(date(2026, 7, 1) + timedelta(number), hour, zone)
@@ -361,32 +361,35 @@ def test_the_shipped_nights_hour_comes_once_on_every_day_of_the_year(monkeypatch
 def test_times_of_the_day_are_four_digits_and_a_colon(given, taken):
     if taken is None:
         with pytest.raises(
-            schedule.ScheduleWrong,
-            match=r'\[here\] is .*; write times of the day as "03:00" or \["09:30", "13:15"\]',
+            ValueError, match=r'write times of the day as "03:00" or \["09:30", "13:15"\]'
         ):
-            schedule._times(given, "here")
+            configured.times(given)
     else:
-        assert schedule._times(given, "here") == taken
+        assert configured.times(given) == taken
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
         (
-            "SCHEDULE__INTRADAY__9AM__AT",
-            '"09:00"',
-            r"\[schedule.intraday.9am\] must be a table with a plain name",
+            "SCHEDULE__INTRADAY__9AM",
+            '{ at = "09:00", targets = ["callout"] }',
+            r"\[schedule.intraday.9am\] must have a plain name",
         ),
-        ("SCHEDULE__INTRADAY__LUNCH", '"12:00"', r"\[schedule.intraday.lunch\] must be a table"),
+        (
+            "SCHEDULE__INTRADAY__LUNCH",
+            '"12:00"',
+            r"\[schedule.intraday\] lunch is .12:00.; it must be a table",
+        ),
         (
             "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
             "[]",
-            r"targets is \[\]; it must list targets of the settings \(callout, ",
+            r"targets is \[\]; it must be a list of texts",
         ),
         (
             "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
             '"callout"',
-            "targets is 'callout'; it must list",
+            "targets is 'callout'; it must be a list of texts",
         ),
         (
             "SCHEDULE__INTRADAY__ATTENDANCE__TARGETS",
@@ -396,13 +399,13 @@ def test_times_of_the_day_are_four_digits_and_a_colon(given, taken):
         (
             "SCHEDULE__INTRADAY__ATTENDANCE__AT",
             '["12:00", "25:00"]',
-            r"\[schedule.intraday.attendance.at\] is ",
+            r"\[schedule.intraday.attendance\] at is ",
         ),
     ],
 )
 def test_a_short_run_that_cannot_be_followed_is_named(monkeypatch, name, value, says):
     monkeypatch.setenv(name, value)
-    with pytest.raises(schedule.ScheduleWrong, match=says):
+    with pytest.raises(settings.SettingsError, match=says):
         schedule.entries()
 
 
@@ -471,7 +474,7 @@ def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypa
     ] * 3
     assert "backup" not in commands and set(night.CLOSING) <= set(commands)
     with pytest.raises(
-        schedule.ScheduleWrong, match=r"no \[schedule.intraday.lunch\] .* there are attendance"
+        schedule.ScheduleError, match=r"no \[schedule.intraday.lunch\] .* there are attendance"
     ):
         schedule.intraday("lunch", date(2026, 10, 5))
 
@@ -479,7 +482,7 @@ def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypa
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("SCHEDULE__NIGHT", "3am", r"\[schedule.night\] is '3am'"),
+        ("SCHEDULE__NIGHT", "3am", r"\[schedule\] night is '3am'"),
         ("SCHEDULE__NIGHT", '"25:00"', "write times of the day"),
         ("SCHEDULE__CLOSED", '["Christmas"]', "write days as"),
         (
@@ -491,7 +494,7 @@ def test_a_short_run_reads_builds_and_writes_only_what_its_targets_need(monkeypa
 )
 def test_a_setting_that_makes_no_sense_is_named(monkeypatch, name, value, says):
     monkeypatch.setenv(name, value)
-    with pytest.raises(schedule.ScheduleWrong, match=says):
+    with pytest.raises(settings.SettingsError, match=says):
         schedule.entries()
         schedule.closed(date(2026, 10, 5))
 

@@ -11,16 +11,26 @@ from __future__ import annotations
 import ast
 import csv
 import difflib
+import inspect
 import json
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic_core import PydanticUndefined
+
+from common import settings
+from common.settings import Section
+from operations import configured
+from operations.routes import Alerts
+from reverse_etl.passwords import Sealing
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = Path(__file__).parent / "expected" / "shipped"
@@ -214,13 +224,42 @@ def numbers() -> Iterator[Row]:
     for path in (path for room in ROOMS for path in files(f"{room}/**/*.py")):
         where = path.relative_to(ROOT).as_posix()
         yield from (
+            (where, f"{section.__name__}.{name}", value)
+            for section in sections()
+            if section.__module__ == where.removesuffix(".py").replace("/", ".")
+            for name, value in fields(section)
+        )
+        yield from (
             (where, name, value)
             for name, value in constants(ast.parse(path.read_text(encoding="utf-8")), "")
         )
 
 
+@cache
+def sections() -> tuple[type[Section], ...]:
+    """Every table of the settings and of a layout that some module declares."""
+    for path in (path for room in ROOMS for path in files(f"{room}/**/*.py")):
+        if "Section" in path.read_text(encoding="utf-8"):
+            import_module(path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."))
+    found, new = [], Section.__subclasses__()
+    while new:
+        found += new
+        new = [one for section in new for one in section.__subclasses__()]
+    return tuple(one for one in found if one.__module__.partition(".")[0] in ROOMS)
+
+
+def fields(section: type[Section]) -> Iterator[tuple[str, str]]:
+    """What a section's own settings are where nobody wrote them."""
+    for name, field in section.model_fields.items():
+        said = field.default not in (None, "", (), PydanticUndefined)
+        if said and name in section.__annotations__ and not isinstance(field.default, Section):
+            yield field.alias or name, repr(field.default)
+
+
 def constants(tree: ast.AST, within: str) -> Iterator[tuple[str, str]]:
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and node.name in {one.__name__ for one in sections()}:
+            continue
         if isinstance(node, ast.ClassDef):
             inside = list(constants(node, f"{within}{node.name}."))
             # a class whose fields all begin at nothing counts something; one with another number
@@ -350,27 +389,12 @@ def test_a_column_is_classed_as_the_register_says_and_what_is_personal_is_in_it(
 def test_the_numbers_python_falls_back_on_are_those_of_the_settings():
     """A district that deletes a line of the settings keeps what it had."""
     known = {(where, name): value for where, name, value in numbers()}
-    settings = {
-        name: value for (where, name), value in known.items() if where == ".dlt/config.toml"
-    }
+    written = {name: value for (where, name), value in known.items() if where == ".dlt/config.toml"}
     python = {
         "trust.": {
             name.removeprefix("Tolerance."): value
             for (where, name), value in known.items()
             if where == "ingestion/tolerance.py"
-        },
-        "night.step_minutes.": {
-            name: str(value)
-            for name, value in ast.literal_eval(
-                known["operations/night.py", "STEP_MINUTES"]
-            ).items()
-        },
-        "night.": {
-            "retry_after_minutes": known["operations/night.py", "Limits.given: retry_after_minutes"]
-        },
-        "backup.": {
-            "keep": known["operations/backup.py", "backup: backup.keep"],
-            "runs": known["operations/backup.py", "_pack_documents: backup.runs"],
         },
         "targets.google.": {
             name: known["reverse_etl/targets/google/__init__.py", f"Google.default_{name}"]
@@ -384,8 +408,38 @@ def test_the_numbers_python_falls_back_on_are_those_of_the_settings():
     assert {
         before + name: value for before, table in python.items() for name, value in table.items()
     } == {
-        before + name: settings[before + name] for before, table in python.items() for name in table
+        before + name: written[before + name] for before, table in python.items() for name in table
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "section", "but"),
+    [
+        ("night", configured.Night, {}),
+        ("schedule", configured.Schedule, {}),
+        ("backup", configured.Backup, {}),
+        ("retention", configured.Retention, {"evidence_days"}),  # else they are kept for ever
+        ("passwords", Sealing, {}),
+        ("alerts", Alerts, {}),
+    ],
+)
+def test_a_district_that_deletes_a_line_of_the_settings_keeps_what_it_had(table, section, but):
+    written = tomllib.loads((ROOT / ".dlt/config.toml").read_text(encoding="utf-8"))[table]
+    shipped = settings.parse(section, written, (table,)).model_dump(by_alias=True)
+    usual = section().model_dump(by_alias=True)
+    assert {key for key in written if shipped[key] != usual[key]} == set(but)
+
+
+def test_every_setting_has_a_line_that_says_what_it_is():
+    """The sentence under a field of a section; a person who looks for a setting reads it there."""
+    silent = []
+    for section in sections():
+        body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0].body
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            if isinstance(node, ast.AnnAssign) and not said:
+                silent.append(f"{section.__name__}.{ast.unparse(node.target)}")
+    assert silent == []
 
 
 def test_every_model_that_decides_has_a_unit_test():

@@ -1,0 +1,139 @@
+"""What the tables of the settings say that the night itself follows: `[night]`, `[schedule]`,
+`[backup]` and `[retention]`. Those of alerts stand in operations/routes.py.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from common.settings import Never, Number, Section, Some, Text, Texts
+
+TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+def times(given: Any) -> tuple[str, ...]:
+    """Local times of a day, one or a list of them."""
+    listed = (given,) if isinstance(given, str) else given
+    if (
+        not isinstance(listed, list | tuple)
+        or not listed
+        or not all(isinstance(time, str) and TIME.fullmatch(time) for time in listed)
+    ):
+        raise ValueError('write times of the day as "03:00" or ["09:30", "13:15"]')
+    return tuple(listed)
+
+
+def days(given: Any) -> tuple[date, date]:
+    """The first and the last of the days that `2026-10-12` or `2026-12-21/2027-01-01` means."""
+    first, _, last = str(given).partition("/")
+    try:
+        return date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        raise ValueError(
+            'write days as "2026-10-12" and breaks as "2026-12-21/2027-01-01"'
+        ) from None
+
+
+def _days_in_words(given: Any) -> str:
+    days(given)
+    return str(given)
+
+
+def _listed(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
+
+
+Times = Annotated[tuple[Text, ...], BeforeValidator(times)]
+Days = Annotated[Text, BeforeValidator(_days_in_words)]
+
+
+class StepMinutes(Section):
+    """[night.step_minutes]: a step that takes longer is ended and named."""
+
+    ingest: Number = 90
+    """Reading the source systems."""
+    observe: Number = 90
+    """Reading what the targets hold."""
+    build: Number = 120
+    """The models and their tests."""
+    plan: Number = 60
+    """Comparing what should be with what is."""
+    push: Number = 300
+    """Writing, at the targets' quotas."""
+    verify: Number = 90
+    """Reading the targets back."""
+    backup: Number = 60
+    """Copying and proving the ledger."""
+
+
+class Night(Section):
+    """[night]: how long a night may take, and what is done about what went wrong."""
+
+    maximum_minutes: Number = 480
+    """Past it no step begins; the report still runs."""
+    retry_after_minutes: Number | Never = 15
+    """What only needed time is tried once more; false: never."""
+    resume_within_hours: Number = 6
+    """A night killed while it pushed is gone on with, the same day and code; 0: begun anew."""
+    free_megabytes: Number = 500
+    """Refused with less free than this and the size of the databases together."""
+    step_minutes: StepMinutes = StepMinutes()
+    """How long each step may take."""
+
+
+class Intraday(Section):
+    """[schedule.intraday.<name>]: a short run on school days, for some targets only."""
+
+    at: Times
+    """The local times it begins."""
+    targets: Annotated[Texts, Field(min_length=1)]
+    """The targets it serves."""
+
+
+class Schedule(Section):
+    """[schedule]: what "make install" tells the machine; local times of the district."""
+
+    night: Times = ("03:00",)
+    """When a night begins."""
+    closed: Annotated[tuple[Days, ...], BeforeValidator(_listed)] = ()
+    """Days off, and breaks with their first and last day."""
+    nights_on_closed_days: bool = True
+    """Whether nights run on them all the same."""
+    intraday: dict[str, Intraday] = Field(default_factory=dict)
+    """The short runs by day."""
+
+
+class Backup(Section):
+    """[backup]: copies of what cannot be built again."""
+
+    nightly: bool = True
+    """Whether every night makes one."""
+    folder: Text = ""
+    """Where they are kept; another disk is better; "": backups/ under the state folder."""
+    keep: Some = 14
+    """How many."""
+    runs: Some = 60
+    """Documents of so many runs go with the ledger."""
+
+
+class Retention(Section):
+    """[retention]: days after which what is kept may go; what is not named is kept for ever."""
+
+    evidence_days: Some | None = None
+    """What "make replay" needs of a night."""
+    runs_days: Some | None = None
+    """The folders of runs."""
+    passwords_days: Some | None = None
+    """Sealed first passwords."""
+    replaced_days: Some | None = None
+    """Databases that a restore or a night put aside."""
+    upgrade_copies_days: Some | None = None
+    """Ledgers as they were before an upgrade."""
+    findings_days: Some | None = None
+    """Findings in the ledger."""
+    changes_days: Some | None = None
+    """Plans, changes and outcomes in the ledger."""
