@@ -67,7 +67,7 @@ class Section(pydantic.BaseModel):
     """One table of the settings: its keys, their types and defaults. Any other key is refused."""
 
     model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, coerce_numbers_to_str=True
+        extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
     )
     _name: str = pydantic.PrivateAttr("")  # the last word of the table it was read from
 
@@ -86,6 +86,10 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) in (int, float) else value
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -101,8 +105,8 @@ OneOrMore = Annotated[
     tuple[Text, ...], BeforeValidator(_one_or_more), Words("a text, or a list of texts")
 ]
 Number = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Some = Annotated[int, Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Some = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Never = Literal[False]
 
@@ -415,10 +419,6 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _is_section(annotation: Any) -> bool:
-    return inspect.isclass(annotation) and issubclass(annotation, Section)
-
-
 def tags(annotation: Any, key: str = "") -> dict[str, type[Section]]:
     """The sections of a union that one key tells apart, by what that key says."""
     return {
@@ -456,7 +456,7 @@ def right(annotation: Any, limits: Any = ()) -> str:
     if get_origin(annotation) is Literal:
         words = [str(one).lower() if one is False else str(one) for one in get_args(annotation)]
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
-    if get_origin(annotation) is tuple:
+    if get_origin(annotation) in (tuple, list):
         return f"a list of {_plural(right(get_args(annotation)[0]))}"
     if get_origin(annotation) is dict or _is_section(annotation):
         return "a table"

@@ -41,6 +41,10 @@ class SftpError(Exception):
     """Something between us and the other side failed; the text says what, where and what to do."""
 
 
+class HostKeyError(SftpError):
+    """The host did not show the key that is pinned: it does not become it by waiting."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder on an SFTP server and what is needed to get there; `folder` empty means the login
@@ -266,7 +270,7 @@ def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) 
             channel_timeout=place.timeout,
         )
     except paramiko.BadHostKeyException as error:
-        raise SftpError(
+        raise HostKeyError(
             f"{place}: the host's key is not the pinned one (it shows"
             f" {error.key.get_name()} {error.key.fingerprint}, {place.known_hosts} has another):"
             " nothing was read or sent; ask the other side whether they changed it, and only then"
@@ -279,7 +283,7 @@ def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) 
         ) from None
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
-            raise SftpError(
+            raise HostKeyError(
                 f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or"
                 " sent; ask the other side for its key and pin it"
             ) from None

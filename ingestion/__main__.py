@@ -13,78 +13,93 @@ for a person, 3 some feed refused or missing (its table stayed as it was).
 
 from __future__ import annotations
 
-import argparse
 import errno
 import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 from common import access, findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
 from ingestion import archive, replay
+from ingestion.configured import Archive
 from ingestion.land import LandingError
 from ingestion.layout import LayoutError
 from ingestion.model import Look, SourceUnreachableError
-from ingestion.source import FeedResult, Source, ingest, reader_of, source_of
-from ingestion.tolerance import tolerance
+from ingestion.source import FeedResult, Source, ingest, reader_of, source_of, tolerances
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Verb(StrEnum):
+    """What may stand after `python -m ingestion`."""
+
+    INGEST = "ingest"
+    CHECK = "check"
+    RETENTION = "retention"
+    REPLAY = "replay"
+
+
+@app.command(help="Read the configured sources into raw_<source>.")
+def _run(
+    verb: Annotated[
+        Verb, typer.Argument(help="check only looks; see above", show_default=False)
+    ] = Verb.INGEST,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="this source only; may be repeated")
+    ] = None,
+    accept_smaller: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEED",
+            help="take this feed tonight although it shrank more than min_row_ratio allows",
+        ),
+    ] = None,
+    really: Annotated[bool, typer.Option("--really", help="retention: let the files go")] = False,
+) -> None:
+    raise SystemExit(_told(verb, source or [], accept_smaller or [], really=really))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb; the exit code is what it returns."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ingestion", description="Read the configured sources into raw_<source>."
-    )
-    parser.add_argument(
-        "verb",
-        nargs="?",
-        choices=["ingest", "check", "retention", "replay"],
-        default="ingest",
-        help="check only looks; see above",
-    )
-    parser.add_argument(
-        "--source",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="this source only; may be repeated",
-    )
-    parser.add_argument(
-        "--accept-smaller",
-        action="append",
-        default=[],
-        metavar="FEED",
-        help="take this feed tonight although it shrank more than min_row_ratio allows",
-    )
-    parser.add_argument("--really", action="store_true", help="retention: let the files go")
-    given = parser.parse_args(arguments)
     try:
-        access.begin(given.verb)
-        sources, wrong = _sources(given.source)
-        if wrong and given.verb in ("retention", "replay"):
-            raise LayoutError(next(iter(wrong.values())))
+        app(arguments, prog_name="python -m ingestion")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return DONE
+
+
+def _told(verb: Verb, names: Sequence[str], accept_smaller: Sequence[str], *, really: bool) -> int:
+    try:
+        access.begin(verb)
+        sources, wrong = _sources(names)
+        if wrong and verb in (Verb.RETENTION, Verb.REPLAY):
+            raise LayoutError(*wrong.values())
         unknown = sorted(
-            set(given.accept_smaller)
-            - {feed.name for source in sources for feed in source.layout.feeds}
+            set(accept_smaller) - {feed.name for source in sources for feed in source.layout.feeds}
         )
         if unknown:
             raise LayoutError(f"--accept-smaller {', '.join(unknown)}: no source has such a feed")
-        match given.verb:
-            case "check":
+        match verb:
+            case Verb.CHECK:
                 return _check(sources, wrong)
-            case "retention":
-                return _retention(sources, really=given.really)
-            case "replay":
+            case Verb.RETENTION:
+                return _retention(sources, really=really)
+            case Verb.REPLAY:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
-        return _ingest(sources, wrong, given.accept_smaller)
+        return _ingest(sources, wrong, accept_smaller)
     except (
-        LayoutError,
         replay.NotInArchiveError,
         LandingError,
         store.StoreError,
@@ -114,11 +129,11 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
             "no source is configured: add a [sources.<name>] table to .dlt/config.toml"
         )
     sources, wrong = [], {}
-    for name, facts in configured.items():
-        if isinstance(facts, dict) and (not names or name in names):
+    for name, written in configured.items():
+        if not names or name in names:
             try:
-                sources.append(source_of(name, facts))
-            except LayoutError as error:
+                sources.append(source_of(name, written))
+            except settings.SettingsError as error:
                 wrong[name] = str(error)
     return sources, wrong
 
@@ -153,7 +168,7 @@ def _ingest(
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            expected = isinstance(error, LayoutError | LandingError | settings.SettingsError)
+            expected = isinstance(error, LandingError | settings.SettingsError)
             if not expected:
                 traceback.print_tb(error.__traceback__)  # without its text, which may quote a row
             why = (
@@ -247,18 +262,8 @@ def _say(run: Run, results: Mapping[str, Sequence[FeedResult]]) -> None:
 
 def _retention(sources: Sequence[Source], *, really: bool) -> int:
     """Say which archived files are past their days, and let them go when told to."""
-    default = settings.get("archive.keep_days", None)
-    days = {source.name: source.settings.get("keep_days", default) for source in sources}
-    wrong = [
-        f"{name} ({value!r})"
-        for name, value in days.items()
-        if value is not None and (type(value) is not int or value < 1)
-    ]
-    if wrong:
-        raise LayoutError(
-            f"keep_days of {', '.join(wrong)} must be a whole number of days, 1 or more; leave it"
-            " out to keep everything"
-        )
+    default = settings.read(Archive, "archive").keep_days
+    days = {source.name: source.settings.keep_days or default for source in sources}
     with store.connect() as connection:
         found = {
             name: archive.past(connection, name, keep)
@@ -298,14 +303,18 @@ def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
     writes nothing.
     """
     good = not wrong
+    try:
+        settings.read(Archive, "archive")
+    except settings.SettingsError as error:
+        good = False
+        print(f"archive: not usable: {error}")
     for name, why in wrong.items():
         print(f"{name}: not usable: {why}")
     for source in sources:
         try:
-            for feed in source.layout.feeds:
-                tolerance(settings.section("trust"), source.settings, feed)
+            tolerances(source)
             look = reader_of(source).look(source.name, source.settings, source.layout)
-        except LayoutError as error:
+        except settings.SettingsError as error:
             look = Look(f"not usable: {error}", good=False)
         except (SourceUnreachableError, SftpError) as error:
             look = Look(f"not reached: {error}", good=False)

@@ -20,7 +20,6 @@ from common import files, paths, store
 from ingestion import archive, table
 from ingestion.layout import Feed
 
-FULL_EVERY_DAYS = 7
 OVERLAP = "10 minutes"  # a change may be committed later than the moment it is stamped with
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from common import paths
 from ingestion import cursor, table
+from ingestion.configured import DltSource
 from ingestion.layout import Feed, Layout, LayoutError, plain
 from ingestion.model import Fetch, Fetched, Look, Problem
 from ingestion.rest import Rows
@@ -38,7 +39,7 @@ KINDS_OF_CURSOR = {
 }
 
 
-def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
+def fetch(source: str, settings: DltSource, layout: Layout) -> Fetch:
     """Read every resource of the source into a file here."""
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
@@ -46,7 +47,7 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     return Fetch({feed.name: _read(source, settings, feed, into) for feed in layout.feeds})
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+def look(source: str, settings: DltSource, layout: Layout) -> Look:
     """Can the source be made, does it have these resources, and does the first of each come? For
     `check`.
     """
@@ -61,31 +62,26 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
         except Exception as error:
             absent.append(f"{feed.name} ({_told(error)})")
     there = (
-        f"{settings['source']}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources"
+        f"{settings.source}: {len(layout.feeds) - len(absent)} of {len(layout.feeds)} resources"
         " there"
     )
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
-def _read(source: str, settings: Mapping[str, Any], feed: Feed, into: Path) -> Fetched | Problem:
+def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched | Problem:
     from dlt.sources import incremental
 
-    facts = settings["resources"][feed.name]
+    facts = settings.resources[feed.name]
     headings = [column.heading for column in feed.columns if not column.restricted]
     resource = _resource(source, settings, feed)
     if isinstance(resource, Problem):
         return resource
     since = None
-    if facts.get("cursor"):
-        begin = KINDS_OF_CURSOR[_kind_of_cursor(source, feed, facts)]
-        by = next(heading for heading in headings if plain(heading) == plain(facts["cursor"]))
+    if facts.cursor:
+        begin = KINDS_OF_CURSOR[facts.cursor_kind]
+        by = next(heading for heading in headings if plain(heading) == plain(facts.cursor))
         since = cursor.since(
-            source,
-            feed,
-            by,
-            headings,
-            full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
-            into=into,
+            source, feed, by, headings, full_every_days=facts.full_every_days, into=into
         )
         if since is not None:
             # a row without a stamp may have changed at any time
@@ -101,7 +97,7 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, into: Path) -> F
     except Exception as error:
         return Problem(
             "unstable",
-            f"resource {resource.name} of {settings['source']} could not be read to its end"
+            f"resource {resource.name} of {settings.source} could not be read to its end"
             f" ({_told(error)})",
         )
     finally:
@@ -121,42 +117,32 @@ def _read(source: str, settings: Mapping[str, Any], feed: Feed, into: Path) -> F
     found = table.write(
         rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )
-    if facts.get("cursor") and since is None:
+    if facts.cursor and since is None:
         cursor.read_whole(source, feed.name, found.sha256)
     return found
 
 
-def _kind_of_cursor(source: str, feed: Feed, facts: Mapping[str, Any]) -> str:
-    given = str(facts.get("cursor_kind", "text"))
-    if given not in KINDS_OF_CURSOR:
-        raise LayoutError(
-            f"[sources.{source}.resources.{feed.name}] cursor_kind is {given!r}; it must be one of"
-            f" {', '.join(KINDS_OF_CURSOR)}"
-        )
-    return given
-
-
-def _resource(source: str, settings: Mapping[str, Any], feed: Feed) -> Any:
+def _resource(source: str, settings: DltSource, feed: Feed) -> Any:
     """The resource of a feed, or the Problem that the source has none of that name."""
     made = _made(source, settings)
     there = dict(made.resources) if hasattr(made, "resources") else {made.name: made}
-    name = str(settings["resources"][feed.name].get("resource", feed.name))
+    name = settings.resources[feed.name].resource or feed.name
     if name not in there:
         return Problem(
             "missing",
-            f"{settings['source']} has no resource {name}; it has"
+            f"{settings.source} has no resource {name}; it has"
             f" {', '.join(sorted(there)) or 'none'}",
         )
     return there[name]
 
 
-def _made(source: str, settings: Mapping[str, Any]) -> Any:
+def _made(source: str, settings: DltSource) -> Any:
     """The dlt source, made with its arguments; dlt fills those that are missing from .dlt/ and the
     environment.
     """
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     where = f"[sources.{source}] source"
-    name = str(settings.get("source", ""))
+    name = settings.source
     module, _, function = name.partition(":")
     if not module or not function:
         raise LayoutError(
@@ -171,7 +157,7 @@ def _made(source: str, settings: Mapping[str, Any]) -> Any:
         ) from None
     except AttributeError:
         raise LayoutError(f"{where}: {module} has no {function}") from None
-    arguments = dict(settings.get("arguments", {}))
+    arguments = dict(settings.arguments)
     try:
         made = make(**arguments)
     except Exception as error:

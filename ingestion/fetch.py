@@ -12,22 +12,28 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 from urllib.parse import unquote, urlsplit
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_incrementing,
+)
 
 from common import log, paths, sftp
 from common.findings import Finding
+from ingestion.configured import FilesSource
 from ingestion.layout import Feed, Layout
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 from ingestion.unzip import ArchiveRefusedError, Archives, base
 
-ATTEMPTS = 3
-WAIT_SECONDS = 5.0
 T = TypeVar("T")
 
 
@@ -100,23 +106,34 @@ class Remote:
         return self._patiently(lambda connection: connection.get(name, to))
 
     def _patiently(self, deed: Callable[[sftp.Sftp], T]) -> T:
-        for attempt in range(1, self._attempts + 1):
-            try:
-                if self._connection is None:
-                    self._connection = self._open.enter_context(sftp.connect(self._there))
-                return deed(self._connection)
-            except sftp.SftpError as error:
-                self._connection = None
-                self._open.close()
-                # A key that is not the pinned one does not become it by waiting.
-                if attempt >= self._attempts or "nothing was read or sent" in str(error):
-                    raise
-                log.event("source_retry", host=self._there.host, attempt=attempt)
-                time.sleep(self._wait * attempt)
-        raise AssertionError("attempts is at least 1")
+        patiently = Retrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_incrementing(start=self._wait, increment=self._wait),
+            retry=retry_if_exception(_may_pass),
+            before_sleep=self._told,
+            reraise=True,
+        )
+        return patiently(self._once, deed)
+
+    def _once(self, deed: Callable[[sftp.Sftp], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = self._open.enter_context(sftp.connect(self._there))
+            return deed(self._connection)
+        except sftp.SftpError:
+            self._connection = None
+            self._open.close()
+            raise
+
+    def _told(self, state: RetryCallState) -> None:
+        log.event("source_retry", host=self._there.host, attempt=state.attempt_number)
 
 
-def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, sftp.SftpError) and not isinstance(error, sftp.HostKeyError)
+
+
+def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
     """Copy the file of every feed of `layout` here. Raises SourceUnreachableError when the place
     itself is not there.
     """
@@ -173,7 +190,7 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
     return Fetch(feeds, tuple(findings))
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+def look(source: str, settings: FilesSource, layout: Layout) -> Look:
     """Is the place there, and which feeds have a file? For `check`."""
     with place(source, settings) as (where, folder):
         names = [entry.name for entry in folder.list()]
@@ -197,9 +214,9 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
 
 
 @contextmanager
-def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place]]:
+def place(source: str, settings: FilesSource) -> Iterator[tuple[str, Place]]:
     """The location of a source, opened, and its name for sentences. SFTP is tried three times."""
-    location = str(settings.get("location", ""))
+    location = settings.location
     if not location:
         raise SourceUnreachableError(
             f"setting sources.{source}.location is missing: a folder, or"
@@ -215,11 +232,7 @@ def place(source: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Place
         yield str(folder), Folder(folder)
         return
     there = sftp_place(source, location, settings)
-    remote = Remote(
-        there,
-        int(settings.get("attempts", ATTEMPTS)),
-        float(settings.get("wait_seconds", WAIT_SECONDS)),
-    )
+    remote = Remote(there, settings.attempts, settings.wait_seconds)
     try:
         with remote:
             yield str(there), remote
@@ -239,7 +252,7 @@ def local_folder(location: str) -> Path:
     return paths.project() / path
 
 
-def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.Place:
+def sftp_place(source: str, location: str, settings: FilesSource) -> sftp.Place:
     """The place of an `sftp://user@host:port/folder`; `/~/folder` is below the login folder,
     `/folder` is absolute.
     """
@@ -255,10 +268,10 @@ def sftp_place(source: str, location: str, settings: Mapping[str, Any]) -> sftp.
         host=parts.hostname,
         port=parts.port or 22,
         user=unquote(parts.username),
-        key_file=str(settings.get("key_file", "")),
-        known_hosts=str(settings.get("known_hosts", "")),
+        key_file=settings.key_file,
+        known_hosts=settings.known_hosts,
         folder="" if folder in {"", "/"} else folder,
-        timeout=float(settings.get("timeout", 30)),
+        timeout=settings.timeout,
     )
 
 

@@ -10,76 +10,25 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from common import settings
+from ingestion.configured import FeedDocument, LayoutDocument, Limits, TableSettings
+from ingestion.tolerance import given
+
 LAYOUTS = Path(__file__).parent / "layouts"
-LAYOUT_KEYS = {
-    "owner",
-    "delimiters",
-    "ends_with_newline",
-    "archives",
-    "limits",
-    "restricted",
-    "shapes",
-    "aliases",
-    "feeds",
-    "school",
-    "report_key",
-    "numbers",
-}
-FEED_KEYS = {
-    "files",
-    "columns",
-    "legacy_column_counts",
-    "order_known",
-    "required",
-    "never_empty",
-    "key",
-    "min_row_ratio",
-    "stale_after_days",
-    "aliases",
-    "optional",
-    "optional_columns",
-    "opt_in",
-    "may_be_empty",
-    "check_digit",
-}
-KIND_KEYS = {
-    "format",
-    "delimiters",
-    "positions",
-    "trimmed",
-    "sheet",
-    "skip_lines",
-    "ends_with_newline",
-}  # what a kind of file needs to be read
 FORMATS = {
     "delimited": {"delimiters"},
     "fixed": {"positions", "trimmed", "skip_lines"},
     "excel": {"sheet", "skip_lines"},
 }
-# What the trust gate asks of a feed (docs/trust.md), for files and for tables alike.
-THRESHOLDS = {
-    "min_row_ratio",
-    "good_loads",
-    "max_row_growth",
-    "school_share",
-    "school_rows",
-    "max_lost_partitions",
-    "orphan_share",
-    "most_rejected",
-    "stale_after_days",
-    "hold_after_days",
-    "last_good_days",
-}
-TRUST_KEYS = THRESHOLDS | {"school", "report_key", "references", "content_date"}
 
 
-class LayoutError(Exception):
+class LayoutError(settings.SettingsError):
     """A layout or source that says something we do not understand; the message names file, feed and
     key.
     """
@@ -120,19 +69,6 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much an archive (or a workbook, which is one) may hold before it is not opened."""
-
-    members: int = 1_000
-    megabytes: int = 4_000  # unpacked
-    ratio: int = 200  # unpacked to packed; text packs 5 to 20 times, repetitive text 100 times
-
-    @property
-    def bytes(self) -> int:
-        return self.megabytes * 1_000_000
-
-
-@dataclass(frozen=True)
 class Feed:
     """One file or table of a source, and what must hold before it may replace the last good one."""
 
@@ -144,7 +80,6 @@ class Feed:
     key: tuple[str, ...] = ()
     legacy_column_counts: tuple[int, ...] = ()
     order_known: bool = True
-    min_row_ratio: float | None = None
     optional: bool = (
         False  # a source may have none of it: never sent is no problem, no longer sent is one
     )
@@ -233,21 +168,27 @@ def load(name: str) -> Layout:
             f"there is no layout {path}; known layouts: {known}; add the file or mend `layout` in"
             " the settings"
         )
+    text = path.read_text(encoding="utf-8")
     try:
-        return parse(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LayoutError(f"{path} is not TOML: {error}") from None
+    return parse(path.stem, document, lambda key: f"{path}, line {settings.line_of(text, key)}: ")
 
 
-DISTRICT_KEYS = ("feeds", "files", "aliases", "leave_empty")
-
-
-def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
+def of_district(
+    layout: Layout,
+    *,
+    feeds: Iterable[str] | None = None,
+    files: Mapping[str, Iterable[str]] | None = None,
+    aliases: Mapping[str, str] | None = None,
+    leave_empty: Iterable[str] = (),
+    check_digits: bool = True,
+) -> Layout:
     """The layout as one district gets it: its feeds (when it does not say: those not on request),
     its own file names, its own spellings of headings, and columns it wants left empty. Refuses
     names the layout does not have.
     """
-    feeds, files, aliases, empty = (settings.get(key) for key in DISTRICT_KEYS)
     known = [feed.name for feed in layout.feeds]
     wanted = (
         [feed.name for feed in layout.feeds if not feed.opt_in] if feeds is None else list(feeds)
@@ -258,7 +199,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
         )
     if lost := [
         heading
-        for heading in [*(aliases or {}).values(), *(empty or ())]
+        for heading in [*(aliases or {}).values(), *leave_empty]
         if all(feed.column(heading) is None for feed in layout.feeds)
     ]:
         raise LayoutError(
@@ -267,7 +208,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
         )
     read = []
     for feed in (feed for feed in layout.feeds if feed.name in wanted):
-        left = frozenset(column.name for heading in empty or () if (column := feed.column(heading)))
+        left = frozenset(column.name for heading in leave_empty if (column := feed.column(heading)))
         if needed := sorted(left & {*feed.required, *feed.never_empty, *feed.key}):
             raise LayoutError(
                 f"layout {layout.name}, feed {feed.name}: {', '.join(needed)} is required and"
@@ -278,7 +219,7 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
             reference for reference in feed.references if reference.feed in wanted
         )  # a feed not taken vouches for nothing
         spellings = {**feed.aliases, **_aliases(feed.columns, aliases or {})}
-        check_digit = feed.check_digit if settings.get("check_digits", True) else None
+        check_digit = feed.check_digit if check_digits else None
         read.append(
             replace(
                 feed,
@@ -296,55 +237,36 @@ def of_district(layout: Layout, settings: Mapping[str, Any]) -> Layout:
     )
 
 
-def parse(name: str, document: Mapping[str, Any]) -> Layout:
+def parse(
+    name: str, document: Mapping[str, Any], place: Callable[[tuple[str, ...]], str] | None = None
+) -> Layout:
     """A layout from its document; refuses unknown keys, feeds without columns, names no
-    column has.
+    column has. `place` says where a key of it stands.
     """
-    only(f"layout {name}", document, LAYOUT_KEYS)
-    restricted = {plain(heading) for heading in document.get("restricted", ())}
-    feeds = tuple(
-        _feed(name, feed, facts, document, restricted)
-        for feed, facts in document.get("feeds", {}).items()
+    said = settings.parse(
+        LayoutDocument, document, (), place or (lambda _: f"layout {name}: "), LayoutError
     )
+    restricted = {plain(heading) for heading in said.restricted}
+    feeds = tuple(_feed(name, feed, facts, said, restricted) for feed, facts in said.feeds.items())
     if not feeds:
         raise LayoutError(f"layout {name} has no feeds: add at least one [feeds.<name>] table")
     _known_parents(f"layout {name}", feeds)
-    return Layout(
-        name,
-        feeds,
-        document.get("owner", ""),
-        tuple(document.get("archives", ())),
-        _limits(name, document),
-    )
+    return Layout(name, feeds, said.owner, said.archives, said.limits)
 
 
-TABLE_KEYS = {"columns", "required", "key", "min_row_ratio", "cursor", "full_every_days"}
-KINDS_OF_TABLES = {  # what a source calls its tables, and what else it says of one
-    "sql": ("tables", TABLE_KEYS | {"table", "schema"}, "the database"),
-    "rest": (
-        "resources",
-        TABLE_KEYS
-        | {
-            "path",
-            "params",
-            "data",
-            "total",
-            "paginator",
-            "cursor_param",
-            "cursor_format",
-            "total_header",
-        },
-        "the API",
-    ),
-    "dlt": ("resources", TABLE_KEYS | {"resource", "cursor_kind"}, "the service"),
+# what a source calls its tables, and where they are
+KINDS_OF_TABLES = {
+    "sql": ("tables", "the database"),
+    "rest": ("resources", "the API"),
+    "dlt": ("resources", "the service"),
 }
 
 
-def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str = "sql") -> Layout:
+def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "sql") -> Layout:
     """The layout of a SQL, REST or dlt source, from `[sources.<source>.tables.<feed>]`: columns,
     required, key.
     """
-    called, known, system = KINDS_OF_TABLES[kind]
+    called, system = KINDS_OF_TABLES[kind]
     if not tables:
         raise LayoutError(
             f"source {source} has no {called}: add at least one [sources.{source}.{called}.<name>]"
@@ -353,15 +275,14 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
     feeds = []
     for name, facts in tables.items():
         where = f"[sources.{source}.{called}.{name}]"
-        only(where, facts, known | TRUST_KEYS)
-        columns = tuple(Column(heading, raw_name(heading)) for heading in facts.get("columns", ()))
+        columns = tuple(Column(heading, raw_name(heading)) for heading in facts.columns)
         if not columns:
             raise LayoutError(
                 f"{where} has no columns: list the ones to read; what is not listed is never read"
             )
-        if facts.get("cursor") and (
-            not facts.get("key")
-            or plain(facts["cursor"]) not in {plain(column.heading) for column in columns}
+        if facts.cursor and (
+            not facts.key
+            or plain(facts.cursor) not in {plain(column.heading) for column in columns}
         ):
             raise LayoutError(
                 f"{where}: a cursor must be one of the columns, and changes are merged by key: list"
@@ -371,12 +292,11 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
             Feed(
                 name,
                 columns,
-                required=_names(where, columns, {}, facts.get("required", ())),
-                never_empty=_names(where, columns, {}, facts.get("key", ())),
-                key=_names(where, columns, {}, facts.get("key", ())),
-                min_row_ratio=facts.get("min_row_ratio"),
+                required=_names(where, columns, {}, facts.required),
+                never_empty=_names(where, columns, {}, facts.key),
+                key=_names(where, columns, {}, facts.key),
                 delimiters=(",",),
-                **_trust(where, columns, {}, facts, {}),
+                **_trust(where, columns, {}, facts, None),
             )
         )
     _known_parents(f"source {source}", feeds)
@@ -384,23 +304,18 @@ def from_tables(source: str, tables: Mapping[str, Mapping[str, Any]], kind: str 
 
 
 def _feed(
-    layout: str,
-    name: str,
-    facts: Mapping[str, Any],
-    document: Mapping[str, Any],
-    restricted: set[str],
+    layout: str, name: str, facts: FeedDocument, document: LayoutDocument, restricted: set[str]
 ) -> Feed:
     where = f"layout {layout}, feed {name}"
     if name == "rejects" or raw_name(name) != name:
         raise LayoutError(
             f"{where}: a feed's name is a table's name in snake_case, and rejects is taken"
         )
-    only(where, facts, FEED_KEYS | KIND_KEYS | TRUST_KEYS)
     columns = tuple(
         Column(heading, raw_name(heading), plain(heading) in restricted)
-        for heading in facts.get("columns", ())
+        for heading in facts.columns
     )
-    if not columns or not facts.get("files"):
+    if not columns or not facts.files:
         raise LayoutError(f"{where}: `files` and `columns` are needed")
     twice = sorted(
         {
@@ -411,43 +326,29 @@ def _feed(
     )
     if twice:
         raise LayoutError(f"{where}: column {', '.join(twice)} stands twice")
-    aliases = {
-        **_aliases(columns, document.get("aliases", {})),
-        **_aliases(columns, facts.get("aliases", {})),
-    }
+    aliases = {**_aliases(columns, document.aliases), **_aliases(columns, facts.aliases)}
+    numbers = [heading for heading in document.numbers if plain(heading) in _plain_names(columns)]
     return Feed(
         name=name,
         columns=columns,
-        files=tuple(facts["files"]),
-        required=_names(where, columns, aliases, facts.get("required", ())),
-        never_empty=_names(where, columns, aliases, facts.get("never_empty", ())),
-        key=_names(where, columns, aliases, facts.get("key", ())),
-        legacy_column_counts=tuple(facts.get("legacy_column_counts", ())),
-        order_known=facts.get("order_known", True),
-        min_row_ratio=facts.get("min_row_ratio"),
-        optional=facts.get("optional", False),
-        optional_columns=_names(where, columns, aliases, facts.get("optional_columns", ())),
-        opt_in=bool(facts.get("opt_in", False)),
-        may_be_empty=bool(facts.get("may_be_empty", False)),
+        files=facts.files,
+        required=_names(where, columns, aliases, facts.required),
+        never_empty=_names(where, columns, aliases, facts.never_empty),
+        key=_names(where, columns, aliases, facts.key),
+        legacy_column_counts=facts.legacy_column_counts,
+        order_known=facts.order_known,
+        optional=facts.optional,
+        optional_columns=_names(where, columns, aliases, facts.optional_columns),
+        opt_in=facts.opt_in,
+        may_be_empty=facts.may_be_empty,
         **_kind(where, facts, document, len(columns)),
-        limits=_limits(layout, document),
+        limits=document.limits,
         aliases=aliases,
-        numbers=frozenset(
-            _names(
-                where,
-                columns,
-                aliases,
-                [
-                    heading
-                    for heading in document.get("numbers", ())
-                    if plain(heading) in _plain_names(columns)
-                ],
-            )
-        ),
-        check_digit=_checked_column(where, columns, facts.get("check_digit", "")),
+        numbers=frozenset(_names(where, columns, aliases, numbers)),
+        check_digit=_checked_column(where, columns, facts.check_digit),
         shapes={
             column: shape
-            for column, shape in document.get("shapes", {}).items()
+            for column, shape in document.shapes.items()
             if column in {c.name for c in columns}
         },
         **_trust(where, columns, aliases, facts, document),
@@ -458,8 +359,8 @@ def _trust(
     where: str,
     columns: tuple[Column, ...],
     aliases: Mapping[str, str],
-    facts: Mapping[str, Any],
-    document: Mapping[str, Any],
+    facts: FeedDocument | TableSettings,
+    document: LayoutDocument | None,
 ) -> dict[str, Any]:
     """What the trust gate asks of a feed. `school` and `report_key` may stand at the top of a
     layout, for every feed that has such a column.
@@ -467,15 +368,14 @@ def _trust(
     there = {plain(column.heading) for column in columns if not column.restricted} | set(aliases)
     found: dict[str, Any] = {}
     for name in ("school", "report_key"):
-        heading = facts.get(name) or next(
-            (one for one in _several(document.get(name, ())) if plain(one) in there), ""
-        )
+        of_all = getattr(document, name) if document else ()
+        heading = getattr(facts, name) or next((one for one in of_all if plain(one) in there), "")
         found[name] = _names(where, columns, aliases, [heading])[0] if heading else ""
-    if facts.get("content_date"):
-        found["content_date"] = _names(where, columns, aliases, [facts["content_date"]])[0]
+    if facts.content_date:
+        found["content_date"] = _names(where, columns, aliases, [facts.content_date])[0]
     references = []
-    for heading, parent in facts.get("references", {}).items():
-        feed, _, parent_heading = str(parent).partition(".")
+    for heading, parent in facts.references.items():
+        feed, _, parent_heading = parent.partition(".")
         references.append(
             Reference(
                 _names(where, columns, aliases, [heading])[0],
@@ -483,11 +383,7 @@ def _trust(
                 raw_name(parent_heading or heading),
             )
         )
-    return {
-        **found,
-        "references": tuple(references),
-        "tolerance": {name: facts[name] for name in THRESHOLDS if name in facts},
-    }
+    return {**found, "references": tuple(references), "tolerance": given(facts)}
 
 
 def _plain_names(columns: Iterable[Column]) -> set[str]:
@@ -499,10 +395,6 @@ def _checked_column(where: str, columns: Iterable[Column], heading: str) -> Colu
     if heading and found is None:
         raise LayoutError(f"{where}: {heading!r} is none of its columns")
     return found
-
-
-def _several(value: Any) -> Iterable[str]:
-    return (value,) if isinstance(value, str) else value
 
 
 def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
@@ -524,30 +416,24 @@ def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
 
 
 def _kind(
-    where: str, facts: Mapping[str, Any], document: Mapping[str, Any], columns: int
+    where: str, facts: FeedDocument, document: LayoutDocument, columns: int
 ) -> dict[str, Any]:
     """What tells how the file of a feed is to be read; refuses settings that its format has no use
     for.
     """
-    form = facts.get("format", "delimited")
-    if form not in FORMATS:
-        raise LayoutError(f"{where}: format is {form!r}; known are {', '.join(FORMATS)}")
-    useless = sorted((set(facts) & set().union(*FORMATS.values())) - FORMATS[form])
+    form = facts.format
+    useless = sorted((facts.model_fields_set & set().union(*FORMATS.values())) - FORMATS[form])
     if useless:
         raise LayoutError(f"{where}: {', '.join(useless)} means nothing for format {form!r}")
+    delimiters = document.delimiters if facts.delimiters is None else facts.delimiters
+    ending = facts.ends_with_newline
     kind: dict[str, Any] = {
         "format": form,
-        "delimiters": (
-            tuple(facts.get("delimiters", document.get("delimiters", (",", "\t"))))
-            if form == "delimited"
-            else (",",)
-        ),
-        "ends_with_newline": facts.get(
-            "ends_with_newline", document.get("ends_with_newline", True)
-        ),
-        "trimmed": bool(facts.get("trimmed", False)),
-        "sheet": str(facts.get("sheet", "")),
-        "skip_lines": int(facts.get("skip_lines", 0)),
+        "delimiters": delimiters if form == "delimited" else (",",),
+        "ends_with_newline": document.ends_with_newline if ending is None else ending,
+        "trimmed": facts.trimmed,
+        "sheet": facts.sheet,
+        "skip_lines": facts.skip_lines,
     }
     odd = [
         mark
@@ -560,7 +446,7 @@ def _kind(
             f" tab, not {odd}"
         )
     if form == "fixed":
-        kind["positions"] = _positions(where, facts.get("positions", ()), columns)
+        kind["positions"] = _positions(where, facts.positions, columns)
     return kind
 
 
@@ -579,12 +465,6 @@ def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[in
             f' {columns} columns, from left to right, like "1-10", "11-35"'
         )
     return positions
-
-
-def _limits(layout: str, document: Mapping[str, Any]) -> Limits:
-    given = document.get("limits", {})
-    only(f"layout {layout}, limits", given, {"members", "megabytes", "ratio"})
-    return Limits(**given)
 
 
 def _aliases(columns: Iterable[Column], pairs: Mapping[str, str]) -> dict[str, str]:
@@ -608,12 +488,3 @@ def _names(
             raise LayoutError(f"{where}: {heading!r} is none of its columns")
         found.append(name)
     return tuple(found)
-
-
-def only(where: str, facts: Mapping[str, Any], known: set[str]) -> None:
-    """Refuse keys nobody knows."""
-    unknown = sorted(set(facts) - known)
-    if unknown:
-        raise LayoutError(
-            f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ingestion import layout, rest
+from ingestion.configured import OneRosterSource, RestResource, RestSource
 from ingestion.layout import Feed, Layout
 from ingestion.model import Fetch, Look, Problem
 
@@ -32,74 +33,68 @@ PATHS = {
     "enrollments": "enrollments",
     "demographics": "demographics",
 }
-KEYS = {
-    "kind",
-    "base_url",
-    "auth",
-    "headers",
-    "timeout",
-    "attempts",
-    "wait_seconds",
-    "page_size",
-    "full_every_days",
-    "feeds",
-    "keep_days",
-    "check_digits",
-}
-PAGE_SIZE = 1_000
 # 1.2's service and its files spell the names a person goes by differently.
 ALSO = {"preferred_given_name": "preferredFirstName", "preferred_family_name": "preferredLastName"}
 
 
-def layout_of(settings: Mapping[str, Any]) -> Layout:
-    """The layout of the CSV files, less the manifest, which the service has not. Refuses unknown
-    settings.
-    """
-    layout.only("[sources.oneroster]", settings, KEYS | layout.THRESHOLDS)
-    return layout.of_district(layout.load("oneroster"), {"feeds": list(PATHS), **settings})
+def layout_of(settings: OneRosterSource) -> Layout:
+    """The layout of the CSV files, less the manifest, which the service has not."""
+    return layout.of_district(
+        layout.load("oneroster"),
+        feeds=PATHS if settings.feeds is None else settings.feeds,
+        check_digits=settings.check_digits,
+    )
 
 
-def fetch(source: str, settings: Mapping[str, Any], known: Layout) -> Fetch:
+def fetch(source: str, settings: OneRosterSource, known: Layout) -> Fetch:
     """Read every list of the service into a file here."""
-    found = rest.fetch(source, _as_resources(settings, known), known, _rows)
+    resources = _as_resources(settings, known)
+    found = rest.fetch(source, resources, known, _rows, {"roles": "user_sourced_id"})
     return Fetch(
         {feed.name: _unless_it_has_none(feed, found.feeds[feed.name]) for feed in known.feeds},
         found.findings,
     )
 
 
-def look(source: str, settings: Mapping[str, Any], known: Layout) -> Look:
+def look(source: str, settings: OneRosterSource, known: Layout) -> Look:
     """Does the server let us in, and does it have the lists? For `check`."""
     return rest.look(source, _as_resources(settings, known), known)
 
 
-def _as_resources(settings: Mapping[str, Any], known: Layout) -> dict[str, Any]:
+def _as_resources(settings: OneRosterSource, known: Layout) -> RestSource:
     """The settings as those of a REST source."""
-    size = int(settings.get("page_size", PAGE_SIZE))
-    resource = {
-        "params": {"sort": "sourcedId", "orderBy": "asc"},
-        "total_header": "X-Total-Count",
-        "cursor": "date_last_modified",
-        "cursor_param": "filter",
-        "cursor_format": "dateLastModified>='{value}'",
-    }
-    if "full_every_days" in settings:
-        resource["full_every_days"] = settings["full_every_days"]
-    resources = {
-        feed.name: {**resource, "path": PATHS[feed.name], "data": PATHS[feed.name]}
-        for feed in known.feeds
-    }
-    if "roles" in resources:
-        resources["roles"]["merge_by"] = "user_sourced_id"
     paginator = {
         "type": "offset",
-        "limit": size,
+        "limit": settings.page_size,
         "offset_param": "offset",
         "limit_param": "limit",
         "total_path": None,
         "stop_after_empty_page": True,
     }
-    return {**settings, "paginator": paginator, "resources": resources}
+    resources = {
+        feed.name: RestResource(
+            path=PATHS[feed.name],
+            data=PATHS[feed.name],
+            params={"sort": "sourcedId", "orderBy": "asc"},
+            total_header="X-Total-Count",
+            cursor="date_last_modified",
+            cursor_param="filter",
+            cursor_format="dateLastModified>='{value}'",
+            full_every_days=settings.full_every_days,
+        )
+        for feed in known.feeds
+    }
+    return RestSource(
+        kind="rest",
+        base_url=settings.base_url,
+        auth=settings.auth,
+        headers=settings.headers,
+        timeout=settings.timeout,
+        attempts=settings.attempts,
+        wait_seconds=settings.wait_seconds,
+        paginator=paginator,
+        resources=resources,
+    )
 
 
 def _unless_it_has_none(feed: Feed, found: Any) -> Any:

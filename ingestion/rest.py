@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from common import paths
 from ingestion import cursor, rest_session, table
+from ingestion.configured import RestResource, RestSource
 from ingestion.layout import Feed, Layout, LayoutError, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 
@@ -48,10 +49,15 @@ def as_it_is(_feed: Feed, item: Mapping[str, Any], _is_change: bool) -> Iterable
 
 
 def fetch(
-    source: str, settings: Mapping[str, Any], layout: Layout, spread: Spread = as_it_is
+    source: str,
+    settings: RestSource,
+    layout: Layout,
+    spread: Spread = as_it_is,
+    merge_by: Mapping[str, str] | None = None,
 ) -> Fetch:
     """Read every resource of the source into a file here. `spread` makes rows of an object: (feed,
-    object, whether it is a change).
+    object, whether it is a change); `merge_by` is the column changes of a feed are merged by, where
+    it is not its key.
     """
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
@@ -60,17 +66,18 @@ def fetch(
         _known_paginator(source, _paginator(settings, feed))
     session = rest_session.opened(source, settings)
     try:
+        feeds = [_merged(feed, merge_by or {}) for feed in layout.feeds]
         return Fetch(
             {
                 feed.name: _read(source, settings, feed, session, into=into, spread=spread)
-                for feed in layout.feeds
+                for feed in feeds
             }
         )
     finally:
         session.close()
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+def look(source: str, settings: RestSource, layout: Layout) -> Look:
     """Does the server let us in, and does it have rows? The first page of each resource, for
     `check`.
     """
@@ -81,15 +88,13 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
             try:
                 next(
                     islice(
-                        _items(
-                            settings, feed, session, None, Pages(settings["resources"][feed.name])
-                        ),
+                        _items(settings, feed, session, None, Pages(settings.resources[feed.name])),
                         1,
                     ),
                     None,
                 )
             except Exception as error:
-                absent.append(f"{feed.name} ({_told(error)})")
+                absent.append(f"{feed.name} ({_told(error, settings.attempts)})")
     finally:
         session.close()
     there = (
@@ -99,27 +104,20 @@ def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
+def _merged(feed: Feed, by: Mapping[str, str]) -> Feed:
+    return replace(feed, key=(by[feed.name],)) if feed.name in by else feed
+
+
 def _read(
-    source: str,
-    settings: Mapping[str, Any],
-    feed: Feed,
-    session: Any,
-    *,
-    into: Path,
-    spread: Spread,
+    source: str, settings: RestSource, feed: Feed, session: Any, *, into: Path, spread: Spread
 ) -> Fetched | Problem:
-    facts = settings["resources"][feed.name]
+    facts = settings.resources[feed.name]
     headings = [column.heading for column in feed.columns if not column.restricted]
     since = None
-    if facts.get("cursor"):
-        by = next(heading for heading in headings if plain(heading) == plain(facts["cursor"]))
+    if facts.cursor:
+        by = next(heading for heading in headings if plain(heading) == plain(facts.cursor))
         since = cursor.since(
-            source,
-            feed,
-            by,
-            headings,
-            full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
-            into=into,
+            source, feed, by, headings, full_every_days=facts.full_every_days, into=into
         )
     pages = Pages(facts)
     try:
@@ -140,8 +138,8 @@ def _read(
             ) from None
         return Problem(
             "unstable",
-            f"{_host(settings)}/{facts.get('path', feed.name).lstrip('/')} could not be read to its"
-            f" end: {_told(error)}",
+            f"{_host(settings)}/{(facts.path or feed.name).lstrip('/')} could not be read to its"
+            f" end: {_told(error, settings.attempts)}",
         )
     columns = (
         headings
@@ -155,44 +153,41 @@ def _read(
     ]
     if lost:
         return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
-    merged = replace(feed, key=(str(facts["merge_by"]),)) if "merge_by" in facts else feed
     found = table.write(
-        rows.tables(columns), columns, merged, into / f"{feed.name}.csv", since and since.before
+        rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )
-    if facts.get("cursor") and since is None:
+    if facts.cursor and since is None:
         cursor.read_whole(source, feed.name, found.sha256)
     return found
 
 
 def _items(
-    settings: Mapping[str, Any], feed: Feed, session: Any, since: cursor.Since | None, pages: Pages
+    settings: RestSource, feed: Feed, session: Any, since: cursor.Since | None, pages: Pages
 ) -> Iterator[dict[str, Any]]:
     """The rows of a resource, as the server gives them."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     from dlt.sources.rest_api import rest_api_resources
 
-    facts = settings["resources"][feed.name]
-    params = dict(facts.get("params", {}))
-    if since and facts.get("cursor_param"):
+    facts = settings.resources[feed.name]
+    params = dict(facts.params)
+    if since and facts.cursor_param:
         # in ISO form where it stands in an expression
         given = (
-            facts["cursor_format"].format(
-                value=since.value.replace(" ", "T").replace("+00:00", "Z")
-            )
-            if "cursor_format" in facts
+            facts.cursor_format.format(value=since.value.replace(" ", "T").replace("+00:00", "Z"))
+            if facts.cursor_format
             else since.value
         )
-        params[str(facts["cursor_param"])] = given
+        params[facts.cursor_param] = given
     endpoint: dict[str, Any] = {
-        "path": str(facts.get("path", feed.name)),
+        "path": facts.path or feed.name,
         "params": params,
         "data_selector": pages.selector,
         "paginator": _paginator(settings, feed),
         "response_actions": [pages.look_at],
     }
-    headers = {"Accept": "application/json", **settings.get("headers", {})}
+    headers = {"Accept": "application/json", **settings.headers}
     client = {
-        "base_url": str(settings["base_url"]).rstrip("/") + "/",
+        "base_url": settings.base_url.rstrip("/") + "/",
         "headers": headers,
         "session": session,
     }
@@ -201,10 +196,9 @@ def _items(
     )[0]  # type: ignore[typeddict-item]
 
 
-def _paginator(settings: Mapping[str, Any], feed: Feed) -> Any:
-    return settings["resources"][feed.name].get(
-        "paginator", settings.get("paginator", "single_page")
-    )
+def _paginator(settings: RestSource, feed: Feed) -> Any:
+    own = settings.resources[feed.name].paginator
+    return settings.paginator if own is None else own
 
 
 def _known_paginator(source: str, given: Any) -> None:
@@ -228,13 +222,10 @@ class Pages:
     their rows.
     """
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self.selector = str(facts.get("data", "$"))
+    def __init__(self, facts: RestResource) -> None:
+        self.selector = facts.data
         self.count = self._rows = 0
-        self._total_path, self._total_header = (
-            facts.get("total"),
-            str(facts.get("total_header", "")),
-        )
+        self._total_path, self._total_header = facts.total, facts.total_header
         self._total: int | None = None
         self._seen: set[str] = set()
 
@@ -263,7 +254,7 @@ class Pages:
                 " circle"
             )
         self._seen.add(asked)
-        if self._total_path and (totals := jsonpath.find_values(str(self._total_path), document)):
+        if self._total_path and (totals := jsonpath.find_values(self._total_path, document)):
             self._total = int(totals[0])
         elif self._total_header and response.headers.get(self._total_header, "").isdigit():
             self._total = int(response.headers[self._total_header])
@@ -339,8 +330,8 @@ def _text(value: Any) -> str | None:
     )
 
 
-def _host(settings: Mapping[str, Any]) -> str:
-    parts = urlsplit(str(settings.get("base_url", "")))
+def _host(settings: RestSource) -> str:
+    parts = urlsplit(settings.base_url)
     return (
         f"{parts.scheme}://{parts.hostname}"
         + (f":{parts.port}" if parts.port else "")
@@ -355,6 +346,6 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _told(error: BaseException) -> str:
+def _told(error: BaseException, attempts: int) -> str:
     cause = _cause(error)
-    return str(cause) if isinstance(cause, PageError) else rest_session.told(cause)
+    return str(cause) if isinstance(cause, PageError) else rest_session.told(cause, attempts)

@@ -9,35 +9,31 @@ another would be given our token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from ingestion.layout import LayoutError
+from ingestion.configured import ApiKeyAuth, ApiSource, BearerAuth
 from ingestion.model import SourceUnreachableError
 
-ATTEMPTS = 5
-TIMEOUT = 60.0
 LONGEST_WAIT = 120.0  # a server that wants us back tomorrow is not there tonight
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-AUTH_KEYS = {
-    "bearer": ({"token"}, set()),
-    "api_key": ({"api_key"}, {"name", "location"}),
-    "oauth2_client_credentials": (
-        {"access_token_url", "client_id", "client_secret"},
-        {"access_token_request_data"},
-    ),
+
+
+NEEDED = {  # without which nobody signs in
+    "bearer": ("token",),
+    "api_key": ("api_key",),
+    "oauth2_client_credentials": ("access_token_url", "client_id", "client_secret"),
 }
 
 
-def opened(source: str, settings: Mapping[str, Any]) -> Any:
+def opened(source: str, settings: ApiSource) -> Any:
     """A session that signs every request. Raises SourceUnreachableError when a setting
     is missing.
     """
-    base = str(settings.get("base_url", ""))
+    base = settings.base_url
     if urlsplit(base).scheme not in {"http", "https"} or not urlsplit(base).netloc:
         raise SourceUnreachableError(
             f"setting sources.{source}.base_url must be the address of the API, such as"
@@ -54,7 +50,7 @@ def is_unreachable(error: BaseException) -> bool:
     return isinstance(error, BROKEN)
 
 
-def told(error: BaseException) -> str:
+def told(error: BaseException, attempts: int) -> str:
     """What went wrong on the wire, in words without addresses and tokens."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code
@@ -64,7 +60,7 @@ def told(error: BaseException) -> str:
                 " what they may read"
             )
         return f"it answered with status {status}" + (
-            f", {ATTEMPTS} times" if status == 429 or status >= 500 else ""
+            f", {attempts} times" if status == 429 or status >= 500 else ""
         )
     if isinstance(error, requests.exceptions.InvalidSchema):
         return "its next page is on another host; it was not asked for, it would be given our token"
@@ -73,16 +69,16 @@ def told(error: BaseException) -> str:
     return f"it could not be understood ({type(error).__name__})"
 
 
-def _session(address: str, settings: Mapping[str, Any]) -> Any:
+def _session(address: str, settings: ApiSource) -> Any:
     from dlt.sources.helpers.requests.retry import Client
 
     parts = urlsplit(address)
     client = Client(
-        request_timeout=float(settings.get("timeout", TIMEOUT)),
+        request_timeout=settings.timeout,
         raise_for_status=False,
-        request_max_attempts=int(settings.get("attempts", ATTEMPTS)),
+        request_max_attempts=settings.attempts,
         request_max_retry_delay=LONGEST_WAIT,
-        request_backoff_factor=float(settings.get("wait_seconds", 1)),
+        request_backoff_factor=settings.wait_seconds,
     )
     session = client.session
     session.headers["User-Agent"] = "Homeroom"
@@ -91,34 +87,28 @@ def _session(address: str, settings: Mapping[str, Any]) -> Any:
     return session
 
 
-def _auth(source: str, settings: Mapping[str, Any]) -> Any:
+def _auth(source: str, settings: ApiSource) -> Any:
     from dlt.sources.helpers.rest_client import auth
 
-    given = settings.get("auth")
+    given = settings.auth
     if given is None:
         return None
-    kind = given.get("type", "bearer")
-    if kind not in AUTH_KEYS:
-        raise LayoutError(
-            f"[sources.{source}.auth] type is {kind!r}; known are {', '.join(AUTH_KEYS)}"
-        )
-    needed, optional = AUTH_KEYS[kind]
-    if unknown := sorted(set(given) - needed - optional - {"type"}):
-        raise LayoutError(
-            f"[sources.{source}.auth]: unknown key {', '.join(unknown)}; known are"
-            f" {', '.join(sorted(needed | optional))}"
-        )
-    if missing := sorted(needed - {key for key in given if given[key]}):
+    if missing := [name for name in NEEDED[given.type] if not getattr(given, name)]:
         raise SourceUnreachableError(
             f"{', '.join(missing)} not set: put it under [sources.{source}.auth] in"
             " .dlt/secrets.toml"
         )
-    values = {key: given[key] for key in given if key != "type"}
-    if kind == "bearer":
-        return auth.BearerTokenAuth(token=str(values["token"]))
-    if kind == "api_key":
-        return auth.APIKeyAuth(**{"name": "X-API-Key", "location": "header", **values})
-    return _renewing()(**values, session=_session(str(values["access_token_url"]), settings))
+    if isinstance(given, BearerAuth):
+        return auth.BearerTokenAuth(token=given.token)
+    if isinstance(given, ApiKeyAuth):
+        return auth.APIKeyAuth(name=given.name, api_key=given.api_key, location=given.location)
+    return _renewing()(
+        access_token_url=given.access_token_url,
+        client_id=given.client_id,
+        client_secret=given.client_secret,
+        access_token_request_data=given.access_token_request_data or None,
+        session=_session(given.access_token_url, settings),
+    )
 
 
 def _renewing() -> Any:

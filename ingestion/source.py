@@ -23,6 +23,7 @@ from common import findings, log, paths, settings, store
 from common.findings import Finding
 from common.runs import Run
 from ingestion import archive, land, layout
+from ingestion.configured import KINDS, FilesSource, OneRosterSource, SourceSettings, SqlSource
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import (
     Fetch,
@@ -50,7 +51,7 @@ class Source:
     """A system we read: its name, its settings, its feeds."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: SourceSettings
     layout: Layout
 
 
@@ -109,25 +110,37 @@ class NotLanded:
 Outcome = Trusted | Unchanged | NotLanded
 
 
-def source_of(name: str, settings: Mapping[str, Any]) -> Source:
-    """A source by its settings. Raises LayoutError for kinds and layouts we do not know."""
-    kind = settings.get("kind")
-    if kind == "files":
-        return Source(
-            name,
-            settings,
-            layout.of_district(layout.load(str(settings.get("layout", name))), settings),
+def source_of(name: str, written: Mapping[str, Any]) -> Source:
+    """A source by its table of the settings. Raises LayoutError for kinds and layouts we do not
+    know, and with all that is wrong in the table.
+    """
+    kind = written.get("kind") if isinstance(written, Mapping) else None
+    if kind not in KINDS:
+        raise LayoutError(
+            f"source {name} has kind {kind!r}; known kinds are {', '.join(READERS)}; mend"
+            f" [sources.{name}] in .dlt/config.toml"
         )
-    if kind == "sql":
-        return Source(name, settings, layout.from_tables(name, settings.get("tables", {})))
-    if kind in ("rest", "dlt"):
-        return Source(name, settings, layout.from_tables(name, settings.get("resources", {}), kind))
-    if kind == "oneroster":
-        return Source(name, settings, import_module(READERS[kind]).layout_of(settings))
-    raise LayoutError(
-        f"source {name} has kind {kind!r}; known kinds are {', '.join(READERS)}; mend"
-        f" [sources.{name}] in .dlt/config.toml"
-    )
+    # who is read another way for a while keeps the tables of before
+    other = {"tables", "resources"} - KINDS[kind].model_fields.keys()
+    given = {key: value for key, value in written.items() if key not in other}
+    said = settings.parse(KINDS[kind], given, ("sources", name), error=LayoutError)
+    return Source(name, said, _layout(name, said))
+
+
+def _layout(name: str, said: SourceSettings) -> Layout:
+    if isinstance(said, FilesSource):
+        return layout.of_district(
+            layout.load(said.layout or name),
+            feeds=said.feeds,
+            files=said.files,
+            aliases=said.aliases,
+            leave_empty=said.leave_empty,
+            check_digits=said.check_digits,
+        )
+    if isinstance(said, OneRosterSource):
+        return import_module(READERS[said.kind]).layout_of(said)
+    tables = said.tables if isinstance(said, SqlSource) else said.resources
+    return layout.from_tables(name, tables, said.kind)
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
@@ -140,9 +153,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
         land.prepare(connection, source.name, (*feeds, *source.layout.tables))
-    limits = {
-        feed.name: tolerance(settings.section("trust"), source.settings, feed) for feed in feeds
-    }
+    limits = tolerances(source)
     outcomes: dict[str, Outcome] = {}
     for feed in feeds:
         rules = Rules(
@@ -213,11 +224,20 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     return results
 
 
+def tolerances(source: Source) -> dict[str, Tolerance]:
+    """The thresholds of every feed. Raises SettingsError."""
+    trust, is_file = settings.read(Tolerance, "trust"), source.settings.kind == "files"
+    return {
+        feed.name: tolerance(trust, source.settings, feed, is_file=is_file)
+        for feed in source.layout.feeds
+    }
+
+
 def reader_of(source: Source) -> Any:
     """The module that reads this kind of source, with `fetch` and `look`; the others are not even
     loaded.
     """
-    return import_module(READERS[source.settings["kind"]])
+    return import_module(READERS[source.settings.kind])
 
 
 def _fetch(source: Source) -> Fetch:
@@ -247,7 +267,7 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
     ):
         return Unchanged(file)
     try:
-        if source.settings["kind"] == "files":
+        if source.settings.kind == "files":
             _refuse_older(file, rules.last)
         return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
     except RefusedError as refused:

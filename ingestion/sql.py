@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from common import paths
 from ingestion import cursor, table
+from ingestion.configured import SqlSource, SqlTable
 from ingestion.layout import Feed, Layout, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 
@@ -40,20 +41,20 @@ class Changes:
     since: cursor.Since
 
 
-def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
+def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
     """Read every table of the source into a file here."""
     import sqlalchemy
 
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
-    engine = _engine(source, str(settings.get("url", "")))
+    engine = _engine(source, settings.url)
     try:
         inspector = _inspected(source, engine)
         feeds: dict[str, Fetched | Problem] = {}
         for feed in layout.feeds:
-            facts = settings["tables"][feed.name]
-            name, schema = str(facts.get("table", feed.name)), facts.get("schema")
+            facts = settings.tables[feed.name]
+            name, schema = facts.table or feed.name, facts.within
             try:
                 present = {
                     plain(column["name"]): column["name"]
@@ -73,24 +74,22 @@ def fetch(source: str, settings: Mapping[str, Any], layout: Layout) -> Fetch:
             feeds[feed.name] = found = _read(
                 engine, (schema, name), columns, feed, into / f"{feed.name}.csv", changes=changes
             )
-            if facts.get("cursor") and changes is None and isinstance(found, Fetched):
+            if facts.cursor and changes is None and isinstance(found, Fetched):
                 cursor.read_whole(source, feed.name, found.sha256)
     finally:
         engine.dispose()
     return Fetch(feeds)
 
 
-def look(source: str, settings: Mapping[str, Any], layout: Layout) -> Look:
+def look(source: str, settings: SqlSource, layout: Layout) -> Look:
     """Is the database there, and are its tables? For `check`."""
-    engine = _engine(source, str(settings.get("url", "")))
+    engine = _engine(source, settings.url)
     try:
         inspector = _inspected(source, engine)
         absent = []
         for feed in layout.feeds:
-            facts = settings["tables"][feed.name]
-            if not inspector.has_table(
-                str(facts.get("table", feed.name)), schema=facts.get("schema")
-            ):
+            facts = settings.tables[feed.name]
+            if not inspector.has_table(facts.table or feed.name, schema=facts.within):
                 absent.append(feed.name)
     finally:
         engine.dispose()
@@ -176,20 +175,15 @@ def _inspected(source: str, engine: Any) -> Any:
 
 
 def _changes(
-    source: str, feed: Feed, facts: Mapping[str, Any], columns: list[str], into: Path
+    source: str, feed: Feed, facts: SqlTable, columns: list[str], into: Path
 ) -> Changes | None:
     """The column to read by and from where on; None: the whole table."""
-    wanted = plain(str(facts.get("cursor", "")))
+    wanted = plain(facts.cursor)
     by = next((column for column in columns if plain(column) == wanted), None) if wanted else None
     if by is None:
         return None
     found = cursor.since(
-        source,
-        feed,
-        by,
-        columns,
-        full_every_days=int(facts.get("full_every_days", cursor.FULL_EVERY_DAYS)),
-        into=into,
+        source, feed, by, columns, full_every_days=facts.full_every_days, into=into
     )
     return Changes(by, found) if found else None
 

@@ -29,10 +29,10 @@ def _feeds(name: str) -> Sequence[Feed]:
     """The feeds as the district configured them; else those of the layout, also when the settings
     make no sense: ingestion said so.
     """
-    facts = settings.section("sources", name)
     try:
+        facts = settings.section("sources", name)
         known = source_of(name, facts).layout if facts else layout.load(name)
-    except layout.LayoutError:
+    except settings.SettingsError:
         known = (
             layout.load(name)
             if (layout.LAYOUTS / f"{name}.toml").is_file()

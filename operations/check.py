@@ -28,8 +28,8 @@ def check(say: Callable[[str], object] = print) -> int:
     """Look at each; the exit code."""
     code = 0
     for name, look in {
-        "settings": _tables,
         "access": access.check,
+        "settings": _tables,
         "night": _night,
         "schedule": _schedule,
         "backup": _backup,

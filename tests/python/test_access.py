@@ -153,7 +153,7 @@ def test_check_and_install_say_that_others_can_read_the_state(
     said.clear()
     assert operations_check.check(said.append) == 3
     assert said[0].startswith("access: not usable: ") and f"chmod -R go-rwx {var}" in said[0]
-    with pytest.raises(schedule.ScheduleWrong, match="chmod -R go-rwx"):
+    with pytest.raises(schedule.ScheduleError, match="chmod -R go-rwx"):
         schedule.install(tmp_path / "units", schedule.owner())
 
 

@@ -12,7 +12,8 @@ import pytest
 from library_kit import MONDAY, Library, loans, people, schools, visits
 
 from common import paths
-from ingestion.layout import LayoutError, load
+from common.settings import SettingsError, parse
+from ingestion.layout import load
 from ingestion.tolerance import Tolerance, school_nights, tolerance
 
 
@@ -158,12 +159,17 @@ def test_a_feed_that_may_be_empty_may_come_empty_then_and_at_no_other_time(
     assert library.ingest(day=date(2027, 6, 28)) == 3, "people never rest"
 
 
+def trusting(**said: Any) -> Tolerance:
+    """[trust] as somebody wrote it."""
+    return parse(Tolerance, said, ("trust",))
+
+
 @pytest.mark.parametrize(
     "wrong", ["summer", ["06-25"], ["6-25", "9-15"], ["09-15", "06-25"], ["06-25", "13-01"]]
 )
 def test_a_summer_that_is_none_is_an_error(wrong: object) -> None:
-    with pytest.raises(LayoutError, match=r"its first and last day as month-day"):
-        tolerance({"summer": wrong}, {}, load("myedbc").feeds[0])
+    with pytest.raises(SettingsError, match=r"its first and last day as month-day"):
+        trusting(summer=wrong)
 
 
 def test_no_file_is_older_than_what_is_landed_where_the_clock_has_gone_back(
@@ -187,25 +193,28 @@ def test_school_nights_are_counted_from_monday_to_friday() -> None:
 
 def test_thresholds_come_from_the_feed_then_its_source_then_the_trust_table() -> None:
     feed = next(feed for feed in load("myedbc").feeds if feed.name == "staff_information")
-    assert tolerance({}, {}, feed) == Tolerance(stale_after_days=20, hold_after_days=None)
+    assert tolerance(trusting(), trusting(), feed) == Tolerance(
+        stale_after_days=20, hold_after_days=None
+    )
     assert (
         tolerance(
-            {"min_row_ratio": 0.4, "last_good_days": 2}, {"min_row_ratio": 0.3}, feed
+            trusting(min_row_ratio=0.4, last_good_days=2), trusting(min_row_ratio=0.3), feed
         ).min_row_ratio
         == 0.3
     )
     plain = next(feed for feed in load("myedbc").feeds if feed.name == "course_information")
-    assert tolerance({}, {}, plain).hold_after_days is None
+    assert tolerance(trusting(), trusting(), plain).hold_after_days is None
 
 
 def test_a_table_of_a_database_grows_stale_only_where_it_is_asked_to() -> None:
     table = replace(load("myedbc").feeds[0], tolerance={})
-    of_all = {"stale_after_days": 3, "hold_after_days": 10}
-    read = tolerance(of_all, {"kind": "sql"}, table)
+    of_all = trusting(stale_after_days=3, hold_after_days=10)
+    read = tolerance(of_all, trusting(), table, is_file=False)
     assert (read.stale_after_days, read.hold_after_days) == (None, None)
-    asked = tolerance(of_all, {"kind": "sql", "stale_after_days": 5, "hold_after_days": 20}, table)
+    of_source = trusting(stale_after_days=5, hold_after_days=20)
+    asked = tolerance(of_all, of_source, table, is_file=False)
     assert (asked.stale_after_days, asked.hold_after_days) == (5, 20)
-    file = tolerance(of_all, {}, table)
+    file = tolerance(of_all, trusting(), table)
     assert (file.stale_after_days, file.hold_after_days) == (3, 10)
 
 
@@ -220,9 +229,8 @@ def test_a_table_of_a_database_grows_stale_only_where_it_is_asked_to() -> None:
     ],
 )
 def test_a_threshold_nobody_can_follow_is_an_error_that_names_it(wrong: dict[str, Any]) -> None:
-    feed = load("myedbc").feeds[0]
-    with pytest.raises(LayoutError, match=next(iter(wrong))):
-        tolerance(wrong, {}, feed)
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        trusting(**wrong)
 
 
 def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults() -> None:
@@ -231,6 +239,6 @@ def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults
     shipped = tomllib.loads((paths.root() / ".dlt" / "config.toml").read_text(encoding="utf-8"))[
         "trust"
     ]
-    assert Tolerance(**shipped | {"summer": tuple(shipped["summer"])}) == Tolerance()
+    assert trusting(**shipped).model_dump() == Tolerance().model_dump()
     documented = (paths.root() / "docs" / "trust.md").read_text(encoding="utf-8")
     assert [name for name in shipped if f"`{name}`" not in documented] == []

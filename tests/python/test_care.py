@@ -97,7 +97,7 @@ def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_ni
     assert live(step("ingest"), step("build")) == 3
     assert did() == ["ingest", "build"]
     assert told()["alerts_wrong"].startswith(
-        "[alerts.routes.operator] mail: no such key; known are always, email,"
+        "ALERTS__ROUTES__OPERATOR__MAIL of the environment: [alerts.routes.operator] mail: no such"
     )
 
 

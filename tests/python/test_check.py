@@ -97,11 +97,11 @@ def test_a_host_whose_key_is_not_pinned_is_told(looked, tmp_path, monkeypatch):
 
 
 WRONG = {
-    "settings": ({}, "[trsut]: no such table; the nearest is trust; known are district, trust,"),
     "access": (
         {"ACCESS__PUBLISHED": "readers-of-no-machine"},
         "[access] names the group 'readers-of-no-machine', which this machine has not",
     ),
+    "settings": ({}, "[trsut]: no such table; the nearest is trust; known are district, trust,"),
     "night": (
         {"NIGHT__MAXIMUM_MINUTES": "soon"},
         "[night] maximum_minutes is 'soon'; it must be a number, 0 or more",
@@ -136,7 +136,7 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
     for name, value in given.items():
         monkeypatch.setenv(name, value.format(file=tmp_path / "file"))
     if part == "settings":
-        monkeypatch.setattr(settings, "_files", lambda: {"trsut": {}})
+        monkeypatch.setattr(settings, "_files", lambda _: {"trsut": {}})
     said: list[str] = []
     assert operations_check.check(said.append) == (3 if part in WRONG else 0)
     assert [line.partition(":")[0] for line in said] == list(WRONG)

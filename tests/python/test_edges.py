@@ -14,12 +14,14 @@ import pyarrow as pa
 import pytest
 from library_kit import Library, loans, people
 
+from common.settings import SettingsError, parse
 from ingestion import coverage, rejects, table, trust
-from ingestion.layout import Feed, LayoutError, Reference
+from ingestion.configured import FilesSource
+from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
 from ingestion.scan import Bad
 from ingestion.source import FeedResult, NotLanded, Source, Unchanged, _aged, _refuse_older, _stale
-from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
+from ingestion.tolerance import Tolerance, given, nights, school_nights, tolerance
 from ingestion.trust import Rules
 
 MONDAY = date(2026, 10, 5)
@@ -512,7 +514,7 @@ def test_a_table_that_never_grows_stale_is_as_old_as_the_last_night_it_was_met()
     [(2, "", 3, []), (3, "", 3, ["warning"]), (3, "held", 3, ["critical"]), (3, "", None, [])],
 )
 def test_a_file_that_stays_the_same_is_told_from_its_third_night(age, hold, stale, levels):
-    source = Source("sis", {}, None)
+    source = Source("sis", FilesSource(kind="files"), None)
     one = replace(result("unchanged"), age_days=age, hold=hold)
     limits = {"people": Tolerance(stale_after_days=stale)}
     found = _stale(source, [one], {"people": Unchanged(FILE)}, {"people": LastGood()}, limits)
@@ -530,7 +532,7 @@ def test_a_file_that_stays_the_same_is_told_from_its_third_night(age, hold, stal
 
 
 def test_a_school_still_held_is_told_every_night_nothing_new_was_landed():
-    source = Source("sis", {}, None)
+    source = Source("sis", FilesSource(kind="files"), None)
     one, last = (
         replace(result("unchanged"), held_partitions=("a", "b")),
         {"people": LastGood(schools={"a": 1200})},
@@ -664,6 +666,10 @@ def test_school_nights_over_weeks_and_from_any_day():
 # ---------------------------------------------------------------- settings
 
 
+def thresholds(table: str, said: dict[str, Any]) -> Tolerance:
+    return parse(Tolerance, said, tuple(table.split(".")))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "taken"),
     [
@@ -713,11 +719,13 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
     all.
     """
     if taken is None:
-        with pytest.raises(LayoutError, match=rf"{name} of feed people is .*; it must be "):
-            tolerance({}, {}, replace(FEED, tolerance={name: value}))
+        with pytest.raises(SettingsError, match=rf"\[feeds.people\] {name} .*; it must be "):
+            thresholds("feeds.people", {name: value})
         return
     found = tolerance(
-        {name: "never read" and value}, {name: value}, replace(FEED, tolerance={name: value})
+        Tolerance(),
+        Tolerance(),
+        replace(FEED, tolerance=given(thresholds("feeds.people", {name: value}))),
     )
     expected = None if taken is ... else taken
     assert (getattr(found, name), type(getattr(found, name))) == (expected, type(expected)), (
@@ -728,41 +736,37 @@ def test_a_threshold_is_taken_within_its_range_and_refused_beyond_it(name, value
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("school_share", "a share between 0 and 1"),
-        ("max_row_growth", "a number of at least 1, or false for never"),
-        ("good_loads", "a whole number"),
-        ("hold_after_days", "a whole number, or false for never"),
+        ("school_share", "a number between 0 and 1"),
+        ("max_row_growth", "a number, 1 or more, or false"),
+        ("good_loads", "a whole number, 0 or more"),
+        ("hold_after_days", "a whole number, 0 or more, or false"),
     ],
 )
 def test_a_threshold_that_is_refused_says_what_it_must_be(name, wanted):
-    for where, given in (
-        ("[trust]", ({name: "x"}, {}, FEED)),
-        ("its source", ({}, {name: "x"}, FEED)),
-    ):
-        with pytest.raises(LayoutError) as told:
-            tolerance(*given)
-        assert str(told.value) == f"{name} of {where} is 'x'; it must be {wanted}"
+    with pytest.raises(SettingsError) as told:
+        thresholds("sources.none", {name: "x"})
+    assert str(told.value) == f"[sources.none] {name} is 'x'; it must be {wanted}"
 
 
 def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never_grows_stale_holds_nothing():  # noqa: E501
     feed = replace(FEED, tolerance={"good_loads": 1})
     assert tolerance(
-        {"good_loads": 3, "school_rows": 3}, {"good_loads": 2, "school_rows": 2}, feed
+        Tolerance(good_loads=3, school_rows=3), Tolerance(good_loads=2, school_rows=2), feed
     ) == Tolerance(good_loads=1, school_rows=2)
-    assert tolerance({"good_loads": 3}, {}, FEED) == Tolerance(good_loads=3)
-    never = replace(FEED, tolerance={"stale_after_days": False})
-    assert tolerance({"hold_after_days": 5}, {"hold_after_days": 4}, never) == Tolerance(
-        stale_after_days=None, hold_after_days=None
-    )
-    held_all_the_same = replace(FEED, tolerance={"stale_after_days": False, "hold_after_days": 5})
-    assert tolerance({}, {}, held_all_the_same) == Tolerance(
+    assert tolerance(Tolerance(good_loads=3), Tolerance(), FEED) == Tolerance(good_loads=3)
+    never = replace(FEED, tolerance={"stale_after_days": None})
+    assert tolerance(
+        Tolerance(hold_after_days=5), Tolerance(hold_after_days=4), never
+    ) == Tolerance(stale_after_days=None, hold_after_days=None)
+    held_all_the_same = replace(FEED, tolerance={"stale_after_days": None, "hold_after_days": 5})
+    assert tolerance(Tolerance(), Tolerance(), held_all_the_same) == Tolerance(
         stale_after_days=None, hold_after_days=5
     )
     with pytest.raises(
-        LayoutError,
-        match=r"\[trust\] has no setting minimum_rows; known are min_row_ratio, good_loads",
+        SettingsError,
+        match=r"\[trust\] minimum_rows: no such key; the nearest is min_row_ratio; known",
     ):
-        tolerance({"minimum_rows": 1}, {}, FEED)
+        thresholds("trust", {"minimum_rows": 1})
 
 
 # ---------------------------------------------------------------- rejected rows

@@ -34,6 +34,7 @@ from common import paths, store
 from common.runs import Run
 from ingestion import land
 from ingestion.__main__ import main
+from ingestion.configured import SqlTable
 from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
 from ingestion.model import Fetched, RefusedError
 from ingestion.trust import Rules, check
@@ -758,7 +759,9 @@ def test_raw_names_are_the_headings_in_snake_case() -> None:
 
 
 def test_a_layout_with_a_mistake_names_file_feed_and_key() -> None:
-    with pytest.raises(LayoutError, match="layout x, feed a: unknown key colums"):
+    with pytest.raises(
+        LayoutError, match=r"layout x: \[feeds.a\] colums: no such key; the nearest"
+    ):
         parse("x", {"feeds": {"a": {"files": ["*"], "columns": ["A"], "colums": []}}})
     with pytest.raises(LayoutError, match="layout x, feed a: 'B' is none of its columns"):
         parse("x", {"feeds": {"a": {"files": ["*"], "columns": ["A"], "key": ["B"]}}})
@@ -767,7 +770,7 @@ def test_a_layout_with_a_mistake_names_file_feed_and_key() -> None:
     with pytest.raises(LayoutError, match="rejects is taken"):
         parse("x", {"feeds": {"rejects": {"files": ["*"], "columns": ["A"]}}})
     with pytest.raises(LayoutError, match="has no columns"):
-        from_tables("hr", {"employees": {"key": ["staff_id"]}})
+        from_tables("hr", {"employees": SqlTable(key=("staff_id",))})
 
 
 def test_no_confidential_column_of_myedbc_is_ever_landed() -> None:

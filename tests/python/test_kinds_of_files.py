@@ -406,7 +406,7 @@ def test_yesterdays_file_does_not_pass_for_todays_when_todays_archive_is_refused
 @pytest.mark.parametrize(
     ("feed", "told"),
     [
-        ({"format": "pdf"}, "format is 'pdf'; known are delimited, fixed, excel"),
+        ({"format": "pdf"}, "format is 'pdf'; it must be one of delimited, fixed, excel"),
         ({"sheet": "A"}, "sheet means nothing for format 'delimited'"),
         (
             {"format": "fixed"},

@@ -674,7 +674,7 @@ def test_a_service_that_lacks_an_optional_list_or_sends_half_of_one(
 
 
 def test_a_setting_the_rostering_service_has_no_use_for_is_told() -> None:
-    with pytest.raises(LayoutError, match="unknown key location"):
+    with pytest.raises(LayoutError, match="location: no such key; the nearest is"):
         source_of(
             "oneroster", {"kind": "oneroster", "base_url": "https://x/v1p2", "location": "here"}
         )

@@ -9,7 +9,10 @@ import pytest
 from common import paths, settings
 from common.sftp import Place
 from ingestion import fetch, numbers, table
+from ingestion.configured import FilesSource
 from ingestion.model import SourceUnreachableError
+
+HERE = FilesSource(kind="files")
 
 
 @pytest.mark.parametrize(
@@ -24,8 +27,10 @@ from ingestion.model import SourceUnreachableError
 )
 def test_a_place_is_read_from_its_location(location, place):
     host, port, user, folder = place
-    assert fetch.sftp_place("sis", location, {}) == Place(host, port, user, "", "", folder, 30.0)
-    given = fetch.sftp_place("sis", location, {"key_file": "k", "known_hosts": "h", "timeout": "5"})
+    assert fetch.sftp_place("sis", location, HERE) == Place(host, port, user, "", "", folder, 30.0)
+    given = fetch.sftp_place(
+        "sis", location, FilesSource(kind="files", key_file="k", known_hosts="h", timeout=5)
+    )
     assert given == Place(host, port, user, "k", "h", folder, 5.0)
 
 
@@ -35,7 +40,7 @@ def test_a_location_without_a_user_or_with_a_password_is_refused_without_repeati
         SourceUnreachableError,
         match=r"sources\.sis\.location must read sftp://user@host:port/folder, without a password",
     ) as told:
-        fetch.sftp_place("sis", location, {})
+        fetch.sftp_place("sis", location, HERE)
     assert "secret" not in str(told.value)
 
 
@@ -51,7 +56,7 @@ def test_a_folder_is_absolute_or_below_the_state_or_below_the_project(tmp_path, 
     ):
         with (
             pytest.raises(SourceUnreachableError, match=says),
-            fetch.place("sis", {"location": location}),
+            fetch.place("sis", FilesSource(kind="files", location=location)),
         ):
             pass
 
@@ -128,7 +133,8 @@ def test_nine_digits_have_a_check_digit_and_empty_is_nobodys(number, wrong):
 
 
 def test_settings_of_the_environment_go_before_files_table_by_table(monkeypatch):
-    monkeypatch.setattr(settings, "_files", lambda: {"a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": 4})
+    written = {"a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": 4}
+    monkeypatch.setattr(settings, "_files", lambda *_: written)
     for name, value in {
         "A__B__C": "9",
         "A__NEW": '["x"]',

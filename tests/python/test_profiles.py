@@ -100,9 +100,9 @@ def test_the_profile_of_another_district_reads_its_files_without_a_line_of_pytho
 
 
 def test_a_district_gets_the_eleven_extracts_in_use_unless_it_says_otherwise() -> None:
-    assert len(of_district(load("myedbc"), {}).feeds) == 11
+    assert len(of_district(load("myedbc")).feeds) == 11
     assert [
-        feed.name for feed in of_district(load("myedbc"), {"feeds": ["sibling_information"]}).feeds
+        feed.name for feed in of_district(load("myedbc"), feeds=["sibling_information"]).feeds
     ] == ["sibling_information"]
 
 
@@ -120,7 +120,7 @@ def test_a_district_gets_the_eleven_extracts_in_use_unless_it_says_otherwise() -
 )
 def test_a_profile_with_a_mistake_is_told(settings: dict, told: str) -> None:
     with pytest.raises(LayoutError, match=told):
-        of_district(load("myedbc"), settings)
+        of_district(load("myedbc"), **settings)
 
 
 def test_tables_of_a_source_that_is_not_configured_or_not_delivered_are_there_and_empty(

@@ -285,7 +285,9 @@ def test_a_source_nobody_answers_for_is_one_finding(library: Library) -> None:
 
 
 def test_a_rest_source_with_a_mistake_is_told() -> None:
-    with pytest.raises(LayoutError, match=r"\[sources.x.resources.a\]: unknown key pth"):
+    with pytest.raises(
+        LayoutError, match=r"\[sources.x.resources.a\] pth: no such key; the nearest"
+    ):
         source_of("x", {"kind": "rest", "resources": {"a": {"pth": "a", "columns": ["id"]}}})
     with pytest.raises(LayoutError, match="source x has no resources"):
         source_of("x", {"kind": "rest"})

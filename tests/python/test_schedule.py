@@ -237,7 +237,7 @@ def test_the_service_may_write_to_the_folder_of_backups_wherever_it_is(monkeypat
         f"install -d -o {schedule.owner()} -m 0700 /mnt/backups"
     )
     monkeypatch.setenv("BACKUP__FOLDER", "/mnt/two words")
-    with pytest.raises(schedule.ScheduleWrong, match="cannot carry the backup folder"):
+    with pytest.raises(schedule.ScheduleError, match="cannot carry the backup folder"):
         schedule.units("homeroom")
 
 
@@ -258,7 +258,7 @@ def test_units_are_for_everybody_to_read_and_are_not_written_for_a_state_folder_
     schedule.install(tmp_path / "units", schedule.owner())
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "units").iterdir()} == {0o644}
     paths.var().chmod(0o755)
-    with pytest.raises(schedule.ScheduleWrong, match=f"chmod -R go-rwx {paths.var()}"):
+    with pytest.raises(schedule.ScheduleError, match=f"chmod -R go-rwx {paths.var()}"):
         schedule.install(tmp_path / "others", schedule.owner())
     assert not (tmp_path / "others").exists()
 

@@ -15,6 +15,7 @@ import pytest
 
 from common import paths, store
 from ingestion.__main__ import main
+from ingestion.configured import SqlTable
 from ingestion.layout import LayoutError, from_tables
 
 DDL = "create table staff_records (id integer primary key, surname text, changed_at {time})"
@@ -182,6 +183,6 @@ def test_a_lost_archive_or_warehouse_costs_a_whole_read_and_nothing_else(
 
 def test_a_cursor_without_a_key_is_told() -> None:
     with pytest.raises(LayoutError, match="changes are merged by key: list both"):
-        from_tables("hr", {"staff": {"columns": ["id", "changed_at"], "cursor": "changed_at"}})
+        from_tables("hr", {"staff": SqlTable(columns=("id", "changed_at"), cursor="changed_at")})
     with pytest.raises(LayoutError, match="must be one of the columns"):
-        from_tables("hr", {"staff": {"columns": ["id"], "key": ["id"], "cursor": "changed_at"}})
+        from_tables("hr", {"staff": SqlTable(columns=("id",), key=("id",), cursor="changed_at")})

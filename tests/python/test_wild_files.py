@@ -32,6 +32,7 @@ from workbook import workbook
 from common import paths
 from common.runs import Run
 from ingestion import land, source
+from ingestion.configured import FilesSource
 from ingestion.layout import Layout, parse
 from ingestion.model import Trusted
 from ingestion.trust import Rules
@@ -256,7 +257,7 @@ def night(var: Path, layout: Layout, name: str, content: bytes) -> source.Outcom
     for old in drop.iterdir():
         old.unlink()
     (drop / name).write_bytes(content)
-    read_from = source.Source("wild", {"kind": "files", "location": str(drop)}, layout)
+    read_from = source.Source("wild", FilesSource(kind="files", location=str(drop)), layout)
     feed = layout.feeds[0]
     outcome = source._judge(read_from, feed, source._fetch(read_from).feeds[feed.name], Rules())
     if isinstance(outcome, Trusted):

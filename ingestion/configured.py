@@ -1,0 +1,351 @@
+"""What `[sources.<name>]` may say, kind by kind, and what a layout may say of its feeds.
+
+Every table is declared here once, with the types and defaults its reader relies on; thresholds of
+the trust gate (`ingestion/tolerance.py`) may stand in each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from common.settings import Count, Number, OneOrMore, Secret, Section, Some, Text, Texts
+from ingestion.tolerance import Tolerance
+
+MADE = dict[str, Any]
+
+
+def _bearer_unless_said(given: Any) -> Any:
+    return {"type": "bearer", **given} if isinstance(given, dict) else given
+
+
+def _whole_numbers(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list) else given
+
+
+# ---------------------------------------------------------------- tables of a database or a service
+
+
+class TableSettings(Tolerance):
+    """[sources.<name>.tables.<feed>] or resources: what is read of one table."""
+
+    columns: Texts = ()
+    """The columns to read; what is not listed is never read."""
+    required: Texts = ()
+    """Columns that must be there."""
+    key: Texts = ()
+    """Columns that name a row."""
+    cursor: Text = ""
+    """The column that says when a row changed: only what changed since is read."""
+    full_every_days: Count = 7
+    """How often everything is read all the same."""
+    school: Text = ""
+    """The column of a row's school: a school that loses its rows is held alone."""
+    report_key: Text = ""
+    """The one column a rejected row may be named by."""
+    references: dict[str, Text] = Field(default_factory=dict)
+    """Column -> feed.column its values should stand in."""
+    content_date: Text = ""
+    """The column whose newest date says how new the content is."""
+
+
+class SqlTable(TableSettings):
+    """[sources.<name>.tables.<feed>]"""
+
+    table: Text = ""
+    """What the database calls it; empty: as the feed."""
+    within: Text | None = Field(None, alias="schema")
+    """The schema it is in; unset: the user's own."""
+
+
+class RestResource(TableSettings):
+    """[sources.<name>.resources.<feed>] of an API."""
+
+    path: Text = ""
+    """Where it is asked for; empty: as the feed."""
+    params: MADE = Field(default_factory=dict, repr=False)
+    """What is asked with."""
+    data: Text = "$"
+    """Where in an answer its rows stand (JSONPath)."""
+    total: Text = ""
+    """Where an answer says how many there are."""
+    total_header: Text = ""
+    """The header that says so."""
+    paginator: Text | MADE | None = None
+    """How its pages are turned; unset: as the source says."""
+    cursor_param: Text = ""
+    """The parameter that asks for what changed since."""
+    cursor_format: Text = ""
+    """How the moment stands in it, with {value}."""
+
+
+class DltResource(TableSettings):
+    """[sources.<name>.resources.<feed>] of a dlt source."""
+
+    resource: Text = ""
+    """What the source calls it; empty: as the feed."""
+    cursor_kind: Literal["text", "number", "date", "timestamp"] = "text"
+    """What the values of the cursor are to the source."""
+
+
+# ---------------------------------------------------------------- sources
+
+
+class SourceSettings(Tolerance):
+    """[sources.<name>]: what every source may say."""
+
+    kind: Text
+    """How it is read."""
+    keep_days: Some | None = None
+    """Files of it not in force for so long are past their days; unset: as [archive] says."""
+
+
+class FilesSource(SourceSettings):
+    """Files in a folder, here or on an SFTP server."""
+
+    location: Text = ""
+    """A folder, or sftp://user@host:22/folder."""
+    layout: Text = ""
+    """Which layout its files have; empty: the one of the source's own name."""
+    feeds: Texts | None = None
+    """The feeds the district gets; unset: all but those on request."""
+    files: dict[str, Texts] = Field(default_factory=dict)
+    """Feed -> its own file names."""
+    aliases: dict[str, Text] = Field(default_factory=dict)
+    """The district's heading -> the layout's."""
+    leave_empty: Texts = ()
+    """Columns the district has no use for."""
+    check_digits: bool = True
+    """Whether numbers with a check digit are proved."""
+    key_file: Text = ""
+    """The private key of an SFTP server's user."""
+    known_hosts: Text = ""
+    """The file with the server's pinned host key."""
+    timeout: Number = 30
+    """Seconds without an answer that are no answer."""
+    attempts: Some = 3
+    """How often a server is tried."""
+    wait_seconds: Number = 5
+    """Before the second attempt; before the third twice that."""
+
+
+class SqlSource(SourceSettings):
+    """Tables of a database."""
+
+    url: Secret = ""
+    """Its address, like postgresql+psycopg2://user@host/database."""
+    tables: dict[str, SqlTable] = Field(default_factory=dict)
+    """What is read of it."""
+
+
+class BearerAuth(Section):
+    """A token the service was told beforehand."""
+
+    type: Literal["bearer"]
+    """How we sign in."""
+    token: Secret = ""
+    """The token."""
+
+
+class ApiKeyAuth(Section):
+    """A key in a header, a query or a cookie."""
+
+    type: Literal["api_key"]
+    """How we sign in."""
+    api_key: Secret = ""
+    """The key."""
+    name: Text = "X-API-Key"
+    """What it is called there."""
+    location: Literal["header", "cookie", "query", "param"] = "header"
+    """Where it stands."""
+
+
+class ClientCredentialsAuth(Section):
+    """A token asked for with the name and the secret of a client (OAuth 2)."""
+
+    type: Literal["oauth2_client_credentials"]
+    """How we sign in."""
+    access_token_url: Text = ""
+    """Where tokens are given."""
+    client_id: Text = ""
+    """Who asks."""
+    client_secret: Secret = ""
+    """With what."""
+    access_token_request_data: MADE = Field(default_factory=dict, repr=False)
+    """What else is asked, such as a scope."""
+
+
+Auth = Annotated[
+    Annotated[BearerAuth | ApiKeyAuth | ClientCredentialsAuth, Field(discriminator="type")],
+    BeforeValidator(_bearer_unless_said),
+]
+
+
+class ApiSource(SourceSettings):
+    """A service asked over HTTP."""
+
+    base_url: Text = ""
+    """Its address, up to the version."""
+    auth: Auth | None = Field(None, repr=False)
+    """How we sign in; unset: not at all."""
+    headers: dict[str, Text] = Field(default_factory=dict, repr=False)
+    """What else it wants to be shown."""
+    timeout: Number = 60
+    """Seconds without an answer that are no answer."""
+    attempts: Some = 5
+    """How often a busy or failing server is asked."""
+    wait_seconds: Number = 1
+    """Before the second attempt; twice as long before each further one."""
+
+
+class RestSource(ApiSource):
+    """Resources of an API."""
+
+    paginator: Text | MADE = "single_page"
+    """How pages are turned."""
+    resources: dict[str, RestResource] = Field(default_factory=dict)
+    """What is read of it."""
+
+
+class OneRosterSource(ApiSource):
+    """A rostering service of OneRoster 1.1 or 1.2."""
+
+    feeds: Texts | None = None
+    """The lists the district gets; unset: all."""
+    page_size: Some = 1_000
+    """How many records a page holds."""
+    full_every_days: Count = 7
+    """How often everything is read: a record the server forgot is in no list of changes."""
+    check_digits: bool = True
+    """Whether numbers with a check digit are proved."""
+
+
+class DltSource(SourceSettings):
+    """Resources of any dlt source."""
+
+    source: Text = ""
+    """The function that makes it, as "package.module:function"."""
+    arguments: MADE = Field(default_factory=dict, repr=False)
+    """What it is called with."""
+    resources: dict[str, DltResource] = Field(default_factory=dict)
+    """What is read of it."""
+
+
+KINDS: dict[str, type[SourceSettings]] = {
+    "files": FilesSource,
+    "sql": SqlSource,
+    "rest": RestSource,
+    "oneroster": OneRosterSource,
+    "dlt": DltSource,
+}
+
+
+class Archive(Section):
+    """[archive]: the original bytes of every file that was read."""
+
+    keep_days: Some | None = None
+    """Files not in force for so long are past their days; unset: they are kept for ever."""
+
+
+# ---------------------------------------------------------------- layouts
+
+
+class Limits(Section):
+    """[limits] of a layout: how much an archive (or a workbook, which is one) may hold before it is
+    not opened.
+    """
+
+    members: Some = 1_000
+    """Files in it."""
+    megabytes: Some = 4_000
+    """Unpacked."""
+    ratio: Some = 200
+    """Unpacked to packed; text packs 5 to 20 times, repetitive text 100 times."""
+
+    @property
+    def bytes(self) -> int:
+        """The megabytes as bytes."""
+        return self.megabytes * 1_000_000
+
+
+class FeedDocument(Tolerance):
+    """[feeds.<name>] of a layout."""
+
+    files: Texts = ()
+    """Names its file may have."""
+    columns: Texts = ()
+    """The headings, in the order of the file."""
+    legacy_column_counts: Annotated[tuple[Some, ...], BeforeValidator(_whole_numbers)] = ()
+    """Earlier versions of it have so many of the first columns."""
+    order_known: bool = True
+    """Whether a file without headings may be read by position."""
+    required: Texts = ()
+    """Columns that must be there."""
+    never_empty: Texts = ()
+    """Columns every row must fill."""
+    key: Texts = ()
+    """Columns that name a row."""
+    aliases: dict[str, Text] = Field(default_factory=dict)
+    """Other heading -> heading."""
+    optional: bool = False
+    """A source may have none of it: never sent is no problem, no longer sent is one."""
+    optional_columns: Texts = ()
+    """Only some versions have them: their absence is not worth a word."""
+    opt_in: bool = False
+    """Read only where the settings name it."""
+    may_be_empty: bool = False
+    """Empty in summer is no news: what was landed stays, nothing waits for it."""
+    check_digit: Text = ""
+    """The column of a number whose last digit proves the others."""
+    format: Literal["delimited", "fixed", "excel"] = "delimited"
+    """What kind of file it is."""
+    delimiters: Texts | None = None
+    """What may stand between values; unset: as the layout says."""
+    positions: Texts = ()
+    """fixed: first and last character of each column, like "1-10"."""
+    trimmed: bool = False
+    """fixed: blanks at the end of a line may be left out."""
+    sheet: Text = ""
+    """excel: which one; empty: the first."""
+    skip_lines: Count = 0
+    """fixed, excel: lines or rows above the headings or the data."""
+    ends_with_newline: bool | None = None
+    """Whether a whole file ends with one; unset: as the layout says."""
+    school: Text = ""
+    """The column of a row's school; empty: as the layout says."""
+    report_key: Text = ""
+    """The one column a rejected row may be named by; empty: as the layout says."""
+    references: dict[str, Text] = Field(default_factory=dict)
+    """Column -> feed.column its values should stand in."""
+    content_date: Text = ""
+    """The column whose newest date says how new the content is."""
+
+
+class LayoutDocument(Section):
+    """A file of ingestion/layouts/: what a source's feeds look like."""
+
+    owner: Text = ""
+    """Who can mend its feeds."""
+    delimiters: Texts = (",", "\t")
+    """What may stand between values."""
+    ends_with_newline: bool = True
+    """Whether a whole file ends with one."""
+    archives: Texts = ()
+    """Names of zip files whose members are read like files."""
+    limits: Limits = Limits()
+    """How much one may hold."""
+    restricted: Texts = ()
+    """Columns that are read over and never landed."""
+    shapes: dict[str, Text] = Field(default_factory=dict)
+    """Raw column -> regular expression of its values."""
+    aliases: dict[str, Text] = Field(default_factory=dict)
+    """Other heading -> heading, for every feed that has it."""
+    feeds: dict[str, FeedDocument] = Field(default_factory=dict)
+    """The feeds."""
+    school: OneOrMore = ()
+    """The column of a row's school, for every feed that has one of these."""
+    report_key: OneOrMore = ()
+    """The one column a rejected row may be named by, likewise."""
+    numbers: Texts = ()
+    """Columns of whole numbers, which a spreadsheet may have turned into others."""
