@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import pytest
@@ -379,6 +379,22 @@ def test_a_password_is_made_for_a_create_and_for_nothing_else(scim, client):
     assert "first_password" not in scim.raw_columns["users"]
 
 
+def test_a_password_is_kept_until_its_account_is_made_or_refused(scim, client):
+    class Kept:
+        forgotten: ClassVar[list[str]] = []
+
+        def forget(self, change_id: str) -> None:
+            self.forgotten.append(change_id)
+
+    scim._passwords = Kept()
+    one, other = user(), user("p2", user_name="p1@x")
+    client.down = 1
+    assert do(scim, one).status == "unknown"
+    assert Kept.forgotten == []
+    assert (do(scim, one).status, do(scim, other).status) == ("applied", "failed")
+    assert Kept.forgotten == [one.change_id, other.change_id]
+
+
 def test_a_lost_create_is_unknown_and_a_lost_update_is_made_again(scim, client):
     client.lost = 2
     assert do(scim, user()).status == "unknown"
@@ -467,6 +483,8 @@ def test_a_link_is_tied_when_both_its_ends_are_there(scim, client):
     assert waits.note == (
         "cannot create members: the group or the person does not exist in the target yet"
     )
+    half = do(scim, replace(tie, references={"group_id": group, "person_id": ""}))
+    assert (half.reason, half.note) == (waits.reason, waits.note)
     tie = replace(tie, references={"group_id": group, "person_id": person})
     assert [do(scim, tie).remote_id for _ in range(2)] == [person, person]
     assert seen(scim, "members") == [{"group_remote_id": group, "member_remote_id": person}], (
