@@ -1,33 +1,33 @@
-"""Findings: something a person should know, in a sentence, with who can fix it.
+"""Findings: something a person should know, with who can fix it.
 
-In: `Finding` values from any room. Out: `runs/<run_id>/findings.jsonl`, which the report step loads
-into `audit.findings`. A finding carries keys (student number, staff id, school number), never a
-name or an address.
+In: `Finding` values from any room: a code of the catalogue (`problems.csv`) and the values of this
+case. Out: `runs/<run_id>/findings.jsonl`, which the report step loads into the ledger; level,
+sentence and action are made of it where a person reads. A finding carries keys (student number,
+staff id, school number), never a name or an address.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from common import disk_reserve
+from common import disk_reserve, problems
 from common.runs import Run
-
-LEVELS = ("info", "warning", "critical")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know. `kind` is a snake_case name people can filter by; `message` is the
-    sentence they read.
+    """One thing to know. `values` stand in the places of its sentence and its action, where its own
+    columns (source, feed, file …) do not. `owner` is for what a source or a target owns itself.
+    Raises UnknownProblemError for a code that is none of a finding, or a value that is missing.
     """
 
-    level: str
-    kind: str
-    message: str
+    code: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
     source: str = ""
     feed: str = ""
     target: str = ""
@@ -38,13 +38,39 @@ class Finding:
     line: int | None = None
     column: str = ""
     owner: str = ""
-    action: str = ""
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ValueError(
-                f"finding {self.kind}: level {self.level!r} is none of {', '.join(LEVELS)}"
-            )
+        known = problems.problem(self.code)
+        if known.level == "reason":
+            raise problems.UnknownProblemError(f"{self.code} is a reason, not a finding")
+        around = str(self.values.get(problems.WITHIN, ""))
+        places = known.places() | (problems.problem(around).places() if around else frozenset())
+        own = {
+            name: getattr(self, name)
+            for name in sorted(places & set(OWN))
+            if name not in self.values
+        }
+        object.__setattr__(self, "values", {**own, **self.values})
+        object.__setattr__(self, "owner", self.owner or known.owner)
+        _ = self.message, self.action
+
+    @property
+    def level(self) -> str:
+        """How bad it is: `critical`, `warning` or `info`."""
+        return problems.problem(self.code).level
+
+    @property
+    def message(self) -> str:
+        """The sentence a person reads."""
+        return problems.sentence(self.code, self.values)
+
+    @property
+    def action(self) -> str:
+        """What to do about it, '' where nothing is."""
+        return problems.action(self.code, self.values)
+
+
+OWN = ("source", "feed", "target", "entity", "school_number", "key", "file", "line", "column")
 
 
 def record(run: Run, findings: Iterable[Finding]) -> None:
@@ -69,11 +95,21 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
     disk_reserve.or_dropped(write)
 
 
-def read(run: Run) -> list[dict]:
-    """All findings of a run, in the order they were found; a last line that a power cut has torn is
-    left out.
+def read(run: Run) -> list[dict[str, Any]]:
+    """All findings of a run with what they say (level, message, action), in the order they were
+    found; a last line that a power cut has torn is left out.
     """
     path = run.folder / "findings.jsonl"
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    return [_said(json.loads(line)) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def _said(finding: dict[str, Any]) -> dict[str, Any]:
+    code, values = finding["code"], finding["values"]
+    return {
+        **finding,
+        "level": problems.problem(code).level,
+        "message": problems.sentence(code, values),
+        "action": problems.action(code, values),
+    }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 CATALOGUE = Path(__file__).with_name("problems.csv")
 LEVELS = ("critical", "warning", "info", "reason")
+WITHIN = "within"  # a value that is the code of the sentence around
 PLACE = re.compile(r"\{([a-z_]+)\}")
 
 Values = Mapping[str, str | int]
@@ -56,8 +57,13 @@ def problem(code: str) -> Problem:
 
 
 def sentence(code: str, values: Values | None = None) -> str:
-    """What is wrong, for a person. Raises UnknownProblemError."""
-    return _rendered(code, problem(code).sentence, values or {})
+    """What is wrong, for a person; inside the sentence `within` names, if it does, which says what
+    becomes of it. Raises UnknownProblemError.
+    """
+    values = values or {}
+    said = _rendered(code, problem(code).sentence, values)
+    around = str(values.get(WITHIN, ""))
+    return sentence(around, {**values, "problem": said, WITHIN: ""}) if around else said
 
 
 def action(code: str, values: Values | None = None) -> str:

@@ -71,7 +71,7 @@ STORIES: dict[str, tuple[tuple[str, date], ...]] = {
 _RECORDS = {"active": "active", "grace": "left", "suspended": "left", "archived": "left"}
 _REASONS = {
     ("student", "left"): "withdrawn",
-    ("staff", "left"): "employment ended",
+    ("staff", "left"): "employment_ended",
     ("student", "active"): "enrolled",
     ("staff", "active"): "employed",
 }
@@ -316,6 +316,7 @@ def _remember(people: list[Known]) -> None:
                     "spring",
                     record,
                     "of last spring",
+                    None,
                 )
             )
     with store.connect() as connection:

@@ -18,13 +18,12 @@ import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from common import access, findings, log, paths, settings, store
+from common import access, findings, log, paths, problems, settings, store
 from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
@@ -149,16 +148,12 @@ def _ingest(
     # rests on it waits
     results = {
         source.name: _missing(
-            source.name,
-            [feed.name for feed in source.layout.feeds],
-            "ingestion did not come to its end",
+            source.name, [feed.name for feed in source.layout.feeds], "feed_not_reached"
         )
         for source in sources
     }
-    results |= {
-        name: _missing(name, _fed_by(name), "its settings cannot be followed") for name in wrong
-    }
-    failed = [_failed("settings_wrong", name, why) for name, why in wrong.items()]
+    results |= {name: _missing(name, _fed_by(name), "feed_settings_wrong") for name in wrong}
+    failed = [_failed("settings_wrong", name, {"why": why}) for name, why in wrong.items()]
     _say(run, results)
     for source in sources:
         try:
@@ -171,29 +166,15 @@ def _ingest(
             expected = isinstance(error, LandingError | settings.SettingsError)
             if not expected:
                 traceback.print_tb(error.__traceback__)  # without its text, which may quote a row
-            why = (
-                str(error)
-                if expected
-                else (
-                    f"it failed in a way nobody expected ({type(error).__name__}); the log of the"
-                    " night says where"
-                )
-            )
-            failed.append(
-                _failed(
-                    (
-                        "settings_wrong"
-                        if expected and not isinstance(error, LandingError)
-                        else "source_failed"
-                    ),
-                    source.name,
-                    why,
-                )
-            )
+            if expected:
+                is_landing = isinstance(error, LandingError)
+                code = "source_not_landed" if is_landing else "settings_wrong"
+                failed.append(_failed(code, source.name, {"why": str(error)}))
+            else:
+                name = type(error).__name__
+                failed.append(_failed("source_failed", source.name, {"error": name}))
             results[source.name] = _missing(
-                source.name,
-                [feed.name for feed in source.layout.feeds],
-                "it could not be read tonight",
+                source.name, [feed.name for feed in source.layout.feeds], "feed_not_read"
             )
         _say(run, results)
     findings.record(run, failed)
@@ -216,29 +197,23 @@ def _ingest(
     return HELD if any(result.hold or result.held_partitions for result in every) else DONE
 
 
-def _missing(source: str, feeds: Sequence[str], why: str) -> list[FeedResult]:
+def _missing(source: str, feeds: Sequence[str], code: str) -> list[FeedResult]:
+    """Feeds nothing was read of; the code says why."""
     return [
         FeedResult(
             source,
             feed,
             "missing",
-            message=f"{source} {feed} missing: {why}",
-            hold=f"missing, {why}",
+            code=code,
+            values={"source": source, "feed": feed, problems.WITHIN: "feed_not_asked"},
+            hold=f"missing, {problems.sentence(code)}",
         )
         for feed in feeds
     ]
 
 
-def _failed(kind: str, source: str, why: str) -> Finding:
-    return Finding(
-        "critical",
-        kind,
-        f"{source}: {why}; what was landed of it stays, what rests on it waits, the other sources"
-        " go on",
-        source=source,
-        owner="technician",
-        action='"make check" says whether it is mended',
-    )
+def _failed(code: str, source: str, values: problems.Values) -> Finding:
+    return Finding(code, values, source=source)
 
 
 def _fed_by(source: str) -> list[str]:
@@ -256,7 +231,8 @@ def _fed_by(source: str) -> list[str]:
 def _say(run: Run, results: Mapping[str, Sequence[FeedResult]]) -> None:
     kept = [entry for entry in run.read("feeds.json", []) if entry["source"] not in results]
     run.write(
-        "feeds.json", [*kept, *(asdict(result) for some in results.values() for result in some)]
+        "feeds.json",
+        [*kept, *(result.as_document() for some in results.values() for result in some)],
     )
 
 

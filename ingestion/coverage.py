@@ -78,15 +78,17 @@ def of_schools(
         if rows.get(school, 0) < tolerance.school_share * before or not rows.get(school)
     }
     if len(fallen) > tolerance.max_lost_partitions * len(watched):
-        share = (
-            f"{len(fallen):,} of {len(watched):,} schools have lost their rows (limit"
-            f" {tolerance.max_lost_partitions:.0%}, the first {min(fallen)})"
+        raise RefusedError(
+            "feed_schools_collapsed",
+            {
+                "file": trusted.file.name,
+                "feed": trusted.feed.name,
+                "fallen": len(fallen),
+                "schools": len(watched),
+                "limit": f"{tolerance.max_lost_partitions:.0%}",
+                "first": min(fallen),
+            },
         )
-        action = (
-            'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
-            f' {trusted.feed.name}" once'
-        )
-        raise RefusedError("schools_collapsed", f"{trusted.file.name}: {share}", action)
     expected = {**rows, **fallen}
     return Coverage(
         expected,
@@ -102,19 +104,12 @@ def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> 
     feed, file = trusted.feed.name, trusted.file.name
     rows = "no rows" if not now else ("1 row" if now == 1 else f"{now:,} rows")
     return Finding(
-        "critical",
         "school_held",
-        f"{source} {feed}: school {school} has {rows} in {file} and had {before:,} in its last good"
-        " load; nothing is changed for this school until its rows are back, the other schools"
-        " go on",
+        {"rows": rows, "before": before},
         source=source,
         feed=feed,
         school_number=school,
         file=file,
-        action=(
-            f"have the extract run again for school {school}; if it really is that small now, run"
-            f' "python -m ingestion --accept-smaller {feed}" once'
-        ),
     )
 
 
@@ -141,20 +136,18 @@ def refuse_orphans(
     """
     filled, orphans, first = asked(query, known)
     if orphans > tolerance.orphan_share * filled:
-        line = child.line_of(first)
-        share = (
-            f"{orphans:,} of {filled:,} rows ({orphans / filled:.0%}, limit"
-            f" {tolerance.orphan_share:.0%})"
-        )
-        problem = (
-            f"{child.file.name}: {share} name a {reference.column} that {reference.feed} has not,"
-            f" the first in line {line:,}"
-        )
         raise RefusedError(
-            "orphans",
-            problem,
-            f"check that it and {reference.feed} are extracts of the same day and school year",
-            line,
+            "feed_orphans",
+            {
+                "file": child.file.name,
+                "orphans": orphans,
+                "filled": filled,
+                "share": f"{orphans / filled:.0%}",
+                "limit": f"{tolerance.orphan_share:.0%}",
+                "name": reference.column,
+                "parent": reference.feed,
+            },
+            child.line_of(first),
         )
 
 
@@ -199,14 +192,14 @@ def old_content(
     )
     return (
         Finding(
-            "critical" if held else "warning",
-            "feed_old_content",
-            f"{source} {trusted.feed.name}: {trusted.file.name} speaks of {trusted.content_on},"
-            f" {nights(age)} ago; at most {tolerance.stale_after_days} are expected"
-            + (", so what rests on it is held" if held else ""),
+            "feed_old_content_held" if held else "feed_old_content",
+            {
+                "day": str(trusted.content_on),
+                "age": nights(age),
+                "most": tolerance.stale_after_days,
+            },
             source=source,
             feed=trusted.feed.name,
             file=trusted.file.name,
-            action="check whether the extract job still reads today's data",
         ),
     )

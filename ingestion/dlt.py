@@ -96,9 +96,8 @@ def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched |
             rows.add(item)
     except Exception as error:
         return Problem(
-            "unstable",
-            f"resource {resource.name} of {settings.source} could not be read to its end"
-            f" ({_told(error)})",
+            "feed_resource_unread",
+            {"resource": resource.name, "module": settings.source, "error": _told(error)},
         )
     finally:
         _forget(resource)
@@ -113,7 +112,7 @@ def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched |
         if column.name in feed.required and since and rows.count and column.heading not in rows.seen
     ]
     if lost:
-        return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
+        return Problem("feed_change_incomplete", {"names": ", ".join(lost)})
     found = table.write(
         rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )
@@ -129,9 +128,12 @@ def _resource(source: str, settings: DltSource, feed: Feed) -> Any:
     name = settings.resources[feed.name].resource or feed.name
     if name not in there:
         return Problem(
-            "missing",
-            f"{settings.source} has no resource {name}; it has"
-            f" {', '.join(sorted(there)) or 'none'}",
+            "feed_resource_missing",
+            {
+                "module": settings.source,
+                "resource": name,
+                "resources": ", ".join(sorted(there)) or "none",
+            },
         )
     return there[name]
 

@@ -36,12 +36,7 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     """Write the text of a sheet to `to`. Raises Refused."""
     with file.path.open("rb") as opened:
         if opened.read(4) != b"PK\x03\x04":
-            raise RefusedError(
-                "encoding",
-                f"{file.name} is no Excel workbook of today's kind (.xlsx), or it is protected by a"
-                " password",
-                SAVE_AS,
-            )
+            raise RefusedError("feed_no_workbook", {"file": file.name})
     _fits(feed, file)
     rows = _rows(feed, file)
     width = max((at for row in rows for at, value in enumerate(row, 1) if value != ""), default=0)
@@ -64,7 +59,9 @@ def _fits(feed: Feed, file: Fetched) -> None:
                     with packed.open(member) as sheet:
                         _not_too_wide(file, sheet)
     except ArchiveRefusedError as error:
-        raise RefusedError("encoding", f"{file.name} is refused: {error}", SAVE_AS) from None
+        raise RefusedError(
+            "feed_workbook_refused", {"file": file.name, "why": str(error)}
+        ) from None
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -75,10 +72,7 @@ def _fits(feed: Feed, file: Fetched) -> None:
         RuntimeError,
     ) as error:
         raise RefusedError(
-            "encoding",
-            f"{file.name} cannot be unpacked as an Excel workbook ({type(error).__name__}); it may"
-            " be cut off",
-            SAVE_AS,
+            "feed_workbook_cut", {"file": file.name, "error": type(error).__name__}
         ) from None
 
 
@@ -91,14 +85,15 @@ def _not_too_wide(file: Fetched, sheet: Any) -> None:
             right, low = max(right, _column(letters)), max(low, int(digits))
         rest = data[-200:]
     if right * low > MOST_CELLS:
-        problem = (
-            f"{file.name} has a cell in row {low:,}, column {right:,}: a sheet of"
-            f" {right * low:,} cells, limit {MOST_CELLS:,}"
-        )
         raise RefusedError(
-            "too_large",
-            problem,
-            "delete the rows and columns outside the table, then save it again",
+            "feed_too_large",
+            {
+                "file": file.name,
+                "row": low,
+                "column_number": right,
+                "cells": right * low,
+                "most": MOST_CELLS,
+            },
         )
 
 
@@ -116,20 +111,16 @@ def _rows(feed: Feed, file: Fetched) -> list[list[Any]]:
         with python_calamine.CalamineWorkbook.from_path(str(file.path)) as book:
             names = list(book.sheet_names)
             if feed.sheet and feed.sheet not in names:
-                problem = f"{file.name} has no sheet {feed.sheet!r}; it has {', '.join(names)}"
                 raise RefusedError(
-                    "sheet_missing",
-                    problem,
-                    "put the sheet's name back, or mend `sheet` in the layout",
+                    "feed_sheet_missing",
+                    {"file": file.name, "sheet": repr(feed.sheet), "sheets": ", ".join(names)},
                 )
             if not names:
-                raise RefusedError("empty", f"{file.name} has no sheet", SAVE_AS)
+                raise RefusedError("feed_without_sheets", {"file": file.name})
             return book.get_sheet_by_name(feed.sheet or names[0]).to_python(skip_empty_area=False)
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise RefusedError(
-            "encoding",
-            f"{file.name} cannot be read as an Excel workbook ({type(error).__name__})",
-            SAVE_AS,
+            "feed_workbook_unread", {"file": file.name, "error": type(error).__name__}
         ) from None
 
 

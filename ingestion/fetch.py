@@ -159,9 +159,12 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
                 continue
             if not found:
                 feeds[feed.name] = Problem(
-                    "missing",
-                    f"no file named {' or '.join(feed.files)} is in"
-                    f" {where} ({_files(len(entries))} there)",
+                    "feed_missing",
+                    {
+                        "names": " or ".join(feed.files),
+                        "where": where,
+                        "files": _files(len(entries)),
+                    },
                 )
                 continue
             if twins := [
@@ -170,9 +173,8 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
                 if "/" in entry.name and entry.name.split("/")[0] == found[-1].name.split("/")[0]
             ][1:]:
                 feeds[feed.name] = Problem(
-                    "archive",
-                    f"{len(twins) + 1} files of one archive could be it ({found[-1].name} and"
-                    f" {twins[0]}): none was taken",
+                    "feed_archive_twins",
+                    {"count": len(twins) + 1, "file": found[-1].name, "other": twins[0]},
                 )
                 continue
             if len(found) > 1:
@@ -279,11 +281,11 @@ def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
     try:
         path = folder.get(entry.name, to)
     except ArchiveRefusedError as error:
-        return Problem("archive", f"{entry.name} is refused: {error}")
+        return Problem("feed_archive", {"file": entry.name, "why": str(error)})
     except sftp.SftpError as error:
-        return Problem("unstable", str(error))
+        return Problem("feed_unstable", {"why": str(error)})
     except OSError as error:
-        return Problem("missing", f"{entry.name} cannot be read ({error.strerror})")
+        return Problem("feed_file_unreadable", {"file": entry.name, "error": str(error.strerror)})
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Fetched(entry.name, path, digest, path.stat().st_size, entry.modified_at)
@@ -296,25 +298,20 @@ def _entry(path: Path) -> sftp.Entry:
 
 def _several(source: str, feed: Feed, names: list[str]) -> Finding:
     return Finding(
-        "warning",
         "several_files",
-        f"{source} {feed.name}: {len(names)} files could be it ({', '.join(names)}); the newest,"
-        f" {names[-1]}, was taken",
+        {"count": len(names), "names": ", ".join(names)},
         source=source,
         feed=feed.name,
         file=names[-1],
-        action="remove the older files from the folder",
     )
 
 
 def _strangers(source: str, where: str, names: list[str]) -> Finding:
     shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return Finding(
-        "info",
         "unmatched_file",
-        f"{source}: {_files(len(names))} in {where} belong to no feed of the layout: {shown}",
+        {"files": _files(len(names)), "where": where, "names": shown},
         source=source,
-        action="name them under `files` of a feed, or ask for them no longer",
     )
 
 

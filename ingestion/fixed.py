@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from common import problems
 from ingestion.layout import Feed
 from ingestion.model import Fetched, RefusedError, Reject
 from ingestion.scan import Encoding, UnreadableError, encoding_of
@@ -27,56 +28,47 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
         with file.path.open("rb") as opened:
             encoding = encoding_of(iter(lambda: opened.read(CHUNK), b""))
     except UnreadableError as error:
-        raise RefusedError(
-            "encoding", f"{file.name} cannot be read: {error}", "have the file saved as UTF-8 text"
-        ) from None
+        raise RefusedError("feed_encoding_fixed", {"file": file.name, "why": str(error)}) from None
     rejects: list[Reject] = []
     with file.path.open("rb") as opened, to.open("wb") as out:
         opened.seek(encoding.begin)
         writer = Writer(out)
-        number, last, data = 0, "", b"\n"
+        number, last, data = 0, None, b"\n"
         for number, data in enumerate(opened, 1):
             line = data.rstrip(b"\r\n")
             last = (
-                ""
+                None
                 if number <= feed.skip_lines or not line.strip()
                 else _wrong(feed, line, encoding)
             )
             if last:
-                rejects.append(Reject(number, last, hashlib.sha256(line).hexdigest()))
+                digest = hashlib.sha256(line).hexdigest()
+                rejects.append(Reject(number, last[0], digest, values=last[1]))
             if last or number <= feed.skip_lines or not line.strip():
                 writer.nothing()
             else:
                 writer.row(_values(feed, line.decode(encoding.codec)))
-        if (feed.ends_with_newline and not data.endswith(b"\n")) or "instead of" in last:
-            problem = (
-                f"{file.name} breaks off in its last line {number:,} ({last or 'no line end'})"
-            )
-            raise RefusedError(
-                "truncated",
-                problem,
-                "it was cut off while it was written or sent: have it sent again",
-                number,
-            )
+        is_cut = feed.ends_with_newline and not data.endswith(b"\n")
+        if is_cut or (last and last[0] == "reject_too_short"):
+            why = problems.sentence(*(last or ("no_line_end", {})))
+            raise RefusedError("feed_truncated_record", {"file": file.name, "why": why}, number)
     return Text(to, encoding.name, tuple(rejects))
 
 
-def _wrong(feed: Feed, line: bytes, encoding: Encoding) -> str:
-    """Why a line cannot be cut into its columns; empty when it can."""
+def _wrong(feed: Feed, line: bytes, encoding: Encoding) -> tuple[str, problems.Values] | None:
+    """Why a line cannot be cut into its columns, as code and values; None when it can."""
     try:
         text = line.decode(encoding.codec)
     except UnicodeDecodeError:
-        return f"not {encoding.name}"
+        return "reject_encoding", {"encoding": encoding.name, "byte": ""}
     if "\0" in text:
-        return "zero bytes"
+        return "reject_zero_bytes", {}
     length = feed.positions[-1][1]
     if len(text.rstrip()) > length:
-        return f"more than the {length} characters of the layout"
-    return (
-        f"{len(text)} characters instead of {length}"
-        if len(text) < length and not feed.trimmed
-        else ""
-    )
+        return "reject_too_long", {"expected": length}
+    if len(text) < length and not feed.trimmed:
+        return "reject_too_short", {"length": len(text), "expected": length}
+    return None
 
 
 def _values(feed: Feed, line: str) -> Iterator[str]:

@@ -51,12 +51,7 @@ def understood(
         for delimiter, values in readings
     ]
     if not ranked:
-        raise RefusedError(
-            "header",
-            f"{file}: line 1 can be read neither as headings nor as data (bad quoting)",
-            "check the extract's settings",
-            1,
-        )
+        raise RefusedError("feed_header", {"file": file}, 1)
     known, _, _, delimiter, values = max(ranked, key=lambda reading: reading[:3])
     # Two headings never stand in one line of data; a feed of one column has only one to show.
     if known >= min(2, len(feed.columns)):
@@ -77,10 +72,13 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
             unknown.append(heading.strip() or f"(blank, column {place + 1})")
         elif column.name in places:
             raise RefusedError(
-                "header",
-                f"{file}: the heading {column.heading} stands twice (columns"
-                f" {places[column.name] + 1} and {place + 1})",
-                RENAMED,
+                "feed_heading_twice",
+                {
+                    "file": file,
+                    "heading": column.heading,
+                    "place": places[column.name] + 1,
+                    "other_place": place + 1,
+                },
                 1,
             )
         else:
@@ -91,11 +89,11 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
     needed = [column.heading for column in missing if column.name in feed.required]
     if needed:
         also = f", unknown headings there: {_shown(unknown)}" if unknown else ""
-        problem = (
-            f"{file} lacks the required column {_shown(needed)} (its heading line has"
-            f" {len(headings)} columns{also})"
+        raise RefusedError(
+            "feed_column_missing",
+            {"file": file, "names": _shown(needed), "headings": len(headings), "unknown": also},
+            1,
         )
-        raise RefusedError("column_missing", problem, RENAMED, 1)
     landed = {
         name: place
         for name, place in places.items()
@@ -115,21 +113,13 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
 def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> Heading:
     count = len(values)
     if not feed.order_known:
-        raise RefusedError(
-            "header",
-            f"{file} has no heading line that is known, and the order of its columns is not",
-            TICK_HEADINGS,
-            1,
-        )
+        raise RefusedError("feed_heading_unknown", {"file": file}, 1)
     if count != len(feed.columns) and count not in feed.legacy_column_counts:
         allowed = " or ".join(
             str(number) for number in (*feed.legacy_column_counts, len(feed.columns))
         )
         raise RefusedError(
-            "column_count",
-            f"{file} has no heading line that is known, and {count} columns instead of {allowed}",
-            TICK_HEADINGS,
-            1,
+            "feed_column_count", {"file": file, "count": count, "allowed": allowed}, 1
         )
     places = {
         column.name: place
@@ -138,12 +128,7 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
     }
     needed = [name for name in feed.required if name not in places]
     if needed:
-        raise RefusedError(
-            "column_missing",
-            f"{file} ends before the required column {_shown(needed)}",
-            TICK_HEADINGS,
-            1,
-        )
+        raise RefusedError("feed_column_absent", {"file": file, "names": _shown(needed)}, 1)
     for name, shape in feed.shapes.items():
         value = values[places[name]].strip() if name in places else ""
         if (
@@ -151,13 +136,7 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
             and not re.fullmatch(shape, value)
             and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value))
         ):
-            raise RefusedError(
-                "header",
-                f"{file}: line 1 holds neither known headings nor data ({name} does not look like"
-                " one)",
-                RENAMED,
-                1,
-            )
+            raise RefusedError("feed_no_heading_no_data", {"file": file, "name": name}, 1)
     landed = {name: place for name, place in places.items() if name not in feed.left_empty}
     checked = feed.columns.index(feed.check_digit) if feed.check_digit else count
     return Heading(delimiter, count, False, landed, checked=checked if checked < count else None)
@@ -168,37 +147,25 @@ def _notes(
 ) -> Iterable[Finding]:
     if unknown:
         yield Finding(
-            "warning",
             "unknown_column",
-            f"{source} {feed.name}: {file} has {_columns(unknown)} no layout names, not landed:"
-            f" {_shown(unknown)}",
+            {"columns": _columns(unknown)},
             source=source,
             feed=feed.name,
             file=file,
             line=1,
             column=_shown(unknown),
-            action=(
-                "add the column to the layout (restricted if it is confidential), or have it left"
-                " out of the extract"
-            ),
         )
     missing = [column for column in missing if column.name not in feed.optional_columns]
     if missing:
         names = [column.heading for column in missing]
         yield Finding(
-            "warning",
             "column_missing",
-            f"{source} {feed.name}: {file} lacks {_columns(names)} that are not required, landed"
-            f" empty: {_shown(names)}",
+            {"columns": _columns(names), "names": _shown(names)},
             source=source,
             feed=feed.name,
             file=file,
             line=1,
             column=_shown([column.name for column in missing]),
-            action=(
-                "ask whether the extract was changed; add an alias to the layout if the column was"
-                " renamed"
-            ),
         )
 
 

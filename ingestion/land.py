@@ -45,7 +45,9 @@ REJECT_COLUMNS = {
     "feed": "varchar",
     "_file": "varchar",
     "_line": "bigint",
-    "reason": "varchar",
+    "code": "varchar",
+    "values": "varchar",  # of the code, as JSON
+    "reason": "varchar",  # what they say, for whoever asks this table
     "column_name": "varchar",
     "record_key": "varchar",
     "school_number": "varchar",
@@ -359,8 +361,9 @@ def _replace_rejects(
     """The rejected lines of a feed: those of this file instead of those of its last. A line that
     was among them keeps its `rejected_since`.
     """
-    told = ("line", "reason", "column", "record", "school_number", "sha256")
+    told = ("line", "code", "reason", "column", "record", "school_number", "sha256")
     found = {name: [getattr(reject, name) or None for reject in file.rejects] for name in told}
+    found["values"] = [json.dumps(reject.values, ensure_ascii=False) for reject in file.rejects]
     rejects = _table(source, REJECTS)
     connection.execute(
         "create or replace temp table earlier as select line_sha256, min(rejected_since) as since"
@@ -379,9 +382,9 @@ def _replace_rejects(
     )
     connection.execute(
         f"""
-        insert into {rejects} ({", ".join(REJECT_COLUMNS)})
-        select ?, ?, line, reason, "column", record, school_number, nullif(?, ''), sha256,
-        coalesce(earlier.since, ?::timestamptz), ?::timestamptz, ?
+        insert into {rejects} ({", ".join(f'"{name}"' for name in REJECT_COLUMNS)})
+        select ?, ?, line, code, "values", reason, "column", record, school_number,
+        nullif(?, ''), sha256, coalesce(earlier.since, ?::timestamptz), ?::timestamptz, ?
         from found left join earlier on found.sha256 = earlier.line_sha256
         """,
         [file.feed.name, file.file.tag, owner, at, at, run.run_id],

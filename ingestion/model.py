@@ -12,6 +12,7 @@ from datetime import date, datetime
 from itertools import chain, islice
 from pathlib import Path
 
+from common import problems
 from common.findings import Finding
 from ingestion.layout import Feed
 
@@ -21,13 +22,14 @@ class SourceUnreachableError(Exception):
 
 
 class RefusedError(Exception):
-    """A feed may not replace the last good one: the reason with numbers, and what to do. No full
-    stop at the end.
+    """A feed may not replace the last good one: a code of the catalogue and its values, with the
+    line where one shows it.
     """
 
-    def __init__(self, kind: str, problem: str, action: str, line: int | None = None) -> None:
-        super().__init__(problem)
-        self.kind, self.problem, self.action, self.line = kind, problem, action, line
+    def __init__(self, code: str, values: problems.Values, line: int | None = None) -> None:
+        self.code, self.line = code, line
+        self.values = values if line is None else {**values, "line": line}
+        super().__init__(problems.sentence(code, self.values))
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,10 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a feed has no file tonight. `kind`: missing (it is not there), unstable (it changes) or
-    archive (it came in one we refuse).
-    """
+    """Why a feed has no file tonight: a code of the catalogue and its values."""
 
-    kind: str
-    message: str
+    code: str
+    values: problems.Values
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,24 @@ class LastGood:
 
 @dataclass(frozen=True)
 class Reject:
-    """One record that is not landed: where it stands, why, and the hash of its bytes without the
-    line end.
+    """One record that is not landed: where it stands, why (a code of the catalogue and its values),
+    and the hash of its bytes without the line end.
     """
 
     line: int
-    reason: str
+    code: str
     sha256: str
     column: str = ""  # raw column, where it is known which one is wrong
     record: str = (
         ""  # the record's key (student number, staff id), where it can be told for certain
     )
     school_number: str = ""
+    values: problems.Values = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Why, as a person reads it."""
+        return problems.sentence(self.code, self.values)
 
 
 @dataclass(frozen=True)

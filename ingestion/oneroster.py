@@ -33,6 +33,7 @@ PATHS = {
     "enrollments": "enrollments",
     "demographics": "demographics",
 }
+NOT_THERE = 404
 # 1.2's service and its files spell the names a person goes by differently.
 ALSO = {"preferred_given_name": "preferredFirstName", "preferred_family_name": "preferredLastName"}
 
@@ -99,8 +100,8 @@ def _as_resources(settings: OneRosterSource, known: Layout) -> RestSource:
 
 def _unless_it_has_none(feed: Feed, found: Any) -> Any:
     """A list the server does not know is a file that was not sent."""
-    if feed.optional and isinstance(found, Problem) and "status 404" in found.message:
-        return Problem("missing", found.message)
+    if feed.optional and isinstance(found, Problem) and found.values.get("status") == NOT_THERE:
+        return Problem("feed_list_missing", found.values)
     return found
 
 

@@ -15,16 +15,18 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from common import problems
 from common.findings import Finding
 from ingestion.coverage import school_number
 from ingestion.layout import Feed
 from ingestion.model import Fetched, Reject
-from ingestion.scan import ROUNDED, Bad, values_of
+from ingestion.scan import Bad, values_of
 
 MOST_SHOWN = 20
 LOOKS_LIKE_A_KEY = (  # a key has digits; a name or an address never looks so
     r"[A-Za-z]{0,3}[0-9]{2,12}"
 )
+WHOLE = {"reject_empty", "reject_rounded"}  # every value stands in its own column
 LOOKS_LIKE_A_SCHOOL = r"[0-9]{3,8}"
 Known = Callable[[Collection[str]], Collection[str]]
 
@@ -46,17 +48,18 @@ def reject(
     school = value(feed.school, LOOKS_LIKE_A_SCHOOL)
     return Reject(
         bad.line,
-        bad.reason,
+        bad.code,
         digest,
         bad.column,
         value(feed.report_key, LOOKS_LIKE_A_KEY),
         school_number(school) if school else "",
+        bad.values,
     )
 
 
 def is_whole(found: Reject) -> bool:
     """Whether every value of the row stands in its own column."""
-    return found.reason.endswith((" is empty", ROUNDED))
+    return found.code in WHOLE
 
 
 def told(found: tuple[Reject, ...], known: Known, schools: Collection[str]) -> tuple[Reject, ...]:
@@ -85,7 +88,7 @@ def finding(
     """One sentence per feed: how many rows, what is wrong with them, where they stand."""
     reasons: dict[str, int] = {}
     for one in found:
-        reasons[_plain(one.reason)] = reasons.get(_plain(one.reason), 0) + 1
+        reasons[_plain(one)] = reasons.get(_plain(one), 0) + 1
     why = ", ".join(
         f"{count:,} {reason}"
         for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:5]
@@ -94,10 +97,13 @@ def finding(
     where += f" and {len(found) - MOST_SHOWN:,} more" if len(found) > MOST_SHOWN else ""
     schools, columns = {one.school_number for one in found}, {one.column for one in found}
     return Finding(
-        "warning",
         "rows_rejected",
-        f"{source} {feed.name}: {_rows(len(found))} of {file.name} rejected ({why}), in"
-        f" {'line' if len(found) == 1 else 'lines'} {where}; the other {_rows(landed)} were landed",
+        {
+            "rows": _rows(len(found)),
+            "why": why,
+            "where": f"{'line' if len(found) == 1 else 'lines'} {where}",
+            "landed": _rows(landed),
+        },
         source=source,
         feed=feed.name,
         file=file.name,
@@ -105,10 +111,6 @@ def finding(
         column=columns.pop() if len(columns) == 1 else "",
         school_number=schools.pop() if len(schools) == 1 else "",
         key=found[0].record if len(found) == 1 else "",
-        action=(
-            "mend these records at the source, then have the extract run again;"
-            f" raw_{source}.rejects lists them all"
-        ),
     )
 
 
@@ -121,20 +123,13 @@ def _whose(feed: Feed, one: Reject) -> str:
     return f" ({said})" if said else ""
 
 
-def _plain(reason: str) -> str:
+def _plain(one: Reject) -> str:
     """A reason in words: `student_number is empty` -> `without student number`."""
-    if reason == "bad quoting":
-        return "with a quotation mark that is not closed"
-    if reason.endswith(ROUNDED):
-        return (
-            f"with a {reason.removesuffix(ROUNDED).replace('_', ' ')} whose digits a spreadsheet"
-            " rounded away"
-        )
-    if reason.endswith(" is empty"):
-        return f"without {reason.removesuffix(' is empty').replace('_', ' ')}"
-    if " fields instead of " in reason:
-        return f"with {reason.replace(' fields', ' columns')}"
-    return f"with letters that are {reason}"
+    values = {
+        name: value.replace("_", " ") if name == "column" and isinstance(value, str) else value
+        for name, value in one.values.items()
+    }
+    return problems.sentence(f"rows_{one.code}", values)
 
 
 def _rows(count: int) -> str:

@@ -137,9 +137,12 @@ def _read(
                 " network, then run again"
             ) from None
         return Problem(
-            "unstable",
-            f"{_host(settings)}/{(facts.path or feed.name).lstrip('/')} could not be read to its"
-            f" end: {_told(error, settings.attempts)}",
+            "feed_answer_unread",
+            {
+                "address": f"{_host(settings)}/{(facts.path or feed.name).lstrip('/')}",
+                "error": _told(error, settings.attempts),
+                "status": rest_session.status(_cause(error)),
+            },
         )
     columns = (
         headings
@@ -152,7 +155,7 @@ def _read(
         if column.name in feed.required and since and rows.count and column.heading not in rows.seen
     ]
     if lost:
-        return Problem("unstable", f"what changed lacks the required column {', '.join(lost)}")
+        return Problem("feed_change_incomplete", {"names": ", ".join(lost)})
     found = table.write(
         rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )

@@ -50,17 +50,22 @@ def is_unreachable(error: BaseException) -> bool:
     return isinstance(error, BROKEN)
 
 
+def status(error: BaseException) -> int:
+    """The status it was answered with, 0 where nothing was."""
+    answer = error.response if isinstance(error, requests.HTTPError) else None
+    return 0 if answer is None else answer.status_code
+
+
 def told(error: BaseException, attempts: int) -> str:
     """What went wrong on the wire, in words without addresses and tokens."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        status = error.response.status_code
-        if status in {401, 403}:
+    if code := status(error):
+        if code in {401, 403}:
             return (
-                f"it does not let us in (status {status}): check the credentials under auth, and"
+                f"it does not let us in (status {code}): check the credentials under auth, and"
                 " what they may read"
             )
-        return f"it answered with status {status}" + (
-            f", {attempts} times" if status == 429 or status >= 500 else ""
+        return f"it answered with status {code}" + (
+            f", {attempts} times" if code == 429 or code >= 500 else ""
         )
     if isinstance(error, requests.exceptions.InvalidSchema):
         return "its next page is on another host; it was not asked for, it would be given our token"

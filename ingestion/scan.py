@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from mmap import mmap
 
+from common import problems
 from ingestion import numbers
 
 WINDOW = 4 << 20  # bytes one match may look at: bounds memory, not records
@@ -28,7 +29,6 @@ BOM = b"\xef\xbb\xbf"
 NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 ASCII = bytes(range(128))
 
-ROUNDED = " was rounded by a spreadsheet"
 FEW = 5  # characters outside ASCII that prove nothing about an encoding
 
 Buffer = bytes | mmap
@@ -72,13 +72,18 @@ class Good:
 
 @dataclass(frozen=True)
 class Bad:
-    """One record that cannot be landed, and why."""
+    """One record that cannot be landed, and why: a code of the catalogue and its values."""
 
     start: int
     end: int
     line: int
-    reason: str
-    column: str = ""  # the one that is wrong, where it is one
+    code: str
+    values: problems.Values = field(default_factory=dict)
+
+    @property
+    def column(self) -> str:
+        """The one that is wrong, where it is one."""
+        return str(self.values.get("column", ""))
 
 
 def encoding_of(chunks: Iterable[bytes], before: str = "") -> Encoding:
@@ -234,7 +239,7 @@ class _Single:
             return line_end
         end = _record_end(self.anything, self.buffer, place)
         if end is None:
-            return Bad(place, line_end, line, "bad quoting")
+            return Bad(place, line_end, line, "reject_quoting")
         try:
             values = _values(
                 self.buffer[place:end].decode(self.encoding.codec), self.shape.delimiter
@@ -245,25 +250,33 @@ class _Single:
             which = (
                 f" (byte 0x{error.object[error.start]:02X})" if self.encoding.name == CP1252 else ""
             )
-            return Bad(place, end, line, f"not {self.encoding.name}{which}")
+            return Bad(
+                place, end, line, "reject_encoding", {"encoding": self.encoding.name, "byte": which}
+            )
         if len(values) != self.shape.fields:
             # A quote nobody closed may have reached for one further down: then the very next line
             # is whole.
             if end > line_end and self.runs.match(
                 self.buffer, line_end, min(len(self.buffer), line_end + LONGEST_RECORD)
             ):
-                return Bad(place, line_end, line, "bad quoting")
-            return Bad(place, end, line, f"{len(values)} fields instead of {self.shape.fields}")
+                return Bad(place, line_end, line, "reject_quoting")
+            return Bad(
+                place,
+                end,
+                line,
+                "reject_fields",
+                {"fields": len(values), "expected": self.shape.fields},
+            )
         empty = [name for at, name in self.shape.never_empty.items() if not values[at]]
         if empty:
-            return Bad(place, end, line, f"{empty[0]} is empty", empty[0])
+            return Bad(place, end, line, "reject_empty", {"column": empty[0]})
         rounded = [
             name
             for at, name in self.shape.numbers.items()
             if at in self.shape.never_empty and numbers.is_rounded(values[at])
         ]
         return (
-            Bad(place, end, line, f"{rounded[0]}{ROUNDED}", rounded[0])
+            Bad(place, end, line, "reject_rounded", {"column": rounded[0]})
             if rounded
             else Good(place, end, line, 1)
         )

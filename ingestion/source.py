@@ -12,14 +12,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
 
-from common import findings, log, paths, settings, store
+from common import findings, log, paths, problems, settings, store
 from common.findings import Finding
 from common.runs import Run
 from ingestion import archive, land, layout
@@ -37,6 +37,22 @@ from ingestion.model import (
 from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
+# what the catalogue calls a file that is not there, one without a row, a source that is silent
+NOT_THERE = {
+    "feed_missing",
+    "feed_file_unreadable",
+    "feed_table_missing",
+    "feed_resource_missing",
+    "feed_list_missing",
+}
+EMPTY = {
+    "feed_empty",
+    "feed_without_rows",
+    "feed_heading_only",
+    "feed_blank",
+    "feed_without_sheets",
+}
+UNREACHABLE = "feed_unreachable"
 READERS = {
     "files": "ingestion.fetch",
     "sql": "ingestion.sql",
@@ -74,12 +90,26 @@ class FeedResult:
     sha256: str = ""
     bytes: int = 0
     encoding: str = ""
-    message: str = ""
+    code: str = ""  # what the catalogue has to say about it, '' for nothing
+    values: problems.Values = field(default_factory=dict)
     age_days: int = 0  # school nights since what is in force was new
     hold: str = ""  # why what rests on this feed must wait; '' when what is in force is good enough
     held_partitions: tuple[
         str, ...
     ] = ()  # schools whose rows collapsed: their changes wait, the others go on
+
+    @property
+    def message(self) -> str:
+        """What a person reads about it; of what is wrong also what to do."""
+        if not self.code:
+            return ""
+        said = problems.sentence(self.code, self.values)
+        action = "" if self.is_good else problems.action(self.code, self.values)
+        return "; ".join(part for part in (said, action) if part)
+
+    def as_document(self) -> dict[str, Any]:
+        """Its entry of `feeds.json`."""
+        return {**asdict(self), "message": self.message}
 
     @property
     def is_good(self) -> bool:
@@ -100,9 +130,8 @@ class NotLanded:
     """
 
     status: str
-    kind: str
-    problem: str
-    action: str
+    code: str
+    values: problems.Values
     file: Fetched | None = None
     line: int | None = None
 
@@ -245,23 +274,18 @@ def _fetch(source: Source) -> Fetch:
         return reader_of(source).fetch(source.name, source.settings, source.layout)
     except SourceUnreachableError as error:
         return Fetch(
-            {feed.name: Problem("unreachable", str(error)) for feed in source.layout.feeds}
+            {feed.name: Problem(UNREACHABLE, {"why": str(error)}) for feed in source.layout.feeds}
         )
 
 
 def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) -> Outcome:
     """Is it there, is it new, may it replace what is landed?"""
     never_sent = feed.optional and not (rules.last.rows or rules.last.sha256)
-    if never_sent and isinstance(file, Problem) and file.kind == "missing":
-        return NotLanded("absent", "feed_absent", file.message, "")
     if isinstance(file, Problem):
-        status = "refused" if file.kind in {"unstable", "archive"} else "missing"
-        action = (
-            ""
-            if file.kind == "unreachable"
-            else "check the extract job and its transfer, then run ingestion again"
-        )
-        return NotLanded(status, f"feed_{file.kind}", file.message, action)
+        status = "missing" if file.code in {*NOT_THERE, UNREACHABLE} else "refused"
+        if never_sent and file.code in NOT_THERE:
+            status = "absent"
+        return NotLanded(status, file.code, file.values)
     if _is_landed(feed, file, rules.last) and not (
         rules.accept_smaller and rules.last.held_partitions
     ):
@@ -271,15 +295,11 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
             _refuse_older(file, rules.last)
         return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
     except RefusedError as refused:
-        if never_sent and refused.kind == "empty":
-            return NotLanded("absent", "feed_absent", refused.problem, "", file)
-        if feed.may_be_empty and refused.kind == "empty" and rules.tolerance.is_summer(rules.as_of):
-            return NotLanded(
-                "resting", "feed_resting", f"{refused.problem}, as is usual in summer", "", file
-            )
-        return NotLanded(
-            "refused", refused.kind, refused.problem, refused.action, file, refused.line
-        )
+        if never_sent and refused.code in EMPTY:
+            return NotLanded("absent", refused.code, refused.values, file)
+        if feed.may_be_empty and refused.code in EMPTY and rules.tolerance.is_summer(rules.as_of):
+            return NotLanded("resting", "feed_resting", {"said": str(refused)}, file)
+        return NotLanded("refused", refused.code, refused.values, file, refused.line)
 
 
 def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
@@ -299,12 +319,8 @@ def _refuse_older(file: Fetched, last: LastGood) -> None:
     came since.
     """
     if file.sha256 in last.earlier and file.modified_at.timestamp() <= last.modified_at:
-        problem = (
-            f"{file.name} is a file that was loaded before the last one, and not newer than it"
-            f" (modified {file.modified_at:%Y-%m-%d %H:%M} UTC)"
-        )
         raise RefusedError(
-            "repeated", problem, "find out why an old file came again, and have today's sent"
+            "feed_repeated", {"file": file.name, "modified": f"{file.modified_at:%Y-%m-%d %H:%M}"}
         )
 
 
@@ -345,12 +361,7 @@ def _judge_references(
                 check_references(child, known, limits[name])
             except RefusedError as refused:
                 outcomes[name] = NotLanded(
-                    "refused",
-                    refused.kind,
-                    refused.problem,
-                    refused.action,
-                    child.file,
-                    refused.line,
+                    "refused", refused.code, refused.values, child.file, refused.line
                 )
 
 
@@ -413,23 +424,13 @@ def _stale(
             and limit.stale_after_days is not None
             and result.age_days >= limit.stale_after_days
         ):
-            until = (
-                "what rests on it is held"
-                if result.hold
-                else f"expected is a new one at least every {nights(limit.stale_after_days)}"
-            )
             notes.append(
                 Finding(
-                    "critical" if result.hold else "warning",
-                    "feed_stale",
-                    f"{source.name} {result.feed}: {result.file} has been the same for"
-                    f" {nights(result.age_days)}; {until}",
+                    "feed_stale_held" if result.hold else "feed_stale",
+                    {"age": nights(result.age_days), "most": nights(limit.stale_after_days)},
                     source=source.name,
                     feed=result.feed,
                     file=result.file,
-                    action=(
-                        "check whether the extract job still runs and still writes to this folder"
-                    ),
                 )
             )
         if not isinstance(outcome, Trusted):
@@ -442,17 +443,11 @@ def _stale(
 
 def _still_held(source: Source, result: FeedResult, school: str, before: int) -> Finding:
     return Finding(
-        "critical",
-        "school_held",
-        f"{source.name} {result.feed}: school {school} still lacks its rows (it had {before:,} in"
-        " its last good load); nothing is changed for this school",
+        "school_still_held",
+        {"before": before},
         source=source.name,
         feed=result.feed,
         school_number=school,
-        action=(
-            f"have the extract run again for school {school}; if it really is that small now, run"
-            f' "python -m ingestion --accept-smaller {result.feed}" once'
-        ),
     )
 
 
@@ -501,23 +496,25 @@ def _result(
     source: Source, feed: Feed, outcome: Outcome, last: LastGood, restored: bool
 ) -> FeedResult:
     if isinstance(outcome, NotLanded):
-        facts = _facts(outcome.file) if outcome.file else {}
         return FeedResult(
             source.name,
             feed.name,
             outcome.status,
-            message=_sentence(source, feed, outcome, last, restored),
-            **facts,
+            code=outcome.code,
+            values=_values(source, feed, outcome, last, restored),
+            **(_facts(outcome.file) if outcome.file else {}),
         )
     if isinstance(outcome, Unchanged):
-        message = f"the same file as on {last.loaded_at}: {last.rows:,} rows stay"
-        rows = {
-            "rows_in": last.was + last.was_rejected,
-            "landed": last.was,
-            "rejected": last.was_rejected,
-        }
         return FeedResult(
-            source.name, feed.name, "unchanged", message=message, **rows, **_facts(outcome.file)
+            source.name,
+            feed.name,
+            "unchanged",
+            rows_in=last.was + last.was_rejected,
+            landed=last.was,
+            rejected=last.was_rejected,
+            code="feed_unchanged",
+            values={"loaded_on": last.loaded_at, "rows": last.rows},
+            **_facts(outcome.file),
         )
     rejected = len(outcome.rejects)
     return FeedResult(
@@ -528,7 +525,8 @@ def _result(
         landed=outcome.good,
         rejected=rejected,
         encoding=outcome.encoding,
-        message=f"{rejected:,} of {outcome.rows_in:,} rows rejected" if rejected else "",
+        code="feed_loaded_in_part" if rejected else "",
+        values={"rejected": rejected, "rows": outcome.rows_in} if rejected else {},
         **_facts(outcome.file),
     )
 
@@ -537,22 +535,20 @@ def _facts(file: Fetched) -> dict[str, Any]:
     return {"file": file.name, "sha256": file.sha256, "bytes": file.size}
 
 
-def _sentence(
+def _values(
     source: Source, feed: Feed, outcome: NotLanded, last: LastGood, restored: bool
-) -> str:
-    """One sentence: what is wrong, what becomes of the rest, what to do."""
-    if last.rows:
-        stays = f"its {last.rows:,} rows of {last.loaded_at} stay as they are"
-    elif restored:
-        stays = f"its {last.was:,} rows of the last good load were landed again from the archive"
-    else:
-        stays = "it was never loaded, so its table is empty"
-    parts = [
-        f"{source.name} {feed.name} {outcome.status}: {outcome.problem}",
-        f"{stays}, the other feeds go on",
-        outcome.action,
-    ]
-    return "; ".join(part for part in parts if part)
+) -> problems.Values:
+    """What stands in its sentence, and in the one around it: what becomes of the rest."""
+    around = "feed_restored" if restored else "feed_never_loaded"
+    return {
+        **outcome.values,
+        "source": source.name,
+        "feed": feed.name,
+        "status": outcome.status,
+        "kept": last.rows or last.was,
+        "loaded_on": last.loaded_at,
+        problems.WITHIN: "feed_keeps_rows" if last.rows else around,
+    }
 
 
 def _notes(
@@ -567,60 +563,40 @@ def _notes(
         outcome = outcomes[result.feed]
         if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif isinstance(outcome, NotLanded) and outcome.kind not in {
-            "feed_unreachable",
-            "feed_absent",
-            "feed_resting",
-        }:
+        elif not result.is_good and result.code != UNREACHABLE:
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))
-    unreachable = [
-        result
-        for result in results
-        if isinstance(bad := outcomes[result.feed], NotLanded) and bad.kind == "feed_unreachable"
-    ]
+    unreachable = [result for result in results if result.code == UNREACHABLE]
     if unreachable:
         # One cause, one finding: the feeds' own sentences stand in feeds.json.
-        reason = outcomes[unreachable[0].feed]
-        problem = reason.problem if isinstance(reason, NotLanded) else ""
-        message = (
-            f"{source.name} could not be read, so all its {len(unreachable)} feeds are missing:"
-            f" {problem}; what was landed before stays"
-        )
         notes.append(
             Finding(
-                "critical",
                 "source_unreachable",
-                message,
+                {"feeds": len(unreachable), "why": unreachable[0].values["why"]},
                 source=source.name,
                 owner=source.layout.owner,
-                action="make it reachable, then run again",
             )
         )
     return notes
 
 
-def _critical(source: Source, result: FeedResult, outcome: NotLanded) -> Finding:
+def _critical(source: Source, result: FeedResult, outcome: Outcome) -> Finding:
     return Finding(
-        "critical",
-        outcome.kind if outcome.kind.startswith("feed_") else f"feed_{outcome.kind}",
-        result.message,
+        result.code,
+        result.values,
         source=source.name,
         feed=result.feed,
         file=result.file,
-        line=outcome.line,
+        line=outcome.line if isinstance(outcome, NotLanded) else None,
         owner=source.layout.owner,
-        action=outcome.action,
     )
 
 
 def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
     return Finding(
-        "info",
         "smaller_accepted",
-        f"{source.name} {result.feed}: {result.landed:,} rows replaced"
-        f" {last.rows or last.was:,} because a person said the drop is real (--accept-smaller)",
+        {"rows": result.landed, "before": last.rows or last.was},
         source=source.name,
         feed=result.feed,
         file=result.file,
@@ -648,6 +624,7 @@ def _remember(
     )
     row = asdict(result) | {
         "run_id": run.run_id,
+        "values": json.dumps(result.values, ensure_ascii=False),
         "as_of": run.as_of,
         "schools": json.dumps(outcome.schools) if isinstance(outcome, Trusted) else None,
         "doubt_since": doubt_since,

@@ -61,9 +61,7 @@ def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
                     for column in inspector.get_columns(name, schema=schema)
                 }
             except sqlalchemy.exc.NoSuchTableError:
-                feeds[feed.name] = Problem(
-                    "missing", f"table {name} is not in the database, or its user may not read it"
-                )
+                feeds[feed.name] = Problem("feed_table_missing", {"table": name})
                 continue
             columns = [
                 present[plain(column.heading)]
@@ -209,9 +207,7 @@ def _read(
         )
     except SQLAlchemyError as error:
         # The driver's own message may quote a value; only its kind is told.
-        return Problem(
-            "unstable", f"table {where[1]} could not be read to its end ({type(error).__name__})"
-        )
+        return Problem("feed_table_unread", {"table": where[1], "error": type(error).__name__})
 
 
 def _batches(

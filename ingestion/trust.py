@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from common import problems
 from common.findings import Finding
 from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
@@ -42,9 +43,6 @@ from ingestion.tolerance import Tolerance
 SHAPE_SHARE = 0.90  # at least this share of a column's values look as they should
 CHUNK = 4 << 20
 
-ASK_AGAIN = "run the extract job again, or ask why it is empty"
-CUT_OFF = "it was cut off while it was written or sent: have it sent again"
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -64,10 +62,10 @@ class Rules:
 def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
     """Run every check; the cleaned copy is written to `clean`. Raises Refused."""
     if file.size == 0:
-        raise RefusedError("empty", f"{file.name} is empty (0 bytes)", ASK_AGAIN)
+        raise RefusedError("feed_empty", {"file": file.name})
     text = text_of(feed, file, clean.with_suffix(".text"))
     if text.path.stat().st_size == 0:
-        raise RefusedError("empty", f"{file.name} has no rows ({file.size:,} bytes)", ASK_AGAIN)
+        raise RefusedError("feed_without_rows", {"file": file.name, "bytes": file.size})
     with (
         text.path.open("rb") as opened,
         mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer,
@@ -86,13 +84,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         )
         if feed.ends_with_newline and buffer[len(buffer) - 1] != ord("\n"):
             last_line = _newlines(buffer) + 1
-            raise RefusedError(
-                "truncated",
-                f"{file.name} breaks off in line {last_line:,} (no line end after"
-                f" {file.size:,} bytes)",
-                CUT_OFF,
-                last_line,
-            )
+            raise RefusedError("feed_truncated", {"file": file.name, "bytes": file.size}, last_line)
         if heading.has_header:
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
@@ -177,20 +169,13 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
 def _repaired(source: str, trusted: Trusted, name: str, count: int, line: int) -> Finding:
     values = "1 value" if count == 1 else f"{count:,} values"
     return Finding(
-        "warning",
         "numbers_repaired",
-        f"{source} {trusted.feed.name}: {values} of {name} in {trusted.file.name} were written as a"
-        f" spreadsheet writes numbers (502031.0 for 502031), the first in line {line:,}; they were"
-        " landed as the whole numbers they stand for",
+        {"values": values},
         source=source,
         feed=trusted.feed.name,
         file=trusted.file.name,
         line=line,
         column=name,
-        action=(
-            "have the extract sent as it is: opened and saved in a spreadsheet, numbers lose zeros"
-            " and digits"
-        ),
     )
 
 
@@ -217,20 +202,13 @@ def _check_digits(
         return trusted
     line, heading = trusted.line_of(first), feed.check_digit.heading
     note = Finding(
-        "info",
         "check_digit_wrong",
-        f"{source} {feed.name}: {wrong:,} of {filled:,} values of {heading} in"
-        f" {trusted.file.name} have a check digit that does not fit, the first in line {line:,};"
-        " the rows were landed",
+        {"wrong": wrong, "filled": filled},
         source=source,
         feed=feed.name,
         file=trusted.file.name,
         line=line,
         column=heading,
-        action=(
-            f"have the {heading} corrected in the student information system; check_digits = false"
-            f" under [sources.{source}] asks no more"
-        ),
     )
     return replace(trusted, findings=(*trusted.findings, note))
 
@@ -244,14 +222,11 @@ def _other_encoding(
         return ()
     return (
         Finding(
-            "warning",
             "encoding_changed",
-            f"{source} {feed.name}: {file.name} is read as {encoding.codec}, its last good load was"
-            f" {before}; the rows were landed",
+            {"encoding": encoding.codec, "before": before},
             source=source,
             feed=feed.name,
             file=file.name,
-            action="look at a name with an accent; if it is right, nothing is to be done",
         ),
     )
 
@@ -292,11 +267,9 @@ def _of_whole_district(
         and day < last.content_on <= rules.as_of
         and not rules.accept_smaller
     ):
-        problem = (
-            f"{trusted.file.name} speaks of {day}, and what is landed speaks of {last.content_on}"
-        )
         raise RefusedError(
-            "older_content", problem, "find out why an old file came again, and have today's sent"
+            "feed_older_content",
+            {"file": trusted.file.name, "day": str(day), "landed_day": str(last.content_on)},
         )
 
     def known(keys: Collection[str]) -> Collection[str]:
@@ -385,11 +358,7 @@ def _encoding(file: Fetched, buffer: mmap.mmap, before: str) -> Encoding:
     try:
         return encoding_of((buffer[at : at + CHUNK] for at in range(0, len(buffer), CHUNK)), before)
     except UnreadableError as error:
-        raise RefusedError(
-            "encoding",
-            f"{file.name} cannot be read: {error}",
-            "have the extract saved as UTF-8 text, comma or tab separated",
-        ) from None
+        raise RefusedError("feed_encoding", {"file": file.name, "why": str(error)}) from None
 
 
 def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[int, int]:
@@ -400,9 +369,7 @@ def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[in
         if buffer[begin:end].strip():
             return begin, line
         begin, line = end, line + 1
-    raise RefusedError(
-        "empty", f"{file.name} holds nothing but {file.size:,} bytes of empty lines", ASK_AGAIN
-    )
+    raise RefusedError("feed_blank", {"file": file.name, "bytes": file.size})
 
 
 def _newlines(buffer: mmap.mmap) -> int:
@@ -454,15 +421,12 @@ def _split(
 
 def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> None:
     """A bad record at the very end is a file cut off, not a bad record."""
-    if bad.end < len(buffer) or not (
-        bad.reason == "bad quoting" or " fields instead of " in bad.reason
-    ):
-        return
-    if bad.reason == "bad quoting" or int(bad.reason.split()[0]) < shape.fields:
+    fields = bad.values.get("fields", shape.fields)
+    is_short = isinstance(fields, int) and fields < shape.fields
+    if bad.end == len(buffer) and (bad.code == "reject_quoting" or is_short):
         raise RefusedError(
-            "truncated",
-            f"{file.name} breaks off in its last line {bad.line:,} ({bad.reason})",
-            CUT_OFF,
+            "feed_truncated_record",
+            {"file": file.name, "why": problems.sentence(bad.code, bad.values)},
             bad.line,
         )
 
@@ -470,19 +434,22 @@ def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> No
 def _enough(trusted: Trusted, rules: Rules) -> None:
     file, rows, bad = trusted.file, trusted.rows_in, trusted.rejects
     if not rows:
-        what = "only its heading line" if trusted.has_header else "no rows"
-        raise RefusedError("empty", f"{file.name} has {what} ({file.size:,} bytes)", ASK_AGAIN)
-    if len(bad) > rules.tolerance.most_rejected * rows:
-        share = (
-            f"{len(bad):,} of {rows:,} rows ({len(bad) / rows:.0%}, limit"
-            f" {rules.tolerance.most_rejected:.0%})"
-        )
-        problem = (
-            f"{file.name}: {share} cannot be read, the first in line"
-            f" {bad[0].line:,} ({bad[0].reason})"
-        )
         raise RefusedError(
-            "rejects", problem, "check the extract's settings, or mend the layout", bad[0].line
+            "feed_heading_only" if trusted.has_header else "feed_without_rows",
+            {"file": file.name, "bytes": file.size},
+        )
+    if len(bad) > rules.tolerance.most_rejected * rows:
+        raise RefusedError(
+            "feed_rejects",
+            {
+                "file": file.name,
+                "bad": len(bad),
+                "rows": rows,
+                "share": f"{len(bad) / rows:.0%}",
+                "limit": f"{rules.tolerance.most_rejected:.0%}",
+                "why": problems.sentence(bad[0].code, bad[0].values),
+            },
+            bad[0].line,
         )
     kept, before = _before(rules)
     least = rules.tolerance.min_row_ratio
@@ -492,12 +459,18 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
             if len(kept) < 2
             else f"the largest of the last {len(kept)} good loads"
         )
-        share = f"{trusted.good / before:.0%} of the {before:,} of {which}, limit {least:.0%}"
-        action = (
-            'check the extract job; if the drop is real, run "python -m ingestion --accept-smaller'
-            f' {trusted.feed.name}" once'
+        raise RefusedError(
+            "feed_collapsed",
+            {
+                "file": file.name,
+                "feed": trusted.feed.name,
+                "rows": _rows(trusted.good),
+                "share": f"{trusted.good / before:.0%}",
+                "before": before,
+                "which": which,
+                "limit": f"{least:.0%}",
+            },
         )
-        raise RefusedError("collapsed", f"{file.name} has {_rows(trusted.good)} ({share})", action)
 
 
 def _before(rules: Rules) -> tuple[tuple[int, ...], int]:
@@ -521,29 +494,17 @@ def _not_doubled(
     (different,) = _asked(
         connection, f"select count(distinct hash({values})) from {csv_of(trusted)}", trusted
     )
-    grown = (
-        f"{trusted.file.name} has {_rows(trusted.good)}, {trusted.good / before:.1f} times the"
-        f" {before:,} of the largest of its last good loads"
-    )
+    grown = {
+        "file": trusted.file.name,
+        "rows": _rows(trusted.good),
+        "times": f"{trusted.good / before:.1f}",
+        "before": before,
+    }
     if different <= most * before:
-        problem = (
-            f"{grown}, and {trusted.good - different:,} of them repeat another row exactly (limit"
-            f" {most:g} times)"
+        raise RefusedError(
+            "feed_doubled", {**grown, "repeats": trusted.good - different, "limit": f"{most:g}"}
         )
-        action = (
-            "ask whether the extract ran twice into one file; if the repeats are real, set"
-            " max_row_growth = false for this feed"
-        )
-        raise RefusedError("doubled", problem, action)
-    note = Finding(
-        "warning",
-        "feed_grew",
-        f"{source} {feed.name}: {grown}; they were landed",
-        source=source,
-        feed=feed.name,
-        file=trusted.file.name,
-        action="nothing if a new school year or term began; else ask what the extract now holds",
-    )
+    note = Finding("feed_grew", grown, source=source, feed=feed.name, file=trusted.file.name)
     return replace(trusted, findings=(*trusted.findings, note))
 
 
@@ -562,15 +523,14 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
     if count:
         lines = trusted.line_of(first), trusted.line_of(last)
         what = "1 key stands" if count == 1 else f"{count:,} keys stand"
-        problem = (
-            f"{trusted.file.name}: {what} on more than one line, the first on lines"
-            f" {lines[0]:,} and {lines[1]:,} (key: {', '.join(names)})"
-        )
         raise RefusedError(
-            "duplicate_key",
-            problem,
-            "have the repeated rows removed at the source, or ask whether the extract ran twice"
-            " into one file",
+            "feed_duplicate_key",
+            {
+                "file": trusted.file.name,
+                "keys": what,
+                "other_line": lines[1],
+                "names": ", ".join(names),
+            },
             lines[0],
         )
 
@@ -592,17 +552,10 @@ def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> Non
     found = _asked(connection, query, trusted)
     for name, (filled, strange, first) in zip(shapes, _threes(found), strict=True):
         if filled - strange < SHAPE_SHARE * filled:
-            line = trusted.line_of(first)
-            problem = (
-                f"{trusted.file.name}: {strange:,} of {filled:,} values of {name} do not look like"
-                f" one, the first in line {line:,}"
-            )
             raise RefusedError(
-                "shape",
-                problem,
-                "the columns may stand in another order than the layout's: mend the layout or the"
-                " extract",
-                line,
+                "feed_shape",
+                {"file": trusted.file.name, "strange": strange, "filled": filled, "name": name},
+                trusted.line_of(first),
             )
 
 
@@ -623,10 +576,7 @@ def _all(
         # DuckDB's message quotes the line it stumbled over, and lines are people: only its kind is
         # told.
         raise RefusedError(
-            "reader",
-            f"{trusted.file.name}: the reader stumbled over a line the checks let through"
-            f" ({type(error).__name__})",
-            "report this",
+            "feed_reader", {"file": trusted.file.name, "error": type(error).__name__}
         ) from None
 
 

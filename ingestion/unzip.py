@@ -67,7 +67,7 @@ class Archives:
                             entry.modified_at,
                         )
                 except (ArchiveRefusedError, SftpError) as error:
-                    archives._refused.append((entry, f"{entry.name} is refused: {error}"))
+                    archives._refused.append((entry, str(error)))
             yield archives
 
     def list(self) -> list[Entry]:
@@ -95,7 +95,7 @@ class Archives:
         newest = max(self._refused, key=lambda refused: refused[0].modified_at, default=None)
         if newest is None or (newer_than and newer_than.modified_at > newest[0].modified_at):
             return None
-        return Problem("archive", newest[1])
+        return Problem("feed_archive", {"file": newest[0].name, "why": newest[1]})
 
 
 def base(name: str) -> str:

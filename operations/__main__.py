@@ -176,7 +176,7 @@ def backup() -> None:
         if os.environ.get("HOMEROOM_RUN"):
             findings.record(
                 Run.load(os.environ["HOMEROOM_RUN"]),
-                [findings.Finding("critical", "backup_failed", str(error), owner="technician")],
+                [findings.Finding("backup_failed", {"why": str(error)})],
             )
         print(f"backup: {error}", file=sys.stderr)
         raise SystemExit(3) from None

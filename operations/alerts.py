@@ -161,7 +161,7 @@ def compose(
     level = max((finding["level"] for finding in concerned), key=LEVELS.index, default="info")
     if night and summary["exit_code"] == 1:
         level = "critical"
-    needs = len({finding["kind"] for finding in concerned if finding["level"] != "info"})
+    needs = len({finding["code"] for finding in concerned if finding["level"] != "info"})
     states = {0: "done", 1: "ERROR", 2: "held for a person", 3: "partly failed"}
     state = states.get(summary["exit_code"], "not finished") if night else "school data"
     things = (
@@ -181,19 +181,19 @@ def compose(
     ]
     if recovered:
         lines.append("")
-    per_kind = Counter(
-        (finding["level"], finding["kind"], finding["owner"], finding["action"])
+    per_code = Counter(
+        (finding["level"], finding["code"], finding["owner"], finding["action"])
         for finding in concerned
     )
     ordered = sorted(
-        per_kind.items(), key=lambda one: (-LEVELS.index(one[0][0]), -one[1], one[0][1])
+        per_code.items(), key=lambda one: (-LEVELS.index(one[0][0]), -one[1], one[0][1])
     )
-    for (worst, kind, owner, action), number in ordered[:SHOWN]:
+    for (worst, code, owner, action), number in ordered[:SHOWN]:
         some = [
             finding
             for finding in concerned
-            if (finding["level"], finding["kind"], finding["owner"], finding["action"])
-            == (worst, kind, owner, action)
+            if (finding["level"], finding["code"], finding["owner"], finding["action"])
+            == (worst, code, owner, action)
         ]
         lines.append(
             f"{worst.upper()}: {some[0]['message']}"
@@ -257,7 +257,7 @@ def conditions(summary: dict[str, Any], found: list[dict[str, Any]]) -> dict[str
                 )
                 if part
             ]
-            wrong.setdefault(".".join([finding["kind"], *about]), finding["message"])
+            wrong.setdefault(".".join([finding["code"], *about]), finding["message"])
     return wrong
 
 

@@ -98,18 +98,7 @@ def build(run: Run, select: str = "") -> int:
     results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
     if not results:
         reason = _without_values(str(outcome.exception or "dbt gave no result"))
-        findings.record(
-            run,
-            [
-                findings.Finding(
-                    "critical",
-                    "build_impossible",
-                    f"dbt could not run: {reason}",
-                    owner="analyst",
-                    action='run "make build" and read the message',
-                )
-            ],
-        )
+        findings.record(run, [findings.Finding("build_impossible", {"why": reason})])
         print(f"build: dbt could not run: {reason}", file=sys.stderr)
         return 1
     folder = run.folder / "dbt"
@@ -215,12 +204,7 @@ def _finding(result: Any) -> findings.Finding:
     kind = "test" if node.resource_type == "test" else "model"
     reason = _without_values(str(result.message or "")).strip() or "no message"
     return findings.Finding(
-        "critical",
-        f"{kind}_failed",
-        f"{kind} {node.name} failed: {reason}. Exports that rest on it are not planned tonight.",
-        file=node.original_file_path,
-        owner="analyst",
-        action=f'run "make build SELECT={node.name}", mend the rows or the rule',
+        f"{kind}_failed", {"name": node.name, "why": reason}, file=node.original_file_path
     )
 
 
@@ -234,14 +218,16 @@ def _from_models() -> list[findings.Finding]:
         if not there:
             return []
         cursor = connection.execute(
-            "select level, kind, message, source, target, entity, school_number, key, file, line,"
-            ' column_name as "column", owner, action from audit.findings_tonight order by level,'
-            " kind, key"
+            "select code, values, source, target, entity, school_number, key, file, line,"
+            ' column_name as "column", owner from audit.findings_tonight order by level, code, key'
         )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return [
-            findings.Finding(**{name: value for name, value in row.items() if value is not None})
+            findings.Finding(
+                **{name: value for name, value in row.items() if value is not None}
+                | {"values": json.loads(row["values"])}
+            )
             for row in rows
         ]
 

@@ -10,6 +10,7 @@ Alone: `python -m operations explain 1000001`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,7 +19,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths
+from common import paths, problems
 
 HIDDEN = "…"
 PERSONAL = (
@@ -52,7 +53,7 @@ class NobodyFoundError(Exception):
 class Fault:
     """One row of audit.person_faults."""
 
-    kind: str
+    code: str
     system: str
     sentence: str
     owner: str
@@ -129,8 +130,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, who: str) -> str:
 def faults(connection: duckdb.DuckDBPyConnection, person: str) -> list[Fault]:
     """What is the matter with a person, and who can mend it."""
     rows = connection.execute(
-        "select distinct kind, system, sentence, owner, action from audit.person_faults where"
-        " person_id = ? order by kind = 'legal_names', system, kind, sentence",
+        "select distinct code, system, sentence, owner, action from audit.person_faults where"
+        " person_id = ? order by code = 'legal_names', system, code, sentence",
         [person],
     ).fetchall()
     return [Fault(*row) for row in rows]
@@ -190,8 +191,9 @@ def _lifecycle(connection: duckdb.DuckDBPyConnection, person: str) -> Iterator[s
     if not now:
         yield "no state yet"
         return
+    reason = _reason(now["reason"], now["reason_values"])
     yield (
-        f"{now['state']} since {now['since']}: the record says {now['record']} ({now['reason']})"
+        f"{now['state']} since {now['since']}: the record says {now['record']} ({reason})"
         + (f"; rule: {now['rule']}" if now["rule"] else "")
     )
     if now["hold"]:
@@ -199,12 +201,17 @@ def _lifecycle(connection: duckdb.DuckDBPyConnection, person: str) -> Iterator[s
     else:
         yield from _next_step(connection, now)
     every = connection.execute(
-        "select recorded_on, state, coalesce(rule, reason) from identity.lifecycle_events where"
-        " person_id = ? order by event_number",
+        "select recorded_on, state, rule, reason, reason_values from identity.lifecycle_events"
+        " where person_id = ? order by event_number",
         [person],
     ).fetchall()
-    for on, state, why in every[-EVENTS_SHOWN:]:
-        yield f"{on}: {state} ({why})"
+    for on, state, rule, reason, values in every[-EVENTS_SHOWN:]:
+        yield f"{on}: {state} ({rule or _reason(reason, values)})"
+
+
+def _reason(code: str, values: str | None) -> str:
+    """Why somebody is in a state, as the catalogue says it."""
+    return problems.sentence(f"record_{code}", json.loads(values or "{}"))
 
 
 def _next_step(connection: duckdb.DuckDBPyConnection, now: dict[str, Any]) -> Iterator[str]:

@@ -56,8 +56,17 @@ MENDED_BY_TIME = frozenset(
     {
         "source_unreachable",
         "source_failed",
+        "source_not_landed",
         "feed_missing",
+        "feed_file_unreadable",
+        "feed_table_missing",
+        "feed_resource_missing",
+        "feed_list_missing",
         "feed_unstable",
+        "feed_table_unread",
+        "feed_resource_unread",
+        "feed_answer_unread",
+        "feed_change_incomplete",
         "target_unreadable",
         "target_given_up",
         "target_unusable",
@@ -136,17 +145,7 @@ def nightly(
         if not _worth_another(run, code, keeper):
             return _close(run, steps, keeper, code)
         minutes = f"{(limits.retry_after or 0) / 60:g} min"
-        findings.record(
-            run,
-            [
-                Finding(
-                    "info",
-                    "run_retried",
-                    f"what failed may only need time: the night is lived once more in {minutes}",
-                    owner="operator",
-                )
-            ],
-        )
+        findings.record(run, [Finding("run_retried", {"minutes": minutes})])
         _close(run, steps, keeper, code, last=False)
         event("night_waits", seconds=limits.retry_after)
         stop.wait(limits.retry_after or 0)
@@ -180,18 +179,7 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
         run = Run.open(verb)
         if left is not None and left.as_of > run.as_of:
             findings.record(
-                run,
-                [
-                    Finding(
-                        "warning",
-                        "clock_back",
-                        f"this night is of {run.as_of}, and the run before it was of {left.as_of}:"
-                        " the clock of this machine is wrong now, or was wrong then; days that"
-                        " count towards a suspension count from today's",
-                        owner="technician",
-                        action="set the clock, and let the machine keep it by NTP",
-                    )
-                ],
+                run, [Finding("clock_back", {"day": str(run.as_of), "other_day": str(left.as_of)})]
             )
         return run, {}
     facts = left.read("run.json")
@@ -201,37 +189,14 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
             step["name"]: step["exit_code"] for step in facts["steps"] if step["exit_code"] != 1
         }
         event("night_resumed", run=left.run_id, during=during)
-        findings.record(
-            left,
-            [
-                Finding(
-                    "warning",
-                    "night_resumed",
-                    f"this night was killed ({during}) and went on where it stopped",
-                    owner="technician",
-                    action="find out what ended it: the machine, its memory, or a person",
-                )
-            ],
-        )
+        findings.record(left, [Finding("night_resumed", {"during": during})])
         return left, codes
     run = Run.open(verb)
     if facts["verb"] in (
         "nightly",
         "intraday",
     ):  # a plan somebody only looked at is left open every day
-        findings.record(
-            run,
-            [
-                Finding(
-                    "warning",
-                    "night_was_killed",
-                    f"the run before ({left.run_id}) was killed ({during}) and never reported; "
-                    "this one began anew, from what sources and targets hold now",
-                    owner="technician",
-                    action="find out what ended it: the machine, its memory, or a person",
-                )
-            ],
-        )
+        findings.record(run, [Finding("night_was_killed", {"run": left.run_id, "during": during})])
     return run, {}
 
 
@@ -295,9 +260,7 @@ def _live(
     try:
         store.begin_night(run)
     except store.StoreError as error:
-        findings.record(
-            run, [Finding("critical", "warehouse_locked", str(error), owner="technician")]
-        )
+        findings.record(run, [Finding("warehouse_locked", {"why": str(error)})])
         return 1
     late: list[str] = []
     for name, command, needs in steps:
@@ -312,22 +275,7 @@ def _live(
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
     if late:
-        message = (
-            f"the night took all the time it has: {' and '.join(late)} were not begun; what was"
-            " done stays, the next night goes on"
-        )
-        findings.record(
-            run,
-            [
-                Finding(
-                    "critical",
-                    "night_out_of_time",
-                    message,
-                    owner="technician",
-                    action="find out what took so long, or raise [night] maximum_minutes",
-                )
-            ],
-        )
+        findings.record(run, [Finding("night_out_of_time", {"steps": " and ".join(late)})])
     return worst([*codes.values(), *(3 for _ in untold)])
 
 
@@ -358,16 +306,9 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
     if step.exit_code and (preflight.is_full() or (laid and not disk_reserve.path().is_file())):
-        trouble = Finding(
-            "critical",
-            "disk_full",
-            f"the disk of {paths.var()} filled up during {name}; what it had done stays, what rests"
-            " on it waits",
-            owner="technician",
-            action='make room, e.g. with "make retention", then "make nightly"',
-        )
+        trouble = Finding("disk_filled", {"var": str(paths.var()), "step": name})
     silent = sum(1 for finding in findings.read(run) if finding["level"] == "critical") == told
-    if trouble is not None and (silent or trouble.kind != "step_failed"):
+    if trouble is not None and (silent or trouble.code != "step_failed"):
         findings.record(run, [trouble])
         print(f"night: {trouble.message}", file=sys.stderr)
     return step.exit_code
@@ -375,49 +316,16 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
 
 def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:
     """What a person should know about how a step ended."""
-    rest = "what it had done stays, what rests on it waits, the other steps went on"
     if why == OUT_OF_TIME:
-        return Finding(
-            "critical",
-            "step_timeout",
-            f"{name} was ended after {seconds / 60:,.0f} min, the longest it may take; {rest}",
-            owner="technician",
-            action=(
-                "find out what held it up; if it needs longer, raise [night.step_minutes]"
-                f" {name} or [night] maximum_minutes"
-            ),
-        )
+        return Finding("step_timeout", {"step": name, "minutes": f"{seconds / 60:,.0f}"})
     if why == ASKED:
-        return Finding(
-            "warning",
-            "night_stopped",
-            f"somebody stopped the night during {name}; what it had done stays, the next night"
-            " goes on",
-            owner="operator",
-        )
+        return Finding("night_stopped", {"step": name})
     if code < 0:
         died = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = ", which is how a machine out of memory does it" if died == "SIGKILL" else ""
-        return Finding(
-            "critical",
-            "step_died",
-            f"{name} was ended from outside ({died}{hint}); {rest}",
-            owner="technician",
-            action=(
-                "look at the system's log of that minute; HOMEROOM_MEMORY bounds what the build"
-                " takes"
-            ),
-        )
+        return Finding("step_died", {"step": name, "signal": died, "hint": hint})
     if code not in SEVERITY or code == 1:
-        return Finding(
-            "critical",
-            "step_failed",
-            f"{name} ended with an error (exit code {code}); {rest}",
-            owner="technician",
-            action=(
-                f'its own message stands in the log of the night; run "make {name}" to see it again'
-            ),
-        )
+        return Finding("step_failed", {"step": name, "exit_code": code})
     return None
 
 
@@ -426,7 +334,7 @@ def _worth_another(run: Run, code: int, keeper: _Keeper) -> bool:
         return False
     if time.monotonic() + keeper.limits.retry_after >= keeper.deadline:
         return False
-    return any(finding["kind"] in MENDED_BY_TIME for finding in findings.read(run))
+    return any(finding["code"] in MENDED_BY_TIME for finding in findings.read(run))
 
 
 def _close(

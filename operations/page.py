@@ -23,7 +23,7 @@ from common.runs import Run
 from common.settings import District
 from operations import history
 
-ROWS_PER_KIND = (
+ROWS_PER_CODE = (
     40  # a kind with more findings than this shows so many and says where the rest stands
 )
 # A vendor's key may be a parent's address, and a message may quote one.
@@ -53,7 +53,6 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     common = {
         "district": settings.read(District, "district").name or "this district",
         "headlines": HEADLINES,
-        "said": said,
     }
     paths.pages().mkdir(exist_ok=True, mode=0o700)
     page, text = page_of(run), template.render(common | facts(run, summary, past))
@@ -174,40 +173,31 @@ def by_school(run: Run) -> list[dict[str, Any]]:
     return list(schools.values())
 
 
-def said(finding: dict[str, Any]) -> str:
-    """A finding's sentence without what to do about it, which stands above the list."""
-    return (
-        finding["message"].removesuffix(finding["action"] or "").rstrip("; ")
-        if finding["action"]
-        else finding["message"]
-    )
-
-
 def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Findings grouped by who can mend them, then by kind; within each the worst first."""
+    """Findings grouped by who can mend them, then by code; within each the worst first."""
     owners: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for finding in found:
-        owners[finding["owner"] or "operator"][finding["kind"]].append(finding)
+        owners[finding["owner"] or "operator"][finding["code"]].append(finding)
     grouped = [
         {
             "owner": owner,
-            "kinds": sorted(
+            "codes": sorted(
                 (
                     {
-                        "kind": kind,
+                        "code": code,
                         "level": min((one["level"] for one in some), key=LEVELS.index),
-                        "rows": some[:ROWS_PER_KIND],
+                        "rows": some[:ROWS_PER_CODE],
                         "total": len(some),
                     }
-                    for kind, some in kinds.items()
+                    for code, some in codes.items()
                 ),
-                key=lambda kind: (LEVELS.index(kind["level"]), -kind["total"], kind["kind"]),
+                key=lambda one: (LEVELS.index(one["level"]), -one["total"], one["code"]),
             ),
         }
-        for owner, kinds in owners.items()
+        for owner, codes in owners.items()
     ]
     return sorted(
-        grouped, key=lambda owner: (LEVELS.index(owner["kinds"][0]["level"]), owner["owner"])
+        grouped, key=lambda owner: (LEVELS.index(owner["codes"][0]["level"]), owner["owner"])
     )
 
 

@@ -13,7 +13,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import disk_reserve, paths, settings, store
+from common import disk_reserve, paths, problems, settings, store
 from common.findings import Finding
 from common.log import event
 from operations.configured import Night
@@ -29,29 +29,10 @@ def ready() -> tuple[list[Finding], int]:
     if lacking:
         freed = make()
         if freed:
-            found.append(
-                Finding(
-                    "warning",
-                    "space_made",
-                    f"{lacking}; {freed / 1e6:,.0f} MB of left-overs were removed",
-                    owner="technician",
-                )
-            )
+            found.append(Finding("space_made", {**lacking, "freed": round(freed / 1e6)}))
         lacking = shortage()
     if lacking:
-        return [
-            *found,
-            Finding(
-                "critical",
-                "disk_full",
-                f"{lacking}; this run reads and writes nothing",
-                owner="technician",
-                action=(
-                    'make room, e.g. with "make retention", or lower [night] free_megabytes; then'
-                    ' "make nightly"'
-                ),
-            ),
-        ], 2
+        return [*found, Finding("disk_full", lacking)], 2
     disk_reserve.lay()
     try:
         with store.connect():
@@ -61,16 +42,7 @@ def ready() -> tuple[list[Finding], int]:
             return [*found, _unusable("ledger_damaged", error)], 2
         aside = _aside(error.path)
         event("warehouse_put_aside", as_=aside)
-        found.append(
-            Finding(
-                "critical",
-                "warehouse_damaged",
-                f"the warehouse could not be read and was moved to {aside}; this run builds it"
-                " again from the archive",
-                owner="technician",
-                action="look for the cause (disk, memory, a copy made while it was written)",
-            )
-        )
+        found.append(Finding("warehouse_damaged", {"path": str(aside)}))
     except store.StoreBusy as error:
         return [*found, _unusable("warehouse_locked", error)], 1
     except store.StoreError as error:
@@ -81,19 +53,17 @@ def ready() -> tuple[list[Finding], int]:
     return found, 0
 
 
-def shortage() -> str:
-    """The sentence when too little is free, else ''. A night needs the size of its databases again,
-    and something over.
+def shortage() -> problems.Values:
+    """How much is free and how much is needed where that is too little, else nothing. A night needs
+    the size of its databases again, and something over.
     """
     least = settings.read(Night, "night").free_megabytes * 1_000_000
     files = (paths.warehouse(), paths.ledger(), paths.published())
     needed = least + sum(file.stat().st_size for file in files if file.is_file())
     free = shutil.disk_usage(paths.var()).free
-    return (
-        f"{paths.var()} has {free / 1e6:,.0f} MB free and a night needs {needed / 1e6:,.0f}"
-        if free < needed
-        else ""
-    )
+    if free >= needed:
+        return {}
+    return {"var": str(paths.var()), "free": round(free / 1e6), "needed": round(needed / 1e6)}
 
 
 def is_full() -> bool:
@@ -131,7 +101,5 @@ def _aside(path: Path) -> Path:
     return folder / path.name
 
 
-def _unusable(kind: str, error: store.StoreError) -> Finding:
-    return Finding(
-        "critical", kind, f"{error}; this run reads and writes nothing", owner="technician"
-    )
+def _unusable(code: str, error: store.StoreError) -> Finding:
+    return Finding(code, {"why": str(error)})

@@ -29,8 +29,8 @@ from operations.publish import documents, publish
 
 SHOWN_FINDINGS = 12
 FINDING = (
-    "level",
-    "kind",
+    "code",
+    "values",
     "source",
     "feed",
     "target",
@@ -40,9 +40,7 @@ FINDING = (
     "file",
     "line",
     "column",
-    "message",
     "owner",
-    "action",
 )
 
 
@@ -138,7 +136,7 @@ def _load(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
             hashlib.sha256(f"{run.run_id}|{number}".encode()).hexdigest()[:16],
             run.run_id,
             finding["found_at"],
-            *(finding[name] for name in FINDING),
+            *(_stored(finding[name]) for name in FINDING),
         ]
         for number, finding in enumerate(findings.read(run))
     ]
@@ -159,9 +157,14 @@ def _load(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     )
     if rows:
         connection.executemany(
-            f"insert into ledger.audit.findings values ({', '.join('?' * 17)})", rows
+            f"insert into ledger.audit.findings values ({', '.join('?' * (3 + len(FINDING)))})",
+            rows,
         )
     connection.execute("commit")
+
+
+def _stored(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def report(run: Run, exit_code: int, console: Console | None = None) -> None:
@@ -184,16 +187,13 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
             if isinstance(error, store.StoreError)
             else getattr(error, "strerror", None) or type(error).__name__
         )
-        known = {one["kind"] for one in findings.read(run)} & {
+        known = {one["code"] for one in findings.read(run)} & {
             "warehouse_locked",
             "disk_full",
+            "disk_filled",
         }  # which says it already: one trouble, one alarm
         found = findings.Finding(
-            "warning" if known else "critical",
-            "not_published",
-            "the audit tables were not filled and the copy people query is the one "
-            f"before: {reason}; the next night takes this one in too",
-            owner="technician",
+            "not_published_either" if known else "not_published", {"why": reason}
         )
         findings.record(run, [found])
         summary = summarise(run)
@@ -314,11 +314,11 @@ def _print_findings(run: Run, console: Console) -> None:
     )
     style = {"critical": "red", "warning": "yellow", "info": "dim"}
     first: dict[str, dict[str, Any]] = {}
-    per_kind = Counter(finding["kind"] for finding in found)
+    per_code = Counter(finding["code"] for finding in found)
     for finding in sorted(found, key=lambda one: order[one["level"]]):
-        first.setdefault(finding["kind"], finding)
-    for kind, finding in list(first.items())[:SHOWN_FINDINGS]:
-        more = f" (and {per_kind[kind] - 1:,} more of this kind)" if per_kind[kind] > 1 else ""
+        first.setdefault(finding["code"], finding)
+    for code, finding in list(first.items())[:SHOWN_FINDINGS]:
+        more = f" (and {per_code[code] - 1:,} more of this kind)" if per_code[code] > 1 else ""
         console.print(f"  [{style[finding['level']]}]{finding['level']}[/] ", end="")
         console.print(finding["message"] + more, markup=False, highlight=False)
         if finding["action"]:

@@ -23,7 +23,7 @@ CHANNELS = ("email", "teams", "slack", "webhook")
 FILTERS = {
     "targets": "target",
     "schools": "school_number",
-    "kinds": "kind",
+    "codes": "code",
     "owners": "owner",
 }  # setting -> column of a finding
 
@@ -61,8 +61,8 @@ class Route(Section):
     """Findings of these targets only."""
     schools: OneOrMore = ()
     """Findings of these schools only."""
-    kinds: OneOrMore = ()
-    """Findings of these kinds only."""
+    codes: OneOrMore = ()
+    """Findings of these codes only."""
     owners: OneOrMore = ()
     """Findings these can mend only."""
     always: bool = False
@@ -93,7 +93,7 @@ class Route(Section):
     @property
     def hears_of_the_night(self) -> bool:
         """A school's own route hears of its records, not of the night."""
-        return not (self.schools or self.kinds or self.owners)
+        return not (self.schools or self.codes or self.owners)
 
 
 class Silence(Section):
@@ -111,8 +111,8 @@ class Silence(Section):
     """Findings of these targets only."""
     schools: OneOrMore = ()
     """Findings of these schools only."""
-    kinds: OneOrMore = ()
-    """Findings of these kinds only."""
+    codes: OneOrMore = ()
+    """Findings of these codes only."""
     owners: OneOrMore = ()
     """Findings these can mend only."""
 
@@ -246,16 +246,7 @@ def _no_targets(one: Route | Silence) -> str:
 
 def trouble() -> list[Finding]:
     """The same as findings, for the night to begin with."""
-    return [
-        Finding(
-            "critical",
-            "alerts_wrong",
-            f"{sentence}; this setting is left out, whoever else is to be told is told",
-            owner="technician",
-            action='mend it in .dlt/config.toml; "make check" says when it is right',
-        )
-        for sentence in read().wrong
-    ]
+    return [Finding("alerts_wrong", {"why": sentence}) for sentence in read().wrong]
 
 
 def _fits(asked: Route | Silence, finding: Mapping[str, Any]) -> bool:

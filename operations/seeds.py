@@ -23,7 +23,6 @@ from common.findings import Finding
 from common.log import event
 
 SCHOOL_NUMBER_DIGITS = 8
-ACTION = 'mend it and save it as "CSV UTF-8", every cell as text; "make build" takes it in'
 
 
 class SeedError(Exception):
@@ -52,21 +51,13 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
             where = f"seeds/{path.name}, line {wrong.line:,}" + (
                 f", column {wrong.column}" if wrong.column else ""
             )
-            rest = (
-                "what rests on it is not built tonight and stays as it was"
-                if wrong.readable
-                else "nothing is built tonight, all targets stay as they are"
-            )
             found.append(
                 Finding(
-                    "critical",
-                    "seed_wrong",
-                    f"{where}: {wrong}; {rest}",
+                    "seed_wrong" if wrong.readable else "seed_unreadable",
+                    {"where": where, "why": str(wrong)},
                     file=f"seeds/{path.name}",
                     line=wrong.line,
                     column=wrong.column,
-                    owner="analyst",
-                    action=ACTION,
                 )
             )
             names.append(name)

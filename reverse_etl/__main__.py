@@ -451,24 +451,21 @@ def _minutes(seconds: float) -> str:
 
 def _drifts(document: Mapping[str, Any]) -> list[Finding]:
     """What somebody changed by hand in a target, and what is done about it."""
-    words = {
-        "revert": "put back as they should be",
-        "leave": "left, until the source changes them",
-        "take_over": "taken over: theirs from now on",
-        "give_back": "ours again",
+    codes = {
+        "revert": "changed_by_hand",
+        "leave": "changed_by_hand_left",
+        "take_over": "changed_by_hand_taken_over",
+        "give_back": "changed_by_hand_given_back",
     }
     return [
         Finding(
-            "info" if policy == "give_back" else "warning",
-            "changed_by_hand",
-            f"{part['target']} {part['entity']}: {sum(columns.values()):,} values were changed by"
-            " hand since our last push"
-            f" ({', '.join(f'{column} {count:,}' for column, count in columns.items())});"
-            f" {words[policy]}",
+            codes[policy],
+            {
+                "values": sum(columns.values()),
+                "columns": ", ".join(f"{column} {count:,}" for column, count in columns.items()),
+            },
             target=part["target"],
             entity=part["entity"],
-            owner="technician",
-            action="ask audit.drifts whose they are",
         )
         for part in document["exports"]
         for policy, columns in part["drift"].items()
@@ -520,31 +517,13 @@ def _written_since(target: str, observed_at: str) -> bool:
 
 def _holds(document: dict) -> list[Finding]:
     held = [
-        Finding(
-            "warning",
-            "changes_held",
-            sentence,
-            target=part["target"],
-            entity=part["entity"],
-            owner="analyst",
-            action=(
-                f'look with "make show TARGET={part["target"]}"; lift with ALLOW= and WHY=, or mend'
-                " the cause"
-            ),
-        )
+        Finding("changes_held", {"why": sentence}, target=part["target"], entity=part["entity"])
         for part in document["exports"]
         for sentence in part["holds"]
     ]
     if document["allowed"]["words"]:
         words = ", ".join(document["allowed"]["words"])
-        held.append(
-            Finding(
-                "info",
-                "limits_lifted",
-                f"limits lifted for this plan: {words}: {document['allowed']['why']}",
-                owner="analyst",
-            )
-        )
+        held.append(Finding("limits_lifted", {"words": words, "why": document["allowed"]["why"]}))
     return held
 
 

@@ -250,15 +250,7 @@ def _failed(error: Exception, calls: int, seconds: float) -> dict[str, Any]:
 def _report(run: Run, facts: Mapping[str, Mapping[str, Any]]) -> int:
     run.write("observed.json", {**run.read("observed.json", {}), **facts})
     found = [
-        Finding(
-            "critical",
-            "target_unreadable",
-            f"{target}: could not be read, so nothing is written to it tonight ({one['error']}); "
-            "what was observed before stays",
-            target=target,
-            owner="technician",
-            action='mend it, then "make observe" and "make plan"',
-        )
+        Finding("target_unreadable", {"why": one["error"]}, target=target)
         for target, one in sorted(facts.items())
         if one["status"] == "failed"
     ]

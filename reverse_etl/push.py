@@ -142,7 +142,7 @@ def _push(
     for finding in trouble:
         print(f"push: {finding.message}", file=sys.stderr)
     _print(outcome, chosen)
-    if trouble or any(f.kind == "target_unusable" for f in found):
+    if trouble or any(f.code == "target_unusable" for f in found):
         return 3
     held = any(
         part["holds"] or part["held"] for part in document["exports"] if part["target"] in chosen
@@ -234,16 +234,7 @@ def _cleared(
                     )
                 if moved:
                     found.append(
-                        Finding(
-                            "critical",
-                            "plan_moved",
-                            f"{target}: not the plan that was shown: {moved}; "
-                            f'nothing was written; run "{again}", look at it with "make show", then'
-                            ' "make push"',
-                            target=target,
-                            owner="analyst",
-                            action=f'run "{again}" again',
-                        )
+                        Finding("plan_moved", {"why": moved, "again": again}, target=target)
                     )
                     continue
                 _take_over(connection, plan_id, target)
@@ -291,18 +282,7 @@ def _load(
             try:
                 one = _work(connection, run, plan_id, target, past, night, adapter(target))
             except Exception as error:  # one target that cannot be used must not stop the others
-                found.append(
-                    Finding(
-                        "critical",
-                        "target_unusable",
-                        f"{target}: nothing was written: {_plain(error)}",
-                        target=target,
-                        owner="technician",
-                        action=(
-                            "mend the target's settings or wait until it answers, then push again"
-                        ),
-                    )
-                )
+                found.append(Finding("target_unusable", {"why": _plain(error)}, target=target))
                 continue
             if past.plan_id == plan_id:
                 event(
@@ -696,44 +676,22 @@ def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
             why = " ".join(str(word) for word in (code or "", reason) if word) or "no reason given"
             found.append(
                 Finding(
-                    "warning",
                     "changes_failed",
-                    f"{target} {entity}: {count:,} {action} failed ({why}), first keys: {keys}",
+                    {"count": count, "action": action, "why": why, "keys": keys},
                     target=target,
                     entity=entity,
                     key=tally.examples[entity, action, code, reason][0],
-                    owner="technician",
-                    action=(
-                        "ask audit.changes for status = 'failed', or \"make show"
-                        f' TARGET={target} ACTION={action}"'
-                    ),
                 )
             )
         if tally.trouble:
-            found.append(
-                Finding(
-                    "critical",
-                    "target_given_up",
-                    f"{target}: given up for now: {tally.trouble}. What was not written stays"
-                    " planned.",
-                    target=target,
-                    owner="technician",
-                    action='when the target answers again, "make push" goes on where it stopped',
-                )
-            )
+            found.append(Finding("target_given_up", {"why": tally.trouble}, target=target))
     return found
 
 
 def _stopped(tallies: Mapping[str, Tally], work: Sequence[Work]) -> Finding:
     done = sum(sum(tally.done.values()) for tally in tallies.values())
     total = sum(len(job.changes) for job in work)
-    return Finding(
-        "warning",
-        "push_interrupted",
-        f'the push was stopped after {done:,} of {total:,} changes; "make push" goes on where it'
-        " stopped",
-        owner="technician",
-    )
+    return Finding("push_interrupted", {"done": done, "total": total})
 
 
 def _print(outcome: Mapping[str, Any], chosen: Sequence[str]) -> None:

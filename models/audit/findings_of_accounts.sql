@@ -71,16 +71,14 @@ people as (
 
 name_fallbacks as (
     select
-        'info' as level,
-        'account_name_fallback' as kind,
+        'account_name_fallback' as code,
         '' as source,
         '' as target,
         persons.population as entity,
-        records.school_number,
+        records.school_number as school_number,
         persons.source_key as key,
-        'A name leaves no letter a to z, so the account was named after the person''s number.' as message,
-        'identity administrator' as owner,
-        'Nothing, or add the letters to HEARD_AS in scripts/letter_map.py: names already given stay.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from accounts
     inner join persons
         on accounts.person_id = persons.person_id
@@ -93,16 +91,16 @@ name_fallbacks as (
 
 without_account as (
     select
-        'critical' as level,
-        'person_without_account' as kind,
+        'person_without_account' as code,
         '' as source,
         '' as target,
         people.population as entity,
-        people.school_number,
+        people.school_number as school_number,
         people.source_key as key,
-        'An active ' || people.population || ' was given no account name.' as message,
-        'identity administrator' as owner,
-        'Give seeds/name_policy.csv one row for every population.' as action
+        {{ problem_values({
+            'population': "people.population",
+        }) }} as values,
+        '' as owner
     from people
     left join accounts
         on people.person_id = accounts.person_id
@@ -119,17 +117,16 @@ without_account as (
 
 doubled_keys as (
     select
-        'critical' as level,
-        'durable_key_twice' as kind,
+        'durable_key_twice' as code,
         '' as source,
-        observed_users.target,
+        observed_users.target as target,
         'users' as entity,
         '' as school_number,
         observed_users.person_id as key,
-        cast(count(*) as {{ dbt.type_string() }})
-        || ' accounts carry the key of one person; none of them can be written safely.' as message,
-        'identity administrator' as owner,
-        'Decide which account is the person''s and clear the key on the others.' as action
+        {{ problem_values({
+            'accounts': "count(*)",
+        }) }} as values,
+        '' as owner
     from observed_users
     group by observed_users.target, observed_users.person_id
     having count(*) > 1
@@ -137,16 +134,14 @@ doubled_keys as (
 
 strangers as (
     select
-        'warning' as level,
-        'key_unknown' as kind,
+        'key_unknown' as code,
         '' as source,
-        observed_users.target,
+        observed_users.target as target,
         'users' as entity,
         '' as school_number,
         observed_users.person_id as key,
-        'An account carries a key no person of the district has; it is left as it is.' as message,
-        'identity administrator' as owner,
-        'If the ledger was restored from an old copy, restore a newer one; else clear the key on the account.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from observed_users
     left join persons
         on observed_users.person_id = persons.person_id
@@ -164,47 +159,43 @@ waiting_matches as (
 
 matches_to_decide as (
     select
-        'warning' as level,
-        'account_match_waits' as kind,
+        'account_match_waits' as code,
         '' as source,
-        waiting_matches.target,
+        waiting_matches.target as target,
         'users' as entity,
-        waiting_matches.school_number,
+        waiting_matches.school_number as school_number,
         waiting_matches.source_key as key,
-        'An account without our key may be this ' || waiting_matches.population || '''s: account ' || waiting_matches.remote_id
-        || ', rule ' || waiting_matches.rule || '; ' || waiting_matches.doubt || '. It is left as it is, and no other is made there.'
-        || case
-            when waiting_matches.of_this_kind <= {{ most_shown }} then ''
-            else
-                ' There are ' || cast(waiting_matches.of_this_kind as {{ dbt.type_string() }})
-                || ' of this kind tonight; identity.account_matches has them all.'
-        end as message,
-        'identity administrator' as owner,
-        'Say same or different in seeds/identity_decisions.csv (' || waiting_matches.population || ',' || waiting_matches.source_key || ','
-        || waiting_matches.target || ',' || waiting_matches.remote_id || ',…).' as action
+        {{ problem_values({
+            'population': "waiting_matches.population",
+            'remote_id': "waiting_matches.remote_id",
+            'rule': "waiting_matches.rule",
+            'doubt': "waiting_matches.doubt",
+            'key': "waiting_matches.source_key",
+            'target': "waiting_matches.target",
+            'of_this_kind': "waiting_matches.of_this_kind",
+            'relation': "'identity.account_matches'",
+            'within': "case when waiting_matches.of_this_kind > " ~ most_shown ~ " then 'many_of_a_kind' else '' end",
+        }) }} as values,
+        '' as owner
     from waiting_matches
     where waiting_matches.of_this_kind <= {{ most_shown }} or waiting_matches.place = 1
 ),
 
 placed_nowhere as (
     select
-        case when placements.org_unit_path is null then 'critical' else 'warning' end as level,
-        case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as kind,
+        case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as code,
         '' as source,
         targets.target,
         people.population as entity,
-        people.school_number,
+        people.school_number as school_number,
         min(people.source_key) as key,
-        cast(count(*) as {{ dbt.type_string() }}) || ' active ' || people.population || ' at this school fit '
-        || case
-            when placements.org_unit_path is null then 'no row of seeds/org_unit_rules.csv and are given no account in ' || targets.name || '.'
-            else 'two rows of seeds/org_unit_rules.csv that are as specific as each other; they live in ' || placements.rule || '.'
-        end as message,
-        'analyst' as owner,
-        case
-            when placements.org_unit_path is null then 'Add a row that fits them.'
-            else 'Add a row with the columns of both, or take one away.'
-        end as action
+        {{ problem_values({
+            'people': "count(*)",
+            'population': "people.population",
+            'name': "targets.name",
+            'rule': "placements.rule",
+        }) }} as values,
+        '' as owner
     from people
     inner join placements
         on people.person_id = placements.person_id
@@ -230,33 +221,21 @@ tenants_read as (
 
 licences_short as (
     select
-        'warning' as level,
-        case when subscriptions.licence is null then 'licence_unknown' else 'licence_short' end as kind,
+        case when subscriptions.licence is null then 'licence_unknown' else 'licence_short' end as code,
         '' as source,
         licences.target,
         'licences' as entity,
         '' as school_number,
         licences.licence as key,
-        case
-            when subscriptions.licence is null
-                then
-                    'The tenant has no subscription called ' || licences.licence || ', which '
-                    || {{ people_counted('count(*)') }} || ' should hold; nobody is given it.'
-            else
-                licences.licence || ' is still to be given to '
-                || {{ people_counted('count(*) filter (where held_licences.person_id is null)') }}
-                || ', but only '
-                || cast(greatest(subscriptions.seats - subscriptions.seats_used, 0) as {{ dbt.type_string() }}) || ' of its '
-                || cast(subscriptions.seats as {{ dbt.type_string() }}) || ' seats are free; the others are tried again every night.'
-        end as message,
-        case when subscriptions.licence is null then 'analyst' else 'identity administrator' end as owner,
-        case
-            when subscriptions.licence is null
-                then
-                    'Correct the name in seeds/licence_rules.csv; staging.stg_' || licences.target
-                    || '__subscriptions lists those there are.'
-            else 'Buy seats, or give it to fewer people in seeds/licence_rules.csv.'
-        end as action
+        {{ problem_values({
+            'licence': "licences.licence",
+            'people': people_counted("case when subscriptions.licence is null then count(*)"
+                ~ " else count(*) filter (where held_licences.person_id is null) end"),
+            'free': "greatest(subscriptions.seats - subscriptions.seats_used, 0)",
+            'seats': "subscriptions.seats",
+            'target': "licences.target",
+        }) }} as values,
+        '' as owner
     from licences
     inner join tenants_read
         on licences.target = tenants_read.target

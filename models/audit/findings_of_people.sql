@@ -67,17 +67,16 @@ hr_is_read as (
 
 without_school as (
     select
-        'warning' as level,
-        'person_without_school' as kind,
+        'person_without_school' as code,
         '' as source,
         '' as target,
         people.population as entity,
         '' as school_number,
         people.source_key as key,
-        'A teacher has no school: the account stands in the unit '
-        || {{ district_office() }} || ', in no group and in no roster.' as message,
-        'human resources' as owner,
-        'Enter the school in the source system; account and groups follow the next night.' as action
+        {{ problem_values({
+            'unit': district_office(),
+        }) }} as values,
+        '' as owner
     from people
     left join staff
         on people.source_key = staff.staff_key
@@ -91,64 +90,56 @@ without_school as (
 
 vanished as (
     select
-        'warning' as level,
-        'person_vanished' as kind,
+        case when people.good_feeds_before_left is null then 'person_vanished_and_kept' else 'person_vanished' end as code,
         '' as source,
         '' as target,
         people.population as entity,
-        people.school_number,
+        people.school_number as school_number,
         people.source_key as key,
-        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
-        || ' is no longer in any feed, without a withdrawal or an end date, last seen on '
-        || cast(people.last_seen_on as {{ dbt.type_string() }})
-        || ' and absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
-        || case people.good_feeds_absent when 1 then ' good feed' else ' good feeds' end
-        || '; everything is kept as it was' || case
-            when people.good_feeds_before_left is null then ', for absence alone never counts as having left.'
-            else
-                '. After ' || cast(people.good_feeds_before_left - people.good_feeds_absent as {{ dbt.type_string() }})
-                || ' more without them they count as left.'
-        end as message,
-        case people.population when 'student' then 'school office' else 'human resources' end as owner,
-        'If the person left, record it in the source system; if not, find out why the extract leaves them out.' as action
+        {{ problem_values({
+            'who': "case people.population when 'student' then 'student' else 'person on staff' end",
+            'day': "cast(people.last_seen_on as " ~ dbt.type_string() ~ ")",
+            'feeds': "cast(people.good_feeds_absent as " ~ dbt.type_string()
+                ~ ") || case people.good_feeds_absent when 1 then ' good feed' else ' good feeds' end",
+            'more': "people.good_feeds_before_left - people.good_feeds_absent",
+        }) }} as values,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner
     from people
     where people.presence = 'vanished'
 ),
 
 left_by_absence as (
     select
-        'warning' as level,
-        'person_left_by_absence' as kind,
+        'person_left_by_absence' as code,
         '' as source,
         '' as target,
         people.population as entity,
-        people.school_number,
+        people.school_number as school_number,
         people.source_key as key,
-        'A ' || case people.population when 'student' then 'student' else 'person on staff' end
-        || ' has been absent from ' || cast(people.good_feeds_absent as {{ dbt.type_string() }})
-        || ' good feeds and counts as having left from tonight on; the account is in state ' || people.account_state || '.' as message,
-        case people.population when 'student' then 'school office' else 'human resources' end as owner,
-        'If the person is still here, have the extract list them: everything comes back the next night.' as action
+        {{ problem_values({
+            'who': "case people.population when 'student' then 'student' else 'person on staff' end",
+            'feeds': "people.good_feeds_absent",
+            'state': "people.account_state",
+        }) }} as values,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner
     from people
     inner join night
         on people.since = night.as_of
     where
         people.state = 'left'
-        and people.reason like 'absent from %'
+        and people.reason = 'absent'
 ),
 
 hold_of_nobody as (
     select
-        'warning' as level,
-        'hold_of_nobody' as kind,
+        'hold_of_nobody' as code,
         '' as source,
         '' as target,
         holds.population as entity,
         '' as school_number,
         holds.source_key as key,
-        'A hold in seeds/holds.csv names a person nobody knows, so it holds nothing.' as message,
-        holds.placed_by as owner,
-        'Correct population or number in seeds/holds.csv, or delete the row.' as action
+        {{ problem_values({}) }} as values,
+        holds.placed_by as owner
     from {{ ref('holds') }} as holds
     left join presence
         on
@@ -163,18 +154,17 @@ hold_of_nobody as (
 
 calendar_over as (
     select
-        'warning' as level,
-        'calendar_ends' as kind,
+        'calendar_ends' as code,
         '' as source,
         '' as target,
         calendar.population as entity,
         '' as school_number,
         '' as key,
-        'The school calendar of ' || calendar.population || ' ends on '
-        || cast(max(calendar.ends_on) as {{ dbt.type_string() }})
-        || '; on days it does not cover timers run and class lists are believed, in summer too.' as message,
-        'analyst' as owner,
-        'Add the next school year to seeds/school_calendar.csv.' as action
+        {{ problem_values({
+            'population': "calendar.population",
+            'day': "cast(max(calendar.ends_on) as " ~ dbt.type_string() ~ ")",
+        }) }} as values,
+        '' as owner
     from {{ ref('school_calendar') }} as calendar
     cross join night
     group by calendar.population, night.as_of
@@ -183,20 +173,14 @@ calendar_over as (
 
 unmatched_staff as (
     select
-        'warning' as level,
-        'staff_unmatched' as kind,
+        case when staff.is_in_sis then 'staff_unmatched' else 'teacher_unmatched' end as code,
         '' as source,
         '' as target,
         'staff' as entity,
-        staff.school_number,
+        staff.school_number as school_number,
         staff.staff_key as key,
-        case
-            when staff.is_in_sis
-                then 'A person on staff is in the student information system but not in human resources.'
-            else 'A teacher is in human resources but not in the student information system.'
-        end as message,
-        case when staff.is_in_sis then 'human resources' else 'school office' end as owner,
-        'Enter the same staff id in both systems; until then the one record decides.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from staff
     cross join hr_is_read
     where
@@ -208,16 +192,14 @@ unmatched_staff as (
 
 without_bus_address as (
     select
-        'info' as level,
-        'student_without_address' as kind,
+        'student_without_address' as code,
         '' as source,
         'transport' as target,
         'students' as entity,
-        people.school_number,
+        people.school_number as school_number,
         people.source_key as key,
-        'An active student has no street address with a number, and is left out of the transport file.' as message,
-        'school office' as owner,
-        'Enter the civic address in the student information system.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from people
     left join transport_students
         on people.person_id = transport_students.person_id
@@ -231,16 +213,14 @@ without_bus_address as (
 -- silence here is dangerous: a child is absent and nobody can be told
 absent_without_contact as (
     select
-        'warning' as level,
-        'absent_student_without_contact' as kind,
+        'absent_student_without_contact' as code,
         '' as source,
         'callout' as target,
         'contacts' as entity,
-        callout_absences.school_number,
+        callout_absences.school_number as school_number,
         callout_absences.student_id as key,
-        'A student is absent without excuse and has no guardian who can be called.' as message,
-        'school office' as owner,
-        'Call by hand today, and enter a guardian with a phone number or an e-mail address.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from callout_absences
     left join callout_contacts
         on callout_absences.person_id = callout_contacts.person_id
@@ -251,16 +231,14 @@ absent_without_contact as (
 
 without_guardian as (
     select
-        'info' as level,
-        'student_without_guardian' as kind,
+        'student_without_guardian' as code,
         '' as source,
         '' as target,
         'guardians' as entity,
-        people.school_number,
+        people.school_number as school_number,
         people.source_key as key,
-        'An active student has no contact with parental authority.' as message,
-        'school office' as owner,
-        'Enter the guardian, or mark the contact who has parental authority.' as action
+        {{ problem_values({}) }} as values,
+        '' as owner
     from people
     left join student_guardians
         on

@@ -4,6 +4,10 @@ with feed_problems as (
     select * from {{ ref('feed_problems') }}
 ),
 
+catalogue as (
+    select * from {{ ref('problems') }}
+),
+
 found as (
     select * from {{ ref('findings_of_people') }}
     union all
@@ -22,10 +26,9 @@ problems as (
 ),
 
 -- a column that went bad as a whole is one thing to know, not thousands
-final as (
+gathered as (
     select
-        found.level,
-        found.kind,
+        found.code,
         found.source,
         found.target,
         found.entity,
@@ -34,14 +37,12 @@ final as (
         '' as file,
         cast(null as bigint) as line,
         '' as column_name,
-        found.message,
-        found.owner,
-        found.action
+        found.values,
+        found.owner
     from found
     union all
     select
-        problems.level,
-        problems.code as kind,
+        problems.code,
         problems.source,
         '' as target,
         problems.entity,
@@ -51,17 +52,42 @@ final as (
         problems.line,
         problems.column_name,
         case
-            when problems.of_this_kind <= {{ most_shown }} then problems.message
+            when problems.of_this_kind <= {{ most_shown }} then problems.values
             else
-                problems.message || ' There are ' || cast(problems.of_this_kind as {{ dbt.type_string() }})
-                || ' of this kind tonight; core.feed_problems has them all.'
-        end as message,
-        problems.owner,
-        problems.action
+                {{ problem_values({
+                    'of_this_kind': 'problems.of_this_kind',
+                    'relation': "'core.feed_problems'",
+                    'within': "'many_of_a_kind'",
+                }, onto='problems.values') }}
+        end as values,
+        problems.owner
     from problems
     where
         problems.of_this_kind <= {{ most_shown }}
         or problems.place = 1
+),
+
+final as (
+    select
+        catalogue.level,
+        gathered.code,
+        gathered.source,
+        gathered.target,
+        gathered.entity,
+        gathered.school_number,
+        gathered.key,
+        gathered.file,
+        gathered.line,
+        gathered.column_name,
+        gathered.values,
+        {{ problem_sentence('catalogue', 'around', 'gathered.values') }} as message,
+        coalesce(nullif(gathered.owner, ''), catalogue.owner) as owner,
+        {{ rendered('catalogue.action', 'gathered.values') }} as action
+    from gathered
+    left join catalogue
+        on gathered.code = catalogue.code
+    left join catalogue as around
+        on {{ code_around('gathered.values') }} = around.code
 )
 
 select * from final

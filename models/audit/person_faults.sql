@@ -14,6 +14,7 @@ with people as (
         presence.state as record,
         lifecycle.state,
         lifecycle.reason,
+        {{ rendered('reasons.sentence', 'lifecycle.reason_values') }} as reason_text,
         lifecycle.since,
         lifecycle.hold,
         lifecycle.held_by,
@@ -23,6 +24,8 @@ with people as (
     from {{ ref('presence') }} as presence
     left join {{ ref('lifecycle') }} as lifecycle
         on presence.person_id = lifecycle.person_id
+    left join {{ ref('problems') }} as reasons
+        on 'record_' || lifecycle.reason = reasons.code
     left join {{ ref('person_records') }} as records
         on presence.person_id = records.person_id
 ),
@@ -66,12 +69,12 @@ changes as (
 said as (
     select
         people.person_id,
-        findings.kind,
+        findings.code,
         coalesce(nullif(findings.target, ''), nullif(findings.source, ''), people.source) as system,
         findings.message as sentence,
         findings.owner,
         findings.action
-    from {{ source('ledger_audit', 'findings') }} as findings
+    from {{ ref('findings') }} as findings
     inner join last_run
         on findings.run_id = last_run.run_id
     inner join people
@@ -82,42 +85,34 @@ said as (
     -- what concerns a target as a whole concerns everybody who should be in it
     select
         people.person_id,
-        findings.kind,
+        findings.code,
         findings.target as system,
         findings.message as sentence,
         findings.owner,
         findings.action
-    from {{ source('ledger_audit', 'findings') }} as findings
+    from {{ ref('findings') }} as findings
     inner join last_run
         on findings.run_id = last_run.run_id
     inner join people
         on people.record <> 'left'
-    where findings.kind in ('target_unreadable', 'target_unusable', 'not_verified')
+    where findings.code in ('target_unreadable', 'target_unusable', 'not_verified')
 ),
 
 absent as (
     select
         people.person_id,
-        people.presence as kind,
+        people.presence as code,
         people.source as system,
-        case people.presence
-            when 'file_missing'
-                then
-                    'the feed ' || coalesce(people.feed, '') || ' has not come since '
-                    || cast(people.presence_since as {{ dbt.type_string() }}) || '; everything is kept as it was'
-            when 'file_partial'
-                then 'the feed ' || coalesce(people.feed, '') || ' was refused, or has lines nobody can read; everything is kept as it was'
-            else 'listed, but rule ' || coalesce(people.presence_rule, '') || ' gives such people no account'
-        end as sentence,
+        {{ problem_values({
+            'feed': "coalesce(people.feed, '')",
+            'day': "cast(people.presence_since as " ~ dbt.type_string() ~ ")",
+            'rule': "coalesce(people.presence_rule, '')",
+        }) }} as values,
         case
-            when people.presence = 'filtered' then 'identity administrator'
+            when people.presence = 'filtered' then ''
             when people.source = 'hr' then 'human resources'
             else 'student information system administrator'
-        end as owner,
-        case people.presence
-            when 'filtered' then 'Change the row in seeds/no_account.csv if it is wrong.'
-            else 'Run the extract again and send it; "make report" says what was wrong with the file.'
-        end as action
+        end as owner
     from people
     where people.presence in ('file_missing', 'file_partial', 'filtered')
 ),
@@ -125,11 +120,10 @@ absent as (
 decided as (
     select
         people.person_id,
-        'held' as kind,
+        'held' as code,
         'seeds/holds.csv' as system,
-        'nothing of this person is changed: ' || people.hold as sentence,
-        people.held_by as owner,
-        'The hold ends with its date, or when its row is deleted.' as action
+        {{ problem_values({'why': 'people.hold'}) }} as values,
+        people.held_by as owner
     from people
     where people.hold is not null
 
@@ -137,11 +131,10 @@ decided as (
 
     select
         people.person_id,
-        'on_leave' as kind,
+        'on_leave' as code,
         'seeds/leaves.csv' as system,
-        'on leave since ' || cast(people.since as {{ dbt.type_string() }}) as sentence,
-        'human resources' as owner,
-        'Give the leave its last day, or delete its row.' as action
+        {{ problem_values({'day': "cast(people.since as " ~ dbt.type_string() ~ ")"}) }} as values,
+        '' as owner
     from people
     where people.is_on_leave
 
@@ -149,25 +142,26 @@ decided as (
 
     select
         people.person_id,
-        'left' as kind,
+        'left' as code,
         people.source as system,
-        'the record says ' || people.reason || ', school ' || people.school_number || '; state ' || people.state || ' since '
-        || cast(people.since as {{ dbt.type_string() }}) as sentence,
-        people.record_owner as owner,
-        'If the person is still here, correct the record: account and groups come back the next night.' as action
+        {{ problem_values({
+            'why': 'people.reason_text',
+            'school_number': 'people.school_number',
+            'state': 'people.state',
+            'day': "cast(people.since as " ~ dbt.type_string() ~ ")",
+        }) }} as values,
+        people.record_owner as owner
     from people
-    where people.record = 'left' and people.reason not like 'absent from %'
+    where people.record = 'left' and people.reason <> 'absent'
 ),
 
 records as (
     select
         students.person_id,
-        'not_begun' as kind,
+        'not_begun' as code,
         students.system,
-        'pre-registered, first day ' || coalesce(cast(students.admitted_on as {{ dbt.type_string() }}), 'not known')
-        || '; the account is there, groups follow on the first day' as sentence,
-        'school office' as owner,
-        'Correct the admission date or the status if the student is here already.' as action
+        students.admitted_on,
+        students.school_number
     from students
     where students.record = 'preregistered'
 
@@ -175,11 +169,10 @@ records as (
 
     select
         students.person_id,
-        'no_homeroom' as kind,
+        'no_homeroom' as code,
         students.system,
-        'homeroom blank, school ' || students.school_number as sentence,
-        'school office' as owner,
-        'Give the student a homeroom; its group follows the next night.' as action
+        students.admitted_on,
+        students.school_number
     from students
     where students.record = 'active' and students.is_k_to_7 and students.homeroom is null
 
@@ -187,11 +180,10 @@ records as (
 
     select
         students.person_id,
-        'no_grade' as kind,
+        'no_grade' as code,
         students.system,
-        'grade blank or not known, school ' || students.school_number as sentence,
-        'school office' as owner,
-        'Correct the grade, or add its spelling to seeds/grades.csv.' as action
+        students.admitted_on,
+        students.school_number
     from students
     where students.record = 'active' and students.grade_code is null
 
@@ -199,11 +191,10 @@ records as (
 
     select
         students.person_id,
-        'do_not_call' as kind,
+        'do_not_call' as code,
         students.system,
-        'the family asked not to be called, school ' || students.school_number || '; left out of the call-out files' as sentence,
-        'school office' as owner,
-        'Ask the family, and correct the permission if it is wrong.' as action
+        students.admitted_on,
+        students.school_number
     from students
     where students.record = 'active' and not students.may_call
 
@@ -211,14 +202,25 @@ records as (
 
     select
         students.person_id,
-        'legal_names' as kind,
+        'legal_names' as code,
         students.system,
-        'usual surname and first name blank or as the legal ones, school ' || students.school_number
-        || '; the legal names are shown' as sentence,
-        'school office' as owner,
-        'Enter the usual names if the family uses others.' as action
+        students.admitted_on,
+        students.school_number
     from students
     where students.record <> 'left' and students.is_called_by_legal_names
+),
+
+of_records as (
+    select
+        records.person_id,
+        records.code,
+        records.system,
+        {{ problem_values({
+            'day': "coalesce(cast(records.admitted_on as " ~ dbt.type_string() ~ "), 'not known')",
+            'school_number': 'records.school_number',
+        }) }} as values,
+        '' as owner
+    from records
 ),
 
 unwritten as (
@@ -228,7 +230,7 @@ unwritten as (
             when changes.status in ('failed', 'skipped') then 'change_' || changes.status
             when changes.hold is not null then 'change_held'
             else 'drift'
-        end as kind,
+        end as code,
         changes.target as system,
         changes.entity || ': ' || changes.action || ' ' || changes.status || ': '
         || coalesce(changes.hold, nullif(changes.note, ''), changes.reason) as sentence,
@@ -253,14 +255,27 @@ unwritten as (
         or changes.reason like '%drift%'
 ),
 
-final as (
-    select * from said
-    union all
+coded as (
     select * from absent
     union all
     select * from decided
     union all
-    select * from records
+    select * from of_records
+),
+
+final as (
+    select * from said
+    union all
+    select
+        coded.person_id,
+        coded.code,
+        coded.system,
+        {{ rendered('catalogue.sentence', 'coded.values') }} as sentence,
+        coalesce(nullif(coded.owner, ''), catalogue.owner) as owner,
+        {{ rendered('catalogue.action', 'coded.values') }} as action
+    from coded
+    inner join {{ ref('problems') }} as catalogue
+        on coded.code = catalogue.code
     union all
     select * from unwritten
 )

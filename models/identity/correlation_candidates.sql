@@ -60,7 +60,7 @@ people as (
     where
         lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
-        and coalesce(lifecycle.reason, '') not like 'filtered: %'
+        and coalesce(lifecycle.reason, '') <> 'filtered'
 ),
 
 person_facts as (

@@ -62,6 +62,7 @@ final as (
         latest_events.state,
         latest_events.since,
         latest_events.reason,
+        latest_events.reason_values,
         latest_events.record,
         latest_events.rule,
         meanings.is_open,

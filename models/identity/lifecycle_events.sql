@@ -48,6 +48,7 @@ earlier as (
         cast(null as integer) as event_number,
         cast(null as {{ dbt.type_string() }}) as state,
         cast(null as {{ dbt.type_string() }}) as reason,
+        cast(null as {{ dbt.type_string() }}) as reason_values,
         cast(null as {{ dbt.type_string() }}) as record,
         cast(null as date) as since
     {% endif %}
@@ -88,9 +89,11 @@ tonight as (
         presence.population,
         case when presence.state = 'active' and away.source_key is not null then 'leave' else presence.state end as record,
         presence.reason,
+        presence.reason_values,
         coalesce(earlier.event_number, 0) as event_number,
         coalesce(earlier.state, 'new') as state,
         earlier.reason as earlier_reason,
+        earlier.reason_values as earlier_values,
         coalesce(earlier.record, '') as earlier_record,
         coalesce(earlier.since, night.as_of) as since,
         night.as_of,
@@ -163,11 +166,13 @@ final as (
         stepped.as_of as recorded_on,
         stepped.run_id,
         stepped.record,
-        stepped.rule
+        stepped.rule,
+        stepped.reason_values
     from stepped
     where
         stepped.to_state is not null
         or stepped.reason <> stepped.earlier_reason
+        or coalesce(stepped.reason_values, '') <> coalesce(stepped.earlier_values, '')
         or stepped.record <> stepped.earlier_record
 )
 

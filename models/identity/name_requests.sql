@@ -94,7 +94,7 @@ people as (
     where
         lifecycle.is_open
         -- seed no_account: people the district gives none, see identity.presence
-        and coalesce(lifecycle.reason, '') not like 'filtered: %'
+        and coalesce(lifecycle.reason, '') <> 'filtered'
         -- someone who may have an account already is given no second one until somebody decides
         and (current_accounts.person_id is not null or not coalesce(waiting.waits, false) or waiting.is_adopted)
 ),

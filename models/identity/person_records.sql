@@ -123,8 +123,8 @@ staff_records as (
         end as state,
         case
             when staff_last_seen.is_active and staff.staff_key is not null then 'employed'
-            when staff_last_seen.ended_on < night.as_of then 'employment ended'
-            when not staff_last_seen.is_active then 'not active'
+            when staff_last_seen.ended_on < night.as_of then 'employment_ended'
+            when not staff_last_seen.is_active then 'not_active'
             when
                 not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
@@ -229,11 +229,11 @@ final as (
         records.email,
         records.admitted_on,
         records.state,
+        records.reason,
         case
             when records.reason = 'absent'
-                then 'absent from ' || cast(absence_policy.good_feeds_before_left as {{ dbt.type_string() }}) || ' good feeds'
-            else records.reason
-        end as reason,
+                then cast({{ problem_values({'feeds': 'absence_policy.good_feeds_before_left'}) }} as {{ dbt.type_string() }})
+        end as reason_values,
         records.is_in_feed,
         records.last_seen_on,
         case

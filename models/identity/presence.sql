@@ -55,8 +55,7 @@ classed_events as (
         case
             when events.record = 'left' then 'left'
             when events.reason = 'vanished' then 'vanished'
-            when events.reason like 'invalid: %' then 'invalid'
-            when events.reason like 'filtered: %' then 'filtered'
+            when events.reason in ('invalid', 'filtered') then events.reason
             else 'present'
         end as presence
     from events
@@ -82,6 +81,7 @@ earlier as (
         latest_events.person_id,
         latest_events.presence,
         latest_events.reason,
+        latest_events.reason_values,
         min(classed_events.recorded_on) as since
     from latest_events
     inner join last_changes
@@ -90,7 +90,7 @@ earlier as (
         on
             latest_events.person_id = classed_events.person_id
             and last_changes.event_number < classed_events.event_number
-    group by latest_events.person_id, latest_events.presence, latest_events.reason
+    group by latest_events.person_id, latest_events.presence, latest_events.reason, latest_events.reason_values
 ),
 
 judged as (
@@ -152,13 +152,21 @@ final as (
         -- state
         judged.state,
         case
-            when judged.presence = 'filtered' then 'filtered: ' || judged.filter_rule
-            when judged.presence = 'invalid' then 'invalid: ' || judged.invalid_rule
-            when judged.presence = 'vanished' then 'vanished'
+            when judged.presence in ('filtered', 'invalid', 'vanished') then judged.presence
             -- a night without the feed says nothing new about those it does not list
             when judged.presence in ('file_missing', 'file_partial') and not judged.is_in_feed then coalesce(earlier.reason, judged.reason)
             else judged.reason
         end as reason,
+        case
+            when judged.presence in ('filtered', 'invalid')
+                then cast({{ problem_values({
+                    'rule': "case judged.presence when 'filtered' then judged.filter_rule else judged.invalid_rule end",
+                }) }} as {{ dbt.type_string() }})
+            when judged.presence = 'vanished' then null
+            when judged.presence in ('file_missing', 'file_partial') and not judged.is_in_feed and earlier.reason is not null
+                then earlier.reason_values
+            else judged.reason_values
+        end as reason_values,
 
         -- feed
         judged.feed_source as source,

@@ -14,7 +14,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from common import paths, store
+from common import findings, paths, store
+from common.runs import Run
 from ingestion.__main__ import main
 
 LAYOUT = """
@@ -143,10 +144,7 @@ class Library:
         )
 
     def findings(self, level: str = "") -> list[dict[str, Any]]:
-        path = self.run / "findings.jsonl"
-        every = (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        )
+        every = findings.read(Run.latest())
         return [finding for finding in every if level in ("", finding["level"])]
 
     def only(self, level: str = "critical") -> dict[str, Any]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from common import findings, paths
+from common import findings, paths, problems
 from common.runs import STATUS, Run
 from operations import report
 
@@ -38,14 +38,20 @@ def feed(
 
 def finding(
     level: str = "warning",
-    kind: str = "student_without_address",
+    code: str = "student_without_address",
     message: str = "A student has no address.",
     **more: Any,
 ) -> findings.Finding:
-    """One finding with an owner and something to do."""
-    return findings.Finding(
-        level, kind, message, **({"owner": "school office", "action": "Enter it in MyEdBC."} | more)
-    )
+    """One finding with an owner and something to do, and the words of a test for its code."""
+    owner, action = more.pop("owner", "school office"), more.pop("action", "Enter it in MyEdBC.")
+    cast(dict, problems.catalogue())[code] = problems.Problem(code, level, owner, "{said}", "{do}")
+    return findings.Finding(code, {"said": message, "do": action}, owner=owner, **more)
+
+
+def of_code(code: str, **columns: Any) -> findings.Finding:
+    """A finding of the catalogue, whatever it says."""
+    values = dict.fromkeys(problems.problem(code).places() - {"within"}, "said")
+    return findings.Finding(code, values, **columns)
 
 
 def night(

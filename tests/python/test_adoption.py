@@ -126,7 +126,7 @@ def test_every_doubtful_one_is_listed_with_the_reason(adopted, told):
     (message,) = {
         message
         for (message,) in adopted.ask(
-            "select message from audit.findings_tonight where kind = 'account_match_waits'"
+            "select message from audit.findings_tonight where code = 'account_match_waits'"
         )
     }
     assert f"There are {len(rows)} of this kind" in message

@@ -102,7 +102,7 @@ def test_a_new_file_with_old_content_is_told_by_its_dated_column(library: Librar
     library.drop(Visits=visits(MONDAY, 6), People=people(11), Loans=loans(21))
     assert library.ingest(day=MONDAY + timedelta(4)) == 0
     found = library.only("warning")
-    assert (found["kind"], found["feed"]) == ("feed_old_content", "visits")
+    assert (found["code"], found["feed"]) == ("feed_old_content", "visits")
     assert (
         "Visits.csv speaks of 2026-10-05, 4 school nights ago; at most 3 are expected"
         in found["message"]
@@ -116,12 +116,12 @@ def test_a_file_named_after_a_day_long_past_holds_what_rests_on_it(library: Libr
     assert library.ingest(day=MONDAY + timedelta(14)) == 0, (
         "nobody visits in the holidays: a dated column warns and holds nothing"
     )
-    assert library.only("warning")["kind"] == "feed_old_content"
+    assert library.only("warning")["code"] == "feed_old_content"
     library.drop(Visits=None)
     (library.folder / "Visits-2026-10-05.csv").write_text(visits(MONDAY, 7), encoding="utf-8")
     assert library.ingest(day=MONDAY + timedelta(14)) == 2
     assert library.feed("visits")["hold"] == "its content is 10 school nights old, limit 10"
-    assert library.only()["kind"] == "feed_old_content"
+    assert library.only()["code"] == "feed_old_content_held"
 
 
 def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(
@@ -135,7 +135,7 @@ def test_a_file_whose_name_is_of_an_earlier_day_than_what_is_landed_is_refused(
     (library.folder / "People_2026-10-02.csv").write_text(people(12), encoding="utf-8")
     assert library.ingest() == 3
     found = library.only()
-    assert found["kind"] == "feed_older_content"
+    assert found["code"] == "feed_older_content"
     assert (
         "People_2026-10-02.csv speaks of 2026-10-02, and what is landed speaks of 2026-10-05"
         in found["message"]
@@ -150,7 +150,7 @@ def test_a_feed_that_may_be_empty_may_come_empty_then_and_at_no_other_time(
     before = library.ask("select * from raw_library.visits order by all")
     library.drop(Visits="")
     assert library.ingest(day=date(2027, 6, 24)) == 3
-    assert library.only()["kind"] == "feed_empty"
+    assert library.only()["code"] == "feed_empty"
     assert library.ingest(day=date(2027, 6, 25)) == 0
     assert (library.feed("visits")["status"], library.feed("visits")["hold"]) == ("resting", "")
     assert [one for one in library.findings() if one["feed"] == "visits"] == []

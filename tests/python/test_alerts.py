@@ -281,7 +281,7 @@ def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critic
     summer = {
         "from": "2026-10-01",
         "until": "2026-10-02",
-        "kinds": ["student_without_address", "feed_refused"],
+        "codes": ["student_without_address", "feed_refused"],
         "why": "offices are closed",
     }
     inbox.settings |= {
@@ -330,7 +330,7 @@ WRONG = {
     ),
     "a silence of everything by mistake": (
         {"silences": {"summer": {"kind": ["feed_stale"]}}},
-        "[alerts.silences.summer] kind: no such key; the nearest is kinds; known are from,",
+        "[alerts.silences.summer] kind: no such key; the nearest is codes; known are",
     ),
     "a silence without an end": (
         {"silences": {"summer": {"until": "soon"}}},

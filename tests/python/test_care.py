@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from night_kit import of_code
 
 from common import disk_reserve, findings, lock, paths, runs, settings, store
 from common.runs import Run
@@ -83,7 +84,7 @@ def did() -> list[str]:
 
 
 def told(run: Run | None = None) -> dict[str, str]:
-    return {finding["kind"]: finding["message"] for finding in findings.read(run or Run.latest())}
+    return {finding["code"]: finding["message"] for finding in findings.read(run or Run.latest())}
 
 
 def summary() -> dict:
@@ -196,7 +197,7 @@ def test_a_step_that_is_given_no_time_at_all_is_not_begun_and_that_is_told_to_th
     assert live(step("ingest"), step("observe"), step("build")) == 1
     assert did() == ["ingest", "build"]
     (found,) = findings.read(Run.latest())
-    assert (found["level"], found["kind"], found["owner"]) == (
+    assert (found["level"], found["code"], found["owner"]) == (
         "critical",
         "night_out_of_time",
         "technician",
@@ -219,11 +220,11 @@ def test_a_step_that_says_nothing_of_its_error_is_named_and_one_that_does_is_not
         " Finding; "
     )
     speaks += (
-        "findings.record(Run.current('x'), [Finding('critical', 'its_own', 'because')]); raise"
+        "findings.record(Run.current('x'), [Finding('backup_failed', {'why': 'because'})]); raise"
         " SystemExit(1)"
     )
     assert live(step("ingest", speaks)) == 1
-    assert set(told()) == {"its_own"}
+    assert set(told()) == {"backup_failed"}
 
 
 def test_the_exit_code_is_the_one_that_matters_most():
@@ -342,7 +343,7 @@ def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, en
         *(
             (kind, False)
             for kind in (
-                "feed_refused",
+                "feed_truncated",
                 "feed_empty",
                 "model_failed",
                 "disk_full",
@@ -355,13 +356,7 @@ def test_an_error_is_worse_than_a_partial_failure_and_that_than_a_hold(codes, en
 )
 def test_a_night_is_lived_once_more_for_what_waiting_may_mend_and_for_nothing_else(kind, again):
     run = Run.open("nightly")
-    findings.record(
-        run,
-        [
-            findings.Finding("critical", "another", "said"),
-            findings.Finding("critical", kind, "said"),
-        ],
-    )
+    findings.record(run, [of_code("backup_failed"), of_code(kind)])
     limits = night.Limits(1000.0, {}, 100.0, 0.0)
     keeper = night._Keeper(limits, 0, night._Stop(), time.monotonic() + 1000)
     assert {code: night._worth_another(run, code, keeper) for code in (0, 1, 2, 3)} == {
@@ -438,7 +433,7 @@ def test_the_times_of_a_night_are_settings_in_minutes_and_hours(monkeypatch):
 )
 def test_how_a_step_ended_in_the_words_of_a_finding(code, why, kind, level):
     found = night._trouble("push", code, why, 18000)
-    assert ((found.kind, found.level) if found else ("", "")) == (kind, level)
+    assert ((found.code, found.level) if found else ("", "")) == (kind, level)
     if found:
         assert found.message.startswith(
             "push " if why != night.ASKED else "somebody stopped the night during push"
@@ -500,10 +495,12 @@ def test_a_setting_that_makes_no_sense_refuses_the_night(monkeypatch, name, valu
 def finding(kind: str, code: int) -> str:
     """A step that reports this the first time it runs, and is well afterwards."""
     return (
-        "from common import findings; from common.runs import Run; from common.findings import"
-        " Finding; import os\nonce = pathlib.Path(os.environ['HOMEROOM_VAR'], 'once'); first = not"
-        " once.exists(); once.touch()\nfirst and findings.record(Run.current('x'),"
-        f" [Finding('critical', '{kind}', 'because')])\nraise SystemExit({code} if first else 0)"
+        "from common import findings, problems; from common.runs import Run; from common.findings"
+        " import Finding; import os\nonce = pathlib.Path(os.environ['HOMEROOM_VAR'], 'once'); first"
+        " = not once.exists(); once.touch()\n"
+        f"values = dict.fromkeys(problems.problem('{kind}').places(), 'x')\n"
+        f"first and findings.record(Run.current('x'), [Finding('{kind}', values)])\n"
+        f"raise SystemExit({code} if first else 0)"
     )
 
 
@@ -540,7 +537,7 @@ def test_a_night_lived_once_more_waits_first_reports_twice_and_tells_people_once
     assert night.nightly(steps=(step("ingest", finding("feed_missing", 3)), REPORT, alert)) == 0
     assert ran == [("report", 3), 900, ("report", 0), ("alert", 0)]
     first = min(Run.finished(), key=lambda run: run.started_at)
-    (again,) = [one for one in findings.read(first) if one["kind"] == "run_retried"]
+    (again,) = [one for one in findings.read(first) if one["code"] == "run_retried"]
     assert (again["level"], again["owner"], again["message"]) == (
         "info",
         "operator",
@@ -620,7 +617,7 @@ def test_a_night_killed_before_it_wrote_anything_begins_anew_and_says_so():
 def test_a_night_killed_between_two_steps_says_so_to_the_technician(pushed, kind):
     killed("", pushed=pushed, steps=("ingest",))
     assert live(*FOUR) == 0
-    (found,) = [one for one in findings.read(Run.latest()) if one["kind"] == kind]
+    (found,) = [one for one in findings.read(Run.latest()) if one["code"] == kind]
     assert "killed (between two steps)" in found["message"]
     assert (found["level"], found["owner"]) == ("warning", "technician")
     assert found["action"] == "find out what ended it: the machine, its memory, or a person"
@@ -667,7 +664,7 @@ def test_a_night_of_an_earlier_day_than_the_one_before_says_that_a_clock_is_wron
         "this night is of 2026-10-02, and the run before it was of 2026-10-05"
         in told()["clock_back"]
     )
-    (found,) = [one for one in findings.read(Run.latest()) if one["kind"] == "clock_back"]
+    (found,) = [one for one in findings.read(Run.latest()) if one["code"] == "clock_back"]
     assert (found["level"], found["owner"], found["action"]) == (
         "warning",
         "technician",
@@ -871,7 +868,7 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
             "select run_id, exit_code from ledger.audit.runs order by exit_code desc"
         ).fetchall() == [(first, 1), (Run.latest().run_id, 0)]
         assert connection.execute(
-            "select count(*) from ledger.audit.findings where kind = 'warehouse_locked'"
+            "select count(*) from ledger.audit.findings where code = 'warehouse_locked'"
         ).fetchone() == (1,)
 
 
@@ -885,10 +882,10 @@ def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_wit
     assert live(step("ingest")) == 1
     assert did() == []
     (found,) = findings.read(Run.latest())
-    assert (found["level"], found["kind"], found["message"], found["owner"]) == (
+    assert (found["level"], found["code"], found["message"], found["owner"]) == (
         "critical",
         "warehouse_locked",
-        "held by process 4711",
+        "held by process 4711; this run reads and writes nothing",
         "technician",
     )
 
@@ -959,7 +956,7 @@ def test_a_disk_that_fills_up_during_a_step_is_named_and_the_run_can_still_be_wr
     assert live(step("build", "raise SystemExit(1)"), step("backup")) == 1
     assert len(fails) == 1
     assert not disk_reserve.path().is_file()
-    assert "filled up during build" in told()["disk_full"]
+    assert "filled up during build" in told()["disk_filled"]
     assert [one["name"] for one in summary()["steps"]] == ["build", "backup"]
 
 
@@ -976,7 +973,7 @@ def test_on_a_full_disk_the_report_leaves_what_room_there_is_to_the_page_and_the
 
 def test_findings_a_full_disk_has_torn_are_written_again_whole(monkeypatch):
     run = Run.open("nightly")
-    findings.record(run, [findings.Finding("info", "first", "said")])
+    findings.record(run, [of_code("backup_failed")])
     disk_reserve.lay()
     torn = run.folder / "findings.jsonl"
 
@@ -987,8 +984,8 @@ def test_findings_a_full_disk_has_torn_are_written_again_whole(monkeypatch):
         return write()
 
     monkeypatch.setattr(findings.disk_reserve, "or_dropped", full_once)
-    findings.record(run, [findings.Finding("info", "second", "said")])
-    assert [finding["kind"] for finding in findings.read(run)] == ["first", "second"]
+    findings.record(run, [of_code("not_published")])
+    assert [finding["code"] for finding in findings.read(run)] == ["backup_failed", "not_published"]
 
 
 def test_a_report_that_dies_of_a_full_disk_is_tried_again_once_space_was_made(monkeypatch, var):

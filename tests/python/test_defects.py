@@ -52,18 +52,20 @@ DEFECTS = {
     # the file is not there, or not whole
     "missing": Defect("feed_missing", "no file named People* is in", {"People": None}),
     "empty": Defect("feed_empty", "is empty (0 bytes)", {"People": ""}),
-    "only a byte order mark": Defect("feed_empty", "empty lines", {"People": b"\xef\xbb\xbf"}),
-    "only a heading line": Defect("feed_empty", "has only its heading line", {"People": HEAD}),
+    "only a byte order mark": Defect("feed_blank", "empty lines", {"People": b"\xef\xbb\xbf"}),
+    "only a heading line": Defect(
+        "feed_heading_only", "has only its heading line", {"People": HEAD}
+    ),
     "cut in the middle of a line": Defect(
         "feed_truncated", "breaks off in line 41", {"People": people()[:-5]}
     ),
     "cut behind a value": Defect(
-        "feed_truncated",
+        "feed_truncated_record",
         "in its last line 42 (2 fields instead of 4)",
         {"People": people() + "7474001,19999\r\n"},
     ),
     "cut inside a quoted value": Defect(
-        "feed_truncated",
+        "feed_truncated_record",
         "in its last line 42 (bad quoting)",
         {"People": people() + '7474001,"19999\r\n'},
     ),
@@ -88,10 +90,12 @@ DEFECTS = {
         {"People": people().replace("Surname", "Family")},
     ),
     "all columns renamed": Defect(
-        "feed_header", "neither known headings nor data", {"People": "a,b,c,d\r\n" + REST}
+        "feed_no_heading_no_data",
+        "neither known headings nor data",
+        {"People": "a,b,c,d\r\n" + REST},
     ),
     "a heading that stands twice": Defect(
-        "feed_header", "stands twice", {"People": people().replace("PEN", "Surname")}
+        "feed_heading_twice", "stands twice", {"People": people().replace("PEN", "Surname")}
     ),
     "no headings and another width": Defect(
         "feed_column_count", "2 columns instead of 4", {"People": "7474001,10000\r\n"}
@@ -214,7 +218,7 @@ DEFECTS = {
         lands=40,
     ),
     "the same file for weeks": Defect(
-        "feed_stale",
+        "feed_stale_held",
         "has been the same for 10 school nights; what rests on it is held",
         code=2,
         day=MONDAY + timedelta(14),
@@ -290,7 +294,7 @@ def test_every_kind_of_defect_has_its_code_its_sentence_its_finding_and_its_hold
     found = [
         finding
         for finding in library.findings()
-        if finding["kind"] == defect.kind and finding["feed"] == defect.feed
+        if finding["code"] == defect.kind and finding["feed"] == defect.feed
     ]
     assert [finding["level"] for finding in found] == [defect.level], library.findings()
     assert defect.told in found[0]["message"]

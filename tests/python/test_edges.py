@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from library_kit import Library, loans, people
 
+from common import problems
 from common.settings import SettingsError, parse
 from ingestion import coverage, rejects, table, trust
 from ingestion.configured import FilesSource
@@ -32,7 +33,7 @@ FEED = Feed(name="people", files=("People*",), columns=("School Number",))
 
 def trusted(rows: int = 0, bad: int = 0, **more: Any) -> Trusted:
     """A file of so many rows, and so many that cannot be read."""
-    found = tuple(Reject(line + 2, "bad quoting", "") for line in range(bad))
+    found = tuple(Reject(line + 2, "reject_quoting", "") for line in range(bad))
     return Trusted(
         FEED,
         FILE,
@@ -49,18 +50,18 @@ def trusted(rows: int = 0, bad: int = 0, **more: Any) -> Trusted:
 
 
 def refused(call, *arguments: Any, **more: Any) -> str:
-    """The kind of refusal; '' when it passes."""
+    """The code of the refusal; '' when it passes."""
     try:
         call(*arguments, **more)
     except RefusedError as error:
-        return error.kind
+        return error.code
     return ""
 
 
 # ---------------------------------------------------------------- rows
 
 
-@pytest.mark.parametrize(("bad", "kind"), [(0, ""), (10, ""), (11, "rejects")])
+@pytest.mark.parametrize(("bad", "kind"), [(0, ""), (10, ""), (11, "feed_rejects")])
 def test_a_tenth_of_the_rows_may_be_unreadable_and_not_one_more(bad, kind):
     assert refused(trust._enough, trusted(100 - bad, bad), Rules()) == kind
     assert refused(trust._enough, trusted(100 - bad, bad), Rules(accept_smaller=True)) == kind, (
@@ -74,21 +75,23 @@ def test_a_tenth_of_the_rows_may_be_unreadable_and_not_one_more(bad, kind):
     )
     assert refused(
         trust._enough, trusted(100 - bad, bad), Rules(tolerance=Tolerance(most_rejected=0.0))
-    ) == ("rejects" if bad else "")
+    ) == ("feed_rejects" if bad else "")
 
 
 def test_too_many_unreadable_rows_are_told_with_the_numbers_and_the_first_line():
     with pytest.raises(RefusedError) as told:
         trust._enough(trusted(89, 11), Rules())
     assert (
-        told.value.problem
+        str(told.value)
         == "People.csv: 11 of 100 rows (11%, limit 10%) cannot be read, the first in line 2 (bad"
         " quoting)"
     )
     assert told.value.line == 2
 
 
-@pytest.mark.parametrize(("rows", "kind"), [(20, ""), (19, "collapsed"), (1, "collapsed")])
+@pytest.mark.parametrize(
+    ("rows", "kind"), [(20, ""), (19, "feed_collapsed"), (1, "feed_collapsed")]
+)
 def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_less_is_not(
     rows, kind
 ):
@@ -99,7 +102,8 @@ def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_l
     assert refused(trust._enough, trusted(rows), Rules(last, accept_smaller=True)) == ""
     assert refused(trust._enough, trusted(rows), Rules(last, Tolerance(min_row_ratio=0.0))) == ""
     assert (
-        refused(trust._enough, trusted(rows), Rules(last, Tolerance(good_loads=6))) == "collapsed"
+        refused(trust._enough, trusted(rows), Rules(last, Tolerance(good_loads=6)))
+        == "feed_collapsed"
     )
     assert refused(trust._enough, trusted(rows), Rules(LastGood(rows=40))) == kind, (
         "a warehouse without a ledger measures by what is landed"
@@ -120,8 +124,8 @@ def test_half_of_the_largest_of_the_last_five_good_loads_is_enough_and_one_row_l
 def test_a_collapse_says_what_it_was_measured_against(history, against):
     with pytest.raises(RefusedError) as told:
         trust._enough(trusted(1), Rules(LastGood(rows=40, history=history)))
-    assert told.value.problem == f"People.csv has 1 row (2% of the 40 of {against}, limit 50%)"
-    assert "--accept-smaller people" in told.value.action
+    assert str(told.value) == f"People.csv has 1 row (2% of the 40 of {against}, limit 50%)"
+    assert "--accept-smaller people" in problems.action(told.value.code, told.value.values)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,8 @@ def test_a_file_without_rows_is_empty_whatever_a_person_accepts(has_header, says
             replace(trusted(), has_header=has_header),
             Rules(tolerance=Tolerance(min_row_ratio=0.0, most_rejected=1.0), accept_smaller=True),
         )
-    assert (told.value.kind, told.value.problem) == ("empty", f"People.csv {says}")
+    code = "feed_heading_only" if has_header else "feed_without_rows"
+    assert (told.value.code, str(told.value)) == (code, f"People.csv {says}")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_a_feed_without_a_key_may_grow_by_half_and_beyond_that_by_rows_of_its_ow
     library.drop(Loans=own + "".join(own.splitlines(keepends=True)[1 : repeated + 1]))
     assert (
         library.ingest(),
-        "".join(finding["kind"] for finding in library.findings()),
+        "".join(finding["code"] for finding in library.findings()),
     ) == expected
 
 
@@ -163,11 +168,11 @@ def test_a_feed_with_a_key_may_grow_as_it_likes_and_so_may_one_whose_growth_is_n
     library: Library, monkeypatch: pytest.MonkeyPatch
 ):
     library.good_night()
-    monkeypatch.setenv("TRUST__MOST_GROWTH", "false")
+    monkeypatch.setenv("TRUST__MAX_ROW_GROWTH", "false")
     library.drop(People=people(40), Loans=loans(20) + loans(20).split("\r\n", 1)[1])
     assert library.ingest() == 0
     assert library.findings() == []
-    monkeypatch.delenv("TRUST__MOST_GROWTH")
+    monkeypatch.delenv("TRUST__MAX_ROW_GROWTH")
     library.drop(People=people(70))
     assert library.ingest() == 0
     assert library.findings() == []
@@ -186,7 +191,7 @@ def test_nine_of_ten_values_must_look_as_they_should_and_nine_of_ten_is_enough(
     assert library.ingest() == code
     if code:
         found = library.only()
-        assert (found["kind"], found["line"]) == ("feed_shape", 2)
+        assert (found["code"], found["line"]) == ("feed_shape", 2)
         assert (
             "5 of 40 values of student_number do not look like one, the first in line 2"
             in found["message"]
@@ -205,7 +210,7 @@ def schools_held(
             "sis", trusted(1), now, LastGood(schools=before), Tolerance(**limits), accepted=accepted
         ).held
     except RefusedError as error:
-        return error.kind
+        return error.code
 
 
 @pytest.mark.parametrize(
@@ -242,9 +247,9 @@ def test_a_school_without_any_row_is_held_whatever_share_is_asked_for():
     ("lost", "limit", "result"),
     [
         (1, 0.25, ("s0",)),
-        (2, 0.25, "schools_collapsed"),
+        (2, 0.25, "feed_schools_collapsed"),
         (2, 0.5, ("s0", "s1")),
-        (3, 0.5, "schools_collapsed"),
+        (3, 0.5, "feed_schools_collapsed"),
     ],
 )
 def test_so_many_schools_may_collapse_alone_and_one_more_is_a_broken_file(lost, limit, result):
@@ -281,7 +286,7 @@ def test_a_held_school_is_measured_against_its_last_whole_load_and_told_with_its
         "sis people: school a has 1 row in People.csv and had 10 in its last good load",
         "sis people: school b has no rows in People.csv and had 1,200 in its last good load",
     ]
-    assert [(finding.level, finding.kind, finding.school_number) for finding in found.findings] == [
+    assert [(finding.level, finding.code, finding.school_number) for finding in found.findings] == [
         ("critical", "school_held", "a"),
         ("critical", "school_held", "b"),
     ]
@@ -306,7 +311,7 @@ def test_a_school_number_has_eight_digits(text, number):
 
 @pytest.mark.parametrize(
     ("strangers", "limit", "kind"),
-    [(10, 0.10, ""), (11, 0.10, "orphans"), (0, 0.0, ""), (1, 0.0, "orphans")],
+    [(10, 0.10, ""), (11, 0.10, "feed_orphans"), (0, 0.0, ""), (1, 0.0, "feed_orphans")],
 )
 def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(
     strangers, limit, kind
@@ -389,7 +394,9 @@ def test_old_content_is_told_after_three_school_nights_and_held_after_ten_when_i
         Tolerance(**limits),
     )
     assert "".join(one.level for one in found) == level
-    assert {one.kind for one in found} <= {"feed_old_content"}
+    assert {one.code for one in found} <= {
+        "feed_old_content_held" if level == "critical" else "feed_old_content"
+    }
     assert all(
         one.message.endswith(
             "3 are expected" if level == "warning" else "so what rests on it is held"
@@ -523,7 +530,7 @@ def test_a_file_that_stays_the_same_is_told_from_its_third_night(age, hold, stal
         _stale(
             source,
             [one],
-            {"people": NotLanded("refused", "x", "x", "")},
+            {"people": NotLanded("refused", "feed_empty", {"file": "x"})},
             {"people": LastGood()},
             limits,
         )
@@ -538,9 +545,9 @@ def test_a_school_still_held_is_told_every_night_nothing_new_was_landed():
         {"people": LastGood(schools={"a": 1200})},
     )
     found = _stale(source, [one], {"people": Unchanged(FILE)}, last, {"people": Tolerance()})
-    assert [(finding.level, finding.kind, finding.school_number) for finding in found] == [
-        ("critical", "school_held", "a"),
-        ("critical", "school_held", "b"),
+    assert [(finding.level, finding.code, finding.school_number) for finding in found] == [
+        ("critical", "school_still_held", "a"),
+        ("critical", "school_still_held", "b"),
     ]
     assert "school a still lacks its rows (it had 1,200 in its last good load)" in found[0].message
     assert _stale(source, [one], {"people": trusted(1)}, last, {"people": Tolerance()}) == [], (
@@ -548,7 +555,9 @@ def test_a_school_still_held_is_told_every_night_nothing_new_was_landed():
     )
 
 
-@pytest.mark.parametrize(("seconds", "kind"), [(-1, "repeated"), (0, "repeated"), (1, "")])
+@pytest.mark.parametrize(
+    ("seconds", "kind"), [(-1, "feed_repeated"), (0, "feed_repeated"), (1, "")]
+)
 def test_a_file_of_before_the_last_one_is_refused_unless_it_is_newer_by_its_own_clock(
     seconds, kind
 ):
@@ -788,23 +797,24 @@ def test_a_feed_goes_before_its_source_and_that_before_all_and_a_feed_that_never
 def test_of_a_bad_row_its_key_and_its_school_are_kept_where_they_look_like_one_and_no_other_value(
     line, record, school
 ):
-    feed = replace(FEED, school="school_number", record="student_number")
+    feed = replace(FEED, school="school_number", report_key="student_number")
     places = {"school_number": 0, "student_number": 1, "surname": 2}
-    bad = Bad(0, len(line), 7, "surname is empty", "surname")
+    bad = Bad(0, len(line), 7, "reject_empty", {"column": "surname"})
     found = rejects.reject(feed, places, bad, line.encode(), delimiter=",", codec="utf-8")
     assert found == Reject(
         7,
-        "surname is empty",
+        "reject_empty",
         hashlib.sha256(line.strip().encode()).hexdigest(),
         "surname",
         record,
         school,
+        {"column": "surname"},
     )
 
 
 def test_a_feeds_own_shape_says_what_a_key_looks_like_and_a_row_of_any_bytes_can_be_told():
-    feed = replace(FEED, school="school_number", record="number", shapes={"number": "[0-9]{4}"})
-    bad = Bad(0, 0, 7, "bad quoting")
+    feed = replace(FEED, school="school_number", report_key="number", shapes={"number": "[0-9]{4}"})
+    bad = Bad(0, 0, 7, "reject_quoting")
     told = {
         line: rejects.reject(feed, {"number": 0}, bad, line, delimiter=";", codec="utf-8")
         for line in (b"1234;x", b"12345;x", b"1234;\xff")
@@ -815,9 +825,9 @@ def test_a_feeds_own_shape_says_what_a_key_looks_like_and_a_row_of_any_bytes_can
 
 def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
     whole, moved, unknown = (
-        Reject(2, "surname is empty", "a", "surname", "10001", "99999999"),
-        Reject(3, "5 fields instead of 4", "b", "", "10002", "07474001"),
-        Reject(4, "bad quoting", "c", "", "10003", "07474002"),
+        Reject(2, "reject_empty", "a", "surname", "10001", "99999999"),
+        Reject(3, "reject_fields", "b", "", "10002", "07474001"),
+        Reject(4, "reject_quoting", "c", "", "10003", "07474002"),
     )
     asked = []
 
@@ -825,7 +835,7 @@ def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
         asked.append(set(keys))
         return {"10002"}
 
-    keyless = Reject(5, "bad quoting", "d", "", "", "07474001")
+    keyless = Reject(5, "reject_quoting", "d", "", "", "07474001")
     assert rejects.told((whole, moved, unknown, keyless), known, {"07474001"}) == (
         whole,
         moved,
@@ -838,15 +848,17 @@ def test_a_key_in_a_row_whose_values_moved_is_told_only_when_it_is_known():
 
 
 def test_the_five_commonest_reasons_are_told_the_commonest_first():
-    reasons = [f"{name} is empty" for number, name in enumerate("abcdef", 1) for _ in range(number)]
-    told = rejects.finding(
-        "sis", FEED, FILE, tuple(Reject(at, reason, "") for at, reason in enumerate(reasons, 2)), 1
+    columns = [name for number, name in enumerate("abcdef", 1) for _ in range(number)]
+    found = tuple(
+        Reject(at, "reject_empty", "", values={"column": column})
+        for at, column in enumerate(columns, 2)
     )
+    told = rejects.finding("sis", FEED, FILE, found, 1)
     assert (
         "(6 without f, 5 without e, 4 without d, 3 without c, 2 without b), in lines 2, "
         in told.message
     )
-    assert (told.kind, told.level, told.action) == (
+    assert (told.code, told.level, told.action) == (
         "rows_rejected",
         "warning",
         (
@@ -858,7 +870,7 @@ def test_the_five_commonest_reasons_are_told_the_commonest_first():
 
 @pytest.mark.parametrize(("count", "listed"), [(20, "20, 21"), (21, "20, 21 and 1 more")])
 def test_twenty_rejected_lines_are_listed_and_the_rest_is_counted(count, listed):
-    found = tuple(Reject(line + 2, "bad quoting", "") for line in range(count))
+    found = tuple(Reject(line + 2, "reject_quoting", "") for line in range(count))
     told = rejects.finding("sis", FEED, FILE, found, 1)
     assert (
         told.message
@@ -869,8 +881,8 @@ def test_twenty_rejected_lines_are_listed_and_the_rest_is_counted(count, listed)
 
 
 def test_one_rejected_row_says_whose_it_is_in_every_field_of_its_finding():
-    one = Reject(7, "surname is empty", "", "surname", "10001", "07474001")
-    feed = replace(FEED, record="student_number")
+    one = Reject(7, "reject_empty", "", "surname", "10001", "07474001", {"column": "surname"})
+    feed = replace(FEED, report_key="student_number")
     told = rejects.finding("sis", feed, FILE, (one,), 39)
     assert (
         "1 row of People.csv rejected (1 without surname), in line 7 (student number 10001, school"
@@ -896,19 +908,21 @@ def test_one_rejected_row_says_whose_it_is_in_every_field_of_its_finding():
 
 
 @pytest.mark.parametrize(
-    ("reason", "plain"),
+    ("code", "values", "plain"),
     [
-        ("surname is empty", "without surname"),
-        ("student_number is empty", "without student number"),
+        ("reject_empty", {"column": "surname"}, "without surname"),
+        ("reject_empty", {"column": "student_number"}, "without student number"),
         (
-            "student_number was rounded by a spreadsheet",
+            "reject_rounded",
+            {"column": "student_number"},
             "with a student number whose digits a spreadsheet rounded away",
         ),
-        ("5 fields instead of 4", "with 5 columns instead of 4"),
-        ("bad quoting", "with a quotation mark that is not closed"),
-        ("not UTF-8", "with letters that are not UTF-8"),
+        ("reject_fields", {"fields": 5, "expected": 4}, "with 5 columns instead of 4"),
+        ("reject_quoting", {}, "with a quotation mark that is not closed"),
+        ("reject_encoding", {"encoding": "UTF-8", "byte": ""}, "with letters that are not UTF-8"),
     ],
 )
-def test_a_reason_is_said_in_a_secretarys_words(reason, plain):
-    assert rejects._plain(reason) == plain
-    assert rejects.is_whole(Reject(1, reason, "")) is reason.endswith(("empty", "spreadsheet"))
+def test_a_reason_is_said_in_a_secretarys_words(code, values, plain):
+    one = Reject(1, code, "", values=values)
+    assert rejects._plain(one) == plain
+    assert rejects.is_whole(one) is (code in ("reject_empty", "reject_rounded"))

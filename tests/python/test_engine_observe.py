@@ -160,7 +160,7 @@ def test_a_target_that_cannot_be_read_back_is_told_of_unless_that_was_known_and_
     assert verifying.verify(bench.run, bench.night, lambda _: nobody_answers(), pauses=()) == (
         3 if told else 0
     )
-    assert [one["kind"] for one in findings.read(bench.run) if one["level"] == "critical"] == told
+    assert [one["code"] for one in findings.read(bench.run) if one["level"] == "critical"] == told
 
 
 # ---------------------------------------------------------------- what dbt's documents say
@@ -285,7 +285,7 @@ def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(
         .read_text(encoding="utf-8")
         .splitlines()
     ]
-    assert (told["level"], told["kind"], told["target"]) == (
+    assert (told["level"], told["code"], told["target"]) == (
         "critical",
         "target_unreadable",
         "google",

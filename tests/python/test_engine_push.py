@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, Platform, user
 
+from common import findings
 from common.lock import LockHeldError, lock
 from common.runs import Run
 from reverse_etl import execute, journal, pacing
@@ -89,10 +90,8 @@ def test_a_plan_that_is_not_the_one_shown_is_refused_saying_what_moved(
         "fake: not the plan that was shown: 1 new or different (first: create users p1) and 1 no"
         " longer so" in capsys.readouterr().err
     )
-    (told,) = [
-        json.loads(line) for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()
-    ]
-    assert (told["level"], told["kind"], told["target"], told["owner"], told["action"]) == (
+    (told,) = findings.read(bench.run)
+    assert (told["level"], told["code"], told["target"], told["owner"], told["action"]) == (
         "critical",
         "plan_moved",
         "fake",
@@ -196,7 +195,7 @@ def test_a_platform_that_is_down_is_given_up_and_the_push_can_be_resumed(bench: 
     assert bench.whole_night() == 3
     assert len(journal.read(bench.run.folder / "journal" / "fake.jsonl").outcomes) < 300
     assert any(
-        json.loads(line)["kind"] == "target_given_up"
+        json.loads(line)["code"] == "target_given_up"
         for line in (bench.run.folder / "findings.jsonl").read_text().splitlines()
     )
     bench.target.faults = None

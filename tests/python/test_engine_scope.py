@@ -1020,7 +1020,7 @@ def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
     nameless, duplicates, down = pushing._troubles({"fake": tally, "calm": Tally()})
     assert (
         duplicates.level,
-        duplicates.kind,
+        duplicates.code,
         duplicates.target,
         duplicates.entity,
         duplicates.key,
@@ -1039,7 +1039,7 @@ def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
         'when the target answers again, "make push" goes on where it stopped',
     )
     assert nameless.message == "fake users: 1 create failed (no reason given), first keys: p3"
-    assert (down.level, down.kind, down.message) == (
+    assert (down.level, down.code, down.message) == (
         "critical",
         "target_given_up",
         "fake: given up for now: it is down. What was not written stays planned.",
@@ -1055,7 +1055,7 @@ def test_an_interrupted_push_says_how_far_it_came() -> None:
     }
     work = [SimpleNamespace(changes=[1] * 1000), SimpleNamespace(changes=[1] * 7)]
     told = pushing._stopped(tallies, work)  # type: ignore[arg-type]
-    assert (told.level, told.kind, told.owner) == ("warning", "push_interrupted", "technician")
+    assert (told.level, told.code, told.owner) == ("warning", "push_interrupted", "technician")
     assert (
         told.message
         == 'the push was stopped after 6 of 1,007 changes; "make push" goes on where it stopped'

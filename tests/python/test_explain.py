@@ -26,15 +26,15 @@ class Prepared:
 
     who: str  # student | kindergarten (in a homeroom) | preregistered | staff
     does: str
-    kind: str
+    code: str
     owner: str
     word: str  # stands in the sentence
 
 
-def finding(kind: str, owner: str, message: str) -> str:
-    return f"""insert into ledger.audit.findings (finding_id, run_id, kind, level, source, target,
-    key, message, owner, action)
-        values ('f', $run, '{kind}', 'warning', '', '', $k, '{message}', '{owner}', 'Mend it.')"""
+def finding(code: str, owner: str) -> str:
+    return f"""insert into ledger.audit.findings (finding_id, run_id, code, values, source, target,
+    key, owner)
+        values ('f', $run, '{code}', '{{}}', '', '', $k, '{owner}')"""
 
 
 def change(
@@ -162,30 +162,28 @@ FAULTS = {
     ),
     "vanished": Prepared(
         "student",
-        finding("person_vanished", "school office", "A student is no longer in any feed."),
+        finding("person_vanished", "school office"),
         "person_vanished",
         "school office",
         "no longer",
     ),
     "in one system only": Prepared(
         "staff",
-        finding("staff_unmatched", "human resources", "Not in human resources."),
+        finding("staff_unmatched", "human resources"),
         "staff_unmatched",
         "human resources",
-        "Not in",
+        "not in",
     ),
     "birth date unreadable": Prepared(
         "student",
-        finding(
-            "unreadable_birth_date", "school office", "The date_of_birth of a student is no date."
-        ),
+        finding("unreadable_birth_date", "school office"),
         "unreadable_birth_date",
         "school office",
         "no date",
     ),
     "a doubtful account": Prepared(
         "student",
-        finding("account_match_waits", "identity administrator", "An account may be theirs."),
+        finding("account_match_waits", "identity administrator"),
         "account_match_waits",
         "identity administrator",
         "may be",
@@ -332,12 +330,12 @@ def test_the_owner_of_the_fix_is_named(planted: Planted, name: str):
     ) as connection:
         assert explain.resolve(connection, number) == person
         found = explain.faults(connection, person)
-    said = {(one.kind, one.owner) for one in found}
-    assert said - planted.before[name] <= {(fault.kind, fault.owner)}, (
+    said = {(one.code, one.owner) for one in found}
+    assert said - planted.before[name] <= {(fault.code, fault.owner)}, (
         "somebody else is blamed as well"
     )
     assert any(
-        one.kind == fault.kind and one.owner == fault.owner and fault.word in one.sentence
+        one.code == fault.code and one.owner == fault.owner and fault.word in one.sentence
         for one in found
     )
 

@@ -30,13 +30,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sftp_server import host_key_line, running
 
-from common import paths, store
+from common import findings, paths, store
 from common.runs import Run
 from ingestion import land
 from ingestion.__main__ import main
 from ingestion.configured import SqlTable
 from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
 from ingestion.model import Fetched, RefusedError
+from ingestion.source import EMPTY
 from ingestion.trust import Rules, check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,10 +107,7 @@ class Library:
         )
 
     def findings(self) -> list[dict[str, Any]]:
-        path = self.run / "findings.jsonl"
-        return (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        )
+        return findings.read(Run.latest())
 
 
 @pytest.fixture
@@ -196,7 +194,7 @@ def test_an_unknown_column_is_told_and_not_landed(library: Library) -> None:
         People=people().replace("AM / PM", "Care Card").replace("PEN,", "pen,"), Loans=loans()
     )
     assert library.ingest() == 0
-    kinds = {finding["kind"]: finding for finding in library.findings()}
+    kinds = {finding["code"]: finding for finding in library.findings()}
     assert "Care Card" in kinds["unknown_column"]["message"]
     assert "AM / PM" in kinds["column_missing"]["message"]
     columns = [
@@ -310,7 +308,7 @@ def test_rows_in_are_rows_landed_and_rows_rejected(library: Library) -> None:
     assert [digest for *_, digest in rejects] == [
         hashlib.sha256(line.encode()).hexdigest() for line in bad
     ]
-    finding = next(finding for finding in library.findings() if finding["kind"] == "rows_rejected")
+    finding = next(finding for finding in library.findings() if finding["code"] == "rows_rejected")
     assert (
         "4 rows of People.csv rejected" in finding["message"] and finding["line"] == rejects[0][0]
     )
@@ -352,7 +350,7 @@ def test_a_file_that_stays_the_same_for_too_long_is_told(library: Library, tmp_p
     library.ingest()
     assert library.findings() == []
     assert library.ingest() == 0
-    assert [(finding["kind"], finding["feed"]) for finding in library.findings()] == [
+    assert [(finding["code"], finding["feed"]) for finding in library.findings()] == [
         ("feed_stale", "people")
     ]
 
@@ -371,7 +369,7 @@ def test_a_real_drop_can_be_accepted_once_and_is_recorded(library: Library) -> N
     library.drop(People=people(3))
     assert library.ingest("--accept-smaller", "people") == 0
     assert library.ask("select count(*) from raw_library.people") == [(3,)]
-    assert [finding["kind"] for finding in library.findings()] == ["smaller_accepted"]
+    assert [finding["code"] for finding in library.findings()] == ["smaller_accepted"]
     assert library.ingest("--accept-smaller", "nobody") == 1
 
 
@@ -394,7 +392,7 @@ def test_the_newest_of_several_files_is_taken_and_told(library: Library) -> None
     os.utime(library.folder / "People_old.csv", (1, 1))
     assert library.ingest() == 0
     assert library.feed("people")["file"] == "People_new.csv"
-    assert {finding["kind"] for finding in library.findings()} == {
+    assert {finding["code"] for finding in library.findings()} == {
         "several_files",
         "unmatched_file",
     }
@@ -418,7 +416,7 @@ def test_a_source_that_is_not_there_is_one_finding_and_all_its_feeds_are_missing
     library.folder.rename(library.folder.with_name("unmounted"))
     assert library.ingest() == 3
     assert [library.feed(name)["status"] for name in ("people", "loans")] == ["missing", "missing"]
-    assert [finding["kind"] for finding in library.findings()] == ["source_unreachable"]
+    assert [finding["code"] for finding in library.findings()] == ["source_unreachable"]
     assert library.ask("select count(*) from raw_library.people") == [(20,)]
 
 
@@ -735,7 +733,16 @@ def test_every_row_keeps_its_values_and_the_line_it_begins_on(
     except RefusedError as refused:
         # Only what the rules name may refuse: nothing to land, many bad lines, a bad end, no
         # readable first line.
-        assert refused.kind in {"rejects", "empty", "truncated", "header", "column_count"}
+        assert refused.code in {
+            *EMPTY,
+            "feed_rejects",
+            "feed_truncated",
+            "feed_truncated_record",
+            "feed_header",
+            "feed_heading_twice",
+            "feed_no_heading_no_data",
+            "feed_column_count",
+        }
         assert not rows or bad
         return
     run = Run("a-night", Path(), date(2026, 9, 8), datetime.now(UTC))

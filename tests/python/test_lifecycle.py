@@ -68,7 +68,7 @@ class Machine:
             create schema warehouse.identity; create schema warehouse.seeds; create schema
             warehouse.raw_homeroom; create schema ledger.identity;
             create table warehouse.identity.presence (person_id text, population text,
-            source_key text, state text, reason text);
+            source_key text, state text, reason text, reason_values text);
             create table warehouse.seeds.lifecycle_rules (population text, from_state text,
             record text, days int, to_state text, rule text, is_on bool);
             create table warehouse.seeds.school_calendar (population text, starts_on date,
@@ -80,7 +80,7 @@ class Machine:
             same_as text);
             create table warehouse.raw_homeroom.run_context (run_id text, as_of date);
             create table ledger.identity.lifecycle_events (person_id text, event_number int,
-            state text, reason text, since date, record text)"""
+            state text, reason text, since date, record text, reason_values text)"""
         )
 
     def rules(self, rows: list[dict[str, str]]) -> None:
@@ -114,7 +114,14 @@ class Machine:
         fill = {
             "warehouse.raw_homeroom.run_context": [("r", tonight)],
             "warehouse.identity.presence": [
-                (i, p.population, i, "active" if p.record == "leave" else p.record, "as it says")
+                (
+                    i,
+                    p.population,
+                    i,
+                    "active" if p.record == "leave" else p.record,
+                    "as it says",
+                    None,
+                )
                 for i, p in rows
             ],
             "warehouse.seeds.leaves": [
@@ -122,7 +129,7 @@ class Machine:
             ],
             "warehouse.seeds.holds": [(p.population, i, None) for i, p in rows if p.held],
             "ledger.identity.lifecycle_events": [
-                (i, 1, p.state, "before", tonight - timedelta(days=p.days), "x")
+                (i, 1, p.state, "before", tonight - timedelta(days=p.days), "x", None)
                 for i, p in rows
                 if p.state != "new"
             ],

@@ -26,6 +26,7 @@ import pytest
 from conftest import ROOT, District, equal_to_exports
 from inbox import PASSWORD, Inbox, open_inbox
 
+from common import problems
 from demo import nights as demo_nights
 from demo.district import date_of
 from demo.platforms import Platforms, running
@@ -114,7 +115,8 @@ class World:
             .read_text(encoding="utf-8")
             .splitlines()
         )
-        return {one["kind"] for one in map(json.loads, lines) if one["level"] == level}
+        codes = {json.loads(line)["code"] for line in lines}
+        return {code for code in codes if problems.problem(code).level == level}
 
 
 @dataclass(frozen=True)

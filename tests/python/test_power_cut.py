@@ -109,19 +109,26 @@ def test_findings_that_were_recorded_stay_and_a_torn_one_spoils_neither_them_nor
     var: Path, up_again
 ) -> None:
     run = Run.open("nightly")
-    findings.record(run, [Finding("critical", "first", "said in one line\u2028of two")])
+    findings.record(run, [Finding("backup_failed", {"why": "said in one line\u2028of two"})])
     with disk_of(var) as moments:
         findings.record(
-            run, [Finding("info", "second", "é" * 50), Finding("info", "third", "said")]
+            run,
+            [
+                Finding("not_published", {"why": "é" * 50}),
+                Finding("space_made", {"var": "v", "free": 1, "needed": 2, "freed": 1}),
+            ],
         )
     told = {}
     for when, _ in up_again(moments):
-        kinds = [finding["kind"] for finding in findings.read(Run.latest())]
-        findings.record(Run.latest(), [Finding("info", "next", "said")])
-        assert [finding["kind"] for finding in findings.read(Run.latest())] == [*kinds, "next"]
+        kinds = [finding["code"] for finding in findings.read(Run.latest())]
+        findings.record(Run.latest(), [Finding("run_retried", {"minutes": "1 min"})])
+        assert [finding["code"] for finding in findings.read(Run.latest())] == [
+            *kinds,
+            "run_retried",
+        ]
         told[when] = kinds
-        assert kinds[0] == "first"
-    assert told["after"] == ["first", "second", "third"]
+        assert kinds[0] == "backup_failed"
+    assert told["after"] == ["backup_failed", "not_published", "space_made"]
 
 
 def test_an_intervention_that_was_recorded_stays(var: Path, up_again) -> None:

@@ -40,15 +40,15 @@ def test_a_night_needs_its_databases_again_and_five_hundred_megabytes(monkeypatc
     ):
         path.write_bytes(bytes(size))
     free(monkeypatch, 533_000_000)
-    assert preflight.shortage() == ""
+    assert preflight.shortage() == {}
     free(monkeypatch, 532_999_999)
-    assert preflight.shortage() == f"{var} has 533 MB free and a night needs 533"
+    assert preflight.shortage() == {"var": str(var), "free": 533, "needed": 533}
     free(monkeypatch, 100_000_000)
-    assert preflight.shortage() == f"{var} has 100 MB free and a night needs 533"
+    assert preflight.shortage() == {"var": str(var), "free": 100, "needed": 533}
     monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "67")
-    assert preflight.shortage() == ""
+    assert preflight.shortage() == {}
     monkeypatch.setenv("NIGHT__FREE_MEGABYTES", "68")
-    assert preflight.shortage() != ""
+    assert preflight.shortage() != {}
 
 
 def test_a_disk_is_full_when_the_ballast_itself_would_not_fit(monkeypatch):
@@ -316,7 +316,7 @@ def test_what_failed_in_the_build_is_a_finding_with_its_file(kind, message, says
     node = SimpleNamespace(resource_type=kind, name="a", original_file_path="models/a.sql")
     found = build._finding(SimpleNamespace(node=node, message=message))
     assert found.message.startswith(says)
-    assert (found.level, found.kind, found.file) == (
+    assert (found.level, found.code, found.file) == (
         "critical",
         f"{'test' if kind == 'test' else 'model'}_failed",
         "models/a.sql",

@@ -125,7 +125,7 @@ def test_who_vanishes_keeps_everything_until_enough_good_feeds_have_said_so(dist
         "select presence, good_feeds_absent from identity.presence where person_id = ?", person
     ) == [("vanished", 1)]
     found = district.ask(
-        "select message from audit.findings where run_id = ? and kind = 'person_vanished' and"
+        "select message from audit.findings where run_id = ? and code = 'person_vanished' and"
         " key = ?",
         night["run_id"],
         student,
@@ -167,7 +167,7 @@ def test_values_nobody_can_read_suspend_nobody_and_keep_the_last_good_ones(distr
     } == {}
     found = district.ask(
         "select message, file, line, column_name, owner, action from audit.findings where run_id ="
-        " ? and kind = 'unknown_status'",
+        " ? and code = 'unknown_status'",
         night["run_id"],
     )
     assert len(found) == 1
@@ -186,7 +186,7 @@ def test_values_nobody_can_read_suspend_nobody_and_keep_the_last_good_ones(distr
         == before
     )
     kinds = district.ask(
-        "select kind from audit.findings where run_id = ? and key = ?", night["run_id"], student
+        "select code from audit.findings where run_id = ? and key = ?", night["run_id"], student
     )
     assert {kind for (kind,) in kinds} >= {"unknown_grade", "unreadable_birth_date"}
 

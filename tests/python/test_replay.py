@@ -139,7 +139,7 @@ def test_one_school_cut_from_the_student_feed_holds_that_school_alone_and_suspen
         for sentence in sentences
     )
     told = district.ask(
-        "select school_number, message from audit.findings where run_id = ? and kind ="
+        "select school_number, message from audit.findings where run_id = ? and code ="
         " 'school_held'",
         run,
     )

@@ -278,7 +278,7 @@ def test_a_source_nobody_answers_for_is_one_finding(library: Library) -> None:
     assert library.ingest() == 3
     assert "http://127.0.0.1:1 does not answer" in library.entry["message"]
     findings = [
-        json.loads(line)["kind"]
+        json.loads(line)["code"]
         for line in (paths.runs() / "latest" / "findings.jsonl").read_text().splitlines()
     ]
     assert set(findings) == {"source_unreachable"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from night_kit import night
 
-from common import findings, paths, settings
+from common import paths, settings
 from operations import alerts, history, routes, status
 from operations.history import unusual
 from operations.routes import Route, Silence
@@ -24,14 +24,17 @@ def var(tmp_path, monkeypatch):
     return paths.var()
 
 
-def finding(level: str = "warning", kind: str = "feed_stale", **more: Any) -> dict[str, Any]:
+def finding(level: str = "warning", code: str = "feed_stale", **more: Any) -> dict[str, Any]:
     given = {
+        "level": level,
+        "code": code,
         "message": "It is old.",
         "target": "google",
         "school_number": "07474001",
         "owner": "operator",
-    } | more
-    return findings.asdict(findings.Finding(level, kind, **given))
+    }
+    columns = ("source", "feed", "entity", "key", "file", "column", "action")
+    return dict.fromkeys(columns, "") | {"line": None} | given | more
 
 
 def a_route(name: str = "r", **said: Any) -> Route:
@@ -77,7 +80,7 @@ def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
     [
         ({"targets": ("google", "microsoft")}, {"target": "microsoft"}, {"target": "callout"}),
         ({"schools": ("07474001",)}, {"school_number": "07474001"}, {"school_number": "07474002"}),
-        ({"kinds": ("feed_stale",)}, {"kind": "feed_stale"}, {"kind": "feed_refused"}),
+        ({"codes": ("feed_stale",)}, {"code": "feed_stale"}, {"code": "feed_refused"}),
         ({"owners": ("school office",)}, {"owner": "school office"}, {"owner": "operator"}),
         ({"targets": ("google",)}, {"target": "google"}, {"target": ""}),
     ],
@@ -92,10 +95,10 @@ def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_nam
     ):
         assert given(finding() | fits)
         assert not given(finding() | does_not)
-    both = asked | {"kinds": ("feed_stale",), "schools": ("07474001",)}
+    both = asked | {"codes": ("feed_stale",), "schools": ("07474001",)}
     assert a_route("r", **both).concerns(finding() | fits)
     assert not a_route("r", **both).concerns(
-        finding() | fits | {"kind": "feed_refused", "school_number": "07474002"}
+        finding() | fits | {"code": "feed_refused", "school_number": "07474002"}
     ), "every filter must fit"
     assert a_route("r").concerns(finding() | does_not)
 
@@ -122,9 +125,9 @@ def test_a_silence_has_a_first_and_a_last_day_and_keeps_nothing_critical_from_an
 def test_a_schools_own_route_does_not_hear_of_the_night_and_a_targets_does():
     heard = {
         name: a_route("r", **{name: ("x",)}).hears_of_the_night
-        for name in ("targets", "schools", "kinds", "owners")
+        for name in ("targets", "schools", "codes", "owners")
     }
-    assert heard == {"targets": True, "schools": False, "kinds": False, "owners": False}
+    assert heard == {"targets": True, "schools": False, "codes": False, "owners": False}
     assert a_route("r").hears_of_the_night
 
 
@@ -192,7 +195,7 @@ def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monk
     monkeypatch.setattr(alerts, "compose", lambda *given: given)
     google, other = finding("critical", target="google"), finding("info", target="callout")
     ways = [
-        a_route("school", email=("a@x.example",), targets=("google",), kinds=("feed_stale",)),
+        a_route("school", email=("a@x.example",), targets=("google",), codes=("feed_stale",)),
         a_route("all", email=("a@x.example",), level="info"),
     ]
     [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(
@@ -233,7 +236,7 @@ ALL_RIGHT = {
                 "webhook": "w",
                 "targets": ["google"],
                 "schools": ["07474001"],
-                "kinds": ["feed_stale"],
+                "codes": ["feed_stale"],
                 "owners": ["operator"],
             },
             "one": {"email": "a@x.example", "targets": "google", "schools": "07474001"},
@@ -245,7 +248,7 @@ ALL_RIGHT = {
                 "why": "summer",
                 "targets": "google",
                 "schools": ["1"],
-                "kinds": "k",
+                "codes": "k",
                 "owners": "o",
             },
             "always": {"why": "known"},
@@ -276,7 +279,7 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
             webhook="w",
             targets=("google",),
             schools=("07474001",),
-            kinds=("feed_stale",),
+            codes=("feed_stale",),
             owners=("operator",),
             always=True,
         ),
@@ -290,7 +293,7 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
             why="summer",
             targets=("google",),
             schools=("1",),
-            kinds=("k",),
+            codes=("k",),
             owners=("o",),
         ),
         a_silence("always", why="known"),
@@ -360,7 +363,7 @@ MAIL = {"email": "a@x.example"}
             {"routes": {"r": MAIL | {"zz": 1, "why": 1}}},
             [
                 f"[alerts.routes.r] {key}: no such key; the nearest is {near}; known are always,"
-                " email, kinds, level, owners, schools, slack, targets, teams, webhook"
+                " codes, email, level, owners, schools, slack, targets, teams, webhook"
                 for key, near in (("zz", "webhook"), ("why", "always"))
             ],
         ),
@@ -375,8 +378,8 @@ MAIL = {"email": "a@x.example"}
         (
             {"silences": {"s": {"email": "x"}}},
             [
-                "[alerts.silences.s] email: no such key; the nearest is until; known are from,"
-                " kinds, owners, schools, targets, until, why"
+                "[alerts.silences.s] email: no such key; the nearest is until; known are"
+                " codes, from, owners, schools, targets, until, why"
             ],
         ),
         (
@@ -396,7 +399,7 @@ def test_what_cannot_be_followed_is_left_out_with_its_sentence(monkeypatch, wron
         silence.name for silence in found.silences
     ]
     assert [
-        (one.level, one.kind, one.owner, one.message.partition("; this setting is left out")[0])
+        (one.level, one.code, one.owner, one.message.partition("; this setting is left out")[0])
         for one in routes.trouble()
     ] == [("critical", "alerts_wrong", "technician", sentence) for sentence in says]
 

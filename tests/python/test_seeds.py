@@ -108,8 +108,8 @@ def test_a_seed_that_a_spreadsheet_spoiled_is_said_with_its_line(folder: Path, h
     path.write_bytes(spoil(path.read_bytes()))
     [finding], spoiled, readable = seeds.trouble()
     assert sentence in finding.message
-    assert (finding.kind, finding.owner, finding.file, spoiled) == (
-        "seed_wrong",
+    assert (finding.code, finding.owner, finding.file, spoiled) == (
+        "seed_wrong" if readable else "seed_unreadable",
         "analyst",
         f"seeds/{name}.csv",
         [name],
@@ -179,7 +179,7 @@ def test_columns_in_another_order_decide_the_same_and_a_spoiled_seed_stops_only_
     )
     assert places["07"] == "/Students/Seven"
     assert places["06"].startswith("/Students/") and places["06"].endswith("/06")
-    assert district.ask("select file from audit.findings where kind = 'seed_wrong'") == [
+    assert district.ask("select file from audit.findings where code = 'seed_wrong'") == [
         ("seeds/portfolio_grades.csv",)
     ]
     planned = {(one["target"], one["entity"]): one for one in district.summaries()[-1]["targets"]}

@@ -56,7 +56,7 @@ def test_settings_of_one_source_that_cannot_be_followed_cost_the_others_nothing(
         ("loans", "people", "schools", "visits"), "missing, its settings cannot be followed"
     )
     [told] = twin.findings("critical")
-    assert (told["kind"], told["source"]) == ("settings_wrong", "library")
+    assert (told["code"], told["source"]) == ("settings_wrong", "library")
     assert "there is no layout" in told["message"] and "the other sources go on" in told["message"]
 
 
@@ -90,7 +90,7 @@ def test_a_surprise_in_one_source_quotes_nobody_and_stops_no_other(
     }
     [told] = twin.findings("critical")
     assert (
-        told["kind"] == "source_failed"
+        told["code"] == "source_failed"
         and "in a way nobody expected (RuntimeError)" in told["message"]
     )
     said = twin.said()

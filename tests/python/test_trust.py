@@ -35,7 +35,7 @@ def test_numbers_a_spreadsheet_turned_into_decimals_are_given_back_and_told(
     )
     schools_told, students_told = library.findings("warning")
     assert "40 values of school_number in People.csv" in schools_told["message"]
-    assert (schools_told["kind"], schools_told["column"], schools_told["line"]) == (
+    assert (schools_told["code"], schools_told["column"], schools_told["line"]) == (
         "numbers_repaired",
         "school_number",
         2,
@@ -77,7 +77,7 @@ def test_a_wrong_check_digit_is_counted_and_changes_nothing_and_may_be_switched_
     )
     assert library.ingest() == 0
     told = library.only("info")
-    assert (told["kind"], told["line"], told["column"]) == ("check_digit_wrong", 2, "PEN")
+    assert (told["code"], told["line"], told["column"]) == ("check_digit_wrong", 2, "PEN")
     assert "2 of 40 values of PEN" in told["message"]
     assert library.feed("people")["landed"] == 40
     monkeypatch.setenv("SOURCES__LIBRARY__CHECK_DIGITS", "false")
@@ -124,7 +124,7 @@ def test_a_few_letters_that_could_be_either_encoding_are_read_as_the_feed_was_be
     library.drop(People=people())
     assert library.ingest() == 0
     assert library.ask("select distinct surname from raw_library.people") == [("Sürname",)]
-    assert library.only("warning")["kind"] == "encoding_changed"
+    assert library.only("warning")["code"] == "encoding_changed"
 
 
 def test_a_feed_without_a_key_that_holds_everything_twice_is_refused(library: Library) -> None:
@@ -143,7 +143,7 @@ def test_a_feed_that_grows_by_rows_of_its_own_is_landed_and_told(library: Librar
     library.good_night()
     library.drop(Loans=loans(60))
     assert library.ingest() == 0
-    assert library.only("warning")["kind"] == "feed_grew"
+    assert library.only("warning")["code"] == "feed_grew"
     assert library.feed("loans")["landed"] == 60
 
 
@@ -190,7 +190,7 @@ def test_a_school_without_rows_is_held_and_the_feed_passes_for_the_others(librar
         30,
     )
     found = library.only()
-    assert (found["kind"], found["feed"], found["school_number"]) == (
+    assert (found["code"], found["feed"], found["school_number"]) == (
         "school_held",
         "people",
         "07474002",
@@ -222,7 +222,9 @@ def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(
         library.drop(People=people(each, s7474002=0))
         assert library.ingest(day=MONDAY + timedelta(night)) == 2
         assert library.feed("people")["held_partitions"] == ["07474002"]
-        assert [finding["kind"] for finding in library.findings("critical")] == ["school_held"]
+        assert [finding["code"] for finding in library.findings("critical")] == [
+            "school_still_held"
+        ]
     library.drop(People=people(9))
     assert library.ingest(day=MONDAY + timedelta(4)) == 0
     assert library.feed("people")["held_partitions"] == []
@@ -247,7 +249,7 @@ def test_too_many_collapsed_schools_refuse_the_whole_feed(library: Library) -> N
     assert library.people() == before
     assert library.feed("people")["status"] == "refused"
     found = library.only()
-    assert found["kind"] == "feed_schools_collapsed"
+    assert found["code"] == "feed_schools_collapsed"
     assert "2 of 4 schools have lost their rows (limit 34%, the first 07474002)" in found["message"]
 
 
@@ -295,7 +297,7 @@ def test_a_feed_whose_rows_point_nowhere_is_refused(library: Library) -> None:
     library.drop(Loans=loans(18) + "77001,Old book\r\n77002,Old book\r\n77003,Old book\r\n")
     assert library.ingest() == 3
     found = library.only()
-    assert (found["kind"], found["feed"], found["line"]) == ("feed_orphans", "loans", 20)
+    assert (found["code"], found["feed"], found["line"]) == ("feed_orphans", "loans", 20)
     assert (
         "3 of 21 rows (14%, limit 10%) name a student_number that people has not, the first in"
         " line 20" in found["message"]

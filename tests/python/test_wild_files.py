@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from workbook import workbook
 
-from common import paths
+from common import paths, problems
 from common.runs import Run
 from ingestion import land, source
 from ingestion.configured import FilesSource
@@ -49,19 +49,30 @@ FACTS = {
     "key": HEADINGS[:1],
 }
 ACCEPTED = {
-    "empty",
-    "encoding",
-    "truncated",
-    "header",
-    "column_count",
-    "column_missing",
-    "rejects",
-    "collapsed",
-    "duplicate_key",
-    "shape",
-    "too_large",
+    *source.EMPTY,
+    "feed_encoding",
+    "feed_encoding_fixed",
+    "feed_no_workbook",
+    "feed_workbook_refused",
+    "feed_workbook_cut",
+    "feed_workbook_unread",
+    "feed_truncated",
+    "feed_truncated_record",
+    "feed_header",
+    "feed_heading_twice",
+    "feed_heading_unknown",
+    "feed_no_heading_no_data",
+    "feed_column_count",
+    "feed_column_missing",
+    "feed_column_absent",
+    "feed_rejects",
+    "feed_collapsed",
+    "feed_duplicate_key",
+    "feed_shape",
+    "feed_too_large",
     "feed_missing",
     "feed_archive",
+    "feed_archive_twins",
     "feed_unstable",
 }
 
@@ -268,8 +279,8 @@ def night(var: Path, layout: Layout, name: str, content: bytes) -> source.Outcom
         )
     else:
         assert isinstance(outcome, source.NotLanded)
-        assert outcome.kind in ACCEPTED
-        assert outcome.problem and not outcome.problem.endswith(".")
+        assert outcome.code in ACCEPTED
+        assert not problems.sentence(outcome.code, outcome.values).endswith(".")
     return outcome
 
 

@@ -1,0 +1,7 @@
+{%- macro code_around(values) -%}
+    {{ return(adapter.dispatch('code_around', 'homeroom')(values)) }}
+{%- endmacro %}
+
+{%- macro duckdb__code_around(values) -%}
+    json_extract_string({{ values }}, '$.within')
+{%- endmacro %}
