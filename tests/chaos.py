@@ -277,7 +277,8 @@ def make_views(connection: duckdb.DuckDBPyConnection) -> None:
     """The project's own staging models of the targets, as views."""
     connection.execute("create schema if not exists staging")
     connection.execute(
-        "create or replace table staging.licence_rules as select unnest(?) as licence",
+        "create or replace table staging.licence_rules as"
+        " select unnest(?) as licence, 'microsoft' as target",
         [[name for name in LICENCES if name]],
     )
     waiting = {
