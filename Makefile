@@ -19,8 +19,8 @@ override SCOPE = $(call given,--target,TARGET) $(call given,--partition,SCHOOL) 
 override LIFT = $(call given,--allow,ALLOW) $(call given,--why,WHY)
 # what is no room of ours and writes state: nobody else reads it, and it has its folder by name
 override HERE = umask 077 && HOMEROOM_VAR=$$($(PY) -c 'from common import paths; print(paths.var())') && export HOMEROOM_VAR
-# what dbt is to know of seeds/targets.csv before it reads a seed
-override TOLD = export HOMEROOM_TARGETS="$$($(PY) -m operations targets)"
+# what dbt is to know of seeds before it reads one
+override TOLD = export HOMEROOM_SEEDS="$$($(PY) -m operations seeds)"
 
 help: ## what you can do here, in the order of a working day
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile

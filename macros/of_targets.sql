@@ -1,13 +1,13 @@
 {#- The rows of one staging view of every target that holds such things, with whose they are. dbt has to know what it refers to
     before it can read a seed, so whoever starts dbt says what seed targets says: docs/decisions/0014 tells why. -#}
 {% macro of_targets(holding, view, columns) -%}
-    {%- set said = env_var('HOMEROOM_TARGETS', '') -%}
-    {%- if execute and not said -%}
+    {%- set targets = fromjson(env_var('HOMEROOM_SEEDS', '{}')).get('targets') -%}
+    {%- if execute and targets is none -%}
         {{ exceptions.raise_compiler_error(
-            'dbt was not told which targets there are; type it as: HOMEROOM_TARGETS="$(python -m operations targets)" dbt …'
+            'dbt was not told which targets there are; type it as: HOMEROOM_SEEDS="$(python -m operations seeds)" dbt …'
         ) }}
     {%- endif -%}
-    {%- for target in fromjson(said or '{}').get(holding, []) %}
+    {%- for target in (targets or {}).get(holding, []) %}
     select
         '{{ target }}' as target,
         {%- for column in columns %}

@@ -17,7 +17,7 @@ from rich.console import Console
 from common import access, findings, paths, settings, store
 from common.runs import NoSuchRunError, Run, business_date
 from operations import audit as cookbook
-from operations import interventions, schedule, seeds
+from operations import interventions, schedule
 from operations import night as nights
 from operations import report as reports
 from operations.preflight import size
@@ -211,9 +211,11 @@ def build(
 
 
 @app.command()
-def targets() -> None:
-    """Print what dbt has to be told when it is called by hand, as HOMEROOM_TARGETS."""
-    print(seeds.targets())
+def seeds() -> None:
+    """Print what dbt has to be told when it is called by hand, as HOMEROOM_SEEDS."""
+    from operations.seeds import environment
+
+    print(environment()["HOMEROOM_SEEDS"])
 
 
 @app.command()

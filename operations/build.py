@@ -91,7 +91,7 @@ def build(run: Run, select: str = "") -> int:
             "--indirect-selection",
             "cautious",
         ]
-    with _inside(paths.var(), DBT_TARGET_PATH=str(target), HOMEROOM_TARGETS=seeds.targets()):
+    with _inside(paths.var(), DBT_TARGET_PATH=str(target), **seeds.environment()):
         outcome = dbtRunner().invoke(arguments)
     # else it holds the warehouse until this process ends
     DuckDBConnectionManager.close_all_connections()
@@ -128,9 +128,9 @@ def _ensure_described() -> None:
     """Make the empty raw tables of targets that seeds speak of and settings do not: their staging
     views then hold nobody, and everything else is built.
     """
-    said = seeds.targets()
+    said = seeds.told().get("targets", {})
     with store.connect() as connection:
-        for target in sorted({one for some in json.loads(said or "{}").values() for one in some}):
+        for target in sorted({one for some in said.values() for one in some}):
             file = paths.root() / "models" / "staging" / target / "_sources.yml"
             described = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
             for source in described.get("sources", []):

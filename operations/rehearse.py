@@ -205,7 +205,7 @@ def _compiled(scratch: Path, run: Run) -> Models:
     environment = {
         "DBT_TARGET_PATH": str(scratch / "target"),
         "HOMEROOM_VAR": ".",
-        "HOMEROOM_TARGETS": seeds.targets(),
+        **seeds.environment(),
     }
     _run(command, environment, "the models as they stand now cannot be built", scratch)
     return Models(json.loads((scratch / "target" / "manifest.json").read_text(encoding="utf-8")))

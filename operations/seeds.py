@@ -65,25 +65,39 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
     return found, names, readable
 
 
-def targets() -> str:
-    """What dbt is to know of seed targets before it can read a seed, as HOMEROOM_TARGETS has it:
-    {"accounts": [the targets that hold some], …}. A file nobody can read says nothing; `trouble`
-    says why.
+def told() -> dict[str, dict[str, list[str]]]:
+    """What dbt is to know of two seeds before it can read one, as HOMEROOM_SEEDS has it:
+    {"targets": {"accounts": [the targets that hold some], …}, "systems": {"students": [the systems
+    that list some], …}}. A file nobody can read says nothing; `trouble` says why.
     """
-    try:
-        rows = list(_rows(paths.project() / "seeds" / "targets.csv", _columns("targets")))
-    except (SeedError, OSError):
-        return ""
-    return json.dumps(
-        {
+    said = {}
+    if (rows := _readable("targets")) is not None:
+        said["targets"] = {
             name.removeprefix("has_"): [
-                row["target"] for _, row in rows if row[name].lower() == "true"
+                row["target"] for row in rows if row[name].lower() == "true"
             ]
             for name in _columns("targets")
             if name.startswith("has_")
-        },
-        sort_keys=True,
-    )
+        }
+    if (rows := _readable("source_precedence")) is not None:
+        said["systems"] = {
+            kind: [row["source_system"] for row in rows if row[kind]]
+            for kind in _columns("source_precedence")
+            if kind != "source_system"
+        }
+    return said
+
+
+def environment() -> dict[str, str]:
+    """The same for whoever starts dbt."""
+    return {"HOMEROOM_SEEDS": json.dumps(told(), sort_keys=True)}
+
+
+def _readable(seed: str) -> list[dict[str, str]] | None:
+    try:
+        return [row for _, row in _rows(paths.project() / "seeds" / f"{seed}.csv", _columns(seed))]
+    except (SeedError, OSError):
+        return None
 
 
 def _columns(seed: str) -> dict[str, str]:

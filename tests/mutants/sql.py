@@ -637,9 +637,7 @@ def session(top: Path, var: Path) -> Iterator[Callable[[Callable[[Bench], Any]],
         return kept[0]
 
     environment = dict(os.environ)
-    os.environ.update(
-        HOMEROOM_VAR=".", HOMEROOM_TARGETS=seeds.targets(), DBT_TARGET_PATH=str(var / "target")
-    )
+    os.environ.update(HOMEROOM_VAR=".", **seeds.environment(), DBT_TARGET_PATH=str(var / "target"))
     try:
         with chdir(var):
             yield call

@@ -28,7 +28,6 @@ from demo import cases
 from demo.holdings import holdings
 from demo.places import Places
 from demo.platforms import Platforms, running
-from operations import seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVED = (240, 22)  # students and seed of the district that lived two nights
@@ -140,6 +139,8 @@ class District:
         """`dbt <words>` of this district's project, from within the state folder as the night does
         it: the project stays parsed.
         """
+        told = [sys.executable, "-m", "operations", "seeds"]
+        seeds = subprocess.run(told, cwd=self.root, capture_output=True, text=True, check=True)
         return subprocess.run(
             [
                 str(Path(sys.executable).parent / "dbt"),
@@ -152,7 +153,7 @@ class District:
             cwd=self.var,
             env=self.environment(
                 HOMEROOM_VAR=".",
-                HOMEROOM_TARGETS=seeds.targets(),
+                HOMEROOM_SEEDS=seeds.stdout.strip(),
                 DBT_TARGET_PATH=str(self.var / "target"),
                 DBT_LOG_PATH=str(self.var / "logs"),
             ),

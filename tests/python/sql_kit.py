@@ -8,6 +8,8 @@ warehouse, no night.
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +52,8 @@ WORDS = {
     "return": lambda sql: sql,
     "config": lambda **_: "",
     "var": lambda name, default=None: project()["vars"].get(name, default),
+    "env_var": os.environ.get,
+    "fromjson": json.loads,
     "load_relation": lambda relation: relation,
     "graph": {"nodes": {}},
 }

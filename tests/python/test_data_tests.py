@@ -88,24 +88,6 @@ CASES["enrolments__every_student_has_one_primary_school"] = Case(
         ),
     },
 )
-FILLED = (
-    "source_system schools students staff contacts courses sections section_students section_staff"
-)
-PLACES = (
-    f"{FILLED} absences employees",
-    ("myedbc", *("1",) * 9, None),
-    ("oneroster", *("2",) * 8, None, None),
-    ("hr", *(None,) * 9, "1"),
-)
-CASES["source_precedence__every_system_has_its_place"] = Case(
-    {"source_precedence": PLACES},
-    {
-        "a system has no row": Broken(["hr"], {"source_precedence": PLACES[:-1]}),
-        "a kind has no number": one(
-            "source_precedence", "hr", *PLACES[:-1], ("hr", "3", *(None,) * 9)
-        ),
-    },
-)
 CASES["students__nobody_is_lost"] = Case(
     {
         "intake_students": ("student_number", ("1",), ("1",), ("2",)),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+from collections.abc import Callable
 
 import pytest
-import yaml
 from conftest import ROOT, District, checkout
-from sql_kit import answer, project, rendered, seed
+from sql_kit import answer, rendered, seed
 
-SYSTEMS: dict[str, list[str]] = project()["vars"]["source_systems"]
+from operations import seeds
+
 # a kind of record: what makes two of them the same thing
 KEYS = {
     "schools": "school_number",
@@ -51,60 +53,48 @@ def one(kind: str, line: int) -> tuple:
     return " ".join(columns), (*same, *rest, line)
 
 
-def counted(kind: str, precedence: dict[str, int]) -> list[str]:
-    """Whose record of one thing counts."""
-    tables = {f"intake_{system}__{kind}": one(kind, 9) for system in precedence}
-    tables |= {
-        "source_precedence": (f"source_system {kind}:integer", *precedence.items()),
-        "run_context": NIGHT,
-        "grades": ("grade_text grade_code",),
-        "intake_sections": ("timetable_id period",),
-    }
-    known = project()["vars"]
-    before, known["source_systems"] = (
-        known["source_systems"],
-        {system: [kind] for system in precedence},
-    )
-    try:
+@pytest.fixture
+def counted(monkeypatch) -> Callable[[str, dict[str, int]], list[str]]:
+    """Whose record of one thing counts, of systems with these numbers."""
+
+    def asked(kind: str, precedence: dict[str, int]) -> list[str]:
+        tables = {f"intake_{system}__{kind}": one(kind, 9) for system in precedence}
+        tables |= {
+            "source_precedence": (f"source_system {kind}:integer", *precedence.items()),
+            "run_context": NIGHT,
+            "grades": ("grade_text grade_code",),
+            "intake_sections": ("timetable_id period",),
+        }
+        monkeypatch.setenv("HOMEROOM_SEEDS", json.dumps({"systems": {kind: [*precedence]}}))
         sql = rendered(ROOT / "models" / "intake" / f"intake_{kind}.sql")
         return [row[0] for row in answer(f"select source_system from ({sql})", tables)]
-    finally:
-        known["source_systems"] = before
+
+    return asked
 
 
 @pytest.mark.parametrize("kind", sorted(KEYS))
-def test_whose_record_counts_the_seed_says_and_not_the_alphabet(kind: str):
+def test_whose_record_counts_the_seed_says_and_not_the_alphabet(counted, kind: str):
     """Aspen stands before MyEducation BC in the alphabet."""
     assert counted(kind, {"aspen": 2, "myedbc": 1}) == ["myedbc"]
     assert counted(kind, {"aspen": 1, "myedbc": 2}) == ["aspen"]
 
 
-def test_every_kind_that_a_system_fills_has_its_model_and_its_place():
+def test_every_kind_that_a_system_fills_has_its_model_and_every_model_its_number():
     models = {
         (path.parent.name, path.stem.partition("__")[2])
         for path in (ROOT / "models" / "intake").glob("*/*.sql")
     }
-    assert models == {(system, kind) for system, kinds in SYSTEMS.items() for kind in kinds}
-    head, *rows = seed("source_precedence")
-    places = {
-        (row[0], kind)
-        for row in rows
-        for kind, place in zip(head.split()[1:], row[1:], strict=True)
-        if place is not None
+    said = {
+        (system, kind) for kind, systems in seeds.told()["systems"].items() for system in systems
     }
-    assert places == {one for one in models if one[1] != "problems"}
+    assert models == said
 
 
-def test_a_new_system_adds_files_a_line_and_a_row_as_the_page_says(district, tmp_path):
+def test_a_new_system_adds_files_and_a_row_as_the_page_says(district, tmp_path):
     """Both list one child, and Aspen one more: MyEducation BC's line of the first still counts."""
     page = (ROOT / "docs" / "add-a-source.md").read_text(encoding="utf-8")
-    line = re.search(r"```yaml\n(    aspen: .*\n)```", page)[1]
     row = re.search(r"```csv\n(aspen,.*\n)```", page)[1]
     new = District(district.var, checkout(tmp_path / "checkout", district.root))
-    settings = new.root / "dbt_project.yml"
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace("  source_systems:\n", f"  source_systems:\n{line}", 1))
-    assert yaml.safe_load(settings.read_text())["vars"]["source_systems"]["aspen"] == ["students"]
     with (new.root / "seeds" / "source_precedence.csv").open("a", encoding="utf-8") as file:
         file.write(row)
     assert len(next(csv.reader([row]))) == len(seed("source_precedence")[0].split())

@@ -128,7 +128,7 @@ def test_a_district_without_one_of_the_platforms_builds(built):
 
 
 def test_who_starts_dbt_says_which_targets_there_are():
-    said = json.loads(seeds.targets())
+    said = seeds.told()["targets"]
     assert {"google", "microsoft"} <= {*said["accounts"]}
     assert said["licences"] == ["microsoft"] and said["org_units"] == ["google"]
 
@@ -140,7 +140,7 @@ def test_a_seed_nobody_can_read_says_no_target(tmp_path, monkeypatch):
     for file in ("targets.csv", "_target_seeds.yml"):
         (folder / file).write_bytes((paths.root() / "seeds" / file).read_bytes())
     monkeypatch.setattr(paths, "root", lambda: tmp_path)
-    assert seeds.targets()
+    assert seeds.told()["targets"]
     (folder / "targets.csv").write_text("target;name\ngoogle;Google\n", encoding="utf-8")
-    assert seeds.targets() == ""
+    assert seeds.told() == {}
     assert build.seeds.trouble()[1] == ["targets"]
