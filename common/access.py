@@ -38,7 +38,7 @@ class Access(Section):
     published: Text = ""
     """Who may read the published copy, and so run `explain`, `audit`, `status` and `show`."""
     pages: Text = ""
-    """Who may read the pages: the group of the district's web server."""
+    """Who may read the pages and the metrics: the group of the district's web server."""
 
 
 def private() -> None:
@@ -65,13 +65,14 @@ def closed() -> None:
 
 def _open_state() -> Iterator[str]:
     folder, mode = paths.var(), stat.S_IMODE(paths.var().stat().st_mode)
-    let_in = (paths.published().parent, paths.pages()) if mode & OTHERS and any(_groups()) else ()
-    through = _through() if let_in else 0
-    if mode & OTHERS & ~through:
+    if not mode & OTHERS:
+        return
+    let_in = [place for place, group in _made_to_be_read() if group]
+    if mode & OTHERS & ~_through():
         yield (
             f"{folder} holds children's records and others can read it: chmod -R go-rwx {folder}"
         )
-    elif let_in:
+    else:
         for path in sorted(folder.iterdir()):
             if path not in let_in and not path.is_symlink() and path.stat().st_mode & OTHERS:
                 yield f"{path} can be read by others: chmod -R go-rwx {path}"
@@ -115,17 +116,22 @@ def share() -> None:
     Raises NoSuchGroupError, and OSError.
     """
     published, pages = _groups()
-    for folder, group in ((paths.published().parent, published), (paths.pages(), pages)):
-        if folder.is_dir():
-            for path in (folder, *folder.rglob("*")):
-                if not path.is_symlink():
-                    _give(path, group)
+    for place, group in _made_to_be_read():
+        for path in (place, *place.rglob("*")):
+            if path.exists() and not path.is_symlink():
+                _give(path, group)
     folder = paths.var()
     mode = 0o700 | _through()
     if stat.S_IMODE(folder.stat().st_mode) & OTHERS or mode != 0o700:
         if len({published, pages} - {""}) == 1:
             os.chown(folder, -1, _number(published or pages))
         folder.chmod(mode)
+
+
+def _made_to_be_read() -> tuple[tuple[Path, str], ...]:
+    """What is made to be read, and the group of each; '' for none."""
+    published, pages = _groups()
+    return ((paths.published().parent, published), (paths.pages(), pages), (paths.metrics(), pages))
 
 
 def _give(path: Path, group: str) -> None:

@@ -119,6 +119,11 @@ def runs() -> Path:
     return folder if may_read(folder) or not folder.exists() else published().parent / "runs"
 
 
+def metrics() -> Path:
+    """The numbers of the latest run, as Prometheus reads them."""
+    return var() / "metrics.prom"
+
+
 def incidents() -> Path:
     """The conditions that are open; for who may read the published copy only, as published."""
     path = var() / "incidents.json"

@@ -73,8 +73,17 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
         )
     with duckdb.connect() as connection:
         path = str(paths.published()).replace("'", "''")
-        connection.execute(f"attach '{path}' as ledger (read_only)")
-        connection.execute("use ledger")
+        connection.execute(f"attach '{path}' as warehouse (read_only); use warehouse")
+        connection.execute("attach ':memory:' as ledger; create schema ledger.audit")
+        try:
+            for name in ("changes", "planned_changes"):
+                connection.execute(
+                    f"create view ledger.audit.{name} as from warehouse.ledger_audit.changes"
+                )
+        except duckdb.CatalogException:
+            raise StoreError(
+                f"{paths.published()} is of an older Homeroom; the next night publishes"
+            ) from None
         connection.execute("set TimeZone = 'UTC'")
         yield connection
 

@@ -129,7 +129,7 @@ def write(summary: dict[str, Any]) -> Path:
     for one in gauges(summary):
         lines += [f"# HELP {one.name} {one.what}", f"# TYPE {one.name} gauge"]
         lines += [f"{one.name}{_labels(labels)} {value:.15g}" for labels, value in one.values]
-    path = paths.var() / "metrics.prom"
+    path = paths.metrics()
     files.write(path, "\n".join(lines) + "\n")
     return path
 

@@ -41,9 +41,13 @@ def publish() -> int:
     return copied
 
 
+def _latest() -> list[Run]:
+    return Run.finished()[-history.NIGHTS :]
+
+
 def documents() -> None:
     """Beside it, for who may read nothing else: what `status` and `show` say of the latest runs."""
-    folder, runs = paths.published().parent, Run.finished()[-history.NIGHTS :]
+    folder, runs = paths.published().parent, _latest()
     kept = folder / "runs"
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
     for run in runs:
@@ -101,5 +105,11 @@ def _copy(fresh: Path) -> int:
                 f' {catalog}.{schema}."{table}"'
             )
             copied.add((schema, table))
+        if ("ledger", "audit", "changes") in found:  # as the engine has them, for `show`
+            connection.execute(
+                "create schema published.ledger_audit; create table published.ledger_audit.changes"
+                " as select * from ledger.audit.changes where run_id in (select unnest(?))",
+                [[run.run_id for run in _latest()]],
+            )
         connection.execute("detach published")
     return len(copied)

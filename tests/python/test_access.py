@@ -188,6 +188,7 @@ def lived(var: Path) -> None:
     paths.published().parent.mkdir(exist_ok=True, mode=0o700)
     paths.published().write_text("")
     paths.published().chmod(0o400)
+    paths.metrics().write_text("")
     publish.documents()
 
 
@@ -208,7 +209,7 @@ def test_a_group_is_let_in_to_the_copy_and_the_pages_and_what_is_closed_again_is
     found = modes(var)
     assert found.pop("published") == ("750", group)
     assert found.pop("published/warehouse.duckdb") == ("440", group)
-    assert {mode for name, (mode, _) in found.items() if "/" not in name} == {"700"}
+    assert {mode for name, (mode, _) in found.items() if "/" not in name} == {"700", "600"}
     assert {name.split("/")[0] for name in found if "/" in name} == {"published"}
     access.closed()
     monkeypatch.setenv("ACCESS__PUBLISHED", "")
@@ -231,7 +232,7 @@ def test_two_groups_each_see_their_own_and_the_state_folder_lists_nothing(
     assert stat.S_IMODE(var.stat().st_mode) == 0o711
     found = modes(var)
     assert found["published"] == ("750", readers) and found["pages"] == ("750", web)
-    assert found["pages/latest.html"] == ("640", web)
+    assert found["pages/latest.html"] == found["metrics.prom"] == ("640", web)
     access.closed()
     (var / "ledger.duckdb").write_text("")
     (var / "ledger.duckdb").chmod(0o644)

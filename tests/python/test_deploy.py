@@ -289,7 +289,8 @@ def test_who_is_in_the_readers_group_explains_audits_and_shows_and_writes_nothin
         assert {path: path.stat().st_mtime_ns for path in server.state.rglob("*")} == before
         for group, folder in zip(GROUPS, ("published", "pages"), strict=True):
             read = server.read_by_another(group)
-            assert read == {
+            also = {str(server.state / "metrics.prom")} if folder == "pages" else set()
+            assert read == also | {
                 str(path) for path in (server.state / folder).rglob("*")
                 if path.is_file() and not path.is_symlink()
             } and read, folder  # fmt: skip
