@@ -123,7 +123,7 @@ lint: .venv/dev ## ruff and sqlfluff
 		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
 
 chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
-	@$(PY) -m tests.chaos "$${PUSHES:-200}" "$${SEED:-1}"
+	@$(PY) -m tests.chaos "$${PUSHES:-200}" "$${SEED:-1}" && $(PY) -m tests.chaos_by_settings "$${PUSHES:-200}" "$${SEED:-1}"
 
 month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, and what else is too long for every push (about fifty minutes)
 	@$(PY) -m pytest -q -s -m long tests/python

@@ -33,7 +33,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ import yaml
 
 from common import paths, store
 from common.runs import Run
-from demo.platforms import Platforms, running
+from demo.platforms import running
 from reverse_etl import configured, exports, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
@@ -223,17 +223,18 @@ class District:
 # ---------------------------------------------------------------- the warehouse
 
 
-def nodes() -> dict[str, dict[str, Any]]:
+def nodes(targets: tuple[str, ...] = TARGETS) -> dict[str, dict[str, Any]]:
     """The manifest's nodes of the exports, from the project's own YAML; objects that are absent are
     taken away.
     """
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(
-        file
-        for target in TARGETS
-        for file in (paths.root() / "models" / "exports" / target).glob("*.yml")
-    ):
-        (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    models = [
+        (path, model)
+        for target in targets
+        for path in sorted((paths.project() / "models" / "exports" / target).glob("*.yml"))
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    ]
+    for path, model in models:
         meta = model["config"]["meta"]["export"]
         if meta["entity"] in ("users", "groups"):
             meta["on_absent"] = "delete"
@@ -383,13 +384,17 @@ class WrongError(AssertionError):
 
 
 class Chaos:
-    """One tenant on each platform, its district, and the verbs of a night over them."""
+    """One tenant on each platform, its district, and the verbs of a night over them. What it knows
+    of the two platforms, and `chaos_by_settings` of others, stands in methods of its own.
+    """
 
-    def __init__(self, platforms: Platforms, seed: int, people: int) -> None:
+    targets: tuple[str, ...] = TARGETS
+
+    def __init__(self, platforms: Any, seed: int, people: int) -> None:
         self.platforms, self.chance = platforms, random.Random(seed)
         os.environ.update(platforms.environment)
         os.environ["HOMEROOM_AS_OF"] = "2026-10-05"
-        self.models = nodes()
+        self.models = nodes(self.targets)
         self.district = District(random.Random(seed + 1))
         self.district.begin(people)
         self.counts: Counter[str] = Counter()
@@ -397,14 +402,42 @@ class Chaos:
         self.by_hand: set[tuple[str, str]] = (
             set()
         )  # (platform, remote id) somebody edited in this push
-        observing.ensure_tables({name: configured.adapter(name, "chaos") for name in TARGETS})
+        observing.ensure_tables({name: configured.adapter(name, "chaos") for name in self.targets})
         self.run = Run.open("test")
         with store.connect() as connection:
-            make_views(connection)
+            self.make_views(connection)
             connection.execute("create schema if not exists exports")
         self.unmanaged = self.of_others()
         self.pushes = Pushes()
-        self.log = platforms.places.requests
+
+    # ------------------------------------------------------------ what only the platforms know
+
+    def make_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        make_views(connection)
+
+    def wanted(self) -> dict[str, list[dict[str, Any]]]:
+        """Export model -> its rows."""
+        return self.district.rows()
+
+    def sent(self) -> int:
+        """How much the platforms were asked so far."""
+        return lines(self.platforms.places.requests)
+
+    def asked(self, since: int) -> set[tuple[str, str]]:
+        """(platform, remote id or key) of every object they were asked to write since then."""
+        found = requested(self.platforms.places.requests, since)
+        return {(target, one) for target, one, _ in found}
+
+    def expire_tokens(self) -> None:
+        self.platforms.google._tokens.clear()
+        self.platforms.microsoft._tokens.clear()
+
+    def edits(self, target: str) -> tuple[dict[str, Any], ...]:
+        """What somebody may change by hand."""
+        return {
+            "google": ({"given_name": "by hand"}, {"suspended": True}),
+            "microsoft": ({"department": "by hand"}, {"account_enabled": False}),
+        }[target]
 
     # ------------------------------------------------------------ the verbs of a night
 
@@ -419,7 +452,7 @@ class Chaos:
 
     def desire(self) -> None:
         with store.connect() as connection:
-            wanted = self.district.rows()
+            wanted = self.wanted()
             for name in (unique_id.rpartition(".")[2] for unique_id in self.models):
                 rows, columns = (
                     wanted.get(name, []),
@@ -436,10 +469,10 @@ class Chaos:
                         [[row.get(c) for c in columns] for row in rows],
                     )
 
-    def observe(self, targets: tuple[str, ...] = TARGETS) -> None:
+    def observe(self, targets: tuple[str, ...] = ()) -> None:
         """As `observe` does, without dlt: both tenants as they show themselves now."""
         facts = self.run.read("observed.json", {})
-        for target in targets:
+        for target in targets or self.targets:
             adapter, started = configured.adapter(target, self.run.run_id), datetime.now(UTC)
             try:
                 tables = {
@@ -518,7 +551,7 @@ class Chaos:
         """Take a run back; what was said beforehand of what will not be as it was."""
         self.new_night()
         self.observe()
-        kinds = {name: configured.adapter(name, "chaos") for name in TARGETS}
+        kinds = {name: configured.adapter(name, "chaos") for name in self.targets}
 
         def night() -> planning.PlanInputs:
             return replace(self.night(), undo=undoing.Undo.of(run_id, kinds))
@@ -542,7 +575,7 @@ class Chaos:
 
     def trial(self, number: int) -> None:
         """One day, one push under faults, ordinary nights; raises Wrong."""
-        sent = lines(self.log)
+        sent = self.sent()
         self.by_hand.clear()
         self.folders.clear()
         if number:
@@ -576,7 +609,7 @@ class Chaos:
     def push_under(self, faults: dict[str, float], planned: int) -> str:
         """Push in a process of its own while the faults are on; what ended it."""
         how = self.chance.choices(("SIGKILL", "SIGTERM", "left alone"), (0.6, 0.1, 0.3))[0]
-        after = lines(self.log) + self.chance.randrange(1, max(2, planned))
+        after = self.sent() + self.chance.randrange(1, max(2, planned))
         expiring, editing = self.chance.random() < 0.3, self.chance.random() < 0.4
         self.platforms.set_faults(**faults, seed=self.chance.randrange(1_000_000))
         stop = threading.Event()
@@ -588,12 +621,11 @@ class Chaos:
         deadline = time.monotonic() + 12
         calm = False
         while not self.pushes.is_over():
-            if expiring and lines(self.log) > after - 5:
+            if expiring and self.sent() > after - 5:
                 self.counts["tokens expired"] += 1
                 expiring = False
-                self.platforms.google._tokens.clear()
-                self.platforms.microsoft._tokens.clear()
-            if how != "left alone" and lines(self.log) >= after:
+                self.expire_tokens()
+            if how != "left alone" and self.sent() >= after:
                 os.kill(process, signal.SIGKILL if how == "SIGKILL" else signal.SIGTERM)
                 break
             if not calm and time.monotonic() > deadline:  # a storm ends some time
@@ -612,18 +644,14 @@ class Chaos:
     def edit_by_hand(self, stop: threading.Event) -> None:
         """Somebody at the tenant's console changes names and switches of accounts that are ours."""
         chance = random.Random(self.chance.random())
-        columns = {
-            "google": ({"given_name": "by hand"}, {"suspended": True}),
-            "microsoft": ({"department": "by hand"}, {"account_enabled": False}),
-        }
-        adapters = {name: configured.adapter(name, "by-hand") for name in TARGETS}
+        adapters = {name: configured.adapter(name, "by-hand") for name in self.targets}
         while not stop.wait(0.02):
-            target = chance.choice(TARGETS)
+            target = chance.choice(self.targets)
             ours = self.ours(target)
             if ours:
                 remote_id = chance.choice(sorted(ours))
                 self.by_hand.add((target, remote_id))
-                new = chance.choice(columns[target])
+                new = chance.choice(self.edits(target))
                 adapters[target].apply(
                     [
                         Change(
@@ -666,7 +694,7 @@ class Chaos:
 
     def check(self, sent: int, quiet: bool) -> None:
         """Everything that must hold after the nights; raises Wrong."""
-        for target in TARGETS:
+        for target in self.targets:
             ours = Counter(self.ours(target).values())
             twice = [key for key, count in ours.items() if count > 1]
             if twice:
@@ -784,7 +812,7 @@ class Chaos:
         """Nothing written unplanned, nothing called applied that was not asked for: the request log
         against the journals.
         """
-        asked = {one for one in requested(self.log, sent) if one[:2] not in self.by_hand}
+        asked = {one for one in self.asked(sent) if one not in self.by_hand}
         with store.connect() as connection:
             rows = connection.execute(
                 """
@@ -798,13 +826,13 @@ class Chaos:
         known = {(target, remote_id) for target, _, _, _, remote_id, _, _ in rows if remote_id} | {
             (target, key) for target, _, key, *_ in rows
         }
-        unplanned = {(target, one) for target, one, _ in asked if (target, one) not in known}
+        unplanned = asked - known
         if unplanned:
             raise WrongError(
                 f"{len(unplanned)} objects were written without a line in the journal, first"
                 f" {sorted(unplanned)[0]}"
             )
-        names = {(target, one) for target, one, _ in asked} | self.by_hand
+        names = asked | self.by_hand
         never = [
             (t, k)
             for t, _, k, _, remote_id, status, note in rows
@@ -886,14 +914,21 @@ def _graph(method: str, url: str, body: Mapping[str, Any]) -> Iterator[tuple[str
         yield "microsoft", parts[1], method
 
 
-def run(pushes: int, seed: int, people: int = 40, say: Any = print) -> Counter[str]:
+def run(
+    pushes: int,
+    seed: int,
+    people: int = 40,
+    say: Any = print,
+    over: tuple[Callable[..., Any], type[Chaos]] = (running, Chaos),
+) -> Counter[str]:
     """That many pushes in a folder of their own; what they met. Raises Wrong at the first that does
     not end well.
     """
+    serve, trials = over
     with tempfile.TemporaryDirectory(prefix="homeroom-chaos-") as scratch:
         os.environ["HOMEROOM_VAR"] = str(Path(scratch) / "var")
-        with running(paths.var() / "demo") as platforms:
-            chaos = Chaos(platforms, seed, people)
+        with serve(paths.var() / "demo") as platforms:
+            chaos = trials(platforms, seed, people)
             try:
                 for number in range(pushes):
                     started = time.monotonic()

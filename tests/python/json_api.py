@@ -50,6 +50,7 @@ class Collection:
     under: str = ""
     id: str = ""  # the field that is its id; unset: the API gives one
     keeps_deleted: bool = False
+    seeded: tuple[Mapping[str, Any], ...] = ()  # what somebody else has put there
 
 
 class JsonApi(Platform):
@@ -64,6 +65,11 @@ class JsonApi(Platform):
         self.collections = collections
         self.tokens: set[str] = set()
         self._made_at: dict[str, float] = {}
+        for held in collections.values():
+            for one in held.seeded:
+                self._create(held, "", one)
+        store.commit(0)
+        self._made_at.clear()
 
     def production_url(self, request: Request) -> str | None:
         return HOST + request.target
@@ -153,7 +159,8 @@ class JsonApi(Platform):
         key = f"{parent}/{own}" if parent else own
         if key in self.store[held.name]:
             refuse(409, "taken")
-        made = self._kept(held, key, {"id": own, "version": 1, **body})
+        under = {"under": parent} if parent else {}
+        made = self._kept(held, key, {"id": own, "version": 1, **under, **body})
         self._made_at[key] = time.monotonic()
         return _shown(made)
 
@@ -283,6 +290,30 @@ class Running:
 
     def set_faults(self, **switches: Any) -> None:
         self.api.faults.set(switches)
+
+    def sent(self) -> int:
+        """How much the API was asked so far."""
+        return self.requests.read_bytes().count(b"\n")
+
+    def written(self, since: int) -> list[tuple[str, bool, dict[str, Any]]]:
+        """(collection, whether it is new, object) of what it was asked to write since then; of what
+        is not new the object has its id alone.
+        """
+        found = []
+        for line in self.requests.read_text("utf-8").splitlines()[since:]:
+            said = json.loads(line)
+            path = said["url"].partition("?")[0].removeprefix(f"{HOST}/v1/")
+            parts = [unquote(part) for part in path.split("/")]
+            below = len(parts) > 2 and parts[2] in self.api.collections
+            if said["method"] == "GET" or parts[0] not in self.api.collections or below:
+                continue
+            new = len(parts) == 1
+            found.append((parts[0], new, said["body"] if new else {"id": parts[1]}))
+        return found
+
+    def forget_sign_ins(self) -> None:
+        """Every token given so far is worth nothing."""
+        self.api.tokens.clear()
 
     def rows(self, collection: str) -> list[dict[str, Any]]:
         """What the API itself holds."""

@@ -28,9 +28,12 @@ SWITCHES = """
 create schema if not exists kit;
 create table kit.faults (name text primary key, share double precision not null);
 insert into kit.faults values ('drop_writes', 0), ('random_5xx', 0), ('throttle', 0);
+create table kit.log (number serial, at text, did text, row json);
 create function kit.strike() returns trigger language plpgsql as $$
 declare one record;
 begin
+    insert into kit.log (at, did, row) values
+        (tg_table_name, tg_op, row_to_json(case tg_op when 'DELETE' then old else new end));
     for one in select name from kit.faults where random() < share loop
         if one.name = 'drop_writes' then return null; end if;
         raise exception 'sorry' using errcode =
@@ -75,6 +78,22 @@ class Running:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
+    def sent(self) -> int:
+        """How often the database was asked something so far."""
+        return self.proxy.asked
+
+    def written(self, since: int) -> list[tuple[str, bool, dict[str, Any]]]:
+        """(table, whether it is new, row) of what was written, or written and dropped, since then;
+        what was rolled back never was.
+        """
+        query = "select at, did = 'INSERT', row, number from kit.log order by number"
+        found = self.ask(query)
+        self.ask("delete from kit.log where number <= %s", found[-1][3] if found else 0)
+        return [(at, new, row) for at, new, row, _ in found]
+
+    def forget_sign_ins(self) -> None:
+        """Nobody signs in anew for every call here."""
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """What a table itself holds."""
         with self.connection.cursor() as cursor:
@@ -91,7 +110,7 @@ class Proxy:
     lose_reply_after_commit: float = 0.0
     reset: float = 0.0
     latency_seconds: float = 0.0
-    commits: int = 0
+    asked: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def open(self) -> int:
@@ -116,8 +135,8 @@ class Proxy:
         """What the client asks."""
         with contextlib.suppress(OSError):
             while asked := client.recv(65536):
+                self.asked += 1
                 if COMMIT in asked:
-                    self.commits += 1
                     if self.chance.random() < self.reset:
                         break
                     if self.chance.random() < self.lose_reply_after_commit:
@@ -159,7 +178,8 @@ def running(folder: Path, setup: str) -> Iterator[Running]:
             cursor.execute(SWITCHES)
             cursor.execute(setup)
             cursor.execute(
-                "select tablename from pg_tables where schemaname = 'kit' and tablename <> 'faults'"
+                "select tablename from pg_tables where schemaname = 'kit'"
+                " and tablename not in ('faults', 'log')"
             )
             for (table,) in cursor.fetchall():
                 cursor.execute(TRIGGER.format(table=f'"{table}"'))

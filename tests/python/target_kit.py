@@ -29,13 +29,14 @@ from reverse_etl.targets import ADAPTERS
 STAFF, STUDENTS = "sd74.example", "student.sd74.example"
 FOLDER = Path(__file__).parent / "targets"
 BY_SETTINGS = tuple(sorted(path.parent.name for path in FOLDER.glob("*/settings.toml")))
+USUAL = {"first": "Mia Zoë", "unit": "A"}
 numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Fields:
-    """How a target says the same as the others; {person}, {local}, {key} and, of a membership,
-    {group} and {person} stand for what is new in each change.
+    """How a target says the same as the others; {person}, {local}, {first}, {unit}, {key} and, of a
+    membership, {group} and {person} stand for what is new in each change.
     """
 
     user: Mapping[str, Any]
@@ -56,6 +57,8 @@ class Fields:
     away: Mapping[str, Any] = field(default_factory=lambda: {"address": "http://127.0.0.1:9/v1.0"})
     after_error: str = "unknown"  # what becomes of a create the target fails on
     lacks: Mapping[str, str] = field(default_factory=dict)  # what a test needs -> why not
+    # entity -> where the server itself holds it: its table, its id, what a link ties
+    holds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 FIELDS = {
@@ -141,7 +144,8 @@ class Kit:
             "users",
             (person,),
             "create",
-            filled(self.fields.user, person=person, local=f"mia.o'brien{number}") | changes,
+            filled(self.fields.user, person=person, local=f"mia.o'brien{number}", **USUAL)
+            | changes,
         )
 
     def group(self, **changes: Any) -> Change:

@@ -11,13 +11,19 @@ from pathlib import Path
 import pytest
 
 from demo.platforms import running
-from tests import chaos
+from tests import chaos, chaos_by_settings
 
 PUSHES = 3
 
 
 def test_pushes_under_every_kind_of_fault_end_as_desired() -> None:
     met = chaos.run(PUSHES, seed=5, people=20, say=lambda _: None)
+    assert sum(met[how] for how in ("SIGKILL", "SIGTERM", "left alone")) == PUSHES
+    assert met["SIGKILL"] + met["SIGTERM"] > 0
+
+
+def test_targets_by_settings_alone_end_as_desired_too() -> None:
+    met = chaos_by_settings.run(PUSHES, seed=5, people=15, say=lambda _: None)
     assert sum(met[how] for how in ("SIGKILL", "SIGTERM", "left alone")) == PUSHES
     assert met["SIGKILL"] + met["SIGTERM"] > 0
 
