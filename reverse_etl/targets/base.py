@@ -250,14 +250,14 @@ class ApiTarget(Target):
         for row in named:
             self.look_through(row.name)
         names = [name for row in named for name in self._names[row.name]]
-        for row in named:
-            if "deleted" in row.routes:
-                for page in self.listed(row, row.routes["deleted"]):
-                    names += [
-                        (address, "deleted", *who)
-                        for found in page
-                        for address, _, *who in self._names_of(row, found)
-                    ]
+        names += [
+            (address, "deleted", *who)
+            for row in named
+            if "deleted" in row.routes
+            for page in self.listed(row, row.routes["deleted"])
+            for found in page
+            for address, _, *who in self._names_of(row, found)
+        ]
         return names
 
     def _names_of(self, row: Entity, found: Mapping[str, Any]) -> Iterator[Name]:

@@ -24,6 +24,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import google.auth.exceptions
@@ -113,20 +114,6 @@ def reply_of(code: int, content: bytes | str, headers: Mapping[str, str]) -> Rep
 # ---------------------------------------------------------------- the wire
 
 
-class Api:
-    """The API with its resources made once: `service.users()` costs 2-3 ms each time it
-    is called.
-    """
-
-    def __init__(self, service: Any) -> None:
-        self.schemas = service.schemas()
-        self.org_units = service.orgunits()
-        self.users = service.users()
-        self.aliases = service.users().aliases()
-        self.groups = service.groups()
-        self.members = service.members()
-
-
 class Client:
     """One domain, seen as its admin `subject`. Made without a call; the first request opens it."""
 
@@ -137,10 +124,10 @@ class Client:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._connections: list[Any] = []
-        self._opened: tuple[Api, Any] | None = None
+        self._opened: tuple[SimpleNamespace, Any] | None = None
 
     @property
-    def api(self) -> Api:
+    def api(self) -> SimpleNamespace:
         """What requests are built from; shared by all threads, each executes on its own
         connection.
         """
@@ -153,15 +140,17 @@ class Client:
 
     def request(self, route: Route) -> Any:
         """The request of a route, whose call is a method of the API: `users.insert`."""
-        resource, _, method = route.call.partition(".")
         body = {} if route.body is None else {"body": route.body}
-        return getattr(getattr(self.api, resource), method)(**route.query, **body)
+        return self._method(route.call)(**route.query, **body)
 
     def following(self, route: Route, request: Any, reply: Reply) -> Any | None:
         """The request for the next page, where the list has pages."""
-        resource, _, method = route.call.partition(".")
-        next_page = getattr(getattr(self.api, resource), f"{method}_next", None)
+        next_page = self._method(f"{route.call}_next")
         return next_page(request, reply.body) if next_page else None
+
+    def _method(self, call: str) -> Any:
+        resource, _, method = call.partition(".")
+        return getattr(getattr(self.api, resource), method, None)
 
     def send(self, requests: Sequence[Any]) -> list[Reply]:
         """Each by itself: a batch would go to production whatever the address."""
@@ -221,7 +210,7 @@ class Client:
         if connection is not None:
             connection.close()
 
-    def _open(self) -> tuple[Api, Any]:
+    def _open(self) -> tuple[SimpleNamespace, Any]:
         if self._opened is None:
             with self._lock:
                 if self._opened is None:
@@ -232,12 +221,21 @@ class Client:
         return self._opened
 
 
-def _build(address: str) -> Api:
+def _build(address: str) -> SimpleNamespace:
     description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     if address:
         description["rootUrl"] = address.rstrip("/") + "/"
         description.pop("mtlsRootUrl", None)
-    return Api(build_from_document(description, http=httplib2.Http()))
+    service = build_from_document(description, http=httplib2.Http())
+    # each made once: `service.users()` costs 2-3 ms each time it is called
+    return SimpleNamespace(
+        schemas=service.schemas(),
+        org_units=service.orgunits(),
+        users=service.users(),
+        aliases=service.users().aliases(),
+        groups=service.groups(),
+        members=service.members(),
+    )
 
 
 def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
