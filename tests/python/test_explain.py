@@ -53,7 +53,7 @@ def change(
         values ('c' || $p, $run, '{target}', '{status}', 1, '{note}')"""
     )
     return f"""insert into ledger.audit.planned_changes (change_id, plan_id, run_id, target, entity,
-    key, person_id, action, reason, hold)
+    key, subject, action, reason, hold)
         values ('c' || $p, 'p', $run, '{target}', 'users', $p, $p, 'update', '{reason}',
         {held}); {outcome}"""
 
