@@ -56,7 +56,7 @@ gathered as (
             else
                 {{ problem_values({
                     'of_this_kind': 'problems.of_this_kind',
-                    'relation': "'core.feed_problems'",
+                    'relation': "'audit.feed_problems'",
                     'within': "'many_of_a_kind'",
                 }, onto='problems.values') }}
         end as values,

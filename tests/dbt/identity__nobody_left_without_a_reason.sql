@@ -1,4 +1,4 @@
--- counted here in another way than in core.feed_loads, so that one mistake is not made twice
+-- counted here in another way than in audit.feed_loads, so that one mistake is not made twice
 with people as (
     select
         {{ person_id("'student'", 'students.student_number') }} as person_id,

@@ -17,7 +17,7 @@ from common.runs import Run
 from operations import build
 
 # a model may refer to its own layer and to those before it
-LAYERS = "seeds staging intake remembered core last_seen identity exports audit"
+LAYERS = "seeds staging intake feeds remembered core last_seen identity exports audit"
 ORDER = {name: place for place, name in enumerate(LAYERS.split())}
 
 

@@ -324,7 +324,7 @@ def test_nothing_is_known_that_nobody_said(rostered: Built) -> None:
     assert rostered.rows("select distinct source_system from intake.intake_students") == [
         {"source_system": "oneroster"}
     ]
-    assert rostered.rows("from core.feed_problems") == []
+    assert rostered.rows("from audit.feed_problems") == []
 
 
 def test_columns_nobody_may_read_are_not_landed(rostered: Built) -> None:

@@ -148,7 +148,7 @@ def test_a_feed_that_grows_by_rows_of_its_own_is_landed_and_told(library: Librar
 
 
 def test_a_line_that_is_rejected_for_months_doubts_nobody_who_left_since(library: Library) -> None:
-    """What core.feed_loads counts by: since when the newest line that names nobody is there, and
+    """What audit.feed_loads counts by: since when the newest line that names nobody is there, and
     the keys of the others.
     """
     library.good_night()

@@ -8,7 +8,7 @@ with source_files as (
 ),
 
 schools as (
-    select * from {{ ref('schools') }}
+    select * from {{ ref('intake_schools') }}
 ),
 
 taken as (

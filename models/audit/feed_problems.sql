@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 with intake_problems as (
     select * from {{ ref('intake_problems') }}
 ),
