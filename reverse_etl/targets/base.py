@@ -425,7 +425,7 @@ class ApiTarget(Target):
         verdict = self._client.verdict(self.call(change), reply)
         if verdict.status == "look":
             return self.look(change, reply, verdict.reason)
-        if verdict.status == "applied" and reply.good and change.action in CREATING:
+        if verdict.status == "applied" and change.action in CREATING:
             return self._created(change, verdict, reply)
         return outcome_of(change, verdict, reply, change.remote_id)
 
