@@ -165,3 +165,44 @@ def test_a_damaged_file_is_named_with_the_way_out(which):
         with store.connect():
             pass
     assert raised.value.path == path
+
+
+# What a ledger of version 2 may hold.
+BEFORE = """
+create schema if not exists ledger.applied;
+create table ledger.applied.tables (target text, entity text, key json, school text, shape text);
+insert into ledger.applied.tables values
+    ('crm', 'users', '["id"]', 'school_number', 's'), ('crm', 'rooms', '["id"]', null, null);
+create table ledger.applied.crm__users (_key text, person_id text);
+create table ledger.applied.crm__rooms (_key text);
+insert into ledger.audit.planned_changes
+    (change_id, target, entity, key, person_id, school_number)
+    values ('c', 'crm', 'users', 'k', 'p1', '07474001');
+insert into ledger.audit.outcomes (change_id, status, finished_at) values ('c', 'failed', now());
+insert into ledger.audit.drifts (person_id, school_number) values ('p2', '07474002')
+"""
+
+
+def test_a_stored_ledger_that_spoke_of_people_and_schools_speaks_of_subjects_and_partitions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = versions.migrations
+    with monkeypatch.context() as then:
+        then.setattr(versions, "migrations", lambda what, folder=None: every(what, folder)[:2])
+        with store.connect() as connection:
+            connection.execute(BEFORE)
+    with store.connect() as connection:
+
+        def asked(query: str) -> list[tuple]:
+            return connection.execute(query).fetchall()
+
+        assert asked("select entity, partition, shape, subject from ledger.applied.tables") == [
+            ("users", "school_number", "s", "person_id"),
+            ("rooms", None, None, None),
+        ]
+        assert asked("select subject, partition, status from ledger.audit.changes") == [
+            ("p1", "07474001", "failed")
+        ]
+        assert asked("select subject, entity from ledger.audit.dead_letters") == [("p1", "users")]
+        assert asked("select subject, partition from ledger.audit.drifts") == [("p2", "07474002")]
+    assert len(copies()) == 1
