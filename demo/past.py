@@ -322,7 +322,7 @@ def _remember(people: list[Known]) -> None:
     with store.connect() as connection:
         connection.execute("create schema if not exists ledger.identity")
         for name, values in rows.items():
-            columns = _columns(f"identity/{name}")
+            columns = _columns(name)
             connection.execute(
                 "create table if not exists"
                 f" ledger.identity.{name} ({', '.join(f'{column} {kind}' for column, kind in columns)})"  # noqa: E501
@@ -334,7 +334,7 @@ def _remember(people: list[Known]) -> None:
         # only a licence that Homeroom gave is taken back
         columns = [
             ("_key", "varchar"),
-            *_columns("exports/microsoft/exp_microsoft__licences"),
+            *_columns("exp_microsoft__licences"),
             ("run_id", "varchar"),
             ("applied_at", "timestamptz"),
         ]
@@ -354,9 +354,8 @@ def _remember(people: list[Known]) -> None:
 
 def _columns(model: str) -> list[tuple[str, str]]:
     """Columns and types of a table, as its model's contract has them."""
-    contract = yaml.safe_load((root() / "models" / f"{model}.yml").read_text(encoding="utf-8"))[
-        "models"
-    ][0]
+    (file,) = (root() / "models").rglob(f"{model}.yml")
+    contract = yaml.safe_load(file.read_text(encoding="utf-8"))["models"][0]
     return [
         (column["name"], {"string": "varchar"}.get(column["data_type"], column["data_type"]))
         for column in contract["columns"]

@@ -66,7 +66,7 @@ class Mint:
         policies: Iterable[Mapping[str, Any]] = (POLICY,),
         words: Iterable[tuple[str, str]] = (),
     ) -> None:
-        folder = target / "compiled" / "homeroom" / "models" / "identity"
+        folder = target / "compiled" / "homeroom" / "models" / "identity" / "names"
         self._requests = (folder / "name_requests.sql").read_text(encoding="utf-8")
         self._accounts = (folder / "accounts.sql").read_text(encoding="utf-8")
         self.connection = duckdb.connect()
