@@ -301,6 +301,8 @@ def tables(of: District) -> Tables:
                 "org_unit_rules",
                 "group_rules",
                 "licence_rules",
+                "targets",
+                "group_targets",
                 "portfolio_grades",
                 "portfolio_roles",
             )
