@@ -18,6 +18,8 @@ from typing import Any
 from common import disk_reserve, problems
 from common.runs import Run
 
+PARTITION = "school_number"  # the column of a finding that says which partition it is of
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -21,6 +21,16 @@ class Words(Section):
     """The part a row belongs to."""
     partitions: Text = ""
     """Several of them; unset: the word with an s."""
+    entered_by: Text = "whoever enters them"
+    """Who writes subjects down, for somebody nobody knows."""
+    known_by: Text = "key"
+    """What people call a subject's key."""
+    night: Text = "night"
+    """A night on which sources are expected to have something new."""
+    nights: Text = ""
+    """Several of them; unset: the word with an s."""
+    records: Text = "data"
+    """What a short run by day is about."""
 
 
 def words() -> Words:
@@ -30,5 +40,6 @@ def words() -> Words:
         update={
             "subjects": said.subjects or f"{said.subject}s",
             "partitions": said.partitions or f"{said.partition}s",
+            "nights": said.nights or f"{said.night}s",
         }
     )

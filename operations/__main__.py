@@ -40,7 +40,7 @@ def _begin(context: typer.Context) -> None:
 def nightly(
     allow: Annotated[
         str,
-        typer.Option(help="lift limits for this night only, e.g. create or google.users.suspend"),
+        typer.Option(help="lift limits for this night only, e.g. create or crm.contacts.suspend"),
     ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
     scheduled: Annotated[
@@ -202,7 +202,7 @@ def restore(which: Annotated[str, typer.Argument(help="latest, a name, or a fold
 
 @app.command()
 def build(
-    select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_google__users")] = "",
+    select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_crm__contacts")] = "",
 ) -> None:
     """Run the models and their tests; keep what dbt said with the run."""
     from operations.build import build as run_build
@@ -318,21 +318,21 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
 
 @app.command()
 def explain(
-    person: Annotated[
-        str, typer.Argument(help="a student number, staff key, person id or account")
+    who: Annotated[
+        str, typer.Argument(help="any word somebody is known by: a number, an id, an account")
     ],
     names: Annotated[
         bool, typer.Option("--names", help="show names, addresses and the like")
     ] = False,
 ) -> None:
-    """One person in plain words: who, which state and until when, what the targets hold, and who
+    """One subject in plain words: who, which state and until when, what the targets hold, and who
     can mend what.
     """
     from operations.explain import NobodyFoundError
     from operations.explain import explain as run_explanation
 
     try:
-        raise SystemExit(run_explanation(person, Console(), names=names))
+        raise SystemExit(run_explanation(who, Console(), names=names))
     except NobodyFoundError as error:
         raise SystemExit(_refuse(str(error))) from None
 

@@ -22,6 +22,7 @@ from typing import Any
 from common import files, findings, paths
 from common.log import event
 from common.runs import Run
+from common.words import words
 from operations import channels, history
 from operations import routes as routing
 from operations.channels import CHANNELS, Message, Told, deliver
@@ -163,7 +164,7 @@ def compose(
         level = "critical"
     needs = len({finding["code"] for finding in concerned if finding["level"] != "info"})
     states = {0: "done", 1: "ERROR", 2: "held for a person", 3: "partly failed"}
-    state = states.get(summary["exit_code"], "not finished") if night else "school data"
+    state = states.get(summary["exit_code"], "not finished") if night else words().records
     things = (
         "nothing needs you"
         if not needs
@@ -218,9 +219,7 @@ def compose(
 
 
 def _where(finding: dict[str, Any]) -> str:
-    """Key and place of one finding: `student 1234567, StudentDemographics.csv line 12, column Birth
-    date`.
-    """
+    """Key and place of one finding: `key 1234567, Demographics.csv line 12, column Birth date`."""
     place = (
         f"{finding['file']}"
         + (f" line {finding['line']}" if finding["line"] else "")

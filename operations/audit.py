@@ -4,7 +4,7 @@ In: the cookbook's headings and SQL blocks, and the published copy. Out: a list 
 answer to one. The document is the only place the queries stand, so what a person reads is what
 runs.
 
-Alone: `python -m operations audit`, `python -m operations audit 1 --set person=1000001`.
+Alone: `python -m operations audit`, `python -m operations audit 1 --set name=value`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common import paths
+from common.words import words
 
 COOKBOOK = paths.root() / "docs" / "audit.md"
 
@@ -78,7 +79,8 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
     recipes = questions()
     if number is None:
         console.print(
-            'What you can ask (make audit ASK=1 SET="person=1000001"), or open the copy yourself:'
+            f'What you can ask (make audit ASK=1 SET="{words().subject}=1000001"), or open the copy'
+            " yourself:"
         )
         console.print(f"[dim]{paths.published()}[/]")
         for index, recipe in enumerate(recipes, 1):

@@ -131,7 +131,7 @@ def _ensure_described() -> None:
     said = seeds.told().get("targets", {})
     with store.connect() as connection:
         for target in sorted({one for some in said.values() for one in some}):
-            file = paths.root() / "models" / "staging" / target / "_sources.yml"
+            file = paths.project() / "models" / "staging" / target / "_sources.yml"
             described = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
             for source in described.get("sources", []):
                 connection.execute(f"create schema if not exists {sql.name(source['schema'])}")
@@ -218,7 +218,7 @@ def _from_models() -> list[findings.Finding]:
         if not there:
             return []
         cursor = connection.execute(
-            "select code, values, source, target, entity, school_number, key, file, line,"
+            f"select code, values, source, target, entity, {findings.PARTITION}, key, file, line,"
             ' column_name as "column", owner from audit.findings_tonight order by level, code, key'
         )
         names = [column[0] for column in cursor.description]
@@ -233,7 +233,7 @@ def _from_models() -> list[findings.Finding]:
 
 
 def _without_values(text: str) -> str:
-    """A database message may quote a cell, and a cell may be a child's name; what dbt says before
+    """A database message may quote a cell, and a cell may be somebody's name; what dbt says before
     it asks the database quotes files only.
     """
     text = " ".join(text.split())

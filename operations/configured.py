@@ -86,7 +86,7 @@ class Night(Section):
 
 
 class Intraday(Section):
-    """[schedule.intraday.<name>]: a short run on school days, for some targets only."""
+    """[schedule.intraday.<name>]: a short run on working days, for some targets only."""
 
     at: Times
     """The local times it begins."""

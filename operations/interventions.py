@@ -30,7 +30,7 @@ class InterventionError(Exception):
 
 @dataclass(frozen=True)
 class Pause:
-    """No night begins before `until` (UTC); `why` is what the person said."""
+    """No night begins before `until` (UTC); `why` is what whoever paused said."""
 
     until: datetime
     why: str

@@ -1,7 +1,7 @@
 """The page of a run: one HTML file that holds everything it shows, and an index of all runs.
 
-In: the run's documents and summary, the summaries of the nights before, the changes by school from
-the published copy. Out: `pages/<run_id>.html`, the same as `pages/latest.html`, and
+In: the run's documents and summary, the summaries of the nights before, the changes by partition
+from the published copy. Out: `pages/<run_id>.html`, the same as `pages/latest.html`, and
 `pages/index.html`: a folder of its own, for a web server may show it. Keys only, no names, and a
 key that is an address is not shown; nothing is loaded from anywhere.
 
@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from common import files, findings, paths, settings
 from common.runs import Run
 from common.settings import District
+from common.words import words
 from operations import history
 
 ROWS_PER_CODE = (
@@ -53,6 +54,8 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     common = {
         "district": settings.read(District, "district").name or "this district",
         "headlines": HEADLINES,
+        "words": words(),
+        "partition": findings.PARTITION,
     }
     paths.pages().mkdir(exist_ok=True, mode=0o700)
     page, text = page_of(run), template.render(common | facts(run, summary, past))
@@ -81,7 +84,7 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     return {
         "summary": summary,
         "lines": five_lines(summary, found, odd),
-        "schools": by_school(run),
+        "partitions": by_partition(run),
         "feeds": run.read("feeds.json", []),
         "found": by_owner(found),
         "counts": Counter(finding["level"] for finding in found),
@@ -120,7 +123,7 @@ def five_lines(
         if numbers["failed"]
         else "nothing failed"
     )
-    person = ", ".join(
+    waiting = ", ".join(
         _count(per_level[level], word)
         for level, word in (("critical", "critical finding"), ("warning", "warning"))
         if per_level[level]
@@ -133,34 +136,33 @@ def five_lines(
         f" {feeds['unchanged']} unchanged, "
         + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
-        f"For a person to look at: {person}." if person else "Nothing needs a person.",
+        f"For a person to look at: {waiting}." if waiting else "Nothing needs a person.",
         f"It took {_span(numbers['seconds'])}" + (f"; unusual: {odd[0].sentence}." if odd else "."),
     ]
 
 
-def by_school(run: Run) -> list[dict[str, Any]]:
-    """Changes of this run by school: school_number, name, applied, held, failed, and the same by
+def by_partition(run: Run) -> list[dict[str, Any]]:
+    """Changes of this run by partition: partition, name, applied, held, failed, and the same by
     action.
     """
     if not paths.published().is_file():
         return []
     query = """
-        select c.school_number, s.school_name, c.action, c.status, count(*) as changes
-        from audit.changes as c left join core.schools as s on s.school_number = c.school_number
-        where c.run_id = ? group by all order by c.school_number nulls last, c.action, c.status
+        select partition, name, action, status, changes from audit.changes_by_partition
+        where run_id = ? order by partition = '', partition, action, status
     """
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
         try:
             rows = connection.execute(query, [run.run_id]).fetchall()
         except (duckdb.CatalogException, duckdb.BinderException):  # a build that never came so far
             return []
-    schools: dict[str, dict[str, Any]] = {}
-    for number, name, action, status, changes in rows:
-        school = schools.setdefault(
-            number or "",
+    partitions: dict[str, dict[str, Any]] = {}
+    for partition, name, action, status, changes in rows:
+        one = partitions.setdefault(
+            partition,
             {
-                "school_number": number or "",
-                "name": name or ("District" if not number else ""),
+                "partition": partition,
+                "name": name,
                 "actions": Counter(),
                 "applied": 0,
                 "held": 0,
@@ -168,9 +170,9 @@ def by_school(run: Run) -> list[dict[str, Any]]:
                 "other": 0,
             },
         )
-        school[status if status in ("applied", "held", "failed") else "other"] += changes
-        school["actions"][action] += changes
-    return list(schools.values())
+        one[status if status in ("applied", "held", "failed") else "other"] += changes
+        one["actions"][action] += changes
+    return list(partitions.values())
 
 
 def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

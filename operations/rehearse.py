@@ -2,13 +2,13 @@
 calendar do by then?
 
 In: the warehouse, the ledger and the last observation of the targets, as they are now; a day. Out:
-a state folder of its own, `rehearsal/<day>/`, and what would happen, per school and target. Nothing
-else under `var/` is touched and no target is asked or told anything.
+a state folder of its own, `rehearsal/<day>/`, and what would happen, per partition and target.
+Nothing else under `var/` is touched and no target is asked or told anything.
 
 The clock moves, the records do not: nobody knows who will come and go. What the clock alone decides
-happens day by day: timers and holds run out, people whose end date passes leave, pre-registered
-students begin, and at a rollover of `seeds/school_calendar.csv` students move up a grade or
-graduate. Then the day itself is built and planned by the very models and limits of a night.
+happens day by day: timers and holds run out, last days pass, first days come, and so does each
+rollover; which days these are is said by `audit.turning_days`. Then the day itself is built and
+planned by the very models and limits of a night.
 
 Alone: `python -m operations rehearse 2027-09-07`.
 """
@@ -35,6 +35,7 @@ from rich.console import Console
 from common import paths, store
 from common.commit import git_commit
 from common.runs import Run
+from common.words import words
 from ingestion import tables as sources
 from operations import seeds
 from operations.compiled_models import Models
@@ -49,18 +50,18 @@ class NotRehearsableError(Exception):
 
 @dataclass(frozen=True)
 class Move:
-    """How many people of a school went from one state to another by the rehearsed day."""
+    """How many subjects of a partition went from one state to another by the rehearsed day."""
 
-    school: str
-    population: str
+    partition: str
+    called: tuple[str, str]  # one of them, many of them
     before: str
     after: str
-    people: int
+    number: int
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a rehearsal found: moves of the lifecycle, and planned changes as (school, target,
+    """What a rehearsal found: moves of the lifecycle, and planned changes as (partition, target,
     entity, action, count, held).
     """
 
@@ -79,30 +80,33 @@ def rehearse(day: date, console: Console) -> int:
         f"Rehearsal of {day:%A} {day.isoformat()}. Nothing was written but {found.scratch}",
         soft_wrap=True,
     )
-    schools = sorted(
-        {move.school for move in found.moves} | {change[0] for change in found.changes}
+    partitions = sorted(
+        {move.partition for move in found.moves} | {change[0] for change in found.changes}
     )
-    for school in schools:
-        console.print(f"\n{'school ' + school if school else 'no school'}", style="bold")
+    called = words().partition
+    for partition in partitions:
+        title = f"{called} {partition}" if partition else f"no {called}"
+        console.print(f"\n{title}", style="bold")
         for move in found.moves:
-            if move.school == school:
+            if move.partition == partition:
+                who = move.called[0 if move.number == 1 else 1]
                 console.print(
-                    f"  {move.people:5,} {_people(move)}: {move.before} -> {move.after}",
-                    highlight=False,
+                    f"  {move.number:5,} {who}: {move.before} -> {move.after}", highlight=False
                 )
         for where, target, entity, action, count, held in found.changes:
-            if where == school:
+            if where == partition:
                 console.print(
                     f"  {count:5,} {target} {entity}: {action}"
                     + (f" ({held:,} would be held)" if held else ""),
                     highlight=False,
                 )
-    if not schools:
+    if not partitions:
         console.print("Nothing would happen that the records of today do not already say.")
     for sentence in found.holds:
         console.print(f"would be held: {sentence}", style="yellow", highlight=False, soft_wrap=True)
     console.print(
-        f'\nChange by change: "HOMEROOM_VAR={found.scratch} make show" (SCHOOL= TARGET= ACTION=)',
+        f'\nChange by change: "HOMEROOM_VAR={found.scratch} make show" ({called.upper()}= TARGET='
+        " ACTION=)",
         style="dim",
         soft_wrap=True,
     )
@@ -134,8 +138,8 @@ def look_ahead(day: date) -> Rehearsed:
             "rolled_over_on": max(rollovers).isoformat() if rollovers else None,
         }
         then = _opened(scratch, day, documents, **passed)
-        for words in (("operations", "build"), ("reverse_etl", "plan")):
-            _step(then, day, words)
+        for command in (("operations", "build"), ("reverse_etl", "plan")):
+            _step(then, day, command)
         return Rehearsed(scratch, _moves(before, _states()), _planned(then), tuple(_holds(then)))
 
 
@@ -235,13 +239,7 @@ def _news(connection: duckdb.DuckDBPyConnection, today: date, day: date) -> set[
     a last one.
     """
     rows = connection.execute(
-        """
-        with days as (
-            select ended_on + 1 as day from ledger.identity.staff_last_seen
-            union select withdrawn_on + 1 from intake.intake_students
-            union select admitted_on from intake.intake_students
-            where enrolment_status = 'preregistered')
-        select day::date from days where day > ? and day < ?""",
+        "select day from audit.turning_days where kind = 'news' and day > ? and day < ?",
         [today, day],
     ).fetchall()
     return {row[0] for row in rows}
@@ -250,8 +248,8 @@ def _news(connection: duckdb.DuckDBPyConnection, today: date, day: date) -> set[
 def _rollovers(today: date, day: date) -> list[date]:
     with store.connect(read_only=True) as connection:
         rows = connection.execute(
-            "select starts_on from seeds.school_calendar where population = 'student' and period ="
-            " 'rollover' and starts_on > ? and starts_on <= ?",
+            "select day from audit.turning_days where kind = 'rollover' and day > ? and day <= ?"
+            " order by day",
             [today, day],
         ).fetchall()
     return [row[0] for row in rows]
@@ -291,12 +289,12 @@ def _opened(scratch: Path, day: date, documents: dict[str, Path], **facts: str |
     return then
 
 
-def _step(run: Run, day: date, words: tuple[str, ...]) -> None:
+def _step(run: Run, day: date, command: tuple[str, ...]) -> None:
     environment = {"HOMEROOM_RUN": run.run_id, "HOMEROOM_AS_OF": day.isoformat()}
     _run(
-        [sys.executable, "-m", *words],
+        [sys.executable, "-m", *command],
         environment,
-        f"{day.isoformat()} cannot be rehearsed: {' '.join(words)} failed",
+        f"{day.isoformat()} cannot be rehearsed: {' '.join(command)} failed",
     )
 
 
@@ -319,28 +317,39 @@ def _run(
 # ---------------------------------------------------------------- what came of it
 
 
-def _states() -> dict[str, tuple[str, str, str]]:
-    """Person -> (school, population, state)."""
+@dataclass(frozen=True)
+class State:
+    """Where a subject stands, where it belongs, and what such subjects are called: one, many."""
+
+    partition: str
+    called: tuple[str, str]
+    state: str
+
+
+def _states() -> dict[str, State]:
     with store.connect(read_only=True) as connection:
         rows = connection.execute(
-            """
-            select lifecycle.person_id, coalesce(records.school_number, ''), lifecycle.population,
-            lifecycle.state
-            from identity.lifecycle as lifecycle left
-            join identity.person_records as records using (person_id)"""
+            "select subject, partition, one_is_called, many_are_called, state"
+            " from audit.subject_states"
         ).fetchall()
-    return {person: (school, population, state) for person, school, population, state in rows}
+    return {
+        subject: State(partition, (one, many), state)
+        for subject, partition, one, many, state in rows
+    }
 
 
-def _moves(
-    before: dict[str, tuple[str, str, str]], after: dict[str, tuple[str, str, str]]
-) -> tuple[Move, ...]:
+def _moves(before: dict[str, State], after: dict[str, State]) -> tuple[Move, ...]:
     counted = Counter(
-        (school, population, before[person][2] if person in before else "new", state)
-        for person, (school, population, state) in after.items()
-        if before.get(person, ("", "", ""))[2] != state
+        (
+            now.partition,
+            now.called,
+            before[subject].state if subject in before else "new",
+            now.state,
+        )
+        for subject, now in after.items()
+        if subject not in before or before[subject].state != now.state
     )
-    return tuple(Move(*key, people) for key, people in sorted(counted.items()))
+    return tuple(Move(*key, number) for key, number in sorted(counted.items()))
 
 
 def _planned(run: Run) -> tuple[tuple[str, str, str, str, int, int], ...]:
@@ -360,9 +369,3 @@ def _planned(run: Run) -> tuple[tuple[str, str, str, str, int, int], ...]:
 def _holds(run: Run) -> list[str]:
     document: dict[str, Any] = json.loads((run.folder / "plan.json").read_text(encoding="utf-8"))
     return [sentence for part in document["exports"] for sentence in part["holds"]]
-
-
-def _people(move: Move) -> str:
-    if move.population == "student":
-        return "student" if move.people == 1 else "students"
-    return "on staff"

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from common import access, findings, settings, store, versions
 from common.runs import Run
+from common.words import words
 from operations import interventions, metrics, page, preflight
 from operations.publish import documents, publish
 
@@ -35,7 +36,7 @@ FINDING = (
     "feed",
     "target",
     "entity",
-    "school_number",
+    findings.PARTITION,
     "key",
     "file",
     "line",
@@ -237,9 +238,8 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
         )
     for feed in run.read("feeds.json", []):
         if feed.get("age_days") and (feed["status"] in ("refused", "missing") or feed.get("hold")):
-            days = (
-                "1 school night" if feed["age_days"] == 1 else f"{feed['age_days']} school nights"
-            )
+            said = words()
+            days = f"{feed['age_days']} {said.night if feed['age_days'] == 1 else said.nights}"
             console.print(
                 f"  {feed['source']}.{feed['feed']}: what is in force is {days} old",
                 highlight=False,

@@ -15,14 +15,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common import settings
-from common.findings import Finding
+from common.findings import PARTITION, Finding
 from common.settings import Number, OneOrMore, Secret, Section, Some, Text
 
 LEVELS = ("info", "warning", "critical")
 CHANNELS = ("email", "teams", "slack", "webhook")
 FILTERS = {
     "targets": "target",
-    "schools": "school_number",
+    "partitions": PARTITION,
     "codes": "code",
     "owners": "owner",
 }  # setting -> column of a finding
@@ -59,8 +59,8 @@ class Route(Section):
     """Where JSON is posted: subject, text, level."""
     targets: OneOrMore = ()
     """Findings of these targets only."""
-    schools: OneOrMore = ()
-    """Findings of these schools only."""
+    partitions: OneOrMore = ()
+    """Findings of these partitions only."""
     codes: OneOrMore = ()
     """Findings of these codes only."""
     owners: OneOrMore = ()
@@ -92,8 +92,8 @@ class Route(Section):
 
     @property
     def hears_of_the_night(self) -> bool:
-        """A school's own route hears of its records, not of the night."""
-        return not (self.schools or self.codes or self.owners)
+        """A partition's own route hears of its records, not of the night."""
+        return not (self.partitions or self.codes or self.owners)
 
 
 class Silence(Section):
@@ -109,8 +109,8 @@ class Silence(Section):
     """The reason, for whoever reads the settings."""
     targets: OneOrMore = ()
     """Findings of these targets only."""
-    schools: OneOrMore = ()
-    """Findings of these schools only."""
+    partitions: OneOrMore = ()
+    """Findings of these partitions only."""
     codes: OneOrMore = ()
     """Findings of these codes only."""
     owners: OneOrMore = ()

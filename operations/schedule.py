@@ -77,7 +77,7 @@ def closed(day: date) -> str:
 
 
 def not_today(entry: Entry, day: date) -> str:
-    """Why a run does not take place on a day; '' when it does. Short runs are for school days."""
+    """Why a run does not take place on a day; '' when it does. Short runs are for working days."""
     if entry.on_closed_days:
         return ""
     if entry.name != "nightly" and day.weekday() >= DAYS.index("Sat"):

@@ -1,10 +1,11 @@
 """Seeds: what people decide, looked at before dbt reads it. A table saved by a spreadsheet looks
 right and is another one.
 
-In: `seeds/*.csv`, the columns and types their YAML names, in that order. Out: one finding per file
-that cannot be taken as it is, with line and column. Decimal commas, semicolons, dates turned round
-and zeros dropped from school numbers are what is looked for; what the values mean is for dbt's
-tests.
+In: `seeds/*.csv`, the columns and types their YAML names, in that order; a column's `meta` there
+may say `digits: 8` (a number of so many) and `one_of: seed.column` (a value there).
+Out: one finding per file that cannot be taken as it is, with line and column. Decimal commas,
+semicolons, dates turned round and zeros dropped from numbers are what is looked for; what the
+values mean is for dbt's tests.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from common import paths
 from common.findings import Finding
 from common.log import event
-
-SCHOOL_NUMBER_DIGITS = 8
 
 
 class SeedError(Exception):
@@ -33,20 +34,34 @@ class SeedError(Exception):
         self.line, self.column, self.readable = line, column, readable
 
 
+@dataclass(frozen=True)
+class Column:
+    """What the YAML says of a column: its type ('' where dbt finds out by itself), how many digits
+    its numbers have, and the column of which seed has its values.
+    """
+
+    type: str
+    digits: int | None = None
+    one_of: str = ""
+
+
 def trouble() -> tuple[list[Finding], list[str], bool]:
     """What is wrong, the seeds it is wrong with, and whether dbt can read the files at all."""
     folder = paths.project() / "seeds"
-    grades: frozenset[str] = frozenset()
+    described = _described(folder)
+    known = {
+        column.one_of: _known(folder, described, column.one_of)
+        for columns in described.values()
+        for column in columns.values()
+        if column.one_of
+    }
     found, names, readable = [], [], True
-    for name, columns in sorted(
-        _described(folder).items(), key=lambda one: (one[0] != "grades", one[0])
-    ):
+    # what others take their values from comes first
+    first = {one.partition(".")[0] for one in known}
+    for name, columns in sorted(described.items(), key=lambda one: (one[0] not in first, one[0])):
         path = folder / f"{name}.csv"
         try:
-            rows = list(_rows(path, columns))
-            if name == "grades":
-                grades = frozenset(row["grade_code"] for _, row in rows)
-            _values(rows, columns, grades)
+            _values(list(_rows(path, columns)), columns, known)
         except SeedError as wrong:
             where = f"seeds/{path.name}, line {wrong.line:,}" + (
                 f", column {wrong.column}" if wrong.column else ""
@@ -67,7 +82,7 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
 
 def told() -> dict[str, dict[str, list[str]]]:
     """What dbt is to know of two seeds before it can read one, as HOMEROOM_SEEDS has it:
-    {"targets": {"accounts": [the targets that hold some], …}, "systems": {"students": [the systems
+    {"targets": {"accounts": [the targets that hold some], …}, "systems": {kind: [the systems
     that list some], …}}. A file nobody can read says nothing; `trouble` says why.
     """
     said = {}
@@ -100,13 +115,28 @@ def _readable(seed: str) -> list[dict[str, str]] | None:
         return None
 
 
-def _columns(seed: str) -> dict[str, str]:
+def _known(
+    folder: Path, described: Mapping[str, Mapping[str, Column]], one_of: str
+) -> frozenset[str]:
+    """The values of a column of another seed; none when that one cannot be read, which is said of
+    it alone.
+    """
+    seed, _, column = one_of.partition(".")
+    try:
+        return frozenset(
+            row[column] for _, row in _rows(folder / f"{seed}.csv", described.get(seed, {}))
+        )
+    except (SeedError, OSError, KeyError):
+        return frozenset()
+
+
+def _columns(seed: str) -> dict[str, Column]:
     return _described(paths.project() / "seeds").get(seed, {})
 
 
-def _described(folder: Path) -> dict[str, dict[str, str]]:
-    """Seed -> column -> type ('' where dbt finds out by itself), as the YAML beside them has it;
-    what is no YAML dbt itself refuses, with its line.
+def _described(folder: Path) -> dict[str, dict[str, Column]]:
+    """Seed -> column -> what the YAML beside them says of it; what is no YAML dbt itself refuses,
+    with its line.
     """
     described = {}
     for file in sorted(folder.glob("*.yml")):
@@ -115,7 +145,8 @@ def _described(folder: Path) -> dict[str, dict[str, str]]:
             for seed in seeds:
                 types = seed.get("config", {}).get("column_types", {})
                 described[seed["name"]] = {
-                    column["name"]: types.get(column["name"], "") for column in seed["columns"]
+                    column["name"]: _column(types.get(column["name"], ""), column)
+                    for column in seed["columns"]
                 }
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             event("seed_description_unread", file=file.name, why=type(error).__name__)
@@ -124,7 +155,12 @@ def _described(folder: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _column(type_: str, described: Mapping[str, Any]) -> Column:
+    meta = described.get("config", {}).get("meta", {})
+    return Column(type_, meta.get("digits"), meta.get("one_of", ""))
+
+
+def _rows(path: Path, columns: Mapping[str, Column]) -> Iterator[tuple[int, dict[str, str]]]:
     """Each record with its line. Raises Wrong."""
     content = path.read_bytes()
     try:
@@ -153,7 +189,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, dict[st
         raise SeedError(f"it is no CSV ({error})", records.line_num) from None
 
 
-def _of_heading(heading: list[str], columns: Mapping[str, str]) -> str:
+def _of_heading(heading: list[str], columns: Mapping[str, Column]) -> str:
     if len(heading) == 1 and len(columns) > 1:
         return "its values are not separated by commas"
     unlike = [f"no {name}" for name in columns if name not in heading] + [
@@ -164,7 +200,9 @@ def _of_heading(heading: list[str], columns: Mapping[str, str]) -> str:
 
 
 def _values(
-    rows: list[tuple[int, dict[str, str]]], columns: Mapping[str, str], grades: frozenset[str]
+    rows: list[tuple[int, dict[str, str]]],
+    columns: Mapping[str, Column],
+    known: Mapping[str, frozenset[str]],
 ) -> None:
     for line, row in rows:
         for name, value in row.items():
@@ -172,22 +210,22 @@ def _values(
                 raise SeedError(
                     "a space before or after the value, which makes it another one", line, name
                 )
-            kind = KINDS.get(columns[name])
+            column = columns[name]
+            kind = KINDS.get(column.type)
             if value and kind and not kind[0](value):
-                raise SeedError(f"{value!r} is no {columns[name]}; write {kind[1]}", line, name)
-            if (
-                name == "school_number"
-                and value
-                and not (value.isdecimal() and len(value) == SCHOOL_NUMBER_DIGITS)
-            ):
+                raise SeedError(f"{value!r} is no {column.type}; write {kind[1]}", line, name)
+            called = name.removesuffix("_code").replace("_", " ")
+            digits = column.digits
+            if value and digits and not (value.isdecimal() and len(value) == digits):
                 raise SeedError(
-                    f"{value!r} is no school number: {SCHOOL_NUMBER_DIGITS} digits, zeros in front"
-                    " included",
+                    f"{value!r} is no {called}: {digits} digits, zeros in front included",
                     line,
                     name,
                 )
-            if name == "grade_code" and value and grades and value not in grades:
-                raise SeedError(f"{value!r} is no grade of seeds/grades.csv", line, name)
+            values = known.get(column.one_of)
+            if value and values and value not in values:
+                seed = column.one_of.partition(".")[0]
+                raise SeedError(f"{value!r} is no {called} of seeds/{seed}.csv", line, name)
 
 
 def _is_day(value: str) -> bool:

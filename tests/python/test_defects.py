@@ -138,7 +138,7 @@ DEFECTS = {
         {"People": people(s7474001=0)},
         code=2,
         lands=30,
-        schools=("07474001",),
+        partitions=("07474001",),
     ),
     "rows that point nowhere": Defect(
         "feed_orphans",

@@ -79,7 +79,11 @@ def test_a_route_hears_of_its_level_and_of_what_is_worse(least, told):
     ("asked", "fits", "does_not"),
     [
         ({"targets": ("google", "microsoft")}, {"target": "microsoft"}, {"target": "callout"}),
-        ({"schools": ("07474001",)}, {"school_number": "07474001"}, {"school_number": "07474002"}),
+        (
+            {"partitions": ("07474001",)},
+            {"school_number": "07474001"},
+            {"school_number": "07474002"},
+        ),
         ({"codes": ("feed_stale",)}, {"code": "feed_stale"}, {"code": "feed_refused"}),
         ({"owners": ("school office",)}, {"owner": "school office"}, {"owner": "operator"}),
         ({"targets": ("google",)}, {"target": "google"}, {"target": ""}),
@@ -95,7 +99,7 @@ def test_a_route_and_a_silence_are_for_what_they_name_and_for_all_where_they_nam
     ):
         assert given(finding() | fits)
         assert not given(finding() | does_not)
-    both = asked | {"codes": ("feed_stale",), "schools": ("07474001",)}
+    both = asked | {"codes": ("feed_stale",), "partitions": ("07474001",)}
     assert a_route("r", **both).concerns(finding() | fits)
     assert not a_route("r", **both).concerns(
         finding() | fits | {"code": "feed_refused", "school_number": "07474002"}
@@ -125,9 +129,9 @@ def test_a_silence_has_a_first_and_a_last_day_and_keeps_nothing_critical_from_an
 def test_a_schools_own_route_does_not_hear_of_the_night_and_a_targets_does():
     heard = {
         name: a_route("r", **{name: ("x",)}).hears_of_the_night
-        for name in ("targets", "schools", "codes", "owners")
+        for name in ("targets", "partitions", "codes", "owners")
     }
-    assert heard == {"targets": True, "schools": False, "codes": False, "owners": False}
+    assert heard == {"targets": True, "partitions": False, "codes": False, "owners": False}
     assert a_route("r").hears_of_the_night
 
 
@@ -162,16 +166,16 @@ SUMMARY = {
         ({}, 0, [finding("info")], [], False),
         ({}, 0, [finding()], [], True),
         ({}, 0, [], [{"sentence": "It is back.", "since": "2026-10-04"}], True),
-        ({"schools": ("07474001",)}, 1, [], [], False),  # not of the night
+        ({"partitions": ("07474001",)}, 1, [], [], False),  # not of the night
         (
-            {"schools": ("07474001",)},
+            {"partitions": ("07474001",)},
             0,
             [],
             [{"sentence": "It is back.", "since": "2026-10-04"}],
             False,
         ),
-        ({"schools": ("07474001",)}, 0, [finding()], [], True),
-        ({"schools": ("07474002",)}, 0, [finding()], [], False),
+        ({"partitions": ("07474001",)}, 0, [finding()], [], True),
+        ({"partitions": ("07474002",)}, 0, [finding()], [], False),
     ],
 )
 def test_somebody_is_told_when_there_is_something_for_them(
@@ -235,11 +239,11 @@ ALL_RIGHT = {
                 "slack": "s",
                 "webhook": "w",
                 "targets": ["google"],
-                "schools": ["07474001"],
+                "partitions": ["07474001"],
                 "codes": ["feed_stale"],
                 "owners": ["operator"],
             },
-            "one": {"email": "a@x.example", "targets": "google", "schools": "07474001"},
+            "one": {"email": "a@x.example", "targets": "google", "partitions": "07474001"},
         },
         "silences": {
             "every": {
@@ -247,7 +251,7 @@ ALL_RIGHT = {
                 "until": date(2026, 8, 31),
                 "why": "summer",
                 "targets": "google",
-                "schools": ["1"],
+                "partitions": ["1"],
                 "codes": "k",
                 "owners": "o",
             },
@@ -278,12 +282,12 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
             slack="s",
             webhook="w",
             targets=("google",),
-            schools=("07474001",),
+            partitions=("07474001",),
             codes=("feed_stale",),
             owners=("operator",),
             always=True,
         ),
-        a_route("one", email=("a@x.example",), targets=("google",), schools=("07474001",)),
+        a_route("one", email=("a@x.example",), targets=("google",), partitions=("07474001",)),
     ]
     assert found.silences == [
         a_silence(
@@ -292,7 +296,7 @@ def test_everything_a_route_and_a_silence_may_say_is_taken(monkeypatch):
             ends=date(2026, 8, 31),
             why="summer",
             targets=("google",),
-            schools=("1",),
+            partitions=("1",),
             codes=("k",),
             owners=("o",),
         ),
@@ -363,13 +367,13 @@ MAIL = {"email": "a@x.example"}
             {"routes": {"r": MAIL | {"zz": 1, "why": 1}}},
             [
                 f"[alerts.routes.r] {key}: no such key; the nearest is {near}; known are always,"
-                " codes, email, level, owners, schools, slack, targets, teams, webhook"
+                " codes, email, level, owners, partitions, slack, targets, teams, webhook"
                 for key, near in (("zz", "webhook"), ("why", "always"))
             ],
         ),
         (
-            {"routes": {"r": MAIL | {"schools": 7}}},
-            ["[alerts.routes.r] schools is 7; it must be a text, or a list of texts"],
+            {"routes": {"r": MAIL | {"partitions": 7}}},
+            ["[alerts.routes.r] partitions is 7; it must be a text, or a list of texts"],
         ),
         (
             {"routes": {"r": MAIL | {"targets": ["google", "bus"]}}},
@@ -379,7 +383,7 @@ MAIL = {"email": "a@x.example"}
             {"silences": {"s": {"email": "x"}}},
             [
                 "[alerts.silences.s] email: no such key; the nearest is until; known are"
-                " codes, from, owners, schools, targets, until, why"
+                " codes, from, owners, partitions, targets, until, why"
             ],
         ),
         (
@@ -432,7 +436,7 @@ def composed(
         (1, True, "ERROR, 1 thing needs you", "critical"),
         (2, True, "held for a person, 1 thing needs you", "warning"),
         (3, True, "partly failed, 1 thing needs you", "warning"),
-        (1, False, "school data, 1 thing needs you", "warning"),
+        (1, False, "data, 1 thing needs you", "warning"),
     ],
 )
 def test_the_subject_says_how_the_night_ended_to_those_who_hear_of_nights(
