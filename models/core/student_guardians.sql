@@ -20,7 +20,6 @@ tonight as (
         contacts.lives_with_student,
         contacts.source_line
     from contacts
-    inner join students on contacts.student_number = students.student_number
 ),
 
 -- who vanished keeps the guardians of the night last seen, unless tonight's feed still has some

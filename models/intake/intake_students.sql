@@ -25,12 +25,9 @@ one_per_enrolment as (
 foreseen as (
     select
         one_per_enrolment.*,
-        coalesce(
-            night.data_as_of < night.as_of
-            and one_per_enrolment.enrolment_status = 'preregistered'
-            and one_per_enrolment.admitted_on <= night.as_of,
-            false
-        ) as has_begun,
+        night.data_as_of < night.as_of
+        and one_per_enrolment.enrolment_status = 'preregistered'
+        and one_per_enrolment.admitted_on <= night.as_of as has_begun,
         coalesce(
             night.data_as_of < night.rolled_over_on
             and one_per_enrolment.enrolment_status = 'active'

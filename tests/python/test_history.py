@@ -1,43 +1,17 @@
-"""What was seen last: what is remembered of a night, and what a new column costs."""
+"""What was seen last: what a new column costs, and where its values stay."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 
-import pytest
 from conftest import ROOT, District, checkout
-from sql_kit import answer, rendered
 
 PAGE = ROOT / "docs" / "add-a-column.md"
 MOVED = (
     "stg_myedbc__student_demographics intake_myedbc__students intake_students students_remembered"
     " enrolments_remembered enrolments students students_last_seen"
 )
-
-
-@pytest.mark.parametrize("rows", ["enrolments", "section_students", "student_guardians"])
-def test_what_a_student_no_longer_had_when_last_seen_is_not_remembered(rows: str):
-    """Nothing replaces the last row of somebody who has none any more: its date tells."""
-    model = ROOT / "models" / "history" / "remembered" / f"{rows}_remembered.sql"
-    remembered = answer(
-        rendered(model),
-        {
-            f"{rows}_last_seen": (
-                "student_number thing last_seen_on:date",
-                ("1", "given up", "2026-10-02"),
-                ("1", "kept", "2026-10-05"),
-                ("2", "of another night", "2026-10-02"),
-                ("9", "of nobody", "2026-10-05"),
-            ),
-            "students_remembered": (
-                "student_number last_seen_on:date",
-                ("1", "2026-10-05"),
-                ("2", "2026-10-02"),
-            ),
-        },
-    )
-    assert {row[-2:] for row in remembered} == {("1", "kept"), ("2", "of another night")}
 
 
 def test_a_column_is_added_to_students_in_five_files_as_the_page_says(district, tmp_path):
