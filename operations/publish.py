@@ -111,5 +111,6 @@ def _copy(fresh: Path) -> int:
                 " as select * from ledger.audit.changes where run_id in (select unnest(?))",
                 [[run.run_id for run in _latest()]],
             )
+            copied.add(("ledger_audit", "changes"))
         connection.execute("detach published")
     return len(copied)

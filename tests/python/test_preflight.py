@@ -172,6 +172,7 @@ def test_people_are_shown_what_they_ask_about_and_no_raw_record(var):
     assert {
         "core.schools",
         "core.open_schools",
+        "ledger_audit.changes",
         "seeds.register",
         "exports.exp_google__users",
         "identity.names",
