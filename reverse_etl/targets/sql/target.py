@@ -17,6 +17,7 @@ Refuses: settings that cannot be followed, a change of a row that is not ours.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time
@@ -522,7 +523,7 @@ def type_of(contract: str) -> sa.types.TypeEngine[Any]:
     """A type of an export's contract as the database is told of it."""
     kind = contract.strip().lower()
     if kind.startswith(("decimal", "numeric")):
-        return sa.Numeric()
+        return sa.Numeric(*map(int, re.findall(r"\d+", kind)))
     for words, known in (
         (("boolean", "bool"), sa.Boolean()),
         (("tinyint", "smallint", "integer", "int", "bigint", "hugeint"), sa.BigInteger()),
