@@ -324,6 +324,20 @@ def _name(made: Any, name: str) -> None:
             _name(value, key)
 
 
+def in_sight(model: type[Section], *table: str) -> Iterator[str]:
+    """A sentence for each secret of a table that stands in config.toml, which everybody reads."""
+    for name, field in model.model_fields.items():
+        kind, path = _bare(field.annotation), (*table, field.alias or name)
+        if _is_section(kind):
+            yield from in_sight(kind, *path)
+        elif not field.repr and _origin(path)[0] == "config.toml":
+            yield (
+                f"{_place(path)}[{'.'.join(table)}] {path[-1]} is a secret; put it under the same"
+                f" heading in .dlt/secrets.toml, or into {'__'.join(path).upper()} of the"
+                " environment, and think of it as known"
+            )
+
+
 class Wrong(NamedTuple):
     """What is wrong: the keys down to it, and the sentence."""
 

@@ -85,6 +85,8 @@ def adapter(name: str, run_id: str) -> Adapter:
     made_by, written = kind(name), settings.section("targets", name)
     if hasattr(made_by, "Settings"):
         settings.parse(made_by.Settings, written, ("targets", name), error=TargetSettingsError)
+        if seen := list(settings.in_sight(made_by.Settings, "targets", name)):
+            raise TargetSettingsError(*seen)
     try:
         declared = exports.declared(name)
     except (exports.ExportError, LimitError) as error:

@@ -59,7 +59,7 @@ def serving(folder: Path) -> Iterator[Servers]:
             exports.parent.mkdir(parents=True)
             exports.write_text((FOLDER / name / "exports.yml").read_text("utf-8"), "utf-8")
         (project / ".dlt").mkdir()
-        (project / ".dlt" / "config.toml").write_text(
+        (project / ".dlt" / "secrets.toml").write_text(
             "".join(f"targets.{name} = {inline(said[name]['targets'][name])}\n" for name in said),
             encoding="utf-8",
         )

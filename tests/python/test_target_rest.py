@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from json_api import serving
 
+from common import settings
 from demo.platforms.http import Reply, Request
+from reverse_etl import configured
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change, Column, Export, Outcome
 from reverse_etl.targets.json_path import put, value_at
@@ -254,6 +256,27 @@ def test_a_client_may_sign_in_by_its_header(shop):
     target.check_connection()
     assert shop.asked[0].headers["authorization"] == "Basic aTpz"
     assert b"client_secret" not in shop.asked[0].body
+
+
+def test_a_secret_stands_where_not_everybody_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(tmp_path))
+    files = {"config.toml": "", "secrets.toml": ""}
+    said = '[targets.shop]\nkind = "rest"\naddress = "https://shop.example"\nentities = {}\n'
+    secret = '[targets.shop.auth]\ntype = "bearer"\ntoken = "canary-1"\n'
+    (tmp_path / ".dlt").mkdir()
+    for where in files:
+        settings._files.cache_clear()
+        for name in files:
+            text = (said if name == "config.toml" else "") + (secret if name == where else "")
+            (tmp_path / ".dlt" / name).write_text(text, encoding="utf-8")
+        if where == "secrets.toml":
+            configured.adapter("shop", "r1").close()
+            continue
+        with pytest.raises(TargetSettingsError, match=r"config.toml, line 7: .* token is a") as no:
+            configured.adapter("shop", "r1")
+        assert "TARGETS__SHOP__AUTH__TOKEN" in str(no.value)
+        assert "canary" not in str(no.value)
+    settings._files.cache_clear()
 
 
 def test_a_secret_enters_no_message(shop):
