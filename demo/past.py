@@ -17,11 +17,13 @@ events and licences given.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import duckdb
 import yaml
 
 from common import store
@@ -331,6 +333,8 @@ def _remember(people: list[Known]) -> None:
                 f"insert into ledger.identity.{name} values ({', '.join('?' * len(columns))})",
                 values,
             )
+        # only what Homeroom closed is opened again
+        _closed(connection, [one for one in people if not one.is_open])
         # only a licence that Homeroom gave is taken back
         columns = [
             ("_key", "varchar"),
@@ -350,6 +354,37 @@ def _remember(people: list[Known]) -> None:
             " ?, ?)",
             given,
         )
+
+
+def _closed(connection: duckdb.DuckDBPyConnection, people: list[Known]) -> None:
+    """That Homeroom closed their accounts in spring."""
+    for target, column, off in (
+        ("google", "suspended", True),
+        ("microsoft", "account_enabled", False),
+    ):
+        for one in people:
+            change_id = hashlib.sha256(f"{target}|{one.key}|closed".encode()).hexdigest()[:16]
+            connection.execute(
+                "insert into ledger.audit.planned_changes (change_id, plan_id, run_id, planned_at,"
+                " target, entity, key, subject, action, old, new, reason, export_model, seq)"
+                " values (?, 'spring', 'spring', ?, ?, 'users', ?, ?, 'suspend', ?, ?, 'left', ?,"
+                " 1)",
+                [
+                    change_id,
+                    STORIES[one.case][-1][1],
+                    target,
+                    one.key,
+                    one.key,
+                    json.dumps({column: not off}),
+                    json.dumps({column: off}),
+                    f"exp_{target}__users",
+                ],
+            )
+            connection.execute(
+                "insert into ledger.audit.outcomes (change_id, run_id, target, status, attempts,"
+                " code, finished_at) values (?, 'spring', ?, 'applied', 1, 200, ?)",
+                [change_id, target, STORIES[one.case][-1][1]],
+            )
 
 
 def _columns(model: str) -> list[tuple[str, str]]:

@@ -407,7 +407,7 @@ def _planned_document(run: Run, document: dict[str, Any]) -> None:
     """Keep a plan with its run: when it would be done, and what somebody should know of it."""
     document["estimate"] = _estimate(document)
     run.write("plan.json", document)
-    findings.record(run, [*_holds(document), *_drifts(document)])
+    findings.record(run, [*_holds(document), *_drifts(document), *_closed(document)])
 
 
 def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -469,6 +469,22 @@ def _drifts(document: Mapping[str, Any]) -> list[Finding]:
         )
         for part in document["exports"]
         for policy, columns in part["drift"].items()
+    ]
+
+
+def _closed(document: Mapping[str, Any]) -> list[Finding]:
+    """What somebody else closed, one by one: each is a person's to open."""
+    return [
+        Finding(
+            "closed_by_somebody_else",
+            {"why": f" ({one['why']})" if one["why"] else ""},
+            target=part["target"],
+            entity=part["entity"],
+            school_number=one["partition"],
+            key=one["key"],
+        )
+        for part in document["exports"]
+        for one in part["closed"]
     ]
 
 

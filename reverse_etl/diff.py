@@ -12,7 +12,8 @@ the ledger says we put it there. An object without our key is touched only when 
 names it in its column of role `adopt`: it is given the key. A value changed by hand is written
 again, left or taken over, as the column's `on_drift` says. A row whose column of role `deleted` is
 true wants its object gone; an object that lies among the target's deleted ones and is wanted again
-is restored, not made anew.
+is restored, not made anew. An object that somebody else closed (the ledger knows what we closed)
+stays closed: opening it waits until a person releases it, and is no drift.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ COLUMNS = (
     " old, new, reason, hold, source, export_model"
 )
 LEFT = "left: no longer in export"
+CLOSED = "closed by somebody else"  # how the hold of an opening begins that is not ours to make
 
 
 class DiffImpossibleError(Exception):
@@ -167,6 +169,12 @@ def _of_objects(
             f"{export.model} says on_absent: suspend but none of its columns has role: switch"
         )
 
+    switch = _switch(export)
+    if switch and switch.off_because and switch.off_because[0] not in there:
+        raise DiffImpossibleError(
+            f"{view} has no column {switch.off_because[0]}, by which {export.model} tells who"
+            " closed an object"
+        )
     changed = {c.name: _changed(c, types) for c in export.compared}
     both, create, absent = (
         "d._key is not null and o._key is not null",
@@ -183,7 +191,7 @@ def _of_objects(
             {_switches(export, changed, types)}
             {_renames(export, changed)}
             else '{UPDATE}' end"""
-    switch = _switch(export)
+    elsewhere = _closed_elsewhere(export, types)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
     lost = [
         *whole,
@@ -205,13 +213,19 @@ def _of_objects(
             when {absent} then {sql.json_object([sql.json_field(switch.name, _o(switch, types))]) if switch else "'{}'"}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
     hold = f"""case when o.copies > 1 then
-            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others' end"""  # noqa: E501
+            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others'
+            when action = '{RESTORE}' and {elsewhere} then '{CLOSED}, not by us' || {_because(switch)}
+            || ': it stays closed until a person says otherwise' end"""  # noqa: E501
     order = "remote_id" if "remote_id" in there else "1"
     drifts = [
         f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy"
         f" := {policy}, ours := {_json(_d(c))}, theirs := {_json(_o(c, types))}) end"
         for c in export.compared
-        for policy in [_drift(c, types)]
+        for policy in [
+            f"case when not {elsewhere} then {_drift(c, types)} end"
+            if c is switch
+            else _drift(c, types)
+        ]
     ]
     context = f"""{_context(export, export.subject, types, there)} as subject,
     {_context(export, export.partition, types, there)} as partition"""
@@ -403,6 +417,39 @@ def _switch(export: Export) -> Column | None:
 
 def _is_off(column: Column, expression: str) -> str:
     return f"{expression} is not distinct from {sql.value(column.off_value)}"
+
+
+def _closed_elsewhere(export: Export, types: dict[str, str]) -> str:
+    """Wanted open, closed there, and not by us: the ledger says neither that we last wrote it
+    closed nor, of an object whose last row it lost, that closing it was our last word.
+    """
+    switch = _switch(export)
+    if switch is None:
+        return "false"
+    gone = export.of_role(DELETED)
+    word = f"""json_extract_string(planned.new, '$."{switch.name}"')"""
+    ours = f"""case when a._key is not null then {_is_off(switch, _a(switch))} else key in (
+            select planned.key from ledger.audit.planned_changes as planned
+            join ledger.audit.outcomes as outcome using (change_id)
+            where planned.target = $target and planned.entity = $entity
+            and outcome.status = 'applied' and {word} is not null
+            group by planned.key having arg_max(cast({word} as {types[switch.name]}),
+            outcome.finished_at) is not distinct from {sql.value(switch.off_value)}) end"""
+    alien = (
+        f"coalesce(o.{sql.name(switch.off_because[0])} <> {sql.text(switch.off_because[1])}, false)"
+        if switch.off_because
+        else "false"
+    )
+    deleted = f"and not coalesce({_o(gone, types)}, false)" if gone else ""
+    return f"""({_is_off(switch, _o(switch, types))} {deleted}
+            and not ({_is_off(switch, _d(switch))}) and ({alien} or not ({ours})))"""
+
+
+def _because(switch: Column | None) -> str:
+    """What the target says why it is closed, in brackets."""
+    if switch is None or switch.off_because is None:
+        return "''"
+    return f"coalesce(' (' || o.{sql.name(switch.off_because[0])} || ')', '')"
 
 
 def _when_absent(export: Export, types: dict[str, str]) -> str:

@@ -63,6 +63,7 @@ COLUMN_KNOWN = (
     "field",
     "role",
     "off_value",
+    "off_because",
     "on_drift",
     "ignoring",
 )
@@ -335,6 +336,14 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: off_value is {off!r} and role {role!r}; a column of role"
             " switch, and no other, says which value means closed"
         )
+    because = meta.get("off_because")
+    if because is not None and (
+        role != SWITCH or not isinstance(because, Mapping) or set(because) != {"column", "ours"}
+    ):
+        raise ExportError(
+            f"{where}, column {name}: off_because is {because!r}; a column of role switch may say"
+            " {column: <what the target observes>, ours: <what stands there of those we closed>}"
+        )
     return Column(
         name=name,
         type=str(column.get("data_type") or "varchar"),
@@ -344,6 +353,7 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         field=str(meta.get("field", "")),
         role=role,
         off_value=off,
+        off_because=(str(because["column"]), str(because["ours"])) if because else None,
         on_drift=meta.get("on_drift", on_drift),
         ignoring=ignoring,
     )

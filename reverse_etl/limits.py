@@ -52,7 +52,7 @@ AT_LEAST: Mapping[str, int] = {
     UPDATE: 5,
     REMOVE: 5,
     RENAME: 5,
-    RESTORE: 5,
+    RESTORE: 2,
     SUSPEND: 1,
     DELETE: 1,
     UNDELETE: 5,

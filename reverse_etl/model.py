@@ -80,6 +80,9 @@ class Column:
     field: str = ""  # other targets: where the value stands in the target's object
     role: str = ""  # one of ROLES
     off_value: Any = None  # of a switch: the value that means closed
+    # of a switch: the observed column that says why an object is closed, and what stands there of
+    # one that we closed; another word there means another hand, whatever the ledger says
+    off_because: tuple[str, str] | None = None
     on_drift: str = "revert"
     ignoring: tuple[
         str, ...

@@ -75,8 +75,10 @@ class ExportPlan:
     held: dict[str, int] = field(default_factory=dict)
     holds: list[str] = field(default_factory=list)
     set_aside: int = 0  # changes of what is under a hold: not planned, and waiting for nobody
-    waiting: int = 0  # for another target's object
+    waiting: int = 0  # for another target's object, or for who closed theirs
     released: int = 0
+    # what somebody else closed and nobody has let open: its key, partition, and why it waits
+    closed: list[dict[str, str]] = field(default_factory=list)
     drift: dict[str, dict[str, int]] = field(
         default_factory=dict
     )  # policy -> column -> values changed by hand
@@ -175,6 +177,9 @@ def build_plan(
     ):
         stopped.setdefault((target, entity), sentence)
     releases.mark(connection)
+    connection.execute(  # the person has said so
+        f"update changes set hold = null where released and starts_with(hold, '{diff.CLOSED}')"
+    )
     for key, sentence in stopped.items():
         parts[key].holds.append(sentence)
         _hold(connection, key, sentence)
@@ -492,7 +497,7 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
     rows = connection.execute(
         f"""
         select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold,
-        '{WAITS}'))
+        '{WAITS}') or starts_with(hold, '{diff.CLOSED}'))
         from changes group by all order by all"""
     ).fetchall()
     for target, entity, action, planned, held, waiting in rows:
@@ -511,6 +516,12 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
     ).fetchall()
     for target, entity, policy, column, drifted in rows:
         parts[target, entity].drift.setdefault(policy, {})[column] = drifted
+    for target, entity, key, partition, why in connection.execute(
+        "select target, entity, key, coalesce(partition, ''),"
+        " coalesce(regexp_extract(hold, '\\(([^)]*)\\)', 1), '') from changes"
+        f" where starts_with(hold, '{diff.CLOSED}') order by all"
+    ).fetchall():
+        parts[target, entity].closed.append({"key": key, "partition": partition, "why": why})
     for sentence, target, entity, copies in connection.execute(
         "select hold, target, entity, count(*) from changes where hold like '% objects in % carry"
         " this key%' group by all order by all"

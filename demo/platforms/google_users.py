@@ -404,6 +404,8 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
             if name in ARRAYS:
                 _check_array(name, value)
             changed[name] = value
+    if not changed["suspended"] and user.get("suspensionReason") not in (None, "ADMIN"):
+        raise refuse(412, "adminCannotUnsuspend", "The user is suspended by Google.")
     if changed["suspended"] and not user.get("suspended"):
         changed["suspensionReason"] = "ADMIN"
     elif not changed["suspended"]:

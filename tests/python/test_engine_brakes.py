@@ -59,7 +59,7 @@ def held(limits: dict, *groups: Group, allowed: Allowed = NOTHING) -> list[tuple
         ("undelete", 5),
         ("rename", 5),
         ("update", 5),
-        ("restore", 5),
+        ("restore", 2),
         ("remove", 5),
     ],
 )

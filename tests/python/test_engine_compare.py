@@ -237,6 +237,7 @@ def test_switching_renaming_and_the_rest_are_actions_of_their_own(
     changes = compared(
         connection, one, wanted=wanted, there=there, written=there, kinds={column: kind}
     )
+    assert [change["hold"] for change in changes.values()] == [None] * 5
     assert {key: (change["action"], sorted(change["new"])) for key, change in changes.items()} == {
         "a": ("suspend", sorted([column, "name", "primary_email"])),
         "b": ("restore", sorted([column, "primary_email"])),
@@ -246,6 +247,89 @@ def test_switching_renaming_and_the_rest_are_actions_of_their_own(
     }
     assert changes["a"]["new"][column] == off_value
     assert list(changes) == ["a", "c", "d", "e", "b"]  # closing first, opening last
+
+
+# ---------------------------------------------------------------- closed by whom
+
+CLOSED = "closed by somebody else, not by us"
+UNTIL = ": it stays closed until a person says otherwise"
+
+
+def test_what_somebody_else_closed_stays_closed_and_is_no_drift(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    wanted = [row(key, name="new") for key in ("ours", "theirs", "unknown", "told", "opened")]
+    there = [row(values[0], suspended="true") for values in wanted]
+    stand(connection, USERS, kinds=KINDS)
+    for key, word in (("told", "true"), ("opened", "true"), ("opened", "false")):
+        outcome(connection, key, word)
+    changes = compared(
+        connection,
+        wanted=wanted,
+        there=there,
+        written=[row("ours", suspended="true"), row("theirs", suspended="false")],
+    )
+    assert {key: (change["action"], change["hold"]) for key, change in changes.items()} == {
+        "ours": ("restore", None),
+        "told": ("restore", None),  # the ledger lost the row and knows that it closed it
+        "theirs": ("restore", CLOSED + UNTIL),
+        "unknown": ("restore", CLOSED + UNTIL),
+        "opened": ("restore", CLOSED + UNTIL),
+    }
+    assert ("theirs", "suspended") not in connection.execute(
+        "select key, column_name from drifts"
+    ).fetchall()
+
+
+def test_what_the_target_says_of_the_closing_tells_it_from_ours(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    one = replace(
+        USERS,
+        columns=(
+            *(
+                replace(c, off_because=("why", "ADMIN")) if c.role == "switch" else c
+                for c in USERS.columns
+            ),
+            column("why"),
+        ),
+        context=(*USERS.context, "why"),
+    )
+    wanted = [(*row(key), None) for key in "abc"]
+    there = [
+        (*row(key, suspended="true"), why)
+        for key, why in (("a", "ADMIN"), ("b", "ABUSIVE"), ("c", None))
+    ]
+    changes = compared(connection, one, wanted=wanted, there=there, written=there)
+    assert {key: change["hold"] for key, change in changes.items()} == {
+        "a": None,
+        "b": f"{CLOSED} (ABUSIVE){UNTIL}",
+        "c": None,
+    }
+    strange = replace(
+        one,
+        columns=tuple(
+            replace(c, off_because=("reason", "x")) if c.role == "switch" else c
+            for c in one.columns
+        ),
+    )
+    with pytest.raises(diff.DiffImpossibleError, match="has no column reason"):
+        compared(connection, strange, wanted=wanted, there=there)
+
+
+def outcome(connection: duckdb.DuckDBPyConnection, key: str, suspended: str) -> None:
+    """A change of the switch that was made."""
+    connection.execute(
+        """insert into ledger.audit.planned_changes (change_id, target, entity, key, action, new)
+        values ($id, 'fake', 'users', $key, 'update', '{"suspended": ' || $word || '}')""",
+        {"id": key + suspended, "key": key, "word": suspended},
+    )
+    connection.execute(
+        """insert into ledger.audit.outcomes (change_id, target, status, finished_at)
+        select $id, 'fake', 'applied', timestamptz '2026-01-01' + to_days(count(*)::integer)
+        from ledger.audit.outcomes""",
+        {"id": key + suspended},
+    )
 
 
 # ---------------------------------------------------------------- leaving

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, Model, user
 
+from common import store
+from reverse_etl import releases
+from reverse_etl.__main__ import _closed
 from reverse_etl.model import Outcome
 from reverse_etl.plan import Scope
 
@@ -103,6 +106,38 @@ def test_switching_off_on_and_renaming_are_actions_of_their_own(bench: Bench) ->
         ("update", "p4", ["given_name"]),
         ("restore", "p2", ["suspended"]),
     ]
+
+
+def test_what_an_administrator_closed_stays_closed_until_it_is_released_and_is_told_by_name(
+    bench: Bench,
+) -> None:
+    bench.desire(users=[user(1), user(2, suspended=True), user(3)])
+    bench.whole_night()
+    for row in bench.platform.rows("users"):
+        row["suspended"] |= row["person_id"] == "p1"  # as an administrator would
+    bench.desire(users=[user(1), user(2), user(3)])
+    assert bench.whole_night() == 0
+    assert closed(bench) == {"p1"}  # p2 was closed by us
+    document = bench.run.read("plan.json")
+    (finding,) = _closed(document)
+    assert (finding.code, finding.target, finding.key) == ("closed_by_somebody_else", "fake", "p1")
+    with store.connect() as connection:
+        releases.release(
+            connection,
+            document["plan_id"],
+            "plan_id = $plan",
+            {},
+            only=("p1",),
+            who="the principal",
+            why="a mistake",
+        )
+    bench.new_night()
+    assert bench.whole_night() == 0
+    assert closed(bench) == set() and _closed(bench.run.read("plan.json")) == []
+
+
+def closed(bench: Bench) -> set[str]:
+    return {row["person_id"] for row in bench.platform.rows("users") if row["suspended"]}
 
 
 def test_a_value_that_becomes_empty_is_written_as_empty(bench: Bench) -> None:

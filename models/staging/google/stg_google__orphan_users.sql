@@ -18,6 +18,9 @@ renamed as (
         -- place
         source.org_unit_path,
 
+        -- codes
+        source.suspension_reason,
+
         -- flags
         coalesce(cast(source.suspended as boolean), false) as suspended,
         coalesce(cast(source.archived as boolean), false) as archived,

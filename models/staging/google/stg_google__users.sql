@@ -19,6 +19,9 @@ renamed as (
         -- place
         source.org_unit_path,
 
+        -- codes
+        source.suspension_reason,
+
         -- flags
         coalesce(cast(source.suspended as boolean), false) as suspended,
         coalesce(cast(source.archived as boolean), false) as archived,
@@ -53,6 +56,7 @@ final as (
         null as given_name,
         null as family_name,
         null as org_unit_path,
+        null as suspension_reason,
         null as suspended,
         null as archived,
         true as deleted

@@ -72,13 +72,15 @@ ENTITIES = (
         "users",
         items="users",
         page=USERS_PER_PAGE,
-        # by these an account without our key is matched to a person, or left alone
+        # who closed an account; by the others one without our key is matched to a person, or left
+        # alone
         observed=(
+            field("suspension_reason", "suspensionReason"),
             field("employee_id", "externalIds[type=organization].value"),
             field("is_admin", "isAdmin"),
             field("is_delegated_admin", "isDelegatedAdmin"),
         ),
-        asked=("aliases", "nonEditableAliases", "suspensionReason", "creationTime"),
+        asked=("aliases", "nonEditableAliases", "creationTime"),
         named_by="primary_email",
         inside="org_unit_path",
         unique_names="user",
