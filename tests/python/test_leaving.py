@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_bench import FIELDS, USERS, Bench, FakeTarget, user
+from engine_bench import FIELDS, GROUPS, MEMBERS, USERS, Bench, FakeTarget, user
 
 LIVING = replace(USERS, columns={**USERS.columns, "deleted": "boolean"})
 
@@ -93,3 +93,19 @@ def test_the_changes_of_a_held_person_are_set_aside_and_wait_for_nobody(bench):
         "p1": False,
         "p2": True,
     }
+
+
+def test_a_held_person_stays_in_groups_whose_rows_they_are_gone_from(tmp_path: Path) -> None:
+    users = replace(
+        USERS,
+        columns={**USERS.columns, "hold": "varchar"},
+        meta={**USERS.meta, "context": [*USERS.meta["context"], "hold"], "hold": "hold"},
+    )
+    bench = Bench(tmp_path / "var", [users, GROUPS, MEMBERS])
+    group = [{"group_id": "g", "email": "g", "name": "G"}]
+    members = [{"group_id": "g", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2)]
+    bench.desire(users=[user(1), user(2)], groups=group, members=members)
+    assert bench.whole_night() == 0
+    bench.desire(users=[user(1, hold="legal hold"), user(2)], groups=group, members=[])
+    assert bench.whole_night() == 0
+    assert [row["person_id"] for row in bench.platform.rows("members")] == ["p1"]
