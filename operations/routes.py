@@ -173,7 +173,7 @@ class Alerts(Section):
     """[alerts]: who is told."""
 
     page_url: Text = ""
-    """Where var/runs is served, for links in messages."""
+    """Where var/pages is served, for links in messages."""
     wait_seconds: Number = 2.0
     """Between two attempts to tell; the second wait is twice as long."""
     smtp: Smtp = Smtp()
