@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from common import paths
+from common import files, paths
 
 MEGABYTES = 8
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -28,12 +28,8 @@ def path() -> Path:
 def lay() -> None:
     """Lay it, unless it lies there. Bytes of chance, as some file systems store no zeroes."""
     if not path().is_file():
-        part = path().with_suffix(".part")
-        try:
-            part.write_bytes(os.urandom(MEGABYTES << 20))
-            part.replace(path())
-        finally:
-            part.unlink(missing_ok=True)
+        with files.replacing(path(), alone=True) as file:
+            file.write(os.urandom(MEGABYTES << 20))
 
 
 def drop() -> bool:

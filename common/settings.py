@@ -37,7 +37,6 @@ from pydantic.fields import FieldInfo
 
 from common.paths import mine, project
 
-_MISSING: Any = object()
 # dlt reads these itself; the rest of the first level is ours.
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
 TABLES = (
@@ -57,10 +56,6 @@ class SettingsError(Exception):
     def __init__(self, *wrong: str) -> None:
         super().__init__("; ".join(wrong))
         self.wrong = wrong
-
-
-class SettingMissing(SettingsError):
-    """A setting nobody gave; the message says where it belongs."""
 
 
 class Section(pydantic.BaseModel):
@@ -229,25 +224,6 @@ def section(*table: str) -> dict[str, Any]:
                 f"{_place(where)}{'.'.join(where)} is {_said(here, where)}; it must be a table,"
                 f" [{'.'.join(where)}]"
             )
-    return here
-
-
-def get(path: str, default: Any = _MISSING) -> Any:
-    """One value, e.g. `get("targets.google.address")`. Raises SettingMissing when absent and no
-    default is given.
-    """
-    here: Any = everything()
-    for name in path.split("."):
-        if not isinstance(here, dict) or name not in here:
-            if default is not _MISSING:
-                return default
-            table, _, key = path.rpartition(".")
-            raise SettingMissing(
-                f"setting {path} is missing: put {key} under [{table}] in .dlt/secrets.toml (or"
-                " .dlt/config.toml if it is no secret), or set"
-                f" {path.upper().replace('.', '__')} in the environment"
-            )
-        here = here[name]
     return here
 
 
@@ -488,6 +464,8 @@ def _limits_of(metadata: Any) -> list[Any]:
 
 
 def _bounds(limits: list[Any]) -> str:
+    if any(hasattr(one, "gt") for one in limits):
+        return f", more than {next(one.gt for one in limits if hasattr(one, 'gt')):g}"
     least = next((one.ge for one in limits if hasattr(one, "ge")), None)
     most = next((one.le for one in limits if hasattr(one, "le")), None)
     if least is None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import posixpath
 import stat
 from collections.abc import Iterator
@@ -23,6 +22,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from common import files
 
 if TYPE_CHECKING:
     import paramiko
@@ -118,28 +119,21 @@ class Sftp:
 
     def get(self, name: str, to: Path) -> Path:
         """Download to `to`: nothing stands there before all bytes have come and been counted."""
-        path, part = self._path(name), to.with_name(to.name + ".part")
+        path = self._path(name)
         to.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _told(self._place, f"download {name}"):
-                promised = self._client.stat(path).st_size or 0
-                with part.open("wb") as local, self._client.open(path, "rb") as remote:
-                    remote.prefetch(promised, REQUESTS_IN_FLIGHT)
-                    while block := remote.read(CHUNK):
-                        local.write(block)
-                    local.flush()
-                    os.fsync(local.fileno())
-                now = self._client.stat(path).st_size or 0
-            came = part.stat().st_size
+        with _told(self._place, f"download {name}"), files.replacing(to, alone=True) as local:
+            promised = self._client.stat(path).st_size or 0
+            with self._client.open(path, "rb") as remote:
+                remote.prefetch(promised, REQUESTS_IN_FLIGHT)
+                while block := remote.read(CHUNK):
+                    local.write(block)
+            came, now = local.tell(), self._client.stat(path).st_size or 0
             if came != promised or now != promised:
                 raise SftpError(
                     f"{self._place}: {name} changed while it was read ({promised:,} bytes promised,"
                     f" {came:,} came, {now:,} there now): it is still being written; run again when"
                     " the other side is done"
                 )
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
         return to
 
     def put(self, path: Path, name: str) -> Receipt:

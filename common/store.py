@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, versions
+from common import paths, sql, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
@@ -25,11 +25,11 @@ class StoreError(Exception):
     """The warehouse or the ledger cannot be used; the message says which file and what to do."""
 
 
-class StoreBusy(StoreError):
+class StoreBusyError(StoreError):
     """Another process holds the warehouse."""
 
 
-class StoreDamaged(StoreError):
+class StoreDamagedError(StoreError):
     """A file is there and cannot be read. `path` is that file."""
 
     def __init__(self, path: Path, why: str) -> None:
@@ -47,9 +47,9 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse with the ledger attached as `ledger`, both of this program's version;
     times are UTC.
 
-    Raises StoreBusy when another process keeps either file open for longer than WAIT_SECONDS,
-    StoreDamaged when one cannot be read, StoreError when a newer Homeroom has written to it or it
-    cannot be brought forward.
+    Raises StoreBusyError when another process keeps either file open for longer than WAIT_SECONDS,
+    StoreDamagedError when one cannot be read, StoreError when a newer Homeroom has written to it or
+    it cannot be brought forward.
     """
     connection = _opened(read_only)
     try:
@@ -72,8 +72,9 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
             f"nothing is published yet ({paths.published()}); the next night publishes"
         )
     with duckdb.connect() as connection:
-        path = str(paths.published()).replace("'", "''")
-        connection.execute(f"attach '{path}' as warehouse (read_only); use warehouse")
+        connection.execute(
+            f"attach {sql.text(paths.published())} as warehouse (read_only); use warehouse"
+        )
         connection.execute("attach ':memory:' as ledger; create schema ledger.audit")
         try:
             for name in ("changes", "planned_changes"):
@@ -107,9 +108,7 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
             connection.execute("set TimeZone = 'UTC'")
             mode = " (read_only)" if read_only else ""
             path = paths.ledger()
-            connection.execute(
-                f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as ledger{mode}"
-            )
+            connection.execute(f"attach {sql.text(path)} as ledger{mode}")
             _bring_forward(connection, read_only)
             return connection
         except (versions.TooNewError, versions.MigrationError) as error:
@@ -119,13 +118,13 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
             if connection is not None:
                 connection.close()
             if UNREADABLE.search(str(error)):
-                raise StoreDamaged(path, _first_words(error)) from error
+                raise StoreDamagedError(path, _first_words(error)) from error
             if isinstance(error, duckdb.IOException) and "permission denied" in str(error).lower():
                 raise StoreError(paths.whose(path)) from error
             if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
                 raise
             if time.monotonic() > deadline:
-                raise StoreBusy(
+                raise StoreBusyError(
                     f"the warehouse {path} is held by {_holder(error)} for more than"
                     f" {WAIT_SECONDS:.0f} seconds; let it finish, or end it, then run this one"
                     " again"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths
+from common import paths, sql
 from common.log import event
 
 PROGRAM = "0.1.0"
@@ -138,8 +138,8 @@ def copy_ledger(connection: duckdb.DuckDBPyConnection, before: int) -> Path:
 
 def copy_database(connection: duckdb.DuckDBPyConnection, catalog: str, path: Path) -> None:
     """Copy an attached database, whole and compacted, to a new file, and let go of that file."""
-    connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as copied")
+    connection.execute(f"attach {sql.text(path)} as copied")
     try:
-        connection.execute(f'copy from database "{catalog}" to copied')
+        connection.execute(f"copy from database {sql.name(catalog)} to copied")
     finally:
         connection.execute("detach copied")

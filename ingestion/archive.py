@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
 import time
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths
+from common import files, paths
 
 
 class ArchiveDamagedError(Exception):
@@ -88,21 +87,12 @@ def store(source: str, feed: str, file: Path, sha256: str) -> Path:
     if path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with part.open("wb") as raw:
-            with (
-                gzip.GzipFile(
-                    filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0
-                ) as packed,
-                file.open("rb") as original,
-            ):
-                shutil.copyfileobj(original, packed, 1 << 20)
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        files.replacing(path) as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed,
+        file.open("rb") as original,
+    ):
+        shutil.copyfileobj(original, packed, 1 << 20)
     return path
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from common import sql
 from common.findings import Finding
 from ingestion.layout import Reference
 from ingestion.model import LastGood, RefusedError, Trusted
@@ -169,8 +170,8 @@ def content_day(file_name: str, newest: Any, until: date) -> date | None:
 
 def newest_query(column: str, until: date) -> str:
     """The newest date of a column that is not in the future."""
-    formats = ", ".join(f"'{one}'" for one in DATES)
-    parsed = f"""cast(try_strptime(replace("{column}", '.', ''), [{formats}]) as date)"""
+    formats = ", ".join(map(sql.text, DATES))
+    parsed = f"cast(try_strptime(replace({sql.name(column)}, '.', ''), [{formats}]) as date)"
     return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from looked"
 
 

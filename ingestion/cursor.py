@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import files, paths, store
+from common import files, paths, sql, store
 from ingestion import archive, table
 from ingestion.layout import Feed
 
@@ -79,7 +79,7 @@ def _highest(path: Path, columns: list[str], cursor: str) -> str | None:
     """The highest value: as a number, a time (less the overlap) or a text, whichever all values
     are.
     """
-    at = f'"{cursor}"'
+    at = sql.name(cursor)
     moment = f"max(try_cast({at} as timestamptz)) - interval '{OVERLAP}'"
     query = f"""
         select case

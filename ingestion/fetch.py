@@ -10,7 +10,6 @@ SourceUnreachableError.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +26,7 @@ from tenacity import (
     wait_incrementing,
 )
 
-from common import log, paths, sftp
+from common import files, log, paths, sftp
 from common.findings import Finding
 from ingestion.configured import FilesSource
 from ingestion.layout import Feed, Layout
@@ -286,8 +285,7 @@ def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
         return Problem("feed_unstable", {"why": str(error)})
     except OSError as error:
         return Problem("feed_file_unreadable", {"file": entry.name, "error": str(error.strerror)})
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.sha256(path)
     return Fetched(entry.name, path, digest, path.stat().st_size, entry.modified_at)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import paths
+from common import paths, sql
 from common.runs import Run
 from ingestion.layout import Feed
 from ingestion.model import LastGood, Trusted
@@ -152,13 +152,13 @@ def known_keys(
     if not column or column not in _columns(connection, source, feed):
         return pa.table({"value": pa.array([], pa.string())})
     query = (
-        f'select distinct trim("{column}") as value from {_table(source, feed)} where "{column}" is'
-        " not null"
+        f"select distinct trim({sql.name(column)}) as value from {_table(source, feed)} where"
+        f" {sql.name(column)} is not null"
     )
     if among is None:
         return connection.execute(query).to_arrow_table()
     return connection.execute(
-        f'{query} and trim("{column}") in (select unnest(?))', [list(among)]
+        f"{query} and trim({sql.name(column)}) in (select unnest(?))", [list(among)]
     ).to_arrow_table()
 
 
@@ -287,9 +287,9 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     """
     columns = ", ".join(
         (
-            f'{value_of(file, name, "rows.")} as "{name}"'
+            f"{value_of(file, name, 'rows.')} as {sql.name(name)}"
             if name in file.places
-            else f'null::varchar as "{name}"'
+            else f"null::varchar as {sql.name(name)}"
         )
         for name in file.feed.landed
     )
@@ -312,7 +312,7 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
                 from {csv_of(file)} as rows
                 positional join (select unnest(range(first, first + count)) as _line
                 from runs) as lines
-            ) to '{str(path).replace("'", "''")}' (format parquet, compression snappy)
+            ) to {sql.text(path)} (format parquet, compression snappy)
             """,
             {"tag": file.file.tag, "at": at, "run": run.run_id},
         )
@@ -326,7 +326,7 @@ def _swap(
     load brought it.
     """
     connection.execute(f"drop table if exists {_table(source, feed)}")
-    connection.execute(f'alter table {_table(source, beside)} rename to "{feed}"')
+    connection.execute(f"alter table {_table(source, beside)} rename to {sql.name(feed)}")
     connection.execute(
         f"alter table {_table(source, feed)} add column _dlt_load_id varchar default '{load_id}'"
     )
@@ -382,7 +382,7 @@ def _replace_rejects(
     )
     connection.execute(
         f"""
-        insert into {rejects} ({", ".join(f'"{name}"' for name in REJECT_COLUMNS)})
+        insert into {rejects} ({sql.names(REJECT_COLUMNS)})
         select ?, ?, line, code, "values", reason, "column", record, school_number,
         nullif(?, ''), sha256, coalesce(earlier.since, ?::timestamptz), ?::timestamptz, ?
         from found left join earlier on found.sha256 = earlier.line_sha256
@@ -439,15 +439,17 @@ def _ensure(
     present: Collection[str],
 ) -> None:
     if not present:
-        listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        listed = ", ".join(f"{sql.name(name)} {kind}" for name, kind in columns.items())
         connection.execute(f"create table {_table(source, table)} ({listed})")
         return
     for name, kind in columns.items():
         if name not in present:
-            connection.execute(f'alter table {_table(source, table)} add column "{name}" {kind}')
+            connection.execute(
+                f"alter table {_table(source, table)} add column {sql.name(name)} {kind}"
+            )
     for name in present:
         if name not in columns:
-            connection.execute(f'alter table {_table(source, table)} drop column "{name}"')
+            connection.execute(f"alter table {_table(source, table)} drop column {sql.name(name)}")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: str, table: str) -> list[str]:
@@ -460,4 +462,4 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, table: str) -> 
 
 
 def _table(source: str, table: str) -> str:
-    return f'"raw_{source}"."{table}"'
+    return sql.name(f"raw_{source}", table)

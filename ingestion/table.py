@@ -9,7 +9,6 @@ row that came replaces the one it had.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from common import paths
+from common import files, paths, sql
 from ingestion.layout import Feed, plain
 from ingestion.model import Fetched
 
@@ -27,10 +26,10 @@ def write(
     batches: Iterable[Any], columns: Sequence[str], feed: Feed, to: Path, before: Path | None = None
 ) -> Fetched:
     """Write the rows to `to`; with `before`, its rows too, but for those that came again."""
-    names = ", ".join(f"{_quoted(name)} varchar" for name in columns)
+    names = ", ".join(f"{sql.name(name)} varchar" for name in columns)
     keys = [name for key in feed.key for name in columns if plain(name) == plain(key)]
     order = ", ".join(
-        f"{_quoted(name)} nulls first"
+        f"{sql.name(name)} nulls first"
         for name in [*keys, *(name for name in columns if name not in keys)]
     )
     with connected() as connection:
@@ -41,7 +40,7 @@ def write(
             connection.unregister("batch")
         if before:
             same = " and ".join(
-                f"found.{_quoted(name)} is not distinct from earlier.{_quoted(name)}"
+                f"found.{sql.name(name)} is not distinct from earlier.{sql.name(name)}"
                 for name in keys
             )
             connection.execute(
@@ -49,21 +48,20 @@ def write(
                 f" where not exists (from found where {same})"
             )
         connection.execute(
-            f"copy (select * from found order by {order}) to {_text(to)} (format csv, header true,"
-            " delimiter ',', quote '\"', force_quote *)"
+            f"copy (select * from found order by {order}) to {sql.text(to)} (format csv, header"
+            " true, delimiter ',', quote '\"', force_quote *)"
         )
-    with to.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.sha256(to)
     return Fetched(feed.name, to, digest, to.stat().st_size, datetime.now(UTC))
 
 
 def earlier(path: Path, columns: Sequence[str]) -> str:
     """The SQL that reads a file this module wrote."""
-    listed = ", ".join(f"{_text(name)}: 'varchar'" for name in columns)
+    listed = ", ".join(f"{sql.text(name)}: 'varchar'" for name in columns)
     return (
-        f"read_csv({_text(path)}, auto_detect = false, header = true, columns = {{{listed}}}, delim"
-        " = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = true, parallel ="
-        " false)"
+        f"read_csv({sql.text(path)}, auto_detect = false, header = true, columns = {{{listed}}},"
+        " delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = true,"
+        " parallel = false)"
     )
 
 
@@ -81,11 +79,3 @@ def memory() -> str:
     night may take.
     """
     return os.environ.get("HOMEROOM_MEMORY", "512MB")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

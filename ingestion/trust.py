@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from common import problems
+from common import problems, sql
 from common.findings import Finding
 from ingestion import coverage, numbers, rejects, table
 from ingestion.heading import understood
@@ -143,10 +143,12 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         feed.report_key,
         feed.content_date,
     } & set(trusted.places) or set(list(trusted.places)[:1])
-    listed = ", ".join(f'trim(c{trusted.places[name]}) as "{name}"' for name in sorted(asked))
+    listed = ", ".join(
+        f"trim(c{trusted.places[name]}) as {sql.name(name)}" for name in sorted(asked)
+    )
     _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
     names = sorted(feed.numbers & asked)
-    changed = [numbers.touched(f'"{name}"') for name in names]
+    changed = [numbers.touched(sql.name(name)) for name in names]
     counts = ", ".join(
         f"count(*) filter (where {test}), min(rowid + 1) filter (where {test})" for test in changed
     )
@@ -155,7 +157,7 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         name: (found[2 * at], found[2 * at + 1]) for at, name in enumerate(names) if found[2 * at]
     }
     for name in repairs:
-        value = f'"{name}"'
+        value = sql.name(name)
         connection.execute(
             f"update looked set {value} = {numbers.repaired(value)} where {numbers.touched(value)}"
         )
@@ -240,10 +242,10 @@ def _of_whole_district(
     feed, last = trusted.feed, rules.last
     rows: dict[str, int] = {}
     if feed.school in trusted.places:
+        column = sql.name(feed.school)
         for school, count in _all(
             connection,
-            f'select "{feed.school}", count(*) from looked where "{feed.school}" is not null group'
-            " by 1",
+            f"select {column}, count(*) from looked where {column} is not null group by 1",
             trusted,
         ):
             rows[coverage.school_number(school)] = (
@@ -275,10 +277,10 @@ def _of_whole_district(
     def known(keys: Collection[str]) -> Collection[str]:
         if feed.report_key not in trusted.places:
             return rules.known(keys)
+        column = sql.name(feed.report_key)
         here = _all(
             connection,
-            f'select distinct "{feed.report_key}" from looked where "{feed.report_key}" in (select'
-            " unnest(?))",
+            f"select distinct {column} from looked where {column} in (select unnest(?))",
             trusted,
             [list(keys)],
         )
@@ -345,12 +347,11 @@ def csv_of(trusted: Trusted) -> str:
     values NULL.
     """
     columns = ", ".join(f"c{place}: 'varchar'" for place in range(trusted.fields))
-    path = str(trusted.clean).replace("'", "''")
     return (
-        f"read_csv('{path}', auto_detect = false, header = false, columns = {{{columns}}}, delim ="
-        f" '{trusted.delimiter}', quote = '\"', escape = '\"', new_line = '\\n', nullstr = '',"
-        " allow_quoted_nulls = true, null_padding = false, strict_mode = true, ignore_errors ="
-        " false, parallel = false)"
+        f"read_csv({sql.text(trusted.clean)}, auto_detect = false, header = false, columns ="
+        f" {{{columns}}}, delim = {sql.text(trusted.delimiter)}, quote = '\"', escape = '\"',"
+        " new_line = '\\n', nullstr = '', allow_quoted_nulls = true, null_padding = false,"
+        " strict_mode = true, ignore_errors = false, parallel = false)"
     )
 
 
@@ -512,11 +513,11 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
     names = [name for name in trusted.feed.key if name in trusted.places]
     if not names or len(names) < len(trusted.feed.key):
         return
-    listed = ", ".join(f'"{name}"' for name in names)
+    filled = " and ".join(f"{sql.name(name)} is not null" for name in names)
     query = f"""
         with repeated as (select min(rowid) + 1 as first, max(rowid) + 1 as last from looked
-                          where {" and ".join(f'"{name}" is not null' for name in names)}
-                          group by {listed} having count(*) > 1)
+                          where {filled}
+                          group by {sql.names(names)} having count(*) > 1)
         select count(*), min(first), arg_min(last, first) from repeated
     """
     count, first, last = _asked(connection, query, trusted)
@@ -537,15 +538,18 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
 
 def _as_expected(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
     shapes = {
-        name: shape.replace("'", "''")
+        name: sql.text(shape)
         for name, shape in trusted.feed.shapes.items()
         if name in trusted.places
     }
     if not shapes:
         return
-    odd = {name: f"not regexp_full_match(\"{name}\", '{shape}')" for name, shape in shapes.items()}
+    odd = {
+        name: f"not regexp_full_match({sql.name(name)}, {shape})" for name, shape in shapes.items()
+    }
     counts = ", ".join(
-        f'count("{name}"), count(*) filter (where {test}), min(rowid + 1) filter (where {test})'
+        f"count({sql.name(name)}), count(*) filter (where {test}), min(rowid + 1) filter (where"
+        f" {test})"
         for name, test in odd.items()
     )
     query = f"select {counts} from looked"

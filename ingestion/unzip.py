@@ -18,6 +18,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from common import files
 from common.sftp import Entry, SftpError
 from ingestion.layout import Layout, Limits
 from ingestion.model import Problem
@@ -80,13 +81,9 @@ class Archives:
     def get(self, name: str, to: Path) -> Path:
         """Unpack one member, whole or not at all. Raises ArchiveRefusedError."""
         packed, member, _ = self._members[name]
-        part = to.with_name(to.name + ".part")
-        try:
-            with part.open("wb") as out:
-                unpack(packed, member, out, self._limits)
-            return part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
+        with files.replacing(to, alone=True) as out:
+            unpack(packed, member, out, self._limits)
+        return to
 
     def problem(self, newer_than: Entry | None) -> Problem | None:
         """The newest refused archive, unless the feed has a younger file: yesterday's must not pass

@@ -15,7 +15,6 @@ Alone: `python -m operations backup`, `python -m operations restore latest`.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import re
@@ -30,7 +29,7 @@ from typing import Any
 
 import duckdb
 
-from common import paths, settings, store, versions
+from common import files, paths, settings, sql, store, versions
 from common.runs import Run
 from operations import interventions
 from operations.configured import Backup
@@ -63,7 +62,7 @@ class NotRestorableError(Exception):
 
 def folder() -> Path:
     """Where backups are kept: `[backup] folder`, else `backups/` under the state folder."""
-    given = settings.read(Backup, "backup").folder
+    given = settings.read_what_can_be(Backup, "backup")[0].folder
     return (paths.root() / given) if given else paths.var() / "backups"
 
 
@@ -94,8 +93,8 @@ def backup() -> Path:
         part.mkdir(mode=0o700)
         tables = _pack_ledger(part / LEDGER)
         runs = _pack_documents(part / DOCUMENTS, asked.runs)
-        files = {
-            name: {"bytes": (part / name).stat().st_size, "sha256": _sha256(part / name)}
+        packed = {
+            name: {"bytes": (part / name).stat().st_size, "sha256": files.sha256(part / name)}
             for name in (LEDGER, DOCUMENTS)
         }
         manifest = {
@@ -103,11 +102,11 @@ def backup() -> Path:
             "program": versions.PROGRAM,
             "duckdb": duckdb.__version__,
             "ledger_version": _version(tables),
-            "files": files,
+            "files": packed,
             "tables": tables,
             "runs": runs,
         }
-        _write(part / MANIFEST, json.dumps(manifest, indent=1).encode())
+        files.write(part / MANIFEST, json.dumps(manifest, indent=1))
         with _proven(part):
             pass
         if final.exists():
@@ -179,12 +178,12 @@ def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
             # waited for whoever wrote last; now from an empty one that may write beside it
             held.close()
             with duckdb.connect() as connection:
-                connection.execute(f"attach {_text(paths.ledger())} as ledger (read_only)")
+                connection.execute(f"attach {sql.text(paths.ledger())} as ledger (read_only)")
                 versions.copy_database(connection, "ledger", plain)
                 tables = _tables(connection)
         with (
             plain.open("rb") as source,
-            _durable(to) as raw,
+            files.replacing(to, alone=True) as raw,
             gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed,
         ):
             shutil.copyfileobj(source, packed, 1 << 20)
@@ -195,10 +194,13 @@ def _pack_documents(to: Path, of_runs: int) -> list[str]:
     """The documents of the last runs and what stands beside them; returns those runs."""
     known = sorted(path for path in paths.runs().glob("2*Z-*") if path.is_dir())
     kept = known[-of_runs:]
-    files = [file for run in kept for pattern in OF_A_RUN for file in run.glob(pattern)]
-    files += [file for pattern in KEPT_BESIDE for file in paths.var().glob(pattern)]
-    with _durable(to) as raw, tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as packed:
-        for file in sorted(set(files)):
+    found = [file for run in kept for pattern in OF_A_RUN for file in run.glob(pattern)]
+    found += [file for pattern in KEPT_BESIDE for file in paths.var().glob(pattern)]
+    with (
+        files.replacing(to, alone=True) as raw,
+        tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as packed,
+    ):
+        for file in sorted(set(found)):
             if file.is_file() and not file.is_symlink():
                 packed.add(file, arcname=str(file.relative_to(paths.var())))
     return [run.name for run in kept]
@@ -214,7 +216,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     for schema, table in found:
         rows, print_ = connection.execute(
             "select count(*), cast(coalesce(sum(hash(t)), 0) as varchar) from"
-            f' ledger."{schema}"."{table}" as t'
+            f" {sql.name('ledger', schema, table)} as t"
         ).fetchall()[0]
         tables[f"{schema}.{table}"] = {"rows": rows, "fingerprint": print_}
     return tables
@@ -238,7 +240,7 @@ def _proven(chosen: Path) -> Iterator[Path]:
         if (
             not file.is_file()
             or file.stat().st_size != facts["bytes"]
-            or _sha256(file) != facts["sha256"]
+            or files.sha256(file) != facts["sha256"]
         ):
             raise NotRestorableError(
                 f"the backup {chosen} is damaged: {name} is not the file its manifest describes;"
@@ -257,7 +259,7 @@ def _proven(chosen: Path) -> Iterator[Path]:
                 shutil.copyfileobj(packed, file, 1 << 20)
                 os.fsync(file.fileno())
             with duckdb.connect() as connection:
-                connection.execute(f"attach {_text(plain)} as ledger (read_only)")
+                connection.execute(f"attach {sql.text(plain)} as ledger (read_only)")
                 there = _tables(connection)
         except (OSError, EOFError, duckdb.Error) as error:
             raise NotRestorableError(
@@ -333,10 +335,8 @@ def _put_back_documents(archive: Path) -> None:
             # each whole or not at all: half of one would be taken for the newer one by the next restore  # noqa: E501
         ):
             unpacked, path = Path(scratch) / member.name, paths.var() / member.name
-            with unpacked.open("rb") as file:
-                os.fsync(file.fileno())
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unpacked.replace(path)
+            files.put(unpacked, path)
 
 
 # ---------------------------------------------------------------- files
@@ -346,25 +346,3 @@ def _scratch() -> Path:
     path = paths.var() / "tmp"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
-
-
-@contextmanager
-def _durable(path: Path) -> Iterator[Any]:
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with _durable(path) as file:
-        file.write(content)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

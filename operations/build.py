@@ -24,12 +24,11 @@ from typing import Any
 
 import yaml
 
-from common import findings, paths, store
+from common import findings, paths, sql, store
 from common.runs import Run
 from ingestion import tables as sources
 from operations import seeds, snapshots
 from reverse_etl import observe as targets
-from reverse_etl import sql
 
 FAILED = ("error", "fail", "runtime error", "partial success")
 

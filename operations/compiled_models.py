@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from reverse_etl import sql
+from common import sql
 
 
 class ModelUnknownError(Exception):

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths
+from common import paths, sql
 from common.words import words
 from reverse_etl import exports
 from reverse_etl.model import Export
@@ -123,14 +123,13 @@ def _targets(connection: duckdb.DuckDBPyConnection, subject: str, names: bool) -
     for export in _exports(connection):
         what = f"{export.target} {export.entity}"
         observed = f"stg_{export.target}__{export.entity}"
-        asked = f'where "{export.subject}" = ?'
-        wanted = _rows(connection, f'select * from exports."{export.model}" {asked}', subject)
-        is_file = not _has(connection, "staging", observed)
-        there = (
-            []
-            if is_file
-            else _rows(connection, f'select * from staging."{observed}" {asked}', subject)
+        theirs = sql.name("staging", observed)
+        asked = f"where {sql.name(export.subject)} = ?"
+        wanted = _rows(
+            connection, f"select * from {sql.name('exports', export.model)} {asked}", subject
         )
+        is_file = not _has(connection, "staging", observed)
+        there = [] if is_file else _rows(connection, f"select * from {theirs} {asked}", subject)
         many = [column for column in export.key if column != export.subject]
         if not wanted and not there:
             nothing.append(what)

@@ -37,13 +37,13 @@ def ready() -> tuple[list[Finding], int]:
     try:
         with store.connect():
             pass
-    except store.StoreDamaged as error:
+    except store.StoreDamagedError as error:
         if error.path == paths.ledger():
             return [*found, _unusable("ledger_damaged", error)], 2
         aside = _aside(error.path)
         event("warehouse_put_aside", as_=aside)
         found.append(Finding("warehouse_damaged", {"path": str(aside)}))
-    except store.StoreBusy as error:
+    except store.StoreBusyError as error:
         return [*found, _unusable("warehouse_locked", error)], 1
     except store.StoreError as error:
         return [

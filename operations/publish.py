@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import files, paths, store
+from common import files, paths, sql, store
 from common.runs import Run
 from operations import history
 
@@ -79,9 +79,7 @@ def _copy(fresh: Path) -> int:
             ("ledger", paths.ledger(), " (read_only)"),
             ("published", fresh, ""),
         ):
-            connection.execute(
-                f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {catalog}{mode}"
-            )
+            connection.execute(f"attach {sql.text(path)} as {catalog}{mode}")
         found = connection.execute(
             "select table_catalog, table_schema, table_name from information_schema.tables"
             " where table_schema in (select unnest(?)) and table_catalog in ('warehouse', 'ledger')"
@@ -101,8 +99,8 @@ def _copy(fresh: Path) -> int:
             if (schema, table) in copied:
                 continue
             connection.execute(
-                f'create table published.{schema}."{table}" as select * from'
-                f' {catalog}.{schema}."{table}"'
+                f"create table {sql.name('published', schema, table)} as select * from"
+                f" {sql.name(catalog, schema, table)}"
             )
             copied.add((schema, table))
         if ("ledger", "audit", "changes") in found:  # as the engine has them, for `show`

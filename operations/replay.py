@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths
+from common import paths, sql
 from common.commit import git_commit
 from common.runs import Run
 from operations.snapshots import GROWING, identity_tables
@@ -140,9 +140,7 @@ def _prepared(run: Run) -> Path:
     if (log := paths.ledger().with_suffix(".duckdb.wal")).is_file():
         shutil.copyfile(log, scratch / log.name)
     with duckdb.connect() as connection:
-        connection.execute(
-            f"attach '{str(scratch / 'ledger.duckdb').replace(chr(39), chr(39) * 2)}' as ledger"
-        )
+        connection.execute(f"attach {sql.text(scratch / 'ledger.duckdb')} as ledger")
         _forget(connection, run)
     return scratch
 
@@ -155,19 +153,19 @@ def _forget(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
         connection.execute(f"delete from ledger.audit.{table} where run_id >= ?", [run.run_id])
     connection.execute("delete from ledger.audit.source_files where run_id > ?", [run.run_id])
     for table in identity_tables(connection):
-        kept = run.folder / "memory" / f"{table}.parquet"
+        kept, remembered = (
+            run.folder / "memory" / f"{table}.parquet",
+            sql.name("ledger", "identity", table),
+        )
         if table in GROWING:
             connection.execute(
-                f'delete from ledger.identity."{table}" where "{GROWING[table]}" > ?', [run.as_of]
+                f"delete from {remembered} where {sql.name(GROWING[table])} > ?", [run.as_of]
             )
             continue
-        connection.execute(
-            f'delete from ledger.identity."{table}"'
-        )  # a table that came later was empty then
+        connection.execute(f"delete from {remembered}")  # a table that came later was empty then
         if kept.is_file():
             connection.execute(
-                f'insert into ledger.identity."{table}" by name select * from read_parquet(?)',
-                [str(kept)],
+                f"insert into {remembered} by name select * from read_parquet(?)", [str(kept)]
             )
 
 
@@ -176,9 +174,10 @@ def _observe(run: Run, scratch: Path) -> None:
     with duckdb.connect(str(scratch / "warehouse.duckdb")) as connection:
         for kept in sorted((run.folder / "memory").glob("raw_*.*.parquet")):
             schema, table, _ = kept.name.split(".")
-            connection.execute(f'create schema if not exists "{schema}"')
+            connection.execute(f"create schema if not exists {sql.name(schema)}")
             connection.execute(
-                f'create or replace table "{schema}"."{table}" as select * from read_parquet(?)',
+                f"create or replace table {sql.name(schema, table)} as"
+                " select * from read_parquet(?)",
                 [str(kept)],
             )
 

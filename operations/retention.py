@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, settings, store, versions
+from common import files, paths, settings, sql, store, versions
 from common.runs import Run
 from operations import interventions, page
 from operations.configured import Retention
@@ -183,9 +183,7 @@ def compact() -> tuple[int, int]:
         with store.connect() as connection:
             versions.copy_database(connection, "warehouse", fresh)
             here = _counts(connection, "warehouse")
-            connection.execute(
-                f"attach '{str(fresh).replace(chr(39), chr(39) * 2)}' as fresh (read_only)"
-            )
+            connection.execute(f"attach {sql.text(fresh)} as fresh (read_only)")
             there = _counts(connection, "fresh")
             connection.execute("detach fresh")
             if here != there:
@@ -197,7 +195,7 @@ def compact() -> tuple[int, int]:
                 )
             connection.execute("checkpoint")
         path.with_suffix(".duckdb.wal").unlink(missing_ok=True)
-        fresh.replace(path)
+        files.put(fresh, path)
         return before, size(path)
 
 
@@ -213,7 +211,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, in
     ).fetchall()
     counts = {
         f"{s}.{t}": (
-            connection.execute(f'select count(*) from {catalog}."{s}"."{t}"').fetchall()[0][0]
+            connection.execute(f"select count(*) from {sql.name(catalog, s, t)}").fetchall()[0][0]
         )
         for s, t in found
     }

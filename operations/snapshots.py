@@ -9,11 +9,12 @@ be counted that differ; no value of a row).
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from common import store
+from common import sql, store
 from common.runs import Run
 
 # Tables of the ledger that only grow, and the day a row was written: these are cut at the night's
@@ -33,16 +34,15 @@ def remember(run: Run) -> None:
     with store.connect(read_only=True) as connection:
         for table in identity_tables(connection):
             if table not in GROWING:
-                target = str(folder / f"{table}.parquet").replace("'", "''")
-                connection.execute(
-                    f"copy ledger.identity.\"{table}\" to '{target}' (format parquet, compression"
-                    " zstd)"
+                _copy(
+                    connection, sql.name("ledger", "identity", table), folder / f"{table}.parquet"
                 )
         for schema, table in observed_tables(connection):
-            target = str(folder / f"{schema}.{table}.parquet").replace("'", "''")
-            connection.execute(
-                f'copy "{schema}"."{table}" to \'{target}\' (format parquet, compression zstd)'
-            )
+            _copy(connection, sql.name(schema, table), folder / f"{schema}.{table}.parquet")
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, what: str, to: Path) -> None:
+    connection.execute(f"copy {what} to {sql.text(to)} (format parquet, compression zstd)")
 
 
 def observed_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -75,16 +75,13 @@ def record(run: Run) -> dict[str, Any]:
         for model in models:
             digests[model] = digest(connection, model)
         kept = [
-            f"select '{model}' as model, md5_number_lower(cast(to_json(t) as varchar)) as row from"
-            f' exports."{model}" as t'
+            f"select {sql.text(model)} as model, md5_number_lower(cast(to_json(t) as varchar))"
+            f" as row from {sql.name('exports', model)} as t"
             for model in models
         ]
         if kept and sum(one["rows"] for one in digests.values()) <= MOST_ROWS:
-            target = str(run.folder / "exports.parquet").replace("'", "''")
-            connection.execute(
-                f"copy ({' union all '.join(kept)} order by all) to '{target}' (format parquet,"
-                " compression zstd)"
-            )
+            every = f"({' union all '.join(kept)} order by all)"
+            _copy(connection, every, run.folder / "exports.parquet")
     run.write("exports.json", digests)
     return digests
 
@@ -93,7 +90,7 @@ def digest(connection: duckdb.DuckDBPyConnection, model: str) -> dict[str, Any]:
     """Rows and one hash of an export table."""
     total, rows = hashlib.sha256(), 0
     cursor = connection.execute(
-        f'select md5(cast(to_json(t) as varchar)) from exports."{model}" as t order by 1'
+        f"select md5(cast(to_json(t) as varchar)) from {sql.name('exports', model)} as t order by 1"
     )
     while found := cursor.fetchmany(50_000):
         rows += len(found)

@@ -334,7 +334,11 @@ def verify(target: Targets = None, run: RunId = "") -> None:
     with _step("verify", _planned(run)) as (current, done):
         done(
             verifying.verify(
-                current, _night(current), _look(current), tuple(target or ()), level=_level
+                current,
+                _night(current),
+                _look(current),
+                tuple(target or ()),
+                level=configured.level,
             )
         )
 
@@ -385,22 +389,6 @@ def _look(run: Run) -> Callable[[Sequence[str]], int]:
     return lambda names: observing.observe(
         run, [name for name in names if name in readable], _adapter(run)
     )
-
-
-def _level(target: str) -> float:
-    """The share of rows that has to be as it should for a target to be green: `[targets.<name>]
-    converged`, a share or "99.5%".
-    """
-    given = str(settings.get(f"targets.{target}.converged", "100%")).strip()
-    try:
-        level = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
-    except ValueError:
-        level = -1.0
-    if not 0 <= level <= 1:
-        raise configured.TargetSettingsError(
-            f'[targets.{target}] converged is {given!r}; write a share like "99.5%"'
-        )
-    return level
 
 
 def _planned_document(run: Run, document: dict[str, Any]) -> None:

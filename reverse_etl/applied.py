@@ -13,7 +13,7 @@ import json
 
 import duckdb
 
-from reverse_etl import sql
+from common import sql
 from reverse_etl.model import Export
 
 OWN = ("_key", "run_id", "applied_at")

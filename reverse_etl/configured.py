@@ -8,12 +8,12 @@ sentence; the others go on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from common import settings
-from common.settings import Section, Text
+from common.settings import Section, Some, Text
 from reverse_etl import exports
 from reverse_etl.limits import LimitError
 from reverse_etl.model import Adapter
@@ -39,10 +39,43 @@ class TargetSettings(Section):
     beside its adapter, as `Settings` of the adapter's class.
     """
 
-    kind: Text
+    kind: Text = ""
     """Which adapter writes it."""
     converged: Annotated[Text | float, AfterValidator(_share)] = 1.0
     """The share of rows that has to be as it should for the target to be green, like "99.5%"."""
+
+
+PerMinute = Annotated[float, Field(gt=0)]
+
+
+class ApiSettings(TargetSettings):
+    """What a target with an API may say besides."""
+
+    writes_per_minute: PerMinute = 600
+    """Its quota."""
+    threads: Some = 8
+    """Calls under way at once."""
+    timeout: PerMinute = 60
+    """Seconds without an answer that are no answer."""
+
+
+T = TypeVar("T", bound=TargetSettings)
+
+
+def settings_of(model: type[T], name: str, written: Mapping[str, Any]) -> T:
+    """`[targets.<name>]` as its kind declares it; `run_id` is ours, not the district's. Raises
+    TargetSettingsError with all that is wrong.
+    """
+    given = {key: value for key, value in written.items() if key != "run_id"}
+    return settings.parse(model, given, ("targets", name), error=TargetSettingsError)
+
+
+def level(name: str) -> float:
+    """The share of rows that has to be as it should for a target to be green."""
+    written, own = settings.section("targets", name), TargetSettings.model_fields
+    return settings_of(
+        TargetSettings, name, {key: written[key] for key in own if key in written}
+    ).converged
 
 
 def names() -> tuple[str, ...]:
@@ -83,10 +116,9 @@ def adapter(name: str, run_id: str) -> Adapter:
     that is wrong in its table, or with the export of it that cannot be followed.
     """
     made_by, written = kind(name), settings.section("targets", name)
-    if hasattr(made_by, "Settings"):
-        settings.parse(made_by.Settings, written, ("targets", name), error=TargetSettingsError)
-        if seen := list(settings.in_sight(made_by.Settings, "targets", name)):
-            raise TargetSettingsError(*seen)
+    settings_of(made_by.Settings, name, written)
+    if seen := list(settings.in_sight(made_by.Settings, "targets", name)):
+        raise TargetSettingsError(*seen)
     try:
         declared = exports.declared(name)
     except (exports.ExportError, LimitError) as error:

@@ -22,7 +22,8 @@ import json
 
 import duckdb
 
-from reverse_etl import applied, sql
+from common import sql
+from reverse_etl import applied
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,

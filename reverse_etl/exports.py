@@ -22,7 +22,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from common import paths
+from common import paths, sql
 from common.runs import Run
 from reverse_etl.limits import LimitError, parse
 from reverse_etl.model import (
@@ -277,7 +277,7 @@ def parsed(
     schema, table = node["schema"], node.get("alias") or node["name"]
     return Export(
         model=node["name"],
-        relation=f'"{schema}"."{table}"',
+        relation=sql.name(schema, table),
         target=str(meta["target"]),
         entity=str(meta["entity"]),
         key=key,

@@ -13,8 +13,9 @@ from typing import Any
 
 import duckdb
 
+from common import sql
 from common.words import words
-from reverse_etl import applied, diff, sql
+from reverse_etl import applied, diff
 from reverse_etl.exports import RefusalError
 from reverse_etl.limits import (
     DEFAULT_PER_PARTITION,

@@ -23,11 +23,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import findings, paths, store
+from common import findings, paths, sql, store
 from common.findings import Finding
 from common.log import event
 from common.runs import Run
-from reverse_etl import configured, diff, sql
+from reverse_etl import configured, diff
 from reverse_etl.model import Adapter, Export
 
 NAMES_TAKEN = "names_taken"

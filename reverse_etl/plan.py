@@ -21,10 +21,10 @@ from typing import Any
 
 import duckdb
 
-from common import settings
+from common import settings, sql
 from common.commit import git_commit
 from common.runs import Run
-from reverse_etl import applied, diff, holds, releases, settle, sql, undo
+from reverse_etl import applied, diff, holds, releases, settle, undo
 from reverse_etl.exports import Exports, RefusalError
 from reverse_etl.limits import Allowed, LimitError, in_season
 from reverse_etl.model import FILE_ENTITY, Export
@@ -368,7 +368,7 @@ def _deliveries(
     """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held
     as a whole.
     """
-    district = str(settings.get("district.number", ""))
+    district = settings.read(settings.District, "district").number
     for (target, name), members in holds.files(exports, night.as_of, district).items():
         sending = [
             e

@@ -27,12 +27,12 @@ from typing import Any
 
 import duckdb
 
-from common import findings, paths, settings, store
+from common import findings, paths, settings, sql, store
 from common.findings import Finding
 from common.lock import lock
 from common.log import event
 from common.runs import Run
-from reverse_etl import applied, diff, holds, journal, sql
+from reverse_etl import applied, diff, holds, journal
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -451,7 +451,7 @@ def _rendered(
     else:
         beside.write_text(json.dumps(without), encoding="utf-8")
         members = [e for e in exports if e.file and e.entity in change.new["entities"]]
-        district = str(settings.get("district.number", ""))
+        district = settings.read(settings.District, "district").number
         named = sorted(
             (FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e)
             for e in members

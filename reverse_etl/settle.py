@@ -20,8 +20,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import paths
-from reverse_etl import applied, journal, sql
+from common import paths, sql
+from reverse_etl import applied, journal
 from reverse_etl.model import FILE_ENTITY, Export
 
 OUTCOMES = pa.schema(

@@ -22,9 +22,10 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from common import sql
 from common.runs import Run
 from common.words import words
-from reverse_etl import applied, exports, sql
+from reverse_etl import applied, exports
 from reverse_etl.model import ACTIONS, FILE_ENTITY, Export
 from reverse_etl.plan import NoPlanError, Scope, ScopeError
 

@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from reverse_etl import applied, diff, sql
+from common import sql
+from reverse_etl import applied, diff
 from reverse_etl.model import (
     CREATE,
     DELETE,

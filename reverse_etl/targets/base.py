@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from reverse_etl.configured import ApiSettings, settings_of
 from reverse_etl.model import (
     CREATE,
     DELETED,
@@ -57,8 +58,7 @@ class Target:
 
     rows: Mapping[str, Entity] = {}
     batch = 1
-    default_threads = 8
-    default_writes_per_minute = 600
+    Settings: type[ApiSettings] = ApiSettings
     reads_per_write = 1.0  # how many reads the target allows while it allows one write
 
     def __init__(
@@ -66,9 +66,8 @@ class Target:
     ) -> None:
         self.name = name
         self.exports = exports or {}
-        self.threads = int(settings.get("threads", self.default_threads))
-        per_minute = settings.get("writes_per_minute", self.default_writes_per_minute)
-        self.rate = float(per_minute) / 60
+        self.said = settings_of(self.Settings, name, settings)
+        self.threads, self.rate = self.said.threads, self.said.writes_per_minute / 60
         self.write_calls = 0
         self._settings = settings
         self._lock = threading.Lock()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from common import sql
 from reverse_etl.model import CREATE, DELETED, PASSWORD, REMOVALS, UNDELETE, Export
 from reverse_etl.targets.fields import Field, Table
 from reverse_etl.targets.json_path import steps
@@ -103,7 +104,7 @@ class _Formatter(string.Formatter):
     def convert_field(self, value: Any, conversion: str | None) -> Any:
         match conversion:
             case "q":
-                doubled = str(value).replace("'", "''")
+                doubled = sql.text(value)[1:-1]
                 return _Escaped(f"'{quote(doubled, safe='@')}'") if self._path else f"'{doubled}'"
             case "j":
                 return json.dumps(value, ensure_ascii=False)

@@ -20,6 +20,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from common import settings as common_settings
 from demo import platforms as emulated
 from demo.platforms import Platforms
 from reverse_etl import exports
@@ -313,7 +314,7 @@ def settings_of(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """The section [targets.<name>] that the environment gives."""
     prefix = f"TARGETS__{name.upper()}__"
     return {
-        key.removeprefix(prefix).lower(): value
+        key.removeprefix(prefix).lower(): common_settings._parsed(value)
         for key, value in environment.items()
         if key.startswith(prefix)
     }

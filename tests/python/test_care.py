@@ -876,7 +876,7 @@ def test_a_warehouse_that_is_taken_just_before_the_first_step_ends_the_night_wit
     monkeypatch,
 ):
     def taken(_run):
-        raise store.StoreBusy("held by process 4711")
+        raise store.StoreBusyError("held by process 4711")
 
     monkeypatch.setattr(store, "begin_night", taken)
     assert live(step("ingest")) == 1

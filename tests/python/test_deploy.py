@@ -121,9 +121,13 @@ class Server:
         files += [self.checkout / ".dlt" / "secrets.toml", self.top / "my-secrets.toml"]
         assert len(files) > 100
         tried = self.as_another(
-            "sh", "-c", 'for file; do head -c 1 "$file" > /dev/null 2>&1 && echo "$file"; done; :',
-            "-", *map(str, files), group=group,
-        )  # fmt: skip
+            "sh",
+            "-c",
+            'for file; do head -c 1 "$file" > /dev/null 2>&1 && echo "$file"; done; :',
+            "-",
+            *map(str, files),
+            group=group,
+        )
         assert tried.returncode == 0, tried.stderr
         return set(tried.stdout.splitlines())
 
@@ -290,10 +294,16 @@ def test_who_is_in_the_readers_group_explains_audits_and_shows_and_writes_nothin
         for group, folder in zip(GROUPS, ("published", "pages"), strict=True):
             read = server.read_by_another(group)
             also = {str(server.state / "metrics.prom")} if folder == "pages" else set()
-            assert read == also | {
-                str(path) for path in (server.state / folder).rglob("*")
-                if path.is_file() and not path.is_symlink()
-            } and read, folder  # fmt: skip
+            assert (
+                read
+                == also
+                | {
+                    str(path)
+                    for path in (server.state / folder).rglob("*")
+                    if path.is_file() and not path.is_symlink()
+                }
+                and read
+            ), folder
         assert server.read_by_another() == set()
     finally:
         subprocess.run(["chmod", "-R", "go-rwx", str(server.state)], check=True)

@@ -12,7 +12,7 @@ from engine_bench import FIELDS, GROUPS, MEMBERS, USERS, Bench, user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reverse_etl import sql
+from common import sql
 from reverse_etl.model import key_text, key_tuple
 
 TEXT = st.one_of(

@@ -7,7 +7,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from reverse_etl import model, sql
+from common import sql
+from reverse_etl import model
 from reverse_etl.model import (
     Change,
     Column,

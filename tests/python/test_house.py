@@ -48,6 +48,87 @@ def test_imports_run_one_way(room):
     assert not wrong
 
 
+ROOMS = ("common", "ingestion", "reverse_etl", "operations")
+
+
+def lines(*rooms: str) -> list[tuple[str, int, str]]:
+    """(file, number, line) of every module of some rooms."""
+    return [
+        (path.relative_to(ROOT).as_posix(), number, line)
+        for room in rooms
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    ]
+
+
+def test_every_command_is_typers():
+    found = [one for one in lines(*ROOMS, "demo") if re.search(r"\bargparse\b|sys\.argv", one[2])]
+    assert found == []
+
+
+def test_ruff_alone_says_how_lines_are_broken():
+    everywhere = lines(*ROOMS, "demo", "tests")
+    assert [one for one in everywhere if "# fmt" + ":" in one[2]] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    ruff = project["tool"]["ruff"]
+    assert ruff["line-length"] == 100
+    assert "E" in ruff["lint"]["select"] and "E501" not in ruff["lint"]["ignore"]
+
+
+# what these write between double quotes is no SQL: a log line, a sentence, a JSON path, a shell
+NO_SQL = re.compile(
+    r"print|raise|Error\(|problem|sentence|note=|\$\.|key=|=\"\{text\}|nothing was written|needs a"
+    r" value|has no rows|did not pass|action=|first = f|schtasks|/ST |this run's build"
+    r"|TextColumn|wsl\.exe"
+)
+
+
+def test_names_and_texts_are_quoted_in_one_place():
+    """`f'"{name}"'` and `.replace("'", "''")` belong to common/sql.py."""
+    by_hand = re.compile(
+        r"""f'[^']*"\{[^}]+\}"|f"[^"]*\\"\{[^}]+\}\\"|replace\("'", "''"\)|chr\(39\)"""
+    )
+    found = [
+        (path, line.strip())
+        for path, _, line in lines(*ROOMS)
+        if path not in ("common/sql.py", "common/log.py")
+        and by_hand.search(line)
+        and not NO_SQL.search(line)
+    ]
+    assert found == []
+
+
+def test_a_file_is_replaced_by_one_module():
+    """Written beside and renamed: everything else could leave half a file behind."""
+    found = [
+        (path, line.strip())
+        for path, _, line in lines(*ROOMS)
+        if path not in ("common/files.py", "common/sql.py")
+        and re.search(r"\b(part|temporary|fresh|unpacked)\.(replace|rename)\(|os\.replace\(", line)
+    ]
+    assert found == [
+        ("operations/backup.py", "part.replace(final)"),  # a folder, whose files are whole
+        ("operations/publish.py", "fresh.replace(destination)"),  # a copy; the next night's too
+    ]
+
+
+def test_exceptions_end_in_error():
+    """Ours do; those that end something on purpose derive from BaseException."""
+    classes = {
+        node.name: [ast.unparse(base) for base in node.bases]
+        for room in (*ROOMS, "demo")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    raised = {
+        name
+        for name, bases in classes.items()
+        if any(base == "Exception" or base.endswith("Error") for base in bases)
+    }
+    assert raised and [name for name in sorted(raised) if not name.endswith("Error")] == []
+
+
 def test_help_lists_every_verb_of_a_working_day_in_its_order():
     printed = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True

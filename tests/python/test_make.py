@@ -188,8 +188,12 @@ def test_clean_removes_the_folder_that_is_named_and_no_other(folder: Path) -> No
     make(folder, "clean", {"HOMEROOM_VAR": "$(touch ran-HOMEROOM_VAR) a"})
     make(folder, "clean", {"HOMEROOM_VAR": "-rf"})
     assert {path.name for path in folder.iterdir()} == {
-        "a", "b", "Makefile", "requirements.txt", "requirements-dev.txt",
-    }  # fmt: skip
+        "a",
+        "b",
+        "Makefile",
+        "requirements.txt",
+        "requirements-dev.txt",
+    }
 
 
 def test_what_is_no_room_of_ours_leaves_nothing_to_others_and_packages_are_for_everybody(

@@ -156,18 +156,5 @@ def test_settings_of_the_environment_go_before_files_table_by_table(monkeypatch)
     assert (every["f"], "h" in every, "" in every) == ({"g": True}, False, False)
     assert settings._files()["a"]["b"]["c"] == 1
     assert settings.section("a", "b") == {"c": 9, "d": 2} and settings.section("x", "y") == {}
-    assert (settings.get("a.b.c"), settings.get("a.b.x", None), settings.get("a.e.x", 5)) == (
-        9,
-        None,
-        5,
-    )
     with pytest.raises(settings.SettingsError, match=r"a\.e is 3; it must be a table, \[a\.e\]"):
         settings.section("a", "e")
-    with pytest.raises(
-        settings.SettingMissing,
-        match=(
-            r"setting a\.b\.x is missing: put x under \[a\.b\] in \.dlt/secrets\.toml .* or set"
-            r" A__B__X in the env"
-        ),
-    ):
-        settings.get("a.b.x")

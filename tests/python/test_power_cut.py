@@ -168,7 +168,7 @@ def test_what_a_cursor_knows_is_of_before_or_of_now(var: Path, up_again) -> None
 def test_an_archived_file_is_whole_or_not_there(var: Path, tmp_path: Path, up_again) -> None:
     original = tmp_path / "People.csv"
     original.write_bytes(os.urandom(5000))
-    sha256 = backup._sha256(original)
+    sha256 = files.sha256(original)
     paths.var()
     with disk_of(var) as moments:
         archive.store("sis", "people", original, sha256)
@@ -269,7 +269,7 @@ def test_a_vendors_file_is_the_old_one_or_the_new_one(var: Path, up_again) -> No
         rendered = Files("vendor", {}).render(
             tables("callout__absences"), delivery(var, "absences.csv", "callout__absences")
         )
-    found = {when: backup._sha256(state / "absences.csv") for when, state in up_again(moments)}
+    found = {when: files.sha256(state / "absences.csv") for when, state in up_again(moments)}
     assert set(found.values()) == {
         "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4",
         rendered.sha256,

@@ -212,7 +212,7 @@ def test_a_file_that_is_no_database_is_named_with_the_way_out(file, says):
     with store.connect():
         pass
     file().write_bytes(b"no database" * 1000)
-    with pytest.raises(store.StoreDamaged, match=says) as told, store.connect():
+    with pytest.raises(store.StoreDamagedError, match=says) as told, store.connect():
         pass
     assert told.value.path == file()
 
@@ -251,7 +251,7 @@ def test_a_warehouse_somebody_holds_is_waited_for_and_then_named():
         try:
             with (
                 pytest.raises(
-                    store.StoreBusy,
+                    store.StoreBusyError,
                     match=f"is held by process {holder.pid} for more than 0 seconds",
                 ),
                 store.connect(read_only=True),

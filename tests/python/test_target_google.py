@@ -285,7 +285,7 @@ def test_exactly_the_scopes_that_are_used_are_asked_for():
 
 def test_quota_and_threads_come_from_the_settings():
     assert (Google("google", {}).rate, Google("google", {}).threads) == (40.0, 32)
-    assert (Google("google", {"writes_per_minute": "600", "threads": 4}).rate) == 10.0
+    assert (Google("google", {"writes_per_minute": 600, "threads": 4}).rate) == 10.0
 
 
 # ---------------------------------------------------------------- the table of errors

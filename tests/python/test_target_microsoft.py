@@ -20,6 +20,7 @@ from demo import platforms as emulated
 from reverse_etl.model import Change
 from reverse_etl.targets.microsoft import Microsoft, is_direct
 from reverse_etl.targets.microsoft.client import Client, TokenRefusedError, reply_of, verdict
+from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, seconds
 
@@ -268,7 +269,7 @@ def test_a_token_that_is_rejected_anew_is_not_replaced_for_ever(monkeypatch):
         asked.append(request.headers["Authorization"])
         return httpx.Response(401, json={"error": {"code": "InvalidAuthenticationToken"}})
 
-    client = Client("microsoft", {"address": "https://graph.example/v1.0"})
+    client = Client("microsoft", Settings(address="https://graph.example/v1.0"))
     monkeypatch.setattr(client, "_token", lambda rejected: "second" if rejected else "first")
     monkeypatch.setattr(
         client, "_connection", lambda: httpx.Client(transport=httpx.MockTransport(refuse))
@@ -302,16 +303,16 @@ def test_a_certificate_signs_in_without_any_secret(tmp_path, monkeypatch):
         "client_id": "app",
         "certificate": str(tmp_path / "app.pem"),
     }
-    assert Client("microsoft", settings)._token(None) == "t"
+    assert Client("microsoft", Settings(**settings))._token(None) == "t"
     assert "client_assertion" in forms[-1]
     assert "client_secret" not in forms[-1]
     other = trustme.CA().issue_cert("homeroom.example", key_type=trustme.KeyType.ECDSA)
     (tmp_path / "app.pem").write_bytes(other.private_key_and_cert_chain_pem.bytes())
     with pytest.raises(TokenRefusedError, match="unauthorized"):
-        Client("microsoft", settings)._token(None)
+        Client("microsoft", Settings(**settings))._token(None)
     (tmp_path / "app.pem").write_bytes(pair.cert_chain_pems[0].bytes())
     with pytest.raises(TargetUnreadableError, match="both the private key and the certificate"):
-        Client("microsoft", settings)._token(None)
+        Client("microsoft", Settings(**settings))._token(None)
 
 
 def test_a_lost_batch_leaves_only_user_creates_unclear(microsoft):
@@ -362,7 +363,7 @@ def test_addresses_with_signs_are_escaped(microsoft):
 
 def test_quota_and_threads_come_from_the_settings():
     assert (Microsoft("microsoft", {}).rate, Microsoft("microsoft", {}).threads) == (20.0, 8)
-    assert Microsoft("microsoft", {"writes_per_minute": 36000, "threads": "2"}).rate == 600.0
+    assert Microsoft("microsoft", {"writes_per_minute": 36000, "threads": 2}).rate == 600.0
 
 
 # ---------------------------------------------------------------- the table of errors

@@ -159,7 +159,7 @@ def test_a_damaged_file_is_named_with_the_way_out(which):
     content[:4096] = b"\x07" * 4096
     path.write_bytes(content)
     with pytest.raises(
-        store.StoreDamaged,
+        store.StoreDamagedError,
         match="restore FROM=latest" if which == "ledger" else "builds it again from the archive",
     ) as raised:
         with store.connect():

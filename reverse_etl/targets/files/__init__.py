@@ -16,17 +16,16 @@ Refuses: a rendered file that is not the one that was recorded; a host whose key
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from common import paths, sftp
-from reverse_etl import sql
+from common import files, paths, sftp, sql
+from common.settings import Number, Some, Text
+from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Outcome, Rendered
 
 QUOTING = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL}
@@ -93,8 +92,8 @@ def export_rows(
     """The rows of an export as text, ordered by key, a few thousand at a time; but those with the
     keys in `without`.
     """
-    columns = ", ".join(f'cast("{column.name}" as varchar)' for column in export.sent)
-    order = ", ".join(f'"{name}"' for name in export.key)
+    columns = ", ".join(f"cast({sql.name(column.name)} as varchar)" for column in export.sent)
+    order = sql.names(export.key)
     cursor = connection.cursor()
     try:
         kept = f"where {sql.key(export.key)} not in (select unnest(?))" if without else ""
@@ -117,11 +116,29 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-class Files:
-    """One folder of a vendor. Settings: host, port (22), user, key_file, known_hosts, folder,
-    timeout (30 s).
-    """
+class Settings(TargetSettings):
+    """[targets.<name>] of kind `files`: one folder of a vendor's SFTP server."""
 
+    host: Text = ""
+    """The server."""
+    port: Some = 22
+    """Where it listens."""
+    user: Text = ""
+    """Who signs in."""
+    key_file: Text = ""
+    """The private key of that user."""
+    known_hosts: Text = ""
+    """The file with the server's pinned host key."""
+    folder: Text = ""
+    """Where files are put; empty: the login folder."""
+    timeout: Number = 30
+    """Seconds without an answer that are no answer."""
+
+
+class Files:
+    """One folder of a vendor."""
+
+    Settings = Settings
     entities: tuple[str, ...] = ()
     raw_columns: Mapping[str, tuple[str, ...]] = {}
     batch = 1
@@ -137,23 +154,22 @@ class Files:
         self.name = name
         self.write_calls = 0
         self.read_calls = 0
-        self._settings = settings
+        self._said = settings_of(Settings, name, settings)
 
     def check_connection(self) -> str:
         """Connect and list the folder; what was proved, in words. Raises TargetNotConfiguredError
         or SftpError.
         """
         with sftp.connect(self._place()) as remote:
-            files = len(remote.list())
-        return f"{self._place()} lets us in, {files:,} {'file' if files == 1 else 'files'} there"
+            count = len(remote.list())
+        return f"{self._place()} lets us in, {count:,} {'file' if count == 1 else 'files'} there"
 
     # ------------------------------------------------------------ rendering
 
     def render(self, connection: Any, delivery: Delivery) -> Rendered:
         """Write the file to `delivery.path`, whole or not at all."""
-        part = delivery.path.with_name(delivery.path.name + ".part")
         rows = 0
-        with part.open("wb") as out:
+        with files.replacing(delivery.path, alone=True) as out:
             if delivery.archive:
                 with zipfile.ZipFile(out, "w") as archive:
                     for name, export in delivery.members:
@@ -169,11 +185,8 @@ class Files:
                     rows += self._render_one(
                         connection, export, out, delivery.without.get(export.entity, frozenset())
                     )
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(delivery.path)
         return Rendered(
-            str(delivery.path), rows, delivery.path.stat().st_size, _sha256(delivery.path)
+            str(delivery.path), rows, delivery.path.stat().st_size, files.sha256(delivery.path)
         )
 
     def _render_one(
@@ -207,7 +220,7 @@ class Files:
                 note=f"a file target cannot {change.action}; it takes whole files",
             )
         local = Path(change.new["path"])
-        if not local.is_file() or _sha256(local) != change.new["sha256"]:
+        if not local.is_file() or files.sha256(local) != change.new["sha256"]:
             return Outcome(
                 change.change_id,
                 "failed",
@@ -248,16 +261,17 @@ class Files:
         # Children's data: the copy lives under var/ (0700), as long as it takes to hash it.
         with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".compare-") as folder:
             return (
-                _sha256(remote.get(change.key[0], Path(folder) / "found")) == change.new["sha256"]
+                files.sha256(remote.get(change.key[0], Path(folder) / "found"))
+                == change.new["sha256"]
             )
 
     def _path(self, change: Change) -> str:
-        folder = str(self._settings.get("folder", "")).rstrip("/")
+        folder = self._said.folder.rstrip("/")
         return f"{folder}/{change.key[0]}" if folder else change.key[0]
 
     def _place(self) -> sftp.Place:
-        given = self._settings
-        missing = [key for key in ("host", "user", "key_file", "known_hosts") if not given.get(key)]
+        given, needed = self._said, ("host", "user", "key_file", "known_hosts")
+        missing = [key for key in needed if not getattr(given, key)]
         if missing:
             raise TargetNotConfiguredError(
                 f"target {self.name}: {', '.join(missing)} not set; put it under"
@@ -265,13 +279,13 @@ class Files:
                 " .dlt/secrets.toml"
             )
         return sftp.Place(
-            host=str(given["host"]),
-            port=int(given.get("port", 22)),
-            user=str(given["user"]),
-            key_file=str(given["key_file"]),
-            known_hosts=str(given["known_hosts"]),
-            folder=str(given.get("folder", "")),
-            timeout=float(given.get("timeout", 30)),
+            host=given.host,
+            port=given.port,
+            user=given.user,
+            key_file=given.key_file,
+            known_hosts=given.known_hosts,
+            folder=given.folder,
+            timeout=given.timeout,
         )
 
     # ------------------------------------------------------------ what file targets have no use for
@@ -288,8 +302,3 @@ class Files:
 
     def close(self) -> None:
         """Nothing stays open between deliveries."""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

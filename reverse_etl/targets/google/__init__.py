@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from reverse_etl.configured import settings_of
 from reverse_etl.model import Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.google.client import Client
 from reverse_etl.targets.google.entities import ENTITIES
+from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, outcome_of
 
@@ -29,14 +31,14 @@ class Google(ApiTarget):
     """One Workspace domain."""
 
     rows: Mapping[str, Entity] = {row.name: row for row in ENTITIES}
-    default_threads = 32
-    default_writes_per_minute = 2400
+    Settings = Settings
 
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
     ) -> None:
-        super().__init__(name, settings, exports, Client(name, settings))
-        self.constants = {"customer": str(settings.get("customer", "my_customer"))}
+        client = Client(name, settings_of(Settings, name, settings))
+        super().__init__(name, settings, exports, client)
+        self.constants = {"customer": self.said.customer}
         self._aliases: list[dict[str, str]] = []  # of our users, once observed
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:

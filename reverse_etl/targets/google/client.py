@@ -37,6 +37,7 @@ from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
 from reverse_etl.targets.entity import Route
+from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, json_of, ordinary, seconds, word
 
@@ -119,7 +120,7 @@ class Client:
 
     verdict = staticmethod(verdict)
 
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, settings: Settings) -> None:
         self._name, self._settings = name, settings
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -136,7 +137,7 @@ class Client:
     @property
     def identity(self) -> str:
         """As whom it signs in."""
-        return str(self._settings["subject"])
+        return self._settings.subject
 
     def request(self, route: Route) -> Any:
         """The request of a route, whose call is a method of the API: `users.insert`."""
@@ -193,7 +194,7 @@ class Client:
         connection = getattr(self._local, "connection", None)
         credentials = self._open()[1]
         if connection is None:
-            plain = httplib2.Http(timeout=float(self._settings.get("timeout", 60)))
+            plain = httplib2.Http(timeout=self._settings.timeout)
             connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(
                 credentials, http=plain
             )
@@ -215,7 +216,7 @@ class Client:
             with self._lock:
                 if self._opened is None:
                     self._opened = (
-                        _build(str(self._settings.get("address", ""))),
+                        _build(self._settings.address),
                         _credentials(self._name, self._settings),
                     )
         return self._opened
@@ -238,19 +239,19 @@ def _build(address: str) -> SimpleNamespace:
     )
 
 
-def _credentials(name: str, settings: Mapping[str, Any]) -> Any:
+def _credentials(name: str, settings: Settings) -> Any:
     for key in ("credentials", "subject"):
-        if not settings.get(key):
+        if not getattr(settings, key):
             raise TargetUnreadableError(
                 f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml"
             )
     try:
         return service_account.Credentials.from_service_account_file(
-            str(settings["credentials"]), scopes=list(SCOPES), subject=str(settings["subject"])
+            settings.credentials, scopes=list(SCOPES), subject=settings.subject
         )
     except (OSError, ValueError) as error:
         raise TargetUnreadableError(
-            f"{name}: the service account key {settings['credentials']} cannot be read"
+            f"{name}: the service account key {settings.credentials} cannot be read"
             f" ({type(error).__name__}); check the path under credentials and that the file is the"
             " JSON key Google gave"
         ) from None

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reverse_etl.configured import settings_of
 from reverse_etl.model import Change, Export
 from reverse_etl.targets.base import ApiTarget, owned_by
 from reverse_etl.targets.entity import Entity, Route, Words
 from reverse_etl.targets.microsoft.client import BATCH, Client
 from reverse_etl.targets.microsoft.entities import ENTITIES, MEMBER_OF, ROLE_GROUPS
+from reverse_etl.targets.microsoft.settings import Settings
 
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 
@@ -25,15 +27,14 @@ class Microsoft(ApiTarget):
 
     rows: Mapping[str, Entity] = {row.name: row for row in ENTITIES}
     batch = BATCH
-    default_threads = 8
-    default_writes_per_minute = 1200
+    Settings = Settings
     # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
     reads_per_write = 10.0
 
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
     ) -> None:
-        client = Client(name, settings)
+        client = Client(name, settings_of(Settings, name, settings))
         super().__init__(name, settings, exports, client)
         self.constants = {"address": client.address}
         self._licences: list[dict[str, Any]] = []  # what users hold directly, once observed

@@ -28,6 +28,7 @@ import msal
 import requests
 
 from reverse_etl.targets.entity import Route
+from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary, seconds, word
 
@@ -121,9 +122,9 @@ class Client:
 
     verdict = staticmethod(verdict)
 
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, settings: Settings) -> None:
         self._name, self._settings = name, settings
-        self.address = str(settings.get("address") or PRODUCTION).rstrip("/")
+        self.address = (settings.address or PRODUCTION).rstrip("/")
         self._host = httpx.URL(self.address).copy_with(raw_path=b"/")
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
@@ -132,7 +133,7 @@ class Client:
     @property
     def identity(self) -> str:
         """As whom it signs in."""
-        return f"application {self._settings['client_id']}"
+        return f"application {self._settings.client_id}"
 
     def request(self, route: Route) -> dict[str, Any]:
         """The batch item of a route, or a read by itself."""
@@ -238,8 +239,10 @@ class Client:
     def _application(self) -> msal.ConfidentialClientApplication:
         if self._app is None:
             given = self._settings
-            credential = "certificate" if given.get("certificate") else "client_secret"
-            missing = [key for key in ("authority", "client_id", credential) if not given.get(key)]
+            credential = "certificate" if given.certificate else "client_secret"
+            missing = [
+                key for key in ("authority", "client_id", credential) if not getattr(given, key)
+            ]
             if missing:
                 raise TargetUnreadableError(
                     f"{self._name}: {', '.join(missing)} not set; put authority and client_id under"
@@ -247,21 +250,19 @@ class Client:
                     " in .dlt/secrets.toml"
                 )
             session = requests.Session()
-            if given.get("ca_file"):
+            if given.ca_file:
                 # REQUESTS_CA_BUNDLE in the environment would silently win over `verify`
                 session.trust_env = False
-                session.verify = str(given["ca_file"])
+                session.verify = given.ca_file
             # requests waits for ever unless told with each call, and msal does not tell a session
             # it was given
             session.request = functools.partial(session.request, timeout=self._timeout)  # type: ignore[method-assign]
             self._app = msal.ConfidentialClientApplication(
-                str(given["client_id"]),
+                given.client_id,
                 client_credential=(
-                    self._certificate()
-                    if credential == "certificate"
-                    else str(given["client_secret"])
+                    self._certificate() if credential == "certificate" else given.client_secret
                 ),
-                authority=str(given["authority"]),
+                authority=given.authority,
                 instance_discovery=False,
                 http_client=session,
             )
@@ -272,7 +273,7 @@ class Client:
         thumbprint out.
         """
         try:
-            pem = Path(str(self._settings["certificate"])).read_text("ascii")
+            pem = Path(self._settings.certificate).read_text("ascii")
         except (OSError, ValueError) as error:
             raise TargetUnreadableError(
                 f"{self._name}: the file under certificate cannot be read ({type(error).__name__});"
@@ -292,10 +293,8 @@ class Client:
         if self._http is None:
             with self._lock:
                 if self._http is None:
-                    ca_file = self._settings.get("ca_file")
-                    verify: Any = (
-                        ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
-                    )
+                    ca_file = self._settings.ca_file
+                    verify: Any = ssl.create_default_context(cafile=ca_file) if ca_file else True
                     # nightly work gives way to people: https://learn.microsoft.com/graph/throttling
                     headers = {"x-ms-throttle-priority": "Low", "User-Agent": "Homeroom"}
                     self._http = httpx.Client(
@@ -308,4 +307,4 @@ class Client:
 
     @property
     def _timeout(self) -> float:
-        return float(self._settings.get("timeout", 60))
+        return self._settings.timeout

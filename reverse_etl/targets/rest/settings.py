@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from common.settings import Secret, Section, Some, Text
-from reverse_etl.configured import TargetSettings
+from reverse_etl.configured import ApiSettings, PerMinute
 
 # what an answer may mean, whatever the API calls it
 Meaning = Literal[
@@ -245,18 +245,17 @@ class Entity(Section):
         return self
 
 
-class Settings(TargetSettings):
+class Settings(ApiSettings):
     """[targets.<name>] of kind rest."""
 
     address: Text
     """The root of the API: https, or http to this machine."""
     auth: Auth = Auth()
     headers: dict[str, Text] = Field(default_factory=dict)
-    writes_per_minute: float = Field(600, gt=0)
-    reads_per_minute: float | None = Field(None, gt=0)
+    writes_per_minute: PerMinute = 600
+    reads_per_minute: PerMinute | None = None
     """Unset: as many as writes."""
     threads: Some = 4
-    timeout: float = Field(60, gt=0)
     ca_file: Text = ""
     error_code: Text = ""
     """Where an answer says which error it is."""

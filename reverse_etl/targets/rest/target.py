@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from common import settings as common_settings
-from reverse_etl.configured import TargetSettingsError
+from reverse_etl.configured import TargetSettingsError, settings_of
 from reverse_etl.model import (
     ADOPT,
     CREATE,
@@ -65,13 +65,9 @@ class Rest(ApiTarget):
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export]
     ) -> None:
-        written = {key: value for key, value in settings.items() if key != "run_id"}
-        self._said = common_settings.parse(
-            Settings, written, ("targets", name), error=TargetSettingsError
-        )
+        self._said = settings_of(Settings, name, settings)
         self._of = {one: of for one, of in self._said.entities.items() if one in exports}
         self.rows = {one: _row(one, of) for one, of in self._of.items()}
-        self.default_threads = self._said.threads
         reads = self._said.reads_per_minute
         self.reads_per_write = reads / self._said.writes_per_minute if reads else 1.0
         super().__init__(name, settings, exports, Client(name, self._said))

@@ -1,9 +1,9 @@
 """What an error of a database means for a change: by SQLSTATE or the driver's number, never by its
 text, which quotes rows and speaks the server's language.
 
-In: an exception of SQLAlchemy, and whether the commit was under way. Out: a `Trouble`: what became
-of the change, and what a person may do. Sources: PostgreSQL's appendix of error codes; MariaDB's
-and MySQL's numbers, measured.
+In: an exception of SQLAlchemy, and whether the commit was under way. Out: a `TroubleError`: what
+became of the change, and what a person may do. Sources: PostgreSQL's appendix of error codes;
+MariaDB's and MySQL's numbers, measured.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ADVICE = {
 
 
 @dataclass
-class Trouble(Exception):
+class TroubleError(Exception):
     """Why statements came to nothing, or nobody knows to what."""
 
     status: str
@@ -85,23 +85,23 @@ class Trouble(Exception):
         return Outcome(change.change_id, status, reason=self.reason, note=note)
 
 
-def trouble_of(error: sa.exc.SQLAlchemyError, *, committing: bool) -> Trouble:
+def trouble_of(error: sa.exc.SQLAlchemyError, *, committing: bool) -> TroubleError:
     """The trouble an exception stands for. A commit that was not answered may have been kept."""
     code = _code(error)
     found = CODES.get(code) or CODES.get(code[:2])
     if committing and (found is None or found[1] in {"no_reply", "server_error"}):
-        return Trouble("unknown", "no_reply", code)
+        return TroubleError("unknown", "no_reply", code)
     if found is not None:
-        return Trouble(*found, code)
+        return TroubleError(*found, code)
     if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
-        return Trouble("failed", "invalid", code)
+        return TroubleError("failed", "invalid", code)
     if _is_stranger(error):
-        return Trouble("failed", "unauthorized", "28")
+        return TroubleError("failed", "unauthorized", "28")
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError):
-        return Trouble("retry", "unreachable", code)
+        return TroubleError("retry", "unreachable", code)
     if isinstance(error, sa.exc.StatementError) and not isinstance(error, sa.exc.DBAPIError):
-        return Trouble("failed", "invalid", code)  # a value no driver could bind
-    return Trouble("failed", "not_configured", code)
+        return TroubleError("failed", "invalid", code)  # a value no driver could bind
+    return TroubleError("failed", "not_configured", code)
 
 
 def _is_stranger(error: sa.exc.SQLAlchemyError) -> bool:

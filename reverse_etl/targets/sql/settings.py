@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from common.settings import Secret, Section, Some, Text
-from reverse_etl.configured import TargetSettings
+from reverse_etl.configured import ApiSettings, PerMinute
 
 
 class Owner(Section):
@@ -47,16 +47,17 @@ class Entity(Section):
         return self
 
 
-class Settings(TargetSettings):
+class Settings(ApiSettings):
     """[targets.<name>] of kind sql."""
 
     url: Secret = ""
     """postgresql+psycopg2://user:password@host/database, to secrets.toml or the environment."""
     connect_args: dict[str, Any] = Field(default_factory=dict)
     """Given to the database's driver as they are."""
-    writes_per_minute: float = Field(60_000, gt=0)
+    writes_per_minute: PerMinute = 60_000
+    threads: Some = 1
+    """A second transaction would only wait for the locks of the first."""
     batch: Some = 200
     """Changes in one transaction."""
-    timeout: float = Field(60, gt=0)
     """Seconds to wait for a connection, for a lock and for an answer."""
     entities: dict[str, Entity]

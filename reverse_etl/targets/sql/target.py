@@ -29,8 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.sql import ColumnElement, quoted_name
 
-from common import settings as common_settings
-from reverse_etl.configured import TargetSettingsError
+from reverse_etl.configured import TargetSettingsError, settings_of
 from reverse_etl.model import (
     ADOPT,
     CREATE,
@@ -46,7 +45,7 @@ from reverse_etl.model import (
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import Target
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.sql.errors import Trouble, trouble_of
+from reverse_etl.targets.sql.errors import TroubleError, trouble_of
 from reverse_etl.targets.sql.settings import Entity, Settings
 
 ROWS_PER_BATCH = 10_000
@@ -137,15 +136,11 @@ class Sql(Target):
     """One database."""
 
     Settings = Settings
-    default_threads = 1  # a second transaction would only wait for the locks of the first
 
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export]
     ) -> None:
-        written = {key: value for key, value in settings.items() if key != "run_id"}
-        self._said = common_settings.parse(
-            Settings, written, ("targets", name), error=TargetSettingsError
-        )
+        self._said = settings_of(Settings, name, settings)
         self._tables = {
             one: Table(entity, exports[one])
             for one, entity in self._said.entities.items()
@@ -278,7 +273,7 @@ class Sql(Target):
                 return self._transaction(table, changes, alone=alone)
             except TargetUnreadableError as error:
                 return [_failed(change, "not_configured", str(error)) for change in changes]
-            except Trouble as trouble:
+            except TroubleError as trouble:
                 if trouble.of_a_row and not alone:
                     continue
                 return [trouble.outcome(change, change.action == CREATE) for change in changes]
@@ -287,7 +282,9 @@ class Sql(Target):
     def _transaction(
         self, table: Table, changes: Sequence[Change], *, alone: bool
     ) -> list[Outcome]:
-        """All changes and the commit. Raises Trouble when nothing, or who knows what, was kept."""
+        """All changes and the commit. Raises TroubleError when nothing, or who knows
+        what, was kept.
+        """
         committing = False
         try:
             with self._opened().connect() as connection:

@@ -9,14 +9,19 @@ import json
 from collections.abc import Iterable
 
 
-def name(identifier: str) -> str:
-    """A column or table name, quoted."""
-    return '"' + identifier.replace('"', '""') + '"'
+def name(*parts: str) -> str:
+    """A column or table name, quoted; a relation by its parts: `name("core", "people")`."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
-def text(value: str) -> str:
-    """A text literal."""
-    return "'" + value.replace("'", "''") + "'"
+def names(columns: Iterable[str]) -> str:
+    """Several columns, with commas."""
+    return ", ".join(map(name, columns))
+
+
+def text(value: object) -> str:
+    """A text literal, of a path too."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def value(given: object) -> str:

@@ -1,0 +1,23 @@
+"""What `[targets.<name>]` of kind `google` may say."""
+
+from __future__ import annotations
+
+from common.settings import Some, Text
+from reverse_etl.configured import ApiSettings, PerMinute
+
+
+class Settings(ApiSettings):
+    """One Workspace domain, seen as one of its admins."""
+
+    address: Text = ""
+    """Where its Directory API is asked; empty: where Google's own client does."""
+    customer: Text = "my_customer"
+    """Which customer's directory; my_customer is the admin's own."""
+    credentials: Text = ""
+    """The service account's key, a JSON file."""
+    subject: Text = ""
+    """The admin the service account acts for."""
+    writes_per_minute: PerMinute = 2400
+    """Google's quota per delegated subject and project."""
+    threads: Some = 32
+    """Calls under way at once."""

@@ -1,0 +1,27 @@
+"""What `[targets.<name>]` of kind `microsoft` may say."""
+
+from __future__ import annotations
+
+from common.settings import Secret, Some, Text
+from reverse_etl.configured import ApiSettings, PerMinute
+
+
+class Settings(ApiSettings):
+    """One Entra tenant, seen by one application."""
+
+    address: Text = ""
+    """Where Graph is asked; empty: https://graph.microsoft.com/v1.0."""
+    authority: Text = ""
+    """Who gives tokens: https://login.microsoftonline.com/<tenant id>."""
+    client_id: Text = ""
+    """The application."""
+    certificate: Text = ""
+    """A PEM file with its private key and certificate."""
+    client_secret: Secret = ""
+    """Its secret, where it has no certificate."""
+    ca_file: Text = ""
+    """Certificates to trust instead of the machine's; a test's own authority."""
+    writes_per_minute: PerMinute = 1200
+    """3,000 writes per 150 seconds for an application in a tenant."""
+    threads: Some = 8
+    """Calls under way at once."""
