@@ -8,9 +8,10 @@ and its values; only here they become prose, and in SQL by the macro `rendered`.
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +40,28 @@ class Problem:
     def places(self) -> frozenset[str]:
         """The values its sentence and its action need."""
         return frozenset(PLACE.findall(self.sentence + self.action))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is as it is: a code and its values, as they are passed about and stored."""
+
+    code: str
+    values: Values = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return sentence(self.code, self.values)
+
+    @property
+    def json(self) -> str:
+        """As it is stored: `said` makes the sentence of it again."""
+        stored = {"code": self.code, "values": dict(self.values)}
+        return json.dumps(stored, ensure_ascii=False, separators=(",", ":"))
+
+
+def said(stored: str | None) -> str:
+    """The sentence of a stored reason, '' of none."""
+    return str(Reason(**json.loads(stored))) if stored else ""
 
 
 @cache

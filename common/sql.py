@@ -59,6 +59,12 @@ def json_fields(source: str, names: str) -> str:
     return f"'{{' || array_to_string({parts}, ',') || '}}'"
 
 
+def reason(code: str, **values: str) -> str:
+    """A stored reason of the catalogue, as text: place -> the expression of its value."""
+    listed = ", ".join(f"'{place}', {expression}" for place, expression in values.items())
+    return f"cast(json_object('code', '{code}', 'values', json_object({listed})) as varchar)"
+
+
 def json_object(fields: Iterable[str]) -> str:
     """A JSON object out of `json_field` expressions; those that are NULL are left out."""
     listed = ", ".join(fields)

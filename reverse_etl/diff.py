@@ -22,7 +22,7 @@ import json
 
 import duckdb
 
-from common import sql
+from common import problems, sql
 from reverse_etl import applied
 from reverse_etl.model import (
     ACTIONS,
@@ -57,8 +57,6 @@ COLUMNS = (
     "target, entity, entity_rank, key, subject, partition, action, action_rank, remote_id,"
     " old, new, reason, hold, source, export_model"
 )
-LEFT = "left: no longer in export"
-CLOSED = "closed by somebody else"  # how the hold of an opening begins that is not ours to make
 
 
 class DiffImpossibleError(Exception):
@@ -213,10 +211,12 @@ def _of_objects(
             then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
             when {absent} then {sql.json_object([sql.json_field(switch.name, _o(switch, types))]) if switch else "'{}'"}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
-    hold = f"""case when o.copies > 1 then
-            o.copies || ' objects in {export.target} carry this key; keep one and take the key off the others'
-            when action = '{RESTORE}' and {elsewhere} then '{CLOSED}, not by us' || {_because(switch)}
-            || ': it stays closed until a person says otherwise' end"""  # noqa: E501
+    doubled = sql.reason("hold_key_doubled", copies="o.copies", target=sql.text(export.target))
+    because = _because(switch)
+    hold = f"""case when o.copies > 1 then {doubled}
+            when action = '{RESTORE}' and {elsewhere} and {because} is not null
+            then {sql.reason("hold_closed_because", why=because)}
+            when action = '{RESTORE}' and {elsewhere} then {sql.reason("hold_closed")} end"""
     order = "remote_id" if "remote_id" in there else "1"
     drifts = [
         f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy"
@@ -447,10 +447,10 @@ def _closed_elsewhere(export: Export, types: dict[str, str]) -> str:
 
 
 def _because(switch: Column | None) -> str:
-    """What the target says why it is closed, in brackets."""
+    """What the target says why it is closed."""
     if switch is None or switch.off_because is None:
-        return "''"
-    return f"coalesce(' (' || o.{sql.name(switch.off_because[0])} || ')', '')"
+        return "cast(null as varchar)"
+    return f"o.{sql.name(switch.off_because[0])}"
 
 
 def _when_absent(export: Export, types: dict[str, str]) -> str:
@@ -522,29 +522,41 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
         {name: f"{changed[name]} and a._key is not null and not ({ours[name]})" for name in changed}
     )
     unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
+    parts = [
+        _words("columns_in_source", export, source),
+        _words("columns_by_hand", export, drift),
+        _words("columns_by_both", export, conflict),
+        _words("columns_unlike", export, unlike),
+    ]
+    listed = (
+        f"array_to_string(list_filter([{', '.join(parts)}], lambda part: part is not null), '; ')"
+    )
+    target = sql.text(export.target)
     return f"""case
             when action = '{CREATE}' and a._key is not null
-            then 'gone from {export.target} since our last push'
-            when action = '{CREATE}' then 'new in source'
-            when action = '{ADOPT}' then
-            'there before us without our key, and matched: identity.account_matches says by which rule'
-            when not ({both}) then '{LEFT}'
-            {_words_of_deletion(export)}
-            else array_to_string(list_filter([
-                'changed in source: ' || {source},
-                'drift: changed in {export.target} since our last push: ' || {drift},
-                'changed in source and, by hand, in {export.target}: ' || {conflict},
-                'differs from {export.target}, not written by us before: ' || {unlike}
-            ], lambda part: part is not null), '; ') end"""  # noqa: E501
+            then {sql.reason("change_gone", target=target)}
+            when action = '{CREATE}' then {sql.reason("change_new")}
+            when action = '{ADOPT}' then {sql.reason("change_adopted")}
+            when not ({both}) then {sql.reason("change_left")}
+            {_of_deletion(export)}
+            when {drift} is not null then {sql.reason("change_by_hand", parts=listed)}
+            else {sql.reason("change_of_columns", parts=listed)} end"""
 
 
-def _words_of_deletion(export: Export) -> str:
+def _words(code: str, export: Export, columns: str) -> str:
+    """The words of the catalogue around a list of columns; null where there are none."""
+    before, _, after = problems.problem(code).sentence.partition("{columns}")
+    around = [text.replace("{target}", export.target) for text in (before, after)]
+    return f"{sql.text(around[0])} || {columns} || {sql.text(around[1])}"
+
+
+def _of_deletion(export: Export) -> str:
     gone = export.of_role(DELETED)
     if gone is None:
         return ""
-    return f"""when action = '{DELETE}' then 'to be deleted, as its row says'
-            when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean)
-            then 'wanted again: it lies among the deleted ones of {export.target}'"""
+    again = sql.reason("change_wanted_again", target=sql.text(export.target))
+    return f"""when action = '{DELETE}' then {sql.reason("change_deleted")}
+            when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean) then {again}"""
 
 
 def _listed(conditions: dict[str, str]) -> str:
@@ -605,8 +617,9 @@ def _of_rows(
                case action when '{REMOVE}' then '{{}}'
                     when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
-               case action when '{CREATE}' then 'new in source' when '{REMOVE}' then '{LEFT}'
-               else 'changed in source: ' || {names} end,
+               case action when '{CREATE}' then {sql.reason("change_new")}
+                    when '{REMOVE}' then {sql.reason("change_left")}
+                    else {sql.reason("change_of_columns", parts=_words("columns_in_source", export, names))} end,
                null, {_context(export, "source", types, {})}, $model
         from decided where action is not null"""  # noqa: E501
     delivered = connection.execute(f"select count(*) from {table}").fetchone()

@@ -8,12 +8,14 @@ In: the changes of one export, the run's feeds and observation, the limits. Out:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from common import sql
+from common.problems import WITHIN, Reason
 from common.words import words
 from reverse_etl import applied, diff
 from reverse_etl.exports import RefusalError
@@ -46,8 +48,9 @@ def of_night(
     feeds: Sequence[Mapping[str, Any]],
     observed: Mapping[str, Any],
     written_at: Callable[[str], float],
-) -> str | None:
+) -> Reason | None:
     """Why nothing of this export may flow tonight; None when it may."""
+    target = {"target": export.target}
     why = {(feed["source"], feed["feed"]): _distrust(feed) for feed in feeds}
     bad = [
         f"{source}.{feed} ({why[source, feed]})"
@@ -55,26 +58,16 @@ def of_night(
         if why.get((source, feed))
     ]
     if bad:
-        return (
-            f"{export.target} {export.entity} rests on feed {', '.join(bad)} tonight; nothing of it"
-            ' is written until the feed is good again, see "make report" for what is wrong with'
-            " the file"
-        )
+        return Reason("hold_feed", {**target, "entity": export.entity, "feeds": ", ".join(bad)})
     if export.file is not None:
         return None
     seen = observed.get(export.target)
     if seen is None:
-        return f'{export.target} was not observed in this run; run "make observe", then "make plan"'
+        return Reason("hold_not_observed", target)
     if seen["status"] != "ok":
-        return (
-            f"{export.target} could not be read tonight ({seen.get('error') or 'no reason given'});"
-            " what it holds is not known, so nothing is written"
-        )
+        return Reason("hold_unread", {**target, "why": str(seen.get("error") or "no reason given")})
     if written_at(export.target) > datetime.fromisoformat(seen["observed_at"]).timestamp():
-        return (
-            f"{export.target} was written to after it was observed at {seen['observed_at'][:19]};"
-            ' run "make observe", then "make plan"'
-        )
+        return Reason("hold_written_since", {**target, "moment": seen["observed_at"][:19]})
     return None
 
 
@@ -148,7 +141,10 @@ def by_partition(
             and hold is null
             and (partition = $partition or subject in ({applied.subjects_of(connection)}))""",
             {
-                "hold": f"{said.partition} {partition} has lost its rows in {', '.join(names)}",
+                "hold": Reason(
+                    "hold_partition",
+                    {"word": said.partition, "partition": partition, "feeds": ", ".join(names)},
+                ).json,
                 "target": export.target,
                 "entity": export.entity,
                 "partition": partition,
@@ -176,15 +172,20 @@ def files(
     return found
 
 
+def refused(why: str) -> Reason:
+    """What an export, a target or the settings of either are refused for, in their own words."""
+    return Reason("hold_refused", {"why": why})
+
+
 def spread_over_files(
     exports: Sequence[Export],
-    stopped: Mapping[tuple[str, str], str],
+    stopped: Mapping[tuple[str, str], Reason],
     unreadable: Sequence[RefusalError],
-) -> Iterator[tuple[str, str, str]]:
+) -> Iterator[tuple[str, str, Reason]]:
     """A zip with one export missing would tell its reader that all of it left: one stopped member
     stops the file.
     """
-    lost = {refusal.target: refusal.reason for refusal in unreadable}
+    lost = {refusal.target: refused(refusal.reason) for refusal in unreadable}
     for (target, _), members in files(exports, "", "").items():
         reasons = [stopped[target, e.entity] for e in members if (target, e.entity) in stopped]
         # An export nobody can read may belong to any file of its target.
@@ -210,15 +211,15 @@ def by_limits(
             and _count(connection, f"select count(*) from {export.relation}") == 0
         ):
             return []  # nothing is sent, so nothing vanishes at the target
-        sentence = drop_hold(
+        why = drop_hold(
             target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed
         )
-        if sentence:
+        if why:
             connection.execute(
                 "update changes set hold = ? where target = ? and entity = ? and hold is null",
-                [sentence, target, entity],
+                [why.json, target, entity],
             )
-        return [sentence] if sentence else []
+        return [str(why)] if why else []
     groups = [
         Group(action, planned, observed)
         for action, planned in connection.execute(
@@ -240,7 +241,7 @@ def by_limits(
             " = $action and hold is null and not released and ($partition is null or"
             " partition = $partition)",
             {
-                "hold": hold.sentence,
+                "hold": hold.why.json,
                 "target": target,
                 "entity": entity,
                 "action": hold.action,
@@ -289,7 +290,7 @@ def _by_columns(
                 and ($partition is null or partition = $partition) and json_exists(new,
                 {sql.text(f'$."{hold.column}"')})""",
                 {
-                    "hold": hold.sentence,
+                    "hold": hold.why.json,
                     "target": target,
                     "entity": entity,
                     "partition": hold.partition,
@@ -350,7 +351,7 @@ def refusals(
     desired: int,
     observed: int,
     allowed: Allowed,
-) -> list[str]:
+) -> list[Reason]:
     """Why nothing of this export may flow until somebody says so: an emptied export, keys that do
     not come back as they were written, a first push into a target that was lived in. Each is lifted
     by its word, for one plan.
@@ -359,25 +360,19 @@ def refusals(
         return []
     table = applied.table(export.target, export.entity)
     written = _count(connection, f"select count(*) from {table}")
+    emptied = written and not desired and export.when_empty == "hold"
     found = [
-        (
-            EMPTY,
-            (
-                f"its export holds no row, and {written:,} objects we wrote are there"
-                if written and not desired and export.when_empty == "hold"
-                else ""
-            ),
-        ),
-        (KEYS, _keys_changed(connection, export) if desired else ""),
+        (EMPTY, Reason("hold_emptied", {"written": written}) if emptied else None),
+        (KEYS, _keys_changed(connection, export) if desired else None),
         (
             FIRST,
-            _first_push(connection, export, desired, observed) if not written and desired else "",
+            _first_push(connection, export, desired, observed) if not written and desired else None,
         ),
     ]
     target, entity = export.target, export.entity
+    around = {"target": target, "entity": entity, WITHIN: "hold_until_looked_at"}
     return [
-        f'{target} {entity}: {why}; nothing of it is written until somebody looked: "make show'
-        f' TARGET={target}", then "make plan ALLOW={target}.{entity}.{word} WHY=…" and "make push"'
+        replace(why, values={**why.values, **around, "word": word})
         # on a first push every create is over its limit: who lifts that has said that this is one
         for word, why in found
         if why
@@ -386,7 +381,7 @@ def refusals(
     ]
 
 
-def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
+def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> Reason | None:
     """Whether keys we wrote came back in another form: such a target would be given everybody
     twice, and lose them after.
 
@@ -428,17 +423,12 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> str:
         select count(*), min(written || ' came back as ' || found) from pairs""",
         {"target": export.target, "entity": export.entity},
     ).fetchall()
-    if not count:
-        return ""
-    return (
-        f"{count:,} keys came back in another form than they were written ({first}); the staging"
-        " model must give them as they were written"
-    )
+    return Reason("hold_keys_changed", {"count": count, "first": first}) if count else None
 
 
 def _first_push(
     connection: duckdb.DuckDBPyConnection, export: Export, desired: int, observed: int
-) -> str:
+) -> Reason | None:
     """Whether a ledger that never wrote here meets a target that is not empty."""
     view = diff.observed_view(export)
     known = _count(
@@ -448,10 +438,7 @@ def _first_push(
         join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""",
     )
     if known >= CROWD:
-        return (
-            f"nothing was ever written here by this ledger, and {known:,} of {desired:,} objects"
-            " carry our key already: is it the right ledger?"
-        )
+        return Reason("hold_other_ledger", {"known": known, "desired": desired})
     raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
     others = (
         _count(connection, f"select count(*) from {raw}") - observed
@@ -459,8 +446,5 @@ def _first_push(
         else 0
     )
     if others >= CROWD:
-        return (
-            f"this would be the first push, and {others:,} objects that are not ours are there"
-            f" already: are they the same {words().subjects}?"
-        )
-    return ""
+        return Reason("hold_first_push", {"others": others, "subjects": words().subjects})
+    return None

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from common.problems import Reason
 from common.words import words
 from reverse_etl.model import (
     ACTIONS,
@@ -84,9 +85,14 @@ class Hold:
     """One action, or one column (of one partition), that must wait for somebody."""
 
     action: str
-    sentence: str
+    why: Reason
     partition: str | None = None
     column: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads."""
+        return str(self.why)
 
 
 def parse(settings: Mapping[str, Any], where: str) -> Limits:
@@ -260,7 +266,7 @@ def column_holds(
             found.append(
                 Hold(
                     group.action,
-                    _sentence(target, entity, group, limit, most),
+                    _why(target, entity, group, limit, most),
                     group.partition,
                     group.column,
                 )
@@ -279,7 +285,7 @@ def _judged(  # noqa: PLR0917
     return [
         Hold(
             group.action,
-            _sentence(target, entity, replace(group, planned=planned), limit, most),
+            _why(target, entity, replace(group, planned=planned), limit, most),
             group.partition,
         )
     ]
@@ -287,32 +293,33 @@ def _judged(  # noqa: PLR0917
 
 def drop_hold(
     target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed
-) -> str | None:
-    """The sentence that holds a file whose rows fall too far below what was delivered last; None
-    when it may go.
+) -> Reason | None:
+    """Why a file waits whose rows fall too far below what was delivered last; None when it may
+    go.
     """
     limit = limits.per_run.get(DROP, DEFAULT_DROP)
     lost = before - after
     if lost <= limit.allowed(before) or allowed.lifts(target, entity, DROP):
         return None
-    return (
-        f"{target} {entity}: {lost:,} of {before:,} rows delivered last time would vanish"
-        f" ({_share(lost, before)}, limit {limit}); "
-        f'see "make show TARGET={target}", then "make plan ALLOW={target}.{entity}.{DROP} WHY=…"'
-        ' and "make push"'
-    )
+    values = {"lost": lost, "before": before, "share": _share(lost, before), "limit": str(limit)}
+    return Reason("hold_drop", {"target": target, "entity": entity, **values})
 
 
-def _sentence(target: str, entity: str, group: Group, limit: Limit, most: int) -> str:
-    where = f" in {words().partition} {group.partition}" if group.partition else ""
-    what = f"changes of {group.column}" if group.column else f"{group.action}s"
+def _why(target: str, entity: str, group: Group, limit: Limit, most: int) -> Reason:
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
-    bound = f"limit {limit}" + (f" = {most:,}" if limit.share is not None else "")
-    return (
-        f"{target} {entity}{where}: {group.planned:,} {what} planned, {group.observed:,} rows of"
-        f" ours there ({share}{bound}); "
-        f'see "make show TARGET={target} ACTION={group.action}", then "make plan'
-        f' ALLOW={target}.{entity}.{group.action} WHY=…" and "make push"'
+    return Reason(
+        "hold_limit",
+        {
+            "target": target,
+            "entity": entity,
+            "where": f" in {words().partition} {group.partition}" if group.partition else "",
+            "planned": group.planned,
+            "what": f"changes of {group.column}" if group.column else f"{group.action}s",
+            "observed": group.observed,
+            "share": share,
+            "bound": f"limit {limit}" + (f" = {most:,}" if limit.share is not None else ""),
+            "action": group.action,
+        },
     )
 
 

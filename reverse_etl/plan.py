@@ -23,6 +23,7 @@ import duckdb
 
 from common import settings, sql
 from common.commit import git_commit
+from common.problems import Reason, said
 from common.runs import Run
 from reverse_etl import applied, diff, holds, releases, settle, undo
 from reverse_etl.exports import Exports, RefusalError
@@ -30,9 +31,10 @@ from reverse_etl.limits import Allowed, LimitError, in_season
 from reverse_etl.model import FILE_ENTITY, Export
 from reverse_etl.undo import Undo
 
-WAITS = (  # how the hold of a change begins that another target's object has to be made for first
-    "waits for "
-)
+# the hold of a change that another target's object has to be made for first
+WAITS = "coalesce(hold ->> '$.code' = 'hold_waits', false)"
+# the hold of an opening that is not ours to make
+CLOSED = "coalesce(hold ->> '$.code' in ('hold_closed', 'hold_closed_because'), false)"
 
 
 class NoPlanError(Exception):
@@ -126,7 +128,7 @@ def build_plan(
     connection.execute(applied.REGISTRY)
     connection.execute(diff.CHANGES)
     parts: dict[tuple[str, str], ExportPlan] = {}
-    stopped: dict[tuple[str, str], str] = {}  # exports of which nothing may flow, and why
+    stopped: dict[tuple[str, str], Reason] = {}  # exports of which nothing may flow, and why
     compared: list[Export] = []
     seasons = _seasons(connection)
     holds.protect(connection, night.exports.every)
@@ -135,7 +137,7 @@ def build_plan(
             (export.target, export.entity), ExportPlan(export.target, export.entity)
         )
         if refusal is not None:
-            stopped[export.target, export.entity] = refusal.reason
+            stopped[export.target, export.entity] = holds.refused(refusal.reason)
             continue
         try:
             order = night.entities(export.target)
@@ -155,34 +157,31 @@ def build_plan(
                     settle.resolve(connection, export, seen["observed_at"])
                 part.desired, part.observed = diff.compare(connection, export, rank)
         except (diff.DiffImpossibleError, holds.TargetUnusableError, LimitError) as error:
-            stopped[export.target, export.entity] = str(error)
+            stopped[export.target, export.entity] = holds.refused(str(error))
             continue
         part.set_aside = holds.set_aside(connection, export)
         compared.append(export)
-        sentence = holds.of_night(export, night.feeds, night.observed, night.written_at)
-        sentences = [sentence] if sentence else []
-        if not sentences and night.undo is None:
-            sentences = holds.refusals(connection, export, part.desired, part.observed, allowed)
-        if sentences:
-            stopped[export.target, export.entity] = sentences[0]
+        why = holds.of_night(export, night.feeds, night.observed, night.written_at)
+        reasons = [why] if why else []
+        if not reasons and night.undo is None:
+            reasons = holds.refusals(connection, export, part.desired, part.observed, allowed)
+        if reasons:
+            stopped[export.target, export.entity] = reasons[0]
     for refusal in night.exports.unreadable:
         if scope.covers(refusal.target):
             parts.setdefault(
                 (refusal.target, refusal.entity), ExportPlan(refusal.target, refusal.entity)
             )
-            stopped[refusal.target, refusal.entity] = refusal.reason
+            stopped[refusal.target, refusal.entity] = holds.refused(refusal.reason)
     every = [export for export, _ in _ordered(night.exports, scope)]
-    for target, entity, sentence in holds.spread_over_files(
-        every, stopped, night.exports.unreadable
-    ):
-        stopped.setdefault((target, entity), sentence)
+    for target, entity, why in holds.spread_over_files(every, stopped, night.exports.unreadable):
+        stopped.setdefault((target, entity), why)
     releases.mark(connection)
-    connection.execute(  # the person has said so
-        f"update changes set hold = null where released and starts_with(hold, '{diff.CLOSED}')"
-    )
-    for key, sentence in stopped.items():
-        parts[key].holds.append(sentence)
-        _hold(connection, key, sentence)
+    # the person has said so
+    connection.execute(f"update changes set hold = null where released and {CLOSED}")
+    for key, why in stopped.items():
+        parts[key].holds.append(str(why))
+        _hold(connection, key, why)
     for export in sorted(
         compared, key=lambda one: bool(one.after)
     ):  # what waits for others comes after their limits
@@ -353,9 +352,9 @@ def _rank(export: Export, order: tuple[str, ...]) -> int:
     return order.index(export.entity)
 
 
-def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], sentence: str) -> None:
+def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], why: Reason) -> None:
     connection.execute(
-        "update changes set hold = ? where target = ? and entity = ?", [sentence, *key]
+        "update changes set hold = ? where target = ? and entity = ?", [why.json, *key]
     )
 
 
@@ -388,7 +387,7 @@ def _deliveries(
             f"""
             select count(*) filter (not waits), count(hold) filter (not waits),
             any_value(hold) filter (not waits), count(*) filter (waits)
-            from (select hold, coalesce(starts_with(hold, '{WAITS}'), false) as waits from changes
+            from (select hold, {WAITS} as waits from changes
                   where target = ? and entity in (select unnest(?)))""",
             [target, [e.entity for e in members]],
         ).fetchall()
@@ -416,7 +415,11 @@ def _deliveries(
             "waiting": waiting,
             "shapes": shapes,
         }
-        reason = f"{changed:,} rows changed" if changed else f"form changed: {', '.join(reshaped)}"
+        reason = (
+            Reason("change_rows", {"rows": changed})
+            if changed
+            else Reason("change_form", {"entities": ", ".join(reshaped)})
+        )
         connection.execute(
             f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99,"
             " null, '{}', ?, ?, ?, null, ?)",
@@ -425,7 +428,7 @@ def _deliveries(
                 FILE_ENTITY,
                 name.replace("\\", "\\\\").replace("|", "\\|"),
                 json.dumps(new),
-                reason,
+                reason.json,
                 sentence if held else None,
                 ", ".join(e.model for e in sending),
             ],
@@ -457,13 +460,17 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
     made by this plan.
     """
     for column, (target, entity) in export.after.items():
+        waits = sql.reason(
+            "hold_waits", target=sql.text(target), entity=sql.text(entity), key="wanted.needed"
+        )
         connection.execute(
             f"""
-            update changes set hold = '{WAITS}{target} {entity} ' || wanted.needed
+            update changes set hold = {waits}
             from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed
             from {export.relation}) as wanted
             where wanted._key = changes.key and changes.target = $target
             and changes.entity = $entity and changes.action = 'create' and hold is null
+            and wanted.needed is not null
                 and wanted.needed not in ({diff.existing(connection, target, entity)})
                 and wanted.needed not in (select key from changes where target = $other
                 and entity = $kind and hold is null
@@ -496,8 +503,7 @@ def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], ExportPlan]) -> None:
     rows = connection.execute(
         f"""
-        select target, entity, action, count(*), count(hold), count(*) filter (starts_with(hold,
-        '{WAITS}') or starts_with(hold, '{diff.CLOSED}'))
+        select target, entity, action, count(*), count(hold), count(*) filter ({WAITS} or {CLOSED})
         from changes group by all order by all"""
     ).fetchall()
     for target, entity, action, planned, held, waiting in rows:
@@ -518,15 +524,14 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
         parts[target, entity].drift.setdefault(policy, {})[column] = drifted
     for target, entity, key, partition, why in connection.execute(
         "select target, entity, key, coalesce(partition, ''),"
-        " coalesce(regexp_extract(hold, '\\(([^)]*)\\)', 1), '') from changes"
-        f" where starts_with(hold, '{diff.CLOSED}') order by all"
+        f" coalesce(hold ->> '$.values.why', '') from changes where {CLOSED} order by all"
     ).fetchall():
         parts[target, entity].closed.append({"key": key, "partition": partition, "why": why})
-    for sentence, target, entity, copies in connection.execute(
-        "select hold, target, entity, count(*) from changes where hold like '% objects in % carry"
-        " this key%' group by all order by all"
+    for hold, target, entity, copies in connection.execute(
+        "select hold, target, entity, count(*) from changes"
+        " where hold ->> '$.code' = 'hold_key_doubled' group by all order by all"
     ).fetchall():
-        parts[target, entity].holds.append(f"{target} {entity}: {copies:,} held, {sentence}")
+        parts[target, entity].holds.append(f"{target} {entity}: {copies:,} held, {said(hold)}")
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, target: str) -> str:

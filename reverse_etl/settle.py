@@ -34,6 +34,7 @@ OUTCOMES = pa.schema(
         ("request_id", pa.string()),
         ("started_at", pa.string()),
         ("finished_at", pa.string()),
+        ("reason", pa.string()),
         ("note", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
@@ -82,7 +83,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         """
         create or replace temp table settling as
         select planned.*, said.status, said.attempts, said.code, said.remote_id as made_id,
-        said.request_id, said.note, said.bytes, said.sha256,
+        said.request_id, said.reason as outcome_reason, said.note, said.bytes, said.sha256,
                said.rows, said.without, said.started_at::timestamptz as started_at,
                said.finished_at::timestamptz as finished_at
         from journal_said as said
@@ -99,7 +100,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         insert into settling
         select planned.*, case when file.status = 'applied' and not {left_out} then 'applied'
         else 'skipped' end, file.attempts, file.code, null,
-               file.request_id, case when {left_out}
+               file.request_id, file.outcome_reason, case when {left_out}
                then 'waits for another target; not yet in file ' else 'in file ' end || file.key,
                null, null, null, null, file.started_at, file.finished_at
         from settling as file
@@ -117,7 +118,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         """
         insert into ledger.audit.outcomes
         select change_id, run_id, target, status, attempts, code, coalesce(made_id, remote_id),
-        request_id, started_at, finished_at, note from settling"""
+        request_id, started_at, finished_at, note, outcome_reason from settling"""
     )
     connection.execute(
         f"""
@@ -238,7 +239,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, export: Export, observed_at: 
         """
         insert into ledger.audit.outcomes
         select change_id, run_id, target, 'applied', null, null, remote_id, null, null, finished_at,
-        'no answer came; read back as it was wanted'
+        'no answer came; read back as it was wanted', 'found'
         from settling_now where status is null"""
     )
     connection.execute(

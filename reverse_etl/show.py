@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common import sql
+from common.problems import said
 from common.runs import Run
 from common.words import words
 from reverse_etl import applied, exports
@@ -182,7 +183,7 @@ def _readable(
             column: value if shown is None or column in shown else HIDDEN
             for column, value in values.items()
         }
-    return row
+    return row | {"reason": said(row["reason"]), "hold": said(row["hold"])}
 
 
 def _flat(values: Mapping[str, Any]) -> str:
@@ -389,7 +390,7 @@ def _changes(
         from ledger.audit.changes where {where} order by seq limit {int(limit)}""",
         values,
     ).fetchall()
-    said = words()
+    word = words().partition
     for target, entity, action, key, partition, old, new, reason, held, status, note, _ in rows:
         state = (
             "held"
@@ -409,12 +410,12 @@ def _changes(
                 target,
                 entity,
                 key,
-                f"{said.partition} {partition}" if partition else "",
+                f"{word} {partition}" if partition else "",
                 f"[{state}]" if state else "",
             )
             if part
         )
-        console.print(f"{line}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{line}: {said(reason)}", markup=False, highlight=False, soft_wrap=True)
         if fields and action not in ("remove", "delete"):
             console.print(f"    {fields}", markup=False, highlight=False, soft_wrap=True)
     total = rows[0][-1] if rows else 0

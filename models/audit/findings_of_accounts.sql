@@ -86,7 +86,8 @@ name_fallbacks as (
         on accounts.person_id = records.person_id
     inner join night
         on accounts.minted_on = night.as_of
-    where accounts.policy like '%/fallback'
+    -- a policy and, behind the stroke, the rule of it that made the name
+    where {{ dbt.split_part('accounts.policy', "'/'", 2) }} = 'fallback'
 ),
 
 without_account as (

@@ -232,35 +232,44 @@ unwritten as (
             else 'drift'
         end as code,
         changes.target as system,
-        changes.entity || ': ' || changes.action || ' ' || changes.status || ': '
-        || coalesce(changes.hold, nullif(changes.note, ''), changes.reason) as sentence,
+        {{ problem_values({
+            'entity': 'changes.entity',
+            'action': 'changes.action',
+            'status': 'changes.status',
+            'why': "coalesce(changes.hold, nullif(changes.note, ''), changes.reason)",
+        }) }} as values,
         case
-            when changes.status = 'failed' and (changes.note like '%belongs to another object%' or changes.code = 409)
+            when changes.status = 'failed' and (changes.outcome_reason = 'duplicate' or changes.code = 409)
                 then changes.target || ' administrator'
-            when changes.status in ('failed', 'skipped') then 'technician'
-            when changes.hold like '%carry this key%' then changes.target || ' administrator'
-            when changes.hold like '%has lost its rows%' then 'student information system administrator'
-            when changes.hold is not null then 'analyst'
-            else changes.target || ' administrator'
+            when changes.status in ('failed', 'skipped') then ''
+            else coalesce(nullif(holds.owner, ''), changes.target || ' administrator')
         end as owner,
-        case
-            when changes.status in ('failed', 'skipped') then 'The next night tries again; if it fails again, mend what the sentence names.'
-            when changes.hold like '%carry this key%' then 'Keep one of the objects and take the key off the other.'
-            when changes.hold is not null then 'Look with "make show"; lift with ALLOW= and WHY=, or mend the cause.'
-            else 'Change it in the source system; what is changed in the tenant by hand is put back each night.'
-        end as action
+        case when changes.status not in ('failed', 'skipped') then holds.action end as action
     from changes
+    left join {{ ref('problems') }} as holds
+        on changes.hold_code = holds.code
     where
         changes.status in ('failed', 'skipped', 'held')
-        or changes.reason like '%drift%'
+        or changes.reason_code = 'change_by_hand'
 ),
 
 coded as (
-    select * from absent
+    select
+        absent.*,
+        cast(null as {{ dbt.type_string() }}) as action
+    from absent
     union all
-    select * from decided
+    select
+        decided.*,
+        cast(null as {{ dbt.type_string() }}) as action
+    from decided
     union all
-    select * from of_records
+    select
+        of_records.*,
+        cast(null as {{ dbt.type_string() }}) as action
+    from of_records
+    union all
+    select * from unwritten
 ),
 
 final as (
@@ -272,12 +281,10 @@ final as (
         coded.system,
         {{ rendered('catalogue.sentence', 'coded.values') }} as sentence,
         coalesce(nullif(coded.owner, ''), catalogue.owner) as owner,
-        {{ rendered('catalogue.action', 'coded.values') }} as action
+        coalesce(coded.action, {{ rendered('catalogue.action', 'coded.values') }}) as action
     from coded
     inner join {{ ref('problems') }} as catalogue
         on coded.code = catalogue.code
-    union all
-    select * from unwritten
 )
 
 select * from final

@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from ledger_kit import ROLES
+from ledger_kit import ROLES, speak
 
 from common import store
 from common.runs import Run
@@ -503,12 +503,13 @@ class Bench:
 
     def ask(self, query: str, *values: Any) -> list[tuple]:
         with store.connect() as connection:
+            speak(connection)
             return connection.execute(query, list(values)).fetchall()
 
     def changes(self, plan: Mapping[str, Any]) -> list[tuple]:
         """(entity, action, key, new, reason, held) of a plan, in order."""
         rows = self.ask(
-            """select entity, action, key, cast(new as varchar), reason, hold is not null
+            """select entity, action, key, cast(new as varchar), said(reason), hold is not null
                            from ledger.audit.planned_changes where plan_id = ? order by seq""",
             plan["plan_id"],
         )

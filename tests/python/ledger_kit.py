@@ -5,12 +5,15 @@ made by hand, no night.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 
+from common import problems, sql
+from common.problems import Reason
 from reverse_etl import applied, diff
 from reverse_etl.model import Column, Export, Limits
 
@@ -24,7 +27,7 @@ create table ledger.audit.planned_changes (
 create table ledger.audit.outcomes (
     change_id text, run_id text, target text, status text, attempts integer, code integer,
     remote_id text, request_id text,
-    started_at timestamptz, finished_at timestamptz, note text);
+    started_at timestamptz, finished_at timestamptz, note text, reason text);
 create table ledger.audit.deliveries (
     change_id text, run_id text, target text, file text, rows bigint, bytes bigint, sha256 text,
     delivered_at timestamptz, receipt text);
@@ -56,6 +59,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(AUDIT)
         connection.execute(applied.REGISTRY)
         connection.execute(diff.CHANGES)
+        speak(connection)
         yield connection
 
 
@@ -136,13 +140,45 @@ def change(
         "new": "{}",
         "released": False,
     } | more
+    hold = more.get("hold")
     row = {
         name: json.dumps(value) if isinstance(value, dict) else value for name, value in row.items()
-    }
+    } | ({"hold": hold.json if isinstance(hold, Reason) else in_words(hold)} if hold else {})
     connection.execute(
         f"insert into changes ({', '.join(row)}) values ({', '.join('?' * len(row))})",
         list(row.values()),
     )
+
+
+def speak(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection `said(reason)`: the sentence of a stored reason, null of none."""
+
+    def part(text: str) -> str:
+        if not problems.PLACE.fullmatch(text):
+            return sql.text(text)
+        value = f"json_extract_string(stored, '$.values.{text[1:-1]}')"
+        number = f"format('{{:,}}', try_cast({value} as bigint))"
+        is_number = f"json_type(stored, '$.values.{text[1:-1]}') in ('UBIGINT', 'BIGINT')"
+        return f"coalesce(case when {is_number} then {number} else {value} end, '')"
+
+    cases = " ".join(
+        f"when '{code}' then " + " || ".join(map(part, re.split(r"(\{[a-z_]+\})", one.sentence)))
+        for code, one in problems.catalogue().items()
+        if code.startswith(("hold_", "change_", "in_words"))
+    )
+    connection.execute(
+        f"create or replace temp macro said(stored) as case stored ->> '$.code' {cases} end"
+    )
+
+
+def in_words(words: str) -> str:
+    """A reason that has no code, as it is stored."""
+    return Reason("in_words", {"words": words}).json
+
+
+def waits_for(target: str, entity: str, key: str) -> Reason:
+    """The hold of a change that waits for another target's object."""
+    return Reason("hold_waits", {"target": target, "entity": entity, "key": key})
 
 
 def held(connection: duckdb.DuckDBPyConnection, target: str = "fake") -> list[str]:

@@ -127,7 +127,7 @@ def test_a_change_that_still_is_as_it_was_left_is_turned_round(
         [],
     )
     assert connection.execute(
-        "select target, entity, entity_rank, subject, partition, reason, hold, source,"
+        "select target, entity, entity_rank, subject, partition, said(reason), hold, source,"
         " export_model from changes"
     ).fetchall() == [("fake", "users", 4, "p", "s", "undoes update of run run", None, "f:1", "m")]
 

@@ -183,13 +183,15 @@ def test_a_count_is_told_as_a_count_and_nothing_as_no_share() -> None:
 
 def test_a_lost_file_is_told_with_its_share_and_its_word() -> None:
     assert (
-        drop_hold(
-            "portfolio",
-            "students",
-            parse({"drop": "12.5%"}, "x"),
-            before=1600,
-            after=1399,
-            allowed=NOTHING,
+        str(
+            drop_hold(
+                "portfolio",
+                "students",
+                parse({"drop": "12.5%"}, "x"),
+                before=1600,
+                after=1399,
+                allowed=NOTHING,
+            )
         )
         == "portfolio students: 201 of 1,600 rows delivered last time would vanish (12.6 %, limit"
         ' 12.5 %); see "make show TARGET=portfolio", then "make plan'

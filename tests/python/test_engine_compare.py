@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from ledger_kit import column, export, ledger, stand
 
+from common.problems import said
 from reverse_etl import diff
 from reverse_etl.model import Column, Export, FileFormat
 
@@ -88,7 +89,13 @@ def compared(
     ).fetchall()
     changes = {values[0]: dict(zip(names, values, strict=True)) for values in rows}
     return {
-        key: {**one, "old": json.loads(one["old"]), "new": json.loads(one["new"])}
+        key: {
+            **one,
+            "old": json.loads(one["old"]),
+            "new": json.loads(one["new"]),
+            "reason": said(one["reason"]),
+            "hold": said(one["hold"]) or None,
+        }
         for key, one in changes.items()
     }
 

@@ -258,7 +258,7 @@ def test_a_child_is_listed_only_once_the_account_exists(tmp_path: Path) -> None:
     (file,) = (tmp_path / "vendor").iterdir()
     assert file.read_text() == "students.csv:1,S1"
     assert bench.ask(
-        "select key, status, coalesce(note, hold) from ledger.audit.changes where entity ="
+        "select key, status, coalesce(note, said(hold)) from ledger.audit.changes where entity ="
         " 'students' order by key"
     ) == [
         ("1", "applied", f"in file {file.name}"),

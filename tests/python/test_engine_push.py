@@ -265,8 +265,8 @@ def test_everything_written_is_in_the_audit_with_old_new_and_request(bench: Benc
     bench.desire(users=[user(1, org_unit_path="/B", source="students.csv:77")])
     bench.whole_night()
     rows = bench.ask(
-        """select action, cast(old as varchar), cast(new as varchar), reason, status, code, source,
-        export_model, partition,
+        """select action, cast(old as varchar), cast(new as varchar), said(reason), status, code,
+        source, export_model, partition,
                                started_at <= finished_at from ledger.audit.changes
                                order by planned_at"""
     )

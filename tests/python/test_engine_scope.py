@@ -17,9 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, user
-from ledger_kit import change, export, held, ledger, stand
+from ledger_kit import change, export, held, ledger, stand, waits_for
 
-from reverse_etl import diff, journal
+from common.problems import Reason
+from reverse_etl import diff, holds, journal
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
 from reverse_etl.execute import Tally
@@ -270,8 +271,8 @@ def test_an_export_that_is_stopped_stops_no_other(connection: duckdb.DuckDBPyCon
         ("d", {"target": "other"}),
     ):
         change(connection, key, **more)
-    planning._hold(connection, ("fake", "users"), "it was not seen")
-    said = connection.execute("select key, hold from changes order by key").fetchall()
+    planning._hold(connection, ("fake", "users"), holds.refused("it was not seen"))
+    said = connection.execute("select key, said(hold) from changes order by key").fetchall()
     assert said == [("a", "it was not seen"), ("b", "it was not seen"), ("c", None), ("d", None)]
 
 
@@ -351,7 +352,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
     }
     for key, entity, action, hold in (
         ("a1", "a", "update", None),
-        ("a2", "a", "create", "waits for google users x"),
+        ("a2", "a", "create", waits_for("google", "users", "x")),
         ("b1", "b", "remove", "over its limit"),
         ("g1", "gone", "remove", None),
         ("e1", "empty", "remove", None),
@@ -363,7 +364,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
         change(connection, key, target="other", entity=entity)
     planning._deliveries(connection, SimpleNamespace(as_of="2026-01-02"), exports, parts)  # type: ignore[arg-type]
     assert connection.execute(
-        "select key, hold from changes where action <> 'deliver' order by key"
+        "select key, said(hold) from changes where action <> 'deliver' order by key"
     ).fetchall() == [
         ("a1", "over its limit"),
         ("a2", "waits for google users x"),
@@ -375,7 +376,7 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
     ]
     rows = connection.execute(
         """select target, entity, entity_rank, key, subject, partition, action_rank,
-        remote_id, cast(old as varchar), reason, hold,
+        remote_id, cast(old as varchar), said(reason), said(hold),
                                         source, export_model from changes where action = 'deliver'
                                         order by key"""
     ).fetchall()
@@ -480,7 +481,7 @@ def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: 
         ("file", "deliver", f"all_{bench.run.as_of.isoformat()}.zip"),
     ]
     assert bench.ask(
-        "select target, subject, partition, cast(old as varchar), reason, source,"
+        "select target, subject, partition, cast(old as varchar), said(reason), source,"
         " export_model, seq from ledger.audit.planned_changes where key = 'p1'"
     ) == [
         (
@@ -503,16 +504,18 @@ def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: 
 
 # ---------------------------------------------------------------- counting
 
+DOUBLED = Reason("hold_key_doubled", {"copies": 2, "target": "fake"})
+
 
 def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     change(connection, "a")
     change(connection, "b", hold="over its limit")
-    change(connection, "c", hold="waits for google users c")
+    change(connection, "c", hold=waits_for("google", "users", "c"))
     change(connection, "d", "create", released=True)
-    change(connection, "e", "create", hold="2 objects in fake carry this key; keep one")
-    change(connection, "f", entity="groups", hold="waits for google users c")
+    change(connection, "e", "create", hold=DOUBLED)
+    change(connection, "f", entity="groups", hold=waits_for("google", "users", "c"))
     for column, policy in (("name", "revert"), ("name", "revert"), ("email", "leave")):
         connection.execute(
             "insert into drifts (target, entity, key, column_name, policy) values ('fake', 'users',"
@@ -529,7 +532,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         waiting=1,
         released=1,
         drift={"revert": {"name": 2}, "leave": {"email": 1}},
-        holds=["fake users: 1 held, 2 objects in fake carry this key; keep one"],
+        holds=[f"fake users: 1 held, {DOUBLED}"],
     )
     assert parts["fake", "groups"] == ExportPlan("fake", "groups", planned={"update": 1}, waiting=1)
     nothing = {
@@ -594,8 +597,8 @@ def test_a_row_waits_until_its_object_elsewhere_is_there_or_coming(
     change(connection, "1", "create", entity="others")
     planning.wait(connection, rows)
     said = connection.execute(
-        "select key, hold from changes where target = 'fake' and entity in ('rows', 'others') and"
-        " hold is not null order by key"
+        "select key, said(hold) from changes where target = 'fake' and entity in ('rows', 'others')"
+        " and hold is not null order by key"
     ).fetchall()
     assert said == ([("1", f"waits for google users {needed}")] if waits else []) + [
         ("3", "before")

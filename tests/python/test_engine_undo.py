@@ -86,7 +86,8 @@ def test_a_thousand_mixed_changes_are_taken_back_but_for_what_was_said(tmp_path:
     assert {
         reason
         for (reason,) in bench.ask(
-            "select distinct reason from ledger.audit.changes where run_id = ?", bench.run.run_id
+            "select distinct said(reason) from ledger.audit.changes where run_id = ?",
+            bench.run.run_id,
         )
     } >= {
         f"undoes {action} of run {run_id}"

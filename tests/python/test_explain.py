@@ -14,6 +14,7 @@ from conftest import District
 from rich.console import Console
 
 from common import store
+from common.problems import Reason
 from operations import explain
 from operations.publish import publish
 
@@ -37,27 +38,49 @@ def finding(code: str, owner: str) -> str:
         values ('f', $run, '{code}', '{{}}', '', '', $k, '{owner}')"""
 
 
+MOVED = Reason("change_of_columns", {"parts": "changed in source: org_unit_path"})
+
+
 def change(
     target: str,
     status: str,
-    reason: str = "changed in source: org_unit_path",
-    hold: str | None = None,
+    reason: Reason = MOVED,
+    hold: Reason | None = None,
     note: str = "",
+    word: str = "",
 ) -> str:
-    held = f"'{hold}'" if hold else "null"
+    held = f"'{hold.json}'" if hold else "null"
     outcome = (
         ""
         if hold
         else f"""insert into ledger.audit.outcomes (change_id, run_id, target, status, attempts,
-        note)
-        values ('c' || $p, $run, '{target}', '{status}', 1, '{note}')"""
+        note, reason)
+        values ('c' || $p, $run, '{target}', '{status}', 1, '{note}', '{word}')"""
     )
     return f"""insert into ledger.audit.planned_changes (change_id, plan_id, run_id, target, entity,
     key, subject, action, reason, hold)
-        values ('c' || $p, 'p', $run, '{target}', 'users', $p, $p, 'update', '{reason}',
+        values ('c' || $p, 'p', $run, '{target}', 'users', $p, $p, 'update', '{reason.json}',
         {held}); {outcome}"""
 
 
+OVER = Reason(
+    "hold_drop",
+    {
+        "target": "google",
+        "entity": "users",
+        "lost": 300,
+        "before": 900,
+        "share": "33 %",
+        "limit": "10 %",
+    },
+)
+DOUBLED = Reason("hold_key_doubled", {"copies": 2, "target": "google"})
+LOST = Reason(
+    "hold_partition", {"word": "school", "partition": "07474001", "feeds": "myedbc.student"}
+)
+DRIFTED = Reason(
+    "change_by_hand", {"parts": "drift: changed in google since our last push: given_name"}
+)
 FAULTS = {
     "usual names blank": Prepared(
         "student",
@@ -189,22 +212,18 @@ FAULTS = {
         "may be",
     ),
     "over the limit": Prepared(
-        "student",
-        change("google", "held", hold="google users: 300 updates planned, limit 10 %"),
-        "change_held",
-        "analyst",
-        "limit 10 %",
+        "student", change("google", "held", hold=OVER), "change_held", "analyst", "limit 10 %"
     ),
     "key twice": Prepared(
         "student",
-        change("google", "held", hold="2 objects in google carry this key; keep one"),
+        change("google", "held", hold=DOUBLED),
         "change_held",
         "google administrator",
         "carry this key",
     ),
     "school collapsed": Prepared(
         "student",
-        change("google", "held", hold="school 07474001 has lost its rows in myedbc.student"),
+        change("google", "held", hold=LOST),
         "change_held",
         "student information system administrator",
         "lost its rows",
@@ -217,6 +236,7 @@ FAULTS = {
             note=(
                 "a name meant for this key belongs to another object, which does not carry this key"
             ),
+            word="duplicate",
         ),
         "change_failed",
         "microsoft administrator",
@@ -238,9 +258,7 @@ FAULTS = {
     ),
     "changed by hand": Prepared(
         "student",
-        change(
-            "google", "applied", reason="drift: changed in google since our last push: given_name"
-        ),
+        change("google", "applied", reason=DRIFTED),
         "drift",
         "google administrator",
         "drift",
@@ -266,7 +284,7 @@ def planted(two_nights: District, tmp_path_factory: pytest.TempPathFactory) -> P
         with store.connect() as connection:
             (run,) = connection.execute("select max(run_id) from ledger.audit.runs").fetchone()
             connection.execute(
-                "create temp table faults_before as select person_id, kind, owner from"
+                "create temp table faults_before as select person_id, code, owner from"
                 " audit.person_faults"
             )
             for name, fault in FAULTS.items():
@@ -306,7 +324,7 @@ def _someone(connection: duckdb.DuckDBPyConnection, who: str, taken: set[str]) -
         and holders.school_number is not null and {where}
             and lifecycle.person_id not in (select unnest($taken))
             and lifecycle.person_id not in (select person_id from faults_before
-            where kind <> 'legal_names')
+            where code <> 'legal_names')
         order by 1 limit 1""",
         {"population": "staff" if who == "staff" else "student", "taken": sorted(taken) or [""]},
     ).fetchone()
@@ -317,7 +335,7 @@ def _someone(connection: duckdb.DuckDBPyConnection, who: str, taken: set[str]) -
 def _faults_before(connection: duckdb.DuckDBPyConnection, person: str) -> set[tuple[str, str]]:
     return set(
         connection.execute(
-            "select kind, owner from faults_before where person_id = ?", [person]
+            "select code, owner from faults_before where person_id = ?", [person]
         ).fetchall()
     )
 

@@ -227,28 +227,3 @@ def test_a_fresh_machine_is_scheduled_in_fewer_than_ten_commands_that_exist():
     assert any("systemctl enable --now homeroom-nightly.timer" in line for line in commands), (
         "what schedule.install says to type next"
     )
-
-
-def test_every_row_of_when_it_fails_names_findings_the_code_can_make():
-    text = (ROOT / "docs" / "when-it-fails.md").read_text(encoding="utf-8")
-    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) > 20
-    code = "".join(
-        path.read_text(encoding="utf-8")
-        for room in ("common", "ingestion", "reverse_etl", "operations")
-        for path in (ROOT / room).rglob("*.py")
-    )
-    kinds = {
-        kind
-        for row in rows
-        for kind in re.findall(r"`([a-z_]+)`", row[4])
-        if "audit" not in kind and "step_skipped" not in kind
-    }
-    # kinds of feeds and of failed nodes are put together from two words
-    assert {
-        kind
-        for kind in kinds
-        if f'"{kind}"' not in code
-        and f'"{kind.partition("_")[2]}"' not in code
-        and f"_{kind.partition('_')[2]}" not in code
-    } == set()
