@@ -54,7 +54,7 @@ ALLOW = (
     "weeks lie between two nights of the demo's year",
 )
 # files stay the same for weeks, and in a school of a handful the summer looks like a collapse
-TRUST = {"TRUST__REFUSE_AFTER_DAYS": "false", "TRUST__SCHOOL_ROWS": "20"}
+TRUST = {"TRUST__HOLD_AFTER_DAYS": "false", "TRUST__SCHOOL_ROWS": "20"}
 NIGHTS_UNTIL_LEFT = (
     5  # seeds/absence_policy.csv: a student in no extract may be taken for gone from then on
 )

@@ -41,7 +41,7 @@ ALLOW = (
 # being refused
 CALM = {
     "NIGHT__RETRY_AFTER_MINUTES": "false",
-    "TRUST__MOST_SCHOOLS": "0.6",
+    "TRUST__MAX_LOST_PARTITIONS": "0.6",
     "BACKUP__NIGHTLY": "false",
 }
 

@@ -15,7 +15,7 @@ from conftest import ROOT, District
 
 # Of the district's three schools two are large enough to be watched: one of them may collapse
 # without the feed being refused.
-TWO_SCHOOLS = {"TRUST__MOST_SCHOOLS": "0.6"}
+TWO_SCHOOLS = {"TRUST__MAX_LOST_PARTITIONS": "0.6"}
 
 
 def test_an_old_night_is_built_again_and_its_exports_are_equal(district: District) -> None:

@@ -24,7 +24,7 @@ def twin(library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
     shutil.copytree(library.folder, folder)
     for name in ("KIND", "LAYOUT"):
         monkeypatch.setenv(
-            f"SOURCES__TWIN__{name}", verb.settings.get(f"sources.library.{name.lower()}")
+            f"SOURCES__TWIN__{name}", verb.settings.section("sources", "library")[name.lower()]
         )
     monkeypatch.setenv("SOURCES__TWIN__LOCATION", str(folder))
     assert library.ingest("--source", "twin") == 0
@@ -63,11 +63,11 @@ def test_settings_of_one_source_that_cannot_be_followed_cost_the_others_nothing(
 def test_a_threshold_that_is_no_number_is_one_sentence(
     twin: Library, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("SOURCES__LIBRARY__MINIMUM_SHARE", "half")
+    monkeypatch.setenv("SOURCES__LIBRARY__MIN_ROW_RATIO", "half")
     assert twin.ingest("--source", "twin") == 3
     assert rows(twin) == [40, 44]
     assert (
-        "min_row_ratio of its source is 'half'; it must be a share between 0 and 1"
+        "[sources.library] min_row_ratio is 'half'; it must be a number between 0 and 1"
         in twin.findings("critical")[0]["message"]
     )
 
@@ -129,7 +129,8 @@ def test_what_a_killed_ingestion_did_not_come_to_is_missing(
     ("settings", "sentence"),
     [
         ({"LAYOUT": "libary"}, "library: not usable: there is no layout"),
-        ({"MINIMUM_SHARE": "half"}, "library: not usable: min_row_ratio of its source is 'half'"),
+        ({"MIN_ROW_RATIO": "half"}, "[sources.library] min_row_ratio is 'half'; it must be"),
+        ({"MINIMUM_SHARE": "0.5"}, "[sources.library] minimum_share: no such key; the nearest is"),
         (
             {
                 "KIND": "sql",
@@ -151,6 +152,9 @@ def test_what_a_killed_ingestion_did_not_come_to_is_missing(
 def test_check_says_it_before_the_night_and_looks_at_the_others_too(
     twin: Library, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], sentence: str
 ):
+    if "KIND" in settings:  # what a source of files may say means nothing for a database
+        for name in ("LAYOUT", "LOCATION"):
+            monkeypatch.delenv(f"SOURCES__LIBRARY__{name}")
     for name, value in settings.items():
         monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", value)
     twin.said()
