@@ -132,7 +132,7 @@ FAULTS = {
     "employment ended": Prepared(
         "staff",
         "update identity.presence set state = 'left' where person_id = $p; update"
-        " identity.lifecycle set state = 'suspended', record = 'left', reason = 'employment ended'"
+        " identity.lifecycle set state = 'suspended', record = 'left', reason = 'employment_ended'"
         " where person_id = $p",
         "left",
         "human resources",
