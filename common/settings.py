@@ -81,6 +81,12 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) in (int, float) else value
 
 
+def _false_itself(value: Any) -> Any:
+    if value is not False:  # which 0 equals, and a number it may be
+        raise ValueError("it must be false")
+    return value
+
+
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -103,7 +109,7 @@ Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Some = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Never = Literal[False]
+Never = Annotated[Literal[False], BeforeValidator(_false_itself)]
 
 
 def _a_zone(name: str) -> str:

@@ -81,6 +81,7 @@ def wrong(**given: object) -> list[str]:
 
 def test_what_is_right_is_taken_and_what_nobody_wrote_is_its_default():
     given = settings.parse(House, {**RIGHT, "retry": False, "share": 1, "rooms": "hall"}, ("h",))
+    assert settings.parse(House, {**RIGHT, "retry": 0}, ("h",)).retry is not False, "0 is a number"
     assert (given.minutes, given.retry, given.share, given.rooms) == (480, False, 1.0, ("hall",))
     assert settings.parse(House, {"kind": 74, "rooms": [7]}, ("h",)).kind == "74"
     assert settings.parse(House, {"kind": 74, "rooms": [7]}, ("h",)).rooms == ("7",)
