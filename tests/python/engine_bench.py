@@ -547,7 +547,9 @@ def tests_of(model: Model) -> dict[str, str]:
 
 def manifest(models: Sequence[Model]) -> dict[str, Any]:
     """As much of a dbt manifest as the engine reads."""
-    nodes: dict[str, Any] = {}
+    nodes: dict[str, Any] = {
+        "seed.homeroom.privacy_register": {"resource_type": "seed", "name": "privacy_register"}
+    }
     parents: dict[str, list[str]] = {}
     sources: dict[str, Any] = {}
     for model in models:
