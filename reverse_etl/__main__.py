@@ -461,15 +461,15 @@ def _drifts(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _closed(document: Mapping[str, Any]) -> list[Finding]:
-    """What somebody else closed, one by one: each is a person's to open."""
+    """What somebody else closed, one by one: each is somebody's to open."""
     return [
         Finding(
             "closed_by_somebody_else",
             {"why": f" ({one['why']})" if one["why"] else ""},
             target=part["target"],
             entity=part["entity"],
-            school_number=one["partition"],
             key=one["key"],
+            **{findings.PARTITION: one["partition"]},
         )
         for part in document["exports"]
         for one in part["closed"]

@@ -13,7 +13,7 @@ names it in its column of role `adopt`: it is given the key. A value changed by 
 again, left or taken over, as the column's `on_drift` says. A row whose column of role `deleted` is
 true wants its object gone; an object that lies among the target's deleted ones and is wanted again
 is restored, not made anew. An object that somebody else closed (the ledger knows what we closed)
-stays closed: opening it waits until a person releases it, and is no drift.
+stays closed: opening it waits until somebody releases it, and is no drift.
 """
 
 from __future__ import annotations

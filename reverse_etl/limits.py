@@ -91,7 +91,7 @@ class Hold:
 
     @property
     def sentence(self) -> str:
-        """What a person reads."""
+        """What somebody reads."""
         return str(self.why)
 
 

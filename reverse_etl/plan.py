@@ -177,7 +177,7 @@ def build_plan(
     for target, entity, why in holds.spread_over_files(every, stopped, night.exports.unreadable):
         stopped.setdefault((target, entity), why)
     releases.mark(connection)
-    # the person has said so
+    # somebody has said so
     connection.execute(f"update changes set hold = null where released and {CLOSED}")
     for key, why in stopped.items():
         parts[key].holds.append(str(why))
