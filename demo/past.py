@@ -28,6 +28,7 @@ import yaml
 
 from common import store
 from common.paths import root
+from common.problems import Reason
 from demo import cases
 from demo.district import District, Student
 from demo.people import plain
@@ -367,8 +368,7 @@ def _closed(connection: duckdb.DuckDBPyConnection, people: list[Known]) -> None:
             connection.execute(
                 "insert into ledger.audit.planned_changes (change_id, plan_id, run_id, planned_at,"
                 " target, entity, key, subject, action, old, new, reason, export_model, seq)"
-                " values (?, 'spring', 'spring', ?, ?, 'users', ?, ?, 'suspend', ?, ?, 'left', ?,"
-                " 1)",
+                " values (?, 'spring', 'spring', ?, ?, 'users', ?, ?, 'suspend', ?, ?, ?, ?, 1)",
                 [
                     change_id,
                     STORIES[one.case][-1][1],
@@ -377,6 +377,7 @@ def _closed(connection: duckdb.DuckDBPyConnection, people: list[Known]) -> None:
                     one.key,
                     json.dumps({column: not off}),
                     json.dumps({column: off}),
+                    Reason("change_left").json,
                     f"exp_{target}__users",
                 ],
             )
