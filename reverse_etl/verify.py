@@ -4,7 +4,8 @@ exception".
 In: the run's plan, a fresh observation, the share each target declares as its level. Out:
 `verify.json`: per target and entity what still differs and why, without what the plan held or what
 waits for it, and the share of rows that are as they should be. Exit 3 when a share is under its
-level. Platforms list late what they have just accepted, so what is left is looked at again after a
+level, and where what should be closed is open, by name: a share of 99.9 % is no comfort there.
+Platforms list late what they have just accepted, so what is left is looked at again after a
 pause.
 
 Alone: `python -m reverse_etl verify [--target T]`.
@@ -24,6 +25,7 @@ from common.findings import Finding
 from common.runs import Run
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
+from reverse_etl.model import SUSPEND
 from reverse_etl.settle import settle
 
 PAUSES = (
@@ -56,6 +58,7 @@ def verify(
     result: dict[str, Any] = run.read("verify.json", {}) if targets else {}
     left, waits = chosen, list(pauses)
     unreadable: list[str] = []
+    still_open: dict[str, list[Finding]] = {}
     # who could not be read before either, and was not written to: that is known, and nothing has to
     # be verified
     away = {
@@ -75,6 +78,7 @@ def verify(
                 left,
                 {(part.target, part.entity): part for part in plan.parts},
             )
+            still_open |= {target: _still_open(connection, target) for target in left}
         silent = [
             target for target in left if night.observed.get(target, {}).get("status") == "failed"
         ]
@@ -99,6 +103,7 @@ def verify(
         for entity, one in sorted(result.get(t, {}).items())
         if _residual(one)
     ]
+    found += [one for t in chosen if t not in unreadable for one in still_open.get(t, [])]
     found += [Finding("not_verified", target=t) for t in unreadable if t not in away]
     findings.record(run, found)
     for target in chosen:
@@ -184,6 +189,29 @@ def _measured(
             "converged": None if stopped else round(share, 6),
         }
     return measured
+
+
+def _still_open(connection: duckdb.DuckDBPyConnection, target: str) -> list[Finding]:
+    """What was to be closed and is open: refused, or answered as done and not so."""
+    rows = connection.execute(
+        f"""
+        select entity, key, coalesce(partition, ''), status, coalesce(nullif(note, ''), 'code '
+        || code, 'no reason given') from left_over
+        where target = ? and action_planned = '{SUSPEND}' and status in ('applied', 'failed')
+        and action = '{SUSPEND}' order by all""",
+        [target],
+    ).fetchall()
+    return [
+        Finding(
+            "still_open",
+            {"why": why if status == "failed" else "answered as done, not so when read back"},
+            target=target,
+            entity=entity,
+            school_number=partition,
+            key=key,
+        )
+        for entity, key, partition, status, why in rows
+    ]
 
 
 def _because(one: Mapping[str, Any]) -> str:

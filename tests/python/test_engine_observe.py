@@ -111,6 +111,43 @@ def test_a_platform_that_says_yes_and_does_nothing_is_not_green(bench: Bench) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (("failed", 403, "forbidden", "role holder"), "role holder"),
+        (("failed", 403, "forbidden", ""), "forbidden"),
+        (("applied", 200, "", ""), "answered as done, not so when read back"),
+    ],
+)
+def test_a_leaver_whose_account_cannot_be_closed_is_critical_and_named_whatever_the_share(
+    bench: Bench, answer: tuple, why: str
+) -> None:
+    bench.desire(users=[user(n) for n in range(1, 40)])
+    bench.whole_night(allow="create", why="first")
+    status, code, reason, note = answer
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, status, code, reason, note=note)
+        if change.key == ("p2",) or (change.key == ("p3",) and status == "failed")
+        else None
+    )
+    bench.desire(
+        users=[
+            user(1),
+            user(2, suspended=True, school_number="s1"),
+            user(3, given_name="Zoe"),  # a change that fails, but closes nobody
+            *(user(n) for n in range(4, 40)),
+        ]
+    )
+    bench.whole_night()
+    assert bench.verify(level=0.5) == 3
+    (found,) = [one for one in findings.read(bench.run) if one["code"] == "still_open"]
+    assert (found["level"], found["key"], found["values"]["why"]) == ("critical", "p2", why)
+    bench.target.faults = lambda change: None
+    bench.whole_night()
+    assert bench.verify() == 0
+    assert not [one for one in findings.read(bench.run) if one["code"] == "still_open"]
+
+
 def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
     bench.desire(users=[user(1)])
     bench.whole_night()
