@@ -13,6 +13,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,7 @@ COLUMN_KNOWN = (
     "personal_data",
     "header",
     "field",
+    "form",
     "role",
     "off_value",
     "off_because",
@@ -336,6 +338,12 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: off_value is {off!r} and role {role!r}; a column of role"
             " switch, and no other, says which value means closed"
         )
+    try:
+        re.compile(str(meta.get("form", "")))
+    except re.error as error:
+        raise ExportError(
+            f"{where}, column {name}: form is {meta['form']!r}, which is no pattern: {error}"
+        ) from None
     because = meta.get("off_because")
     if because is not None and (
         role != SWITCH or not isinstance(because, Mapping) or set(because) != {"column", "ours"}
@@ -351,6 +359,7 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         personal_data=str(meta.get("personal_data", "none")),
         header=str(meta.get("header", "")),
         field=str(meta.get("field", "")),
+        form=str(meta.get("form", "")),
         role=role,
         off_value=off,
         off_because=(str(because["column"]), str(because["ours"])) if because else None,

@@ -36,6 +36,7 @@ DISTRUSTED = ("refused", "missing")
 COUNTED = (  # what limits count: released changes were counted by somebody
     "target = ? and entity = ? and hold is null and not released"
 )
+EDITED = 0.01  # so many of our keys may be edited by hand and are held alone; more are misread
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
 
@@ -363,7 +364,7 @@ def refusals(
     emptied = written and not desired and export.when_empty == "hold"
     found = [
         (EMPTY, Reason("hold_emptied", {"written": written}) if emptied else None),
-        (KEYS, _keys_changed(connection, export) if desired else None),
+        (KEYS, _keys_changed(connection, export, written) if desired else None),
         (
             FIRST,
             _first_push(connection, export, desired, observed) if not written and desired else None,
@@ -381,9 +382,45 @@ def refusals(
     ]
 
 
-def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> Reason | None:
-    """Whether keys we wrote came back in another form: such a target would be given everybody
-    twice, and lose them after.
+def by_key(connection: duckdb.DuckDBPyConnection, export: Export, allowed: Allowed) -> list[str]:
+    """Hold what is to be done to objects whose key somebody edited, where they are few; nothing
+    would be mended by making them anew, and the others have nothing to do with it.
+    """
+    target, entity = export.target, export.entity
+    if export.file is not None or allowed.lifts(target, entity, KEYS):
+        return []
+    edited = _came_back(connection, export)
+    if not edited:
+        return []
+    first = f"{edited[0][0]} came back as {edited[0][1]}"
+    why = Reason(
+        "hold_key_edited",
+        {"target": target, "entity": entity, "count": len(edited), "first": first},
+    )
+    connection.execute(
+        "update changes set hold = ? where target = ? and entity = ? and hold is null"
+        " and key in (select unnest(?))",
+        [why.json, target, entity, [key for pair in edited for key in pair]],
+    )
+    return [str(why)]
+
+
+def _keys_changed(
+    connection: duckdb.DuckDBPyConnection, export: Export, written: int
+) -> Reason | None:
+    """Whether so many keys came back in another form that it is no edited object but how they are
+    read: such a target would be given everybody twice, and lose them after.
+    """
+    pairs = _came_back(connection, export)
+    few = len(pairs) <= max(1, EDITED * written) and 2 * len(pairs) < written
+    if not pairs or few:
+        return None
+    first = f"{pairs[0][0]} came back as {pairs[0][1]}"
+    return Reason("hold_keys_changed", {"count": len(pairs), "first": first})
+
+
+def _came_back(connection: duckdb.DuckDBPyConnection, export: Export) -> list[tuple[str, str]]:
+    """The keys we wrote that came back in another form, each as it was written and as found.
 
     Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and
     neither wrote nor want: the same object by its remote id, or the same key but for letter case,
@@ -393,7 +430,7 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> Reas
     plain = (
         r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
     )
-    ((count, first),) = connection.execute(
+    return connection.execute(
         f"""
         with ours as (
             select planned.key from ledger.audit.planned_changes as planned
@@ -420,10 +457,9 @@ def _keys_changed(connection: duckdb.DuckDBPyConnection, export: Export) -> Reas
             union
             select made.key, strange._key from made join strange using (remote_id)
         )
-        select count(*), min(written || ' came back as ' || found) from pairs""",
+        select written, found from pairs order by all""",
         {"target": export.target, "entity": export.entity},
     ).fetchall()
-    return Reason("hold_keys_changed", {"count": count, "first": first}) if count else None
 
 
 def _first_push(

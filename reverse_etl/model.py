@@ -78,6 +78,7 @@ class Column:
     personal_data: str = "none"
     header: str = ""  # file targets: the heading in the file
     field: str = ""  # other targets: where the value stands in the target's object
+    form: str = ""  # of a key: the pattern of all of it; any other value is no key of ours
     role: str = ""  # one of ROLES
     off_value: Any = None  # of a switch: the value that means closed
     # of a switch: the observed column that says why an object is closed, and what stands there of

@@ -165,6 +165,8 @@ def build_plan(
         reasons = [why] if why else []
         if not reasons and night.undo is None:
             reasons = holds.refusals(connection, export, part.desired, part.observed, allowed)
+            if not reasons:
+                part.holds += holds.by_key(connection, export, allowed)
         if reasons:
             stopped[export.target, export.entity] = reasons[0]
     for refusal in night.exports.unreadable:

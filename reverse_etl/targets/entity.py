@@ -138,4 +138,8 @@ def table_of(row: Entity, export: Export) -> Table:
     columns = [column for column in export.columns if column.name not in export.context]
     paths = {c.name: steps(c.field) if c.role != PASSWORD else () for c in columns}
     read = {c.name for c in columns if c.role == DELETED or c.field in row.read_only}
-    return tuple(Field(name, path, bool(path) and name not in read) for name, path in paths.items())
+    forms = {c.name: c.form for c in columns}
+    return tuple(
+        Field(name, path, bool(path) and name not in read, forms[name])
+        for name, path in paths.items()
+    )

@@ -12,6 +12,7 @@ A column is found by its path through nested objects, as the export's `field:` w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ class Field:
     column: str
     path: tuple[str, ...]
     sent: bool = True
+    form: str = ""  # what is read and has another form is nothing of ours: None
 
 
 Table = tuple[Field, ...]
@@ -69,7 +71,9 @@ def from_api(table: Table, document: Mapping[str, Any]) -> dict[str, Any]:
 def read(each: Field, document: Mapping[str, Any]) -> Any:
     """One field of an object."""
     value = value_at(document, each.path)
-    return None if value == "" else value
+    if value == "" or (each.form and not re.fullmatch(each.form, str(value))):
+        return None
+    return value
 
 
 def mask(table: Table, without: Sequence[str] = ()) -> list[str]:

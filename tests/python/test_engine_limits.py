@@ -569,3 +569,23 @@ def test_a_first_push_into_a_target_that_was_lived_in_waits_for_a_word(tmp_path:
     )
     assert bench.whole_night("first", "we looked: they are the board's") == 0
     assert bench.whole_night() == 0
+
+
+def test_one_edited_key_holds_its_row_and_nothing_else(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [replace(USERS, meta=USERS.meta | {"on_absent": "suspend"})])
+    bench.desire(users=[user(n) for n in range(150)])
+    bench.whole_night(allow="create", why="first")
+    (edited,) = [row for row in bench.platform.rows("users") if row["person_id"] == "p7"]
+    edited["person_id"] = "P7"
+    bench.desire(users=[user(n) for n in range(151)])
+    assert bench.whole_night() == 2
+    assert bench.ask(
+        "select action, key, status from ledger.audit.changes where run_id = ? order by key",
+        bench.run.run_id,
+    ) == [("suspend", "P7", "held"), ("create", "p150", "applied"), ("create", "p7", "held")]
+    assert bench.run.read("plan.json")["exports"][0]["holds"] == [
+        "fake users: the key of 1 of our objects was changed there (p7 came back as P7); nothing is"
+        " done to them until it is put back as it was written"
+    ]
+    edited["person_id"] = "p7"
+    assert bench.whole_night() == 0

@@ -5,6 +5,7 @@ in it.
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,11 @@ def rows(draw: st.DrawFn) -> tuple[str, Table, dict[str, object]]:
     wanted = (
         draw(st.lists(st.sampled_from(sendable(table)), unique=True)) if sendable(table) else []
     )
-    row = {column: draw(VALUES) for column in wanted}
+    forms = {field.column: field.form for field in table if field.form}
+    row = {
+        column: draw(st.from_regex(forms[column], fullmatch=True) if column in forms else VALUES)
+        for column in wanted
+    }
     if "field_name" in row:
         row["field_name"] = "person_id"  # the only field of a schema that is ours
     return f"{name}.{entity}", standing(table), row
@@ -66,6 +71,15 @@ def test_what_is_sent_is_what_is_read_back(drawn):
     _, table, row = drawn
     through_the_wire = json.loads(json.dumps(to_api(table, row)))
     assert from_api(table, through_the_wire) == dict.fromkeys(columns(table)) | row
+
+
+@pytest.mark.parametrize("table", [GOOGLE["users"], MICROSOFT["users"]])
+@given(word=TEXT)
+def test_a_text_without_the_form_of_our_key_is_read_as_none(table, word):
+    (key,) = [field for field in table if field.form]
+    read = from_api((key,), to_api((key,), {key.column: word}))
+    is_ours = re.fullmatch(r"p[0-9a-f]{15}", word)
+    assert read == {key.column: word if is_ours else None}
 
 
 @given(rows())
@@ -204,6 +218,7 @@ def test_a_list_call_asks_for_every_field_that_is_compared():
         "suspended",
         "archived",
         "deletionTime",
+        "suspensionReason",
         "externalIds",
         "isAdmin",
         "isDelegatedAdmin",

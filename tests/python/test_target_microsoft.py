@@ -17,6 +17,7 @@ import trustme
 from target_kit import Kit, kit
 
 from demo import platforms as emulated
+from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change
 from reverse_etl.targets.microsoft import Microsoft, is_direct
 from reverse_etl.targets.microsoft.client import Client, TokenRefusedError, reply_of, verdict
@@ -65,6 +66,35 @@ def test_twenty_changes_are_one_request_and_each_is_judged_alone(microsoft, plat
     assert [outcome.reason for outcome in outcomes[18:]] == ["duplicate", "invalid"]
     assert all(outcome.request_id for outcome in outcomes)
     assert microsoft.adapter.write_calls == 21
+
+
+@pytest.mark.parametrize("word", ["NoSync", "p1", "P00000000000000a", "p00000000000000az", "x"])
+def test_a_text_that_has_not_the_form_of_our_key_is_no_key(microsoft, word):
+    ours = microsoft.done(microsoft.user())
+    theirs = microsoft.user(person_id=word)
+    assert microsoft.apply(theirs).status == "applied"
+    name = theirs.new["user_principal_name"]
+    seen = {row["user_principal_name"]: row["person_id"] for row in microsoft.observed("users")}
+    assert (seen[name], seen[ours.new["user_principal_name"]]) == (None, ours.key[0])
+    taken = {row["address"]: row["person_id"] for row in microsoft.observed("names_taken")}
+    assert (taken[name], taken[ours.new["user_principal_name"]]) == (None, ours.key[0])
+
+
+def test_the_attribute_that_carries_our_key_is_a_setting(microsoft, platforms):
+    other = kit("microsoft", platforms, key_attribute="extensionAttribute7")
+    user = other.done(other.user())
+    row = json.loads(other.row(user)["_json"])
+    assert row["onPremisesExtensionAttributes"]["extensionAttribute7"] == user.key[0]
+    assert not row["onPremisesExtensionAttributes"].get("extensionAttribute15")
+    assert other.row(user)["person_id"] == user.key[0]
+    other.adapter.close()
+    with pytest.raises(TargetSettingsError, match="extensionAttribute1 to extensionAttribute15"):
+        kit("microsoft", platforms, key_attribute="extensionAttribute16")
+
+
+def test_what_sort_of_account_it_is_is_read(microsoft):
+    user = microsoft.done(microsoft.user())
+    assert microsoft.row(user)["user_type"] == "Member"
 
 
 def test_an_item_without_a_change_to_make_does_not_stop_the_others(microsoft):

@@ -20,7 +20,7 @@ from operations import build, seeds
 OKTA = {
     "users": "remote_id, person_id",
     "accounts": "remote_id, person_id, lower(login) as address, number as employee_id, first_name,"
-    " last_name, status = 'ACTIVE' as is_open, false as is_admin, false as is_synced",
+    " last_name, status = 'ACTIVE' as is_open, false as is_admin, 'member' as kind",
     "names_taken": "remote_id, person_id, lower(login) as address, 'user' as kind",
 }
 COLUMNS = ["remote_id", "person_id", "login", "number", "first_name", "last_name", "status"]

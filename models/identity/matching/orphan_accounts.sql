@@ -20,16 +20,16 @@ final as (
         accounts.last_name,
         case
             when accounts.is_admin then 'the account is an administrator''s'
-            when accounts.is_synced then 'an on-premises directory keeps the account'
-            -- somebody of another organisation, who signs in there
-            when accounts.address like '%#ext#%' then 'the account is a guest''s'
+            when accounts.kind = 'synced' then 'an on-premises directory keeps the account'
+            when accounts.kind = 'once_synced' then 'an on-premises directory kept the account'
             when reserved_names.account_name is not null then 'the account has a reserved name'
             when not accounts.is_open then 'the account is closed'
         end as protection
     from accounts
     left join reserved_names
         on {{ local_part('accounts.address') }} = lower(reserved_names.account_name)
-    where accounts.person_id is null
+    -- what sort of account it is, is asked before whose it may be: a guest, a shared mailbox or a room is nobody's own
+    where accounts.person_id is null and accounts.kind in ('member', 'synced', 'once_synced')
 )
 
 select * from final

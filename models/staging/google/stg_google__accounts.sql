@@ -20,7 +20,9 @@ renamed as (
         not coalesce(cast(source.suspended as boolean), false) as is_open,
         coalesce(cast(source.is_admin as boolean), false)
         or coalesce(cast(source.is_delegated_admin as boolean), false) as is_admin,
-        false as is_synced
+
+        -- codes
+        'member' as kind
     from source
 )
 

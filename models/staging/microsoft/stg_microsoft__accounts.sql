@@ -19,8 +19,17 @@ renamed as (
         -- flags
         coalesce(cast(source.account_enabled as boolean), false) as is_open,
         coalesce(cast(source.is_admin as boolean), false) as is_admin,
-        -- kept by an on-premises directory, which would undo what is written here
-        coalesce(cast(source.is_synced as boolean), false) as is_synced
+
+        -- codes
+        case
+            -- somebody of another organisation, who signs in there, or was made one of ours and is called so still
+            when lower(source.user_type) = 'guest' or lower(source.user_principal_name) like '%#ext#%' then 'guest'
+            -- kept by an on-premises directory, which would undo what is written here
+            when cast(source.is_synced as boolean) then 'synced'
+            -- false is said only of what such a directory let go: some of it cannot be written for ever
+            when not cast(source.is_synced as boolean) then 'once_synced'
+            else 'member'
+        end as kind
     from source
 )
 

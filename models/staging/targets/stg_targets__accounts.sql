@@ -8,7 +8,7 @@ with united as (
         'last_name': dbt.type_string(),
         'is_open': 'boolean',
         'is_admin': 'boolean',
-        'is_synced': 'boolean',
+        'kind': dbt.type_string(),
     }) }}
 )
 

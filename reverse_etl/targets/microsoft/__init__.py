@@ -2,13 +2,15 @@
 20.
 
 Settings: address, authority, client_id, certificate (or client_secret), ca_file, writes_per_minute,
-threads, timeout. Here is what the rows of `entities` cannot say: who is an administrator, that
-licences come with their users, and that what belongs to many objects is read by batches too.
+threads, timeout, key_attribute (which of extensionAttribute1 to 15 carries our key; else the last).
+Here is what the rows of `entities` cannot say: who is an administrator, that licences come with
+their users, and that what belongs to many objects is read by batches too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reverse_etl.configured import settings_of
@@ -34,7 +36,10 @@ class Microsoft(ApiTarget):
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
     ) -> None:
-        client = Client(name, settings_of(Settings, name, settings))
+        said = settings_of(Settings, name, settings)
+        client = Client(name, said)
+        if exports and "users" in exports and said.key_attribute:
+            exports = {**exports, "users": _keyed_by(exports["users"], said.key_attribute)}
         super().__init__(name, settings, exports, client)
         self.constants = {"address": client.address}
         self._licences: list[dict[str, Any]] = []  # what users hold directly, once observed
@@ -155,6 +160,19 @@ class Microsoft(ApiTarget):
         yield from (
             other for other in sorted(others - {None, "", own}) if other.lower() not in known
         )
+
+
+def _keyed_by(users: Export, attribute: str) -> Export:
+    """The export with its key in another of the tenant's fifteen attributes for such things."""
+    return replace(
+        users,
+        columns=tuple(
+            replace(one, field=f"onPremisesExtensionAttributes.{attribute}")
+            if one.name in users.key
+            else one
+            for one in users.columns
+        ),
+    )
 
 
 def is_direct(state: Mapping[str, Any]) -> bool:

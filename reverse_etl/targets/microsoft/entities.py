@@ -30,6 +30,7 @@ ENTITIES = (
             field("employee_id", "employeeId"),
             field("is_admin", "isAdmin"),
             field("is_synced", "onPremisesSyncEnabled"),
+            field("user_type", "userType"),
         ),
         asked=("proxyAddresses", "createdDateTime", "licenseAssignmentStates"),
         derived=("isAdmin",),  # by the adapter, of users without our key, from what they belong to

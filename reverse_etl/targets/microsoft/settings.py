@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from common.settings import Secret, Some, Text
 from reverse_etl.configured import ApiSettings, PerMinute
+
+
+def _attribute(given: str) -> str:
+    if given and not re.fullmatch(r"extensionAttribute([1-9]|1[0-5])", given):
+        raise ValueError("write one of extensionAttribute1 to extensionAttribute15")
+    return given
 
 
 class Settings(ApiSettings):
@@ -19,6 +30,8 @@ class Settings(ApiSettings):
     """A PEM file with its private key and certificate."""
     client_secret: Secret = ""
     """Its secret, where it has no certificate."""
+    key_attribute: Annotated[Text, AfterValidator(_attribute)] = ""
+    """Which of extensionAttribute1 to extensionAttribute15 carries our key; empty: the last."""
     ca_file: Text = ""
     """Certificates to trust instead of the machine's; a test's own authority."""
     writes_per_minute: PerMinute = 1200
