@@ -6,7 +6,8 @@ value of ours that somebody changed in the target since our last push. Column by
 distinct from`, in the database: a first night of 100,000 changes takes seconds, and the reason can
 name the column.
 
-Rules: a column that is theirs is never written, one owned `initial` only on create;
+Rules: a column that is theirs is never written, one owned `initial` only on create, and on
+adopt where the object has none;
 an object that is not in the export is touched only as `on_absent` says, and taken away only when
 the ledger says we put it there. An object without our key is touched only when a row of the export
 names it in its column of role `adopt`: it is given the key. A value changed by hand is written
@@ -48,7 +49,7 @@ create or replace temp table changes (
     action text,
     action_rank integer, remote_id text, old text, new text, reason text, hold text, source text,
     export_model text,
-    released boolean default false);
+    released boolean default false, refused boolean default false);
 create or replace temp table drifts (
     target text, entity text, key text, subject text, partition text, column_name text,
     ours text, theirs text, policy text);
@@ -192,13 +193,12 @@ def _of_objects(
             else '{UPDATE}' end"""
     elsewhere = _closed_elsewhere(export, types)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
-    lost = [
-        *whole,
-        *(column for column in export.sent if column.owner == "initial" and column.name in there),
-    ]  # an undo makes it anew
+    # what is set once: of an object that was there before us, where it has none
+    first = [c for c in export.sent if c.owner == "initial" and c.name in there]
+    lost = [*whole, *first]  # an undo makes it anew
     new = f"""case action
             when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
-            when '{ADOPT}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in whole)}
+            when '{ADOPT}' then {sql.json_object([*(sql.json_field(c.name, _d(c)) for c in whole), *(f"case when {_o(c, types)} is null and {_d(c)} is not null then {sql.json_field(c.name, _d(c))} end" for c in first)])}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then
             {sql.json_object([sql.json_field(switch.name, sql.value(switch.off_value))]) if switch else "'{}'"}

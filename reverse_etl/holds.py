@@ -33,8 +33,8 @@ from reverse_etl.limits import holds as over_limit
 from reverse_etl.model import CREATE, Export, FileFormat
 
 DISTRUSTED = ("refused", "missing")
-COUNTED = (  # what limits count: released changes were counted by somebody
-    "target = ? and entity = ? and hold is null and not released"
+COUNTED = (  # what limits count: released changes were counted by somebody, refused ones before
+    "target = ? and entity = ? and hold is null and not released and not refused"
 )
 EDITED = 0.01  # so many of our keys may be edited by hand and are held alone; more are misread
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came

@@ -199,11 +199,11 @@ class Export:
 class Change:
     """One thing to do to one object of one target.
 
-    `new` is the whole row on create (key columns included, context columns not), on adopt the same
-    without what is set on create only, and only the changed fields on an update, rename, suspend or
-    restore; `old` the observed values of the same fields (the whole observed row on remove and
-    delete). A `deliver` change carries in `new` what `Rendered` says. `references` is filled by the
-    engine just before apply: {"group_id": <remote id>, "user_id": <remote id>}.
+    `new` is the whole row on create (key columns included, context columns not), on adopt the same,
+    of what is set once only where the object has none, and only the changed fields on an update,
+    rename, suspend or restore; `old` the observed values of the same fields (the whole observed row
+    on remove and delete). A `deliver` change carries in `new` what `Rendered` says. `references` is
+    filled by the engine just before apply: {"group_id": <remote id>, "user_id": <remote id>}.
     """
 
     change_id: str

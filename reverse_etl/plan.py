@@ -179,6 +179,7 @@ def build_plan(
     for target, entity, why in holds.spread_over_files(every, stopped, night.exports.unreadable):
         stopped.setdefault((target, entity), why)
     releases.mark(connection)
+    releases.set_apart(connection)
     # somebody has said so
     connection.execute(f"update changes set hold = null where released and {CLOSED}")
     for key, why in stopped.items():

@@ -36,8 +36,33 @@ OPEN = f"""
 SEAL = "left(sha256(concat_ws('|', {0}.action, cast({0}.new as varchar))), 16)"
 
 
+# What the target refused for good when it was last tried, and would have us do again tonight.
+REFUSED = f"""
+    select planned.target, planned.entity, planned.key,
+        arg_max({SEAL.format("planned")}, planned.planned_at) as seal
+    from ledger.audit.planned_changes as planned
+    join ledger.audit.outcomes as outcome using (change_id)
+    where (planned.target, planned.entity, planned.key) in
+        (select (changes.target, changes.entity, changes.key) from changes)
+    group by all
+    having arg_max(outcome.status = 'failed' and outcome.code between 400 and 499
+        and outcome.code not in (401, 429), planned.planned_at)"""
+
+
 class NothingToReleaseError(Exception):
     """No held change answers to what was said; the message says how to find the held ones."""
+
+
+def set_apart(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set `refused` on the changes of `changes` the target refused for good as they are: they are
+    tried again, and no limit that was theirs is taken from others a second time.
+    """
+    connection.execute(
+        f"""
+        update changes set refused = true from ({REFUSED}) as before
+        where changes.target = before.target and changes.entity = before.entity
+        and changes.key = before.key and before.seal = {SEAL.format("changes")}"""
+    )
 
 
 def mark(connection: duckdb.DuckDBPyConnection) -> None:

@@ -256,6 +256,38 @@ def test_switching_renaming_and_the_rest_are_actions_of_their_own(
     assert list(changes) == ["a", "c", "d", "e", "b"]  # closing first, opening last
 
 
+# ---------------------------------------------------------------- adopting
+
+
+def test_an_adopted_object_is_given_what_is_set_once_where_it_has_none(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    names = ("person_id", "name", "place", "adopt_id")
+    one = replace(
+        export("users", names, context=("adopt_id",)),
+        columns=tuple(
+            column(name, owner="initial" if name == "place" else "ours") for name in names
+        ),
+    )
+    connection.execute(
+        "create table staging.stg_fake__orphan_users (remote_id text, person_id text, name text,"
+        " place text, adopt_id text); insert into staging.stg_fake__orphan_users values"
+        " ('o1', null, 'A', null, null), ('o2', null, 'B', 'US', null), ('o3', null, 'C', null,"
+        " null)"
+    )
+    changes = compared(
+        connection,
+        one,
+        wanted=[("p1", "a", "CA", "o1"), ("p2", "b", "CA", "o2"), ("p3", "c", None, "o3")],
+        kinds={},
+    )
+    assert short(changes) == {
+        "p1": ("adopt", {"person_id": "p1", "name": "a", "place": "CA"}),
+        "p2": ("adopt", {"person_id": "p2", "name": "b"}),
+        "p3": ("adopt", {"person_id": "p3", "name": "c"}),
+    }
+
+
 # ---------------------------------------------------------------- closed by whom
 
 CLOSED = "closed by somebody else, not by us"

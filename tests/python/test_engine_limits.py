@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from common import store
 from reverse_etl import releases
 from reverse_etl.limits import Allowed, Group, LimitError, drop_hold, holds, in_season, parse
-from reverse_etl.model import Limit, Limits
+from reverse_etl.model import Limit, Limits, Outcome
 from reverse_etl.plan import Scope
 from reverse_etl.show import conditions
 
@@ -589,3 +589,25 @@ def test_one_edited_key_holds_its_row_and_nothing_else(tmp_path: Path) -> None:
     ]
     edited["person_id"] = "p7"
     assert bench.whole_night() == 0
+
+
+def test_what_was_refused_for_good_takes_nothing_of_the_limits_from_others(tmp_path: Path) -> None:
+    limits = {"limits": {"create": 10}}
+    bench = Bench(tmp_path / "var", [replace(USERS, meta=USERS.meta | limits)])
+    bad = {(f"p{n}",) for n in range(8)}
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "failed", 400, "invalid") if change.key in bad else None
+    )
+    bench.desire(users=[user(n) for n in range(8)])
+    assert bench.whole_night() == 3
+    bench.desire(users=[user(n) for n in range(18)])  # ten new ones, which is what may come
+    bench.whole_night()
+    assert [row["person_id"] for row in bench.platform.rows("users")] == sorted(
+        f"p{n}" for n in range(8, 18)
+    )
+    bench.desire(users=[user(n, given_name="Zoe" if n < 8 else "A") for n in range(21)])
+    bench.whole_night()  # another change of theirs counts again: eight and three are eleven
+    assert bench.ask(
+        "select distinct status from ledger.audit.changes where run_id = ? and action = 'create'",
+        bench.run.run_id,
+    ) == [("held",)]
