@@ -50,6 +50,7 @@ KNOWN = (
     "limits",
     "references",
     "after",
+    "needs",
     "context",
     "subject",
     "known_by",
@@ -243,6 +244,9 @@ def parsed(
         column: _after(there, f"{where}.after.{column}")
         for column, there in dict(meta.get("after", {})).items()
     }
+    needs = {column: str(needed) for column, needed in dict(meta.get("needs", {})).items()}
+    if strange := sorted(needs.keys() - references.keys()):
+        raise ExportError(f"{where}.needs names column {strange[0]!r}, which `references` does not")
     limits = parse(meta.get("limits", {}), where)
     known_by = tuple(meta.get("known_by", ()))
     used = {
@@ -288,6 +292,7 @@ def parsed(
         limits=limits,
         references=references,
         after=after,
+        needs=needs,
         context=context,
         **named,
         known_by=known_by,

@@ -162,6 +162,9 @@ class Export:
     after: Mapping[str, tuple[str, str]] = field(
         default_factory=dict
     )  # column -> (target, entity) whose object must exist first
+    needs: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column -> the column the object it refers to must not have empty
     when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
     subject: str | None = None  # the column that says who or what a row is about

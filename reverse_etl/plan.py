@@ -32,7 +32,7 @@ from reverse_etl.model import FILE_ENTITY, Export
 from reverse_etl.undo import Undo
 
 # the hold of a change that another target's object has to be made for first
-WAITS = "coalesce(hold ->> '$.code' = 'hold_waits', false)"
+WAITS = "coalesce(hold ->> '$.code' in ('hold_waits', 'hold_needs'), false)"
 # the hold of an opening that is not ours to make
 CLOSED = "coalesce(hold ->> '$.code' in ('hold_closed', 'hold_closed_because'), false)"
 
@@ -193,6 +193,7 @@ def build_plan(
         )
         if night.undo is None:
             wait(connection, export)
+            parts[export.target, export.entity].holds += lacking(connection, export)
         sentences = holds.by_limits(
             connection, export, parts[export.target, export.entity].observed, allowed
         )
@@ -480,6 +481,41 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
                                           and action in ('create', 'adopt'))""",
             {"target": export.target, "entity": export.entity, "other": target, "kind": entity},
         )
+
+
+def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
+    """Hold the new rows whose object lacks what they need (`needs:`) and is not given it tonight:
+    the target would refuse them, every night anew. Returns the sentences.
+    """
+    sentences = []
+    for column, needed in export.needs.items():
+        entity = export.references[column]
+        view = diff.observed_view(replace(export, entity=entity))
+        row = connection.execute(
+            "select key from ledger.applied.tables where target = ? and entity = ?",
+            [export.target, entity],
+        ).fetchone()
+        if row is None or needed not in applied.columns(connection, view):
+            continue
+        why = Reason("hold_needs", {"target": export.target, "entity": entity, "column": needed})
+        ((count,),) = connection.execute(
+            f"""
+            update changes set hold = $hold
+            from (select {sql.key(export.key)} as _key, {sql.key([column])} as owner
+            from {export.relation}) as wanted
+            join (select {sql.key(json.loads(row[0]))} as owner from {view}
+            where {sql.name(needed)} is null) as empty on empty.owner = wanted.owner
+            where wanted._key = changes.key and changes.target = $target
+            and changes.entity = $entity and changes.action = 'create' and hold is null
+            and wanted.owner not in (select key from changes where target = $target
+            and entity = $kind and hold is null
+            and (new ->> {sql.text(f'$."{needed}"')}) is not null)
+            """,
+            {"hold": why.json, "target": export.target, "entity": export.entity, "kind": entity},
+        ).fetchall()
+        if count:
+            sentences.append(f"{export.target} {export.entity}: {count:,} wait: {why}")
+    return sentences
 
 
 def shape(export: Export) -> str:

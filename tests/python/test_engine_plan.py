@@ -136,6 +136,30 @@ def test_what_an_administrator_closed_stays_closed_until_it_is_released_and_is_t
     assert closed(bench) == set() and _closed(bench.run.read("plan.json")) == []
 
 
+def test_what_a_later_change_needs_is_known_before_it_is_tried(tmp_path: Path) -> None:
+    needing = replace(MEMBERS, meta=MEMBERS.meta | {"needs": {"person_id": "usage_location"}})
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, needing])
+    group = {"group_id": "g", "email": "g@x", "name": "G"}
+    people = [user(1, usage_location="CA"), user(2, usage_location=None)]
+    bench.desire(users=people, groups=[group])
+    bench.whole_night()
+    bench.desire(
+        users=[*people, user(3, usage_location="CA")],
+        groups=[group],
+        members=[{"group_id": "g", "person_id": f"p{n}", "role": "MEMBER"} for n in (1, 2, 3)],
+    )
+    assert bench.whole_night() == 2
+    assert [row["person_id"] for row in bench.platform.rows("members")] == ["p1", "p3"]
+    (part,) = [one for one in bench.run.read("plan.json")["exports"] if one["entity"] == "members"]
+    assert (part["waiting"], part["holds"]) == (
+        1,
+        [
+            "fake members: 1 wait: the object of fake users has no usage_location; it would be"
+            " refused"
+        ],
+    )
+
+
 def closed(bench: Bench) -> set[str]:
     return {row["person_id"] for row in bench.platform.rows("users") if row["suspended"]}
 
