@@ -31,7 +31,7 @@ class Defect:
     code: int = 3
     feed: str = "people"
     lands: int | None = None
-    schools: tuple[str, ...] = ()  # that are held
+    partitions: tuple[str, ...] = ()  # that are held
     day: date = MONDAY + timedelta(1)
 
 
@@ -304,7 +304,7 @@ def test_every_kind_of_defect_has_its_code_its_sentence_its_finding_and_its_hold
         assert "stay" in entry["message"]
     else:
         assert not entry["hold"] or "*" in defect.files
-    assert tuple(entry["held_partitions"]) == defect.schools
+    assert tuple(entry["held_partitions"]) == defect.partitions
     assert entry["rows_in"] == entry["landed"] + entry["rejected"]
     for value in ("Sürname", "990000"):
         assert value not in library.said() + json.dumps(found, ensure_ascii=False)
