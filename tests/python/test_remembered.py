@@ -250,8 +250,8 @@ def test_whom_rejected_lines_may_hide(monkeypatch, most):
 def test_a_rejected_line_that_stays_keeps_the_moment_it_was_first_rejected():
     run, later = Run.open("nightly"), MOMENT + timedelta(days=1)
     stays, new = (
-        Reject(2, "surname is empty", "h1", "surname", "10001", "07474001"),
-        Reject(3, "bad quoting", "h2"),
+        Reject(2, "reject_empty", "h1", "surname", "10001", "07474001", {"column": "surname"}),
+        Reject(3, "reject_quoting", "h2"),
     )
     prepared([])
 
@@ -280,7 +280,7 @@ def test_a_rejected_line_that_stays_keeps_the_moment_it_was_first_rejected():
         )
         land._replace_rejects(connection, "sis", file(stays, new), run=run, at=later, owner="")
         rows = connection.execute(
-            "select _file, _line, reason, column_name, record_key, school_number, owner,"
+            "select _file, _line, code, reason, column_name, record_key, school_number, owner,"
             " line_sha256, rejected_since, _loaded_at, _run_id from raw_sis.rejects where feed ="
             " 'people' order by _line"
         ).fetchall()
@@ -288,6 +288,7 @@ def test_a_rejected_line_that_stays_keeps_the_moment_it_was_first_rejected():
             (
                 "People.csv#aaaaaaaaaaaa",
                 2,
+                "reject_empty",
                 "surname is empty",
                 "surname",
                 "10001",
@@ -301,6 +302,7 @@ def test_a_rejected_line_that_stays_keeps_the_moment_it_was_first_rejected():
             (
                 "People.csv#aaaaaaaaaaaa",
                 3,
+                "reject_quoting",
                 "bad quoting",
                 None,
                 None,
