@@ -30,6 +30,15 @@ renamed as (
     where source.person_id is not null
 ),
 
+-- its address is somebody's again: it cannot be had back, and who made the other by hand made it for the same person
+made_anew as (
+    select distinct gone.remote_id
+    from {{ source('google', 'names_taken') }} as gone
+    inner join {{ source('google', 'names_taken') }} as live
+        on lower(gone.address) = lower(live.address)
+    where gone.kind = 'deleted' and live.kind <> 'deleted'
+),
+
 deleted_names as (
     select
         names.person_id,
@@ -37,10 +46,13 @@ deleted_names as (
     from {{ source('google', 'names_taken') }} as names
     left join renamed
         on names.person_id = renamed.person_id
+    left join made_anew
+        on names.remote_id = made_anew.remote_id
     where
         names.kind = 'deleted'
         and names.person_id is not null
         and renamed.person_id is null
+        and made_anew.remote_id is null
     group by names.person_id
 ),
 
