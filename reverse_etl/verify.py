@@ -207,7 +207,7 @@ def _still_open(connection: duckdb.DuckDBPyConnection, target: str) -> list[Find
             {"why": why if status == "failed" else "answered as done, not so when read back"},
             target=target,
             entity=entity,
-            school_number=partition,
+            **{findings.PARTITION: partition},
             key=key,
         )
         for entity, key, partition, status, why in rows
