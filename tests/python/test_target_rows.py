@@ -102,7 +102,7 @@ def test_a_third_target_is_rows_and_staging_views(built):
         ("okta", "o1", None)
     ]
     assert asked(
-        built, "select kind, target, key from audit.findings_of_accounts order by all"
+        built, "select code, target, key from audit.findings_of_accounts order by all"
     ) == [
         ("durable_key_twice", "okta", "p2"),
         ("key_unknown", "okta", "p2"),
