@@ -55,7 +55,9 @@ def test_what_may_be_declared() -> None:
 
 
 def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -> None:
-    assert Column("a") == Column("a", "VARCHAR", "ours", "none", "", "", "", None, "revert", ())
+    assert Column("a") == Column(
+        "a", "VARCHAR", "ours", "none", "", "", "", "", None, None, "revert", ()
+    )
     plain = Export("m", "r", "t", "e", ("k",), ())
     assert (
         plain.on_absent,
@@ -67,7 +69,8 @@ def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -
         plain.hold,
         plain.file,
     ) == ("ignore", Limits(), "hold", (), None, None, None, None)
-    assert (dict(plain.references), dict(plain.after), plain.feeds) == ({}, {}, ())
+    assert (dict(plain.references), dict(plain.after), dict(plain.needs)) == ({}, {}, {})
+    assert plain.feeds == ()
     assert FileFormat("a") == FileFormat("a", None, ",", "minimal", "utf-8", "crlf", True, "skip")
     change = Change("c", "t", "e", ("k",), "create")
     assert (
