@@ -4,7 +4,6 @@ means converged.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -316,12 +315,7 @@ def test_a_target_of_a_kind_nobody_knows_is_told_in_the_morning(
     monkeypatch.setenv("TARGETS__GOOGLE__KIND", "gogle")
     ended = command(tmp_path / "var", "observe", "--target", "google")
     assert ended.returncode == 3
-    [told] = [
-        json.loads(line)
-        for line in (tmp_path / "var" / "runs" / "latest" / "findings.jsonl")
-        .read_text(encoding="utf-8")
-        .splitlines()
-    ]
+    [told] = findings.read(SimpleNamespace(folder=tmp_path / "var" / "runs" / "latest"))
     assert (told["level"], told["code"], told["target"]) == (
         "critical",
         "target_unreadable",
