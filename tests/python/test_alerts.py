@@ -30,6 +30,7 @@ def inbox(tmp_path, monkeypatch):
                 "metrics": metering,
                 "district": district,
                 "targets": targets,
+                "words": {"records": "school data"},
             },
         )
         received.settings, received.metrics = alerting, metering
@@ -102,7 +103,7 @@ def test_a_school_hears_only_of_its_own_records(inbox):
     inbox.settings["routes"] = {
         "school_one": {
             "email": "office-001@sd74.example",
-            "schools": ["07474001"],
+            "partitions": ["07474001"],
             "owners": ["school office"],
         }
     }
@@ -317,8 +318,8 @@ WRONG = {
         "[alerts.routes.operator] email is 'operator'; one of them is no address",
     ),
     "a number for a list": (
-        {"routes": {"office": {"email": "a@sd74.example", "schools": 7474001}}},
-        "schools is 7474001; it must be a text, or a list of texts",
+        {"routes": {"office": {"email": "a@sd74.example", "partitions": 7474001}}},
+        "partitions is 7474001; it must be a text, or a list of texts",
     ),
     "a target nobody has": (
         {"routes": {"bus": {"email": "a@sd74.example", "targets": ["bus"]}}},
@@ -330,7 +331,7 @@ WRONG = {
     ),
     "a silence of everything by mistake": (
         {"silences": {"summer": {"kind": ["feed_stale"]}}},
-        "[alerts.silences.summer] kind: no such key; the nearest is codes; known are",
+        "[alerts.silences.summer] kind: no such key; the nearest is partitions; known are codes,",
     ),
     "a silence without an end": (
         {"silences": {"summer": {"until": "soon"}}},
