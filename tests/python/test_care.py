@@ -858,7 +858,7 @@ def test_a_warehouse_held_by_a_reader_is_waited_for_then_named_and_the_report_ru
         holder.communicate()
     assert did() == []
     assert f"is held by process {holder.pid}" in told()["warehouse_locked"]
-    assert "the next night takes this one in too" in told()["not_published"]
+    assert "the next night takes this one in too" in told()["not_published_either"]
     assert summary()["exit_code"] == 1
     first = Run.latest().run_id
     assert live(step("ingest")) == 0
