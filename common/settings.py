@@ -7,7 +7,7 @@ environment are read as TOML where they parse (`8`, `true`, `["a"]`) and as text
 What a table may say is declared once, as a `Section` beside whoever reads it:
 
     class Archive(Section):
-        keep_days: Days | None = None
+        keep_days: KeepDays | None = None
         \"\"\"Files not in force for so long are past their days; unset: for ever.\"\"\"
 
 `read(Archive, "archive")` gives it with its defaults, or raises a SettingsError that names
@@ -108,6 +108,7 @@ OneOrMore = Annotated[
 Number = Annotated[float, Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Some = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+KeepDays = Annotated[int, Field(ge=1)]  # what goes by it is gone: no other spelling is taken for it
 Share = Annotated[float, Field(ge=0, le=1)]
 Never = Annotated[Literal[False], BeforeValidator(_false_itself)]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from common.settings import Count, Number, OneOrMore, Secret, Section, Some, Text, Texts
+from common.settings import Count, KeepDays, Number, OneOrMore, Secret, Section, Some, Text, Texts
 from ingestion.tolerance import Tolerance
 
 MADE = dict[str, Any]
@@ -97,7 +97,7 @@ class SourceSettings(Tolerance):
 
     kind: Text
     """How it is read."""
-    keep_days: Some | None = None
+    keep_days: KeepDays | None = None
     """Files of it not in force for so long are past their days; unset: as [archive] says."""
 
 
@@ -244,7 +244,7 @@ KINDS: dict[str, type[SourceSettings]] = {
 class Archive(Section):
     """[archive]: the original bytes of every file that was read."""
 
-    keep_days: Some | None = None
+    keep_days: KeepDays | None = None
     """Files not in force for so long are past their days; unset: they are kept for ever."""
 
 

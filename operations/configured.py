@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from common.settings import Never, Number, Section, Some, Text, Texts
+from common.settings import KeepDays, Never, Number, Section, Some, Text, Texts
 
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -123,17 +123,17 @@ class Backup(Section):
 class Retention(Section):
     """[retention]: days after which what is kept may go; what is not named is kept for ever."""
 
-    evidence_days: Some | None = None
+    evidence_days: KeepDays | None = None
     """What "make replay" needs of a night."""
-    runs_days: Some | None = None
+    runs_days: KeepDays | None = None
     """The folders of runs."""
-    passwords_days: Some | None = None
+    passwords_days: KeepDays | None = None
     """Sealed first passwords."""
-    replaced_days: Some | None = None
+    replaced_days: KeepDays | None = None
     """Databases that a restore or a night put aside."""
-    upgrade_copies_days: Some | None = None
+    upgrade_copies_days: KeepDays | None = None
     """Ledgers as they were before an upgrade."""
-    findings_days: Some | None = None
+    findings_days: KeepDays | None = None
     """Findings in the ledger."""
-    changes_days: Some | None = None
+    changes_days: KeepDays | None = None
     """Plans, changes and outcomes in the ledger."""

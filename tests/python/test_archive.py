@@ -163,7 +163,7 @@ def test_days_that_are_no_whole_number_of_one_or_more_let_nothing_go(
     monkeypatch.setenv("SOURCES__SIS__KEEP_DAYS", wrong)
     old = kept("one", age_days=4000)
     assert main(["retention", "--source", "sis", "--really"]) == 1
-    assert "keep_days of sis (" in capsys.readouterr().err
+    assert "[sources.sis] keep_days is " in capsys.readouterr().err
     assert old.is_file()
 
 
