@@ -45,7 +45,7 @@ import yaml
 from common import paths, store
 from common.runs import Run
 from demo.platforms import running
-from reverse_etl import configured, exports, settle
+from reverse_etl import configured, exports, releases, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -536,6 +536,8 @@ class Chaos:
         self.new_night()
         self.observe()
         document = self.plan()
+        if self.let_open(document):
+            document = self.plan()
         pushing.push(self.run, self.night, lambda name: configured.adapter(name, self.run.run_id))
         code = verifying.verify(
             self.run, self.night, lambda targets: self.observe(tuple(targets)), pauses=()
@@ -546,6 +548,23 @@ class Chaos:
         return (
             sum(sum(part["planned"].values()) for part in document["exports"]) if code == 0 else -1
         )
+
+    def let_open(self, document: dict[str, Any]) -> bool:
+        """Say of what somebody closed by hand that it is opened again; whether there was any."""
+        closed = tuple(one["key"] for part in document["exports"] for one in part["closed"])
+        if closed:
+            self.counts["closed by hand, let open"] += len(closed)
+            with store.connect() as connection:
+                releases.release(
+                    connection,
+                    document["plan_id"],
+                    "plan_id = $plan",
+                    {},
+                    only=closed,
+                    who="chaos",
+                    why="ours, and to be open",
+                )
+        return bool(closed)
 
     def undo(self, run_id: str) -> list[str]:
         """Take a run back; what was said beforehand of what will not be as it was."""
