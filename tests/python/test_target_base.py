@@ -587,7 +587,7 @@ def test_a_path_runs_in_the_round_of_its_depth(scim):
 
 def test_quota_and_threads_come_from_the_settings_or_the_kind(client):
     assert (ApiTarget("x", {}, {}, client).rate, ApiTarget("x", {}, {}, client).threads) == (10, 8)
-    slow = ApiTarget("x", {"writes_per_minute": "60", "threads": "3"}, None, client)
+    slow = ApiTarget("x", {"writes_per_minute": 60, "threads": 3}, None, client)
     assert (slow.rate, slow.threads) == (1.0, 3)
 
 
