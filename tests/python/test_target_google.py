@@ -175,16 +175,24 @@ def test_an_adopted_account_is_given_our_key_and_keeps_what_is_not_ours(google):
     )
     assert (row["person_id"], row["employee_id"], row["is_admin"]) == (None, "0042", "false")
     new = {
-        "person_id": "p42",
+        "person_id": "p000000000000042",
         "primary_email": body["primaryEmail"],
         "given_name": "Jo",
         "family_name": "Smith",
         "org_unit_path": "/",
         "suspended": False,
     }
-    google.done(replace(google.change("users", ("p42",), "adopt", new), remote_id=row["remote_id"]))
+    google.done(
+        replace(
+            google.change("users", ("p000000000000042",), "adopt", new), remote_id=row["remote_id"]
+        )
+    )
     after = next(one for one in google.observed("users") if one["remote_id"] == row["remote_id"])
-    assert (after["person_id"], after["given_name"], after["employee_id"]) == ("p42", "Jo", "0042")
+    assert (after["person_id"], after["given_name"], after["employee_id"]) == (
+        "p000000000000042",
+        "Jo",
+        "0042",
+    )
 
 
 def test_our_field_is_added_to_a_schema_that_others_use_too(google):
