@@ -222,5 +222,5 @@ def test_what_the_ledger_knew_of_people_goes_with_the_files_of_its_night(
 def test_keeping_days_that_make_no_sense_are_an_error(two_nights: District) -> None:
     ended = two_nights.run("ingestion", "retention", check=False, ARCHIVE__KEEP_DAYS="0")
     assert ended.returncode == 1
-    assert "must be a whole number of days" in ended.stderr
+    assert "keep_days is 0; it must be a whole number, 1 or more" in ended.stderr
     assert os.environ.get("ARCHIVE__KEEP_DAYS") is None
