@@ -243,20 +243,20 @@ def scope(
     """What somebody asks for, as the exports name it. Raises ScopeError for a partition, subject or
     action there is none of.
     """
-    said = words()
+    named = words()
     if action and action not in ACTIONS:
         raise ScopeError(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
     if partition:
         known = _partitions_like(connection, every, partition)
         if known is not None and partition not in known:
             meant = f"; {known[0]} is one" if known else ""
-            raise ScopeError(f"{partition!r} is no {said.partition} of any export{meant}")
+            raise ScopeError(f"{partition!r} is no {named.partition} of any export{meant}")
     if subject:
         found = _subjects_like(connection, every, subject)
         if not found:
             raise ScopeError(
-                f'no {said.subject} of any export is known by {subject!r}; "make explain'
-                f' {said.subject.upper()}={subject}" looks further'
+                f'no {named.subject} of any export is known by {subject!r}; "make explain'
+                f' {named.subject.upper()}={subject}" looks further'
             )
         subject = found[0]
     return Scope(tuple(targets), partition, subject, action)
@@ -390,7 +390,7 @@ def _changes(
         from ledger.audit.changes where {where} order by seq limit {int(limit)}""",
         values,
     ).fetchall()
-    word = words().partition
+    named = words()
     for target, entity, action, key, partition, old, new, reason, held, status, note, _ in rows:
         state = (
             "held"
@@ -410,7 +410,7 @@ def _changes(
                 target,
                 entity,
                 key,
-                f"{word} {partition}" if partition else "",
+                f"{named.partition} {partition}" if partition else "",
                 f"[{state}]" if state else "",
             )
             if part
@@ -422,7 +422,7 @@ def _changes(
     if total > len(rows):
         console.print(
             f"… and {total - len(rows):,} more; narrow down with TARGET="
-            f" {said.partition.upper()}= {said.subject.upper()}= ACTION=, or ask audit.changes",
+            f" {named.partition.upper()}= {named.subject.upper()}= ACTION=, or ask audit.changes",
             highlight=False,
         )
 
