@@ -247,6 +247,7 @@ def test_nothing_goes_while_a_night_runs():
     [
         ("PASSWORD_DAYS", "3", "no such key; the nearest is passwords_days; known are"),
         ("RUNS_DAYS", "0", "runs_days is 0; it must be a whole number, 1 or more"),
+        ("RUNS_DAYS", "30.0", "runs_days is 30.0; it must be a whole number, 1 or more"),
         ("RUNS_DAYS", "many", "runs_days is 'many'; it must be a whole number, 1 or more"),
     ],
 )
