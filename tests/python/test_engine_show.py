@@ -50,8 +50,9 @@ def shown(
     scope: Scope | None = None,
     status: str = "",
     names: bool = False,
+    limit: int = 40,
 ) -> str:
-    chosen = show.Chosen(scope or Scope(), status, names)
+    chosen = show.Chosen(scope or Scope(), status, names, limit)
     with store.connect(read_only=True) as connection:
         if form != "text":
             return show.written(connection, bench.run, chosen, form)
@@ -65,6 +66,14 @@ def test_names_are_shown_only_when_asked_for_in_every_form(planned: Bench) -> No
         assert "Zoë" not in shown(planned, form) and "Ann" not in shown(planned, form)
         assert "p1" in shown(planned, form)
         assert "Ann" in shown(planned, form, names=True)
+
+
+def test_a_plan_too_long_for_the_screen_says_how_much_more_and_how_to_narrow_it(
+    planned: Bench,
+) -> None:
+    told = shown(planned, limit=1)
+    assert "more; narrow down with TARGET= SCHOOL= PERSON= ACTION=" in told
+    assert "narrow down" not in shown(planned)
 
 
 def test_what_is_held_and_what_was_changed_by_hand_stand_in_the_summary(planned: Bench) -> None:
