@@ -546,6 +546,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "set_aside": 0,
         "waiting": 0,
         "released": 0,
+        "closed": [],
         "drift": {},
     }
     assert asdict(ExportPlan("t", "e")) == nothing
