@@ -279,6 +279,7 @@ def tables(of: District) -> Tables:
                     account.address("google"),
                     account.state,
                     account.state in IN_GROUPS,
+                    None,
                     *names,
                     person.school,
                     SCHOOLS.get(person.school or "", None if pupil else "District office"),
@@ -317,9 +318,9 @@ def tables(of: District) -> Tables:
         "person_records": ("person_id population source_key reason source", *records),
         "account_holders": (
             (
-                "person_id population source_key account_name address state is_in_groups first_name"
-                " last_name school_number school_name grade_code homeroom homeroom_teacher_id"
-                " staff_id position source"
+                "person_id population source_key account_name address state is_in_groups"
+                " hold:varchar first_name last_name school_number school_name grade_code homeroom"
+                " homeroom_teacher_id staff_id position source"
             ),
             *holders,
         ),
