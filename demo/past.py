@@ -367,8 +367,9 @@ def _closed(connection: duckdb.DuckDBPyConnection, people: list[Known]) -> None:
             change_id = hashlib.sha256(f"{target}|{one.key}|closed".encode()).hexdigest()[:16]
             connection.execute(
                 "insert into ledger.audit.planned_changes (change_id, plan_id, run_id, planned_at,"
-                " target, entity, key, subject, action, old, new, reason, export_model, seq)"
-                " values (?, 'spring', 'spring', ?, ?, 'users', ?, ?, 'suspend', ?, ?, ?, ?, 1)",
+                " target, entity, key, subject, action, old, new, reason, export_model, source,"
+                " seq) values (?, 'spring', 'spring', ?, ?, 'users', ?, ?, 'suspend', ?, ?, ?, ?,"
+                " ?, 1)",
                 [
                     change_id,
                     STORIES[one.case][-1][1],
@@ -379,6 +380,7 @@ def _closed(connection: duckdb.DuckDBPyConnection, people: list[Known]) -> None:
                     json.dumps({column: off}),
                     Reason("change_left").json,
                     f"exp_{target}__users",
+                    f"{one.population}_of_spring.csv#{change_id[:12]}:2",
                 ],
             )
             connection.execute(

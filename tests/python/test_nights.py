@@ -100,7 +100,7 @@ def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tm
             "select person_id from exports.exp_google__users join identity.lifecycle using"
             " (person_id)"
             # of people under a hold nothing moves
-            " where org_unit_path like '/Students/%' and hold is null"
+            " where org_unit_path like '/Students/%' and lifecycle.hold is null"
         )
     }
     sent = len(district.requests())
