@@ -24,6 +24,7 @@ import pytest
 from library_kit import LAYOUT, Library
 from platform_kit import GoogleClient, GraphClient
 
+from common import problems
 from demo import cases
 from demo.holdings import holdings
 from demo.places import Places
@@ -359,6 +360,13 @@ def _environment_as_it_was() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _problems_as_they_were() -> Iterator[None]:
+    """No problem a test makes up is in the catalogue of the next file."""
+    yield
+    problems.catalogue.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from inbox import open_inbox
 from night_kit import feed, finding, night
 
 from common import settings
+from common.findings import Finding
 from operations import alerts, channels, metrics, routes, status
 from operations.check import check
 
@@ -37,16 +38,19 @@ def inbox(tmp_path, monkeypatch):
         yield received
 
 
-REFUSED = finding(
-    "critical",
-    "feed_refused",
-    "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of"
-    " 2026-09-30.",
-    source="myedbc",
-    feed="student_schedule",
-    owner="operator",
-    action="Ask for the extract again.",
-)
+def refused() -> Finding:
+    return finding(
+        "critical",
+        "feed_refused",
+        "Feed myedbc.student_schedule was refused: it has no rows; the last good load is of"
+        " 2026-09-30.",
+        source="myedbc",
+        feed="student_schedule",
+        owner="operator",
+        action="Ask for the extract again.",
+    )
+
+
 HELD_NIGHT = """\
 Held: some changes wait for a person. Feed myedbc.student_schedule was refused: it has no rows.
 40 changes applied in 40 write calls; 300 changes held for a person, nothing failed.
@@ -88,7 +92,7 @@ def test_the_operator_gets_one_mail_with_the_night_and_what_to_do(inbox):
         exit_code=2,
         held=300,
         feeds=[feed(), feed("student_schedule", "refused", 0)],
-        found=(REFUSED, *map(no_address, range(3))),
+        found=(refused(), *map(no_address, range(3))),
     )
     assert alerts.send(run, summary) == 0
     [(address, mail)] = inbox.mails
@@ -108,7 +112,7 @@ def test_a_school_hears_only_of_its_own_records(inbox):
         }
     }
     run, summary = night(
-        0, exit_code=2, held=300, found=(REFUSED, no_address(0), no_address(1, "07474002"))
+        0, exit_code=2, held=300, found=(refused(), no_address(0), no_address(1, "07474002"))
     )
     alerts.send(run, summary)
     [(_, mail)] = inbox.mails
@@ -163,7 +167,7 @@ def test_an_incident_is_opened_once_and_closed_once(inbox, kind):
         "key": "key-for-tests",
     }
     inbox.settings["routes"] = {"operator": {"email": "a@sd74.example"}}
-    for number, found in enumerate([(REFUSED,), (REFUSED,), (), ()]):
+    for number, found in enumerate([(refused(),), (refused(),), (), ()]):
         alerts.send(*night(number, exit_code=2 if found else 0, found=found))
     name = "homeroom.feed_refused.myedbc.student_schedule"
     seen = [(path, body, token) for _, path, body, token in inbox.requests]
@@ -205,13 +209,13 @@ def test_an_incident_that_could_not_be_told_is_told_the_next_night_and_no_third_
     heard = []
     for number, (found, answer) in enumerate(
         [
-            (REFUSED, 400),
-            (REFUSED, 200),
-            (REFUSED, 200),
+            (refused(), 400),
+            (refused(), 200),
+            (refused(), 200),
             ((), 400),
             ((), 200),
             ((), 200),
-            (REFUSED, 400),
+            (refused(), 400),
             ((), 200),
         ]
     ):
@@ -227,7 +231,7 @@ def test_an_incident_that_could_not_be_told_is_told_the_next_night_and_no_third_
 
 
 def test_a_night_that_broke_or_a_single_verb_closes_no_incident(inbox):
-    alerts.send(*night(0, exit_code=2, found=(REFUSED,)))
+    alerts.send(*night(0, exit_code=2, found=(refused(),)))
     alerts.send(*night(1, exit_code=1))
     alerts.send(*night(2, verb="push"))
     assert [one["condition"] for one in alerts.open_incidents()] == [
@@ -250,7 +254,7 @@ def test_what_cannot_be_sent_is_said_and_kept_without_address_or_secret(inbox, c
         "routes": {"operator": {"email": "a@sd74.example"}},
         "smtp": inbox.settings["smtp"] | {"password": "wrong-password"},
     }
-    run, summary = night(0, exit_code=2, found=(REFUSED,))
+    run, summary = night(0, exit_code=2, found=(refused(),))
     assert alerts.send(run, summary) == 3
     text = json.dumps(run.read("alerts.json")) + capsys.readouterr().out
     assert "SMTPAuthenticationError" in text
@@ -291,7 +295,7 @@ def test_a_silence_holds_back_warnings_inside_its_dates_and_never_what_is_critic
     }
     alerts.send(*night(0, found=(no_address(0),)))
     assert inbox.mails == []
-    alerts.send(*night(1, found=(no_address(0), REFUSED)))
+    alerts.send(*night(1, found=(no_address(0), refused())))
     assert (
         "A student has no address" not in inbox.mails[0][1].get_content()
         and "CRITICAL" in inbox.mails[0][1].get_content()
@@ -425,7 +429,7 @@ def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):
             exit_code=2,
             held=300,
             feeds=[feed(), feed("student_schedule", "refused", 0)],
-            found=(REFUSED,),
+            found=(refused(),),
         )
     )
     assert status.show(Console(width=80, no_color=True)) == 1
