@@ -152,12 +152,13 @@ clean: ## forget the virtual environment and the demo (var/ of a real district i
 	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12")'
 	@test -x $(PY) || { umask 022 && "$$PYTHON" -m venv .venv; }
 	@echo "installing what a night needs (once, about a minute) …"
-	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.txt
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	@umask 022 && $(PY) -m compileall -q common ingestion operations reverse_etl
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/nightly
 	@echo "installing what the demo and the tests need …"
-	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.txt
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .DEFAULT_GOAL := help

@@ -192,9 +192,10 @@ def test_the_images_steps_are_a_script_that_installs_the_locked_packages_and_not
     assert log.read_text(encoding="utf-8").splitlines() == [
         "-m venv .venv",
         (
-            "-m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes"
+            "-m pip install -q --disable-pip-version-check --no-deps --require-hashes"
             " -r requirements.txt"
         ),
+        "-m compileall -q common ingestion operations reverse_etl",
         "-m operations --help",
     ]
     assert (app / "common" / "commit.txt").read_text(encoding="utf-8") == "f" * 40 + "\n"
