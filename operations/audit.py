@@ -80,18 +80,19 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
     if number is None:
         console.print(
             f'What you can ask (make audit ASK=1 SET="{words().subject}=1000001"), or open the copy'
-            " yourself:"
+            " yourself:",
+            markup=False,
         )
-        console.print(f"[dim]{paths.published()}[/]")
+        console.print(f"[dim]{escape(str(paths.published()))}[/]")
         for index, recipe in enumerate(recipes, 1):
-            needs = f" [dim]({', '.join(recipe.parameters)})[/]" if recipe.parameters else ""
-            console.print(f"{index:3}. {recipe.title}{needs}")
+            needs = f"({', '.join(recipe.parameters)})" if recipe.parameters else ""
+            console.print(f"{index:3}. {escape(recipe.title)} [dim]{escape(needs)}[/]")
         return 0
     if not 1 <= number <= len(recipes):
         raise UnanswerableError(f"there is no question {number}; the cookbook has {len(recipes)}")
     names, rows = answer(recipes[number - 1], values)
     texts = [[_text(value) for value in row] for row in rows]
-    console.print(f"[bold]{recipes[number - 1].title}[/]")
+    console.print(f"[bold]{escape(recipes[number - 1].title)}[/]")
     widths = [max(len(cell) for cell in column) for column in zip(names, *texts, strict=True)]
     if sum(widths) + 2 * len(widths) <= console.width:
         table = Table(box=None, header_style="dim", pad_edge=False)

@@ -55,7 +55,7 @@ def explain(who: str, console: Console, *, names: bool = False) -> int:
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
         subject = resolve(connection, who)
         for title, lines in sections(connection, subject, names=names):
-            console.print(title, style="bold")
+            console.print(title, markup=False, style="bold")
             for line in lines:
                 console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     return 0

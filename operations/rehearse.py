@@ -78,6 +78,7 @@ def rehearse(day: date, console: Console) -> int:
     found = look_ahead(day)
     console.print(
         f"Rehearsal of {day:%A} {day.isoformat()}. Nothing was written but {found.scratch}",
+        markup=False,
         soft_wrap=True,
     )
     partitions = sorted(
@@ -86,27 +87,37 @@ def rehearse(day: date, console: Console) -> int:
     called = words().partition
     for partition in partitions:
         title = f"{called} {partition}" if partition else f"no {called}"
-        console.print(f"\n{title}", style="bold")
+        console.print(f"\n{title}", markup=False, style="bold")
         for move in found.moves:
             if move.partition == partition:
                 who = move.called[0 if move.number == 1 else 1]
                 console.print(
-                    f"  {move.number:5,} {who}: {move.before} -> {move.after}", highlight=False
+                    f"  {move.number:5,} {who}: {move.before} -> {move.after}",
+                    markup=False,
+                    highlight=False,
                 )
         for where, target, entity, action, count, held in found.changes:
             if where == partition:
                 console.print(
                     f"  {count:5,} {target} {entity}: {action}"
                     + (f" ({held:,} would be held)" if held else ""),
+                    markup=False,
                     highlight=False,
                 )
     if not partitions:
         console.print("Nothing would happen that the records of today do not already say.")
     for sentence in found.holds:
-        console.print(f"would be held: {sentence}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(
+            f"would be held: {sentence}",
+            markup=False,
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f'\nChange by change: "HOMEROOM_VAR={found.scratch} make show" ({called.upper()}= TARGET='
         " ACTION=)",
+        markup=False,
         style="dim",
         soft_wrap=True,
     )

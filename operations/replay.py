@@ -78,14 +78,17 @@ def replay(day: date, console: Console) -> int:
         if what[0] == "ingestion":
             _observe(run, scratch)
     compared = compare(run.folder, scratch / "runs" / run.run_id)
-    console.print(f"night of {day.isoformat()}, run {run.run_id}, built again in {scratch}")
+    console.print(
+        f"night of {day.isoformat()}, run {run.run_id}, built again in {scratch}", markup=False
+    )
     for one in compared:
-        console.print(f"  {one.model:34} {one.sentence}", highlight=False)
+        console.print(f"  {one.model:34} {one.sentence}", markup=False, highlight=False)
     then, now = run.read("run.json")["git_commit"], git_commit()
     if then != now:
         console.print(
             f"That night ran code {then[:9] or 'unknown'}, this is {now[:9] or 'unknown'}: rules"
-            " edited since answer as they do now."
+            " edited since answer as they do now.",
+            markup=False,
         )
     if any(one.differ != 0 and one.then is not None for one in compared):
         console.print(

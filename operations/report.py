@@ -221,9 +221,10 @@ def let_read() -> None:
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     """The report a person reads at 7 am: one line, the feeds, the targets, what needs a human."""
     console.print()
-    console.rule(f"Night of {summary['as_of']}: {HEADLINE[summary['exit_code']]}")
-    console.print(f"[dim]run {run.run_id}, code {summary['git_commit'][:9] or 'unknown'}[/]")
-    console.print(_steps(summary))
+    console.rule(escape(f"Night of {summary['as_of']}: {HEADLINE[summary['exit_code']]}"))
+    code = summary["git_commit"][:9] or "unknown"
+    console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")
+    console.print(_steps(summary), markup=False)
     feeds = [
         feed
         for feed in summary["feeds"]
@@ -234,7 +235,8 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
         resting = f"{good['resting']} resting, " if good["resting"] else ""
         console.print(
             f"Feeds: {good['loaded']} loaded, {good['unchanged']} unchanged,"
-            f" {resting}{good['refused']} refused, {good['missing']} missing"
+            f" {resting}{good['refused']} refused, {good['missing']} missing",
+            markup=False,
         )
     for feed in run.read("feeds.json", []):
         if feed.get("age_days") and (feed["status"] in ("refused", "missing") or feed.get("hold")):
@@ -242,18 +244,20 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
             days = f"{feed['age_days']} {said.night if feed['age_days'] == 1 else said.nights}"
             console.print(
                 f"  {feed['source']}.{feed['feed']}: what is in force is {days} old",
+                markup=False,
                 highlight=False,
             )
     for feed in feeds:
         console.print(
-            f"  [bold]{feed['source']}.{feed['feed']}[/] {feed['status']}:"
+            f"  [bold]{escape(feed['source'])}.{escape(feed['feed'])}[/] {escape(feed['status'])}:"
             f" {feed['landed'] or 0:,} landed, {feed['rejected'] or 0:,} rejected"
         )
     if summary["targets"]:
         console.print(_targets(summary))
     for target in summary["targets"]:
         for hold in target["holds"]:
-            console.print(f"  [yellow]held[/] {target['target']} {target['entity']}: {hold}")
+            what = f"{target['target']} {target['entity']}: {hold}"
+            console.print(f"  [yellow]held[/] {escape(what)}")
     _print_findings(run, console)
 
 
@@ -293,8 +297,8 @@ def _targets(summary: dict[str, Any]) -> Table:
             row["failed"] + row["skipped"],
         ]
         table.add_row(
-            row["target"] if row["target"] != previous else "",
-            row["entity"],
+            escape(row["target"]) if row["target"] != previous else "",
+            escape(row["entity"]),
             *(f"{number:,}" if number else "·" for number in numbers),
             share,
         )
@@ -310,7 +314,8 @@ def _print_findings(run: Run, console: Console) -> None:
     order = {"critical": 0, "warning": 1, "info": 2}
     counts = Counter(finding["level"] for finding in found)
     console.print(
-        "Findings: " + ", ".join(f"{counts[level]} {level}" for level in order if counts[level])
+        "Findings: " + ", ".join(f"{counts[level]:,} {level}" for level in order if counts[level]),
+        markup=False,
     )
     style = {"critical": "red", "warning": "yellow", "info": "dim"}
     first: dict[str, dict[str, Any]] = {}
@@ -319,7 +324,8 @@ def _print_findings(run: Run, console: Console) -> None:
         first.setdefault(finding["code"], finding)
     for code, finding in list(first.items())[:SHOWN_FINDINGS]:
         more = f" (and {per_code[code] - 1:,} more of this kind)" if per_code[code] > 1 else ""
-        console.print(f"  [{style[finding['level']]}]{finding['level']}[/] ", end="")
+        level = finding["level"]
+        console.print(f"  {level} ", end="", markup=False, highlight=False, style=style[level])
         console.print(finding["message"] + more, markup=False, highlight=False)
         if finding["action"]:
             console.print(
@@ -329,4 +335,4 @@ def _print_findings(run: Run, console: Console) -> None:
                 style="dim",
             )
     if len(first) > SHOWN_FINDINGS:
-        console.print(f"  … and {len(first) - SHOWN_FINDINGS} more kinds: see audit.findings")
+        console.print(f"  … and {len(first) - SHOWN_FINDINGS:,} more kinds: see audit.findings")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from common import lock, paths
 from common.runs import Run
@@ -25,7 +26,7 @@ def show(console: Console) -> int:
     nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
     running = lock.holder(paths.var() / "night.lock")
     if running:
-        console.print(f"Now:       a night is running ({running})", highlight=False)
+        console.print(f"Now:       a night is running ({running})", markup=False, highlight=False)
     if not nights:
         console.print('Nights:    none yet; "make nightly" runs one', highlight=False)
         return 0
@@ -36,35 +37,39 @@ def show(console: Console) -> int:
     ).total_seconds() / 3600
     console.print(
         f"Latest:    night of {recorded['as_of']}, {recorded['status']}, ended {_ago(hours)} ago",
+        markup=False,
         highlight=False,
     )
     console.print(
         f"           run {latest.run_id}, page {page.page_of(latest)}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )
     late = hours > LATE_HOURS and not running
     if late:
         console.print(
-            f"[red]Overdue:[/]   no night has ended for {_ago(hours)}; is the schedule on?",
+            f"[red]Overdue:[/]   no night has ended for {escape(_ago(hours))}; is the schedule on?",
             highlight=False,
         )
     if summary:
         _numbers(summary, console)
     for one in alerts.open_incidents():
         console.print(
-            f"[red]Open:[/]      {one['condition']} since the night of {one['since']}",
+            f"[red]Open:[/]      {escape(one['condition'])} since the night of"
+            f" {escape(one['since'])}",
             highlight=False,
         )
         console.print(f"           {one['sentence']}", markup=False, highlight=False)
     if summary and (odd := history.unusual(summary, history.nights(before=latest.run_id))):
         for one in odd:
-            console.print(f"[yellow]Unusual:[/]   {one.sentence}", highlight=False)
+            console.print(f"[yellow]Unusual:[/]   {escape(one.sentence)}", highlight=False)
     recent = nights[-14:]
     signs = {0: ".", 1: "E", 2: "h", 3: "p"}
     strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
     console.print(
         f"Before:    {strip}  last {len(recent)} nights: . done, h held, p partly, E error",
+        markup=False,
         highlight=False,
     )
     return 1 if late else recorded["exit_code"]
@@ -100,6 +105,7 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
     console.print(
         f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}; converged"
         f" {'unknown' if share is None else f'{share:.1%}'}",
+        markup=False,
         highlight=False,
     )
     bad = [
@@ -110,13 +116,14 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
     console.print(
         f"Feeds:     {len(summary['feeds'])} expected, "
         + (f"{len(bad)} not taken: {', '.join(bad[:4])}" if bad else "all taken"),
+        markup=False,
         highlight=False,
     )
     found = summary["findings"]
     said = ", ".join(
         f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level)
     )
-    console.print(f"Findings:  {said or 'none'}", highlight=False)
+    console.print(f"Findings:  {said or 'none'}", markup=False, highlight=False)
 
 
 def _ago(hours: float) -> str:

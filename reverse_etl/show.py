@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from common import sql
@@ -86,10 +87,11 @@ def show(
     where, values = chosen.where(document["plan_id"])
     console.print(
         f"Plan {document['plan_id']} of run {run.run_id}, made {document['made_at'][:19]} UTC",
+        markup=False,
         highlight=False,
     )
     if document.get("undoes"):
-        console.print(f"It undoes run {document['undoes']}.", highlight=False)
+        console.print(f"It undoes run {document['undoes']}.", markup=False, highlight=False)
         for sentence in document["cannot"]:
             console.print(f"not undone: {sentence}", markup=False, highlight=False)
     if document["allowed"]["words"]:
@@ -116,6 +118,7 @@ def show(
             console.print(
                 f"{target}: {one['calls']:,} call{'' if one['calls'] == 1 else 's'}, about"
                 f" {one['seconds']:,.0f} s at its quota",
+                markup=False,
                 highlight=False,
             )
     if not scope.partition:
@@ -336,8 +339,8 @@ def _summary(
     ).fetchall()
     for target, entity, action, count, held, partitions in rows:
         table.add_row(
-            target,
-            entity,
+            escape(target),
+            escape(entity),
             action,
             f"{count:,}",
             f"{held:,}" if held else "·",
@@ -361,12 +364,12 @@ def _partitions(
     counts: dict[str, dict[str, int]] = {}
     for partition, action, count in rows:
         counts.setdefault(partition, {})[action] = count
-    table = Table(words().partition, box=None, header_style="bold", pad_edge=False)
+    table = Table(escape(words().partition), box=None, header_style="bold", pad_edge=False)
     for action in actions:
         table.add_column(action, justify="right")
     for partition, by_action in counts.items():
         table.add_row(
-            partition,
+            escape(partition),
             *(f"{by_action[action]:,}" if action in by_action else "·" for action in actions),
         )
     console.print(table)
@@ -423,6 +426,7 @@ def _changes(
         console.print(
             f"… and {total - len(rows):,} more; narrow down with TARGET="
             f" {named.partition.upper()}= {named.subject.upper()}= ACTION=, or ask audit.changes",
+            markup=False,
             highlight=False,
         )
 

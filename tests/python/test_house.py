@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from common.runs import Run
+from operations import report
 
 ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
@@ -96,6 +103,48 @@ def test_names_and_texts_are_quoted_in_one_place():
         and not NO_SQL.search(line)
     ]
     assert found == []
+
+
+def values_shown(node: ast.AST) -> Iterator[str]:
+    """The values a text holds that no `escape()` and no number format keeps from being markup."""
+    value = node.value if isinstance(node, ast.FormattedValue) else node
+    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "escape":
+        return
+    if isinstance(node, ast.FormattedValue) and node.format_spec is None:
+        yield ast.unparse(value)
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from values_shown(child)
+
+
+def test_a_value_on_the_terminal_is_never_taken_for_markup():
+    """A hold that says "mend [trust]" must not lose its bracketed word."""
+    loose = [
+        (path.relative_to(ROOT).as_posix(), node.lineno, value)
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("print", "rule", "add_row")
+        and not any(given.arg == "markup" for given in node.keywords)
+        for argument in node.args
+        for value in values_shown(argument)
+    ]
+    assert loose == []
+
+
+def test_the_report_shows_a_held_sentence_with_its_bracketed_words(tmp_path):
+    said = "held: 3 of 9 would go (limit 2 %); mend [trust] or [sources.hr.files]"
+    run = Run("a-night", tmp_path, date(2026, 9, 8), datetime(2026, 9, 8, 9, tzinfo=UTC))
+    row = {"target": "[files]", "entity": "a[b]", "desired": 9, "planned": {"create": 3}}
+    row |= {"applied": 0, "held": 3, "failed": 0, "skipped": 0, "converged": None, "holds": [said]}
+    summary = {"as_of": "2026-09-08", "exit_code": 2, "git_commit": "", "steps": [], "feeds": []}
+    console = Console(width=200, record=True, file=io.StringIO())
+    report.show(run, {**summary, "targets": [row]}, console)
+    shown = console.export_text()
+    assert f"held [files] a[b]: {said}" in shown
+    assert "\\" not in shown
 
 
 def test_a_file_is_replaced_by_one_module():
