@@ -1,9 +1,15 @@
 """Files over SFTP, in and out, with a pinned host key.
 
 In: a `Place` (host, user, private key file, known_hosts file, folder).
-Out: `list`, `get`, `put`, `size` on that folder. What arrives, here or there, arrives whole: it is
-written under a temporary name, its size is compared with the other side, and only then it takes its
-name.
+Out: `list`, `get`, `put`, `size`, `holds` on that folder. What arrives, here or there, arrives
+whole: it is written under a temporary name, its size is compared with the other side, and only then
+it takes its name.
+
+What a server can do is tried, never read from its words or from what it announces: how it tells a
+size (by stat, by its list, or not at all), how it renames (posix-rename, rename, or by moving
+yesterday's file aside), whether it takes a file as soon as it is closed. Each write waits for its
+answer and the close is one of the requests that must be answered: of a server that tells no size
+these are the proof.
 
 Refuses: a host whose key is not in `known_hosts` (an unknown key is never accepted "this once"),
 passwords, agents and keys found by chance, names that would leave the folder, a transfer of the
@@ -12,56 +18,32 @@ wrong size. Every error is an `SftpError` whose text is a sentence with the next
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import logging
 import posixpath
-import stat
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common import files
+from common.ssh import ANSWERS, HostKeyError, Place, SftpError, answer, connected, told, why
 
 if TYPE_CHECKING:
-    import paramiko
+    import asyncssh
 
-# paramiko reports through logging what it also raises; with no handler anywhere Python would print
-# it twice.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
+T = TypeVar("T")
 
-CHUNK = 1 << 20
-# OpenSSH's own client keeps at most 64 requests in flight; some servers hang on paramiko's
-# unlimited default.
+__all__ = ["Entry", "HostKeyError", "Place", "Receipt", "Sftp", "SftpError", "connect"]
+
+CHUNK = 1 << 18  # what is read at once, by requests of 16 kB side by side
+BLOCK = 1 << 14  # what is written at once: timid servers refuse more than 16 kB
+PART = ".part"
+ASIDE = ".old.part"
+# OpenSSH's own client keeps at most 64 requests in flight; some servers hang on more.
 REQUESTS_IN_FLIGHT = 64
-
-
-class SftpError(Exception):
-    """Something between us and the other side failed; the text says what, where and what to do."""
-
-
-class HostKeyError(SftpError):
-    """The host did not show the key that is pinned: it does not become it by waiting."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder on an SFTP server and what is needed to get there; `folder` empty means the login
-    folder.
-    """
-
-    host: str
-    port: int
-    user: str
-    key_file: str
-    known_hosts: str
-    folder: str = ""
-    timeout: float = 30.0
-
-    def __str__(self) -> str:
-        return f"sftp://{self.user}@{self.host}:{self.port}/{self.folder.lstrip('/')}"
 
 
 @dataclass(frozen=True)
@@ -75,60 +57,101 @@ class Entry:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was delivered: `sha256` is of the bytes sent, `size` was confirmed by the other side."""
+    """What was delivered: `sha256` is of the bytes sent, each answered for by the other side.
+    `taken`: it took the file as soon as it was closed.
+    """
 
     name: str
     size: int
     sha256: str
+    taken: bool = False
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A file that is there, and its size if the server tells it anywhere."""
+
+    size: int | None
 
 
 class Sftp:
     """An open folder. Made by `connect`; not shared between threads."""
 
-    def __init__(self, client: paramiko.SFTPClient, place: Place) -> None:
+    def __init__(
+        self, client: asyncssh.SFTPClient, place: Place, run: Callable[[Coroutine[Any, Any, T]], T]
+    ) -> None:
         self._client = client
         self._place = place
+        self._run = run
 
     def list(self) -> list[Entry]:
         """The regular files of the folder by name; folders, links and half-written `.part` files
-        are left out.
+        are left out. A size the server does not tell counts as 0.
         """
-        with _told(self._place, "list the folder"):
-            found = self._client.listdir_attr(self._place.folder or ".")
+        with told(self._place, "list the folder"):
+            found = self._run(self._listed())
         return sorted(
             (
                 Entry(
-                    item.filename,
-                    item.st_size or 0,
-                    datetime.fromtimestamp(item.st_mtime or 0, UTC),
+                    str(item.filename),
+                    item.attrs.size or 0,
+                    datetime.fromtimestamp(item.attrs.mtime or 0, UTC),
                 )
                 for item in found
-                if stat.S_ISREG(item.st_mode or 0) and not item.filename.endswith(".part")
+                if _is_file(item) and not str(item.filename).endswith(PART)
             ),
             key=lambda entry: entry.name,
         )
 
     def size(self, name: str) -> int | None:
-        """The size of a file, None when it is not there."""
+        """The size of a file; None when it is not there, or the server tells no size."""
         path = self._path(name)
-        with _told(self._place, f"ask for the size of {name}"):
+        with told(self._place, f"ask for the size of {name}"):
+            seen = self._run(self._seen(path))
+        return seen.size if seen else None
+
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Whether exactly these bytes are there under this name. What the server does not let us
+        find out is no.
+        """
+        path = self._path(name)
+        digest = hashlib.sha256()
+        with told(self._place, f"read {name} back"):
+            seen = self._run(self._seen(path))
+            if seen is None or seen.size not in {size, None}:
+                return False
             try:
-                return self._client.stat(path).st_size
-            except FileNotFoundError:
-                return None
+                came = self._run(self._read(path, digest.update))
+            except ANSWERS:
+                return False
+        return (came, digest.hexdigest()) == (size, sha256)
 
     def get(self, name: str, to: Path) -> Path:
-        """Download to `to`: nothing stands there before all bytes have come and been counted."""
+        """Download to `to`: nothing stands there before all bytes have come and been counted. Where
+        the server tells no size they are read twice.
+        """
         path = self._path(name)
         to.parent.mkdir(parents=True, exist_ok=True)
-        with _told(self._place, f"download {name}"), files.replacing(to, alone=True) as local:
-            promised = self._client.stat(path).st_size or 0
-            with self._client.open(path, "rb") as remote:
-                remote.prefetch(promised, REQUESTS_IN_FLIGHT)
-                while block := remote.read(CHUNK):
-                    local.write(block)
-            came, now = local.tell(), self._client.stat(path).st_size or 0
-            if came != promised or now != promised:
+        with told(self._place, f"download {name}"), files.replacing(to, alone=True) as local:
+            before, digest = self._run(self._seen(path)), hashlib.sha256()
+            if before is None:
+                raise FileNotFoundError(name)
+
+            def keep(block: bytes) -> None:
+                digest.update(block)
+                local.write(block)
+
+            came = self._run(self._read(path, keep))
+            promised = came if before.size is None else before.size
+            if before.size is None:
+                again = hashlib.sha256()
+                now = self._run(self._read(path, again.update))
+                same = again.digest() == digest.digest()
+            else:
+                after = self._run(self._seen(path))
+                now = (after.size if after else None) or 0
+                same = now == promised
+            if came != promised or not same:
                 raise SftpError(
                     f"{self._place}: {name} changed while it was read ({promised:,} bytes promised,"
                     f" {came:,} came, {now:,} there now): it is still being written; run again when"
@@ -138,49 +161,160 @@ class Sftp:
 
     def put(self, path: Path, name: str) -> Receipt:
         """Upload as `name`.part, compare the size, then rename over `name`: a reader sees the old
-        file or the new.
+        file or the new. A server that takes the part as soon as it is closed is given the file once
+        more, under its own name.
         """
-        target, part = self._path(name), self._path(name + ".part")
-        digest = hashlib.sha256()
-        sent = 0
-        with _told(self._place, f"upload {name}"):
+        target = self._path(name)
+        with told(self._place, f"upload {name}"):
+            return self._run(self._put(path, name, target))
+
+    async def _put(self, path: Path, name: str, target: str) -> Receipt:
+        if self._place.temporary_name:
+            part = target + PART
+            file = await self._opened_anew(part)
             try:
-                with path.open("rb") as local, self._client.open(part, "wb") as remote:
-                    remote.set_pipelined(True)
-                    while block := local.read(CHUNK):
-                        digest.update(block)
-                        sent += len(block)
-                        remote.write(block)
-                stored = self._client.stat(part).st_size
-                if stored != sent:
-                    raise SftpError(
-                        f"{self._place}: {name} was not delivered: {sent:,} bytes sent,"
-                        f" {stored:,} stored; ask the other side whether its disk is full, then run"
-                        " again"
-                    )
-                self._rename(part, target)
+                sent, digest = await self._written(path, file)
+                stored = await self._is_stored(part, name, sent)
+                if stored and await self._renamed(part, target, name):
+                    return Receipt(name, sent, digest)
             except BaseException:
-                import paramiko
-
-                with suppress(
-                    OSError, EOFError, paramiko.SSHException
-                ):  # the first error is the one worth telling
-                    self._client.remove(part)
+                await self._cleared(self._client.remove(part))
                 raise
-        return Receipt(name, sent, digest.hexdigest())
-
-    def _rename(self, part: str, target: str) -> None:
+        file = await self._opened(target)
         try:
-            self._client.posix_rename(part, target)
-        except OSError as error:
-            # Servers without OpenSSH's posix-rename answer "unsupported" and never overwrite: make
-            # room, then rename. The file is away for an instant; with such servers nothing better
-            # exists.
-            if "unsupported" not in str(error).lower():
+            sent, digest = await self._written(path, file)
+            stored = await self._is_stored(target, name, sent)
+        except BaseException:
+            await self._cleared(self._client.remove(target))  # half a file is worse than none
+            raise
+        return Receipt(name, sent, digest, taken=not stored)
+
+    async def _opened(self, path: str) -> asyncssh.SFTPClientFile:
+        return await self._timed(self._client.open(path, "wb", block_size=None))
+
+    async def _opened_anew(self, part: str) -> asyncssh.SFTPClientFile:
+        """A part to write to, also where nothing is overwritten and a killed upload left one."""
+        try:
+            return await self._opened(part)
+        except ANSWERS:
+            if not await self._tried(self._client.remove(part)):
                 raise
-            with suppress(FileNotFoundError):
-                self._client.remove(target)
-            self._client.rename(part, target)
+        return await self._opened(part)
+
+    async def _written(self, path: Path, file: asyncssh.SFTPClientFile) -> tuple[int, str]:
+        """Write a file, each block answered before the next, and close it: size and sha256."""
+        digest, sent = hashlib.sha256(), 0
+        try:
+            with path.open("rb") as local:
+                while block := local.read(BLOCK):
+                    digest.update(block)
+                    await self._timed(file.write(block))
+                    sent += len(block)
+        except BaseException:
+            await self._cleared(file.close())
+            raise
+        await self._timed(file.close())
+        return sent, digest.hexdigest()
+
+    async def _is_stored(self, path: str, name: str, sent: int) -> bool:
+        """Whether it is there still; it is whole as far as the server tells."""
+        seen = await self._seen(path)
+        if seen and seen.size not in {sent, None}:
+            raise SftpError(
+                f"{self._place}: {name} was not delivered: {sent:,} bytes sent, {seen.size:,}"
+                " stored; ask the other side whether its disk is full, then run again"
+            )
+        return seen is not None
+
+    async def _renamed(self, part: str, target: str, name: str) -> bool:
+        """Give the part its name, whatever the server can; False where somebody took it meanwhile.
+
+        A server that overwrites nothing has yesterday's file moved aside, and back should the part
+        stay where it is. The file is away for an instant: with such servers nothing better exists.
+        """
+        for rename in (self._client.posix_rename, self._client.rename):
+            if await self._tried(rename(part, target)):
+                return True
+        if await self._seen(part) is None:
+            return False
+        aside = target + ASIDE
+        await self._tried(self._client.remove(aside))
+        moved = await self._tried(self._client.rename(target, aside))
+        try:
+            await self._timed(self._client.rename(part, target))
+        except BaseException as error:
+            if moved:
+                await self._cleared(self._client.rename(aside, target))
+            if isinstance(error, FileNotFoundError):
+                return False
+            if isinstance(error, ANSWERS):
+                raise SftpError(
+                    f"{self._place}: {name} was not delivered: the server takes it and does not let"
+                    f" us give it its name ({why(error)}), and what stood there before stands"
+                    " there still; ask the other side for the right to rename and to delete in this"
+                    " folder, or set temporary_name = false if it takes files as they are written"
+                ) from None
+            raise
+        await self._cleared(self._client.remove(aside))
+        return True
+
+    async def _seen(self, path: str) -> _Seen | None:
+        """What the server tells of a file, by stat or, where that is refused or says no size, by
+        the list of its folder. None: it is not there.
+        """
+        there = False
+        try:
+            attrs = await self._timed(self._client.stat(path))
+        except FileNotFoundError:
+            return None
+        except ANSWERS:
+            pass  # it may be in the list
+        else:
+            if attrs.size is not None:
+                return _Seen(attrs.size)
+            there = True
+        try:
+            found = await self._listed()
+        except ANSWERS:
+            return _Seen(None)  # nothing is told, neither that it is there nor that it is not
+        name = posixpath.basename(path)
+        listed = next((item for item in found if str(item.filename) == name), None)
+        if listed is None:
+            return _Seen(None) if there else None
+        return _Seen(listed.attrs.size)
+
+    async def _listed(self) -> list[asyncssh.SFTPName]:
+        return list(await self._timed(self._client.readdir(self._place.folder or ".")))
+
+    async def _read(self, path: str, keep: Callable[[bytes], Any]) -> int:
+        """Hand over every block of a file; how many bytes came."""
+        file = await self._timed(self._client.open(path, "rb", max_requests=REQUESTS_IN_FLIGHT))
+        came = 0
+        try:
+            while block := await self._timed(file.read(CHUNK)):
+                came += len(block)
+                keep(block)
+        finally:
+            await self._cleared(file.close())
+        return came
+
+    async def _timed(self, request: Awaitable[T]) -> T:
+        return await answer(request, self._place.timeout)
+
+    async def _tried(self, request: Awaitable[Any]) -> bool:
+        """Whether the server did it; what it says instead is not asked."""
+        try:
+            await self._timed(request)
+        except ANSWERS:
+            return False
+        return True
+
+    async def _cleared(self, request: Awaitable[Any]) -> None:
+        """Done if it can be: what matters has happened, or its error is the one worth telling."""
+        import asyncssh
+
+        with suppress(*ANSWERS, OSError, EOFError, asyncssh.Error):
+            await self._timed(request)
 
     def _path(self, name: str) -> str:
         if not name or "/" in name or "\\" in name or "\0" in name or name in {".", ".."}:
@@ -191,130 +325,39 @@ class Sftp:
         return posixpath.join(self._place.folder, name) if self._place.folder else name
 
 
+def _is_file(item: asyncssh.SFTPName) -> bool:
+    """A regular file, or what the server says no kind of."""
+    import asyncssh
+
+    kinds = {asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN}
+    return item.attrs.type in kinds and item.filename not in {".", ".."}
+
+
 @contextmanager
 def connect(place: Place) -> Iterator[Sftp]:
     """Open the folder. Refuses a host whose key is not pinned and a key file that
     cannot be read.
     """
-    import paramiko  # a fifth of a second that a night without SFTP need not spend
-
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    try:
-        _load_known_hosts(client, place)
-        _authenticate(client, place, _private_key(place))
-        with _told(place, "open the SFTP subsystem"):
-            files = client.open_sftp()
-            files.get_channel().settimeout(place.timeout)
-        yield Sftp(files, place)
-    finally:
-        client.close()
+    with asyncio.Runner() as runner:
+        connection = runner.run(connected(place))
+        try:
+            with told(place, "open the SFTP subsystem"):
+                client = runner.run(_opened(connection, place.timeout))
+            yield Sftp(client, place, runner.run)
+        finally:
+            runner.run(_closed(connection))
 
 
-def _load_known_hosts(client: paramiko.SSHClient, place: Place) -> None:
-    import paramiko
-
-    if not place.known_hosts:
-        raise SftpError(
-            f"{place}: no known_hosts file is set; pin the host's key before the first connection"
-        )
-    try:
-        client.load_host_keys(place.known_hosts)
-    except (OSError, paramiko.SSHException) as error:
-        raise SftpError(
-            f"{place}: known_hosts file {place.known_hosts} cannot be read ({_why(error)}); "
-            f'make it with "ssh-keyscan -p {place.port} {place.host}" and compare the key with the'
-            " one you were told"
-        ) from None
+async def _opened(connection: asyncssh.SSHClientConnection, seconds: float) -> asyncssh.SFTPClient:
+    async with asyncio.timeout(seconds):
+        return await connection.start_sftp_client(path_errors="surrogateescape")
 
 
-def _private_key(place: Place) -> paramiko.PKey:
-    import paramiko
+async def _closed(connection: asyncssh.SSHClientConnection) -> None:
+    """Every request was answered: nobody waits for a polite end."""
+    import asyncssh
 
-    try:
-        return paramiko.PKey.from_path(place.key_file)
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        paramiko.SSHException,
-        paramiko.pkey.UnknownKeyType,
-    ) as error:
-        raise SftpError(
-            f"{place}: private key file {place.key_file or '(none set)'} cannot be read"
-            f" ({type(error).__name__}); check key_file in the settings; it must be an OpenSSH or"
-            " PEM key without a passphrase"
-        ) from None
-
-
-def _authenticate(client: paramiko.SSHClient, place: Place, key: paramiko.PKey) -> None:
-    import paramiko
-
-    try:
-        client.connect(
-            place.host,
-            port=place.port,
-            username=place.user,
-            pkey=key,
-            allow_agent=False,
-            look_for_keys=False,
-            timeout=place.timeout,
-            banner_timeout=place.timeout,
-            auth_timeout=place.timeout,
-            channel_timeout=place.timeout,
-        )
-    except paramiko.BadHostKeyException as error:
-        raise HostKeyError(
-            f"{place}: the host's key is not the pinned one (it shows"
-            f" {error.key.get_name()} {error.key.fingerprint}, {place.known_hosts} has another):"
-            " nothing was read or sent; ask the other side whether they changed it, and only then"
-            " pin the new key"
-        ) from None
-    except paramiko.AuthenticationException:
-        raise SftpError(
-            f"{place}: the server does not accept user {place.user} with the key {place.key_file};"
-            " ask the other side to install its public half"
-        ) from None
-    except paramiko.SSHException as error:
-        if "not found in known_hosts" in str(error):
-            raise HostKeyError(
-                f"{place}: the host has no pinned key in {place.known_hosts}: nothing was read or"
-                " sent; ask the other side for its key and pin it"
-            ) from None
-        raise SftpError(
-            f"{place}: could not connect: {_why(error)}; run again, then ask the other side"
-        ) from None
-    except (OSError, EOFError) as error:
-        raise SftpError(
-            f"{place}: could not connect: {_why(error)}; check host, port and firewall, then run"
-            " again"
-        ) from None
-
-
-@contextmanager
-def _told(place: Place, deed: str) -> Iterator[None]:
-    """Turn what paramiko raises into a sentence."""
-    import paramiko
-
-    try:
-        yield
-    except FileNotFoundError:
-        raise SftpError(
-            f"{place}: could not {deed}: it is not there; check the folder in the settings"
-        ) from None
-    except PermissionError:
-        raise SftpError(
-            f"{place}: could not {deed}: not permitted; ask the other side for the right to"
-        ) from None
-    except TimeoutError:
-        raise SftpError(
-            f"{place}: could not {deed}: no answer within {place.timeout:g} s; run again later"
-        ) from None
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        raise SftpError(
-            f"{place}: could not {deed}: {_why(error)}; run again, then ask the other side"
-        ) from error
-
-
-def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    connection.abort()
+    with suppress(OSError, EOFError, asyncssh.Error):
+        async with asyncio.timeout(1):
+            await connection.wait_closed()

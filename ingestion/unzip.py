@@ -60,8 +60,9 @@ class Archives:
                 entry for entry in listed if layout.is_archive(entry.name)
             ):
                 try:
-                    packed = stack.enter_context(opened(folder.get(entry.name, into / str(number))))
-                    for member in contents(packed, entry.size, layout.limits):
+                    path = folder.get(entry.name, into / str(number))
+                    packed = stack.enter_context(opened(path))
+                    for member in contents(packed, path.stat().st_size, layout.limits):
                         archives._members[f"{entry.name}/{member.filename}"] = (
                             packed,
                             member,

@@ -4,9 +4,9 @@ folder.
 `with running(folder) as server:` -> `server.place(...)` is what a client needs;
 `server.host_key_line` is what the client pins. `openssh(folder, keys)` is the machine's own OpenSSH
 server, where it has one, and `cut_off(server, …)` a wire to either that breaks. Commands a test can
-break: `refuse_posix_rename=True`, `grow_while_read="name"`, `hang_up=[n, …]`: so many bytes into a
-file the connection ends, once for each number; and `stores=…`, what it makes of the bytes it says
-it has stored.
+break: `grow_while_read="name"`, `hang_up=[n, …]`: so many bytes into a file the connection ends,
+once for each number; `stores=…`, what it makes of the bytes it says it has stored; and
+`Awkward(…)`, what else real servers do not do, or do besides.
 """
 
 from __future__ import annotations
@@ -55,6 +55,27 @@ class Server:
             "timeout": 5.0,
         }
         return Place(**(facts | changes))
+
+
+@dataclass(frozen=True)
+class Awkward:
+    """A server that is not OpenSSH's: what it answers to a request instead of doing it (an error),
+    and what it does besides.
+    """
+
+    posix_rename: asyncssh.SFTPError | None = None
+    rename: asyncssh.SFTPError | None = None
+    stat: asyncssh.SFTPError | str | None = None  # "no size": all but that
+    listing: asyncssh.SFTPError | str | None = None
+    remove: asyncssh.SFTPError | None = None
+    write: asyncssh.SFTPError | None = None  # from the second block on
+    close: asyncssh.SFTPError | None = None
+    overwrites: bool = True  # opening a file that is there to write to it
+    largest: int = 1 << 18  # bytes of one write
+    takes: list[tuple[str, bytes]] | None = None  # a watcher: files go there as they are closed
+
+
+EASY = Awkward()
 
 
 def host_key_line(port: int, key: asyncssh.SSHKey) -> str:
@@ -178,12 +199,25 @@ def _keys(keys: Path) -> tuple[asyncssh.SSHKey, Path, Path]:
     return host_key, key_file, authorized
 
 
+def _refuse(answer: asyncssh.SFTPError | str | None) -> None:
+    if isinstance(answer, asyncssh.SFTPError):
+        raise answer
+
+
+def _without_size(attrs: Any, said: object) -> asyncssh.SFTPAttrs:
+    if isinstance(attrs, os.stat_result):
+        attrs = asyncssh.SFTPAttrs.from_local(attrs)
+    if said == "no size":
+        attrs.size = None
+    return attrs
+
+
 @contextmanager
 def running(
     folder: Path,
     keys: Path,
     *,
-    refuse_posix_rename: bool | asyncssh.SFTPError = False,
+    awkward: Awkward = EASY,
     grow_while_read: str = "",
     silent: bool = False,
     hang_up: list[int] | None = None,
@@ -199,13 +233,45 @@ def running(
             super().__init__(channel, chroot=str(folder).encode())
 
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-            if refuse_posix_rename:
-                raise (
-                    asyncssh.SFTPOpUnsupported("Operation unsupported")
-                    if refuse_posix_rename is True
-                    else refuse_posix_rename
-                )
+            _refuse(awkward.posix_rename)
             return super().posix_rename(oldpath, newpath)
+
+        def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+            _refuse(awkward.rename)
+            return super().rename(oldpath, newpath)
+
+        def remove(self, path: bytes) -> Any:
+            _refuse(awkward.remove)
+            return super().remove(path)
+
+        def stat(self, path: bytes) -> Any:
+            _refuse(awkward.stat)
+            return _without_size(super().stat(path), awkward.stat)
+
+        def fstat(self, file_obj: Any) -> Any:
+            _refuse(awkward.stat)
+            return _without_size(super().fstat(file_obj), awkward.stat)
+
+        async def scandir(self, path: bytes) -> Any:
+            _refuse(awkward.listing)
+            async for found in super().scandir(path):
+                found.attrs = _without_size(found.attrs, awkward.listing)
+                yield found
+
+        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+            there = Path(os.fsdecode(self.map_path(path))).exists()
+            if pflags & asyncssh.FXF_TRUNC and there and not awkward.overwrites:
+                raise asyncssh.SFTPFailure("no")
+            return super().open(path, pflags, attrs)
+
+        def close(self, file_obj: Any) -> Any:
+            written = Path(os.fsdecode(file_obj.name)), file_obj.writable()
+            super().close(file_obj)
+            if written[1] and awkward.takes is not None:
+                awkward.takes.append((written[0].name, written[0].read_bytes()))
+                written[0].unlink()
+            if written[1]:
+                _refuse(awkward.close)
 
         async def read(self, file_obj: Any, offset: int, size: int) -> bytes:
             if silent:
@@ -221,6 +287,10 @@ def running(
             return file_obj.read(size)
 
         def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+            if len(data) > awkward.largest:
+                raise asyncssh.SFTPBadMessage("too long")
+            if offset:
+                _refuse(awkward.write)
             file_obj.seek(offset)
             file_obj.write(stores(data))
             return len(data)

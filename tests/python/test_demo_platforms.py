@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 import httpx
-import paramiko
 import pytest
 from googleapiclient.errors import HttpError
 from platform_kit import PASSWORD, STAFF, STUDENTS, GoogleClient, GraphClient, refused
 
-from common import store
+from common import sftp, store
 from common.paths import root
 from demo import past
 from demo.holdings import holdings
@@ -196,7 +195,9 @@ def test_both_tenants_hold_the_same_unmanaged_people_and_no_key_of_ours(
     )
 
 
-def test_each_vendor_is_shut_into_its_own_folder_over_sftp(platforms: Platforms) -> None:
+def test_each_vendor_is_shut_into_its_own_folder_over_sftp(
+    platforms: Platforms, tmp_path: Path
+) -> None:
     (platforms.places.extracts / "SchoolDetails.csv").write_text("x", encoding="utf-8")
     prefix = "TARGETS__PORTFOLIO__"
     setting = {
@@ -205,42 +206,32 @@ def test_each_vendor_is_shut_into_its_own_folder_over_sftp(platforms: Platforms)
         if name.startswith(prefix)
     }
 
-    def connect(user: str, key_file: str) -> paramiko.SSHClient:
-        client = paramiko.SSHClient()
-        client.load_host_keys(setting["KNOWN_HOSTS"])
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        client.connect(
-            setting["HOST"],
-            int(setting["PORT"]),
-            user,
-            key_filename=key_file,
-            allow_agent=False,
-            look_for_keys=False,
-            timeout=20,
+    def place(user: str, key_file: str, folder: str = "") -> sftp.Place:
+        return sftp.Place(
+            setting["HOST"], int(setting["PORT"]), user, key_file, setting["KNOWN_HOSTS"], folder
         )
-        return client
 
-    with connect(setting["USER"], setting["KEY_FILE"]) as client:
-        sftp = client.open_sftp()
+    sent = tmp_path / "students.csv"
+    key_file = setting["KEY_FILE"]
+    with sftp.connect(place(setting["USER"], key_file, setting["FOLDER"])) as remote:
         for content in (b"first", b"second"):
-            with sftp.open("students.csv.part", "wb") as remote:
-                remote.write(content)
-            sftp.posix_rename("students.csv.part", "students.csv")
-        assert (
-            sftp.listdir(setting["FOLDER"]) == ["students.csv"]
-            and sftp.stat("/students.csv").st_size == 6
-        )
-        with pytest.raises(FileNotFoundError):
-            sftp.stat("/../../platforms/google.json")
+            sent.write_bytes(content)
+            remote.put(sent, "students.csv")
+        assert [(entry.name, entry.size) for entry in remote.list()] == [("students.csv", 6)]
+    with sftp.connect(place(setting["USER"], key_file, "/../../platforms")) as remote:
+        assert remote.size("google.json") is None
     assert (platforms.places.received / "portfolio" / "students.csv").read_bytes() == b"second"
-    with connect("myedbc", setting["KEY_FILE"]) as client:
-        assert client.open_sftp().listdir(".") == ["SchoolDetails.csv"]
+    with sftp.connect(place("myedbc", key_file)) as remote:
+        assert [entry.name for entry in remote.list()] == ["SchoolDetails.csv"]
     stranger = (
         platforms.places.state / "keys" / "sftp_host_ed25519"
     )  # a good key that was let in nowhere
     for user, key_file in (("portfolio", str(stranger)), ("nobody", setting["KEY_FILE"])):
-        with pytest.raises(paramiko.AuthenticationException):
-            connect(user, key_file)
+        with (
+            pytest.raises(sftp.SftpError, match="does not accept user"),
+            sftp.connect(place(user, key_file)),
+        ):
+            pass
     assert stat.S_IMODE(Path(setting["KEY_FILE"]).stat().st_mode) == 0o600
 
 

@@ -74,12 +74,11 @@ CUTS = {
     *("startswith", "endswith", "removesuffix", "removeprefix", "partition", "rpartition"),
     *("split", "rsplit", "find", "index"),
 }
-# what others wrote and no code of ours goes with: DuckDB, dbt, paramiko, pydantic
+# what others wrote and no code of ours goes with: DuckDB, dbt, pydantic
 SAID_BY_OTHERS = {
     ("common/store.py", "permission denied"),
     ("common/store.py", "corrupt database|not a valid duckdb|version number"),
     ("common/store.py", "PID (\\d+)"),
-    ("common/sftp.py", "not found in known_hosts"),
     ("common/settings.py", "which "),
     ("operations/build.py", "Compilation Error"),
     ("operations/build.py", "Parsing Error"),

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from sftp_server import Server, cut_off, host_key_line, openssh, running, sshd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sftp_server import Awkward, Server, cut_off, host_key_line, openssh, running, sshd
 
 from common import paths, store
 from common.sftp import Entry, SftpError, connect
@@ -63,7 +65,11 @@ def test_a_server_without_posix_rename_still_gets_the_new_file(
     today = tmp_path / "students.csv"
     today.write_bytes(b"today")
     with (
-        running(served, tmp_path / "keys", refuse_posix_rename=True) as server,
+        running(
+            served,
+            tmp_path / "keys",
+            awkward=Awkward(posix_rename=asyncssh.SFTPOpUnsupported("Operation unsupported")),
+        ) as server,
         connect(server.place()) as sftp,
     ):
         sftp.put(today, "students.csv")
@@ -89,7 +95,10 @@ def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yester
     today.write_bytes(b"today" * 50)
     with (
         running(
-            served, tmp_path / "keys", stores=stores, refuse_posix_rename=rename == "none"
+            served,
+            tmp_path / "keys",
+            stores=stores,
+            awkward=Awkward(posix_rename=asyncssh.SFTPFailure("?") if rename == "none" else None),
         ) as server,
         connect(server.place()) as sftp,
     ):
@@ -112,17 +121,17 @@ def test_a_delivery_of_which_not_every_byte_was_stored_leaves_the_file_of_yester
 def test_a_server_that_will_not_rename_keeps_the_file_of_yesterday_and_nothing_half_sent(
     tmp_path: Path, served: Path, why: asyncssh.SFTPError
 ) -> None:
-    """It knows posix-rename and says no: nothing is removed to make room, as is done where a server
-    does not know it.
-    """
+    """Whatever it is asked by, it says no: nothing is removed to make room."""
     (served / "students.csv").write_bytes(b"yesterday")
     today = tmp_path / "students.csv"
     today.write_bytes(b"today")
     with (
-        running(served, tmp_path / "keys", refuse_posix_rename=why) as server,
+        running(served, tmp_path / "keys", awkward=Awkward(posix_rename=why, rename=why)) as server,
         connect(server.place()) as sftp,
     ):
-        with pytest.raises(SftpError, match=r"could not upload students\.csv"):
+        with pytest.raises(
+            SftpError, match=r"does not let us give it its name.*set temporary_name = false"
+        ):
             sftp.put(today, "students.csv")
     assert {path.name: path.read_bytes() for path in served.iterdir()} == {
         "students.csv": b"yesterday"
@@ -247,6 +256,159 @@ def test_a_host_that_is_not_there_and_a_missing_folder_say_what_to_do(
         gone = server.place()
     with pytest.raises(SftpError, match="could not connect"), connect(gone):
         pass
+
+
+# ---------------------------------------------------------------- servers that are not OpenSSH's
+
+TODAY = b"today" * 9_000  # three blocks
+NO = st.builds(
+    lambda kind, words: kind(words),
+    st.sampled_from(
+        [
+            asyncssh.SFTPFailure,
+            asyncssh.SFTPPermissionDenied,
+            asyncssh.SFTPOpUnsupported,
+            asyncssh.SFTPBadMessage,
+        ]
+    ),
+    st.sampled_from(
+        ["", "Failure", "nicht unterst\u00fctzt", "unknown command", "unsupported", "Error 50"]
+    ),
+)
+SIZELESS = st.one_of(st.none(), st.just("no size"), NO)
+AWKWARD = st.builds(
+    Awkward,
+    posix_rename=st.one_of(st.none(), NO),
+    rename=st.one_of(st.none(), NO),
+    stat=SIZELESS,
+    listing=SIZELESS,
+    remove=st.one_of(st.none(), NO),
+    write=st.one_of(st.none(), st.none(), NO),
+    close=st.one_of(st.none(), st.none(), NO),
+    overwrites=st.booleans(),
+    largest=st.sampled_from([1 << 14, 1 << 15, 1 << 18]),
+    takes=st.one_of(st.none(), st.builds(list)),
+)
+
+
+@given(awkward=AWKWARD, yesterday=st.booleans(), left=st.booleans())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_whatever_a_server_cannot_do_a_file_is_there_whole_or_yesterdays_is_and_it_is_said(
+    tmp_path_factory: pytest.TempPathFactory, awkward: Awkward, yesterday: bool, left: bool
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("awkward")
+    served, today = tmp_path / "served", tmp_path / "students.csv"
+    served.mkdir()
+    today.write_bytes(TODAY)
+    if yesterday:
+        (served / "students.csv").write_bytes(b"yesterday")
+    if left:  # by an upload that was killed
+        (served / "students.csv.part").write_bytes(b"half")
+    with (
+        running(served, tmp_path / "keys", awkward=awkward) as server,
+        connect(server.place()) as sftp,
+    ):
+        try:
+            receipt = sftp.put(today, "students.csv")
+        except SftpError as error:
+            receipt = None
+            assert "students.csv" in str(error)
+        stays = {path.name: path.read_bytes() for path in served.iterdir()}
+    taken = awkward.takes or []
+    if receipt:
+        assert not awkward.write
+        assert not awkward.close, "a close that failed is no delivery"
+        assert (receipt.size, receipt.sha256) == (len(TODAY), hashlib.sha256(TODAY).hexdigest())
+        assert stays.get("students.csv") == TODAY or ("students.csv", TODAY) in taken
+    elif awkward.takes is None:
+        assert stays.get("students.csv") == (b"yesterday" if yesterday else None)
+    # what a server can do by some way or other is done
+    can_open = awkward.overwrites or not left or awkward.remove is None
+    can_name = not awkward.rename or not awkward.posix_rename
+    if can_open and can_name and not (awkward.write or awkward.close or awkward.takes is not None):
+        assert receipt
+
+
+@pytest.mark.parametrize("stat", ["no size", asyncssh.SFTPPermissionDenied("no")])
+@pytest.mark.parametrize("listing", ["no size", asyncssh.SFTPPermissionDenied("no"), None])
+def test_a_server_that_tells_no_size_is_delivered_to_and_read_from(
+    tmp_path: Path, served: Path, stat, listing
+) -> None:
+    today = tmp_path / "students.csv"
+    today.write_bytes(TODAY)
+    digest = hashlib.sha256(TODAY).hexdigest()
+    with (
+        running(served, tmp_path / "keys", awkward=Awkward(stat=stat, listing=listing)) as server,
+        connect(server.place()) as sftp,
+    ):
+        assert not sftp.holds("students.csv", len(TODAY), digest)
+        assert sftp.put(today, "students.csv").size == len(TODAY)
+        assert sftp.holds("students.csv", len(TODAY), digest)
+        assert not sftp.holds("students.csv", len(TODAY), "0" * 64)
+        assert sftp.get("students.csv", tmp_path / "back").read_bytes() == TODAY
+        if not isinstance(listing, asyncssh.SFTPError):
+            assert [entry.name for entry in sftp.list()] == ["students.csv"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept_where_no_size_is_told(
+    tmp_path: Path, served: Path
+) -> None:
+    (served / "Students.csv").write_bytes(b"Student Number\r\n1\r\n")
+    with (
+        running(
+            served,
+            tmp_path / "keys",
+            grow_while_read="Students.csv",
+            awkward=Awkward(stat="no size", listing="no size"),
+        ) as server,
+        connect(server.place()) as sftp,
+        pytest.raises(SftpError, match="changed while it was read"),
+    ):
+        sftp.get("Students.csv", tmp_path / "inbox" / "Students.csv")
+    assert list((tmp_path / "inbox").iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["write", "close"])
+@pytest.mark.parametrize("stat", [None, "no size"])
+def test_a_write_or_a_close_that_fails_is_a_delivery_that_failed(
+    tmp_path: Path, served: Path, fault: str, stat
+) -> None:
+    """The server's words are passed on, and yesterday's file stands."""
+    (served / "students.csv").write_bytes(b"yesterday")
+    today = tmp_path / "students.csv"
+    today.write_bytes(TODAY)
+    awkward = Awkward(**{fault: asyncssh.SFTPFailure("virus found"), "stat": stat})
+    with (
+        running(served, tmp_path / "keys", awkward=awkward) as server,
+        connect(server.place()) as sftp,
+        pytest.raises(SftpError, match=r"could not upload students\.csv: virus found"),
+    ):
+        sftp.put(today, "students.csv")
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == {
+        "students.csv": b"yesterday"
+    }
+
+
+def test_a_watcher_that_takes_a_file_as_it_is_closed_is_given_it_under_its_own_name(
+    tmp_path: Path, served: Path
+) -> None:
+    today = tmp_path / "students.csv"
+    today.write_bytes(TODAY)
+    for temporary_name, taken in (
+        (True, [("students.csv.part", TODAY), ("students.csv", TODAY)]),
+        (False, [("students.csv", TODAY)]),
+    ):
+        awkward = Awkward(takes=[])
+        with (
+            running(served, tmp_path / "keys", awkward=awkward) as server,
+            connect(server.place(temporary_name=temporary_name)) as sftp,
+        ):
+            assert sftp.put(today, "students.csv").taken
+        assert awkward.takes == taken
 
 
 # ---------------------------------------------------------------- two servers, one wire that breaks

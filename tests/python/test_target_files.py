@@ -430,6 +430,30 @@ def test_a_server_that_is_away_is_tried_again_and_named(server, tmp_path):
     assert "run again" in outcome.note
 
 
+def test_a_server_with_another_key_than_the_pinned_one_is_not_tried_again(server, tmp_path):
+    running, received = server
+    nobody = tmp_path / "nobody"
+    nobody.write_text("")
+    target = Files("callout", settings(running, known_hosts=str(nobody)))
+    (outcome,) = target.apply([deliver(tmp_path)])
+    assert (outcome.status, outcome.reason) == ("failed", "not_delivered")
+    assert "pin it" in outcome.note
+    assert list(received.iterdir()) == []
+
+
+def test_a_vendor_that_takes_a_file_as_it_is_closed_has_been_delivered_to(tmp_path):
+    """Its folder is empty at any time: what says that it has the file is each write's answer."""
+    folder = tmp_path / "received"
+    folder.mkdir()
+    change, awkward = deliver(tmp_path), sftp_server.Awkward(takes=[], stat="no size")
+    with sftp_server.running(folder, tmp_path / "keys", awkward=awkward) as running:
+        target = Files("callout", settings(running, temporary_name=False))
+        (outcome,) = target.apply([change])
+    assert (outcome.status, target.write_calls) == ("applied", 1)
+    assert outcome.note.startswith("taken at once")
+    assert awkward.takes == [("absences.csv", (EXPECTED / "callout" / "absences.csv").read_bytes())]
+
+
 def test_a_target_without_settings_says_which_are_missing(tmp_path):
     (outcome,) = Files("callout", {"host": "sftp.example"}).apply([deliver(tmp_path)])
     assert (outcome.status, outcome.reason) == ("failed", "not_configured")

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from common import files, paths, sftp, sql
+from common import files, sftp, sql
 from common.settings import Number, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Outcome, Rendered
@@ -133,6 +132,9 @@ class Settings(TargetSettings):
     """Where files are put; empty: the login folder."""
     timeout: Number = 30
     """Seconds without an answer that are no answer."""
+    temporary_name: bool = True
+    """Written as `name.part` and renamed when it is whole. False for a server that takes files as
+    soon as they are closed, or renames nothing: a reader may then see half a file."""
 
 
 class Files:
@@ -236,15 +238,18 @@ class Files:
                 there = self._is_there(remote, change)
                 if not there:
                     self.write_calls += 1
-                    remote.put(local, change.key[0])
+                    taken = remote.put(local, change.key[0]).taken
         except TargetNotConfiguredError as error:
             return Outcome(
                 change.change_id, "failed", reason="not_configured", calls=0, note=str(error)
             )
+        except sftp.HostKeyError as error:
+            return Outcome(change.change_id, "failed", reason="not_delivered", note=str(error))
         except sftp.SftpError as error:
             # The same bytes under the same name can be sent again without harm.
             return Outcome(change.change_id, "retry", reason="not_delivered", note=str(error))
-        receipt = f"{'already there' if there else 'stored'} bytes={change.new['bytes']} sha256={change.new['sha256']}"  # noqa: E501
+        became = "already there" if there else "taken at once" if taken else "stored"
+        receipt = f"{became} bytes={change.new['bytes']} sha256={change.new['sha256']}"
         return Outcome(
             change.change_id,
             "applied",
@@ -255,15 +260,7 @@ class Files:
 
     def _is_there(self, remote: sftp.Sftp, change: Change) -> bool:
         self.read_calls += 1
-        if remote.size(change.key[0]) != change.new["bytes"]:
-            return False
-        self.read_calls += 1
-        # Children's data: the copy lives under var/ (0700), as long as it takes to hash it.
-        with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".compare-") as folder:
-            return (
-                files.sha256(remote.get(change.key[0], Path(folder) / "found"))
-                == change.new["sha256"]
-            )
+        return remote.holds(change.key[0], change.new["bytes"], change.new["sha256"])
 
     def _path(self, change: Change) -> str:
         folder = self._said.folder.rstrip("/")
@@ -286,6 +283,7 @@ class Files:
             known_hosts=given.known_hosts,
             folder=given.folder,
             timeout=given.timeout,
+            temporary_name=given.temporary_name,
         )
 
     # ------------------------------------------------------------ what file targets have no use for
