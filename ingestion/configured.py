@@ -286,6 +286,8 @@ class FeedDocument(Tolerance):
     """Columns every row must fill."""
     key: Texts = ()
     """Columns that name a row."""
+    distinct: Texts = ()
+    """Columns no two rows share either, where the first of them is filled."""
     aliases: dict[str, Text] = Field(default_factory=dict)
     """Other heading -> heading."""
     optional: bool = False

@@ -162,6 +162,22 @@ def known_keys(
     ).to_arrow_table()
 
 
+def landed(
+    connection: duckdb.DuckDBPyConnection, source: str, feed: str, names: Sequence[str]
+) -> pa.Table:
+    """These columns of a landed feed; one that is not there is empty, and so is a feed without its
+    first.
+    """
+    there = _columns(connection, source, feed)
+    if names[0] not in there:
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    listed = ", ".join(
+        sql.name(name) if name in there else f"cast(null as varchar) as {sql.name(name)}"
+        for name in names
+    )
+    return connection.execute(f"select {listed} from {_table(source, feed)}").to_arrow_table()
+
+
 def prepare(connection: duckdb.DuckDBPyConnection, source: str, feeds: Sequence[Feed]) -> None:
     """Every table of a source with exactly the columns of its layout, empty if it was never loaded,
     so that models build.

@@ -78,6 +78,7 @@ class Feed:
     required: tuple[str, ...] = ()
     never_empty: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    distinct: tuple[str, ...] = ()  # no two rows share these either, where the first is filled
     legacy_column_counts: tuple[int, ...] = ()
     order_known: bool = True
     optional: bool = (
@@ -335,6 +336,7 @@ def _feed(
         required=_names(where, columns, aliases, facts.required),
         never_empty=_names(where, columns, aliases, facts.never_empty),
         key=_names(where, columns, aliases, facts.key),
+        distinct=_names(where, columns, aliases, facts.distinct),
         legacy_column_counts=facts.legacy_column_counts,
         order_known=facts.order_known,
         optional=facts.optional,

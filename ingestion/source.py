@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -22,7 +22,7 @@ import pyarrow as pa
 from common import findings, log, paths, problems, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, land, layout
+from ingestion import archive, land, layout, people
 from ingestion.configured import KINDS, FilesSource, OneRosterSource, SourceSettings, SqlSource
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import (
@@ -191,6 +191,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
             feed.name in accept_smaller,
             run.as_of,
             _landed_keys(source, feed),
+            _landed_columns(source, feed),
         )
         outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
     _judge_references(source, outcomes, limits)
@@ -334,6 +335,16 @@ def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Coll
             ].to_pylist()
 
     return known
+
+
+def _landed_columns(source: Source, feed: Feed) -> people.Landed:
+    """Some columns of the rows the feed holds already, read when they are asked for."""
+
+    def landed(names: Sequence[str]) -> pa.Table:
+        with store.connect(read_only=True) as connection:
+            return land.landed(connection, source.name, feed.name, names)
+
+    return landed
 
 
 def _judge_references(

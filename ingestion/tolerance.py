@@ -63,6 +63,10 @@ class Tolerance(Section):
     """Schools with fewer rows than this come and go."""
     max_lost_partitions: Share = 0.34
     """More of the schools than this collapsed: the whole feed is refused."""
+    min_kept_keys: Share = 0.5
+    """Keys of the people landed last that a file must have again."""
+    most_other_people: Share = 0.02
+    """Keys under which birth date and a name changed; a few are asked about one by one."""
     orphan_share: Share = 0.1
     """Rows that name a record no other feed has."""
     most_rejected: Share = 0.1

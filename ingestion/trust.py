@@ -9,7 +9,7 @@ sentence: only counts, lines and hashes.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from common import problems, sql
 from common.findings import Finding
-from ingestion import coverage, numbers, rejects, table
+from ingestion import coverage, numbers, people, rejects, table
 from ingestion.heading import understood
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
@@ -57,6 +57,7 @@ class Rules:
     known: Callable[[Collection[str]], Collection[str]] = (
         frozenset  # which of these keys the feed holds already
     )
+    landed: people.Landed = lambda names: pa.table({name: [] for name in names})  # their columns
 
 
 def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> Trusted:
@@ -122,6 +123,8 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         trusted = _look(connection, source, trusted)
         trusted = _check_digits(connection, source, trusted, heading.checked)
         _no_key_twice(connection, trusted)
+        if not rules.accept_smaller:
+            people.same_as_before(connection, trusted, rules.landed, rules.tolerance)
         trusted = _not_doubled(connection, source, trusted, rules)
         _as_expected(connection, trusted)
         return _of_whole_district(connection, source, trusted, rules)
@@ -142,6 +145,8 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         feed.school,
         feed.report_key,
         feed.content_date,
+        *feed.distinct,
+        *people.asked(feed),
     } & set(trusted.places) or set(list(trusted.places)[:1])
     listed = ", ".join(
         f"trim(c{trusted.places[name]}) as {sql.name(name)}" for name in sorted(asked)
@@ -510,10 +515,23 @@ def _not_doubled(
 
 
 def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
-    names = [name for name in trusted.feed.key if name in trusted.places]
-    if not names or len(names) < len(trusted.feed.key):
-        return
-    filled = " and ".join(f"{sql.name(name)} is not null" for name in names)
+    """No two rows share the key, nor what else tells two apart, where its first is filled."""
+    feed, places = trusted.feed, trusted.places
+    if feed.key and set(feed.key) <= set(places):
+        _once(connection, trusted, "feed_duplicate_key", feed.key, feed.key)
+    if feed.distinct and feed.distinct[0] in places:
+        names = [name for name in feed.distinct if name in places]
+        _once(connection, trusted, "feed_shared_identifier", names, names[:1])
+
+
+def _once(
+    connection: duckdb.DuckDBPyConnection,
+    trusted: Trusted,
+    code: str,
+    names: Sequence[str],
+    not_empty: Sequence[str],
+) -> None:
+    filled = " and ".join(f"{sql.name(name)} is not null" for name in not_empty)
     query = f"""
         with repeated as (select min(rowid) + 1 as first, max(rowid) + 1 as last from looked
                           where {filled}
@@ -525,7 +543,7 @@ def _no_key_twice(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> No
         lines = trusted.line_of(first), trusted.line_of(last)
         what = "1 key stands" if count == 1 else f"{count:,} keys stand"
         raise RefusedError(
-            "feed_duplicate_key",
+            code,
             {
                 "file": trusted.file.name,
                 "keys": what,
