@@ -207,6 +207,7 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
         trouble = _trouble(
             node["name"], unique_id, status, tests.get(unique_id, []), registered=registered
         )
+        trouble = trouble or (_uncounted(manifest, status, export) if export.file else "")
         if trouble:
             refused.append((export, RefusalError(export.model, target, entity, trouble)))
         else:
@@ -471,6 +472,26 @@ def _trouble(
             f'{len(bad)} of {len(tests)} tests of {name} did not pass (first: {first}, "{said}");'
             ' mend the rows or the rule, then "make plan"'
         )
+    return ""
+
+
+def left_out_model(target: str) -> str:
+    """The model that says who should be in a target's files and is not, where it has one."""
+    return f"{target}__left_out"
+
+
+def _uncounted(manifest: Mapping[str, Any], status: Mapping[str, str], export: Export) -> str:
+    """Why it is not known tonight how many a file leaves out; '' when it is, or is never asked."""
+    name = left_out_model(export.target)
+    for unique_id, node in manifest["nodes"].items():
+        if (node["resource_type"], node["name"]) == ("model", name):
+            built = status.get(unique_id, "not built")
+            if built == "success":
+                return ""
+            return (
+                f"model {name} is {built} in this run's build, so how many {export.model} leaves"
+                f' out is not known; run "make build SELECT=+{name}"'
+            )
     return ""
 
 

@@ -13,6 +13,7 @@ nothing else: a feed that was refused stays refused.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -303,6 +304,23 @@ def drop_hold(
         return None
     values = {"lost": lost, "before": before, "share": _share(lost, before), "limit": str(limit)}
     return Reason("hold_drop", {"target": target, "entity": entity, **values})
+
+
+def left_out_hold(
+    target: str, entity: str, limits: Limits, *, sent: int, without: Counter[str], allowed: Allowed
+) -> Reason | None:
+    """Why a file waits that would go without too many of the rows it should have; None when it may
+    go. `without`: why a row is left out -> how many are. With none at all it never goes by itself.
+    """
+    limit = limits.per_run.get(DROP, DEFAULT_DROP)
+    left = without.total()
+    total = sent + left
+    few = left <= limit.allowed(total) and sent > 0
+    if not left or few or allowed.lifts(target, entity, DROP):
+        return None
+    why = ", ".join(f"{count:,} {words}" for words, count in without.most_common())
+    values = {"sent": sent, "total": total, "share": _share(left, total), "limit": str(limit)}
+    return Reason("hold_left_out", {"target": target, "entity": entity, "why": why, **values})
 
 
 def _why(target: str, entity: str, group: Group, limit: Limit, most: int) -> Reason:

@@ -25,14 +25,14 @@ from common import settings, sql
 from common.commit import git_commit
 from common.problems import Reason, said
 from common.runs import Run
-from reverse_etl import applied, diff, holds, releases, settle, undo
+from reverse_etl import applied, diff, holds, left_out, releases, settle, undo
 from reverse_etl.exports import Exports, RefusalError
 from reverse_etl.limits import Allowed, LimitError, in_season
 from reverse_etl.model import FILE_ENTITY, Export
 from reverse_etl.undo import Undo
 
 # the hold of a change that another target's object has to be made for first
-WAITS = "coalesce(hold ->> '$.code' in ('hold_waits', 'hold_needs'), false)"
+WAITS = f"coalesce(hold ->> '$.code' in ({left_out.CODES}, 'hold_needs'), false)"
 # the hold of an opening that is not ours to make
 CLOSED = "coalesce(hold ->> '$.code' in ('hold_closed', 'hold_closed_because'), false)"
 
@@ -192,14 +192,14 @@ def build_plan(
             connection, export, night.feeds
         )
         if night.undo is None:
-            wait(connection, export)
+            left_out.wait(connection, export)
             parts[export.target, export.entity].holds += lacking(connection, export)
         sentences = holds.by_limits(
             connection, export, parts[export.target, export.entity].observed, allowed
         )
         parts[export.target, export.entity].holds += sentences
     if night.undo is None:
-        _deliveries(connection, night, compared, parts)
+        _deliveries(connection, night, compared, parts, allowed)
     _within(connection, scope)
     _count(connection, parts)
     digests = {
@@ -367,9 +367,10 @@ def _deliveries(
     night: PlanInputs,
     exports: list[Export],
     parts: dict[tuple[str, str], ExportPlan],
+    allowed: Allowed,
 ) -> None:
     """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held
-    as a whole.
+    as a whole, and also when too much would be left out of it.
     """
     district = settings.read(settings.District, "district").number
     for (target, name), members in holds.files(exports, night.as_of, district).items():
@@ -387,10 +388,10 @@ def _deliveries(
             )
         # A row that waits for another target is left out of the file; any other hold holds the
         # file.
-        ((changed, held, sentence, waiting),) = connection.execute(
+        ((changed, sentence, waiting),) = connection.execute(
             f"""
-            select count(*) filter (not waits), count(hold) filter (not waits),
-            any_value(hold) filter (not waits), count(*) filter (waits)
+            select count(*) filter (not waits), any_value(hold) filter (not waits),
+            count(*) filter (waits)
             from (select hold, {WAITS} as waits from changes
                   where target = ? and entity in (select unnest(?)))""",
             [target, [e.entity for e in members]],
@@ -403,7 +404,14 @@ def _deliveries(
         ]
         if not sending or not (changed or reshaped):
             continue
-        if held:
+        for export in sending:
+            waits = left_out.planned(connection, export)
+            desired = parts[target, export.entity].desired
+            why = left_out.too_many(connection, export, desired, waits, allowed)
+            if why and str(why) not in parts[target, export.entity].holds:
+                parts[target, export.entity].holds.append(str(why))
+            sentence = sentence or (why.json if why else None)
+        if sentence:
             connection.execute(
                 "update changes set hold = ? where target = ? and hold is null and entity in"
                 " (select unnest(?))",
@@ -433,7 +441,7 @@ def _deliveries(
                 name.replace("\\", "\\\\").replace("|", "\\|"),
                 json.dumps(new),
                 reason.json,
-                sentence if held else None,
+                sentence,
                 ", ".join(e.model for e in sending),
             ],
         )
@@ -457,30 +465,6 @@ def _seasons(connection: duckdb.DuckDBPyConnection) -> list[dict[str, str | None
         f"select {', '.join(names)} from seeds.limit_seasons order by first_day, last_day"
     ).fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
-    """Hold the new rows whose object in another target (`after:`) is neither there nor about to be
-    made by this plan.
-    """
-    for column, (target, entity) in export.after.items():
-        waits = sql.reason(
-            "hold_waits", target=sql.text(target), entity=sql.text(entity), key="wanted.needed"
-        )
-        connection.execute(
-            f"""
-            update changes set hold = {waits}
-            from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed
-            from {export.relation}) as wanted
-            where wanted._key = changes.key and changes.target = $target
-            and changes.entity = $entity and changes.action = 'create' and hold is null
-            and wanted.needed is not null
-                and wanted.needed not in ({diff.existing(connection, target, entity)})
-                and wanted.needed not in (select key from changes where target = $other
-                and entity = $kind and hold is null
-                                          and action in ('create', 'adopt'))""",
-            {"target": export.target, "entity": export.entity, "other": target, "kind": entity},
-        )
 
 
 def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:

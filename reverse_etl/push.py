@@ -32,7 +32,7 @@ from common.findings import Finding
 from common.lock import lock
 from common.log import event
 from common.runs import Run
-from reverse_etl import applied, diff, holds, journal
+from reverse_etl import applied, diff, holds, journal, left_out
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -70,6 +70,7 @@ class Work:
     waiting: Mapping[tuple[str, str], str] = field(
         default_factory=dict
     )  # (entity, key) -> what it waits for in another target
+    kept_back: list[Finding] = field(default_factory=list)  # files that would lack too much
 
 
 def push(
@@ -114,15 +115,17 @@ def _push(
     if look:
         look([target for target in chosen if pasts[target].plan_id != plan_id])
     night, cleared, found = _cleared(run, document, pasts, make_night, code=look is not None)
-    refused = bool(found)
+    allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
     work: list[Work] = []
     tallies: dict[str, Tally] = {}
     with _stoppable() as stop:
         for phase in phases(cleared, night.exports.good):
             if stop.is_set():
                 break
-            now, unusable = _load(run, plan_id, {t: pasts[t] for t in phase}, night, adapter)
-            found += unusable
+            now, unusable = _load(
+                run, plan_id, {t: pasts[t] for t in phase}, night, adapter, allowed
+            )
+            found += [*unusable, *(one for job in now for one in job.kept_back)]
             work += now
             tallies |= _execute(now, plan_id, stop)
     findings.record(run, found)
@@ -147,7 +150,7 @@ def _push(
     held = any(
         part["holds"] or part["held"] for part in document["exports"] if part["target"] in chosen
     )
-    return 2 if refused or held else 0
+    return 2 if found or held else 0
 
 
 # ---------------------------------------------------------------- loading
@@ -266,12 +269,13 @@ def _take_over(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str)
     )
 
 
-def _load(
+def _load(  # noqa: PLR0917
     run: Run,
     plan_id: str,
     pasts: Mapping[str, Past],
     night: planning.PlanInputs,
     adapter: Callable[[str], Adapter],
+    allowed: Allowed,
 ) -> tuple[list[Work], list[Finding]]:
     """What each target has to do; findings for those that cannot be written to."""
     work, found = [], []
@@ -280,7 +284,7 @@ def _load(
         connection.execute(applied.REGISTRY)
         for target, past in pasts.items():
             try:
-                one = _work(connection, run, plan_id, target, past, night, adapter(target))
+                one = _work(connection, run, plan_id, target, past, night, adapter(target), allowed)
             except Exception as error:  # one target that cannot be used must not stop the others
                 found.append(Finding("target_unusable", {"why": _plain(error)}, target=target))
                 continue
@@ -304,6 +308,7 @@ def _work(  # noqa: PLR0917
     past: Past,
     night: planning.PlanInputs,
     adapter: Adapter,
+    allowed: Allowed,
 ) -> Work:
     exports = [
         export
@@ -342,14 +347,16 @@ def _work(  # noqa: PLR0917
         )
         for change_id, name, entity, key, action, remote_id, old, new, reason, subject, partition, source, model, seq in rows  # noqa: E501
     ]
-    waiting = _waiting(connection, plan_id, exports)
+    waiting = left_out.not_there(connection, plan_id, exports)
+    kept_back: list[Finding] = []
     if is_file:
         left = [change for change in changes if change.change_id not in past.outcomes]
+        kept_back, changes = _kept_back(connection, plan_id, left, exports, waiting, allowed)
         changes = [
             _rendered(
                 connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting
             )
-            for change in left
+            for change in changes
         ]
     held = connection.execute(
         "select entity, key from ledger.audit.planned_changes "
@@ -368,40 +375,36 @@ def _work(  # noqa: PLR0917
         {e.entity: e.key for e in exports},
         frozenset(held),
         waiting,
+        kept_back,
     )
 
 
-def _waiting(
-    connection: duckdb.DuckDBPyConnection, plan_id: str, exports: Sequence[Export]
-) -> dict[tuple[str, str], str]:
-    """(entity, key) of planned rows whose object in another target was to be made before them and
-    is not there -> its name.
-    """
-    waiting: dict[tuple[str, str], str] = {}
-    for export in exports:
-        for column, (target, entity) in export.after.items():
-            rows = connection.execute(
-                f"""
-                select planned.key, {sql.key([column], "wanted")} as needed
-                from ledger.audit.planned_changes as planned
-                join {export.relation} as wanted on {sql.key(export.key, "wanted")} = planned.key
-                where planned.plan_id = $plan and planned.target = $target
-                and planned.entity = $entity and planned.action = 'create'
-                    and needed is not null and needed not in
-                    ({diff.existing(connection, target, entity)})
-                    and needed not in (select key from ledger.audit.changes where plan_id = $plan
-                    and target = $other and entity = $kind
-                                       and action in ('create', 'adopt') and status = 'applied')""",
-                {
-                    "plan": plan_id,
-                    "target": export.target,
-                    "entity": export.entity,
-                    "other": target,
-                    "kind": entity,
-                },
-            ).fetchall()
-            waiting |= {(export.entity, key): f"{target} {entity} {needed}" for key, needed in rows}
-    return waiting
+def _kept_back(  # noqa: PLR0917
+    connection: duckdb.DuckDBPyConnection,
+    plan_id: str,
+    changes: Sequence[Change],
+    exports: Sequence[Export],
+    waiting: Mapping[tuple[str, str], str],
+    allowed: Allowed,
+) -> tuple[list[Finding], list[Change]]:
+    """The files that must not go after all, as what they wait for was not made, and the others."""
+    found: list[Finding] = []
+    going: list[Change] = []
+    for change in changes:
+        for export in (one for one in exports if one.entity in change.new["entities"]):
+            keys = [key for entity, key in waiting if entity == export.entity]
+            lacking = left_out.pushed(connection, export, plan_id, keys)
+            desired = left_out.rows(connection, export.relation)
+            why = left_out.too_many(
+                connection, export, desired, lacking, allowed
+            ) or left_out.too_few(connection, export, desired - len(keys), allowed)
+            if why:
+                values = {"file": change.key[0], "why": str(why)}
+                found.append(Finding("file_not_sent", values, target=change.target))
+                break
+        else:
+            going.append(change)
+    return found, going
 
 
 def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> Known:
@@ -457,7 +460,7 @@ def _rendered(
             for e in members
             if e.file
         )
-        left_out = {entity: frozenset(keys) for entity, keys in without.items() if keys}
+        lacking = {entity: frozenset(keys) for entity, keys in without.items() if keys}
         made = adapter.render(
             connection,
             Delivery(
@@ -466,7 +469,7 @@ def _rendered(
                 tuple(named),
                 any(e.file and e.file.archive for e in members),
                 path,
-                left_out,
+                lacking,
             ),
         )
         planned = (

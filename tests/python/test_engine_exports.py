@@ -350,6 +350,40 @@ def test_an_export_is_written_only_from_tonights_table_with_every_test_passed() 
     )
 
 
+@pytest.mark.parametrize("status", ["success", "error", "skipped", None])
+def test_a_file_is_written_only_where_it_is_known_how_many_it_leaves_out(
+    status: str | None,
+) -> None:
+    """The model beside it counts them; of objects, and of other targets' files, it says nothing."""
+    file = {"name": "users.csv"}
+    uid = "model.homeroom.fake__left_out"
+    counting = {"resource_type": "model", "name": "fake__left_out", "columns": {}, "config": {}}
+    documents = {
+        "manifest": {"nodes": {UID: node({"file": file}), uid: counting}, "sources": {}},
+        "results": [{"unique_id": UID, "status": "success"}],
+    }
+    documents["manifest"]["parent_map"] = {}
+    if status:
+        documents["results"].append({"unique_id": uid, "status": status})
+
+    def judged() -> tuple[int, str]:
+        found = exports.read(documents["manifest"], {"results": documents["results"]})
+        return len(found.good), "".join(one.reason for _, one in found.refused)
+
+    if status == "success":
+        assert judged() == (1, "")
+    else:
+        assert judged() == (
+            0,
+            f"model fake__left_out is {status or 'not built'} in this run's build, so how many"
+            ' exp_fake__users leaves out is not known; run "make build SELECT=+fake__left_out"',
+        )
+    documents["manifest"]["nodes"][UID] = node()
+    assert judged() == (1, "")
+    documents["manifest"]["nodes"][UID] = node({"file": file, "target": "other"})
+    assert judged() == (1, "")
+
+
 def test_a_test_belongs_to_the_model_it_stands_under_or_to_all_it_reads() -> None:
     failed = {"test.homeroom.odd.2": "fail"}
     assert "first: odd" in judged(failed, test_of("odd", attached_node=None))

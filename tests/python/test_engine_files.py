@@ -4,13 +4,19 @@ when it is.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_bench import USERS, Bench, FakeFolder, Model, user
+from engine_bench import NO_LIMITS, USERS, Bench, FakeFolder, Model, user
+from hypothesis import given
+from hypothesis import strategies as st
 
+from common import findings
 from reverse_etl import push as pushing
+from reverse_etl.limits import Allowed, left_out_hold, parse
 from reverse_etl.model import Export, Outcome
 
 STUDENTS = Model(
@@ -307,6 +313,216 @@ def test_a_file_that_waits_goes_out_when_the_push_of_the_accounts_was_cut_off_be
     assert bench.push() == 0
     (file,) = (tmp_path / "vendor").iterdir()
     assert file.read_text() == "students.csv:1,S1"
+
+
+# ---------------------------------------------------------------- a roster nearly without students
+
+LISTED = replace(
+    STUDENTS,
+    meta={**STUDENTS.meta, "after": {"person_id": "fake.users"}, "limits": {"drop": "20%"}},
+)
+CLASSES = Model(
+    "classes",
+    {"class_id": "varchar"},
+    {"key": ["class_id"], "file": {"name": "classes.csv", "archive": "all_{date}.zip"}},
+    target="folder",
+)
+OWNED = replace(
+    USERS,
+    columns={**USERS.columns, "adopt_id": "varchar", "hold": "varchar"},
+    meta={
+        **USERS.meta,
+        "context": [*USERS.meta["context"], "adopt_id", "hold"],
+        "hold": "hold",
+        "limits": {**NO_LIMITS, "adopt": 1},
+    },
+    metas={"adopt_id": {"role": "adopt"}},
+)
+
+
+def district(tmp_path: Path, *models: Model) -> Bench:
+    """A district whose vendor is sent students once they have accounts, and their class."""
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", models or (LISTED, CLASSES, OWNED))
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    return bench
+
+
+def orphans(bench: Bench, *numbers: int) -> dict[int, str]:
+    """Accounts that were there before: number -> remote id."""
+    return {n: bench.platform.put("users", user(n, person_id=None)) for n in numbers}
+
+
+def roster(bench: Bench, many: int, adopted: dict[int, str] | None = None, **values: str) -> None:
+    bench.desire(
+        users=[user(n, adopt_id=(adopted or {}).get(n), **values) for n in range(1, many + 1)],
+        students=[student(n) for n in range(1, many + 1)],
+        classes=[{"class_id": "c1"}],
+    )
+
+
+def holds_of(bench: Bench, entity: str = "students") -> list[str]:
+    return next(p for p in bench.run.read("plan.json")["exports"] if p["entity"] == entity)["holds"]
+
+
+def test_a_first_file_most_of_whose_rows_wait_for_a_held_adoption_is_held_with_its_numbers(
+    tmp_path: Path,
+) -> None:
+    bench = district(tmp_path)
+    roster(bench, 10, orphans(bench, *range(1, 9)))
+    assert bench.whole_night("create", "first night") == 2
+    assert names(tmp_path) == []
+    assert holds_of(bench) == [
+        "folder students: 2 of 10 rows would be sent, 8 wait for fake users whose adopt is held"
+        ' (80.0 %, limit 20 %); see "make show TARGET=folder" and exports.folder__left_out for why'
+        ' of each, then "make plan ALLOW=folder.students.drop WHY=…" and "make push"'
+    ]
+    rows = dict(
+        bench.ask(
+            "select key, said(hold) from ledger.audit.changes where entity = 'students' and run_id"
+            " = ?",
+            bench.run.run_id,
+        )
+    )
+    assert len(rows) == 10
+    assert rows["1"].startswith(
+        "waits for fake users p1, whose adopt is held: fake users: 8 adopts"
+    )
+    assert rows["9"] == holds_of(bench)[0]
+    assert bench.whole_night("adopt,create", "they are ours") == 0
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert len(file.read_text().splitlines()) == 11
+
+
+@pytest.mark.parametrize("why", ["held", "not planned", "under a hold", "refused"])
+def test_a_file_of_which_nobody_could_be_in_does_not_go_with_its_classes_alone(
+    tmp_path: Path, why: str
+) -> None:
+    """The other members of the zip have rows that wait for nobody."""
+    users = replace(OWNED, meta={**OWNED.meta, "limits": {"create": 0}})
+    users = replace(users, status="error") if why == "refused" else users
+    bench = district(tmp_path, LISTED, CLASSES, users if why in ("held", "refused") else OWNED)
+    roster(bench, 3, **({"hold": "the police"} if why == "under a hold" else {}))
+    if why == "not planned":
+        bench.desire(users=[])
+    assert bench.whole_night() == 2
+    assert names(tmp_path) == []
+    said = {
+        "held": "3 wait for fake users whose create is held",
+        "not planned": "3 wait for fake users nobody makes tonight",
+        "under a hold": "3 wait for fake users under a hold",
+        "refused": "3 wait for fake users nobody makes tonight",
+    }[why]
+    assert f"0 of 3 rows would be sent, {said} (100.0 %, limit 20 %)" in holds_of(bench)[0]
+    assert bench.whole_night("folder.students.drop", "classes first") in (0, 2)
+    assert names(tmp_path) == ["all"]
+
+
+def test_accounts_that_fail_keep_the_file_back_that_would_go_without_them(tmp_path: Path) -> None:
+    """Nothing was held when the plan was made: it is counted again before the file is made."""
+    bench = district(tmp_path)
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "failed", 403, "forbidden")
+        if change.entity == "users" and change.key not in (("p1",), ("p2",))
+        else None
+    )
+    roster(bench, 8)
+    assert bench.whole_night() == 3
+    assert names(tmp_path) == []
+    told = [one for one in findings.read(bench.run) if one["code"] == "file_not_sent"]
+    assert [(one["target"], one["values"]["file"][:4]) for one in told] == [("folder", "all_")]
+    assert (
+        "2 of 8 rows would be sent, 6 wait for what was to be made tonight and was not"
+        " (75.0 %, limit 20 %)"
+    ) in told[0]["values"]["why"]
+    assert bench.verify() == 3
+    bench.target.faults = None
+    assert bench.whole_night() == 0
+    assert names(tmp_path) == ["all"]
+
+
+def test_what_waits_counts_against_the_last_delivery_as_what_vanished_does(tmp_path: Path) -> None:
+    """Six of ten leave, and the three who come have no account: of the last file four are left."""
+    lax = replace(LISTED, meta={**LISTED.meta, "limits": {"drop": "50%"}})
+    bench = district(tmp_path, lax, CLASSES, OWNED)
+    roster(bench, 10)
+    assert bench.whole_night() == 0
+    bench.target.faults = lambda change: Outcome(change.change_id, "failed", 403, "forbidden")
+    new = [1, 2, 3, 4, 11, 12, 13]
+    bench.desire(
+        users=[user(n) for n in new],
+        students=[student(n) for n in new],
+        classes=[{"class_id": "c"}],
+    )
+    assert bench.whole_night() == 3
+    (told,) = [one for one in findings.read(bench.run) if one["code"] == "file_not_sent"]
+    assert (
+        "6 of 10 rows delivered last time would vanish (60.0 %, limit 50 %)"
+        in told["values"]["why"]
+    )
+    assert bench.folder is not None
+    assert bench.folder.write_calls == 1
+
+
+def test_what_the_model_of_a_file_leaves_out_counts_as_what_waits(tmp_path: Path) -> None:
+    """`folder__left_out`: nobody has an account name, or a school, and so is in no row at all."""
+    bench = district(tmp_path)
+    roster(bench, 7)
+    bench.ask("create table exports.folder__left_out (entity text, key text, reason_code text)")
+    bench.ask(
+        "insert into exports.folder__left_out select 'students', 'x' || n,"
+        " 'left_out_without_account' from range(3) as t (n)"
+    )
+    bench.ask("insert into exports.folder__left_out values ('classes', 'y', 'left_out_failed')")
+    assert bench.whole_night() == 2
+    assert names(tmp_path) == []
+    assert "7 of 10 rows would be sent, 3 have no account name" in holds_of(bench)[0]
+    bench.ask("delete from exports.folder__left_out where key = 'x1'")
+    assert bench.whole_night() == 0, "2 of 9 are a fifth, rounded up"
+    assert names(tmp_path) == ["all"]
+    assert bench.whole_night() == 0
+    assert bench.folder is not None
+    assert bench.folder.write_calls == 1, "and a quiet night asks nothing and sends nothing"
+
+
+@given(
+    accounts=st.integers(0, 12),
+    held=st.integers(0, 12),
+    unlisted=st.integers(0, 12),
+    limit=st.one_of(st.integers(0, 12), st.sampled_from(["0%", "20%", "50%", "100%"])),
+)
+def test_a_file_goes_when_no_more_is_left_out_than_its_limit_says(
+    accounts: int, held: int, unlisted: int, limit: int | str
+) -> None:
+    left = held + unlisted
+    total = accounts + left
+    most = limit if isinstance(limit, int) else math.ceil(int(limit[:-1]) * total / 100)
+    why = left_out_hold(
+        "t",
+        "e",
+        parse({"drop": limit}, "x"),
+        sent=accounts,
+        without=Counter({"wait": held}) + Counter({"lack": unlisted}),
+        allowed=Allowed(),
+    )
+    assert (why is None) == (left == 0 or (left <= most and accounts > 0))
+    if why is not None:
+        assert (why.values["sent"], why.values["total"]) == (accounts, total)
+        assert not held or f"{held} wait" in str(why)
+        assert not unlisted or f"{unlisted} lack" in str(why)
+    for word in ("drop", "t.drop", "t.e.drop"):
+        lifted = Allowed.parse(word, "it is right")
+        assert (
+            left_out_hold(
+                "t",
+                "e",
+                parse({"drop": limit}, "x"),
+                sent=accounts,
+                without=Counter({"wait": left}),
+                allowed=lifted,
+            )
+            is None
+        )
 
 
 def test_targets_that_wait_for_another_are_pushed_after_it() -> None:

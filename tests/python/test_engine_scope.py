@@ -20,7 +20,7 @@ from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, user
 from ledger_kit import change, export, held, ledger, stand, waits_for
 
 from common.problems import Reason
-from reverse_etl import diff, holds, journal
+from reverse_etl import diff, holds, journal, left_out
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
 from reverse_etl.execute import Tally
@@ -362,7 +362,9 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
         change(connection, key, action, target="vendor", entity=entity, hold=hold)
     for key, entity in (("o1", "a"), ("o2", "silent")):
         change(connection, key, target="other", entity=entity)
-    planning._deliveries(connection, SimpleNamespace(as_of="2026-01-02"), exports, parts)  # type: ignore[arg-type]
+    planning._deliveries(  # type: ignore[arg-type]
+        connection, SimpleNamespace(as_of="2026-01-02"), exports, parts, Allowed()
+    )
     assert connection.execute(
         "select key, said(hold) from changes where action <> 'deliver' order by key"
     ).fetchall() == [
@@ -596,12 +598,13 @@ def test_a_row_waits_until_its_object_elsewhere_is_there_or_coming(
     change(connection, "2", "update", entity="rows")
     change(connection, "3", "create", entity="rows", hold="before")
     change(connection, "1", "create", entity="others")
-    planning.wait(connection, rows)
+    left_out.wait(connection, rows)
     said = connection.execute(
         "select key, said(hold) from changes where target = 'fake' and entity in ('rows', 'others')"
         " and hold is not null order by key"
     ).fetchall()
-    assert said == ([("1", f"waits for google users {needed}")] if waits else []) + [
+    why = f", whose create is held: {hold}" if hold else ""
+    assert said == ([("1", f"waits for google users {needed}{why}")] if waits else []) + [
         ("3", "before")
     ]
 
@@ -855,7 +858,7 @@ def test_what_was_to_be_made_first_and_was_not_is_waited_for(
         planned(f"row {needed}")
     for more in ({"action": "update"}, {"plan": "x"}, {"target": "x"}, {"entity": "x"}):
         planned("row nobody", **more)
-    assert pushing._waiting(connection, "plan", [export(), rows]) == {
+    assert left_out.not_there(connection, "plan", [export(), rows]) == {
         ("rows", f"row {needed}"): f"google users {needed}"
         for needed in ("updated", "failed", "another plan", "another target", "another kind")
     }
@@ -875,10 +878,10 @@ def test_a_row_that_needs_nobody_waits_for_nobody_also_where_nobody_is_yet(
         "insert into ledger.audit.planned_changes (plan_id, target, entity, key, action) "
         "select 'plan', 'fake', 'rows', unnest(['1', '2']), 'create'"
     )
-    assert pushing._waiting(connection, "plan", [rows]) == {("rows", "2"): "google users missing"}
+    assert left_out.not_there(connection, "plan", [rows]) == {("rows", "2"): "google users missing"}
     for key in ("1", "2"):
         change(connection, key, "create", entity="rows")
-    planning.wait(connection, rows)
+    left_out.wait(connection, rows)
     assert held(connection) == ["2"]
 
 
