@@ -114,6 +114,10 @@ class FilesSource(SourceSettings):
     """Feed -> its own file names."""
     aliases: dict[str, Text] = Field(default_factory=dict)
     """The district's heading -> the layout's."""
+    archives: Texts | None = None
+    """Names of zip files whose members are read like files; unset: as the layout says."""
+    delimiters: Texts | None = None
+    """What may stand between values; unset: as the layout says."""
     leave_empty: Texts = ()
     """Columns the district has no use for."""
     check_digits: bool = True
@@ -308,6 +312,20 @@ class FeedDocument(Tolerance):
     """fixed: first and last character of each column, like "1-10"."""
     trimmed: bool = False
     """fixed: blanks at the end of a line may be left out."""
+    record_type: Text = ""
+    """fixed: where a line says what it is, like "1-2"."""
+    records: Texts = ()
+    """fixed: what the rows say there; unset: whatever no other line says."""
+    other_records: Texts = ()
+    """fixed: what lines say there that are read over."""
+    header: Text = ""
+    """fixed: what the first line says there; a file without it is refused."""
+    trailer: Text = ""
+    """fixed: what the last line says there; a file without it was cut off."""
+    trailer_count: Text = ""
+    """fixed: where the trailer says how many there are, like "3-10"."""
+    trailer_counts: Literal["rows", "records", "lines"] = "rows"
+    """fixed: what it counts: rows, all but header and trailer, or every line."""
     sheet: Text = ""
     """excel: which one; empty: the first."""
     skip_lines: Count = 0

@@ -18,6 +18,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from ingestion import diagnosis, foreign
 from ingestion.layout import Feed
 from ingestion.model import Fetched, RefusedError
 from ingestion.text import Text, Writer
@@ -35,8 +36,10 @@ CHUNK = 1 << 20
 def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     """Write the text of a sheet to `to`. Raises Refused."""
     with file.path.open("rb") as opened:
-        if opened.read(4) != b"PK\x03\x04":
-            raise RefusedError("feed_no_workbook", {"file": file.name})
+        head = opened.read(foreign.HEAD)
+    if not head.startswith(b"PK\x03\x04"):
+        values = {"file": file.name, "expected": diagnosis.expected(feed)}
+        raise RefusedError(foreign.what(head) or "feed_no_workbook", values)
     _fits(feed, file)
     rows = _rows(feed, file)
     width = max((at for row in rows for at, value in enumerate(row, 1) if value != ""), default=0)

@@ -31,7 +31,7 @@ from common.findings import Finding
 from ingestion.configured import FilesSource
 from ingestion.layout import Feed, Layout
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
-from ingestion.unzip import ArchiveRefusedError, Archives, base
+from ingestion.unzip import NESTED, ArchiveRefusedError, Archives, base
 
 T = TypeVar("T")
 
@@ -146,6 +146,13 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
             [*(entry for entry in listed if not layout.is_archive(entry.name)), *archives.list()],
             key=lambda entry: entry.name,
         )
+        unopened = [
+            entry.name
+            for entry in listed
+            if entry.name.lower().endswith(NESTED)
+            and not layout.is_archive(entry.name)
+            and not any(feed.matches(entry.name) for feed in layout.feeds)
+        ]
         feeds: dict[str, Fetched | Problem] = {}
         findings: list[Finding] = []
         for feed in layout.feeds:
@@ -155,6 +162,16 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
             )
             if refused := archives.problem(newer_than=found[-1] if found else None):
                 feeds[feed.name] = refused
+                continue
+            if not found and unopened and not feed.optional:
+                feeds[feed.name] = Problem(
+                    "feed_in_archive",
+                    {
+                        "names": " or ".join(feed.files),
+                        "where": where,
+                        "archives": _named(unopened),
+                    },
+                )
                 continue
             if not found:
                 feeds[feed.name] = Problem(
@@ -185,7 +202,20 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
             entry.name
             for entry in entries
             if not any(feed.matches(base(entry.name)) for feed in layout.feeds)
+            and entry.name not in unopened
         ]
+    missed = [name for name, found in feeds.items() if _is_in_archive(found)]
+    if missed:  # one cause, one finding
+        findings.append(
+            Finding(
+                "archive_unopened",
+                {"archives": _named(unopened), "where": where, "feeds": len(missed)},
+                source=source,
+                file=unopened[0],
+            )
+        )
+    elif unopened:
+        strangers += unopened
     if strangers:
         findings.append(_strangers(source, where, strangers))
     return Fetch(feeds, tuple(findings))
@@ -305,12 +335,19 @@ def _several(source: str, feed: Feed, names: list[str]) -> Finding:
 
 
 def _strangers(source: str, where: str, names: list[str]) -> Finding:
-    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return Finding(
         "unmatched_file",
-        {"files": _files(len(names)), "where": where, "names": shown},
+        {"files": _files(len(names)), "where": where, "names": _named(names)},
         source=source,
     )
+
+
+def _is_in_archive(found: Fetched | Problem) -> bool:
+    return isinstance(found, Problem) and found.code == "feed_in_archive"
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
 def _files(count: int) -> str:

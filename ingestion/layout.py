@@ -23,7 +23,10 @@ from ingestion.tolerance import given
 LAYOUTS = Path(__file__).parent / "layouts"
 FORMATS = {
     "delimited": {"delimiters"},
-    "fixed": {"positions", "trimmed", "skip_lines"},
+    "fixed": {
+        *("positions", "trimmed", "skip_lines", "record_type", "records", "other_records"),
+        *("header", "trailer", "trailer_count", "trailer_counts"),
+    },
     "excel": {"sheet", "skip_lines"},
 }
 
@@ -69,6 +72,30 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """How the lines of a fixed-width file say what they are: `at` is where (first and last
+    character), `count` where the trailer holds the number of what `counts` says.
+    """
+
+    at: tuple[int, int]
+    rows: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    header: str = ""
+    trailer: str = ""
+    count: tuple[int, int] | None = None
+    counts: str = "rows"
+
+    def kind(self, line: str) -> str:
+        """What a line is: `header`, `trailer`, `row`, `other`, or '' for none the layout knows."""
+        said = line[self.at[0] - 1 : self.at[1]].strip()
+        if said in (self.header, self.trailer) and said:
+            return "header" if said == self.header else "trailer"
+        if said in self.others:
+            return "other"
+        return "row" if not self.rows or said in self.rows else ""
+
+
+@dataclass(frozen=True)
 class Feed:
     """One file or table of a source, and what must hold before it may replace the last good one."""
 
@@ -94,6 +121,7 @@ class Feed:
         tuple[int, int], ...
     ] = ()  # fixed: first and last character of each column, counted from 1
     trimmed: bool = False  # fixed: blanks at the end of a line may be left out
+    marks: Marks | None = None  # fixed: how lines say what they are
     sheet: str = ""  # excel: the first when empty
     left_empty: frozenset[str] = (
         frozenset()
@@ -183,12 +211,14 @@ def of_district(
     feeds: Iterable[str] | None = None,
     files: Mapping[str, Iterable[str]] | None = None,
     aliases: Mapping[str, str] | None = None,
+    archives: tuple[str, ...] | None = None,
+    delimiters: tuple[str, ...] | None = None,
     leave_empty: Iterable[str] = (),
     check_digits: bool = True,
 ) -> Layout:
     """The layout as one district gets it: its feeds (when it does not say: those not on request),
-    its own file names, its own spellings of headings, and columns it wants left empty. Refuses
-    names the layout does not have.
+    its own file names, archives, delimiters and spellings of headings, and columns it wants left
+    empty. Refuses names the layout does not have.
     """
     known = [feed.name for feed in layout.feeds]
     wanted = (
@@ -221,6 +251,8 @@ def of_district(
         )  # a feed not taken vouches for nothing
         spellings = {**feed.aliases, **_aliases(feed.columns, aliases or {})}
         check_digit = feed.check_digit if check_digits else None
+        if delimiters is not None and feed.format == "delimited":
+            feed = replace(feed, delimiters=_delimiters(f"layout {layout.name}", delimiters))
         read.append(
             replace(
                 feed,
@@ -234,6 +266,7 @@ def of_district(
     return replace(
         layout,
         feeds=tuple(read),
+        archives=layout.archives if archives is None else archives,
         tables=tuple(feed for feed in layout.feeds if not feed.opt_in and feed.name not in wanted),
     )
 
@@ -437,19 +470,63 @@ def _kind(
         "sheet": facts.sheet,
         "skip_lines": facts.skip_lines,
     }
-    odd = [
-        mark
-        for mark in kind["delimiters"]
-        if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "
-    ]
-    if odd or not kind["delimiters"]:
+    _delimiters(where, kind["delimiters"])
+    if form == "fixed":
+        kind["positions"] = _positions(where, facts.positions, columns)
+        kind["marks"] = _marks(where, facts)
+    return kind
+
+
+def _delimiters(where: str, delimiters: tuple[str, ...]) -> tuple[str, ...]:
+    """Delimiters that can be told from values."""
+    odd = [mark for mark in delimiters if len(mark) != 1 or mark.isalnum() or mark in "\"'\r\n\\ "]
+    if odd or not delimiters:
         raise LayoutError(
             f"{where}: a delimiter is one character that stands in no value, such as , ; | or a"
             f" tab, not {odd}"
         )
-    if form == "fixed":
-        kind["positions"] = _positions(where, facts.positions, columns)
-    return kind
+    return delimiters
+
+
+def _marks(where: str, facts: FeedDocument) -> Marks | None:
+    """How the lines of a fixed-width file say what they are; None where all of them are rows."""
+    said = [*facts.records, *facts.other_records, facts.header, facts.trailer]
+    named = [one for one in said if one]
+    if not facts.record_type:
+        if named or facts.trailer_count:
+            raise LayoutError(
+                f'{where}: record_type is missing: where a line says what it is, like "1-2"'
+            )
+        return None
+    at = _position(where, "record_type", facts.record_type)
+    if not named or len(set(named)) < len(named) or any(one != one.strip() for one in named):
+        raise LayoutError(
+            f"{where}: records, other_records, header and trailer name what stands at record_type,"
+            " each its own, without blanks around it"
+        )
+    if long := [one for one in named if len(one) > at[1] - at[0] + 1]:
+        raise LayoutError(f"{where}: {long[0]!r} is longer than record_type {facts.record_type}")
+    if facts.trailer_count and not facts.trailer:
+        raise LayoutError(f"{where}: trailer_count needs trailer: what the last line says")
+    return Marks(
+        at,
+        facts.records,
+        facts.other_records,
+        facts.header,
+        facts.trailer,
+        _position(where, "trailer_count", facts.trailer_count) if facts.trailer_count else None,
+        facts.trailer_counts,
+    )
+
+
+def _position(where: str, key: str, given: str) -> tuple[int, int]:
+    found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", given)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 0 < first <= last:
+        raise LayoutError(
+            f'{where}: {key} must name a first and a last character, like "1-2", not {given!r}'
+        )
+    return first, last
 
 
 def _positions(where: str, given: Iterable[str], columns: int) -> tuple[tuple[int, int], ...]:

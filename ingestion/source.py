@@ -40,6 +40,7 @@ from ingestion.trust import Rules, check, check_references, keys_of
 # what the catalogue calls a file that is not there, one without a row, a source that is silent
 NOT_THERE = {
     "feed_missing",
+    "feed_in_archive",
     "feed_file_unreadable",
     "feed_table_missing",
     "feed_resource_missing",
@@ -53,6 +54,7 @@ EMPTY = {
     "feed_without_sheets",
 }
 UNREACHABLE = "feed_unreachable"
+SAID_ONCE = {UNREACHABLE, "feed_in_archive"}  # one cause, one finding for all its feeds
 READERS = {
     "files": "ingestion.fetch",
     "sql": "ingestion.sql",
@@ -163,6 +165,8 @@ def _layout(name: str, said: SourceSettings) -> Layout:
             feeds=said.feeds,
             files=said.files,
             aliases=said.aliases,
+            archives=said.archives,
+            delimiters=said.delimiters,
             leave_empty=said.leave_empty,
             check_digits=said.check_digits,
         )
@@ -574,7 +578,7 @@ def _notes(
         outcome = outcomes[result.feed]
         if isinstance(outcome, Trusted):
             notes += outcome.findings
-        elif not result.is_good and result.code != UNREACHABLE:
+        elif not result.is_good and result.code not in SAID_ONCE:
             notes.append(_critical(source, result, outcome))
         if isinstance(outcome, Trusted) and result.feed in accepted:
             notes.append(_accepted(source, result, last[result.feed]))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from common.findings import Finding
 from ingestion.layout import Feed
 from ingestion.model import Fetched, Reject
 
@@ -28,6 +29,7 @@ class Text:
     path: Path
     encoding: str = ""  # of the original, where the text no longer tells
     rejects: tuple[Reject, ...] = ()
+    findings: tuple[Finding, ...] = ()
     shifts: tuple[tuple[int, int], ...] = ()
 
     def line(self, number: int) -> int:
@@ -63,7 +65,7 @@ class Writer:
         self._line += 1
 
 
-def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
+def text_of(source: str, feed: Feed, file: Fetched, to: Path) -> Text:
     """The text of a file, written to `to` unless the file is it already. Raises Refused."""
     if feed.format == "delimited":
         return Text(file.path)
@@ -71,7 +73,7 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
     if feed.format == "fixed":
         from ingestion import fixed
 
-        return fixed.text_of(feed, file, to)
+        return fixed.text_of(source, feed, file, to)
     from ingestion import excel
 
     return excel.text_of(feed, file, to)

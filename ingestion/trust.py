@@ -19,8 +19,7 @@ import pyarrow as pa
 
 from common import problems, sql
 from common.findings import Finding
-from ingestion import coverage, numbers, people, rejects, table
-from ingestion.heading import understood
+from ingestion import coverage, diagnosis, ends, foreign, numbers, people, rejects, table
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
 from ingestion.scan import (
@@ -33,7 +32,6 @@ from ingestion.scan import (
     Shape,
     UnreadableError,
     encoding_of,
-    fields_of,
     record_end,
     scan,
 )
@@ -64,28 +62,28 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     """Run every check; the cleaned copy is written to `clean`. Raises Refused."""
     if file.size == 0:
         raise RefusedError("feed_empty", {"file": file.name})
-    text = text_of(feed, file, clean.with_suffix(".text"))
+    if feed.format != "excel":
+        with file.path.open("rb") as opened:
+            head = opened.read(min(foreign.HEAD, ends.of(file.path).size))
+        diagnosis.refuse_foreign(feed, file.name, head)
+    text = text_of(source, feed, file, clean.with_suffix(".text"))
     if text.path.stat().st_size == 0:
         raise RefusedError("feed_without_rows", {"file": file.name, "bytes": file.size})
+    is_text = text.path == file.path
+    ending = ends.of(text.path) if is_text else ends.End(text.path.stat().st_size)
+    if ending.zeros:
+        raise RefusedError("feed_zero_bytes", {"file": file.name})
+    if not ending.size:
+        raise RefusedError("feed_blank", {"file": file.name, "bytes": file.size})
     with (
         text.path.open("rb") as opened,
-        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as buffer,
+        mmap.mmap(opened.fileno(), ending.size, access=mmap.ACCESS_READ) as buffer,
     ):
         encoding = _encoding(file, buffer, rules.last.encoding)
         begin, line = _first_record(file, buffer, encoding)
-        readings = (
-            (delimiter, fields_of(buffer, begin, delimiter, encoding.codec))
-            for delimiter in feed.delimiters
+        heading = diagnosis.heading(
+            source, feed, file.name, buffer=buffer, first=(begin, line), encoding=encoding
         )
-        heading = understood(
-            source,
-            feed,
-            file.name,
-            [(delimiter, values) for delimiter, values in readings if values],
-        )
-        if feed.ends_with_newline and buffer[len(buffer) - 1] != ord("\n"):
-            last_line = _newlines(buffer) + 1
-            raise RefusedError("feed_truncated", {"file": file.name, "bytes": file.size}, last_line)
         if heading.has_header:
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
@@ -94,8 +92,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
             for names in (feed.never_empty, feed.numbers)
         )
         shape = Shape(heading.delimiter, heading.fields, never_empty, numbered)
-        runs, found = _split(
-            file,
+        runs, found, last = _split(
             buffer,
             (begin, line),
             shape,
@@ -104,6 +101,18 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
             told=(feed, heading.places),
             text=text,
         )
+        good, lines = sum(count for _, count in runs), _newlines(buffer) + 1
+        found, notes = ends.judged(
+            source,
+            feed,
+            file.name,
+            (good, found, last),
+            whole=ending.marked or buffer[len(buffer) - 1] == ord("\n"),
+            size=file.size,
+            line=lines,
+            most_rejected=rules.tolerance.most_rejected,
+        )
+        notes += ends.marks(source, feed, file.name, ending, lines)
         found = tuple(sorted((*text.rejects, *found), key=lambda reject: reject.line))
     trusted = Trusted(
         feed=feed,
@@ -116,7 +125,12 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         clean=clean,
         runs=runs,
         rejects=found,
-        findings=(*heading.findings, *_other_encoding(source, feed, file, encoding, rules.last)),
+        findings=(
+            *heading.findings,
+            *text.findings,
+            *notes,
+            *_other_encoding(source, feed, file, encoding, rules.last),
+        ),
     )
     _enough(trusted, rules)
     with table.connected() as connection:
@@ -383,7 +397,6 @@ def _newlines(buffer: mmap.mmap) -> int:
 
 
 def _split(
-    file: Fetched,
     buffer: Buffer,
     begin: tuple[int, int],
     shape: Shape,
@@ -392,10 +405,13 @@ def _split(
     clean: Path,
     told: tuple[Feed, dict[str, int]],
     text: Text,
-) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...]]:
-    """Write the whole records to the cleaned copy; give back where they stood, and the rest."""
+) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...], ends.Last]:
+    """Write the whole records to the cleaned copy; give back where they stood, the rest, and what
+    the last lines are.
+    """
     runs: list[tuple[int, int]] = []
     bad: list[Reject] = []
+    last = ends.Last()
     clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with clean.open("wb") as out:
         for found in scan(buffer, *begin, shape, encoding):
@@ -409,8 +425,11 @@ def _split(
                         *told, found, data, delimiter=shape.delimiter, codec=encoding.codec
                     )
                 )
-                _refuse_cut_end(file, found, buffer, shape)
+                if found.end == len(buffer):
+                    last = replace(last, bad=found, text=data.decode(encoding.codec, "replace"))
                 continue
+            begins = data.rstrip(b"\r\n").rsplit(b"\n", 1)[-1] if found.count > 1 else data
+            last = ends.Last(shape.delimiter, begins.decode(encoding.codec, "replace"))
             if runs and sum(runs[-1]) == found.line:
                 runs[-1] = (runs[-1][0], runs[-1][1] + found.count)
             else:
@@ -422,19 +441,7 @@ def _split(
                 if found.count > 1
                 else record.rstrip(b"\r\n") + b"\n"
             )
-    return tuple(runs), tuple(bad)
-
-
-def _refuse_cut_end(file: Fetched, bad: Bad, buffer: Buffer, shape: Shape) -> None:
-    """A bad record at the very end is a file cut off, not a bad record."""
-    fields = bad.values.get("fields", shape.fields)
-    is_short = isinstance(fields, int) and fields < shape.fields
-    if bad.end == len(buffer) and (bad.code == "reject_quoting" or is_short):
-        raise RefusedError(
-            "feed_truncated_record",
-            {"file": file.name, "why": problems.sentence(bad.code, bad.values)},
-            bad.line,
-        )
+    return tuple(runs), tuple(bad), last
 
 
 def _enough(trusted: Trusted, rules: Rules) -> None:
@@ -446,8 +453,9 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
         )
     if len(bad) > rules.tolerance.most_rejected * rows:
         raise RefusedError(
-            "feed_rejects",
+            _of_all(bad, rows),
             {
+                **bad[0].values,
                 "file": file.name,
                 "bad": len(bad),
                 "rows": rows,
@@ -477,6 +485,17 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
                 "limit": f"{least:.0%}",
             },
         )
+
+
+def _of_all(bad: tuple[Reject, ...], rows: int) -> str:
+    """Too many rows are bad: where most of the file is, and all in one way, it is how it was
+    written that is wrong.
+    """
+    kinds = {(one.code, one.values.get("fields")) for one in bad}
+    if len(kinds) > 1 or len(bad) * 2 < rows:
+        return "feed_rejects"
+    every = {"reject_fields": "feed_fields", "reject_quoting": "feed_quoting"}
+    return every.get(bad[0].code, "feed_rejects")
 
 
 def _before(rules: Rules) -> tuple[tuple[int, ...], int]:

@@ -75,14 +75,16 @@ DEFECTS = {
         {"People": people(4)},
     ),
     # it is no text
-    "UTF-16": Defect("feed_encoding", "UTF-16", {"People": people().encode("utf-16")}),
+    "UTF-16": Defect("feed_is_wide_text", "UTF-16", {"People": people().encode("utf-16")}),
     "UTF-16 without a mark": Defect(
-        "feed_encoding", "zero bytes", {"People": people().encode("utf-16-le")}
+        "feed_is_wide_text", "UTF-16", {"People": people().encode("utf-16-le")}
     ),
     "zero bytes": Defect(
         "feed_encoding", "zero bytes", {"People": people().replace("Sür", "\0ür", 1)}
     ),
-    "an Excel file": Defect("feed_encoding", "Excel", {"People": b"PK\x03\x04" + b"x" * 99}),
+    "an Excel file": Defect(
+        "feed_is_packed", "a workbook is a ZIP", {"People": b"PK\x03\x04" + b"x" * 99}
+    ),
     # its columns
     "a renamed required column": Defect(
         "feed_column_missing",

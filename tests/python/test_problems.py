@@ -80,6 +80,9 @@ SAID_BY_OTHERS = {
     ("common/store.py", "corrupt database|not a valid duckdb|version number"),
     ("common/store.py", "PID (\\d+)"),
     ("common/settings.py", "which "),
+    # what exporting systems put behind the rows
+    ("ingestion/ends.py", "\\W*(?:trailer|"),
+    ("ingestion/ends.py", "\\bend of (?:file"),
     ("operations/build.py", "Compilation Error"),
     ("operations/build.py", "Parsing Error"),
     ("operations/schedule.py", "backup folder"),  # a key of its own table, as it is shown
