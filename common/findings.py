@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from common import disk_reserve, problems
+from common import disk_reserve, documents, problems
 from common.runs import Run
 
 PARTITION = "school_number"  # the column of a finding that says which partition it is of
@@ -72,6 +72,7 @@ class Finding:
         return problems.action(self.code, self.values)
 
 
+COLUMNS = tuple(column.name for column in fields(Finding))
 OWN = ("source", "feed", "target", "entity", "school_number", "key", "file", "line", "column")
 
 
@@ -85,6 +86,8 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
     if not lines:
         return
     path = run.folder / "findings.jsonl"
+    if path.is_dir():
+        documents.set_aside(path)
     whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
 
     def write() -> None:
@@ -99,12 +102,28 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
 
 def read(run: Run) -> list[dict[str, Any]]:
     """All findings of a run with what they say (level, message, action), in the order they were
-    found; a last line that a power cut has torn is left out.
+    found; a last line that a power cut has torn is left out, and so is a damaged one.
     """
-    path = run.folder / "findings.jsonl"
-    if not path.is_file():
-        return []
-    return [_said(json.loads(line)) for line in path.read_bytes().split(b"\n")[:-1]]
+    return [_said(one) for one in documents.lines(run.folder / "findings.jsonl", _is_one)]
+
+
+def notice(run: Run) -> list[Finding]:
+    """Name every document that was set aside since a night last looked; returns what was said."""
+    said = [
+        Finding("document_damaged", {"path": str(inside), "aside": str(aside)})
+        for inside, aside in documents.untold()
+    ]
+    record(run, said)
+    documents.told()
+    return said
+
+
+def _is_one(found: dict[str, Any]) -> bool:
+    """Whether a line is a finding whose sentence can be made."""
+    try:
+        return {*COLUMNS} <= set(found) and bool(_said(found))
+    except (problems.UnknownProblemError, AttributeError, TypeError, KeyError):
+        return False
 
 
 def _said(finding: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@ to say.
 
 A verb continues the latest run that is not finished, or opens a new one; `nightly` always opens
 one; `report` finishes it. Documents are written to a temporary file and renamed, so a reader never
-sees half of one.
+sees half of one; what damages one all the same is outlived (`documents`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,48 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import disk_reserve, files, paths, settings
+from common import disk_reserve, documents, paths, settings
 from common.commit import git_commit
+from common.log import event
 
+A_DICT, NUMBER = documents.has(), (int, float)
+A_FEED = documents.has(source=str, feed=str, status=str)
+SHAPES: dict[str, documents.Fits] = {  # of the documents of a run, as far as readers rely on it
+    "run.json": documents.has(
+        run_id=str,
+        verb=str,
+        started_at=str,
+        as_of=str,
+        status=str,
+        git_commit=str,
+        steps=documents.every(documents.has(name=str, seconds=NUMBER)),
+    ),
+    "summary.json": documents.has(
+        run_id=str,
+        verb=str,
+        as_of=str,
+        status=str,
+        git_commit=str,
+        steps=documents.every(documents.has(name=str, seconds=NUMBER)),
+        feeds=documents.every(A_FEED),
+        targets=documents.every(
+            documents.has(target=str, desired=int, applied=int, held=int, failed=int, skipped=int)
+        ),
+        calls=documents.each(documents.has(write_calls=int)),
+        findings=dict,
+    ),
+    "feeds.json": documents.every(A_FEED),
+    "plan.json": documents.has(
+        exports=documents.every(documents.has(target=str, entity=str, planned=dict, held=dict))
+    ),
+    "observed.json": documents.each(A_DICT),
+    "outcome.json": documents.each(A_DICT),
+    "verify.json": documents.each(A_DICT),
+    "alerts.json": A_DICT,
+    "exports.json": documents.each(A_DICT),
+    "dbt/manifest.json": documents.has(nodes=dict),
+    "dbt/run_results.json": documents.has(results=list),
+}
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
 
@@ -76,7 +115,7 @@ class Run:
         never pushed) is closed as abandoned.
         """
         left = cls.latest()
-        if left is not None and not left.read("run.json")["finished_at"]:
+        if left is not None and not left.facts()["finished_at"]:
             left.finish(1, "abandoned")
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
@@ -98,21 +137,27 @@ class Run:
                 "steps": [],
             },
         )
-        link = paths.runs() / f".latest-{run_id}"
+        link, latest = paths.runs() / f".latest-{run_id}", paths.runs() / "latest"
         link.symlink_to(run_id)
-        link.replace(paths.runs() / "latest")
+        if latest.is_dir() and not latest.is_symlink():
+            documents.set_aside(latest)
+        link.replace(latest)
         return run
 
     @classmethod
     def load(cls, run_id: str) -> Run:
         """An existing run. Raises NoSuchRunError."""
         folder = (paths.runs() / run_id).resolve()
-        document = folder / "run.json"
-        if not document.is_file():
+        if not documents.exists(folder / "run.json"):
             raise NoSuchRunError(
                 f'there is no run {run_id} under {paths.runs()}; "ls {paths.runs()}" lists them'
             )
-        facts = json.loads(document.read_text(encoding="utf-8"))
+        return cls._of(folder)
+
+    @classmethod
+    def _of(cls, folder: Path) -> Run:
+        began = _began(folder)
+        facts = cls(folder.name, folder, began.date(), began).facts()
         return cls(
             facts["run_id"],
             folder,
@@ -123,17 +168,25 @@ class Run:
     @classmethod
     def latest(cls) -> Run | None:
         """The newest run, finished or not."""
-        return cls.load("latest") if (paths.runs() / "latest" / "run.json").is_file() else None
+        link = paths.runs() / "latest"
+        if link.is_symlink() and documents.exists(link / "run.json"):
+            return cls.load("latest")
+        every = cls.every()
+        return every[-1] if every else None
+
+    @classmethod
+    def every(cls) -> list[Run]:
+        """All of them, oldest first."""
+        return [
+            cls.load(folder.name)
+            for folder in sorted(paths.runs().glob("*Z-*"))
+            if documents.exists(folder / "run.json")
+        ]
 
     @classmethod
     def finished(cls) -> list[Run]:
         """Every run that is closed, oldest first."""
-        every = [
-            cls.load(folder.name)
-            for folder in sorted(paths.runs().glob("*Z-*"))
-            if (folder / "run.json").is_file()
-        ]
-        return [run for run in every if run.read("run.json")["finished_at"]]
+        return [run for run in cls.every() if run.facts()["finished_at"]]
 
     @classmethod
     def current(cls, verb: str) -> Run:
@@ -142,19 +195,49 @@ class Run:
         if given:
             return cls.load(given)
         latest = cls.latest()
-        if latest is not None and not latest.read("run.json")["finished_at"]:
+        if latest is not None and not latest.facts()["finished_at"]:
             return latest
         return cls.open(verb)
 
     def write(self, name: str, value: Any) -> None:
         """Write one JSON document of the run, whole or not at all."""
         text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
-        disk_reserve.or_dropped(lambda: files.write(self.folder / name, text))
+        disk_reserve.or_dropped(lambda: documents.write_text(self.folder / name, text))
 
     def read(self, name: str, default: Any = None) -> Any:
-        """Read one JSON document of the run; `default` when no step wrote it."""
-        path = self.folder / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
+        """Read one JSON document of the run; `default` when no step wrote it, or it is damaged."""
+        return documents.read(self.folder / name, default, SHAPES.get(name))
+
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` says: verb, days, steps, and how it ended. One that is damaged is made
+        again of the summary, or of what the folder's name tells.
+        """
+        known = self.read("run.json")
+        if known is None:
+            known = self._made_again()
+            try:
+                self.write("run.json", known)
+            except OSError as error:  # who only reads goes on with what was made again
+                event("not_made_again", path=self.folder, error=type(error).__name__)
+        return {"finished_at": None, "exit_code": None, **known}
+
+    def _made_again(self) -> dict[str, Any]:
+        under_way = os.environ.get("HOMEROOM_RUN") == self.run_id
+        least = {
+            "run_id": self.run_id,
+            "verb": "nightly" if under_way else "unknown",
+            "started_at": self.started_at.isoformat(),
+            # what nobody can tell of any more is not gone on with
+            "finished_at": None if under_way else self.started_at.isoformat(),
+            "as_of": self.as_of.isoformat(),
+            "git_commit": "",
+            "pid": os.getpid(),
+            "status": "running" if under_way else "failed",
+            "exit_code": None if under_way else 1,
+            "steps": [],
+        }
+        summary = {} if under_way else self.read("summary.json", {})
+        return least | {key: summary[key] for key in least if key in summary}
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -163,7 +246,7 @@ class Run:
         """
         step, started, clock = Step(name), datetime.now(UTC), time.monotonic()
         self.write(
-            "run.json", self.read("run.json") | {"running": name}
+            "run.json", self.facts() | {"running": name}
         )  # what was under way, if nobody lives to say so
         try:
             yield step
@@ -171,7 +254,7 @@ class Run:
             step.exit_code = step.exit_code or 1
             raise
         finally:
-            facts = self.read("run.json") | {"running": None}
+            facts = self.facts() | {"running": None}
             facts["steps"].append(
                 {
                     "name": name,
@@ -187,13 +270,21 @@ class Run:
 
     def finish(self, exit_code: int, status: str = "") -> None:
         """Close the run: nothing continues it any more."""
-        facts = self.read("run.json")
+        facts = self.facts()
         facts |= {
             "finished_at": datetime.now(UTC).isoformat(),
             "exit_code": exit_code,
             "status": status or STATUS.get(exit_code, "failed"),
         }
         self.write("run.json", facts)
+
+
+def _began(folder: Path) -> datetime:
+    """When a run began, by its name."""
+    try:
+        return datetime.strptime(folder.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:  # a folder somebody named
+        return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
 
 
 STATUS = {0: "done", 1: "failed", 2: "refused", 3: "partly"}

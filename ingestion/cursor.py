@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import files, paths, sql, store
+from common import documents, paths, sql, store
 from ingestion import archive, table
 from ingestion.layout import Feed
 
@@ -67,7 +67,7 @@ def read_whole(source: str, feed: str, sha256: str) -> None:
     """
     path = _path(source)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    files.write(
+    documents.write_text(
         path,
         json.dumps(
             _read(source) | {feed: {"sha256": sha256, "on": datetime.now(UTC).date().isoformat()}}
@@ -98,10 +98,8 @@ def _highest(path: Path, columns: list[str], cursor: str) -> str | None:
 
 
 def _read(source: str) -> dict[str, Any]:
-    try:
-        return json.loads(_path(source).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    fits = documents.each(documents.has(sha256=str, on=str))
+    return documents.read(_path(source), {}, fits)
 
 
 def _path(source: str) -> Path:

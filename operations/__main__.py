@@ -228,7 +228,7 @@ def report() -> None:
     )
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
-    if latest.read("run.json")["finished_at"]:
+    if latest.facts()["finished_at"]:
         reports.show(latest, reports.summarise(latest), Console())
         reports.let_read()
         raise SystemExit(0)
@@ -236,9 +236,9 @@ def report() -> None:
     code = (
         int(so_far)
         if so_far
-        else nights.worst(step["exit_code"] for step in latest.read("run.json")["steps"])
+        else nights.worst(step["exit_code"] for step in latest.facts()["steps"])
     )
-    reports.report(latest, code)
+    raise SystemExit(reports.report(latest, code))
 
 
 @app.command()
@@ -267,9 +267,13 @@ def alert(
     )
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
-    if not latest.read("run.json")["finished_at"]:  # the report died: what broke it is the news
+    if not latest.facts()["finished_at"]:  # the report died: what broke it is the news
         latest.finish(1)
-    code = alerts.send(latest, reports.summarise(latest))
+    so_far = int(os.environ.get("HOMEROOM_EXIT_CODE", "0"))  # of a report that broke, too
+    summary = reports.summarise(latest)
+    if so_far == 1 != summary["exit_code"]:
+        summary |= {"exit_code": 1, "status": "failed"}
+    code = alerts.send(latest, summary)
     reports.let_read()  # the incidents it opened and closed
     raise SystemExit(code)
 

@@ -3,8 +3,8 @@ and go.
 
 In: the run's summary and findings; `[alerts]` of the settings; `incidents.json` beside the runs
 (the conditions open now). Out: one e-mail per address and one message per channel, incidents opened
-and closed, the heartbeat, the numbers for a collector; the run's `alerts.json` says what went to
-whom and what could not be sent.
+and closed, the numbers for a collector; the run's `alerts.json` says what went to whom and what
+could not be sent. The heartbeat is the night's own last act (`closing`).
 
 A step of its own that needs neither warehouse nor report, so that it speaks when those are what
 broke; and what cannot be followed of the settings keeps nobody else from being told.
@@ -17,18 +17,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from common import files, findings, paths
+from common import documents, findings, paths
 from common.log import event
 from common.runs import Run
 from common.words import words
 from operations import channels, history
 from operations import routes as routing
 from operations.channels import CHANNELS, Message, Told, deliver
+from operations.closing import place_of
 from operations.page import five_lines
 from operations.routes import LEVELS, Route
 
+INCIDENTS = documents.every(documents.has(condition=str, sentence=str, since=str, run_id=str))
 SHOWN = 8  # kinds of finding a message spells out
 
 
@@ -37,6 +40,8 @@ def send(run: Run, summary: dict[str, Any]) -> int:
     cannot be followed.
     """
     given = routing.read()
+    _kept()
+    findings.notice(run)  # also of what was damaged among the incidents
     found = [
         finding
         for finding in findings.read(run)
@@ -60,7 +65,7 @@ def send(run: Run, summary: dict[str, Any]) -> int:
             *(one | {"closing": True} for one in unclosed),
         ]
     )
-    told += [*channels.heartbeat(summary), *channels.numbers(summary)]
+    told += _numbers(summary)
     run.write(
         "alerts.json",
         {
@@ -135,18 +140,37 @@ def _messages(
     closed: list[dict[str, Any]],
 ) -> Iterable[tuple[str, str, Message]]:
     for (channel, address), some in _places(given).items():
+        names = ", ".join(route.name for route in some)
         concerned = [finding for finding in found if any(route.concerns(finding) for route in some)]
         night = any(route.hears_of_the_night for route in some)
         recovered = [one for one in closed if night]
         wrong = summary["exit_code"] != 0 and night
         if concerned or wrong or recovered or any(route.always for route in some):
-            yield (
-                channel,
-                address,
-                compose(
-                    summary, concerned, recovered, night, ", ".join(route.name for route in some)
-                ),
-            )
+            yield (channel, address, _composed(summary, concerned, recovered, night, names))
+
+
+def _composed(
+    summary: dict[str, Any],
+    concerned: list[dict[str, Any]],
+    recovered: list[dict[str, Any]],
+    night: bool,
+    names: str,
+) -> Message:
+    """What `compose` says; what it cannot say for some surprise is said in two lines."""
+    try:
+        return compose(summary, concerned, recovered, night, names)
+    except Exception as error:
+        event("alert_not_composed", error=place_of(error))
+        codes = ", ".join(sorted({finding["code"] for finding in concerned})) or "none"
+        text = f"The exit code is {summary.get('exit_code')}; findings: {codes}.\n"
+        return Message("Homeroom: a message that could not be composed", text, "critical", names)
+
+
+def _numbers(summary: dict[str, Any]) -> list[Told]:
+    try:
+        return channels.numbers(summary)
+    except Exception as error:
+        return [{"channel": "metrics", "status": "failed", "reason": place_of(error), "at": _now()}]
 
 
 def compose(
@@ -267,8 +291,7 @@ def open_incidents() -> list[dict[str, Any]]:
 
 def _kept() -> list[dict[str, Any]]:
     """Those, and the ones whose end nobody could be told of yet."""
-    path = paths.incidents()
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return documents.read(paths.incidents(), [], INCIDENTS)
 
 
 def _incidents(
@@ -307,7 +330,12 @@ def _incidents(
 
 def _remember(incidents: list[dict[str, Any]]) -> None:
     """Written after the telling: whoever is killed in between tells twice rather than never."""
-    files.write(paths.var() / "incidents.json", json.dumps(incidents, ensure_ascii=False, indent=1))
+    text = json.dumps(incidents, ensure_ascii=False, indent=1)
+    documents.write_text(paths.var() / "incidents.json", text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
 
 
 def _told(told: list[Told], action: str, condition: dict[str, Any]) -> bool:

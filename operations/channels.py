@@ -206,13 +206,13 @@ def incident(action: str, condition: dict[str, Any]) -> list[Told]:
     return [deliver(f"incident {action}", lambda: _post(url, body, headers))]
 
 
-def heartbeat(summary: dict[str, Any]) -> list[Told]:
+def heartbeat(code: int, *, failed: bool = False) -> list[Told]:
     """`[alerts.heartbeat]` url is called when a night came to its end, failed_url when it ended in
-    an error: a watcher that hears neither for a day knows that no night ran at all.
+    an error or `failed` says so: a watcher that hears neither for a day knows that no night ran.
     """
     written = routes.alerts().heartbeat
-    url = written.failed_url if summary["exit_code"] == 1 else written.url
-    if summary["verb"] != "nightly" or not url:
+    url = written.failed_url if failed or code == 1 else written.url
+    if not url:
         return []
 
     def call() -> None:

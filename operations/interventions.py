@@ -10,16 +10,19 @@ resume`.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from common import paths, settings
+from common import documents, paths, settings
 
 FIELDS = ("happened_at", "what", "who", "why", "until", "details")
 
@@ -61,7 +64,10 @@ def record(what: str, why: str = "", until: datetime | None = None, details: str
         "until": until.isoformat() if until else None,
         "details": details,
     }
+    if path().is_dir():
+        documents.set_aside(path())
     with path().open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two people at once: each line whole
         file.seek(0)
         content = file.read()
         file.truncate(
@@ -73,15 +79,23 @@ def record(what: str, why: str = "", until: datetime | None = None, details: str
 
 
 def lines() -> list[dict]:
-    """Every intervention, oldest first; a last line torn by a full disk or a kill is left out."""
-    if not path().is_file():
-        return []
-    whole = [line for line in path().read_text(encoding="utf-8").split("\n")[:-1] if line]
-    return [json.loads(line) for line in whole]
+    """Every intervention, oldest first; a line torn or damaged is left out."""
+    return documents.lines(path(), _is_one, may_be_torn=False)
+
+
+def _is_one(line: dict) -> bool:
+    until = line.get("until")
+    try:
+        when = [datetime.fromisoformat(text) for text in (line["happened_at"], until) if text]
+    except (KeyError, TypeError, ValueError):
+        return False
+    return len(when) > (line.get("what") == "paused") and set(FIELDS) <= set(line)
 
 
 def load(connection: duckdb.DuckDBPyConnection) -> int:
-    """Bring what is not in `audit.interventions` yet; returns how many lines that were."""
+    """Bring what is not in `audit.interventions` yet; returns how many lines that were. A file that
+    is gone or was cut has them again from there.
+    """
     rows = [
         [
             hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:16],
@@ -89,18 +103,30 @@ def load(connection: duckdb.DuckDBPyConnection) -> int:
         ]
         for line in lines()
     ]
-    known = {
-        row[0]
-        for row in connection.execute(
-            "select intervention_id from ledger.audit.interventions"
-        ).fetchall()
-    }
-    fresh = [row for row in rows if row[0] not in known]
+    known = connection.execute(
+        "select intervention_id, strftime(happened_at at time zone 'UTC',"
+        " '%Y-%m-%dT%H:%M:%S.%f+00:00'), what, who, why, strftime(until at time zone 'UTC',"
+        " '%Y-%m-%dT%H:%M:%S+00:00'), details from ledger.audit.interventions"
+    ).fetchall()
+    here, there = {_key(row) for row in rows}, {_key(row) for row in known}
+    fresh = [row for row in rows if _key(row) not in there]
+    lost = [row for row in known if _key(row) not in here]
+    if lost:
+        back = [dict(zip(FIELDS, one[1:], strict=True)) for one in lost]
+        every = sorted([*lines(), *back], key=lambda line: line["happened_at"])
+        documents.write_text(
+            path(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in every)
+        )
     if fresh:
         connection.executemany(
             "insert into ledger.audit.interventions values (?, ?, ?, ?, ?, ?, ?)", fresh
         )
     return len(fresh)
+
+
+def _key(row: Sequence[Any]) -> tuple:
+    """When, what and who; the rest of a line may be spelled another way when it comes back."""
+    return (datetime.fromisoformat(row[1]), row[2], row[3])
 
 
 def pause(until: str, why: str) -> Pause:

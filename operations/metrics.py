@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from common import files, paths, settings
+from common import documents, paths, settings
 from common.settings import District
 
 Labels = dict[str, str]
@@ -130,7 +130,7 @@ def write(summary: dict[str, Any]) -> Path:
         lines += [f"# HELP {one.name} {one.what}", f"# TYPE {one.name} gauge"]
         lines += [f"{one.name}{_labels(labels)} {value:.15g}" for labels, value in one.values]
     path = paths.metrics()
-    files.write(path, "\n".join(lines) + "\n")
+    documents.write_text(path, "\n".join(lines) + "\n")
     return path
 
 

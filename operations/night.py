@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from common import disk_reserve, findings, paths, settings, store
 from common import lock as locks
@@ -30,7 +30,7 @@ from common.commit import git_commit
 from common.findings import Finding
 from common.log import event
 from common.runs import Run, business_date
-from operations import interventions, preflight, routes
+from operations import closing, interventions, preflight, routes
 from operations.configured import Backup, Night
 from reverse_etl import journal
 
@@ -130,8 +130,19 @@ def nightly(
     """Live one night, and once more if waiting may mend what failed; returns the exit code of what
     stands then.
 
-    Raises NightRunningError, and NightRefusedError when no night may begin.
+    Raises NightRunningError, and NightRefusedError when no night may begin. Whatever else breaks,
+    whoever watches is told (`closing`).
     """
+    try:
+        return _nightly(allow, why, verb, steps)
+    except (NightRunningError, NightRefusedError, settings.SettingsError, paths.NotOursError):
+        raise
+    except Exception as error:
+        print(f"night: it broke: {closing.place_of(error)}", file=sys.stderr)
+        return closing.last_act(verb, "", 1, ["night"])
+
+
+def _nightly(allow: str, why: str, verb: str, steps: Sequence[Step]) -> int:
     limits = Limits.given()
     if strangers := settings.strangers():
         raise settings.SettingsError(*strangers)
@@ -141,7 +152,7 @@ def nightly(
     with lock() as held, _Stop() as stop:
         keeper = _Keeper(limits, held, stop, time.monotonic() + limits.night)
         run, done = _begin(verb, limits, allow)
-        code = _live(run, steps, keeper, allow, why, done=done)
+        code = _lived(run, steps, keeper, allow, why, done=done)
         if not _worth_another(run, code, keeper):
             return _close(run, steps, keeper, code)
         minutes = f"{(limits.retry_after or 0) / 60:g} min"
@@ -151,7 +162,7 @@ def nightly(
         stop.wait(limits.retry_after or 0)
         if not stop.is_set():
             run = Run.open(verb)
-            code = _live(run, steps, keeper, allow, why)
+            code = _lived(run, steps, keeper, allow, why)
         return _close(run, steps, keeper, code)
 
 
@@ -175,14 +186,14 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
     the steps it had done.
     """
     left = Run.latest()
-    if left is None or left.read("run.json")["finished_at"]:
+    if left is None or left.facts()["finished_at"]:
         run = Run.open(verb)
         if left is not None and left.as_of > run.as_of:
             findings.record(
                 run, [Finding("clock_back", {"day": str(run.as_of), "other_day": str(left.as_of)})]
             )
         return run, {}
-    facts = left.read("run.json")
+    facts = left.facts()
     during = facts.get("running") or "between two steps"
     if not allow and _wrote(left) and facts["verb"] == verb and _is_fresh(left, facts, limits):
         codes = {
@@ -205,10 +216,14 @@ def _wrote(run: Run) -> bool:
     simply do again.
     """
     plan = run.read("plan.json")
-    return plan is not None and any(
-        journal.read(path).plan_id == plan["plan_id"]
-        for path in (run.folder / "journal").glob("*.jsonl")
-    )
+    try:
+        return plan is not None and any(
+            journal.read(path).plan_id == plan["plan_id"]
+            for path in (run.folder / "journal").glob("*.jsonl")
+        )
+    except journal.JournalDamagedError:
+        # what it did is not known to the last change: begun anew, the targets themselves say it
+        return False
 
 
 def _is_fresh(run: Run, facts: dict, limits: Limits) -> bool:
@@ -236,6 +251,18 @@ class _Keeper:
 
     def seconds(self, name: str) -> float:
         return min(self.limits.steps[name], self.deadline - time.monotonic())
+
+
+def _lived(run: Run, *night: Any, **more: Any) -> int:
+    """The same; what breaks in the night itself is a finding and an error; it closes as ever."""
+    try:
+        code = _live(run, *night, **more)
+    except Exception as error:
+        event("night_broke", error=closing.place_of(error))
+        broke = Finding("night_broke", {"error": closing.place_of(error)})
+        code = closing.guarded("findings", lambda: findings.record(run, [broke]) or 1)
+    closing.guarded("findings", lambda: bool(findings.notice(run)))
+    return code
 
 
 def _live(
@@ -343,19 +370,38 @@ def _close(
     """The closing steps, each whatever became of the one before; only the report when the night is
     lived once more.
     """
+    broken = []
     for name, command, _ in steps:
         if name not in CLOSING or not (last or name == "report"):
             continue
-        ended = _closing(run, command, keeper, code)
+        told = closing.guarded(name, lambda what=command, so=code: _closing(run, what, keeper, so))
         if (
-            ended and name == "report" and preflight.make()
+            told and name == "report" and preflight.make()
         ):  # a full disk is the one thing that can be helped now
-            ended = _closing(run, command, keeper, code)
-        code = worst((code, ended))
-    if not run.read("run.json")["finished_at"]:
-        run.finish(code or 1)
+            told = closing.guarded(
+                name, lambda what=command, so=code: _closing(run, what, keeper, so)
+            )
+        broken += [name] if told not in (0, 3) else []
+        code = worst((code, told))
+    closing.guarded("the run", lambda: _finished(run, code))
     event("night_finished", run=run.run_id, exit_code=code)
-    return code
+    if not last:
+        return code
+    verb, lived = closing.how_it_went(run)
+    return closing.last_act(verb, run.run_id, code, broken, lived=lived)
+
+
+def _finished(run: Run, code: int) -> int:
+    """The run says how it ended, also where a closing step crashed after it had said so."""
+    facts = run.facts()
+    if not facts["finished_at"]:
+        run.finish(code or 1)
+    elif code == 1 != facts["exit_code"]:
+        run.finish(1)
+        summary = run.read("summary.json")
+        if summary:
+            run.write("summary.json", summary | {"exit_code": 1, "status": "failed"})
+    return 0
 
 
 def _closing(run: Run, command: tuple[str, ...], keeper: _Keeper, code: int) -> int:

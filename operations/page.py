@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from common import files, findings, paths, settings
+from common import documents, findings, paths, settings
 from common.runs import Run
 from common.settings import District
 from common.words import words
@@ -57,12 +57,14 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
         "words": words(),
         "partition": findings.PARTITION,
     }
+    if documents.exists(paths.pages()) and not paths.pages().is_dir():
+        documents.set_aside(paths.pages())
     paths.pages().mkdir(exist_ok=True, mode=0o700)
     page, text = page_of(run), template.render(common | facts(run, summary, past))
-    files.write(page, text)
+    documents.write_text(page, text)
     if run.run_id == (Run.latest() or run).run_id:
-        files.write(page.with_name("latest.html"), text)
-    files.write(page.with_name("index.html"), template.render(common | {"runs": _index()}))
+        documents.write_text(page.with_name("latest.html"), text)
+    documents.write_text(page.with_name("index.html"), template.render(common | {"runs": _index()}))
     return page
 
 
@@ -277,7 +279,7 @@ def _index() -> list[dict[str, Any]]:
     """One row per run, newest first."""
     rows = []
     for run in reversed(Run.finished()):
-        recorded = run.read("run.json")
+        recorded = run.facts()
         summary = run.read("summary.json")
         numbers = history.measures(summary) if summary and "verb" in summary else {}
         rows.append(

@@ -83,7 +83,7 @@ def replay(day: date, console: Console) -> int:
     )
     for one in compared:
         console.print(f"  {one.model:34} {one.sentence}", markup=False, highlight=False)
-    then, now = run.read("run.json")["git_commit"], git_commit()
+    then, now = run.facts()["git_commit"], git_commit()
     if then != now:
         console.print(
             f"That night ran code {then[:9] or 'unknown'}, this is {now[:9] or 'unknown'}: rules"
@@ -130,7 +130,7 @@ def _prepared(run: Run) -> Path:
     (scratch / "target").mkdir()
     if (parsed := paths.var() / "target" / "partial_parse.msgpack").is_file():
         shutil.copyfile(parsed, scratch / "target" / parsed.name)
-    facts = run.read("run.json") | {
+    facts = run.facts() | {
         "finished_at": None,
         "exit_code": None,
         "status": "running",

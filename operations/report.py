@@ -15,6 +15,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -23,9 +24,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from common import access, findings, settings, store, versions
+from common.log import event
 from common.runs import Run
 from common.words import words
 from operations import interventions, metrics, page, preflight
+from operations.closing import place_of
 from operations.publish import documents, publish
 
 SHOWN_FINDINGS = 12
@@ -69,7 +72,7 @@ def remember() -> None:
 
 def summarise(run: Run) -> dict[str, Any]:
     """The run in one document, put together from what each step wrote."""
-    facts = run.read("run.json")
+    facts = run.facts()
     outcome, verified = run.read("outcome.json", {}), run.read("verify.json", {})
     targets = []
     for export in run.read("plan.json", {"exports": []})["exports"]:
@@ -168,14 +171,52 @@ def _stored(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-def report(run: Run, exit_code: int, console: Console | None = None) -> None:
-    """Close the run, publish, and print."""
-    summary = close(run, exit_code)
+def report(run: Run, exit_code: int, console: Console | None = None) -> int:
+    """Close the run, publish, and print. Each part is made whatever became of the others; one that
+    breaks is a finding and makes an error of the run: 1, else 0.
+    """
+    broke = 0
+    findings.notice(run)
+    close(run, exit_code)
+    console = console or Console()
+    published: list[str] = []
+    parts: dict[str, Callable[[], object]] = {
+        "the published copy": lambda: published.append(_published(run)),
+        "the page": lambda: published.append(
+            f"The page: {page.write(run, _again(run, exit_code))}"
+        ),
+        "the numbers": lambda: metrics.write(_again(run, exit_code)),
+        "the report": lambda: show(run, _again(run, exit_code), console),
+    }
+    for part, make in parts.items():
+        try:
+            make()
+        except Exception as error:
+            event("report_part_broke", part=part, error=place_of(error))
+            exit_code = broke = 1
+            broken = {"part": part, "error": place_of(error)}
+            findings.record(run, [findings.Finding("report_incomplete", broken)])
+    if findings.notice(run) or exit_code != run.facts()["exit_code"]:
+        close(run, exit_code)
+    let_read()
+    console.print(f"[dim]{escape(' '.join(published))}[/]")
+    return broke
+
+
+def _again(run: Run, exit_code: int) -> dict[str, Any]:
+    """The summary with all that is known by now."""
+    return close(run, exit_code) if findings.notice(run) else summarise(run)
+
+
+def _published(run: Run) -> str:
+    """Fill the audit tables and publish; a sentence of what came of it, and a finding where the
+    night could not.
+    """
     try:
         if preflight.is_full():  # what is left is for the page and the alerts
             raise OSError(errno.ENOSPC, "the disk is full")
         remember()
-        published = (
+        return (
             f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
         )
     except (
@@ -197,14 +238,8 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> None:
             "not_published_either" if known else "not_published", {"why": reason}
         )
         findings.record(run, [found])
-        summary = summarise(run)
-        run.write("summary.json", summary)
-        published = found.message
-    written = page.write(run, summary)
-    metrics.write(summary)
-    show(run, summary, console or Console())
-    let_read()
-    (console or Console()).print(f"[dim]{escape(published)} The page: {escape(str(written))}[/]")
+        run.write("summary.json", summarise(run))
+        return found.message
 
 
 def let_read() -> None:
@@ -214,7 +249,7 @@ def let_read() -> None:
     try:
         documents()
         access.share()
-    except (settings.SettingsError, OSError) as error:
+    except (settings.SettingsError, OSError, UnicodeDecodeError) as error:
         print(f"access: {error}", file=sys.stderr)
 
 

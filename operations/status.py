@@ -23,7 +23,7 @@ def show(console: Console) -> int:
     """Print how things stand; 0 when well, 1 when the latest night failed or is overdue, 2 when
     something waits, 3 when partly failed.
     """
-    nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
+    nights = [run for run in Run.finished() if run.facts()["verb"] == "nightly"]
     running = lock.holder(paths.var() / "night.lock")
     if running:
         console.print(f"Now:       a night is running ({running})", markup=False, highlight=False)
@@ -31,7 +31,7 @@ def show(console: Console) -> int:
         console.print('Nights:    none yet; "make nightly" runs one', highlight=False)
         return 0
     latest = nights[-1]
-    recorded, summary = latest.read("run.json"), latest.read("summary.json")
+    recorded, summary = latest.facts(), latest.read("summary.json")
     hours = (
         datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])
     ).total_seconds() / 3600
@@ -66,7 +66,7 @@ def show(console: Console) -> int:
             console.print(f"[yellow]Unusual:[/]   {escape(one.sentence)}", highlight=False)
     recent = nights[-14:]
     signs = {0: ".", 1: "E", 2: "h", 3: "p"}
-    strip = "".join(signs.get(run.read("run.json")["exit_code"], "?") for run in recent)
+    strip = "".join(signs.get(run.facts()["exit_code"], "?") for run in recent)
     console.print(
         f"Before:    {strip}  last {len(recent)} nights: . done, h held, p partly, E error",
         markup=False,
@@ -82,10 +82,10 @@ def health() -> tuple[bool, str]:
     pause = interventions.current()
     if pause is not None:
         return True, pause.sentence
-    nights = [run for run in Run.finished() if run.read("run.json")["verb"] == "nightly"]
+    nights = [run for run in Run.finished() if run.facts()["verb"] == "nightly"]
     if not nights:
         return True, "no night has run yet"
-    recorded = nights[-1].read("run.json")
+    recorded = nights[-1].facts()
     hours = (
         datetime.now(UTC) - datetime.fromisoformat(recorded["finished_at"])
     ).total_seconds() / 3600

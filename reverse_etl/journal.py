@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from common import documents
+
 
 class JournalDamagedError(Exception):
     """A journal with a broken line that is not its last: something else than a kill wrote to it."""
@@ -69,6 +71,11 @@ def read(path: Path) -> Past:
             case "end":
                 ended = True
     return Past(plan_id, outcomes, intents, bool(lines), ended, last_at)
+
+
+def keep_what_is_whole(path: Path) -> None:
+    """Set a damaged journal aside and leave the lines of it that can be read."""
+    documents.lines(path, lambda entry: "line" in entry)
 
 
 def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:

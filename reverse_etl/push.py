@@ -27,7 +27,7 @@ from typing import Any
 
 import duckdb
 
-from common import findings, paths, settings, sql, store
+from common import documents, findings, paths, settings, sql, store
 from common.findings import Finding
 from common.lock import lock
 from common.log import event
@@ -446,8 +446,9 @@ def _rendered(
         entity: sorted(key for kind, key in waiting if kind == entity)
         for entity in change.new["entities"]
     }
-    if path.is_file():
-        content, without = path.read_bytes(), json.loads(beside.read_text(encoding="utf-8"))
+    left_before = documents.read(beside, None, documents.has()) if path.is_file() else None
+    if left_before is not None:
+        content, without = path.read_bytes(), left_before
         made = Rendered(
             str(path), int(change.new["rows"]), len(content), hashlib.sha256(content).hexdigest()
         )

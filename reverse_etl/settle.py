@@ -64,12 +64,17 @@ def _is_settled(path: Path) -> bool:
     settled is noted.
     """
     mark = path.with_suffix(".settled")
-    return mark.is_file() and mark.read_text() == str(path.stat().st_size)
+    return mark.is_file() and mark.read_bytes() == str(path.stat().st_size).encode()
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    try:
+        past = journal.read(path)
+    except journal.JournalDamagedError:
+        # what is lost of it is seen when the targets are read; it stops no night
+        journal.keep_what_is_whole(path)
+        past = journal.read(path)
     size = path.stat().st_size
-    past = journal.read(path)
     rows: list[dict[str, Any]] = [
         {field.name: outcome.get(field.name) for field in OUTCOMES}
         for outcome in past.outcomes.values()

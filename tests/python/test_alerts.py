@@ -10,9 +10,9 @@ import pytest
 from inbox import open_inbox
 from night_kit import feed, finding, night
 
-from common import settings
+from common import findings, paths, settings
 from common.findings import Finding
-from operations import alerts, channels, metrics, routes, status
+from operations import alerts, channels, closing, metrics, routes, status
 from operations.check import check
 
 
@@ -242,11 +242,58 @@ def test_a_night_that_broke_or_a_single_verb_closes_no_incident(inbox):
 
 def test_the_heartbeat_beats_after_every_night_and_says_when_it_failed(inbox):
     inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive", "failed_url": f"{inbox.web}/failed"}
-    alerts.send(*night(0))
-    alerts.send(*night(1, exit_code=2))
-    alerts.send(*night(2, exit_code=1))
-    alerts.send(*night(3, verb="plan"))
-    assert [path for _, path, _, _ in inbox.requests] == ["/alive", "/alive", "/failed"]
+    for code in (0, 2, 3, 1):
+        assert closing.last_act("nightly", "r", code, [], lived=True) == code
+    closing.last_act("plan", "r", 0, [], lived=True)
+    assert [path for _, path, _, _ in inbox.requests] == ["/alive", "/alive", "/alive", "/failed"]
+
+
+@pytest.mark.parametrize("broken", [["report"], ["alert"], ["report", "alert"], ["night"]])
+def test_a_night_of_which_something_crashed_has_not_ended_well(inbox, broken):
+    inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive", "failed_url": f"{inbox.web}/failed"}
+    assert closing.last_act("nightly", "r", 0, broken, lived=True) == 1
+    assert [path for _, path, _, _ in inbox.requests] == ["/failed"]
+
+
+def test_a_night_that_could_not_begin_its_steps_has_not_ended_well(inbox):
+    inbox.settings["heartbeat"] = {"url": f"{inbox.web}/alive", "failed_url": f"{inbox.web}/failed"}
+    assert closing.last_act("nightly", "r", 2, [], lived=False) == 2
+    assert [path for _, path, _, _ in inbox.requests] == ["/failed"]
+
+
+def test_where_the_alerts_broke_those_who_hear_of_nights_are_told_all_the_same(inbox):
+    inbox.settings["routes"] = {
+        "operator": {"email": "operator@sd74.example"},
+        "school": {"email": "office@sd74.example", "partitions": ["07474001"]},
+    }
+    closing.last_act("nightly", "20261001T090000Z-0000", 0, ["alert"], lived=True)
+    [(address, mail)] = inbox.mails
+    assert address == "operator@sd74.example"
+    assert mail["Subject"] == "Homeroom: ERROR, the night broke"
+    assert "alert of run 20261001T090000Z-0000 broke" in mail.get_content()
+
+
+def test_incidents_that_cannot_be_read_are_set_aside_named_and_opened_anew(inbox):
+    inbox.settings |= {
+        "routes": {"operator": {"email": "operator@sd74.example"}},
+        "incidents": {"kind": "generic", "url": f"{inbox.web}/incidents", "key": "k"},
+    }
+    for number, damage in enumerate((b"", b'[{"condi', b"null", b"{}", b'[{"condition": 1}]')):
+        (paths.var() / "incidents.json").write_bytes(damage)
+        run, summary = night(number, exit_code=3, found=(refused(),))
+        assert alerts.send(run, summary) == 0
+        assert "document_damaged" in {one["code"] for one in findings.read(run)}
+        assert "incidents.json could not be read" in inbox.mails[-1][1].get_content()
+        assert [one["condition"] for one in alerts.open_incidents()] == [
+            "feed_refused.myedbc.student_schedule"
+        ]
+
+
+def test_a_message_that_cannot_be_composed_is_sent_in_two_lines(inbox, monkeypatch):
+    inbox.settings["routes"] = {"operator": {"email": "operator@sd74.example"}}
+    monkeypatch.setattr(alerts, "compose", lambda *_: 1 / 0)
+    assert alerts.send(*night(0, exit_code=2, found=(refused(),))) == 0
+    assert "findings: feed_refused" in inbox.mails[0][1].get_content()
 
 
 def test_what_cannot_be_sent_is_said_and_kept_without_address_or_secret(inbox, capsys):
@@ -376,6 +423,7 @@ def test_a_setting_that_cannot_be_followed_is_left_out_with_a_sentence_and_every
     assert alerts.send(*night(0, found=(no_address(0),))) == 3
     assert sentence in capsys.readouterr().out
     assert "A student has no address" in inbox.to("/slack")[0]["text"]
+    closing.last_act("nightly", "r", 3, [], lived=True)
     assert "/alive" in [path for _, path, _, _ in inbox.requests]
 
 

@@ -465,7 +465,7 @@ def test_a_push_had_begun_only_where_a_journal_is_of_the_plan_of_the_run():
         '{"line":"plan","plan_id":"p1","at":"2026"}\n', encoding="utf-8"
     )
     assert not night._wrote(run), "it has no plan"
-    run.write("plan.json", {"plan_id": "p2"})
+    run.write("plan.json", {"plan_id": "p2", "exports": []})
     assert not night._wrote(run)
     (run.folder / "journal" / "microsoft.jsonl").write_text(
         '{"line":"plan","plan_id":"p2","at":"2026"}\n', encoding="utf-8"

@@ -202,7 +202,7 @@ def a_secret_has_expired(world: World) -> Iterator[None]:
     yield
 
 
-@trouble(2, "disk_full")
+@trouble(2, "disk_full", heartbeat="/failed")
 def the_disk_is_full(world: World) -> Iterator[None]:
     world.given = {"NIGHT__FREE_MEGABYTES": "1000000000"}
     yield
