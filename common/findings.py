@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common import disk_reserve, documents, problems
+from common.printable import printable
 from common.runs import Run
 
 PARTITION = "school_number"  # the column of a finding that says which partition it is of
@@ -45,6 +46,8 @@ class Finding:
         known = problems.problem(self.code)
         if known.level == "reason":
             raise problems.UnknownProblemError(f"{self.code} is a reason, not a finding")
+        for name in TEXTS:
+            object.__setattr__(self, name, printable(str(getattr(self, name))))
         around = str(self.values.get(problems.WITHIN, ""))
         places = known.places() | (problems.problem(around).places() if around else frozenset())
         own = {
@@ -52,7 +55,7 @@ class Finding:
             for name in sorted(places & set(OWN))
             if name not in self.values
         }
-        object.__setattr__(self, "values", {**own, **self.values})
+        object.__setattr__(self, "values", problems.shown({**own, **self.values}))
         object.__setattr__(self, "owner", self.owner or known.owner)
         _ = self.message, self.action
 
@@ -73,6 +76,7 @@ class Finding:
 
 
 COLUMNS = tuple(column.name for column in fields(Finding))
+TEXTS = ("source", "feed", "target", "entity", "school_number", "key", "file", "column", "owner")
 OWN = ("source", "feed", "target", "entity", "school_number", "key", "file", "line", "column")
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from common.printable import printable
+
 CATALOGUE = Path(__file__).with_name("problems.csv")
 LEVELS = ("critical", "warning", "info", "reason")
 WITHIN = "within"  # a value that is the code of the sentence around
@@ -48,6 +50,9 @@ class Reason:
 
     code: str
     values: Values = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", shown(self.values))
 
     def __str__(self) -> str:
         return sentence(self.code, self.values)
@@ -94,14 +99,24 @@ def action(code: str, values: Values | None = None) -> str:
     return _rendered(code, problem(code).action, values or {})
 
 
-def _rendered(code: str, text: str, values: Values) -> str:
-    """Numbers with thousands separated, text as it is; what a value holds is never a place."""
+def shown(values: Values) -> dict[str, str | int]:
+    """Values as they are stored and told: text of others is printable."""
+    return {
+        name: printable(value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
-    def shown(place: re.Match[str]) -> str:
+
+def _rendered(code: str, text: str, values: Values) -> str:
+    """Numbers with thousands separated, text made printable; what a value holds is never a
+    place.
+    """
+
+    def told(place: re.Match[str]) -> str:
         try:
             value = values[place[1]]
         except KeyError:
             raise UnknownProblemError(f"{code}: no value for {place[0]}") from None
-        return value if isinstance(value, str) else f"{value:,}"
+        return printable(value) if isinstance(value, str) else f"{value:,}"
 
-    return PLACE.sub(shown, text)
+    return PLACE.sub(told, text)

@@ -23,7 +23,7 @@ from typing import Annotated
 
 import typer
 
-from common import access, findings, log, paths, problems, settings, store
+from common import access, findings, log, paths, problems, settings, store, terminal
 from common.findings import Finding
 from common.runs import Run
 from common.sftp import SftpError
@@ -69,6 +69,7 @@ def _run(
     raise SystemExit(_told(verb, source or [], accept_smaller or [], really=really))
 
 
+@terminal.streams()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb; the exit code is what it returns."""
     try:

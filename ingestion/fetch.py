@@ -28,6 +28,7 @@ from tenacity import (
 
 from common import files, log, paths, sftp
 from common.findings import Finding
+from common.printable import printable
 from ingestion.configured import FilesSource
 from ingestion.layout import Feed, Layout
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
@@ -316,7 +317,7 @@ def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
     except OSError as error:
         return Problem("feed_file_unreadable", {"file": entry.name, "error": str(error.strerror)})
     digest = files.sha256(path)
-    return Fetched(entry.name, path, digest, path.stat().st_size, entry.modified_at)
+    return Fetched(printable(entry.name), path, digest, path.stat().st_size, entry.modified_at)
 
 
 def _entry(path: Path) -> sftp.Entry:

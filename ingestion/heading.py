@@ -23,6 +23,8 @@ RENAMED = (
     "if a column was renamed, add its new heading to `aliases` in the layout; else have the"
     " extract's columns put back"
 )
+# an address, a number, a day: a line of data may have two words that are headings
+NOT_A_HEADING = re.compile(r"@|\d{4}|\d[-/. ]\d+[-/. ]\d|.{61}")
 TICK_HEADINGS = 'tick "include headings" in the extract job, or mend the layout'
 
 
@@ -69,7 +71,7 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
     for place, heading in enumerate(headings):
         column = feed.column(heading)
         if column is None:
-            unknown.append(heading.strip() or f"(blank, column {place + 1})")
+            unknown.append(_told(heading.strip(), place + 1))
         elif column.name in places:
             raise RefusedError(
                 "feed_heading_twice",
@@ -167,6 +169,13 @@ def _notes(
             line=1,
             column=_shown([column.name for column in missing]),
         )
+
+
+def _told(heading: str, place: int) -> str:
+    """An unknown heading; what may be somebody's value by its place alone."""
+    if not heading:
+        return f"(blank, column {place})"
+    return f"(column {place})" if NOT_A_HEADING.search(heading) else heading
 
 
 def _columns(names: list[str]) -> str:

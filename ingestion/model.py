@@ -28,7 +28,7 @@ class RefusedError(Exception):
 
     def __init__(self, code: str, values: problems.Values, line: int | None = None) -> None:
         self.code, self.line = code, line
-        self.values = values if line is None else {**values, "line": line}
+        self.values = problems.shown(values if line is None else {**values, "line": line})
         super().__init__(problems.sentence(code, self.values))
 
 
@@ -56,6 +56,9 @@ class Problem:
 
     code: str
     values: problems.Values
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", problems.shown(self.values))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from common import access, findings, paths, settings, store
+from common import access, findings, paths, settings, store, terminal
 from common.runs import NoSuchRunError, Run, business_date
+from common.terminal import Terminal
 from operations import audit as cookbook
 from operations import interventions, schedule
 from operations import night as nights
@@ -229,7 +229,7 @@ def report() -> None:
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
     if latest.facts()["finished_at"]:
-        reports.show(latest, reports.summarise(latest), Console())
+        reports.show(latest, reports.summarise(latest), Terminal())
         reports.let_read()
         raise SystemExit(0)
     so_far = os.environ.get("HOMEROOM_EXIT_CODE")
@@ -283,7 +283,7 @@ def status() -> None:
     """How things stand: the latest night, what is open, what is unusual."""
     from operations import status as standing
 
-    raise SystemExit(standing.show(Console()))
+    raise SystemExit(standing.show(Terminal()))
 
 
 @app.command()
@@ -295,7 +295,7 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
     from operations.replay import replay as run_replay
 
     try:
-        raise SystemExit(run_replay(date.fromisoformat(day), Console()))
+        raise SystemExit(run_replay(date.fromisoformat(day), Terminal()))
     except ValueError:
         raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
     except NotReplayableError as error:
@@ -315,7 +315,7 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
     except ValueError:
         raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
     try:
-        raise SystemExit(run_rehearsal(chosen, Console()))
+        raise SystemExit(run_rehearsal(chosen, Terminal()))
     except NotRehearsableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
@@ -336,7 +336,7 @@ def explain(
     from operations.explain import explain as run_explanation
 
     try:
-        raise SystemExit(run_explanation(who, Console(), names=names))
+        raise SystemExit(run_explanation(who, Terminal(), names=names))
     except NobodyFoundError as error:
         raise SystemExit(_refuse(str(error))) from None
 
@@ -351,7 +351,7 @@ def audit(
     """List the questions of docs/audit.md, or ask one of the published warehouse."""
     given = dict(value.partition("=")[::2] for value in values or [])
     try:
-        raise SystemExit(cookbook.show(ask, given, Console()))
+        raise SystemExit(cookbook.show(ask, given, Terminal()))
     except cookbook.UnanswerableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
@@ -361,6 +361,7 @@ def _refuse(sentence: str, code: int = 2) -> int:
     return code
 
 
+@terminal.streams()
 def main() -> None:
     """Run the command; what we expect to go wrong is a sentence and exit code 2."""
     from operations.backup import NotRestorableError

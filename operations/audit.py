@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common import paths
+from common.printable import printable
 from common.words import words
 
 COOKBOOK = paths.root() / "docs" / "audit.md"
@@ -118,4 +119,4 @@ def show(number: int | None, values: dict[str, str], console: Console) -> int:
 def _text(value: object) -> str:
     if value is None or value == "{}":
         return ""
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else printable(str(value))

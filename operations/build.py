@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from typing import Any
 import yaml
 
 from common import findings, paths, sql, store
+from common.printable import without_values
 from common.runs import Run
 from ingestion import tables as sources
 from operations import seeds, snapshots
@@ -235,9 +235,5 @@ def _without_values(text: str) -> str:
     """A database message may quote a cell, and a cell may be somebody's name; what dbt says before
     it asks the database quotes files only.
     """
-    text = " ".join(text.split())
-    return (
-        text
-        if text.startswith(("Compilation Error", "Parsing Error"))
-        else re.sub(r"'[^'\n]*'", "'…'", text)
-    )[:500]
+    of_dbt = text.lstrip().startswith(("Compilation Error", "Parsing Error"))
+    return (" ".join(text.split()) if of_dbt else without_values(text))[:500]

@@ -9,11 +9,12 @@ v2; Opsgenie Alert API v2; OTLP over HTTP.
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -22,6 +23,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
 from common import settings
+from common.printable import lines, printable
 from operations import metrics, routes
 
 ATTEMPTS = 3
@@ -44,6 +46,35 @@ class Message:
     text: str
     level: str
     routes: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", printable(self.subject))
+        object.__setattr__(self, "text", lines(self.text))
+
+    def without_links(self) -> Message:
+        """For a chat, which makes a link of whatever looks like one: only the district's own page
+        stays one.
+        """
+        page = routes.alerts().page_url.rstrip("/")
+        parts = re.split(f"({re.escape(page)}(?![\\w.:@-]))", self.text) if page else [self.text]
+        text = "".join(part if place % 2 else _no_link(part) for place, part in enumerate(parts))
+        return replace(self, subject=_no_link(self.subject), text=text)
+
+
+# What chats make links of: a scheme, markdown's brackets, a name of a host with a path or with www.
+SCHEME = re.compile(
+    r"(?i)(?<![a-z])([a-z][a-z0-9+.-]*|):(?=[/\\]{2})|\b(?:mailto|(?:tel|sms)(?=:[+\d])|data(?=:\w+/)):"
+)
+HOST = re.compile(r"(?i)(?<![\w.@-])(?:www\.[\w.-]*|(?:[\w-]+\.)+[a-z]{2,}(?=[/:]\S))")
+
+
+def _no_link(text: str) -> str:
+    """A text no chat makes a link of, as people write one that is not to be followed:
+    `https[:]//example.org`.
+    """
+    text = SCHEME.sub(lambda found: found[0][:-1] + "[:]", text)
+    text = HOST.sub(lambda found: found[0].replace(".", "[.]"), text)
+    return re.sub(r"\](?=[(\[:])", "] ", text)
 
 
 def deliver(channel: str, call: Callable[[], None]) -> Told:
@@ -122,6 +153,7 @@ def _email(address: str, message: Message) -> None:
 
 
 def _teams(url: str, message: Message) -> None:
+    message = message.without_links()
     text = [
         {
             "type": "TextBlock",
@@ -153,13 +185,14 @@ def _teams(url: str, message: Message) -> None:
 
 
 def _slack(url: str, message: Message) -> None:
-    safe = (
-        message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    )  # Slack's own three characters
-    _post(url, {"text": f"*{message.subject}*\n{safe}"})
+    message = message.without_links()
+    said = f"*{message.subject}*\n{message.text}"
+    safe = said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    _post(url, {"text": safe})  # without Slack's own three characters
 
 
 def _webhook(url: str, message: Message) -> None:
+    message = message.without_links()
     _post(url, {"subject": message.subject, "text": message.text, "level": message.level})
 
 

@@ -18,6 +18,7 @@ import duckdb
 from rich.console import Console
 
 from common import paths, sql
+from common.printable import printable
 from common.words import words
 from reverse_etl import exports
 from reverse_etl.model import Export
@@ -57,7 +58,7 @@ def explain(who: str, console: Console, *, names: bool = False) -> int:
         for title, lines in sections(connection, subject, names=names):
             console.print(title, markup=False, style="bold")
             for line in lines:
-                console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+                console.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -17,8 +17,10 @@ from typing import Any
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markupsafe import Markup
 
 from common import documents, findings, paths, settings
+from common.printable import lines
 from common.runs import Run
 from common.settings import District
 from common.words import words
@@ -47,7 +49,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
         autoescape=select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=without_addresses,
+        finalize=shown,
     )
     environment.filters |= {"count": _count, "span": _span, "moment": _moment}
     template = environment.get_template("page.html")
@@ -73,9 +75,13 @@ def page_of(run: Run) -> Path:
     return paths.pages() / f"{run.run_id}.html"
 
 
-def without_addresses(value: object) -> object:
-    """A text as the page may show it: an address says whose it is, so `…` stands for it."""
-    return ADDRESS.sub("…", value) if isinstance(value, str) else value
+def shown(value: object) -> object:
+    """A text as the page may show it: printable, and without an address, which says whose it is:
+    `…` stands for it.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return ADDRESS.sub("…", lines(value))
 
 
 def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict[str, Any]:

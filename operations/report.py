@@ -26,6 +26,7 @@ from rich.table import Table
 from common import access, findings, settings, store, versions
 from common.log import event
 from common.runs import Run
+from common.terminal import Terminal
 from common.words import words
 from operations import interventions, metrics, page, preflight
 from operations.closing import place_of
@@ -178,7 +179,7 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> int:
     broke = 0
     findings.notice(run)
     close(run, exit_code)
-    console = console or Console()
+    console = console or Terminal()
     published: list[str] = []
     parts: dict[str, Callable[[], object]] = {
         "the published copy": lambda: published.append(_published(run)),

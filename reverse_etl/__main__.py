@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from common import access, findings, paths, settings, store
+from common import access, findings, paths, settings, store, terminal
 from common.findings import Finding
 from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run
+from common.terminal import Terminal
 from common.words import words
 from reverse_etl import check as checking
 from reverse_etl import configured, exports, pacing, releases, settle
@@ -190,7 +190,7 @@ def show(
             )
             chosen = showing.Chosen(scope, status, names, limit)
             if form == "text":
-                showing.show(connection, current, chosen, console=Console())
+                showing.show(connection, current, chosen, console=Terminal())
             else:
                 sys.stdout.write(showing.written(connection, current, chosen, form))
 
@@ -601,5 +601,5 @@ def _step(name: str, run: Run) -> Iterator[tuple[Run, Callable[[int], None]]]:
 
 
 if __name__ == "__main__":
-    with _sentences():
+    with terminal.streams(), _sentences():
         app()

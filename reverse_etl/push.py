@@ -546,7 +546,6 @@ def _watch(
     """Show how far each target is until all are done: a bar on a terminal, a line now and then
     elsewhere.
     """
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -555,11 +554,13 @@ def _watch(
         TimeRemainingColumn,
     )
 
+    from common.terminal import Terminal
+
     def done(job: Work) -> int:
         tally = tallies.get(job.target)
         return sum(tally.done.values()) if tally else 0
 
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     began = time.monotonic()
     if console.is_terminal:
         columns = (

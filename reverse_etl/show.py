@@ -24,6 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common import sql
+from common.printable import printable
 from common.problems import said
 from common.runs import Run
 from common.words import words
@@ -150,7 +151,7 @@ def written(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, for
             _readable(dict(zip(COLUMNS, row, strict=True)), readable, chosen.names) for row in found
         ]
     if form == "json":
-        return json.dumps(
+        text = json.dumps(
             {
                 "run_id": run.run_id,
                 "plan_id": document["plan_id"],
@@ -160,6 +161,7 @@ def written(connection: duckdb.DuckDBPyConnection, run: Run, chosen: Chosen, for
             ensure_ascii=False,
             indent=1,
         )
+        return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
     flat = [{**row, "old": _flat(row["old"]), "new": _flat(row["new"])} for row in rows]
     return _csv(flat) if form == "csv" else _html(run, document, flat)
 
@@ -204,16 +206,22 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _inert(value: Any) -> Any:
-    """A text a spreadsheet would take for a formula, with an apostrophe before it."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-    )
+    """A text made printable; one a spreadsheet would take for a formula, with an apostrophe
+    before it.
+    """
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(("=", "+", "-", "@")) else printable(value)
 
 
 def _html(run: Run, document: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
     from jinja2 import Environment
 
-    page = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
+    page = Environment(
+        autoescape=True,
+        trim_blocks=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
+    ).from_string(PAGE)
     return page.render(run=run, document=document, rows=rows, columns=COLUMNS)
 
 
@@ -418,9 +426,10 @@ def _changes(
             )
             if part
         )
-        console.print(f"{line}: {said(reason)}", markup=False, highlight=False, soft_wrap=True)
+        told = printable(f"{line}: {said(reason)}")
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
         if fields and action not in ("remove", "delete"):
-            console.print(f"    {fields}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"    {printable(fields)}", markup=False, highlight=False, soft_wrap=True)
     total = rows[0][-1] if rows else 0
     if total > len(rows):
         console.print(

@@ -83,6 +83,8 @@ SAID_BY_OTHERS = {
     # what exporting systems put behind the rows
     ("ingestion/ends.py", "\\W*(?:trailer|"),
     ("ingestion/ends.py", "\\bend of (?:file"),
+    ("common/printable.py", "(?si)\\b(?:original line"),
+    ("common/printable.py", "\\s*(?:\\w+ Error in"),
     ("operations/build.py", "Compilation Error"),
     ("operations/build.py", "Parsing Error"),
     ("operations/schedule.py", "backup folder"),  # a key of its own table, as it is shown
