@@ -1,7 +1,8 @@
 """Does every target let us in? One line each: what works, what does not and what to do.
 
-In: the configured targets. Out: printed lines and an exit code (0 all, 3 some did not). Signs in
-and makes one cheap read; for file targets, connects and lists the folder. Writes nothing anywhere,
+In: the configured targets. Out: printed lines and an exit code (0 all, 3 some did not, or this
+machine's clock is off by theirs). Signs in and makes one cheap read; for file targets, connects and
+lists the folder. Writes nothing anywhere,
 and no secret is ever printed: the sentences are those the adapters raise themselves.
 
 Alone: `python -m reverse_etl check [--target T]`.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from common.problems import action, sentence
 from common.sftp import SftpError
 from reverse_etl import configured
 from reverse_etl.model import Adapter
@@ -36,6 +38,10 @@ def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], obj
         chosen = adapter(name)
         try:
             say(f"{name}: {chosen.check_connection()}")
+            if off := getattr(chosen, "clock_off", ""):
+                found = {"target": name, "off": off}
+                say(f"{sentence('clock_off', found)}; {action('clock_off', found)}")
+                return False
         finally:
             chosen.close()
     except (

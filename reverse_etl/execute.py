@@ -58,6 +58,7 @@ class Tally:
     examples: dict[tuple[str, str, int, str], list[str]] = field(
         default_factory=dict
     )  # the same -> a few keys
+    notes: dict[tuple[str, str, int, str], str] = field(default_factory=dict)  # -> why, in words
     trouble: str = ""  # why the target was given up for tonight
 
     @property
@@ -171,7 +172,7 @@ class Execution:
         for change in changes:
             before = self.past.outcomes.get(change.change_id)
             if before is not None:
-                self._count(change, before["status"], before.get("code"), before.get("reason", ""))
+                self._count(change, _journaled(change, before))
                 self._learn(change, before["status"], before.get("remote_id"))
                 continue
             waits_for = self._waits_for(change)
@@ -385,7 +386,7 @@ class Execution:
         self.journal.conclude([_line(item, outcome) for item, outcome in results])
         for item, outcome in results:
             self._learn(item.change, outcome.status, outcome.remote_id)
-            self._count(item.change, outcome.status, outcome.code, outcome.reason)
+            self._count(item.change, outcome)
 
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
         if change.action in ARRIVALS and status == "applied":
@@ -394,12 +395,13 @@ class Execution:
                 if remote_id:
                     self.known[change.entity, key_text(change.key)] = remote_id
 
-    def _count(self, change: Change, status: str, code: int | None, reason: str) -> None:
+    def _count(self, change: Change, outcome: Outcome) -> None:
         with self._lock:
-            self.tally.done[change.entity, status] += 1
-            if status == "failed":
-                kind = (change.entity, change.action, code or 0, reason)
+            self.tally.done[change.entity, outcome.status] += 1
+            if outcome.status == "failed":
+                kind = (change.entity, change.action, outcome.code or 0, outcome.reason)
                 self.tally.failures[kind] += 1
+                self.tally.notes.setdefault(kind, outcome.note or outcome.reason)
                 examples = self.tally.examples.setdefault(kind, [])
                 if len(examples) < 3:
                     examples.append(key_text(change.key))
@@ -474,6 +476,12 @@ def _line(item: Item, outcome: Outcome) -> dict[str, Any]:
     if item.change.action == DELIVER:
         line |= {name: item.change.new.get(name) for name in ("rows", "bytes", "sha256", "without")}
     return {name: value for name, value in line.items() if value not in (None, "")}
+
+
+def _journaled(change: Change, line: Mapping[str, Any]) -> Outcome:
+    """What is counted of an outcome that was journaled before."""
+    said = {name: line.get(name) or "" for name in ("reason", "note")}
+    return Outcome(change.change_id, line["status"], line.get("code"), **said)
 
 
 def _plain(error: Exception) -> str:

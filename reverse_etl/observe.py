@@ -177,7 +177,8 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
                 **facts[target],
                 **_failed(error, facts[target]["read_calls"], facts[target]["seconds"]),
             }
-    return _report(run, facts)
+    off = {t: said for t, one in adapters.items() if (said := getattr(one, "clock_off", ""))}
+    return _report(run, facts, off)
 
 
 def _table(adapter: Adapter, entity: str, observed_at: datetime) -> pa.Table:
@@ -247,15 +248,19 @@ def _failed(error: Exception, calls: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _report(run: Run, facts: Mapping[str, Mapping[str, Any]]) -> int:
+def _report(run: Run, facts: Mapping[str, Mapping[str, Any]], clocks_off: Mapping[str, str]) -> int:
     run.write("observed.json", {**run.read("observed.json", {}), **facts})
     found = [
         Finding("target_unreadable", {"why": one["error"]}, target=target)
         for target, one in sorted(facts.items())
         if one["status"] == "failed"
     ]
-    findings.record(run, found)
-    for finding in found:
+    clocks = [
+        Finding("clock_off", {"off": off}, target=target)
+        for target, off in sorted(clocks_off.items())
+    ]
+    findings.record(run, [*found, *clocks])
+    for finding in (*found, *clocks):
         print(f"observe: {finding.message}", file=sys.stderr)
     for target, one in sorted(facts.items()):
         event(

@@ -27,7 +27,7 @@ from typing import Any
 
 import duckdb
 
-from common import documents, findings, paths, settings, sql, store
+from common import documents, findings, paths, problems, settings, sql, store
 from common.findings import Finding
 from common.lock import lock
 from common.log import event
@@ -678,7 +678,9 @@ def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
     for target, tally in sorted(tallies.items()):
         for (entity, action, code, reason), count in sorted(tally.failures.items()):
             keys = ", ".join(tally.examples[entity, action, code, reason])
-            why = " ".join(str(word) for word in (code or "", reason) if word) or "no reason given"
+            note = tally.notes.get((entity, action, code, reason)) or reason
+            why = " ".join(str(word) for word in (code or "", note) if word) or "no reason given"
+            refused = problems.catalogue().get(f"refused_{reason}")
             found.append(
                 Finding(
                     "changes_failed",
@@ -686,6 +688,7 @@ def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
                     target=target,
                     entity=entity,
                     key=tally.examples[entity, action, code, reason][0],
+                    owner=refused.owner if refused else "",
                 )
             )
         if tally.trouble:

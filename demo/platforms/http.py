@@ -16,6 +16,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -65,6 +66,8 @@ class Reply:
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         if kind:
             lines.append(f"Content-Type: {kind}")
+        if not {"date", "Date"} & self.headers.keys():
+            lines.append(f"Date: {formatdate(usegmt=True)}")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.status != 204:
             lines.append(f"Content-Length: {len(content)}")

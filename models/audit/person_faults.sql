@@ -241,13 +241,15 @@ unwritten as (
         case
             when changes.status = 'failed' and (changes.outcome_reason = 'duplicate' or changes.code = 409)
                 then changes.target || ' administrator'
-            when changes.status in ('failed', 'skipped') then ''
+            when changes.status in ('failed', 'skipped') then coalesce(refusals.owner, '')
             else coalesce(nullif(holds.owner, ''), changes.target || ' administrator')
         end as owner,
         case when changes.status not in ('failed', 'skipped') then holds.action end as action
     from changes
     left join {{ ref('problems') }} as holds
         on changes.hold_code = holds.code
+    left join {{ ref('problems') }} as refusals
+        on 'refused_' || changes.outcome_reason = refusals.code
     where
         changes.status in ('failed', 'skipped', 'held')
         or changes.reason_code = 'change_by_hand'

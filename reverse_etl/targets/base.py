@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from common.problems import Reason
 from reverse_etl.configured import ApiSettings, settings_of
 from reverse_etl.model import (
     CREATE,
@@ -181,6 +182,14 @@ class ApiTarget(Target):
         row = next(row for row in self.rows.values() if "check" in row.routes)
         self.read(row.name, self._client.request(self.filled(row.routes["check"], {})))
         return f"signed in as {self._client.identity}, {row.name} can be read"
+
+    @property
+    def clock_off(self) -> str:
+        """How far this machine's clock is from the target's, by its answers; '' where it is
+        right.
+        """
+        clock = getattr(self._client, "clock", None)
+        return clock.off if clock else ""
 
     # ------------------------------------------------------------ observe
 
@@ -421,12 +430,23 @@ class ApiTarget(Target):
 
     def judge(self, change: Change, reply: Reply) -> Outcome:
         """What a reply means for a change, after a look at what is there where it does not say."""
+        reply = replace(reply, refusal=self.refusal(change, reply))
         verdict = self._client.verdict(self.call(change), reply)
         if verdict.status == "look":
             return self.look(change, reply, verdict.reason)
         if verdict.status == "applied" and change.action in CREATING:
             return self._created(change, verdict, reply)
         return outcome_of(change, verdict, reply, change.remote_id)
+
+    def refusal(self, change: Change, reply: Reply) -> Reason | None:
+        """What the vendor's table knows of an answer. Of somebody's own account "not allowed" means
+        most often that it is an administrator's.
+        """
+        known = reply.refusal
+        if known and known.code == "refused_permission":
+            mine = self.rows[change.entity].unique_names == "user" and change.action != CREATE
+            return Reason("refused_role_holder") if mine else known
+        return known
 
     def _created(self, change: Change, verdict: Verdict, reply: Reply) -> Outcome:
         row = self.rows[change.entity]

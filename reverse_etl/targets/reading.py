@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from reverse_etl.pacing import ATTEMPTS, Bucket, pause
-from reverse_etl.targets.replies import Call, Reply, Verdict
+from reverse_etl.targets.replies import Call, Reply, Verdict, advised
 
 READ = Call(repeatable=True)
 
@@ -74,6 +74,8 @@ class Reads:
 
 
 def _advice(reply: Reply) -> str:
+    if reply.refusal:
+        return advised(reply.refusal)
     if reply.code in {401, 403} or reply.reason == "unauthorized":
         return (
             "check the credentials, the subject's admin role and that every scope or permission is"

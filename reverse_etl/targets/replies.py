@@ -11,14 +11,19 @@ In: status code, reason or error code, and what kind of call it answered. Out: a
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
+from common import problems
+from common.clock import Clock
+from common.problems import Reason
 from reverse_etl.model import Change, Outcome
 
 
@@ -29,6 +34,78 @@ class Call:
     repeatable: bool  # doing it twice is the same as once, so a lost reply needs no look-up
     removing: bool = False  # what is not there is as wanted
     young: bool = False  # about an object made minutes ago: replicas may not know it yet
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row of a vendor's table (`targets/<kind>/refusals.csv`): what tells a refusal, and the word
+    it is called by here, of which `refused_<word>` in common/problems.csv has the sentence.
+
+    A status of 0 is any; `code` is a pattern of the whole code, `text` of a part of what is said,
+    and what it catches by a name stands in the sentence. The first row that fits counts.
+    """
+
+    status: int
+    code: re.Pattern[str]
+    text: re.Pattern[str]
+    word: str
+
+    def fits(self, status: int, code: str, message: str) -> Reason | None:
+        """The reason, if this is the one."""
+        caught = self.text.search(message)
+        if self.status not in {0, status} or not self.code.fullmatch(code) or caught is None:
+            return None
+        return Reason(f"refused_{self.word}", {k: word(v) for k, v in caught.groupdict().items()})
+
+
+def refusals(kind: str, asked: str) -> tuple[Refusal, ...]:
+    """The rows of a kind of target: `sign_in`, or `api`."""
+    with Path(__file__).with_name(kind).joinpath("refusals.csv").open(encoding="utf-8") as file:
+        return tuple(
+            Refusal(
+                int(row["status"] or 0),
+                re.compile(row["code"] or ".*"),
+                re.compile(row["text"], re.IGNORECASE | re.DOTALL),
+                row["word"],
+            )
+            for row in csv.DictReader(file)
+            if row["asked"] == asked
+        )
+
+
+def refusal_of(rows: Iterable[Refusal], status: int, code: str, message: str = "") -> Reason | None:
+    """What a vendor's table knows of an answer; the first row that fits."""
+    fitting = (row.fits(status, code, message) for row in rows)
+    return next((found for found in fitting if found), None)
+
+
+def sign_in_refused(
+    rows: Iterable[Refusal], clock: Clock, code: str, message: str
+) -> Reason | None:
+    """Why nobody lets us in. A clock that is off is the reason whatever the words are, where the
+    sign-in is one that a clock can spoil.
+    """
+    found = refusal_of(rows, 0, code, message)
+    off = "refused_clock_off"
+    if found and found.code == off:
+        return Reason(off, {"off": clock.off or "not what theirs says"})
+    if clock.is_off and (found is None or code in {"invalid_grant", "invalid_client"}):
+        return Reason(off, {"off": clock.off})
+    return found
+
+
+def advised(reason: Reason | None) -> str:
+    """What is wrong and what to do, in one line; '' of none."""
+    if reason is None:
+        return ""
+    action = problems.action(reason.code, reason.values)
+    return f"{reason}; {action}" if action else str(reason)
+
+
+def general(reason: str) -> Reason | None:
+    """What HTTP's own words mean, where the vendor's table knows no better."""
+    code = f"refused_{reason}"
+    return Reason(code) if code in problems.catalogue() else None
 
 
 @dataclass(frozen=True)
@@ -50,6 +127,7 @@ class Reply:
     retry_after: float | None = None
     request_id: str | None = None
     sent: bool = True
+    refusal: Reason | None = None  # what the vendor's own table knows it to mean
 
     @property
     def good(self) -> bool:
@@ -93,16 +171,22 @@ def outcome_of(  # noqa: PLR0917
     note: str = "",
     calls: int = 1,
 ) -> Outcome:
-    """A verdict as an outcome; the words of the target itself are left out, they may
-    name people.
+    """A verdict as an outcome; the words of the target itself are left out, they may name people:
+    what is known of a refusal is said in ours.
     """
-    if verdict.status == "applied" and verdict.reason == "not_found":
+    reason = verdict.reason
+    if verdict.status == "applied" and reason == "not_found":
         note = note or "already gone"
+    known = reply.refusal if verdict.status == "failed" and reason != "duplicate" else None
+    if known:
+        reason = known.code.removeprefix("refused_")
+    if verdict.status != "applied":
+        note = note or advised(known or general(reason))
     return Outcome(
         change.change_id,
         verdict.status,
         reply.code,
-        verdict.reason,
+        reason,
         remote_id,
         reply.request_id,
         reply.retry_after,

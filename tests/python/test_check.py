@@ -67,7 +67,7 @@ def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at
     assert code == 3
     assert (
         "not usable: users could not be read" in said["microsoft"]
-        and "check the credentials" in said["microsoft"]
+        and "put the secret's value under client_secret" in said["microsoft"]
     )
     assert "private key file" in said["portfolio"]
     assert "user not set" in said["callout"]

@@ -76,7 +76,7 @@ def test_a_name_that_an_org_unit_cannot_have_is_refused_for_good(google):
             "org_units", ("/Bad",), "create", {"name": "a/b", "parent_org_unit_path": "/"}
         )
     )
-    assert (outcome.status, outcome.reason) == ("failed", "invalid")
+    assert (outcome.status, outcome.reason) == ("failed", "unit_name")
 
 
 def test_a_unit_whose_parent_is_missing_is_refused_and_one_whose_parent_was_just_made_is_tried_again(  # noqa: E501

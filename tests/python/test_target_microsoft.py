@@ -63,7 +63,7 @@ def test_twenty_changes_are_one_request_and_each_is_judged_alone(microsoft, plat
     assert len(items(platforms)) == 20
     assert [outcome.change_id for outcome in outcomes] == [change.change_id for change in changes]
     assert [outcome.status for outcome in outcomes] == ["applied"] * 18 + ["failed"] * 2
-    assert [outcome.reason for outcome in outcomes[18:]] == ["duplicate", "invalid"]
+    assert [outcome.reason for outcome in outcomes[18:]] == ["duplicate", "usage_location"]
     assert all(outcome.request_id for outcome in outcomes)
     assert microsoft.adapter.write_calls == 21
 

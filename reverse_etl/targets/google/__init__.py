@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from common.problems import Reason
 from reverse_etl.configured import settings_of
 from reverse_etl.model import Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget
@@ -79,6 +80,11 @@ class Google(ApiTarget):
             creating = change.action in CREATING
             words["path"] = path_in_url(change.key[0] if creating else words["id"])
         return words
+
+    def refusal(self, change: Change, reply: Reply) -> Reason | None:
+        known = super().refusal(change, reply)
+        unit = change.entity == "org_units" and known and known.code == "refused_unit"
+        return Reason("refused_unit_name") if unit else known
 
     def look(self, change: Change, reply: Reply, reason: str) -> Outcome:
         if change.entity != "members":

@@ -22,7 +22,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,10 +36,23 @@ from google.oauth2 import service_account
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
+from common.clock import Clock
+from common.problems import Reason
 from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, json_of, ordinary, seconds, word
+from reverse_etl.targets.replies import (
+    Call,
+    Reply,
+    Verdict,
+    json_of,
+    ordinary,
+    refusal_of,
+    refusals,
+    seconds,
+    sign_in_refused,
+    word,
+)
 
 # Exactly what is called; the admin console must list these four for the client id, and one that is
 # not listed refuses all. Members are covered by the scope of groups.
@@ -57,6 +70,8 @@ DESCRIPTION = (
 logging.getLogger("googleapiclient.http").setLevel(
     logging.ERROR
 )  # its warnings quote replies, and replies name people
+
+SIGN_IN_REFUSALS, API_REFUSALS = (refusals("google", asked) for asked in ("sign_in", "api"))
 
 # ---------------------------------------------------------------- what Google answers
 
@@ -101,14 +116,16 @@ def reply_of(code: int, content: bytes | str, headers: Mapping[str, str]) -> Rep
     error = json_of(content).get("error")
     error = error if isinstance(error, Mapping) else {}
     first = next(iter(error.get("errors") or []), {})
-    reason = first.get("reason") or error.get("status") or ""
+    reason = word(first.get("reason") or error.get("status") or "")
+    message = str(error.get("message", ""))
     return Reply(
         code,
         {},
-        word(reason),
-        str(error.get("message", "")),
+        reason,
+        message,
         seconds(headers.get("retry-after")),
         headers.get("x-request-id"),
+        refusal=refusal_of(API_REFUSALS, code, reason, message),
     )
 
 
@@ -126,6 +143,7 @@ class Client:
         self._local = threading.local()
         self._connections: list[Any] = []
         self._opened: tuple[SimpleNamespace, Any] | None = None
+        self.clock = Clock()
 
     @property
     def api(self) -> SimpleNamespace:
@@ -163,6 +181,7 @@ class Client:
         request.add_response_callback(headers.update)
         try:
             body = request.execute(http=self._connection(), num_retries=0)
+            self.clock.told(headers.get("date"))
             return Reply(
                 200,
                 body if isinstance(body, Mapping) else {},
@@ -173,13 +192,36 @@ class Client:
         except google.auth.exceptions.TransportError:
             return Reply(None, {}, "no_token", sent=False)
         except google.auth.exceptions.GoogleAuthError as error:
-            return Reply(None, {}, "no_token" if error.retryable else "unauthorized", sent=False)
+            return Reply(
+                None,
+                {},
+                "no_token" if error.retryable else "unauthorized",
+                sent=False,
+                refusal=self._refused(error),
+            )
         except (ConnectionRefusedError, httplib2.ServerNotFoundError):
             self._disconnect()
             return Reply(None, {}, "unreachable", sent=False)
         except (OSError, httplib2.HttpLib2Error, http.client.HTTPException):
             self._disconnect()  # a late answer must not be taken for that of the next call
             return Reply(None, {}, "no_reply")
+
+    def _refused(self, error: google.auth.exceptions.GoogleAuthError) -> Reason | None:
+        """Why the sign-in was refused, by the answer google-auth hands on with its error."""
+        said = next((one for one in error.args if isinstance(one, Mapping)), {})
+        code, why = str(said.get("error", "")), str(said.get("error_description", ""))
+        return sign_in_refused(SIGN_IN_REFUSALS, self.clock, code, why)
+
+    def _asked_for_token(self, connection: Any) -> Callable[..., Any]:
+        """google-auth's transport; the answer's `Date` is what our clock is compared with."""
+        plain = google_auth_httplib2.Request(connection)
+
+        def ask(*given: Any, **named: Any) -> Any:
+            answer = plain(*given, **named)
+            self.clock.told(answer.headers.get("date"))
+            return answer
+
+        return ask
 
     def close(self) -> None:
         """Close every thread's connection."""
@@ -203,7 +245,7 @@ class Client:
         if credentials.token_state is not TokenState.FRESH:
             with self._lock:  # one thread asks for the token, the others wait for it
                 if credentials.token_state is not TokenState.FRESH:
-                    credentials.refresh(google_auth_httplib2.Request(connection.http))
+                    credentials.refresh(self._asked_for_token(connection.http))
         return connection
 
     def _disconnect(self) -> None:

@@ -27,10 +27,22 @@ import jwt
 import msal
 import requests
 
+from common.clock import Clock
+from common.problems import Reason
 from reverse_etl.targets.entity import Route
 from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary, seconds, word
+from reverse_etl.targets.replies import (
+    Call,
+    Reply,
+    Verdict,
+    ordinary,
+    refusal_of,
+    refusals,
+    seconds,
+    sign_in_refused,
+    word,
+)
 
 PRODUCTION = "https://graph.microsoft.com/v1.0"
 SCOPE = ["https://graph.microsoft.com/.default"]
@@ -42,6 +54,8 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.U
 logging.getLogger("httpx").setLevel(
     logging.WARNING
 )  # at INFO it writes every URL, and a look-up names a person
+
+SIGN_IN_REFUSALS, API_REFUSALS = (refusals("microsoft", asked) for asked in ("sign_in", "api"))
 
 # ---------------------------------------------------------------- what Graph answers
 
@@ -96,13 +110,15 @@ def reply_of(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
     request_id = lower.get("request-id") or (
         inner.get("request-id") if isinstance(inner, Mapping) else None
     )
+    reason, message = word(error.get("code", "")), str(error.get("message", ""))
     return Reply(
         code,
         body,
-        word(error.get("code", "")),
-        str(error.get("message", "")),
+        reason,
+        message,
         seconds(lower.get("retry-after")),
         request_id,
+        refusal=refusal_of(API_REFUSALS, code, reason, message) if code >= 400 else None,
     )
 
 
@@ -110,11 +126,13 @@ def reply_of(code: int, body: Any, headers: Mapping[str, str]) -> Reply:
 
 
 class TokenRefusedError(Exception):
-    """No token; `reason` is "unauthorized" (asking again is no use) or "no_token"."""
+    """No token; `reason` is "unauthorized" (asking again is no use) or "no_token"; `refusal` what
+    the vendor's numbers say of it.
+    """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, refusal: Reason | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.refusal = reason, refusal
 
 
 class Client:
@@ -129,6 +147,7 @@ class Client:
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
         self._app: msal.ConfidentialClientApplication | None = None
+        self.clock = Clock()
 
     @property
     def identity(self) -> str:
@@ -195,11 +214,12 @@ class Client:
                     method, url, json=body, headers={"Authorization": f"Bearer {token}"}
                 )
             except TokenRefusedError as error:
-                return Reply(None, {}, error.reason, sent=False)
+                return Reply(None, {}, error.reason, sent=False, refusal=error.refusal)
             except NOT_SENT:
                 return Reply(None, {}, "unreachable", sent=False)
             except httpx.HTTPError:
                 return Reply(None, {}, "no_reply")
+            self.clock.told(answer.headers.get("date"))
             if answer.status_code != 401 or rejected:
                 break
             rejected = token
@@ -229,12 +249,17 @@ class Client:
                 # not RSA
                 raise TokenRefusedError("unauthorized") from None
         if "access_token" not in given:
-            raise TokenRefusedError(
-                "no_token"
-                if given.get("error") in {"temporarily_unavailable", "server_error"}
-                else "unauthorized"
-            )
+            if given.get("error") in {"temporarily_unavailable", "server_error"}:
+                raise TokenRefusedError("no_token")
+            raise TokenRefusedError("unauthorized", self._refused(given))
         return str(given["access_token"])
+
+    def _refused(self, given: Mapping[str, Any]) -> Reason | None:
+        """Why there is no token: by the AADSTS number, which a proxy's answer has not."""
+        numbers = given.get("error_codes") or []
+        code = str(numbers[0]) if numbers else str(given.get("error", ""))
+        why = str(given.get("error_description", ""))
+        return sign_in_refused(SIGN_IN_REFUSALS, self.clock, code, why)
 
     def _application(self) -> msal.ConfidentialClientApplication:
         if self._app is None:
@@ -250,6 +275,7 @@ class Client:
                     " in .dlt/secrets.toml"
                 )
             session = requests.Session()
+            session.hooks["response"].append(self._dated)
             if given.ca_file:
                 # REQUESTS_CA_BUNDLE in the environment would silently win over `verify`
                 session.trust_env = False
@@ -267,6 +293,9 @@ class Client:
                 http_client=session,
             )
         return self._app
+
+    def _dated(self, answer: requests.Response, **_: Any) -> None:
+        self.clock.told(answer.headers.get("date"))
 
     def _certificate(self) -> dict[str, str]:
         """The private key and the certificate of one PEM file, as msal wants them; it works the

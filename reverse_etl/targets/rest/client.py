@@ -22,12 +22,23 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from common.clock import Clock
 from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.reading import READ, TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary, seconds, word
+from reverse_etl.targets.replies import (
+    Call,
+    Reply,
+    Verdict,
+    ordinary,
+    refusals,
+    seconds,
+    sign_in_refused,
+    word,
+)
 from reverse_etl.targets.rest.errors import verdict_of
 from reverse_etl.targets.rest.settings import SECRETS, Auth, ErrorRow, Settings
 
+SIGN_IN_REFUSALS = refusals("rest", "sign_in")
 REDIRECTS = 5
 EARLY = 30.0  # a token that runs out in less is renewed first
 TEXT = 4000  # signs of an answer in which the error table looks for words
@@ -59,6 +70,7 @@ class Client:
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
         self._token, self._token_ends = "", 0.0
+        self.clock = Clock()
 
     def verdict(self, call: Call, reply: Reply) -> Verdict:
         """What an answer means: by the error table, else by its status."""
@@ -164,11 +176,15 @@ class Client:
             said = reply.json() if reply.content else {}
         except (httpx.HTTPError, ValueError):
             return Answer(None, {}, "no_token", sent=False)
+        self.clock.told(reply.headers.get("date"))
         token = said.get("access_token") if isinstance(said, Mapping) else None
         if reply.status_code >= 500 or reply.status_code == 429:
             return Answer(None, {}, "no_token", sent=False)
         if reply.status_code != 200 or not token:
-            return Answer(None, {}, "unauthorized", sent=False)
+            told = said if isinstance(said, Mapping) else {}
+            code, why = str(told.get("error", "")), str(told.get("error_description", ""))
+            refusal = sign_in_refused(SIGN_IN_REFUSALS, self.clock, code, why)
+            return Answer(None, {}, "unauthorized", sent=False, refusal=refusal)
         lasts = said.get("expires_in")
         self._token = str(token)
         self._token_ends = asked + (float(lasts) if isinstance(lasts, int | float) else 3600.0)
@@ -205,6 +221,7 @@ class Client:
             except ValueError:
                 said = MISSING
         found = {name.lower(): value for name, value in response.headers.items()}
+        self.clock.told(found.get("date"))
         code = value_at(said, self._settings.error_code, "") if self._settings.error_code else ""
         return Answer(
             response.status_code,
