@@ -74,6 +74,8 @@ class RestResource(TableSettings):
     """The header that says so."""
     paginator: Text | MADE | None = None
     """How its pages are turned; unset: as the source says."""
+    unproved: bool = False
+    """Whether its list is taken for whole though nothing in the answers proves it."""
     cursor_param: Text = ""
     """The parameter that asks for what changed since."""
     cursor_format: Text = ""
@@ -206,8 +208,8 @@ class ApiSource(SourceSettings):
 class RestSource(ApiSource):
     """Resources of an API."""
 
-    paginator: Text | MADE = "single_page"
-    """How pages are turned."""
+    paginator: Text | MADE | None = None
+    """How pages are turned; unset: one page, and its answer has to say that it is all."""
     resources: dict[str, RestResource] = Field(default_factory=dict)
     """What is read of it."""
 

@@ -6,9 +6,8 @@ In: `[sources.<name>]` with `base_url`, `auth`, `paginator` and `resources`. Out
 A resource with a `cursor` is asked for what changed since and merged by key into the last good
 file, as SQL tables are.
 
-A page without the rows it should have, a page that comes twice and a page that skips rows are
-errors, not ends: half a list never passes for a whole one. Neither tokens nor values enter a
-message.
+What the pages have to prove before their rows are taken stands in `rest_pages`. Neither tokens nor
+values enter a message.
 """
 
 from __future__ import annotations
@@ -28,16 +27,13 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from common import paths
-from ingestion import cursor, rest_session, table
-from ingestion.configured import RestResource, RestSource
-from ingestion.layout import Feed, Layout, LayoutError, plain
+from ingestion import cursor, rest_pages, rest_session, table
+from ingestion.configured import RestSource
+from ingestion.layout import Feed, Layout, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
+from ingestion.rest_pages import PageError, Pages, at
 
 BATCH = 20_000
-
-
-class PageError(Exception):
-    """A page that cannot be what the settings say; the message says why, without a value."""
 
 
 Spread = Callable[[Feed, Mapping[str, Any], bool], Iterable[Mapping[str, Any]]]
@@ -63,7 +59,7 @@ def fetch(
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
     for feed in layout.feeds:
-        _known_paginator(source, _paginator(settings, feed))
+        rest_pages.known(source, rest_pages.of(settings, feed))
     session = rest_session.opened(source, settings)
     try:
         feeds = [_merged(feed, merge_by or {}) for feed in layout.feeds]
@@ -86,13 +82,7 @@ def look(source: str, settings: RestSource, layout: Layout) -> Look:
     try:
         for feed in layout.feeds:
             try:
-                next(
-                    islice(
-                        _items(settings, feed, session, None, Pages(settings.resources[feed.name])),
-                        1,
-                    ),
-                    None,
-                )
+                next(islice(_items(settings, feed, session, None, Pages(settings, feed)), 1), None)
             except Exception as error:
                 absent.append(f"{feed.name} ({_told(error, settings.attempts)})")
     finally:
@@ -119,7 +109,7 @@ def _read(
         since = cursor.since(
             source, feed, by, headings, full_every_days=facts.full_every_days, into=into
         )
-    pages = Pages(facts)
+    pages = Pages(settings, feed, since is not None)
     try:
         rows = Rows(headings, into / f"{feed.name}.rows")
         taken = 0
@@ -185,7 +175,7 @@ def _items(
         "path": facts.path or feed.name,
         "params": params,
         "data_selector": pages.selector,
-        "paginator": _paginator(settings, feed),
+        "paginator": rest_pages.made(rest_pages.of(settings, feed)),
         "response_actions": [pages.look_at],
     }
     headers = {"Accept": "application/json", **settings.headers}
@@ -197,78 +187,6 @@ def _items(
     yield from rest_api_resources(
         {"client": client, "resources": [{"name": feed.name, "endpoint": endpoint}]}
     )[0]  # type: ignore[typeddict-item]
-
-
-def _paginator(settings: RestSource, feed: Feed) -> Any:
-    own = settings.resources[feed.name].paginator
-    return settings.paginator if own is None else own
-
-
-def _known_paginator(source: str, given: Any) -> None:
-    """Refuse a paginator dlt does not know, and one it would have to guess."""
-    from dlt.sources.rest_api.config_setup import create_paginator
-
-    try:
-        if create_paginator(given) is not None:
-            return
-    except (TypeError, ValueError):
-        pass
-    raise LayoutError(
-        f"[sources.{source}] paginator {given!r} is not understood: its type is json_link,"
-        " header_link, offset, page_number, cursor or single_page, with the settings"
-        " docs/add-a-source.md lists"
-    )
-
-
-class Pages:
-    """What the pages of one resource promised: looked at one by one, before dlt takes
-    their rows.
-    """
-
-    def __init__(self, facts: RestResource) -> None:
-        self.selector = facts.data
-        self.count = self._rows = 0
-        self._total_path, self._total_header = facts.total, facts.total_header
-        self._total: int | None = None
-        self._seen: set[str] = set()
-
-    def look_at(self, response: Any) -> None:
-        """Raise PageError when a good answer is not a page."""
-        from dlt.common import jsonpath
-
-        if not response.ok:
-            return
-        try:
-            document = response.json()
-        except ValueError:
-            raise PageError(f"page {self.count + 1} is not JSON") from None
-        found = jsonpath.find_values(self.selector, document)
-        rows = found[0] if len(found) == 1 else found
-        if (
-            not found
-            or not isinstance(rows, list)
-            or not all(isinstance(row, dict) for row in rows)
-        ):
-            raise PageError(f'page {self.count + 1} has no rows at "{self.selector}"')
-        asked = f"{response.request.url}\n{response.request.body or ''}"
-        if asked in self._seen:
-            raise PageError(
-                f"page {self.count + 1} is one that came before: the server's paging goes in a"
-                " circle"
-            )
-        self._seen.add(asked)
-        if self._total_path and (totals := jsonpath.find_values(self._total_path, document)):
-            self._total = int(totals[0])
-        elif self._total_header and response.headers.get(self._total_header, "").isdigit():
-            self._total = int(response.headers[self._total_header])
-        self.count, self._rows = self.count + 1, self._rows + len(rows)
-
-    def complete(self, taken: int) -> None:
-        """Raise PageError when other rows were taken than the pages held or the server promised."""
-        if taken != self._rows:
-            raise PageError(f"{self._rows:,} rows came and {taken:,} were taken")
-        if self._total is not None and self._total != taken:
-            raise PageError(f"the server says it has {self._total:,} rows and sent {taken:,}")
 
 
 class Rows:
@@ -286,7 +204,7 @@ class Rows:
     def add(self, item: Mapping[str, Any]) -> None:
         values = []
         for heading in self._headings:
-            there, value = _at(item, heading)
+            there, value = at(item, heading)
             if there:
                 self.seen.add(heading)
             values.append(_text(value))
@@ -306,17 +224,6 @@ class Rows:
                     }
                 )
         self._path.unlink()
-
-
-def _at(item: Any, heading: str) -> tuple[bool, Any]:
-    """The value under a heading, `student.number` being the number in student; and whether it is
-    there at all.
-    """
-    for part in [heading] if isinstance(item, dict) and heading in item else heading.split("."):
-        if not isinstance(item, dict) or part not in item:
-            return False, None
-        item = item[part]
-    return True, item
 
 
 def _text(value: Any) -> str | None:

@@ -38,6 +38,8 @@ class Api:
     early: int = 0  # requests that came before Retry-After was over
     next_host: str = ""
     retry_after: int = 1
+    silent: bool = False  # nothing in its answers says how many there are
+    ignores: frozenset[str] = frozenset()  # parameters it does not know
     lists: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict
     )  # OneRoster: what each list holds
@@ -77,7 +79,11 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             parts = urlsplit(self.path)
             path, query = (
                 parts.path.strip("/").split("/"),
-                {key: values[0] for key, values in parse_qs(parts.query).items()},
+                {
+                    key: values[0]
+                    for key, values in parse_qs(parts.query).items()
+                    if key not in api.ignores
+                },
             )
             api.asked.append(self.path)
             if time.monotonic() < api.throttled_at:
@@ -90,6 +96,8 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
                 return self._answer(fault, {"error": "sorry"})
             if fault == "expire":
                 api.tokens = dict.fromkeys(api.tokens, False)
+            if fault == "page":
+                return self._answer(200, "<html><input type='password'></html>", is_page=True)
             if path[0] in {"bearer", "key", "oauth"} and not self._may(path.pop(0), query):
                 return self._answer(401, {"error": "who are you?"})
             if api.lists:
@@ -114,9 +122,8 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             start = int(query.get("offset", 0))
             found = rows[start : start + min(int(query.get("limit", 100)), api.page)]
             api.served += 1
-            return self._answer(
-                200, {name: found}, {"X-Total-Count": str(len(rows))}, cut=fault == "drop"
-            )
+            told = {} if api.silent else {"X-Total-Count": str(len(rows))}
+            return self._answer(200, {name: found}, told, cut=fault == "drop")
 
         def _may(self, how: str, query: dict[str, str]) -> bool:
             signed = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -140,7 +147,9 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             more = start + limit < len(rows) and how != "one"
             prefix = urlsplit(self.path).path
             following = f"{api.next_host or api.url}{prefix}?{urlencode({**query, 'offset': start + limit})}"  # noqa: E501
-            body: Any = {"data": {"items": found}, "total": len(rows)}
+            body: Any = {"data": {"items": found}}
+            if not api.silent:
+                body["total"] = len(rows)
             headers = {}
             if how == "link":
                 body["next"] = following if more else None
@@ -156,9 +165,14 @@ def running(rows: list[dict[str, Any]], page: int = 3) -> Iterator[Api]:
             self._answer(200, body, headers, cut=fault == "drop")
 
         def _answer(
-            self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
+            self,
+            status: int,
+            body: Any,
+            headers: dict[str, str] | None = None,
+            cut: bool = False,
+            is_page: bool = False,
         ) -> None:
-            content = json.dumps(body).encode()
+            content = str(body).encode() if is_page else json.dumps(body).encode()
             self.send_response(status)
             for name, value in {
                 "Content-Type": "application/json",

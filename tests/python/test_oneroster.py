@@ -15,6 +15,7 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -26,6 +27,7 @@ from common import paths, settings, store
 from demo import extracts, hr, oneroster
 from ingestion.__main__ import main
 from ingestion.layout import LayoutError, load
+from ingestion.model import Fetched, Problem
 from ingestion.source import source_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -671,6 +673,29 @@ def test_a_service_that_lacks_an_optional_list_or_sends_half_of_one(
         assert set(told) == {"users", "orgs"}
         assert "lacks the required column family_name" in told["users"]
         assert raw("users") == before
+
+
+@pytest.mark.parametrize("silent", [True, False])
+@pytest.mark.parametrize("page_size", [1, 7, 100, 1000])
+def test_a_rostering_service_that_caps_its_pages_gives_all_and_one_that_ignores_the_offset_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page_size: int, silent: bool
+) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    orgs = [
+        {"sourcedId": f"{at:03}", "name": f"School {at}", "dateLastModified": TODAY}
+        for at in range(28)
+    ]
+    with rest_server.running([], page=10) as api:
+        api.lists, api.silent = {"orgs": orgs}, silent
+        said = {"kind": "oneroster", "base_url": f"{api.url}/one", "page_size": page_size}
+        read_from = source_of("oneroster", {**said, "feeds": ["orgs"]})
+        reader = import_module("ingestion.oneroster")
+        found = reader.fetch("oneroster", read_from.settings, read_from.layout).feeds["orgs"]
+        assert isinstance(found, Fetched) and found.path.read_text().count("School ") == 28
+        api.ignores, api.served = frozenset({"offset"}), 0
+        found = reader.fetch("oneroster", read_from.settings, read_from.layout).feeds["orgs"]
+        assert isinstance(found, Problem) and api.served == 2
+        assert "begins with the row an earlier page began with" in str(found.values["error"])
 
 
 def test_a_setting_the_rostering_service_has_no_use_for_is_told() -> None:

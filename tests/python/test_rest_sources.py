@@ -6,18 +6,23 @@ What fails midway leaves the last good rows; no token and no value is said.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rest_server import BEARER, CLIENT, KEY, SECRET, Api, running
 
-from common import paths, store
+from common import paths, problems, store
 from ingestion.__main__ import main
 from ingestion.layout import LayoutError
+from ingestion.model import Problem
+from ingestion.rest import fetch
 from ingestion.source import source_of
 
 PAGINATORS = {
@@ -69,9 +74,20 @@ class Library:
     api: Api
     configure: Callable[..., None]
     said: Callable[[], str]
+    source: dict[str, Any] = field(default_factory=dict)
 
     def ingest(self) -> int:
         return main(["--source", "library"])
+
+    def take(self) -> int | str:
+        """How many rows the reader brings, or the sentence why it brings none."""
+        self.api.served = 0
+        source = source_of("library", self.source)
+        found = fetch("library", source.settings, source.layout).feeds["loans"]
+        if isinstance(found, Problem):
+            return problems.sentence(found.code, found.values)
+        with found.path.open(encoding="utf-8", newline="") as file:
+            return sum(1 for _ in csv.reader(file)) - 1
 
     def rows(self) -> list[tuple]:
         with store.connect() as connection:
@@ -113,13 +129,18 @@ def library(
             }
             if source["auth"] is None:
                 del source["auth"]
+            own = source["resources"]["loans"]
+            if "paginator" in own and own["paginator"] is None:
+                del own["paginator"], source["paginator"]
+            made.source = source
             real = __import__("common.settings", fromlist=["section"]).section
             monkeypatch.setattr(
                 "common.settings.section",
                 lambda *names: {"library": source} if names == ("sources",) else real(*names),
             )
 
-        yield Library(api, configure, lambda: "".join(capfd.readouterr()))
+        made = Library(api, configure, lambda: "".join(capfd.readouterr()))
+        yield made
 
 
 def test_every_way_of_paging_brings_every_row_once(library: Library) -> None:
@@ -180,7 +201,7 @@ def test_each_way_of_signing_in_is_known_and_never_said(library: Library) -> Non
 
 MIDWAY = {
     "an error that stays": ([None, *[503] * 5], "answered with status 503, 5 times"),
-    "a page without rows": ([None, "no rows"], 'page 2 has no rows at "data.items"'),
+    "a page without rows": ([None, "no rows"], "page 2 has no rows at data.items"),
     "a circle": ([None, "circle"], "the server's paging goes in a circle"),
     "a page that is refused": ([None, 403], "does not let us in (status 403)"),
     "a page that is gone": ([None, 404], "answered with status 404"),
@@ -213,13 +234,105 @@ def test_our_token_is_not_given_to_another_host(library: Library) -> None:
 
 
 def test_rows_that_are_skipped_or_come_twice_are_seen(library: Library) -> None:
-    library.configure("offset", total="total", paginator=PAGINATORS["offset"] | {"limit": 5})
-    assert library.ingest() == 3, "the server gives 3 rows a page although 5 were asked for"
-    assert "the server says it has 10 rows and sent 6" in library.entry["message"]
+    library.configure("link", total="total", paginator="single_page")
+    assert library.ingest() == 3, "the server gives 3 rows a page"
+    assert "the server says it has 10 rows and sent 3: set paginator" in library.entry["message"]
     library.configure("link")
     library.api.rows = [*loans(10), loans(1)[0]]
     assert library.ingest() == 3
     assert "stands on more than one line" in library.entry["message"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    count=st.integers(1, 60),
+    cap=st.integers(1, 25),
+    limit=st.integers(1, 100),
+    how=st.sampled_from(["offset", "page"]),
+    silent=st.booleans(),
+)
+def test_a_server_that_caps_its_pages_without_saying_so_gives_every_row(
+    library: Library, count: int, cap: int, limit: int, how: str, silent: bool
+) -> None:
+    """Whatever limit is asked for, whatever the server makes of it."""
+    pages = {"type": "offset", "limit": limit, "total_path": None}
+    library.configure(how, paginator=pages if how == "offset" else PAGINATORS["page"])
+    library.api.rows, library.api.page, library.api.silent = loans(count), cap, silent
+    assert library.take() == count
+
+
+UNPROVED = {
+    "one page, and nobody said so": ("one", None, 10, "nothing proves that they are all"),
+    "one page of a usual size": ("offset", "single_page", 25, "nothing proves that they are all"),
+    "a next page nobody follows": ("link", "single_page", 7, "next names a next page"),
+    "a header nobody follows": ("header", "single_page", 7, "the header link names a next page"),
+    "a next page under another name": (
+        "link",
+        {"type": "json_link", "next_url_path": "links.next"},
+        7,
+        "next names a next page",
+    ),
+    "a cursor under another name": (
+        "cursor",
+        {"type": "cursor", "cursor_path": "after_this", "cursor_param": "after"},
+        20,
+        "nothing proves that they are all",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNPROVED)
+def test_an_end_that_nothing_proves_is_no_end_and_the_sentence_says_what_to_set(
+    library: Library, what: str
+) -> None:
+    path, paginator, cap, told = UNPROVED[what]
+    library.configure(path, paginator=paginator)
+    library.api.rows, library.api.page, library.api.silent = loans(40), cap, True
+    if what == "one page, and nobody said so":
+        library.api.rows = loans(10)
+    said = library.take()
+    assert isinstance(said, str) and told in said and "paginator" in said, said
+    assert "unproved = true" in said
+    library.configure(path, paginator=paginator, unproved=True)
+    assert library.take() == cap
+
+
+def test_a_total_nobody_asked_about_is_heard(library: Library) -> None:
+    library.configure("one", paginator=None)
+    assert library.take() == 10, "its total proves it"
+    library.configure("link", paginator="single_page")
+    said = library.take()
+    assert isinstance(said, str) and "3 rows came, and total is 10 in the answer" in said
+
+
+@pytest.mark.parametrize("how", ["offset", "page", "cursor"])
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_server_that_does_not_know_how_we_page_is_asked_twice_at_most(
+    library: Library, how: str, silent: bool
+) -> None:
+    library.configure(
+        how, paginator=PAGINATORS[how] | ({"total_path": None} if how == "offset" else {})
+    )
+    library.api.ignores = frozenset({"offset", "page", "after"})
+    library.api.silent, library.api.page = silent, 4
+    said = library.take()
+    assert isinstance(said, str) and "begins with the row an earlier page began with" in said
+    assert "paginator" in said
+    assert library.api.served == 2
+
+
+def test_a_total_that_is_declared_and_not_said_is_no_total(library: Library) -> None:
+    library.configure("link", total="meta.rows")
+    said = library.take()
+    assert isinstance(said, str) and "does not say at meta.rows how many rows there are" in said
+
+
+def test_a_page_to_sign_in_is_called_one(library: Library) -> None:
+    library.configure("link")
+    library.api.faults = ["page"]
+    said = library.take()
+    assert isinstance(said, str)
+    assert "page 1 is the page of a web site that asks to sign in, not JSON" in said
 
 
 def test_an_empty_answer_and_a_renamed_column_are_refused_as_they_are_in_a_file(

@@ -399,6 +399,31 @@ def test_half_a_list_never_passes_for_a_whole_one(shop, pages, said):
         read(shop.target(*pages, **paged({"style": "offset"})))
 
 
+def test_an_api_that_does_not_know_the_parameter_is_asked_twice_and_no_more(shop):
+    """Also where something else in the page changes every time."""
+    pages = [{"rows": [{**one, "seen": at} for one in rows("A", "B")]} for at in range(9)]
+    for paging in ({"style": "offset"}, {"style": "page"}):
+        with pytest.raises(TargetUnreadableError, match=r"begins with the object .* set param"):
+            read(shop.target(*pages, **paged(paging)))
+        assert len(shop.asked) == 2
+
+
+def test_an_end_that_nothing_proves_is_none_and_the_sentence_says_what_to_set(shop):
+    many = [{"id": at, "code": f"C{at}"} for at in range(100)]
+    alone = {"items": {"list": {"path": "items", "items": "rows"}}}
+    wrong = paged({"style": "next", "next": "meta.next"})
+    for page, said, told in (
+        ({"rows": many}, "nothing proves that they are all", alone),
+        ({"rows": rows("A"), "total": 3}, "total is 3 in the answer", alone),
+        ({"rows": rows("A"), "next": "/v1/items?page=2"}, "next names a next page", wrong),
+        (Reply(200, {"rows": rows("A")}, {"X-Total-Count": "3"}), "x-total-count is 3", alone),
+    ):
+        with pytest.raises(TargetUnreadableError, match=said):
+            read(shop.target(page, **told))
+        unproved = {"items": {"list": {**told["items"]["list"], "unproved": True}}}
+        assert read(shop.target(page, **unproved))
+
+
 def test_objects_that_are_as_good_as_gone_are_none(shop):
     deleted = {"id": 1, "code": "A", "state": {"word": "deleted"}}
     said = {"items": {"list": {"path": "i", "items": "rows", "skip": {"state.word": ["deleted"]}}}}

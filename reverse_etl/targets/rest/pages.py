@@ -1,8 +1,9 @@
 """A list of an API, page after page, to an end that is proved.
 
 In: the route of the list and how to ask. Out: its objects, each once. A page without the list it
-should have, a page that comes twice and another number than the API promises raise `ListError`:
-half a list never passes for a whole one, for what is not in it would be made again.
+should have, a page that comes twice or begins as an earlier one did, another number than the API
+promises and an end that nothing proves raise `ListError`, which says what to set: half a list never
+passes for a whole one, for what is not in it would be made again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
+from common import lists
 from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.rest.client import Answer
 from reverse_etl.targets.rest.settings import List, Paging
 
 Ask = Callable[[str, Mapping[str, Any], bool], Answer]  # path, params, whether a 404 is an answer
 READINGS = 3  # of a list that shifts while it is read
+FEW = 100  # a shorter list may well have a round number in it
 
 
 class ListError(Exception):
@@ -43,11 +46,17 @@ def whole(
         pages = Pages(route, ask, missing_is_fine)
         found: dict[str, Mapping[str, Any]] = {}
         for page in pages.read(path, params):
+            pages.begin_anew(identify(page[0]) if page else None)
             for one in page:
                 found[identify(one) or f"#{len(found)}"] = one
+        if pages.total is None:
+            pages.prove(len(found))
         if pages.total is None or pages.total == len(found):
             return [one for one in found.values() if not _is_skipped(route, one)]
-        trouble = f"the API says it has {pages.total:,} objects and sent {len(found):,}"
+        trouble = (
+            f"the API says it has {pages.total:,} objects and sent {len(found):,}; set paging to"
+            " how its pages are turned, and a fixed order in params"
+        )
     raise ListError(trouble)
 
 
@@ -59,6 +68,40 @@ class Pages:
         self.total: int | None = None  # what the API promised last
         self._number = self._taken = 0
         self._seen: set[str] = set()
+        self._first: set[str] = set()
+        self._followed = False  # whether an answer has the place of a next page, be it empty
+        self._last: Answer | None = None
+
+    def begin_anew(self, first: str | None) -> None:
+        """Refuse a page that begins as an earlier one did; where the API says how many there are,
+        the number is what counts.
+        """
+        if first is None or self.total is not None:
+            return
+        if first in self._first:
+            raise ListError(
+                f"page {self._number} begins with the object an earlier page began with: the API"
+                " does not know how we ask for the next page; set param and limit_param of paging"
+            )
+        self._first.add(first)
+
+    def prove(self, count: int) -> None:
+        """Refuse an end that nothing proves, where the API says there is more or stopped at a
+        number servers stop at.
+        """
+        paging, answer = self._route.paging, self._last
+        turned = paging is not None and (paging.style in {"offset", "page"} or self._followed)
+        if self._route.unproved or turned or answer is None or not count:
+            return
+        is_list = isinstance(answer.body, list) or bool(self._route.items)
+        said = lists.more(answer.body, answer.headers, count) if is_list else ""
+        if said or (count >= FEW and count in lists.SIZES):
+            why = f"{said} in the answer" if said else "nothing proves that they are all"
+            raise ListError(
+                f"{count:,} objects came, and {why}: set paging to how its pages are turned, or"
+                " total to where the answer says how many there are, or unproved = true if it is"
+                " all there is"
+            )
 
     def read(self, path: str, params: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
         """Page after page."""
@@ -75,7 +118,8 @@ class Pages:
             answer = self._ask(where, asked, self._missing_is_fine or ended)
             if not answer.good:
                 return
-            found = self._objects(answer)
+            found, self._last = self._objects(answer), answer
+            self._followed |= paging is not None and _has_next(paging, answer)
             self._look_at(where, asked, found)
             self._taken += len(found)
             yield found
@@ -140,6 +184,13 @@ class Pages:
         if more and not cursor:
             raise ListError(f"page {self._number} says there is more, and not how to ask for it")
         return cursor if more else None
+
+
+def _has_next(paging: Paging, answer: Answer) -> bool:
+    if paging.style == "link":
+        return bool(answer.headers.get("link"))
+    at = {"next": paging.next, "cursor": paging.more or paging.cursor}.get(paging.style)
+    return at is not None and value_at(answer.body, at, MISSING) is not MISSING
 
 
 def _param(paging: Paging) -> str:

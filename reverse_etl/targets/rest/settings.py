@@ -153,6 +153,8 @@ class List(Route):
     """Where an answer says how many there are in all: another number is refused."""
     total_header: Text = ""
     paging: Paging | None = None
+    unproved: bool = False
+    """Whether the list is taken for whole though nothing in the answers proves it."""
     each: Text = ""
     """Asked once for every object of this entity, whose remote id is `{parent}`."""
     skip: dict[str, list[str | int | bool]] = Field(default_factory=dict)
