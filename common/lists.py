@@ -4,8 +4,8 @@ In: the answer's document and headers, how many rows came so far. Out: where it 
 more, '' where it does not; whether a number of rows is one a server stops at. Pure.
 
 Half a list must not pass for a whole one: who is missing from it would be taken for gone, or made
-again. The names are those of OData, JSON:API, HAL, Spring, Django, WordPress, Microsoft Graph,
-Google and OneRoster.
+again. The names are those of OData, JSON:API, HAL,
+Spring, Django, WordPress, OneRoster and the large clouds.
 """
 
 from __future__ import annotations

@@ -46,6 +46,10 @@ class TableSettings(Tolerance):
     """The one column a rejected row may be named by."""
     references: dict[str, Text] = Field(default_factory=dict)
     """Column -> feed.column its values should stand in."""
+    counted_references: dict[str, Text] = Field(default_factory=dict)
+    """The same, where what points nowhere is counted and never refuses the feed."""
+    exact_references: Texts = ()
+    """Columns of them that are compared letter by letter: case and padding count."""
     content_date: Text = ""
     """The column whose newest date says how new the content is."""
 
@@ -340,6 +344,10 @@ class FeedDocument(Tolerance):
     """The one column a rejected row may be named by; empty: as the layout says."""
     references: dict[str, Text] = Field(default_factory=dict)
     """Column -> feed.column its values should stand in."""
+    counted_references: dict[str, Text] = Field(default_factory=dict)
+    """The same, where what points nowhere is counted and never refuses the feed."""
+    exact_references: Texts = ()
+    """Columns of them that are compared letter by letter: case and padding count."""
     content_date: Text = ""
     """The column whose newest date says how new the content is."""
 

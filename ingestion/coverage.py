@@ -30,6 +30,7 @@ DATES = (
     "%d/%m/%Y",
     "%Y%m%d",
 )  # as met in extracts; the first that parses wins
+LISTS = "_ids"  # how columns end that hold several keys
 DAY_IN_NAME = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12][0-9]|3[01])(?![0-9])"
 )
@@ -115,6 +116,7 @@ def _held(source: str, trusted: Trusted, school: str, now: int, before: int) -> 
 
 
 def refuse_orphans(
+    source: str,
     child: Trusted,
     reference: Reference,
     value: str,
@@ -122,34 +124,105 @@ def refuse_orphans(
     *,
     asked: Callable[[str, pa.Table], tuple],
     tolerance: Tolerance,
-) -> None:
-    """Refuse a feed too many of whose rows name a record its parent feed has not, tonight or
-    before. No parent known: nothing can be said.
+) -> tuple[Finding, ...]:
+    """Count the rows that name a record its parent feed has not, tonight or before; refuse a feed
+    with too many of them. No parent known: nothing can be said.
     """
     if not known.num_rows:
-        return
+        return ()
     query = f"""
-        with numbered as (select row_number() over () as row, trim({value}) as value from child),
-        orphans as (select row from numbered anti join known on numbered.value = known.value
-        where numbered.value is not null)
-        select (select count(value) from numbered), (select count(*) from orphans), (select min(row)
-        from orphans)
+        with numbered as (select row_number() over () as row, unnest({_each(reference, value)}) as
+        value from child),
+        there as (select distinct {_folded(reference, "value")} as value from known),
+        orphans as (select row from numbered anti join there
+        on {_folded(reference, "numbered.value")} = there.value where numbered.value <> '')
+        select (select count(distinct row) from numbered where value <> ''),
+        (select count(distinct row) from orphans), (select min(row) from orphans)
     """
     filled, orphans, first = asked(query, known)
-    if orphans > tolerance.orphan_share * filled:
+    if not orphans:
+        return ()
+    told = {
+        "orphans": orphans,
+        "filled": filled,
+        "share": f"{orphans / filled:.1%}",
+        "name": reference.column,
+        "parent": reference.feed,
+    }
+    if not reference.counted and orphans > tolerance.orphan_share * filled:
         raise RefusedError(
             "feed_orphans",
             {
+                **told,
                 "file": child.file.name,
-                "orphans": orphans,
-                "filled": filled,
                 "share": f"{orphans / filled:.0%}",
                 "limit": f"{tolerance.orphan_share:.0%}",
-                "name": reference.column,
-                "parent": reference.feed,
             },
             child.line_of(first),
         )
+    return (
+        Finding(
+            "rows_point_nowhere",
+            told,
+            source=source,
+            feed=child.feed.name,
+            file=child.file.name,
+            line=child.line_of(first),
+            column=reference.column,
+        ),
+    )
+
+
+def spellings(
+    reference: Reference,
+    value: str,
+    known: pa.Table,
+    asked: Callable[[str, pa.Table], list[tuple]],
+    *,
+    is_key: bool,
+) -> dict[str, str]:
+    """What a reference writes otherwise than the record it means: its spelling -> that of the
+    record. Where two records are spelled alike nobody can say which is meant, and no key becomes
+    another row's.
+    """
+    if reference.exact or not known.num_rows:
+        return {}
+    query = f"""
+        with named as (select distinct unnest({_each(reference, value)}) as value from child),
+        there as (select {_folded(reference, "value")} as folded, min(value) as value from known
+        group by 1 having count(distinct value) = 1)
+        select named.value, there.value from named
+        join there on {_folded(reference, "named.value")} = there.folded
+        where named.value <> there.value
+        and ({not is_key} or there.value not in (select value from named)) order by 1
+    """
+    return dict(asked(query, known))
+
+
+def as_spelled(column: str, text: str, spelled: Mapping[str, str]) -> str:
+    """SQL: a column with the spelling of the records it means."""
+    listed = (", ".join(map(sql.text, part)) for part in (spelled.keys(), spelled.values()))
+    known = f"map([{next(listed)}], [{next(listed)}])"
+    if not column.endswith(LISTS):
+        return f"coalesce({known}[trim({text})], {text})"
+    each = f"one -> coalesce({known}[trim(one)], trim(one))"
+    return f"array_to_string(list_transform(string_split({text}, ','), {each}), ',')"
+
+
+def _each(reference: Reference, value: str) -> str:
+    """SQL: the values of a column, of which a list has several in one field."""
+    if reference.column.endswith(LISTS):
+        return f"list_transform(string_split({value}, ','), one -> trim(one))"
+    return f"[trim({value})]"
+
+
+def _folded(reference: Reference, value: str) -> str:
+    """SQL: a key without its case and the zeros before it; with them where they count."""
+    if reference.exact:
+        return value
+    return (
+        f"case when {value} similar to '0+[0-9]+' then ltrim({value}, '0') else lower({value}) end"
+    )
 
 
 def day_in_name(file_name: str) -> date | None:

@@ -64,11 +64,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Reference:
-    """Every value of `column` should stand in `parent_column` of another feed of the source."""
+    """Every value of `column` (each, where it is a list) should stand in `parent_column` of another
+    feed of the source, whatever its case and the zeros before it; `exact`: letter by letter.
+    `counted`: what points nowhere is told, and never refuses the feed.
+    """
 
     column: str
     feed: str
     parent_column: str
+    counted: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -409,13 +414,16 @@ def _trust(
     if facts.content_date:
         found["content_date"] = _names(where, columns, aliases, [facts.content_date])[0]
     references = []
-    for heading, parent in facts.references.items():
+    exact = set(_names(where, columns, aliases, facts.exact_references))
+    for heading, parent in (*facts.references.items(), *facts.counted_references.items()):
         feed, _, parent_heading = parent.partition(".")
         references.append(
             Reference(
                 _names(where, columns, aliases, [heading])[0],
                 feed,
                 raw_name(parent_heading or heading),
+                heading not in facts.references,
+                _names(where, columns, aliases, [heading])[0] in exact,
             )
         )
     return {**found, "references": tuple(references), "tolerance": given(facts)}

@@ -148,6 +148,9 @@ class Trusted:
     places: dict[str, int]  # raw column -> position in the file
     clean: Path  # UTF-8, LF, the whole records only, no heading line
     runs: tuple[tuple[int, int], ...]  # (first line, count) of records that follow each other
+    spelled: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # column -> what it writes otherwise than the record it means -> that record's spelling
     repaired: frozenset[str] = frozenset()  # columns in which a spreadsheet has changed numbers
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -206,6 +206,9 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         if isinstance(outcomes[feed.name], NotLanded)
         and (file := from_archive(source, feed, last[feed.name]))
     ]
+    parents = {**outcomes, **{file.feed.name: file for file in restored}}
+    anything = Tolerance(orphan_share=1.0)  # it was good when it came
+    restored = [_with_references(source, file, parents, anything) for file in restored]
     for file in trusted:
         archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
     land_all(source, [*trusted, *restored], run, at)
@@ -358,26 +361,33 @@ def _judge_references(
     of its last good load.
     """
 
-    def known(reference: Reference) -> pa.Table:
-        parent = outcomes[reference.feed]
-        with store.connect(read_only=True) as connection:
-            before = land.known_keys(
-                connection, source.name, reference.feed, reference.parent_column
-            )
-        return (
-            pa.concat_tables([before, keys_of(parent, reference.parent_column)])
-            if isinstance(parent, Trusted)
-            else before
-        )
-
     for name, child in list(outcomes.items()):
         if isinstance(child, Trusted) and child.feed.references:
             try:
-                check_references(child, known, limits[name])
+                outcomes[name] = _with_references(source, child, outcomes, limits[name])
             except RefusedError as refused:
                 outcomes[name] = NotLanded(
                     "refused", refused.code, refused.values, child.file, refused.line
                 )
+
+
+def _with_references(
+    source: Source, child: Trusted, parents: Mapping[str, object], limit: Tolerance
+) -> Trusted:
+    """A file whose references were looked up. Raises RefusedError when too many point nowhere."""
+
+    def known(reference: Reference) -> tuple[pa.Table, pa.Table]:
+        with store.connect(read_only=True) as connection:
+            before = land.known_keys(
+                connection, source.name, reference.feed, reference.parent_column
+            )
+        parent = parents.get(reference.feed)
+        if not isinstance(parent, Trusted):
+            return before, before
+        tonight = keys_of(parent, reference.parent_column)
+        return pa.concat_tables([before, tonight]), tonight
+
+    return check_references(source.name, child, known, limit)
 
 
 def _aged(

@@ -320,27 +320,36 @@ def _of_whole_district(
 
 
 def check_references(
-    child: Trusted, known: Callable[[Reference], pa.Table], tolerance: Tolerance
-) -> None:
-    """Refuse a feed whose rows point at records its parent feeds have not. `known` gives the keys
-    of a parent, tonight's and yesterday's.
+    source: str,
+    child: Trusted,
+    known: Callable[[Reference], tuple[pa.Table, pa.Table]],
+    tolerance: Tolerance,
+) -> Trusted:
+    """The file with what its rows write otherwise than the records they mean (`spelled`), and with
+    findings of those that point nowhere. Refuses one with too many. `known` gives the keys of a
+    parent, tonight's with those of before, and those in force.
     """
+    spelled: dict[str, dict[str, str]] = {}
+    notes: list[Finding] = []
     with table.connected() as connection:
 
-        def asked(query: str, keys: pa.Table) -> tuple:
+        def every(query: str, keys: pa.Table) -> list[tuple]:
             connection.register("known", keys)
-            return _asked(connection, query.replace("from child", f"from {csv_of(child)}"), child)
+            return _all(connection, query.replace("from child", f"from {csv_of(child)}"), child)
+
+        def asked(query: str, keys: pa.Table) -> tuple:
+            return next(iter(every(query, keys)), ())
 
         for reference in child.feed.references:
             if reference.column in child.places:
-                coverage.refuse_orphans(
-                    child,
-                    reference,
-                    value_of(child, reference.column),
-                    known(reference),
-                    asked=asked,
-                    tolerance=tolerance,
+                value, (keys, in_force) = value_of(child, reference.column), known(reference)
+                notes += coverage.refuse_orphans(
+                    source, child, reference, value, keys, asked=asked, tolerance=tolerance
                 )
+                is_key = reference.column in child.feed.key
+                if found := coverage.spellings(reference, value, in_force, every, is_key=is_key):
+                    spelled[reference.column] = found
+    return replace(child, spelled=spelled, findings=(*child.findings, *notes))
 
 
 def keys_of(parent: Trusted, column: str) -> pa.Table:
@@ -358,6 +367,8 @@ def keys_of(parent: Trusted, column: str) -> pa.Table:
 def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
     """The SQL of a column of the cleaned copy, as it is landed."""
     text = f"{rows}c{trusted.places[column]}"
+    if found := trusted.spelled.get(column):
+        return coverage.as_spelled(column, text, found)
     return numbers.repaired(f"trim({text})") if column in trusted.repaired else text
 
 

@@ -333,6 +333,7 @@ def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(
         assert (
             refused(
                 coverage.refuse_orphans,
+                "library",
                 child,
                 reference,
                 "c0",
@@ -349,11 +350,14 @@ def test_a_tenth_of_the_rows_may_point_nowhere_and_empty_ones_point_at_nobody(
                     r" first in line 2"
                 ),
             ):
-                coverage.refuse_orphans(child, reference, "c0", pa.table({"value": ["7"]}), **given)
+                coverage.refuse_orphans(
+                    "library", child, reference, "c0", pa.table({"value": ["7"]}), **given
+                )
         nobody = pa.table({"value": pa.array([], pa.string())})
-        assert refused(coverage.refuse_orphans, child, reference, "c0", nobody, **given) == "", (
-            "no parent is known"
-        )
+        assert (
+            refused(coverage.refuse_orphans, "library", child, reference, "c0", nobody, **given)
+            == ""
+        ), "no parent is known"
 
 
 # ---------------------------------------------------------------- age
