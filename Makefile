@@ -106,7 +106,7 @@ restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=late
 retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
 	@$(PY) -m operations retention $(call given,--really,REALLY,flag)
 
-compact: .venv/nightly ## write the warehouse anew without the air in it
+compact: .venv/nightly ## write warehouse and ledger anew without the air in them
 	@$(PY) -m operations compact
 
 install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)

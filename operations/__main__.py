@@ -137,7 +137,7 @@ def retention(
 
 @app.command()
 def compact() -> None:
-    """Write the warehouse anew without the air in it."""
+    """Write warehouse and ledger anew without the air in them."""
     from operations import retention as keeping
 
     share = keeping.air()

@@ -131,6 +131,8 @@ class Retention(Section):
     """Sealed first passwords."""
     replaced_days: KeepDays | None = None
     """Databases that a restore or a night put aside."""
+    backups_days: KeepDays | None = None
+    """Backups, but the newest."""
     upgrade_copies_days: KeepDays | None = None
     """Ledgers as they were before an upgrade."""
     findings_days: KeepDays | None = None

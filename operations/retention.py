@@ -1,8 +1,9 @@
-"""Retention: how long each class of data is kept; and the warehouse written anew without the air in
-it.
+"""Retention: how long each class of data is kept; and the databases written anew without the air in
+them.
 
 In: `[retention]` days per class; a class without a number is kept for ever. Out: what is past its
-days, listed; gone only when told to (`--really`), and then in `audit.interventions`. Original files
+days, listed; gone only when told to (`--really`), from the bytes of the ledger and the
+published copy too, and then in `audit.interventions`. Original files
 have days per source: `python -m ingestion retention`. The newest run, what stands in a journal and
 is not in the ledger yet, and the newest backup are never let go.
 
@@ -22,9 +23,11 @@ import duckdb
 from common import files, paths, settings, sql, store, versions
 from common.runs import Run
 from operations import interventions, page
+from operations.backup import backups
 from operations.configured import Retention
 from operations.night import lock
 from operations.preflight import size
+from operations.publish import publish
 
 AIR = 0.5  # a file with more free blocks than this share is worth writing anew
 
@@ -80,6 +83,13 @@ def _older(pattern: str, before: datetime) -> list[Path]:
     ]
 
 
+def _backups(before: datetime) -> list[Path]:
+    """Those made before then, by their names, for files are touched when a folder is moved; never
+    the newest.
+    """
+    return [path for path in backups()[:-1] if path.name < f"{before:%Y%m%dT%H%M%SZ}"]
+
+
 FILES: dict[str, Callable[[datetime], list[Path]]] = {
     "evidence": (
         _evidence
@@ -91,6 +101,7 @@ FILES: dict[str, Callable[[datetime], list[Path]]] = {
     "replaced": lambda before: _older(
         "replaced/*", before
     ),  # ledgers and warehouses that a restore or a night put aside
+    "backups": _backups,
     "upgrade_copies": lambda before: _older("backups/before-*", before),
 }
 # Classes of the ledger: what goes with a run that is past its days. Identity, lifecycle and applied
@@ -146,6 +157,10 @@ def let_go(found: list[Past], now: datetime | None = None) -> None:
                         f"delete from ledger.audit.{table} where {at} < ?",
                         [moment - timedelta(days=one.days or 0)],
                     )
+        if any(one.rows for one in found):  # a deleted row stands in the file until it is new
+            _write_anew("ledger")
+            if paths.published().is_file():
+                publish()
         for path in (path for one in found for path in one.files):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -171,32 +186,37 @@ def air() -> float:
 
 
 def compact() -> tuple[int, int]:
-    """Write the warehouse anew beside itself, count every table in both, and swap it in; returns
-    bytes before and after.
-    """
-    path = paths.warehouse()
-    fresh = paths.var() / "tmp" / "compact" / path.name
+    """Write the warehouse and the ledger anew; returns bytes before and after."""
+    both = (paths.warehouse(), paths.ledger())
     with lock():
-        shutil.rmtree(fresh.parent, ignore_errors=True)
-        fresh.parent.mkdir(parents=True, mode=0o700)
-        before = size(path)
-        with store.connect() as connection:
-            versions.copy_database(connection, "warehouse", fresh)
-            here = _counts(connection, "warehouse")
-            connection.execute(f"attach {sql.text(fresh)} as fresh (read_only)")
-            there = _counts(connection, "fresh")
-            connection.execute("detach fresh")
-            if here != there:
-                differ = sorted(
-                    name for name in {*here, *there} if here.get(name) != there.get(name)
-                )
-                raise duckdb.IntegrityError(
-                    f"the copy differs in {differ[0]}; the warehouse stays as it was"
-                )
-            connection.execute("checkpoint")
-        path.with_suffix(".duckdb.wal").unlink(missing_ok=True)
-        files.put(fresh, path)
-        return before, size(path)
+        before = sum(map(size, both))
+        for catalog in ("warehouse", "ledger"):
+            _write_anew(catalog)
+        return before, sum(map(size, both))
+
+
+def _write_anew(catalog: str) -> None:
+    """Write a database beside itself, count every table in both, and swap it in: what was deleted
+    stands in it no more.
+    """
+    path = {"warehouse": paths.warehouse(), "ledger": paths.ledger()}[catalog]
+    fresh = paths.var() / "tmp" / "compact" / path.name
+    shutil.rmtree(fresh.parent, ignore_errors=True)
+    fresh.parent.mkdir(parents=True, mode=0o700)
+    with store.connect() as connection:
+        versions.copy_database(connection, catalog, fresh)
+        here = _counts(connection, catalog)
+        connection.execute(f"attach {sql.text(fresh)} as fresh (read_only)")
+        there = _counts(connection, "fresh")
+        connection.execute("detach fresh")
+        if here != there:
+            differ = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+            raise duckdb.IntegrityError(
+                f"the copy differs in {differ[0]}; the {catalog} stays as it was"
+            )
+        connection.execute(f"checkpoint {catalog}")
+    path.with_suffix(".duckdb.wal").unlink(missing_ok=True)
+    files.put(fresh, path)
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, int]:

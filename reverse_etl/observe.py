@@ -12,12 +12,14 @@ Alone: `python -m reverse_etl observe [--target T]`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,6 +36,7 @@ NAMES_TAKEN = "names_taken"
 SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
+    "RESTORE_FROM_DESTINATION": "false",  # no state is kept in dlt, so there is none to restore
     "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",  # no second copy of everybody
     "DESTINATION__REPLACE_STRATEGY": (  # the default leaves an empty table when killed
@@ -207,19 +210,28 @@ def _table(adapter: Adapter, entity: str, observed_at: datetime) -> pa.Table:
 
 
 def land(target: str, tables: Mapping[str, pa.Table]) -> None:
-    """Replace `raw_<target>` with these tables by one dlt run."""
+    """Replace `raw_<target>` with these tables by one dlt run. dlt's folder goes before and after,
+    whatever happened: it holds a copy of everybody, and what a killed run left pending dlt would
+    load instead of what is new.
+    """
     import dlt  # two seconds of imports, only where something is landed
 
     os.environ.update(SETTINGS)
+    folder = paths.var() / "dlt"
+    try:
+        shutil.rmtree(folder / f"observe_{target}", ignore_errors=True)
+        _load(dlt, target, tables, folder)
+    finally:
+        shutil.rmtree(folder / f"observe_{target}", ignore_errors=True)
+
+
+def _load(dlt: Any, target: str, tables: Mapping[str, pa.Table], folder: Path) -> None:
     pipeline = dlt.pipeline(
         f"observe_{target}",
-        pipelines_dir=str(paths.var() / "dlt"),
+        pipelines_dir=str(folder),
         dataset_name=f"raw_{target}",
         destination=dlt.destinations.duckdb(str(paths.warehouse())),
     )
-    # After a crash a run would load only what was left over and ignore what is new; an observation
-    # is always new.
-    pipeline.abort_packages()
     hints = {"_observed_at": {"data_type": "timestamp", "timezone": True}}
     resources = [
         dlt.resource(

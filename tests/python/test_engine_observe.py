@@ -43,6 +43,8 @@ def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(be
         ("p1", "false", None, True, True, True),
         ("p2", "false", None, True, True, True),
     ]
+    left = [path for path in (bench.run.folder.parents[1] / "dlt").rglob("*") if path.is_file()]
+    assert left == [], "no working folder keeps who was observed"
     bench.platform.objects["users"].clear()
     assert bench.observe(through_dlt=True) == 0
     assert bench.ask("select count(*) from raw_fake.users") == [(0,)]

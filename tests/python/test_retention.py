@@ -145,6 +145,7 @@ def test_a_class_has_the_days_it_was_given_and_is_else_kept_for_ever(monkeypatch
         "runs": 1,
         "passwords": None,
         "replaced": None,
+        "backups": None,
         "upgrade_copies": None,
         "findings": None,
         "changes": 2000,
@@ -179,8 +180,8 @@ def test_a_run_of_which_one_journal_is_not_in_the_ledger_yet_stays():
     assert any(one.files for one in retention.past(NOW))
 
 
-def test_without_a_link_to_the_newest_run_every_old_one_is_judged_by_its_days():
-    old = night(100)
+def test_without_a_link_to_the_newest_run_the_newest_by_name_stays_all_the_same():
+    old, _ = night(100), night(70)
     (paths.runs() / "latest").unlink()
     (found,) = [one for one in retention.past(NOW) if one.name == "evidence"]
     assert {path.parent for path in found.files} == {old.folder}
@@ -225,6 +226,39 @@ def test_what_was_planned_and_what_came_of_it_go_together_and_identities_never(m
             2,
         ), "they have days of their own"
     assert interventions.lines()[-1]["details"] == "changes: 3 older than 30 days"
+
+
+def test_what_was_let_go_stands_in_no_byte_of_the_ledger(monkeypatch):
+    monkeypatch.setenv("RETENTION__FINDINGS_DAYS", "800")
+    with store.connect() as connection:
+        connection.execute(
+            "insert into ledger.audit.findings (finding_id, found_at, key) select 'x', ?,"
+            " 'canary-' || n from range(5000) as t(n)",
+            [NOW - timedelta(days=900)],
+        )
+    assert b"canary-" in paths.ledger().read_bytes()
+    retention.let_go(retention.past(NOW), NOW)
+    for file in paths.var().rglob("*"):
+        assert not file.is_file() or b"canary-" not in file.read_bytes(), file
+    with store.connect() as connection:
+        assert connection.execute("select name from ledger.identity.names").fetchall() == [
+            ("quinn",)
+        ]
+
+
+def test_backups_past_their_days_go_but_the_newest(monkeypatch, state):
+    monkeypatch.setenv("RETENTION__BACKUPS_DAYS", "30")
+    made = [
+        state / "backups" / f"{NOW - timedelta(days=days):%Y%m%dT%H%M%SZ}"
+        for days in (90, 31, 29, 2)
+    ]
+    for folder in made:
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    retention.let_go(retention.past(NOW), NOW)
+    assert [folder.exists() for folder in made] == [False, False, True, True]
+    retention.let_go(retention.past(NOW + timedelta(days=900)), NOW + timedelta(days=900))
+    assert [folder.exists() for folder in made] == [False, False, False, True]
 
 
 def test_nothing_that_is_past_its_days_is_nothing_to_record(monkeypatch):
