@@ -22,6 +22,9 @@ _OF_CODE = re.compile(r"\s*(?:\w+ Error in \w+ \S+ \(\S+\)\s+)?(?:Binder|Catalog
 _ROW = re.compile(r"(?si)\b(?:original line|line \d+:|detail:|parameters:).*$")
 
 
+FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+
+
 def printable(text: str) -> str:
     """One line of text of others."""
     return text if text.isprintable() else "".join(map(_shown, text))
@@ -49,3 +52,11 @@ def without_values(text: str) -> str:
     if _OF_CODE.match(text):
         return " ".join(text.split())
     return _NUMBERS.sub("…", _QUOTED.sub("'…'", _ROW.sub("…", " ".join(text.split()))))
+
+
+def inert(text: str) -> str:
+    """A cell no spreadsheet takes for a formula: an apostrophe stands before one that begins as
+    formulas do (https://owasp.org/www-community/attacks/CSV_Injection), in wide letters too.
+    """
+    begins = text.lstrip(" ")[:1]
+    return f"'{text}" if begins and begins in FORMULA else text

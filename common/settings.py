@@ -29,6 +29,7 @@ from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pydantic
@@ -81,6 +82,13 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) in (int, float) else value
 
 
+def _no_way_up(value: str) -> str:
+    """A path, or an address, never leads out of where it begins."""
+    if ".." in re.split(r"[/\\]", unquote(value)):
+        raise ValueError("`..` in a path is refused: write where it leads to")
+    return value
+
+
 def _false_itself(value: Any) -> Any:
     if value is not False:  # which 0 equals, and a number it may be
         raise ValueError("it must be false")
@@ -99,8 +107,8 @@ def _one_or_more(value: Any) -> Any:
     return (value,) if isinstance(value, str) else _listed(value)
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
-Secret = Annotated[Text, Field(repr=False)]
+Text = Annotated[str, BeforeValidator(_as_text), AfterValidator(_no_way_up)]
+Secret = Annotated[str, BeforeValidator(_as_text), Field(repr=False)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 OneOrMore = Annotated[
     tuple[Text, ...], BeforeValidator(_one_or_more), Words("a text, or a list of texts")

@@ -338,6 +338,10 @@ def connect(place: Place) -> Iterator[Sftp]:
     """Open the folder. Refuses a host whose key is not pinned and a key file that
     cannot be read.
     """
+    if ".." in place.folder.split("/"):
+        raise SftpError(
+            f"{place}: `..` in the folder is refused; write where it leads to in the settings"
+        )
     with asyncio.Runner() as runner:
         connection = runner.run(connected(place))
         try:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from common import paths
+from common.addresses import all_at_home
 from ingestion import cursor, table
 from ingestion.configured import DltSource
 from ingestion.layout import Feed, Layout, LayoutError, plain
@@ -39,6 +40,7 @@ KINDS_OF_CURSOR = {
 }
 
 
+@all_at_home()
 def fetch(source: str, settings: DltSource, layout: Layout) -> Fetch:
     """Read every resource of the source into a file here."""
     into = paths.var() / "inbox" / ".fetched" / source
@@ -47,6 +49,7 @@ def fetch(source: str, settings: DltSource, layout: Layout) -> Fetch:
     return Fetch({feed.name: _read(source, settings, feed, into) for feed in layout.feeds})
 
 
+@all_at_home()
 def look(source: str, settings: DltSource, layout: Layout) -> Look:
     """Can the source be made, does it have these resources, and does the first of each come? For
     `check`.

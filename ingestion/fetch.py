@@ -52,10 +52,14 @@ class Folder:
         self.path = path
 
     def list(self) -> list[sftp.Entry]:
-        """The regular files, by name; half-written `.part` files are left out."""
+        """The regular files, by name; half-written `.part` files are left out, and links: one may
+        point anywhere.
+        """
         try:
             files = sorted(
-                path for path in self.path.iterdir() if path.is_file() and path.suffix != ".part"
+                path
+                for path in self.path.iterdir()
+                if path.is_file() and not path.is_symlink() and path.suffix != ".part"
             )
             return [_entry(path) for path in files]
         except OSError as error:
@@ -67,6 +71,10 @@ class Folder:
     def get(self, name: str, to: Path) -> Path:
         """Copy a file; refuses one that changes meanwhile."""
         path = self.path / name
+        if path.is_symlink():
+            raise sftp.SftpError(
+                f"{name} is a link, which is not followed: put the file itself there"
+            )
         before = _entry(path)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to)
@@ -295,6 +303,11 @@ def sftp_place(source: str, location: str, settings: FilesSource) -> sftp.Place:
             " the key is in key_file"
         )
     folder = unquote(parts.path)
+    if ".." in folder.split("/"):
+        raise SourceUnreachableError(
+            f"sources.{source}.location has `..` in its path, which is refused: write where it"
+            " leads to"
+        )
     folder = folder[3:] if folder.startswith("/~/") else folder
     return sftp.Place(
         host=parts.hostname,

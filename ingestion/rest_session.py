@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from common.addresses import at_home, in_the_clear
 from ingestion.configured import ApiKeyAuth, ApiSource, BearerAuth
 from ingestion.model import SourceUnreachableError
 
@@ -39,10 +40,23 @@ def opened(source: str, settings: ApiSource) -> Any:
             f"setting sources.{source}.base_url must be the address of the API, such as"
             " https://api.example/v1/"
         )
+    _sealed(source, settings)
     session = _session(base, settings)
     session.auth = _auth(source, settings)
     session.trust_env = False if session.auth is None else session.trust_env
     return session
+
+
+def _sealed(source: str, settings: ApiSource) -> None:
+    """Refuse to send a token, or ask for one, in the clear."""
+    given, found = settings.auth, ""
+    if given is not None:
+        found = in_the_clear(f"sources.{source}.base_url", settings.base_url)
+    if given is not None and not found:
+        token = getattr(given, "access_token_url", "")
+        found = in_the_clear(f"sources.{source}.auth.access_token_url", token)
+    if found:
+        raise SourceUnreachableError(found)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -89,7 +103,7 @@ def _session(address: str, settings: ApiSource) -> Any:
     session.headers["User-Agent"] = "Homeroom"
     session.adapters.clear()
     session.mount(f"{parts.scheme}://{parts.netloc}/", HTTPAdapter())
-    return session
+    return at_home(session)
 
 
 def _auth(source: str, settings: ApiSource) -> Any:

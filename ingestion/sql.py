@@ -23,6 +23,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from common import paths
+from common.addresses import postgres_in_the_clear
 from ingestion import cursor, table
 from ingestion.configured import SqlSource, SqlTable
 from ingestion.layout import Feed, Layout, plain
@@ -137,6 +138,8 @@ def _engine(source: str, url: str) -> Any:
             ),
         )
     if address.get_backend_name() == "postgresql":
+        if clear := postgres_in_the_clear(address.host, address.query):
+            raise SourceUnreachableError(f"sources.{source}.url: {clear}")
         if (
             address.drivername == "postgresql"
         ):  # the driver we install; SQLAlchemy's own default is another

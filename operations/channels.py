@@ -23,6 +23,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
 from common import settings
+from common.addresses import is_sealed
 from common.printable import lines, printable
 from operations import metrics, routes
 
@@ -111,6 +112,8 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
+    if not is_sealed(url):
+        raise UndeliverableError("its address is plain http to another machine: write https://…")
     return httpx.post(url, json=body, headers=headers or {}, timeout=10).raise_for_status()
 
 

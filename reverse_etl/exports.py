@@ -75,6 +75,7 @@ CHOICES = {
     "encoding": ("utf-8", "utf-8-sig"),
     "line_end": ("crlf", "lf"),
     "when_empty": ("skip", "send"),
+    "formulas": ("keep", "text"),
 }
 # Where a project has this seed, every export carries the test that compares its columns with it.
 REGISTER, SIGNED = "privacy_register", "personal_data_is_signed"
@@ -406,6 +407,9 @@ def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
             )
     if not settings.get("name"):
         raise ExportError(f"{where}.name is missing: it says what the vendor calls the file")
+    for name in ("name", "archive"):
+        if re.search(r"[/\\]|^\.+$", settings.get(name) or ""):
+            raise ExportError(f"{where}.{name} is {settings[name]!r}; it must be a plain file name")
     return FileFormat(**settings)
 
 

@@ -24,7 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common import sql
-from common.printable import printable
+from common.printable import inert, printable
 from common.problems import said
 from common.runs import Run
 from common.words import words
@@ -211,7 +211,8 @@ def _inert(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    return f"'{printable(value)}" if value.startswith(("=", "+", "-", "@")) else printable(value)
+    shown = printable(value)
+    return inert(value)[: len(inert(value)) - len(value)] + shown
 
 
 def _html(run: Run, document: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:

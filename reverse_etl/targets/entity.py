@@ -113,6 +113,8 @@ class _Formatter(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> Any:
         text = super().format_field(value, format_spec)
         escape = self._path and not isinstance(value, _Escaped)
+        if self._path and text in {".", ".."}:  # a slash is escaped, dots cannot be
+            raise KeyError("a name that is `..` leads elsewhere in an address and is not sent")
         return quote(text, safe="@") if escape else text
 
 

@@ -149,6 +149,8 @@ def ordinary(call: Call, reply: Reply, refused: str = "invalid") -> Verdict:
         if call.removing:
             return Verdict("applied", "not_found")
         return Verdict("retry" if call.young else "failed", "not_found")
+    if code < 400:
+        return Verdict("failed", "redirected")  # a write is sent nowhere else
     if code >= 500:
         return Verdict("retry" if call.repeatable else "unknown", "server_error")
     return Verdict("failed", refused)

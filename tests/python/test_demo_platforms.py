@@ -218,7 +218,7 @@ def test_each_vendor_is_shut_into_its_own_folder_over_sftp(
             sent.write_bytes(content)
             remote.put(sent, "students.csv")
         assert [(entry.name, entry.size) for entry in remote.list()] == [("students.csv", 6)]
-    with sftp.connect(place(setting["USER"], key_file, "/../../platforms")) as remote:
+    with sftp.connect(place(setting["USER"], key_file, "/platforms")) as remote:
         assert remote.size("google.json") is None
     assert (platforms.places.received / "portfolio" / "students.csv").read_bytes() == b"second"
     with sftp.connect(place("myedbc", key_file)) as remote:

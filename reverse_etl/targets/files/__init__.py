@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common import files, sftp, sql
+from common.printable import inert
 from common.settings import Number, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Outcome, Rendered
@@ -49,7 +50,7 @@ def write_rows(
         write(headings)
     count = 0
     for row in rows:
-        write(row)
+        write([value and inert(value) for value in row] if form.formulas == "text" else row)
         count += 1
     text.flush()
     text.detach()  # `out` belongs to the caller and stays open

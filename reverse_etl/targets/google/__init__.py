@@ -146,6 +146,8 @@ class Google(ApiTarget):
 
 def path_in_url(key: str) -> str:
     """An org unit in a URL: `id:…` as it is, a path without its leading slash and with its signs
-    escaped.
+    escaped. Raises KeyError for one that leads up.
     """
+    if ".." in key.split("/"):
+        raise KeyError("a unit that is called `..` leads elsewhere in an address and is not sent")
     return key if key.startswith("id:") else quote(key.lstrip("/"), safe="/")

@@ -36,6 +36,7 @@ from google.oauth2 import service_account
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
+from common.addresses import in_the_clear
 from common.clock import Clock
 from common.problems import Reason
 from reverse_etl.targets.entity import Route
@@ -237,6 +238,7 @@ class Client:
         credentials = self._open()[1]
         if connection is None:
             plain = httplib2.Http(timeout=self._settings.timeout)
+            plain.follow_redirects = False  # it would go to another host too
             connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(
                 credentials, http=plain
             )
@@ -287,8 +289,10 @@ def _credentials(name: str, settings: Settings) -> Any:
             raise TargetUnreadableError(
                 f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml"
             )
+    if clear := in_the_clear("address", settings.address):
+        raise TargetUnreadableError(f"{name}: {clear}")
     try:
-        return service_account.Credentials.from_service_account_file(
+        found = service_account.Credentials.from_service_account_file(
             settings.credentials, scopes=list(SCOPES), subject=settings.subject
         )
     except (OSError, ValueError) as error:
@@ -297,3 +301,6 @@ def _credentials(name: str, settings: Settings) -> Any:
             f" ({type(error).__name__}); check the path under credentials and that the file is the"
             " JSON key Google gave"
         ) from None
+    if clear := in_the_clear("token_uri of the service account key", found._token_uri):
+        raise TargetUnreadableError(f"{name}: {clear}")
+    return found

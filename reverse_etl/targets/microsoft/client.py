@@ -27,6 +27,7 @@ import jwt
 import msal
 import requests
 
+from common.addresses import at_home, in_the_clear
 from common.clock import Clock
 from common.problems import Reason
 from reverse_etl.targets.entity import Route
@@ -274,7 +275,9 @@ class Client:
                     f" [targets.{self._name}] in .dlt/config.toml, certificate (or client_secret)"
                     " in .dlt/secrets.toml"
                 )
-            session = requests.Session()
+            if clear := in_the_clear("authority", given.authority):
+                raise TargetUnreadableError(f"{self._name}: {clear}")
+            session = at_home(requests.Session())
             session.hooks["response"].append(self._dated)
             if given.ca_file:
                 # REQUESTS_CA_BUNDLE in the environment would silently win over `verify`
@@ -322,6 +325,8 @@ class Client:
         if self._http is None:
             with self._lock:
                 if self._http is None:
+                    if clear := in_the_clear("address", self._settings.address):
+                        raise TargetUnreadableError(f"{self._name}: {clear}")
                     ca_file = self._settings.ca_file
                     verify: Any = ssl.create_default_context(cafile=ca_file) if ca_file else True
                     # nightly work gives way to people: https://learn.microsoft.com/graph/throttling

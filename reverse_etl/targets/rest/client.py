@@ -18,10 +18,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
+from common.addresses import is_sealed, origin
 from common.clock import Clock
 from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.reading import READ, TargetUnreadableError
@@ -106,7 +107,7 @@ class Client:
         """
         url = path if "://" in path else urljoin(self.address, path.lstrip("/"))
         for _ in range(REDIRECTS):
-            if _origin(url) != _origin(self.address):
+            if origin(url) != origin(self.address):
                 return Answer(None, {}, "other_host", sent=False)
             answer = self._signed(method, url, params, body, headers or {})
             where = answer.headers.get("location")
@@ -258,16 +259,7 @@ class Client:
 
 def is_allowed(address: str) -> bool:
     """https anywhere, http on this machine."""
-    parts = urlsplit(address)
-    return bool(parts.hostname) and (
-        parts.scheme == "https"
-        or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"})
-    )
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return is_sealed(address)
 
 
 def _basic(user: str, password: str) -> str:

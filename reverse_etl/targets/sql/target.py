@@ -29,6 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.sql import ColumnElement, quoted_name
 
+from common.addresses import postgres_in_the_clear
 from reverse_etl.configured import TargetSettingsError, settings_of
 from reverse_etl.model import (
     ADOPT,
@@ -49,7 +50,6 @@ from reverse_etl.targets.sql.errors import TroubleError, trouble_of
 from reverse_etl.targets.sql.settings import Entity, Settings
 
 ROWS_PER_BATCH = 10_000
-LOOPBACK = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
 
 
 class Table:
@@ -504,8 +504,8 @@ def _engine(name: str, settings: Settings) -> Engine:
                 f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
                 " -c TimeZone=UTC",
             )
-            if url.host not in LOOPBACK and not url.host.startswith("/"):  # type: ignore[union-attr]
-                arguments.setdefault("sslmode", url.query.get("sslmode", "require"))
+            if clear := postgres_in_the_clear(url.host, {**url.query, **arguments}):
+                raise TargetUnreadableError(f"{name}: url: {clear}")
         return sa.create_engine(
             url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True
         )
