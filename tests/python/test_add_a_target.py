@@ -157,7 +157,7 @@ def written(api: json_api.Running, database: sql_server.Running, project: Path) 
     here = {
         "https://shop.example": api.url,
         'client_secret = "…"': f'client_secret = "{json_api.SECRET}"',
-        "postgresql+psycopg2://homeroom:…@db.example/books": database.url,
+        "postgresql+psycopg2://homeroom:…@db.example/books?sslmode=require": database.url,
     }
     for path in (".dlt/config.toml", ".dlt/secrets.toml"):
         for word, real in here.items():
