@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from common.settings import Count, KeepDays, Number, OneOrMore, Secret, Section, Some, Text, Texts
 from ingestion.tolerance import Tolerance
+from ingestion.values import DateFormat, Type
 
 MADE = dict[str, Any]
 
@@ -36,6 +37,8 @@ class TableSettings(Tolerance):
     """Columns that must be there."""
     key: Texts = ()
     """Columns that name a row."""
+    never_empty: Texts | None = None
+    """Columns every row must fill; unset: those of the key."""
     cursor: Text = ""
     """The column that says when a row changed: only what changed since is read."""
     full_every_days: Count = 7
@@ -52,6 +55,12 @@ class TableSettings(Tolerance):
     """Columns of them that are compared letter by letter: case and padding count."""
     content_date: Text = ""
     """The column whose newest date says how new the content is."""
+    types: dict[str, Type] = Field(default_factory=dict)
+    """Column -> date, flag, integer or year: what its values must read as."""
+    date_format: DateFormat = ""
+    """The form of its dates, where they have two readings, like dd/MM/yyyy."""
+    not_before: dict[str, Text] = Field(default_factory=dict)
+    """Date -> the date of the same row it cannot precede."""
 
 
 class SqlTable(TableSettings):
@@ -124,6 +133,8 @@ class FilesSource(SourceSettings):
     """Names of zip files whose members are read like files; unset: as the layout says."""
     delimiters: Texts | None = None
     """What may stand between values; unset: as the layout says."""
+    date_format: dict[str, DateFormat] = Field(default_factory=dict)
+    """Feed -> the form of its dates, where they have two readings."""
     leave_empty: Texts = ()
     """Columns the district has no use for."""
     check_digits: bool = True
@@ -350,6 +361,12 @@ class FeedDocument(Tolerance):
     """Columns of them that are compared letter by letter: case and padding count."""
     content_date: Text = ""
     """The column whose newest date says how new the content is."""
+    types: dict[str, Type] = Field(default_factory=dict)
+    """Column -> date, flag, integer or year: what its values must read as."""
+    date_format: DateFormat = ""
+    """The form of its dates, where they have two readings, like dd/MM/yyyy."""
+    not_before: dict[str, Text] = Field(default_factory=dict)
+    """Date -> the date of the same row it cannot precede."""
 
 
 class LayoutDocument(Section):
@@ -377,5 +394,7 @@ class LayoutDocument(Section):
     """The column of a row's school, for every feed that has one of these."""
     report_key: OneOrMore = ()
     """The one column a rejected row may be named by, likewise."""
+    types: dict[str, Type] = Field(default_factory=dict)
+    """Column -> date, flag, integer or year, for every feed that has it."""
     numbers: Texts = ()
     """Columns of whole numbers, which a spreadsheet may have turned into others."""

@@ -23,13 +23,6 @@ from ingestion.layout import Reference
 from ingestion.model import LastGood, RefusedError, Trusted
 from ingestion.tolerance import Tolerance, nights, school_nights
 
-DATES = (
-    "%d-%b-%Y",
-    "%Y-%m-%d",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%Y%m%d",
-)  # as met in extracts; the first that parses wins
 LISTS = "_ids"  # how columns end that hold several keys
 DAY_IN_NAME = re.compile(
     r"(?<![0-9])(20[0-9]{2})[-_]?(0[1-9]|1[0-2])[-_]?(0[1-9]|[12][0-9]|3[01])(?![0-9])"
@@ -243,8 +236,7 @@ def content_day(file_name: str, newest: Any, until: date) -> date | None:
 
 def newest_query(column: str, until: date) -> str:
     """The newest date of a column that is not in the future."""
-    formats = ", ".join(map(sql.text, DATES))
-    parsed = f"cast(try_strptime(replace({sql.name(column)}, '.', ''), [{formats}]) as date)"
+    parsed = f"try_cast({sql.name(column)} as date)"
     return f"select max({parsed}) filter ({parsed} <= date '{until.isoformat()}') from looked"
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from common import paths, sql
 from common.runs import Run
+from ingestion import junk
 from ingestion.layout import Feed
 from ingestion.model import LastGood, Trusted
 from ingestion.table import memory
@@ -303,7 +304,7 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     """
     columns = ", ".join(
         (
-            f"{value_of(file, name, 'rows.')} as {sql.name(name)}"
+            f"{_kept(file, name, value_of(file, name, 'rows.'))} as {sql.name(name)}"
             if name in file.places
             else f"null::varchar as {sql.name(name)}"
         )
@@ -315,11 +316,24 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
             for place, name in enumerate(("first", "count"))
         }
     )
+    doubtful = sorted({row for rows in file.kept.values() for row in rows})
+    kept = pa.table(
+        {"_row": pa.array(doubtful, pa.int64())}
+        | {
+            name: pa.array([values.get(row) for row in doubtful], pa.string())
+            for name, values in file.kept.items()
+        }
+        | {
+            f"is_{name}": pa.array([row in values for row in doubtful])
+            for name, values in file.kept.items()
+        }
+    )
     with duckdb.connect(
         ":memory:", config={"memory_limit": memory(), "temp_directory": str(path.parent)}
     ) as reader:
         reader.execute("set TimeZone = 'UTC'")
         reader.register("runs", runs)
+        reader.register("kept", kept)
         reader.execute(
             f"""
             copy (
@@ -328,11 +342,20 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
                 from {csv_of(file)} as rows
                 positional join (select unnest(range(first, first + count)) as _line
                 from runs) as lines
+                positional join (select range + 1 as _row from range({file.good})) as places
+                {"left join kept on places._row = kept._row" if file.kept else ""}
             ) to {sql.text(path)} (format parquet, compression snappy)
             """,
             {"tag": file.file.tag, "at": at, "run": run.run_id},
         )
     return path
+
+
+def _kept(file: Trusted, name: str, value: str) -> str:
+    """The SQL of a column: the last good value stands where tonight's cannot be read."""
+    if name not in file.kept:
+        return value
+    return f"case when kept.{sql.name(f'is_{name}')} then kept.{sql.name(name)} else {value} end"
 
 
 def _swap(
@@ -423,6 +446,7 @@ def doubts(
         ).fetchall()
     ]
     nameless = "record_key is null" if len(keys) <= MOST_KEYS else "true"
+    nameless += f" and code not in ({', '.join(map(sql.text, sorted(junk.DECORATION)))})"
     query = (
         f"select max(rejected_since) from {_table(source, REJECTS)} where feed = ? and {nameless}"
     )

@@ -19,8 +19,13 @@ from typing import Any
 from common import settings
 from ingestion.configured import FeedDocument, LayoutDocument, Limits, TableSettings
 from ingestion.tolerance import given
+from ingestion.values import Type
 
 LAYOUTS = Path(__file__).parent / "layouts"
+# by its name: sourced_id, org_sourced_ids, user_name, next_school_code, home_phone, email
+IDENTIFIER = re.compile(
+    r"(^|_)(ids?|number|no|codes?|key|identifier|user_?name|login|e_?mails?|phone|sms|pen)($|_)"
+)
 FORMATS = {
     "delimited": {"delimiters"},
     "fixed": {
@@ -147,6 +152,13 @@ class Feed:
     numbers: frozenset[str] = (
         frozenset()
     )  # columns of whole numbers, which a spreadsheet may have turned into others
+    types: Mapping[str, Type] = field(
+        default_factory=dict
+    )  # column name -> what its values are, where they are more than a text
+    date_format: str = ""  # the form of its dates, where they have two readings
+    not_before: Mapping[str, str] = field(
+        default_factory=dict
+    )  # a date -> the one of the same row it cannot precede
     check_digit: Column | None = (
         # a number whose last digit proves the others; it may be restricted: it is only counted
         None
@@ -160,6 +172,15 @@ class Feed:
     def landed(self) -> tuple[str, ...]:
         """The raw columns, in file order."""
         return tuple(column.name for column in self.columns if not column.restricted)
+
+    @property
+    def identifiers(self) -> frozenset[str]:
+        """The columns whose values are keys or addresses: what the layout says of them, or their
+        name.
+        """
+        said = {*self.key, *self.never_empty, *self.shapes, *self.numbers, self.school}
+        said |= {self.report_key, *(reference.column for reference in self.references)}
+        return frozenset(name for name in self.landed if name in said or IDENTIFIER.search(name))
 
     def column(self, heading: str) -> Column | None:
         """The column a heading means, by its own name first and then by its aliases; None when it
@@ -220,6 +241,7 @@ def of_district(
     delimiters: tuple[str, ...] | None = None,
     leave_empty: Iterable[str] = (),
     check_digits: bool = True,
+    date_format: Mapping[str, str] | None = None,
 ) -> Layout:
     """The layout as one district gets it: its feeds (when it does not say: those not on request),
     its own file names, archives, delimiters and spellings of headings, and columns it wants left
@@ -229,7 +251,7 @@ def of_district(
     wanted = (
         [feed.name for feed in layout.feeds if not feed.opt_in] if feeds is None else list(feeds)
     )
-    if unknown := sorted({*wanted, *(files or {})} - set(known)):
+    if unknown := sorted({*wanted, *(files or {}), *(date_format or {})} - set(known)):
         raise LayoutError(
             f"layout {layout.name} has no feed {', '.join(unknown)}; it has {', '.join(known)}"
         )
@@ -266,6 +288,7 @@ def of_district(
                 left_empty=left,
                 references=kept,
                 check_digit=check_digit,
+                date_format=(date_format or {}).get(feed.name, feed.date_format),
             )
         )
     return replace(
@@ -312,6 +335,7 @@ def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "s
             " with columns and key"
         )
     feeds = []
+    usual = {feed.name: feed for feed in _usual(source)}
     for name, facts in tables.items():
         where = f"[sources.{source}.{called}.{name}]"
         columns = tuple(Column(heading, raw_name(heading)) for heading in facts.columns)
@@ -328,18 +352,55 @@ def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "s
                 " both"
             )
         feeds.append(
-            Feed(
-                name,
-                columns,
-                required=_names(where, columns, {}, facts.required),
-                never_empty=_names(where, columns, {}, facts.key),
-                key=_names(where, columns, {}, facts.key),
-                delimiters=(",",),
-                **_trust(where, columns, {}, facts, None),
+            _as_usual(
+                Feed(
+                    name,
+                    columns,
+                    required=_names(where, columns, {}, facts.required),
+                    never_empty=_names(
+                        where,
+                        columns,
+                        {},
+                        facts.key if facts.never_empty is None else facts.never_empty,
+                    ),
+                    key=_names(where, columns, {}, facts.key),
+                    delimiters=(",",),
+                    **_trust(where, columns, {}, facts, None),
+                ),
+                usual.get(name),
             )
         )
     _known_parents(f"source {source}", feeds)
     return Layout(source, tuple(feeds), f"whoever looks after {system} of {source}")
+
+
+def _usual(source: str) -> tuple[Feed, ...]:
+    """The feeds of the layout of a source's own name: what is read there from files."""
+    return load(source).feeds if (LAYOUTS / f"{source}.toml").is_file() else ()
+
+
+def _as_usual(feed: Feed, usual: Feed | None) -> Feed:
+    """What a column is does not depend on the road it comes by: a table has what its file has,
+    where it does not say otherwise.
+    """
+    if usual is None:
+        return feed
+    there = set(feed.landed)
+
+    def here(pairs: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: said for name, said in pairs.items() if name in there}
+
+    return replace(
+        feed,
+        types=here(usual.types) | dict(feed.types),
+        shapes=here(usual.shapes) | dict(feed.shapes),
+        not_before={
+            name: other
+            for name, other in (here(usual.not_before) | dict(feed.not_before)).items()
+            if other in there
+        },
+        date_format=feed.date_format or usual.date_format,
+    )
 
 
 def _feed(
@@ -411,8 +472,14 @@ def _trust(
         of_all = getattr(document, name) if document else ()
         heading = getattr(facts, name) or next((one for one in of_all if plain(one) in there), "")
         found[name] = _names(where, columns, aliases, [heading])[0] if heading else ""
+    found["types"] = _types(where, columns, aliases, facts, document)
     if facts.content_date:
         found["content_date"] = _names(where, columns, aliases, [facts.content_date])[0]
+        found["types"].setdefault(found["content_date"], "date")
+    found["date_format"] = facts.date_format
+    found["not_before"] = dict(
+        _names(where, columns, aliases, pair) for pair in facts.not_before.items()
+    )
     references = []
     exact = set(_names(where, columns, aliases, facts.exact_references))
     for heading, parent in (*facts.references.items(), *facts.counted_references.items()):
@@ -427,6 +494,20 @@ def _trust(
             )
         )
     return {**found, "references": tuple(references), "tolerance": given(facts)}
+
+
+def _types(
+    where: str,
+    columns: tuple[Column, ...],
+    aliases: Mapping[str, str],
+    facts: FeedDocument | TableSettings,
+    document: LayoutDocument | None,
+) -> dict[str, Type]:
+    """What is said at the top of a layout of every feed that has such a column, and of this one."""
+    there = _plain_names(columns)
+    of_all = document.types if document else {}
+    said = {name: kind for name, kind in of_all.items() if plain(name) in there} | facts.types
+    return {_names(where, columns, aliases, [name])[0]: kind for name, kind in said.items()}
 
 
 def _plain_names(columns: Iterable[Column]) -> set[str]:

@@ -152,6 +152,11 @@ class Trusted:
         default_factory=dict
     )  # column -> what it writes otherwise than the record it means -> that record's spelling
     repaired: frozenset[str] = frozenset()  # columns in which a spreadsheet has changed numbers
+    unseen: bool = False  # whether it holds characters nobody can see: they are stripped
+    types: Mapping[str, str] = field(default_factory=dict)  # column -> what its values are read as
+    kept: Mapping[str, Mapping[int, str | None]] = field(
+        default_factory=dict
+    )  # column -> row -> the last good value, where tonight's cannot be read; None: there was none
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
     schools: Mapping[str, int] = field(

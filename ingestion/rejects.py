@@ -26,7 +26,7 @@ MOST_SHOWN = 20
 LOOKS_LIKE_A_KEY = (  # a key has digits; a name or an address never looks so
     r"[A-Za-z]{0,3}[0-9]{2,12}"
 )
-WHOLE = {"reject_empty", "reject_rounded"}  # every value stands in its own column
+WHOLE = {"reject_empty", "reject_rounded", "reject_shape"}  # every value stands in its own column
 LOOKS_LIKE_A_SCHOOL = r"[0-9]{3,8}"
 Known = Callable[[Collection[str]], Collection[str]]
 

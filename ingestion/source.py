@@ -169,6 +169,7 @@ def _layout(name: str, said: SourceSettings) -> Layout:
             delimiters=said.delimiters,
             leave_empty=said.leave_empty,
             check_digits=said.check_digits,
+            date_format=said.date_format,
         )
     if isinstance(said, OneRosterSource):
         return import_module(READERS[said.kind]).layout_of(said)
@@ -494,7 +495,7 @@ def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
             source.name,
             feed,
             file,
-            Rules(tolerance=Tolerance(most_rejected=1.0), accept_smaller=True),
+            Rules(tolerance=Tolerance(most_rejected=1.0, most_unreadable=1.0), accept_smaller=True),
             path.with_suffix(".clean"),
         )
     except (archive.ArchiveDamagedError, RefusedError) as error:

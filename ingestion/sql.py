@@ -16,6 +16,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -216,8 +217,8 @@ def _read(
 def _batches(
     engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None
 ) -> Iterator[Any]:
-    """Arrow tables of text: the database itself casts, so a number keeps its digits and a date is
-    ISO.
+    """Arrow tables of text: the database itself casts, so a number keeps its digits; a date is read
+    as a date, for what a server makes of one in words (Jun 30 2026 12:00AM) is its own affair.
     """
     import sqlalchemy
 
@@ -225,8 +226,16 @@ def _batches(
     there = sqlalchemy.Table(
         name, sqlalchemy.MetaData(), schema=schema, autoload_with=engine, resolve_fks=False
     )
+    # SQLite has no dates, only texts; PostgreSQL was told to write them as ISO (`_engine`)
+    of_its_own = engine.dialect.name in {"sqlite", "postgresql"}
+    days = (sqlalchemy.Date, sqlalchemy.DateTime, sqlalchemy.Time)
     query = sqlalchemy.select(
-        *(sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name) for name in columns)
+        *(
+            there.c[name].label(name)
+            if isinstance(there.c[name].type, days) and not of_its_own
+            else sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name)
+            for name in columns
+        )
     )
     if changes is not None:
         by, value = there.c[changes.by], sqlalchemy.literal(changes.since.value, sqlalchemy.String)
@@ -240,7 +249,14 @@ def _batches(
         for rows in connection.execution_options(yield_per=BATCH).execute(query).partitions():
             yield pa.table(
                 {
-                    column: pa.array(values, pa.string())
+                    column: pa.array(map(_text, values), pa.string())
                     for column, values in zip(columns, zip(*rows, strict=True), strict=True)
                 }
             )
+
+
+def _text(value: Any) -> str | None:
+    """A value as it is written to a file: dates and times as ISO."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -71,6 +71,8 @@ class Tolerance(Section):
     """Rows that name a record no other feed has."""
     most_rejected: Share = 0.1
     """Rows that cannot be read."""
+    most_unreadable: Share = 0.5
+    """Values of one column that are no date, number or answer, where they are three or more."""
     stale_after_days: Days = 3
     """The same bytes: a warning."""
     hold_after_days: Days = 10

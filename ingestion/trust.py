@@ -19,7 +19,19 @@ import pyarrow as pa
 
 from common import problems, sql
 from common.findings import Finding
-from ingestion import coverage, diagnosis, ends, foreign, numbers, people, rejects, table
+from ingestion import (
+    coverage,
+    diagnosis,
+    ends,
+    foreign,
+    junk,
+    numbers,
+    people,
+    rejects,
+    table,
+    typed,
+    values,
+)
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
 from ingestion.scan import (
@@ -32,6 +44,7 @@ from ingestion.scan import (
     Shape,
     UnreadableError,
     encoding_of,
+    fields_of,
     record_end,
     scan,
 )
@@ -84,7 +97,10 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
         heading = diagnosis.heading(
             source, feed, file.name, buffer=buffer, first=(begin, line), encoding=encoding
         )
+        above = {column.name: column.heading for column in feed.columns}
         if heading.has_header:
+            written = fields_of(buffer, begin, heading.delimiter, encoding.codec) or []
+            above |= {name: written[place] for name, place in heading.places.items()}
             end = record_end(buffer, begin, heading.delimiter) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
         never_empty, numbered = (
@@ -132,15 +148,21 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
             *_other_encoding(source, feed, file, encoding, rules.last),
         ),
     )
+    trusted = replace(trusted, unseen=junk.holds_unseen(trusted))
     _enough(trusted, rules)
     with table.connected() as connection:
-        trusted = _look(connection, source, trusted)
-        trusted = _check_digits(connection, source, trusted, heading.checked)
+        looked = _look(connection, source, trusted)
+        _as_expected(connection, looked)
+        if wrong := junk.found(connection, looked, above):
+            trusted = junk.without(trusted, wrong, shape)
+            _enough(trusted, rules)
+            looked = _look(connection, source, trusted)
+        trusted = _check_digits(connection, source, looked, heading.checked)
         _no_key_twice(connection, trusted)
         if not rules.accept_smaller:
             people.same_as_before(connection, trusted, rules.landed, rules.tolerance)
         trusted = _not_doubled(connection, source, trusted, rules)
-        _as_expected(connection, trusted)
+        trusted = typed.gate(connection, source, trusted, rules)
         return _of_whole_district(connection, source, trusted, rules)
 
 
@@ -157,15 +179,21 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         *feed.shapes,
         *feed.numbers,
         feed.school,
+        *feed.never_empty,
         feed.report_key,
-        feed.content_date,
+        *feed.types,
         *feed.distinct,
         *people.asked(feed),
     } & set(trusted.places) or set(list(trusted.places)[:1])
     listed = ", ".join(
-        f"trim(c{trusted.places[name]}) as {sql.name(name)}" for name in sorted(asked)
+        f"trim({_seen(trusted, name, f'c{trusted.places[name]}')}) as {sql.name(name)}"
+        for name in sorted(asked)
     )
-    _all(connection, f"create temp table looked as select {listed} from {csv_of(trusted)}", trusted)
+    _all(
+        connection,
+        f"create or replace temp table looked as select {listed} from {csv_of(trusted)}",
+        trusted,
+    )
     names = sorted(feed.numbers & asked)
     changed = [numbers.touched(sql.name(name)) for name in names]
     counts = ", ".join(
@@ -366,10 +394,19 @@ def keys_of(parent: Trusted, column: str) -> pa.Table:
 
 def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
     """The SQL of a column of the cleaned copy, as it is landed."""
-    text = f"{rows}c{trusted.places[column]}"
+    text = _seen(trusted, column, f"{rows}c{trusted.places[column]}")
     if found := trusted.spelled.get(column):
         return coverage.as_spelled(column, text, found)
+    if column in trusted.types:
+        return values.landed(text, trusted.types[column], trusted.feed.date_format)
     return numbers.repaired(f"trim({text})") if column in trusted.repaired else text
+
+
+def _seen(trusted: Trusted, column: str, text: str) -> str:
+    """The SQL of a key or an address without what nobody can see; everything else is as written."""
+    if not trusted.unseen or column not in trusted.feed.identifiers:
+        return text
+    return values.visible(text)
 
 
 def csv_of(trusted: Trusted) -> str:
@@ -431,6 +468,9 @@ def _split(
                 buffer[found.start : found.end],
             )
             if isinstance(found, Bad):
+                no_record = junk.of_text(data.decode(encoding.codec, "replace"))
+                if no_record and found.end < len(buffer):  # what stands at the end is a trailer
+                    found = replace(found, code=no_record[0], values=no_record[1])
                 bad.append(
                     rejects.reject(
                         *told, found, data, delimiter=shape.delimiter, codec=encoding.codec
@@ -462,19 +502,20 @@ def _enough(trusted: Trusted, rules: Rules) -> None:
             "feed_heading_only" if trusted.has_header else "feed_without_rows",
             {"file": file.name, "bytes": file.size},
         )
-    if len(bad) > rules.tolerance.most_rejected * rows:
+    records = tuple(one for one in bad if one.code not in junk.DECORATION)
+    if len(records) > rules.tolerance.most_rejected * rows:
         raise RefusedError(
-            _of_all(bad, rows),
+            _of_all(records, rows),
             {
-                **bad[0].values,
+                **records[0].values,
                 "file": file.name,
-                "bad": len(bad),
+                "bad": len(records),
                 "rows": rows,
-                "share": f"{len(bad) / rows:.0%}",
+                "share": f"{len(records) / rows:.0%}",
                 "limit": f"{rules.tolerance.most_rejected:.0%}",
-                "why": problems.sentence(bad[0].code, bad[0].values),
+                "why": problems.sentence(records[0].code, records[0].values),
             },
-            bad[0].line,
+            records[0].line,
         )
     kept, before = _before(rules)
     least = rules.tolerance.min_row_ratio

@@ -3,7 +3,7 @@
 {%- endmacro %}
 
 {# The patterns ask for four digits of year first: the parser itself would read 05-Sep-24 as the year 24. Days with
-   slashes are refused: 03/04/2015 is two different birthdays and nothing in the file says which. #}
+   slashes are refused: 03/04/2015 is two different birthdays. Ingestion has read them where the feed says which. #}
 {% macro duckdb__parse_date(text) -%}
     case
         when {{ regexp_like(text, '^\\s*[0-9]{1,2}-[A-Za-z]{3,4}\\.?-[0-9]{4}\\s*$') }}

@@ -6,8 +6,8 @@ assignments as (
     select * from {{ ref('intake_staff') }}
 ),
 
-employees as (
-    select * from {{ ref('intake_employees') }}
+employments as (
+    select * from {{ ref('intake_employments') }}
 ),
 
 remembered as (
@@ -24,10 +24,10 @@ tonight as (
     union
     select
         matches.staff_key,
-        employees.school_number
+        employments.school_number
     from matches
-    inner join employees on matches.hr_staff_id = employees.staff_id
-    where employees.school_number is not null
+    inner join employments on matches.hr_staff_id = employments.staff_id
+    where employments.school_number is not null
 ),
 
 together as (

@@ -6,6 +6,10 @@ employees as (
     select * from {{ ref('intake_employees') }}
 ),
 
+employments as (
+    select * from {{ ref('intake_employments') }}
+),
+
 sis_people as (
     select
         assignments.sis_key,
@@ -72,16 +76,16 @@ sis_names as (
 
 hr_names as (
     select
-        employees.staff_id as hr_staff_id,
-        employees.school_number,
-        coalesce({{ name_key('employees.first_name') }}, '') || '|' || {{ name_key('employees.last_name') }} as person_name
-    from employees
+        employments.staff_id as hr_staff_id,
+        employments.school_number,
+        coalesce({{ name_key('employments.first_name') }}, '') || '|' || {{ name_key('employments.last_name') }} as person_name
+    from employments
     union all
     select
-        employees.staff_id as hr_staff_id,
-        employees.school_number,
-        {{ name_key('employees.usual_first_name') }} || '|' || {{ name_key('employees.last_name') }} as person_name
-    from employees
+        employments.staff_id as hr_staff_id,
+        employments.school_number,
+        {{ name_key('employments.usual_first_name') }} || '|' || {{ name_key('employments.last_name') }} as person_name
+    from employments
 ),
 
 -- unique among everybody, matched or not: of two Jane Smiths at one school a person decides which is which
@@ -105,8 +109,9 @@ unique_hr_names as (
     having count(distinct hr_names.hr_staff_id) = 1
 ),
 
+-- who is listed at several schools of both systems is one pair
 name_pairs as (
-    select
+    select distinct
         unique_sis_names.sis_key,
         unique_hr_names.hr_staff_id
     from unique_sis_names
