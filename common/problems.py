@@ -107,6 +107,17 @@ def shown(values: Values) -> dict[str, str | int]:
     }
 
 
+def waiting(counts: Values) -> str:
+    """Why rows wait, for a person: of a hold's code, without `hold_`, how many. The most first."""
+    words: dict[str, int] = {}
+    for code, count in counts.items():
+        known = catalogue().get(f"waiting_{code}")
+        word = known.sentence if known else "held"
+        words[word] = words.get(word, 0) + int(count)
+    ordered = sorted(words.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{count:,} {word}" for word, count in ordered)
+
+
 def _rendered(code: str, text: str, values: Values) -> str:
     """Numbers with thousands separated, text made printable; what a value holds is never a
     place.

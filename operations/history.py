@@ -6,10 +6,12 @@ that stand far from their own past.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from common import problems
 from common.runs import Run
 
 NIGHTS = 60  # how far back trends and baselines look
@@ -85,19 +87,40 @@ def measures(summary: dict[str, Any]) -> dict[str, float]:
     return numbers | {f"seconds of {step['name']}": step["seconds"] for step in summary["steps"]}
 
 
-def converged(summary: dict[str, Any]) -> float | None:
-    """Share of all desired records that the targets were read back to hold; None when nothing was
-    verified.
+READ_BACK = ("equal", "waiting", "different")  # rows, and they add up
+
+
+def read_back(summary: dict[str, Any]) -> dict[str, int] | None:
+    """How many rows of all targets were read back equal, how many wait, how many differ; None when
+    nothing was verified.
     """
-    read = [target for target in summary["targets"] if target["converged"] is not None]
-    desired = sum(target["desired"] for target in read)
-    if not read:
-        return None
+    read = [target for target in summary["targets"] if target.get("equal") is not None]
+    return {name: sum(row[name] for row in read) for name in READ_BACK} if read else None
+
+
+def said_back(summary: dict[str, Any]) -> str:
+    """The same as a sentence without its full stop, with why the waiting ones wait."""
+    three = read_back(summary)
+    if three is None:
+        return "nothing was read back"
+    why: Counter[str] = Counter()
+    for target in summary["targets"]:
+        why.update(target.get("waiting_for") or {})
+    waits = f" ({problems.waiting(why)})" if why else ""
     return (
-        1.0
-        if not desired
-        else sum(target["converged"] * target["desired"] for target in read) / desired
+        f"{three['equal']:,} rows equal their export, {three['waiting']:,} wait{waits},"
+        f" {three['different']:,} differ"
     )
+
+
+def equal_share(summary: dict[str, Any]) -> float | None:
+    """Share of all rows that the targets were read back to hold as desired, what waits counted as
+    not so; None when nothing was verified.
+    """
+    three = read_back(summary)
+    if three is None:
+        return None
+    return three["equal"] / total if (total := sum(three.values())) else 1.0
 
 
 def unusual(tonight: dict[str, Any], past: list[dict[str, Any]]) -> list[Unusual]:

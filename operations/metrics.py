@@ -92,13 +92,16 @@ def gauges(summary: dict[str, Any]) -> list[Gauge]:
             [(labels, int(feed["status"] in ("loaded", "unchanged"))) for labels, feed in feeds],
         ),
         *(
-            gauge(f"target_{name}", what, "1", [(labels, row[name]) for labels, row in targets])
+            gauge(f"target_{name}", what, "1", [(labels, row.get(name)) for labels, row in targets])
             for name, what in (
                 ("desired", "Records the export holds."),
                 ("applied", "Changes applied."),
                 ("held", "Changes held."),
                 ("failed", "Changes failed."),
                 ("converged", "Share of records read back as desired, held ones left out."),
+                ("equal", "Rows read back as their export has them."),
+                ("waiting", "Rows that wait, for a person or for another row."),
+                ("different", "Rows that differ from their export and wait for nobody."),
             )
         ),
         gauge(

@@ -33,7 +33,7 @@ ROWS_PER_CODE = (
 ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=|]+@[^\s<>()\[\]\"',;:=|]*[^\s<>()\[\]\"',;:=|.]")
 LEVELS = ("critical", "warning", "info")
 HEADLINES = {
-    0: "Done: every target equals its export tables.",
+    0: "Done: what could be written is written.",
     2: "Held: some changes wait for a person.",
     3: "Partly failed: what could go on went on.",
     1: "Error: the night did not come through.",
@@ -55,7 +55,6 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     template = environment.get_template("page.html")
     common = {
         "district": settings.read(District, "district").name or "this district",
-        "headlines": HEADLINES,
         "words": words(),
         "partition": findings.PARTITION,
     }
@@ -106,6 +105,17 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     }
 
 
+EQUAL = "Done: every target equals its export tables."
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """How the night ended; that all is equal only where all was read back and nothing waits."""
+    three = history.read_back(summary)
+    if summary["exit_code"] == 0 and three and not three["waiting"] + three["different"]:
+        return EQUAL
+    return HEADLINES[summary["exit_code"]]
+
+
 def five_lines(
     summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual]
 ) -> list[str]:
@@ -137,9 +147,8 @@ def five_lines(
         if per_level[level]
     )
     return [
-        HEADLINES[summary["exit_code"]]
-        + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
-        f"{applied}; {held.lower()}, {failed}.",
+        headline(summary) + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
+        f"{applied}; {held.lower()}, {failed}. Read back: {history.said_back(summary)}.",
         f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded,"
         f" {feeds['unchanged']} unchanged, "
         + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
@@ -232,9 +241,9 @@ def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 TRENDS: tuple[tuple[str, str, Any], ...] = (
     (
-        "Converged",
+        "Rows equal to their export",
         "%",
-        lambda night: None if (share := history.converged(night)) is None else 100 * share,
+        lambda night: None if (share := history.equal_share(night)) is None else 100 * share,
     ),
     ("Changes applied", "", lambda night: history.measures(night)["applied"]),
     ("Changes held", "", lambda night: history.measures(night)["held"]),

@@ -28,7 +28,7 @@ from common.log import event
 from common.runs import Run
 from common.terminal import Terminal
 from common.words import words
-from operations import interventions, metrics, page, preflight
+from operations import history, interventions, metrics, page, preflight
 from operations.closing import place_of
 from operations.publish import documents, publish
 
@@ -94,6 +94,8 @@ def summarise(run: Run) -> dict[str, Any]:
                 "write_calls": done.get("write_calls", 0),
                 "read_calls": done.get("read_calls", 0),
                 "converged": left.get("converged"),
+                **{name: left.get(name) for name in history.READ_BACK},
+                "waiting_for": left.get("waiting_for", {}),
                 "holds": export.get("holds", []),
             }
         )
@@ -257,7 +259,8 @@ def let_read() -> None:
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     """The report a person reads at 7 am: one line, the feeds, the targets, what needs a human."""
     console.print()
-    console.rule(escape(f"Night of {summary['as_of']}: {HEADLINE[summary['exit_code']]}"))
+    ended = HEADLINE[summary["exit_code"]] if page.headline(summary) != page.EQUAL else ALL_EQUAL
+    console.rule(escape(f"Night of {summary['as_of']}: {ended}"))
     code = summary["git_commit"][:9] or "unknown"
     console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")
     console.print(_steps(summary), markup=False)
@@ -290,6 +293,7 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
         )
     if summary["targets"]:
         console.print(_targets(summary))
+        console.print(f"Read back: {history.said_back(summary)}", markup=False, highlight=False)
     for target in summary["targets"]:
         for hold in target["holds"]:
             what = f"{target['target']} {target['entity']}: {hold}"
@@ -297,8 +301,9 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     _print_findings(run, console)
 
 
+ALL_EQUAL = "[green]done[/], every target equals its export tables"
 HEADLINE = {
-    0: "[green]done[/], every target equals its export tables",
+    0: "[green]done[/], what could be written is written",
     2: "[yellow]held[/], some changes wait for a person",
     3: "[yellow]partly failed[/], what could go on went on",
     1: "[red]error[/], see the steps",
@@ -319,12 +324,12 @@ def _targets(summary: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("target")
     table.add_column("entity")
-    for heading in ("desired", "changes", "applied", "held", "failed", "converged"):
+    for heading in ("desired", "changes", "applied", "held", "failed", *history.READ_BACK):
         table.add_column(heading, justify="right")
     previous = ""
     for row in summary["targets"]:
         changes = sum(row["planned"].values())
-        share = "" if row["converged"] is None else f"{row['converged']:.1%}"
+        three = [row.get(name) for name in history.READ_BACK]
         numbers = [
             row["desired"],
             changes,
@@ -336,7 +341,7 @@ def _targets(summary: dict[str, Any]) -> Table:
             escape(row["target"]) if row["target"] != previous else "",
             escape(row["entity"]),
             *(f"{number:,}" if number else "·" for number in numbers),
-            share,
+            *("" if number is None else f"{number:,}" for number in three),
         )
         previous = row["target"]
     return table

@@ -99,14 +99,13 @@ def health() -> tuple[bool, str]:
 
 def _numbers(summary: dict[str, Any], console: Console) -> None:
     numbers = history.measures(summary)
-    share = history.converged(summary)
     held = f", {numbers['held']:,.0f} held" if numbers["held"] else ""
     failed = f", {numbers['failed']:,.0f} failed" if numbers["failed"] else ""
     console.print(
-        f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}; converged"
-        f" {'unknown' if share is None else f'{share:.1%}'}",
-        markup=False,
-        highlight=False,
+        f"Changes:   {numbers['applied']:,.0f} applied{held}{failed}", markup=False, highlight=False
+    )
+    console.print(
+        f"Read back: {history.said_back(summary)}", markup=False, highlight=False, soft_wrap=True
     )
     bad = [
         f"{feed['source']}.{feed['feed']} {feed['status']}"

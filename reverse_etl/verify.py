@@ -3,7 +3,8 @@ exception".
 
 In: the run's plan, a fresh observation, the share each target declares as its level. Out:
 `verify.json`: per target and entity what still differs and why, without what the plan held or what
-waits for it, and the share of rows that are as they should be. Exit 3 when a share is under its
+waits for it, the share of those rows that are as they should be, and three numbers that add up:
+how many rows equal their export, wait with a reason, differ. Exit 3 when a share is under its
 level, and where what should be closed is open, by name: a share of 99.9 % is no comfort there.
 Platforms list late what they have just accepted, so what is left is looked at again after a
 pause.
@@ -15,12 +16,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
-from common import findings, store
+from common import findings, problems, store
 from common.findings import Finding
 from common.runs import Run
 from reverse_etl import plan as planning
@@ -84,7 +85,13 @@ def verify(
         ]
         for target in silent:  # what it held before the push says nothing about now
             result[target] = {
-                entity: {**one, "residual": {}, "reasons": {}, "converged": None}
+                entity: {
+                    **one,
+                    "residual": {},
+                    "reasons": {},
+                    "converged": None,
+                    **_unread(one["desired"]),
+                }
                 for entity, one in result[target].items()
             }
         unreadable += silent
@@ -108,22 +115,12 @@ def verify(
     findings.record(run, found)
     for target in chosen:
         parts = result.get(target, {})
-        whole = [one for one in parts.values() if one["converged"] == 1]
-        print(
-            f"verify: {target}: {len(whole)} of {len(parts)} kinds of object equal their export,"
-            f" {sum(one['desired'] for one in whole):,} rows"
-        )
+        print(f"verify: {target}: {_three(_total(parts.values()))}")
         for entity, one in sorted(parts.items()):
-            if one not in whole:
-                words = (
-                    ", ".join(f"{count:,} {action}" for action, count in one["residual"].items())
-                    or "nothing left"
-                )
-                words += f" ({_because(one)})" if one["reasons"] else ""
-                share = (
-                    "not known" if one["converged"] is None else f"{one['converged']:.2%} converged"
-                )
-                print(f"verify: {target} {entity}: {one['desired']:,} desired, {share}, {words}")
+            if one["converged"] is None and not one["waiting"]:
+                print(f"verify: {target} {entity}: not compared, its export was refused")
+            elif one["waiting"] or one["different"]:
+                print(f"verify: {target} {entity}: {_three(one)}")
     return 3 if any(finding.level == "critical" for finding in found) else 0
 
 
@@ -148,6 +145,26 @@ def _measured(
         where coalesce(planned.status, '') not in ('held', 'skipped')""",
         {"plan": document["plan_id"]},
     )
+    waiting: dict[tuple[str, str], dict[str, int]] = {}
+    left_behind: Counter[tuple[str, str]] = Counter()  # no row of the export wants them any more
+    for target, entity, code, gone, count in connection.execute(
+        """
+        select changes.target, changes.entity,
+            case when planned.status = 'skipped' then 'skipped'
+                when planned.status = 'held'
+                then coalesce(substr(planned.hold ->> '$.code', 6), '') end,
+            (changes.reason ->> '$.code') = 'change_left', count(*)
+        from changes
+        left join (select * from ledger.audit.changes where plan_id = $plan) as planned
+            on planned.target = changes.target and planned.entity = changes.entity
+            and planned.key = changes.key
+        group by all order by all""",
+        {"plan": document["plan_id"]},
+    ).fetchall():
+        left_behind[target, entity] += count if gone else 0
+        if code is not None:
+            counts = waiting.setdefault((target, entity), {})
+            counts[code] = counts.get(code, 0) + count
     rows = connection.execute(
         """
         select target, entity, action,
@@ -179,6 +196,9 @@ def _measured(
             if part.desired
             else float(not residual)
         )
+        why = waiting.get((target, entity), {})
+        why |= {"protected": part.set_aside} if part.set_aside else {}
+        different, waits = sum(residual.values()), sum(why.values())
         # An export that was refused has no desired state to be compared with: its share is not
         # known, and not good.
         measured[target][entity] = {
@@ -187,6 +207,10 @@ def _measured(
             "residual": dict(residual),
             "reasons": dict(reasons),
             "converged": None if stopped else round(share, 6),
+            "equal": max(0, part.desired + left_behind[target, entity] - waits - different),
+            "waiting": waits,
+            "different": different,
+            "waiting_for": why,
         }
     return measured
 
@@ -212,6 +236,34 @@ def _still_open(connection: duckdb.DuckDBPyConnection, target: str) -> list[Find
         )
         for entity, key, partition, status, why in rows
     ]
+
+
+def _unread(rows: int) -> dict[str, Any]:
+    """The three numbers of what nobody could read."""
+    why = {"unread": rows} if rows else {}
+    return {"equal": 0, "waiting": rows, "different": 0, "waiting_for": why}
+
+
+def _total(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {"equal": 0, "waiting": 0, "different": 0}
+    total |= {"waiting_for": Counter(), "residual": {}, "reasons": Counter()}
+    for one in parts:
+        for number in ("equal", "waiting", "different"):
+            total[number] += one[number]
+        for why in ("waiting_for", "reasons"):
+            total[why].update(one[why])
+    return total
+
+
+def _three(one: Mapping[str, Any]) -> str:
+    """What was read back, in three numbers that add up."""
+    waits, differ = problems.waiting(one["waiting_for"]), _because(one)
+    return (
+        f"{one['equal']:,} rows equal their export, {one['waiting']:,} wait"
+        + (f" ({waits})" if waits else "")
+        + f", {one['different']:,} differ"
+        + (f" ({differ})" if differ else "")
+    )
 
 
 def _because(one: Mapping[str, Any]) -> str:

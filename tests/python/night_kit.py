@@ -137,6 +137,10 @@ def night(
                     "observed": 5000,
                     "residual": {},
                     "converged": 1.0 if exit_code == 0 else 0.98,
+                    "equal": 5000 - held - (0 if exit_code == 0 else 100),
+                    "waiting": held,
+                    "different": 0 if exit_code == 0 else 100,
+                    "waiting_for": {"limit": held} if held else {},
                 }
             }
         },

@@ -109,6 +109,10 @@ def test_a_platform_that_says_yes_and_does_nothing_is_not_green(bench: Bench) ->
         "residual": {"create": 1},
         "reasons": {"answered as done, not so when read back": 1},
         "converged": 0.5,
+        "equal": 1,
+        "waiting": 0,
+        "different": 1,
+        "waiting_for": {},
     }
 
 

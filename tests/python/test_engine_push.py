@@ -172,6 +172,10 @@ def test_a_call_that_never_works_fails_after_six_attempts_and_the_others_do_not(
         "observed": 19,
         "residual": {"create": 1},
         "converged": 0.95,
+        "equal": 19,
+        "waiting": 0,
+        "different": 1,
+        "waiting_for": {},
         "reasons": {"failed: given up after 6 attempts: unavailable": 1},
     }
 

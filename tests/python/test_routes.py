@@ -12,7 +12,7 @@ import pytest
 from night_kit import night
 
 from common import paths, settings
-from operations import alerts, history, routes, status
+from operations import alerts, history, page, routes, status
 from operations.history import unusual
 from operations.routes import Route, Silence
 
@@ -664,24 +664,57 @@ def test_what_is_unusual_is_said_beside_what_is_usual():
     )
 
 
+def read(equal: int | None, waiting: int = 0, different: int = 0, **why: int) -> dict[str, Any]:
+    """One target's rows as they were read back."""
+    return {"equal": equal, "waiting": waiting, "different": different, "waiting_for": why}
+
+
 @pytest.mark.parametrize(
-    ("targets", "share"),
+    ("targets", "three", "share", "said"),
     [
-        ([], None),
-        ([{"converged": None, "desired": 5}], None),
-        ([{"converged": 1.0, "desired": 0}], 1.0),
+        ([], None, None, "nothing was read back"),
+        ([{"target": "of an older night"}], None, None, "nothing was read back"),
+        ([read(None)], None, None, "nothing was read back"),
+        ([read(0)], (0, 0, 0), 1.0, "0 rows equal their export, 0 wait, 0 differ"),
         (
-            [
-                {"converged": 1.0, "desired": 30},
-                {"converged": 0.0, "desired": 10},
-                {"converged": None, "desired": 100},
-            ],
-            0.75,
+            [read(0, 8, limit=8), read(30, 2, 4, closed=1, limit=1), read(None)],
+            (30, 10, 4),
+            30 / 44,
+            "30 rows equal their export, 10 wait (9 over a limit, 1 closed by somebody else),"
+            " 4 differ",
+        ),
+        (
+            [read(1, 3, waits=1, waits_held=1, of_a_later_house=1)],
+            (1, 3, 0),
+            0.25,
+            "1 rows equal their export, 3 wait (2 wait for another target, 1 held), 0 differ",
         ),
     ],
 )
-def test_convergence_is_the_share_of_all_records_that_were_read_back(targets, share):
-    assert history.converged({"targets": targets}) == share
+def test_what_was_read_back_is_three_numbers_and_what_waits_is_not_equal(
+    targets: list, three: tuple | None, share: float | None, said: str
+) -> None:
+    summary = {"targets": targets}
+    found = history.read_back(summary)
+    assert (tuple(found.values()) if found else None) == three
+    assert history.equal_share(summary) == share
+    assert history.said_back(summary) == said
+
+
+@pytest.mark.parametrize(
+    ("code", "three", "said"),
+    [
+        (0, (9, 0, 0), "Done: every target equals its export tables."),
+        (0, (8, 1, 0), "Done: what could be written is written."),
+        (0, (8, 0, 1), "Done: what could be written is written."),
+        (0, (None, 0, 0), "Done: what could be written is written."),
+        (2, (9, 0, 0), "Held: some changes wait for a person."),
+    ],
+)
+def test_a_night_says_all_is_equal_only_where_all_was_read_back_equal(
+    code: int, three: tuple, said: str
+) -> None:
+    assert page.headline({"exit_code": code, "targets": [read(*three)]}) == said
 
 
 def test_nights_behind_are_whole_nights_before_this_one_oldest_first():

@@ -1,0 +1,147 @@
+"""What was read back, in three numbers that add up: equal, waiting with a reason, different. A
+night that wrote nothing is not called equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_bench import NO_LIMITS, USERS, Bench, user
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reverse_etl.model import Outcome
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "var")
+
+
+def three(bench: Bench, entity: str = "users", target: str = "fake") -> tuple[int, int, int, dict]:
+    found = bench.run.read("verify.json")[target][entity]
+    return found["equal"], found["waiting"], found["different"], found["waiting_for"]
+
+
+def test_a_night_that_wrote_nothing_says_how_many_rows_wait_and_not_that_all_is_equal(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.models = [replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})]
+    bench.desire(users=[user(n) for n in range(1, 9)])
+    assert bench.whole_night() == 2
+    assert bench.platform.rows("users") == []
+    capsys.readouterr()
+    assert bench.verify() == 0, "the exit code is as before: nothing failed"
+    assert three(bench) == (0, 8, 0, {"limit": 8})
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "verify: fake: 0 rows equal their export, 8 wait (8 over a limit), 0 differ",
+        "verify: fake users: 0 rows equal their export, 8 wait (8 over a limit), 0 differ",
+    ]
+
+
+def test_of_a_target_nobody_could_read_back_no_row_is_called_equal(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    observe = bench.observe
+
+    def blind() -> int:
+        observe()
+        unread = {"fake": {"status": "failed", "error": "no answer"}}
+        bench.run.write("observed.json", unread)
+        return 0
+
+    bench.observe = blind  # type: ignore[method-assign]
+    assert bench.verify() == 3
+    assert three(bench) == (0, 2, 0, {"unread": 2})
+
+
+def test_rows_of_a_file_wait_as_its_hold_says_and_those_of_a_failed_one_for_what_was_not_done(
+    tmp_path: Path,
+) -> None:
+    from test_engine_files import CLASSES, LISTED, district
+
+    bench = district(tmp_path, LISTED, CLASSES, replace(USERS, meta={**USERS.meta, "limits": {}}))
+    bench.desire(
+        users=[user(n) for n in range(1, 11)],
+        students=[{"student_id": f"{n}", "person_id": f"p{n}"} for n in range(1, 11)],
+        classes=[{"class_id": "c1"}],
+    )
+    assert bench.whole_night() == 2
+    bench.verify()
+    assert three(bench, "students", "folder") == (0, 10, 0, {"waits_held": 10})
+    assert three(bench, "classes", "folder") == (0, 1, 0, {"left_out": 1})
+    assert three(bench, "file", "folder") == (0, 1, 0, {"left_out": 1})
+    assert bench.folder is not None
+    bench.folder.broken = True
+    assert bench.whole_night("create,folder.students.drop", "first night") == 3
+    bench.verify()
+    assert three(bench, "students", "folder") == (0, 10, 0, {"skipped": 10})
+    assert three(bench, "file", "folder") == (0, 0, 1, {})
+    bench.folder.broken = False
+    assert bench.whole_night() == 0
+    bench.verify()
+    assert three(bench, "students", "folder") == (10, 0, 0, {})
+    assert three(bench, "file", "folder") == (1, 0, 0, {})
+
+
+FATES = ("equal", "new", "fails", "closed", "protected", "gone", "edited", "lost")
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=14), creates=st.integers(0, 14))
+def test_equal_waiting_and_different_add_up_to_all_rows_whatever_became_of_each(
+    tmp_path_factory: pytest.TempPathFactory, fates: list[str], creates: int
+) -> None:
+    """Computed beside the code: by what stands in the platform after the night, row by row."""
+    columns = {**USERS.columns, "hold": "varchar"}
+    context = [*USERS.meta["context"], "hold"]
+    first = replace(USERS, columns=columns, meta={**USERS.meta, "context": context, "hold": "hold"})
+    bench = Bench(tmp_path_factory.mktemp("three") / "var", [first])
+    known = [n for n, fate in enumerate(fates) if fate not in ("new", "fails")]
+    wanted = [n for n, fate in enumerate(fates) if fate not in ("gone", "lost")]
+    bench.desire(users=[user(n) for n in known])
+    bench.whole_night("create", "first night")
+    limits = {**NO_LIMITS, "create": creates}
+    meta = {**first.meta, "on_absent": "remove", "limits": limits}
+    bench.models = [replace(first, meta=meta)]
+    rows = {row["person_id"]: row for row in bench.platform.objects["users"].values()}
+    for number in known:
+        if fates[number] == "closed":
+            rows[f"p{number}"]["suspended"] = True
+    want = [
+        user(
+            n,
+            hold="the police" if fates[n] == "protected" else None,
+            given_name="Other" if fates[n] in ("protected", "edited") else f"G{n}",
+        )
+        for n in wanted
+    ]
+    bench.target.faults = lambda change: (
+        Outcome(change.change_id, "failed", 403, "forbidden")
+        if fates[int(change.key[0][1:])] in ("fails", "lost")
+        else None
+    )
+    bench.desire(users=want)
+    bench.whole_night("fake.users.empty", "they left")
+    bench.verify()
+    equal, waiting, different, why = three(bench)
+    there = {row["person_id"]: row for row in bench.platform.rows("users")}
+    same = [
+        one["person_id"]
+        for one in want
+        if one["person_id"] in there
+        and all(
+            there[one["person_id"]][name] == one[name]
+            for name in ("primary_email", "given_name", "org_unit_path", "suspended")
+        )
+    ]
+    left = [key for key in there if key not in {one["person_id"] for one in want}]
+    assert equal == len(same)
+    assert equal + waiting + different == len(want) + len(left)
+    assert sum(why.values()) == waiting
+    assert why.get("closed", 0) == fates.count("closed")
+    assert why.get("protected", 0) == fates.count("protected")
+    over = fates.count("new") + fates.count("fails") > creates
+    assert why.get("limit", 0) == (fates.count("new") + fates.count("fails") if over else 0)
