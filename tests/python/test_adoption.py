@@ -164,7 +164,13 @@ def test_a_decision_adopts_and_a_married_teacher_is_renamed_with_the_old_address
             " with the person,help desk\n"
         )
     ended = District(adopted.var, edited).run("demo", "again")
-    assert ended.returncode == 0, ended.stdout[-2000:]
+    # a quarter of the students still waits for such a row: their portfolio is sent by word only
+    assert ended.returncode == 2, ended.stdout[-2000:]
+    holds = adopted.ask(
+        "select distinct target, hold_code from audit.changes where hold is not null"
+        " and run_id = (select max(run_id) from audit.runs)"
+    )
+    assert holds == [("portfolio", "hold_left_out")]
     planned = adopted.ask(
         "select target, entity, action, key from audit.changes where run_id = (select max(run_id)"
         " from audit.runs) order by all"
