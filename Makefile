@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT STUDENTS SEED PUSHES ASK SET CHANGED DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN
+	SELECT STUDENTS SEED PUSHES ASK SET FIELD CHANGED DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -112,8 +112,9 @@ compact: .venv/nightly ## write warehouse and ledger anew without the air in the
 install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
 	@$(PY) -m operations install $(call given,--to,TO) $(call given,--user,AS) $(call given,--show,SHOW)
 
-audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 SET="person=…")
-	@$(PY) -m operations audit $(call given,--set,SET) -- $${ASK:+"$$ASK"}
+audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 PERSON= TARGET= FROM= TO= FIELD= FORMAT=csv)
+	@$(PY) -m operations audit $(call given,--set,SET) $(call given,--subject,PERSON) $(call given,--target,TARGET) $(call given,--from,FROM) \
+		$(call given,--to,TO) $(call given,--field,FIELD) $(call given,--format,FORMAT) -- $${ASK:+"$$ASK"}
 
 test: .venv/dev ## prove it: units, properties, real servers, whole nights
 	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/python

@@ -344,15 +344,25 @@ def explain(
 @app.command()
 def audit(
     ask: Annotated[int | None, typer.Argument(help="the number of a question")] = None,
+    *,
     values: Annotated[
         list[str] | None, typer.Option("--set", help="a value for a question, name=value")
     ] = None,
+    subject: Annotated[str, typer.Option(help="of one subject, by any word it is known by")] = "",
+    target: Annotated[str, typer.Option(help="of one target")] = "",
+    first: Annotated[str, typer.Option("--from", help="of this day and later")] = "",
+    last: Annotated[str, typer.Option("--to", help="of this day and earlier")] = "",
+    field: Annotated[str, typer.Option(help="about one field of an export")] = "",
+    form: Annotated[str, typer.Option("--format", help="text, csv or xlsx")] = "text",
 ) -> None:
     """List the questions of docs/audit.md, or ask one of the published warehouse."""
+    from operations.explain import NobodyFoundError
+
     given = dict(value.partition("=")[::2] for value in values or [])
+    asked = cookbook.Asked(given, subject, target, first, last, field)
     try:
-        raise SystemExit(cookbook.show(ask, given, Terminal()))
-    except cookbook.UnanswerableError as error:
+        raise SystemExit(cookbook.show(ask, asked, Terminal(), form))
+    except (cookbook.UnanswerableError, NobodyFoundError) as error:
         raise SystemExit(_refuse(str(error))) from None
 
 

@@ -1,9 +1,10 @@
 """Explain: one subject, in plain words, for whoever is asked at the help desk.
 
-In: any word somebody is known by; the published warehouse, in which `audit.explained` says who this
-is, line by line, and the declared exports. Out: that, what each target should hold and holds, what
-is pending, and who can mend what. Names, contacts and the like are shown only when asked for
-(`--names`); keys, places and dates always.
+In: any word somebody is known by, now or before; the published warehouse, in which
+`audit.explained` says who this is, line by line, and the declared exports. Out: that, what each
+target should hold and holds, what is pending, what was done last, and who can mend what. Names,
+contacts and the like are shown, and looked for, only when asked for (`--names`); keys, places and
+dates always.
 
 Alone: `python -m operations explain 1000001`.
 """
@@ -31,7 +32,16 @@ PERSONAL = (  # classes of personal data that stay hidden
     "family",
     "attendance",
 )
-WHO, WHEN, PENDING, MENDED = "Who", "Lifecycle", "Pending", "Who can mend what"  # its sections
+# its sections
+WHO, WHEN, PENDING, DONE, MENDED = (
+    "Who",
+    "Lifecycle",
+    "Pending",
+    "Last changes",
+    "Who can mend what",
+)
+MOST = 20  # so many are listed to choose from
+SHORTEST = 3  # letters that a part of a number or address needs to be looked for
 
 
 class NobodyFoundError(Exception):
@@ -54,7 +64,7 @@ def explain(who: str, console: Console, *, names: bool = False) -> int:
             f'nothing is published yet ({paths.published()}); run "make nightly" first'
         )
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
-        subject = resolve(connection, who)
+        subject = resolve(connection, who, names=names)
         for title, lines in sections(connection, subject, names=names):
             console.print(title, markup=False, style="bold")
             for line in lines:
@@ -70,6 +80,7 @@ def sections(
     yield WHEN, _lines(connection, subject, WHEN, names)
     yield "What the targets should hold, and hold", list(_targets(connection, subject, names))
     yield PENDING, _lines(connection, subject, PENDING, names) or ["nothing"]
+    yield DONE, _lines(connection, subject, DONE, names) or ["nothing was ever done"]
     yield MENDED, _lines(connection, subject, MENDED, names) or ["nothing is the matter"]
 
 
@@ -86,24 +97,79 @@ def _lines(
     ]
 
 
-def resolve(connection: duckdb.DuckDBPyConnection, who: str) -> str:
-    """The subject behind any word somebody is known by. Raises NobodyFoundError."""
-    asked = "select distinct subject from audit.known_as where known_as = lower(?) order by 1"
-    known = _has(connection, "audit", "known_as")  # a house that has nobody has no such table
-    found = connection.execute(asked, [who.strip()]).fetchall() if known else []
+def resolve(connection: duckdb.DuckDBPyConnection, who: str, *, names: bool = False) -> str:
+    """The subject behind any word somebody is known by; with `names`, behind any part of a name.
+    Raises NobodyFoundError: for several, with what tells them apart; for an account that is
+    nobody's, with what it is; for nobody, with what comes near.
+    """
+    asked = who.strip()
+    # a house that has nobody has no such table
+    known = asked and _has(connection, "audit", "known_as")
+    found = _known(connection, EXACTLY, asked, names) if known else []
+    if not found and known and names:
+        found = _known(connection, BY_NAME, asked, names)
+    if len({subject for subject, _ in found}) == 1 and found[0][0] is not None:
+        return found[0][0]
     said = words()
-    if not found:
+    people = [(subject, about) for subject, about in found if subject is not None]
+    if people:
+        raise NobodyFoundError(_choice(f"{who!r} means {len(people)} {said.subjects}", people))
+    if found:
         raise NobodyFoundError(
-            f"nobody is known by {who!r}: no feed has ever listed this number and no account of"
-            f" ours has this address. Check the number; if it is right, {said.entered_by} has not"
-            f" entered the {said.subject} yet"
+            f"{who!r} is nobody's: {'; '.join(about for _, about in found)}. It is left alone until"
+            " somebody's record matches it, or seeds/identity_decisions.csv says whose it is"
         )
-    if len(found) > 1:
-        listed = ", ".join(row[0] for row in found)
+    near = _known(connection, IN_PART, asked, names) if known and len(asked) >= SHORTEST else []
+    if near:
         raise NobodyFoundError(
-            f"{who!r} means {len(found)} {said.subjects}; ask again with one of their ids: {listed}"
+            _choice(f"nobody is known by just {who!r}; it is a part of what these are", near)
         )
-    return found[0][0]
+    if heard := _heard(connection, asked):
+        raise NobodyFoundError(
+            f"{who!r} is no {said.subject} we know; the nights said of it: {' '.join(heard)}"
+        )
+    raise NobodyFoundError(
+        f"nobody is known by {who!r}: no feed has ever listed this number and no account of ours"
+        " has, or had, this address"
+        + ("" if names else " (a part of a name is looked for with NAMES=1)")
+        + f". Check it; if it is right, {said.entered_by} has not entered the {said.subject} yet"
+    )
+
+
+EXACTLY = "known_as = lower($asked) and not is_name"
+BY_NAME = """is_name and (select bool_and(contains(strip_accents(known_as), strip_accents(part)))
+    from (select unnest(string_split_regex(lower($asked), '\\s+')) as part))"""
+IN_PART = "contains(known_as, lower($asked)) and not is_name and subject is not null"
+
+
+def _known(
+    connection: duckdb.DuckDBPyConnection, condition: str, asked: str, names: bool
+) -> list[tuple[str | None, str]]:
+    """Who is known so: subject, and what tells one from the others."""
+    about = "coalesce(about_with_names, about)" if names else "about"
+    return connection.execute(
+        f"select distinct subject, {about} from audit.known_as where {condition} order by all",
+        {"asked": asked},
+    ).fetchall()
+
+
+def _choice(sentence: str, found: list[tuple[str, str]]) -> str:
+    more = len(found) - MOST
+    listed = [f"  {subject}  {about}" for subject, about in found[:MOST]]
+    listed += [f"  and {more:,} more"] if more > 0 else []
+    return "\n".join([f"{sentence}; ask again with one of these ids:", *listed])
+
+
+def _heard(connection: duckdb.DuckDBPyConnection, key: str) -> list[str]:
+    """What was found about a key that is nobody's, the latest first."""
+    if not _has(connection, "audit", "findings"):
+        return []
+    rows = connection.execute(
+        "select any_value(message) from audit.findings where key = ?"
+        " group by code, message order by max(found_at) desc limit 3",
+        [key],
+    ).fetchall()
+    return [message for (message,) in rows]
 
 
 def faults(connection: duckdb.DuckDBPyConnection, subject: str) -> list[Fault]:
@@ -164,6 +230,7 @@ def _exports(connection: duckdb.DuckDBPyConnection) -> Iterator[Export]:
 
 def _several(what: str, wanted: set[str], there: set[str]) -> Iterator[str]:
     parts = [f"should be {len(wanted)}, are {len(there)}"]
+    parts += [f"in {', '.join(sorted(wanted & there))}"] if wanted & there else []
     parts += [f"missing {', '.join(sorted(wanted - there))}"] if wanted - there else []
     parts += [f"too many {', '.join(sorted(there - wanted))}"] if there - wanted else []
     yield f"{what}: {'; '.join(parts)}"

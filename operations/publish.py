@@ -1,14 +1,17 @@
 """Publish: the copy of the warehouse people query while the next night writes.
 
 In: the schemas people ask about, from the warehouse and the ledger, and of staging what the targets
-hold. Out: `published/warehouse.duckdb`, plain tables, read-only, swapped in by rename so that a
-reader sees the old night or the new one and nothing between.
+hold. Out: `published/warehouse.duckdb`, plain tables with their descriptions as comments,
+read-only, swapped in by rename so that a reader sees the old night or the new one and nothing
+between.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -19,6 +22,7 @@ from operations import history
 SCHEMAS = ("core", "identity", "exports", "audit", "seeds")  # seeds: what people decided and signed
 DOCUMENTS = ("run.json", "summary.json", "plan.json")  # of a run, keys and counts only
 BUILT = ("dbt/manifest.json", "dbt/run_results.json")  # of the newest: what its exports are
+SHOWN = "ledger_audit"  # the schema of what the engine knows of its changes, for `show`
 OBSERVED = (  # of this schema, the views that say what a target holds, in the columns of its export
     "staging"
 )
@@ -105,10 +109,44 @@ def _copy(fresh: Path) -> int:
             copied.add((schema, table))
         if ("ledger", "audit", "changes") in found:  # as the engine has them, for `show`
             connection.execute(
-                "create schema published.ledger_audit; create table published.ledger_audit.changes"
+                f"create schema published.{SHOWN}; create table published.{SHOWN}.changes"
                 " as select * from ledger.audit.changes where run_id in (select unnest(?))",
                 [[run.run_id for run in _latest()]],
             )
-            copied.add(("ledger_audit", "changes"))
+            copied.add((SHOWN, "changes"))
+        for statement in _comments(connection, Run.latest()):
+            connection.execute(statement)
         connection.execute("detach published")
     return len(copied)
+
+
+def _comments(connection: duckdb.DuckDBPyConnection, run: Run | None) -> Iterator[str]:
+    """What the models' YAML says of the tables and columns that are there, as dbt last read it. A
+    column a model hands on without a word is what its parents say it is.
+    """
+    manifest = (run.read("dbt/manifest.json") if run else None) or {"nodes": {}, "sources": {}}
+    nodes = manifest["nodes"] | manifest["sources"]
+    there = connection.execute(
+        "select schema_name, table_name, list(column_name) from duckdb_columns()"
+        " where database_name = 'published' group by all"
+    ).fetchall()
+    named = {}
+    for one in manifest["sources"].values():
+        named |= {
+            (schema, one["identifier"]): one for schema in (one["schema"], one["source_name"])
+        }
+    named |= {(one["schema"], one.get("alias")): one for one in manifest["nodes"].values()}
+    for schema, table, columns in there:
+        if (node := named.get((schema, table))) is None:
+            continue
+        name = sql.name("published", schema, table)
+        yield f"comment on table {name} is {sql.text(node['description'].strip())}"
+        for column in columns:
+            if said := _described(nodes, node, column):
+                yield f"comment on column {name}.{sql.name(column)} is {sql.text(said)}"
+
+
+def _described(nodes: Mapping[str, Any], node: Mapping[str, Any], column: str) -> str:
+    said = node["columns"].get(column, {}).get("description", "").strip()
+    parents = (nodes[one] for one in node.get("depends_on", {}).get("nodes", ()) if one in nodes)
+    return said or next(filter(None, (_described(nodes, one, column) for one in parents)), "")

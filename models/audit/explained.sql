@@ -3,6 +3,7 @@
 
 {% set hidden = '…' %}
 {% set most_events = 6 %}
+{% set most_changes = 10 %}
 -- further than any timer of the lifecycle reaches
 {% set most_days = 1096 %}
 
@@ -344,6 +345,23 @@ pending as (
     where changes.person_id is not null and changes.status <> 'applied'
 ),
 
+-- ---------------------------------------------------------------- what was done
+
+done as (
+    select
+        changes.person_id as subject,
+        row_number() over (
+            partition by changes.person_id
+            order by changes.run_id desc, changes.seq desc, changes.target, changes.entity, changes.key
+        ) as place,
+        {{ date_text('runs.as_of') }} || ': ' || changes.target || ' ' || changes.entity || ' ' || changes.action
+        || case when changes.status = 'failed' then ', failed' else '' end || ': ' || changes.reason as line
+    from {{ ref('changes') }} as changes
+    inner join {{ source('ledger_audit', 'runs') }} as runs
+        on changes.run_id = runs.run_id
+    where changes.person_id is not null and changes.status in ('applied', 'failed')
+),
+
 -- ---------------------------------------------------------------- all of it
 
 lines as (
@@ -374,6 +392,10 @@ lines as (
     union all
     select 'Pending' as section, pending.subject, pending.place, pending.line, null as line_with_names, null as code, null as owner
     from pending
+    union all
+    select 'Last changes' as section, done.subject, done.place, done.line, null as line_with_names, null as code, null as owner
+    from done
+    where done.place <= {{ most_changes }}
     union all
     select 'Who can mend what' as section, mended.subject, mended.place, mended.line, null as line_with_names, mended.code, mended.owner
     from mended

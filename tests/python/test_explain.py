@@ -400,3 +400,103 @@ def test_a_number_nobody_knows_is_said_with_who_could_enter_it(planted, monkeypa
         match="school office \\(students\\) or human resources \\(staff\\) has not entered",
     ):
         explain.explain("0000000", Console(file=io.StringIO()))
+
+
+# ---------------------------------------------------------------- who is meant
+
+KNOWN = """
+    create schema audit;
+    create table audit.known_as as select * from (values
+        ('p1', 'p1', false, 'student 7123', 'student 7123: Renée Bo'),
+        ('p1', '7123', false, 'student 7123', 'student 7123: Renée Bo'),
+        ('p1', 'r.bo@s.x', false, 'student 7123', 'student 7123: Renée Bo'),
+        ('p1', 'r.old@s.x', false, 'student 7123', 'student 7123: Renée Bo'),
+        ('p1', 'renée bo', true, 'student 7123', 'student 7123: Renée Bo'),
+        ('p2', '9712', false, 'staff 9712', 'staff 9712: Ren Bo'),
+        ('p2', 'ren bo', true, 'staff 9712', 'staff 9712: Ren Bo'),
+        ('p3', 'shared', false, 'staff 1', 'staff 1: Cy'),
+        ('p2', 'shared', false, 'staff 9712', 'staff 9712: Ren Bo'),
+        (null, 'info@s.x', false, 'alder account 5 carries nobody''s key; reserved', null))
+        as t (subject, known_as, is_name, about, about_with_names);
+    create table audit.findings as select '8888' as key, 'no_school' as code,
+        'A student has no school.' as message, now() as found_at;
+"""
+
+
+@pytest.fixture
+def people():
+    with duckdb.connect() as connection:
+        connection.execute(KNOWN)
+        yield connection
+
+
+@pytest.mark.parametrize("word", ["7123", " 7123 ", "R.BO@s.x", "r.old@s.x", "p1"])
+def test_somebody_is_found_by_any_word_of_today_or_before(people, word: str):
+    assert explain.resolve(people, word) == "p1"
+
+
+@pytest.mark.parametrize("part", ["Renée", "renee", "BO RENEE", "née b"])
+def test_a_part_of_a_name_is_looked_for_only_when_names_are_asked_for(people, part: str):
+    assert explain.resolve(people, part, names=True) == "p1"
+    with pytest.raises(explain.NobodyFoundError, match="looked for with NAMES=1") as refused:
+        explain.resolve(people, part)
+    assert "7123" not in str(refused.value)
+
+
+def test_several_are_a_list_to_choose_from_with_names_only_when_asked_for(people):
+    with pytest.raises(explain.NobodyFoundError) as refused:
+        explain.resolve(people, "bo", names=True)
+    assert str(refused.value).splitlines()[1:] == [
+        "  p1  student 7123: Renée Bo",
+        "  p2  staff 9712: Ren Bo",
+    ]
+    with pytest.raises(explain.NobodyFoundError, match="'shared' means 2 people") as refused:
+        explain.resolve(people, "shared")
+    assert str(refused.value).splitlines()[1:] == ["  p2  staff 9712", "  p3  staff 1"]
+
+
+def test_a_long_list_says_how_many_more_there_are(people):
+    people.execute(
+        "insert into audit.known_as select 'q' || lpad(n::text, 2, '0'), 'ann ' || n, true,"
+        " 'student ' || n, null from range(25) as r(n)"
+    )
+    with pytest.raises(explain.NobodyFoundError, match="means 25 people") as refused:
+        explain.resolve(people, "ann", names=True)
+    assert len(str(refused.value).splitlines()) == 1 + explain.MOST + 1
+    assert str(refused.value).endswith("and 5 more")
+
+
+def test_an_account_that_is_nobodys_says_what_it_is(people):
+    with pytest.raises(explain.NobodyFoundError) as refused:
+        explain.resolve(people, "Info@s.x")
+    said = str(refused.value)
+    assert said.startswith(
+        "'Info@s.x' is nobody's: alder account 5 carries nobody's key; reserved."
+    )
+    assert "nobody is known" not in said
+
+
+def test_a_part_of_a_number_leads_to_those_it_is_a_part_of(people):
+    with pytest.raises(explain.NobodyFoundError, match="is a part of what these are") as refused:
+        explain.resolve(people, "712")
+    assert str(refused.value).splitlines()[1:] == ["  p1  student 7123", "  p2  staff 9712"]
+    with pytest.raises(explain.NobodyFoundError, match="nobody is known by '71'"):
+        explain.resolve(people, "71")  # too short to look for
+
+
+def test_a_key_only_findings_know_is_told_with_what_they_said(people):
+    with pytest.raises(explain.NobodyFoundError) as refused:
+        explain.resolve(people, "8888")
+    assert str(refused.value).endswith("the nights said of it: A student has no school.")
+
+
+def test_nobody_is_said_only_of_whom_nothing_knows(people):
+    for word in ("nobody.x", "", "   "):
+        with pytest.raises(explain.NobodyFoundError, match="nobody is known by"):
+            explain.resolve(people, word, names=True)
+
+
+def test_the_groups_of_somebody_are_named():
+    assert list(explain._several("alder members", {"a", "b"}, {"b", "c"})) == [
+        "alder members: should be 2, are 2; in b; missing a; too many c"
+    ]
