@@ -297,7 +297,9 @@ def _shown(question: Question, found: Answer, console: Console) -> None:
                     console.print(
                         f"[dim]{name:>14}[/]  {escape(cell)}", highlight=False, soft_wrap=True
                     )
-    console.print(f"[dim]{len(texts):,} row{'' if len(texts) == 1 else 's'}[/]")
+    console.print(
+        f"{len(texts):,} {'row' if len(texts) == 1 else 'rows'}", style="dim", markup=False
+    )
 
 
 def _text(value: object) -> str:
