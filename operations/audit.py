@@ -147,9 +147,10 @@ def _known(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
 TARGETS = """
     select distinct target from audit.changes union select distinct target from audit.deliveries
     union select split_part(table_name[5:], '__', 1) from information_schema.tables
-    where table_schema = 'exports' order by 1"""
+    where table_schema = 'exports' and starts_with(table_name, 'exp_') order by 1"""
 FIELDS = """
-    select distinct column_name from information_schema.columns where table_schema = 'exports'
+    select distinct column_name from information_schema.columns
+    where table_schema = 'exports' and starts_with(table_name, 'exp_')
     union select unnest(json_keys(new)) from (select distinct new from audit.changes)
     order by 1"""
 

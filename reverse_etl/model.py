@@ -137,7 +137,7 @@ class FileFormat:
     line_end: str = "crlf"  # crlf | lf
     header: bool = True
     when_empty: str = "skip"  # skip | send
-    formulas: str = "keep"  # keep: a program reads it | text: people open it in a spreadsheet
+    formulas: str = "keep"  # keep: a program reads it | text: it is opened in a spreadsheet
 
     @staticmethod
     def filled(template: str, date: str, district: str) -> str:

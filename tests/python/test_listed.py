@@ -478,7 +478,7 @@ EXPORTS = paths.root() / "models" / "exports"
 
 
 def test_no_export_is_without_an_answer():
-    assert set(ANSWERS) == {file.stem for file in EXPORTS.rglob("*.sql")}
+    assert set(ANSWERS) == {file.stem for file in EXPORTS.rglob("exp_*.sql")}
 
 
 def test_an_exposure_names_every_export_of_its_target():
@@ -487,7 +487,7 @@ def test_an_exposure_names_every_export_of_its_target():
     ]
     named = sorted(sorted(one["depends_on"]) for one in exposures)
     assert named == sorted(
-        sorted(f"ref('{file.stem}')" for file in target.glob("*.sql"))
+        sorted(f"ref('{file.stem}')" for file in target.glob("exp_*.sql"))
         for target in EXPORTS.iterdir()
         if target.is_dir()
     )

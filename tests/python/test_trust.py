@@ -339,7 +339,9 @@ def test_a_byte_that_cp1252_lacks_is_named(library: Library) -> None:
     assert library.ask("select _line, reason from raw_library.rejects") == [
         (2, "not cp1252 (byte 0x81)")
     ]
-    assert "1 with letters that are not cp1252 (byte 0x81)" in library.only("warning")["message"]
+    rejected, pointing = library.findings("warning")
+    assert "1 with letters that are not cp1252 (byte 0x81)" in rejected["message"]
+    assert pointing["code"] == "rows_point_nowhere"  # the loans of whoever that line was
 
 
 def test_a_rejected_row_names_its_column_its_record_its_school_and_who_mends_it(
