@@ -145,9 +145,11 @@ def test_an_intervention_that_was_recorded_stays(var: Path, up_again) -> None:
 
 
 def test_open_incidents_are_the_old_ones_or_the_new_ones(var: Path, up_again) -> None:
-    alerts._remember([{"condition": "old"}])
+    rest = {"sentence": "It is wrong.", "since": "2026-10-01", "run_id": "r0"}
+    old, new, newer = ({"condition": name} | rest for name in ("old", "new", "newer"))
+    alerts._remember([old])
     with disk_of(var) as moments:
-        alerts._remember([{"condition": "new"}, {"condition": "newer"}])
+        alerts._remember([new, newer])
     found = {
         when: tuple(one["condition"] for one in alerts.open_incidents())
         for when, _ in up_again(moments)

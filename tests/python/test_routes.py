@@ -507,6 +507,15 @@ def test_what_recovered_and_the_page_are_told(monkeypatch):
 # ---------------------------------------------------------------- incidents
 
 
+def incident(condition: str) -> dict[str, Any]:
+    return {
+        "condition": condition,
+        "sentence": "It was old already.",
+        "since": "2026-10-01",
+        "run_id": "r0",
+    }
+
+
 def test_what_is_critical_is_a_condition_under_a_name_that_stays():
     found = [
         finding("critical", "feed_refused", source="sis", feed="people", message="first"),
@@ -539,7 +548,7 @@ def test_what_is_critical_is_a_condition_under_a_name_that_stays():
     ],
 )
 def test_only_a_whole_night_that_did_not_fail_closes_an_incident(verb, code, over):
-    alerts._remember([{"condition": "old", "since": "2026-10-01"}])
+    alerts._remember([incident("old")])
     standing, new, ended = alerts._incidents(SUMMARY | {"verb": verb, "exit_code": code}, [])
     assert [one["condition"] for one in ended] == (["old"] if over else [])
     assert "old" in [one["condition"] for one in standing] or over
@@ -547,14 +556,13 @@ def test_only_a_whole_night_that_did_not_fail_closes_an_incident(verb, code, ove
 
 
 def test_an_incident_keeps_the_night_it_began_and_one_that_is_back_before_its_end_was_heard_has_never_been_over():  # noqa: E501
-    alerts._remember(
-        [{"condition": "feed_stale.google", "since": "2026-10-01", "closing": True, "told": True}]
-    )
+    begun = incident("feed_stale.google") | {"told": True}
+    alerts._remember([begun | {"closing": True}])
     assert alerts.open_incidents() == []
     standing, new, over = alerts._incidents(
         SUMMARY, [finding("critical"), finding("critical", "another")]
     )
-    assert standing[0] == {"condition": "feed_stale.google", "since": "2026-10-01", "told": True}
+    assert standing[0] == begun
     assert [(one["condition"], one["since"], one["run_id"]) for one in new] == [
         ("another.google", "2026-10-05", "r1")
     ]
