@@ -307,6 +307,8 @@ class FeedDocument(Tolerance):
     """Columns every row must fill."""
     key: Texts = ()
     """Columns that name a row."""
+    person_key: Texts = ()
+    """Column that says who a row is about, where people have several rows and there is no key."""
     distinct: Texts = ()
     """Columns no two rows share either, where the first of them is filled."""
     aliases: dict[str, Text] = Field(default_factory=dict)

@@ -115,6 +115,7 @@ class Feed:
     required: tuple[str, ...] = ()
     never_empty: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    person_key: tuple[str, ...] = ()  # who a row is about, where people have several and no key
     distinct: tuple[str, ...] = ()  # no two rows share these either, where the first is filled
     legacy_column_counts: tuple[int, ...] = ()
     order_known: bool = True
@@ -435,6 +436,7 @@ def _feed(
         required=_names(where, columns, aliases, facts.required),
         never_empty=_names(where, columns, aliases, facts.never_empty),
         key=_names(where, columns, aliases, facts.key),
+        person_key=_names(where, columns, aliases, facts.person_key),
         distinct=_names(where, columns, aliases, facts.distinct),
         legacy_column_counts=facts.legacy_column_counts,
         order_known=facts.order_known,

@@ -43,12 +43,14 @@ def columns(feed: Feed) -> dict[str, tuple[str, ...]]:
 
 def keys(feed: Feed) -> tuple[str, ...]:
     """The columns that name a person, each by itself; none where the key says more than who it is
-    at which school: absences are other people's every day.
+    at which school: absences are other people's every day. Where people have several rows there is
+    no key, and `person_key` says who they are.
     """
     who = {name for names in columns(feed).values() for name in names}
-    more = {name for name in feed.key if name not in who | {feed.report_key, feed.school}}
-    alone = feed.key if len(feed.key) == 1 else ()
-    if not feed.key or not who or (not alone and more - {"user_name"}):
+    key = feed.key or feed.person_key
+    more = {name for name in key if name not in who | {feed.report_key, feed.school}}
+    alone = key if len(key) == 1 else ()
+    if not key or not who or (not alone and more - {"user_name"}):
         return ()
     return tuple(dict.fromkeys(name for name in (feed.report_key, *alone) if name))
 

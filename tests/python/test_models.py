@@ -148,7 +148,7 @@ def test_every_model_every_column_and_every_target_is_described(manifest):
     exports = {
         model["config"]["meta"]["export"]["target"]: set()
         for model in models
-        if layer(model) == "exports"
+        if layer(model) == "exports" and "export" in model["config"]["meta"]
     }
     for exposure in manifest["exposures"].values():
         for parent in exposure["depends_on"]["nodes"]:

@@ -78,9 +78,9 @@ def test_the_kit_itself_loses_what_was_not_synced_and_keeps_what_was(tmp_path: P
 
 def test_a_document_of_a_run_is_the_old_one_or_the_new_one(var: Path, up_again) -> None:
     run = Run.open("nightly")
-    run.write("plan.json", {"plan_id": "old"})
+    run.write("plan.json", {"exports": [], "plan_id": "old"})
     with disk_of(var) as moments:
-        run.write("plan.json", {"plan_id": "new", "rows": list(range(100))})
+        run.write("plan.json", {"exports": [], "plan_id": "new", "rows": list(range(100))})
     found = [(when, Run.latest().read("plan.json")["plan_id"]) for when, _ in up_again(moments)]
     assert {plan for _, plan in found} == {"old", "new"}
     assert {plan for when, plan in found if when == "after"} == {"new"}
@@ -228,7 +228,7 @@ def test_every_backup_that_counts_can_be_put_back_and_the_one_before_is_never_lo
 
 def test_a_restore_that_the_power_ended_is_ended_by_the_next_one(var: Path, up_again) -> None:
     run = Run.open("nightly")
-    run.write("plan.json", {"plan_id": "p1", "rows": list(range(200))})
+    run.write("plan.json", {"exports": [], "plan_id": "p1", "rows": list(range(200))})
     run.finish(0)
     _issued("quinn", "robin")
     made = backup.backup()

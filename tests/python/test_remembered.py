@@ -237,7 +237,8 @@ def test_whom_rejected_lines_may_hide(monkeypatch, most):
         for feed, key, hours in lines:
             values = [feed, key, MOMENT + timedelta(hours=hours)]
             connection.execute(
-                "insert into raw_sis.rejects (feed, record_key, rejected_since) values (?, ?, ?)",
+                "insert into raw_sis.rejects (feed, record_key, rejected_since, code)"
+                " values (?, ?, ?, 'reject_quoting')",
                 values,
             )
         since, keys = land.doubts(connection, "sis", "people")
