@@ -403,7 +403,7 @@ def _demographic_row(student: Student, room: _Room) -> str:
         "",
         memo,
         room.teacher_id,
-        "Both parents" if mark % 10 else "Mother",
+        _custody(student),
         "YAG" if mark % 97 == 0 else "",
         "Court order" if mark % 71 == 0 else "",
         f"Band {mark % 232}" if ancestry else "",
@@ -414,6 +414,12 @@ def _demographic_row(student: Student, room: _Room) -> str:
         "Y",
         "N" if mark % 6 else "Y",
     )
+
+
+def _custody(student: Student) -> str:
+    """Who has custody, in the words of the office: as the lines of the contacts have it."""
+    having = [one.relationship for one in student.family.contacts if one.has_authority]
+    return having[0] if len(having) == 1 else "Both parents"
 
 
 def _enhanced_row(today: Day, student: Student, room: _Room) -> str:

@@ -107,6 +107,17 @@ class DltResource(TableSettings):
 # ---------------------------------------------------------------- sources
 
 
+class FlagWords(Section):
+    """[sources.<name>.flags.<flag>]: words of the district's own."""
+
+    yes: Texts = ()
+    """Words that are a yes."""
+    no: Texts = ()
+    """Words that are a no."""
+    neither: Texts = ()
+    """Words that say nothing of it."""
+
+
 class SourceSettings(Tolerance):
     """[sources.<name>]: what every source may say."""
 
@@ -114,6 +125,8 @@ class SourceSettings(Tolerance):
     """How it is read."""
     keep_days: KeepDays | None = None
     """Files of it not in force for so long are past their days; unset: as [archive] says."""
+    flags: dict[str, FlagWords] = Field(default_factory=dict)
+    """Words of the district's own for a flag of the layout."""
 
 
 class FilesSource(SourceSettings):
@@ -290,6 +303,15 @@ class Limits(Section):
         return self.megabytes * 1_000_000
 
 
+class FlagDocument(FlagWords):
+    """[feeds.<name>.flags.<flag>] of a layout: what a restricted column says, as one letter."""
+
+    of: Text = ""
+    """The restricted heading it is made of."""
+    purpose: Text = ""
+    """What it may be used for, and for nothing else."""
+
+
 class FeedDocument(Tolerance):
     """[feeds.<name>] of a layout."""
 
@@ -369,6 +391,8 @@ class FeedDocument(Tolerance):
     """The form of its dates, where they have two readings, like dd/MM/yyyy."""
     not_before: dict[str, Text] = Field(default_factory=dict)
     """Date -> the date of the same row it cannot precede."""
+    flags: dict[str, FlagDocument] = Field(default_factory=dict)
+    """Raw column -> what a restricted column says, as one letter; the text is never landed."""
 
 
 class LayoutDocument(Section):

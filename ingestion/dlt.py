@@ -75,7 +75,7 @@ def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched |
     from dlt.sources import incremental
 
     facts = settings.resources[feed.name]
-    headings = [column.heading for column in feed.columns if not column.restricted]
+    headings = [column.heading for column in feed.read]
     resource = _resource(source, settings, feed)
     if isinstance(resource, Problem):
         return resource

@@ -96,11 +96,7 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
             {"file": file, "names": _shown(needed), "headings": len(headings), "unknown": also},
             1,
         )
-    landed = {
-        name: place
-        for name, place in places.items()
-        if name in feed.landed and name not in feed.left_empty
-    }
+    landed = feed.with_flags(places)
     checked = places.get(feed.check_digit.name) if feed.check_digit else None
     return Heading(
         delimiter,
@@ -123,11 +119,8 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
         raise RefusedError(
             "feed_column_count", {"file": file, "count": count, "allowed": allowed}, 1
         )
-    places = {
-        column.name: place
-        for place, column in enumerate(feed.columns[:count])
-        if not column.restricted
-    }
+    everything = {column.name: place for place, column in enumerate(feed.columns[:count])}
+    places = {name: place for name, place in everything.items() if name in feed.landed}
     needed = [name for name in feed.required if name not in places]
     if needed:
         raise RefusedError("feed_column_absent", {"file": file, "names": _shown(needed)}, 1)
@@ -139,7 +132,7 @@ def _by_position(feed: Feed, file: str, delimiter: str, values: list[str]) -> He
             and not (name in feed.numbers and re.fullmatch(f"{DECIMALS}|{POWERS}", value))
         ):
             raise RefusedError("feed_no_heading_no_data", {"file": file, "name": name}, 1)
-    landed = {name: place for name, place in places.items() if name not in feed.left_empty}
+    landed = feed.with_flags(everything)
     checked = feed.columns.index(feed.check_digit) if feed.check_digit else count
     return Heading(delimiter, count, False, landed, checked=checked if checked < count else None)
 

@@ -90,7 +90,12 @@ def last_good(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) ->
     rows, tag, loaded_at, epoch = connection.execute(
         query + _table(source, feed.name)
     ).fetchone() or (0, "", "", 0.0)
-    return LastGood(rows, tag, tuple(columns), loaded_at, epoch, **remembered)
+    flags = connection.execute(
+        "select column_name, comment from duckdb_columns() where database_name = current_database()"
+        " and schema_name = ? and table_name = ? and comment is not null",
+        [f"raw_{source}", feed.name],
+    ).fetchall()
+    return LastGood(rows, tag, tuple(columns), dict(flags), loaded_at, epoch, **remembered)
 
 
 def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) -> dict[str, Any]:
@@ -230,7 +235,7 @@ def land(
         connection.execute("begin")
         try:
             for file in files:
-                _swap(connection, source, file.feed.name, beside[file.feed.name], load_id)
+                _swap(connection, source, file.feed, beside[file.feed.name], load_id)
                 _replace_rejects(connection, source, file, run=run, at=at, owner=owner)
                 _confirm(connection, source, file)
         except BaseException:
@@ -359,16 +364,22 @@ def _kept(file: Trusted, name: str, value: str) -> str:
 
 
 def _swap(
-    connection: duckdb.DuckDBPyConnection, source: str, feed: str, beside: str, load_id: str
+    connection: duckdb.DuckDBPyConnection, source: str, feed: Feed, beside: str, load_id: str
 ) -> None:
     """The table that was loaded beside takes the place of the one in force; every row says which
     load brought it.
     """
-    connection.execute(f"drop table if exists {_table(source, feed)}")
-    connection.execute(f"alter table {_table(source, beside)} rename to {sql.name(feed)}")
+    connection.execute(f"drop table if exists {_table(source, feed.name)}")
+    connection.execute(f"alter table {_table(source, beside)} rename to {sql.name(feed.name)}")
     connection.execute(
-        f"alter table {_table(source, feed)} add column _dlt_load_id varchar default '{load_id}'"
+        f"alter table {_table(source, feed.name)} add column _dlt_load_id varchar default"
+        f" '{load_id}'"
     )
+    for flag in feed.flags:  # other words another day land the same file again
+        connection.execute(
+            f"comment on column {_table(source, feed.name)}.{sql.name(flag.name)} is"
+            f" '{flag.fingerprint}'"
+        )
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, source: str, tables: Iterable[str]) -> None:

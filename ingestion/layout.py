@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from common import settings
-from ingestion.configured import FeedDocument, LayoutDocument, Limits, TableSettings
+from ingestion import flags as flag_words
+from ingestion.configured import FeedDocument, FlagWords, LayoutDocument, Limits, TableSettings
+from ingestion.flags import Flag
 from ingestion.tolerance import given
 from ingestion.values import Type
 
@@ -165,14 +167,41 @@ class Feed:
         None
     )
     content_date: str = ""  # a column whose newest date says how new the content is
+    flags: tuple[Flag, ...] = ()  # what restricted columns say, as letters
     tolerance: Mapping[str, Any] = field(
         default_factory=dict
     )  # thresholds that differ from the source's
 
     @property
     def landed(self) -> tuple[str, ...]:
-        """The raw columns, in file order."""
-        return tuple(column.name for column in self.columns if not column.restricted)
+        """The raw columns, in file order, then the flags."""
+        return (*(one.name for one in self.columns if not one.restricted), *self.flag_of)
+
+    @property
+    def flag_of(self) -> dict[str, Flag]:
+        """Raw column -> the flag it is."""
+        return {flag.name: flag for flag in self.flags}
+
+    @property
+    def read(self) -> tuple[Column, ...]:
+        """The columns asked of a system that is asked by column: the landed ones, and those whose
+        flag is.
+        """
+        flagged = {flag.column for flag in self.flags}
+        return tuple(one for one in self.columns if not one.restricted or one.name in flagged)
+
+    def with_flags(self, places: Mapping[str, int]) -> dict[str, int]:
+        """The landed columns of a file, and each flag where the column it is made of stands."""
+        kept = {
+            name: place
+            for name, place in places.items()
+            if name in self.landed and name not in self.left_empty
+        }
+        return kept | {
+            flag.name: places[flag.column]
+            for flag in self.flags
+            if flag.column in places and flag.column not in self.left_empty
+        }
 
     @property
     def identifiers(self) -> frozenset[str]:
@@ -243,6 +272,7 @@ def of_district(
     leave_empty: Iterable[str] = (),
     check_digits: bool = True,
     date_format: Mapping[str, str] | None = None,
+    flags: Mapping[str, FlagWords] | None = None,
 ) -> Layout:
     """The layout as one district gets it: its feeds (when it does not say: those not on request),
     its own file names, archives, delimiters and spellings of headings, and columns it wants left
@@ -265,6 +295,7 @@ def of_district(
             f"layout {layout.name}: {', '.join(lost)} is no column of any feed; mend aliases or"
             " leave_empty in the settings"
         )
+    _known_flags(f"layout {layout.name}", layout.feeds, flags or {})
     read = []
     for feed in (feed for feed in layout.feeds if feed.name in wanted):
         left = frozenset(column.name for heading in leave_empty if (column := feed.column(heading)))
@@ -290,6 +321,9 @@ def of_district(
                 references=kept,
                 check_digit=check_digit,
                 date_format=(date_format or {}).get(feed.name, feed.date_format),
+                flags=tuple(
+                    flag_words.of_district(one, (flags or {}).get(one.name)) for one in feed.flags
+                ),
             )
         )
     return replace(
@@ -325,9 +359,14 @@ KINDS_OF_TABLES = {
 }
 
 
-def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "sql") -> Layout:
+def from_tables(
+    source: str,
+    tables: Mapping[str, TableSettings],
+    kind: str = "sql",
+    flags: Mapping[str, FlagWords] | None = None,
+) -> Layout:
     """The layout of a SQL, REST or dlt source, from `[sources.<source>.tables.<feed>]`: columns,
-    required, key.
+    required, key. Where the system has a layout of its name, what is restricted there is so here.
     """
     called, system = KINDS_OF_TABLES[kind]
     if not tables:
@@ -337,9 +376,16 @@ def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "s
         )
     feeds = []
     usual = {feed.name: feed for feed in _usual(source)}
+    restricted = {
+        plain(one.heading) for feed in usual.values() for one in feed.columns if one.restricted
+    }
+    _known_flags(f"source {source}", usual.values(), flags or {})
     for name, facts in tables.items():
         where = f"[sources.{source}.{called}.{name}]"
-        columns = tuple(Column(heading, raw_name(heading)) for heading in facts.columns)
+        columns = tuple(
+            Column(heading, raw_name(heading), plain(heading) in restricted)
+            for heading in facts.columns
+        )
         if not columns:
             raise LayoutError(
                 f"{where} has no columns: list the ones to read; what is not listed is never read"
@@ -369,6 +415,7 @@ def from_tables(source: str, tables: Mapping[str, TableSettings], kind: str = "s
                     **_trust(where, columns, {}, facts, None),
                 ),
                 usual.get(name),
+                flags or {},
             )
         )
     _known_parents(f"source {source}", feeds)
@@ -380,7 +427,7 @@ def _usual(source: str) -> tuple[Feed, ...]:
     return load(source).feeds if (LAYOUTS / f"{source}.toml").is_file() else ()
 
 
-def _as_usual(feed: Feed, usual: Feed | None) -> Feed:
+def _as_usual(feed: Feed, usual: Feed | None, flags: Mapping[str, FlagWords]) -> Feed:
     """What a column is does not depend on the road it comes by: a table has what its file has,
     where it does not say otherwise.
     """
@@ -401,6 +448,7 @@ def _as_usual(feed: Feed, usual: Feed | None) -> Feed:
             if other in there
         },
         date_format=feed.date_format or usual.date_format,
+        flags=tuple(flag_words.of_district(one, flags.get(one.name)) for one in usual.flags),
     )
 
 
@@ -448,6 +496,7 @@ def _feed(
         limits=document.limits,
         aliases=aliases,
         numbers=frozenset(_names(where, columns, aliases, numbers)),
+        flags=_flags(where, columns, facts),
         check_digit=_checked_column(where, columns, facts.check_digit),
         shapes={
             column: shape
@@ -456,6 +505,33 @@ def _feed(
         },
         **_trust(where, columns, aliases, facts, document),
     )
+
+
+def _flags(where: str, columns: tuple[Column, ...], facts: FeedDocument) -> tuple[Flag, ...]:
+    """The flags of a feed; each is made of a restricted column, for a purpose."""
+    there = {plain(column.heading): column for column in columns}
+    found = []
+    for name, said in facts.flags.items():
+        column = there.get(plain(said.of))
+        if column is None or not column.restricted or not said.purpose:
+            raise LayoutError(
+                f"{where}: flag {name} needs `of`, a restricted heading of this feed, and a"
+                " `purpose`"
+            )
+        if raw_name(name) != name or name in {one.name for one in columns}:
+            raise LayoutError(
+                f"{where}: flag {name} needs a name in snake_case that no column of the feed has"
+            )
+        found.append(flag_words.flag_of(name, column.name, said))
+    return tuple(found)
+
+
+def _known_flags(where: str, feeds: Iterable[Feed], given: Mapping[str, FlagWords]) -> None:
+    known = {flag.name for feed in feeds for flag in feed.flags}
+    if unknown := sorted(set(given) - known):
+        raise LayoutError(
+            f"{where} has no flag {', '.join(unknown)}; it has {', '.join(sorted(known)) or 'none'}"
+        )
 
 
 def _trust(

@@ -89,6 +89,7 @@ class LastGood:
     rows: int = 0
     tag: str = ""  # `_file` of the rows
     columns: tuple[str, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)  # flag -> the words it was made with
     loaded_at: str = ""  # a date, for sentences
     loaded_epoch: float = 0.0
     # the ledger

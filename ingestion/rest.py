@@ -102,7 +102,7 @@ def _read(
     source: str, settings: RestSource, feed: Feed, session: Any, *, into: Path, spread: Spread
 ) -> Fetched | Problem:
     facts = settings.resources[feed.name]
-    headings = [column.heading for column in feed.columns if not column.restricted]
+    headings = [column.heading for column in feed.read]
     since = None
     if facts.cursor:
         by = next(heading for heading in headings if plain(heading) == plain(facts.cursor))

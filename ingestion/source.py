@@ -170,11 +170,12 @@ def _layout(name: str, said: SourceSettings) -> Layout:
             leave_empty=said.leave_empty,
             check_digits=said.check_digits,
             date_format=said.date_format,
+            flags=said.flags,
         )
     if isinstance(said, OneRosterSource):
         return import_module(READERS[said.kind]).layout_of(said)
     tables = said.tables if isinstance(said, SqlSource) else said.resources
-    return layout.from_tables(name, tables, said.kind)
+    return layout.from_tables(name, tables, said.kind, said.flags)
 
 
 def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
@@ -320,6 +321,7 @@ def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
         last.sha256 == file.sha256
         and last.tag.endswith(f"#{file.sha256[:12]}")
         and set(last.columns) == columns
+        and last.flags == {flag.name: flag.fingerprint for flag in feed.flags}
     )
 
 

@@ -67,7 +67,7 @@ def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
                 continue
             columns = [
                 present[plain(column.heading)]
-                for column in feed.columns
+                for column in feed.read
                 if plain(column.heading) in present
             ]
             changes = _changes(source, feed, facts, columns, into)

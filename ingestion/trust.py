@@ -399,6 +399,8 @@ def value_of(trusted: Trusted, column: str, rows: str = "") -> str:
         return coverage.as_spelled(column, text, found)
     if column in trusted.types:
         return values.landed(text, trusted.types[column], trusted.feed.date_format)
+    if flag := trusted.feed.flag_of.get(column):
+        return flag.sql(text)
     return numbers.repaired(f"trim({text})") if column in trusted.repaired else text
 
 

@@ -1,8 +1,11 @@
 {#-
     Columns of an export that nobody classed, whose class nobody signed for, or that the privacy register classes otherwise: a column does not
-    leave the register by being called something else. `export` is its node in the graph.
+    leave the register by being called something else. And what it does with families that it may not. `export` is its node
+    in the graph, `nodes` all of them.
 -#}
-{% macro unsigned_columns(export) -%}
+{% macro unsigned_columns(export, nodes) -%}
+    {%- set faults = [] -%}
+    {%- do family_faults(export, nodes, faults) -%}
     {%- set classes = ['none', 'key', 'name', 'contact', 'birth', 'address', 'family', 'attendance', 'enrolment'] -%}
     select
         declared.model,
@@ -27,4 +30,11 @@
         declared.personal_data not in ('{{ classes | join("', '") }}')
         or (register.model is not null and declared.personal_data is distinct from register.personal_data)
         or (declared.personal_data not in ('none', 'key') and (register.signed_by is null or register.signed_on is null))
+    {%- for fault in faults %}
+    union all
+    select
+        '{{ export.name }}' as model,
+        '{{ fault.column }}' as column_name,
+        '{{ fault.what }}' as personal_data
+    {%- endfor %}
 {%- endmacro %}

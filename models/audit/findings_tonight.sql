@@ -12,6 +12,8 @@ found as (
     select * from {{ ref('findings_of_people') }}
     union all
     select * from {{ ref('findings_of_accounts') }}
+    union all
+    select * from {{ ref('findings_of_families') }}
 ),
 
 problems as (

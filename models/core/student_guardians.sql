@@ -17,6 +17,8 @@ tonight as (
         contacts.relationship,
         contacts.contact_priority,
         contacts.is_guardian,
+        contacts.is_barred,
+        contacts.doubt,
         contacts.lives_with_student,
         contacts.source_line
     from contacts
@@ -45,7 +47,13 @@ final as (
             partition by together.student_number
             order by together.contact_priority nulls last, together.source_line nulls last, together.guardian_id
         ) as integer) as contact_priority,
-        together.is_guardian,
+        -- unknown is no, and so is what an earlier version remembered without having asked
+        coalesce(together.is_guardian and not together.is_barred, false) as is_guardian,
+        coalesce(together.is_barred, false) as is_barred,
+        case
+            when together.is_barred is null or (together.is_guardian is null and not together.is_barred)
+                then coalesce(together.doubt, 'unsaid')
+        end as doubt,
         together.lives_with_student
     from together
     inner join students on together.student_number = students.student_number

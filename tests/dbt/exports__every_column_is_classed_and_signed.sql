@@ -9,7 +9,7 @@
     {%- endfor %}
 {%- endif %}
 {%- for export in exports %}
-select model, column_name, personal_data from ({{ unsigned_columns(export) }}) as unsigned
+select model, column_name, personal_data from ({{ unsigned_columns(export, graph.nodes) }}) as unsigned
 union all
 {%- endfor %}
 -- a signature for a column that is not there would be found again by whoever adds one of that name

@@ -43,7 +43,11 @@ class Relation(str):
 
 
 ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do"])
-KINDS = SimpleNamespace(type_string=lambda: "varchar", type_float=lambda: "float")
+KINDS = SimpleNamespace(
+    type_string=lambda: "varchar",
+    type_float=lambda: "float",
+    split_part=lambda text, mark, place: f"split_part({text}, {mark}, {place})",
+)
 WORDS = {
     "ref": Relation,
     "source": lambda _, name: Relation(name),

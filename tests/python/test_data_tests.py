@@ -551,7 +551,12 @@ CASES["exports__do_not_call_is_honoured"] = Case(
 )
 
 
-def node(name: str, columns: dict[str, str | None], **export: object) -> dict[str, Any]:
+def node(
+    name: str,
+    columns: dict[str, str | None],
+    reads: tuple[str, ...] = ("family_contacts",),
+    **export: object,
+) -> dict[str, Any]:
     """A model as dbt's graph has it: columns with their class of personal data, and what makes it
     an export.
     """
@@ -565,6 +570,7 @@ def node(name: str, columns: dict[str, str | None], **export: object) -> dict[st
         "unique_id": f"model.homeroom.{name}",
         "columns": listed,
         "config": {"meta": {"export": export} if export else {}},
+        "depends_on": {"nodes": [f"model.homeroom.{one}" for one in reads]},
     }
 
 
@@ -616,6 +622,8 @@ def classed(column: str, kind: str | None, reported: str) -> Broken:
     )
 
 
+FIELDS = {"id": "key", "note": "none", **CLASSED}
+AROUND = "families not by way of family_contacts"
 UNSIGNED = {
     **{f"{kind}, and nobody signed": register(("exp_a", kind, kind), but=kind) for kind in CLASSED},
     "by nobody": register(("exp_a", "name", "name"), ("exp_a", "name", "name", None, YESTERDAY)),
@@ -641,6 +649,21 @@ UNSIGNED = {
         ("exp_a", "id", "key"), ("exp_a", "id", "contact", None, None)
     ),
     "without a class": classed("new", None, "unclassed"),
+    "a family from elsewhere": Broken(
+        [("exp_a", "family", "family not by way of family_contacts")],
+        nodes={"a": node("exp_a", FIELDS, reads=("enrolments",), target="a")},
+    ),
+    "a guardian's telephone that is called a contact": Broken(
+        [("exp_a", "guardians", AROUND)],
+        nodes={"a": node("exp_a", FIELDS, reads=("family_contacts", "guardians"), target="a")},
+    ),
+    "a contact by way of a model of the district's own": Broken(
+        [("exp_a", "stg_crm__parents", AROUND)],
+        nodes={
+            "a": node("exp_a", FIELDS, reads=("family_contacts", "between"), target="a"),
+            "between": node("between", {}, reads=("stg_crm__parents",)),
+        },
+    ),
 }
 MEDICAL = {"a": node("exp_a", {"id": "key", **CLASSED, "medical": "medical"}, target="a")}
 UNKNOWN = Broken(

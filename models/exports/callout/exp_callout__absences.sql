@@ -6,6 +6,10 @@ students as (
     select * from {{ ref('students') }}
 ),
 
+family_telephones as (
+    select * from {{ ref('family_telephones') }}
+),
+
 records as (
     select * from {{ ref('person_records') }}
 ),
@@ -47,7 +51,7 @@ final as (
         students.student_number as student_id,
         students.usual_last_name as student_last_name,
         {{ first_name_or_placeholder('students.usual_first_name') }} as student_first_name,
-        coalesce(students.home_phone, '') as home_phone,
+        coalesce(family_telephones.home_phone, '') as home_phone,
         coalesce(students.grade_code, '') as grade,
         {{ date_text('missed.absence_on', 'unpadded') }} as absence_date,
         missed.periods_missed,
@@ -57,6 +61,8 @@ final as (
     from missed
     inner join students
         on missed.student_number = students.student_number
+    left join family_telephones
+        on students.student_number = family_telephones.student_number
     -- a number that was merged into another has two persons: the first one's record, and the account given before
     inner join records
         on

@@ -2,12 +2,8 @@ with students as (
     select * from {{ ref('students') }}
 ),
 
-student_guardians as (
-    select * from {{ ref('student_guardians') }}
-),
-
-guardians as (
-    select * from {{ ref('guardians') }}
+family_contacts as (
+    select * from {{ ref('family_contacts') }}
 ),
 
 records as (
@@ -22,33 +18,30 @@ callable as (
         students.usual_first_name,
         students.grade_code,
         students.homeroom,
-        guardians.last_name as contact_last_name,
-        guardians.first_name as contact_first_name,
-        student_guardians.relationship,
-        guardians.home_phone,
-        guardians.mobile_phone,
-        guardians.work_phone,
-        guardians.email,
+        family_contacts.last_name as contact_last_name,
+        family_contacts.first_name as contact_first_name,
+        family_contacts.relationship,
+        family_contacts.home_phone,
+        family_contacts.mobile_phone,
+        family_contacts.work_phone,
+        family_contacts.email,
         -- counted from 1 without gaps, so that the order is the vendor's key
         row_number() over (
             partition by students.student_number
-            order by student_guardians.contact_priority nulls last, student_guardians.guardian_id
+            order by family_contacts.contact_priority nulls last, family_contacts.guardian_id
         ) as contact_priority
     from students
-    inner join student_guardians
-        on students.student_number = student_guardians.student_number
-    inner join guardians
-        on student_guardians.guardian_id = guardians.guardian_id
+    -- only who may be told about the child: an absence is their business
+    inner join family_contacts
+        on students.student_number = family_contacts.student_number
     where
         -- families who asked not to be called are left out, here too: who is not in the file cannot be called by mistake
         students.may_call
         and students.enrolment_status = 'active'
         -- students without a school are left out: the vendor calls in a school's name, and one such row would keep the file from being written
         and students.school_number is not null
-        -- emergency contacts without parental authority are left out: an absence is the guardians' business
-        and student_guardians.is_guardian
         -- contacts that cannot be reached in any way are left out
-        and coalesce(guardians.home_phone, guardians.mobile_phone, guardians.work_phone, guardians.email) is not null
+        and coalesce(family_contacts.home_phone, family_contacts.mobile_phone, family_contacts.work_phone, family_contacts.email) is not null
 ),
 
 final as (

@@ -1,9 +1,5 @@
-with guardians as (
-    select * from {{ ref('guardians') }}
-),
-
-student_guardians as (
-    select * from {{ ref('student_guardians') }}
+with family_contacts as (
+    select * from {{ ref('family_contacts') }}
 ),
 
 students as (
@@ -12,25 +8,21 @@ students as (
 
 invited as (
     select
-        {{ first_name_or_placeholder('guardians.first_name') }} as first_name,
-        coalesce(guardians.last_name, '') as last_name,
-        lower(guardians.email) as email,
+        {{ first_name_or_placeholder('family_contacts.first_name') }} as first_name,
+        coalesce(family_contacts.last_name, '') as last_name,
+        lower(family_contacts.email) as email,
         students.user_id as student_user_id,
-        student_guardians.contact_priority,
-        student_guardians.guardian_id,
+        family_contacts.contact_priority,
+        family_contacts.guardian_id,
         students.person_id,
         students.school_code as school_number,
         students.source
     from students
-    inner join student_guardians
-        on students.student_number = student_guardians.student_number
-    inner join guardians
-        on student_guardians.guardian_id = guardians.guardian_id
-    where
-        -- contacts without parental authority are left out: the portfolio shows a child's work
-        student_guardians.is_guardian
-        -- guardians without an e-mail address are left out: the vendor invites by e-mail and rejects the row
-        and guardians.email is not null
+    -- only who may be told about the child: the portfolio shows a child's work
+    inner join family_contacts
+        on students.student_number = family_contacts.student_number
+    -- who has no e-mail address is left out: the vendor invites by e-mail and rejects the row
+    where family_contacts.email is not null
 ),
 
 -- two guardians who share one address get one invitation

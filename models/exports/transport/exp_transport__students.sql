@@ -9,30 +9,27 @@ records as (
     select * from {{ ref('person_records') }}
 ),
 
-student_guardians as (
-    select * from {{ ref('student_guardians') }}
+family_contacts as (
+    select * from {{ ref('family_contacts') }}
 ),
 
-guardians as (
-    select * from {{ ref('guardians') }}
+family_telephones as (
+    select * from {{ ref('family_telephones') }}
 ),
 
 contacts as (
     select
-        student_guardians.student_number,
-        guardians.first_name,
-        guardians.last_name,
-        guardians.home_phone,
-        guardians.mobile_phone,
+        family_contacts.student_number,
+        family_contacts.first_name,
+        family_contacts.last_name,
+        family_contacts.home_phone,
+        family_contacts.mobile_phone,
         row_number() over (
-            partition by student_guardians.student_number
-            order by student_guardians.contact_priority nulls last, student_guardians.guardian_id
+            partition by family_contacts.student_number
+            order by family_contacts.contact_priority nulls last, family_contacts.guardian_id
         ) as place
-    from student_guardians
-    inner join guardians
-        on student_guardians.guardian_id = guardians.guardian_id
-    -- contacts without parental authority are left out: the bus hands a child to guardians
-    where student_guardians.is_guardian
+    -- only who may be told about the child: the bus hands a child to them
+    from family_contacts
 ),
 
 addressed as (
@@ -57,7 +54,7 @@ final as (
         {{ unquotable_text('addressed.usual_last_name') }} as last_name,
         coalesce({{ date_text('addressed.date_of_birth', 'slashed') }}, '') as birth_date,
         coalesce(addressed.gender_code, '') as gender,
-        coalesce(addressed.home_phone, '') as phone,
+        coalesce(family_telephones.home_phone, '') as phone,
         addressed.school_number as school_id,
         coalesce(addressed.grade_code, '') as grade,
         left({{ unquotable_text('addressed.homeroom') }}, 50) as school_home_room,
@@ -84,6 +81,8 @@ final as (
             addressed.student_number = records.source_key
             and records.population = 'student'
             and records.reason <> 'merged'
+    left join family_telephones
+        on addressed.student_number = family_telephones.student_number
     left join contacts as first_contact
         on
             addressed.student_number = first_contact.student_number

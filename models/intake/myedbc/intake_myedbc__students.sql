@@ -41,8 +41,8 @@ joined as (
         upper(coalesce(enrolments.grade, demographics.grade)) as grade_text,
         enrolments.enrolment_status as status_text,
         coalesce(enrolments.withdraw_date_text, demographics.withdraw_date_text) as withdraw_date_text,
-        -- no word from the family is no refusal
-        coalesce(demographics.may_call, true) as may_call,
+        -- no word from the family is no permission
+        demographics.may_call,
         coalesce(enrolments.date_of_birth, demographics.date_of_birth) as date_of_birth,
         coalesce(enrolments.admitted_on, demographics.admitted_on) as admitted_on,
         coalesce(enrolments.withdrawn_on, demographics.withdrawn_on) as withdrawn_on,

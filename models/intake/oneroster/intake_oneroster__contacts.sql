@@ -11,7 +11,7 @@ roles as (
     select * from {{ ref('stg_oneroster__roles') }}
 ),
 
--- relatives are left out, as emergency contacts are: only parents and guardians have a right to a child's data
+-- relatives are left out, as emergency contacts are: only of parents and guardians is it asked whether they may be told
 parent_roles as (
     select
         roles.user_id,
@@ -60,7 +60,10 @@ final as (
         adults.phone as home_phone,
         adults.sms as mobile_phone,
         parent_roles.role as relationship,
-        true as is_guardian,
+        -- a link to a parent says whose parent it is, not that a court has left it so: seed guardian_rules may
+        false as is_barred,
+        cast(null as boolean) as is_guardian,
+        'unsaid' as doubt,
         adults.source_file,
         adults.source_line
     from links

@@ -24,6 +24,7 @@ renamed as (
 
         -- flags
         {{ to_boolean('source.living_with_student') }} as lives_with_student,
+        {{ clean_text('source.has_custody') }} as has_custody,
 
         -- load
         source._file as source_file,

@@ -34,6 +34,10 @@ renamed as (
 
         -- flags
         {{ to_boolean('source.send_email_and_autodialer_calls') }} as may_call,
+        {{ clean_text('source.custody_with_mother') }} as custody_with_mother,
+        {{ clean_text('source.custody_with_father') }} as custody_with_father,
+        {{ clean_text('source.is_in_care') }} as is_in_care,
+        {{ clean_text('source.is_under_order') }} as is_under_order,
 
         -- dates
         {{ parse_date('source.date_of_birth') }} as date_of_birth,
