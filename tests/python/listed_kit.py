@@ -390,13 +390,16 @@ def tables(of: District) -> Tables:
             ),
         ),
         "student_guardians": (
-            "student_number guardian_id contact_priority:integer is_guardian:boolean relationship",
+            "student_number guardian_id contact_priority:integer is_guardian:boolean"
+            " is_barred:boolean lives_with_student:boolean relationship",
             *(
-                (one.number, contact.key, rank, authority, "Parent")
+                (one.number, contact.key, rank, authority, False, None, "Parent")
                 for one in students
                 for contact, rank, authority in one.contacts
             ),
         ),
+        # who is barred, test_families asks
+        "intake_barred_ways": ("student_number:varchar way:varchar",),
         "guardians": (
             "guardian_id first_name last_name home_phone mobile_phone work_phone email",
             *(

@@ -57,12 +57,24 @@ FILES = {
     ),
 }
 # what the office writes, and what it means
-STATUS = {"": "", "Joint": "yes", "SOLE": "yes", "None": "no", "No Contact": "no", "Access": "",
-          "see file": "unread"}  # fmt: skip
+STATUS = {
+    "": "",
+    "Joint": "yes",
+    "SOLE": "yes",
+    "None": "no",
+    "No Contact": "no",
+    "Access": "",
+    "see file": "unread",
+}
 HAVING = {
-    "": "", "Both Parents": "both", "Joint": "both", "Mother": "mother", "Father only": "father",
-    "Grandparents": "others", "per order 2024": "unread",
-}  # fmt: skip
+    "": "",
+    "Both Parents": "both",
+    "Joint": "both",
+    "Mother": "mother",
+    "Father only": "father",
+    "Grandparents": "others",
+    "per order 2024": "unread",
+}
 KINDS = {"Mother": "mother", "Father": "father", "Stepfather": "", "Guardian": "", "": ""}
 CHILDREN = ("1", "2", "3")
 PHONES = ("2505550101", "2505550102", "2505550103", "2505550104")
@@ -108,18 +120,20 @@ LINES = st.builds(
 )
 FAMILIES = st.tuples(
     st.lists(LINES, min_size=1, max_size=9),
-    st.tuples(*(
-        st.builds(
-            Child,
-            st.just(number),
-            st.sampled_from(tuple(HAVING)),
-            st.sampled_from(("", "", "YAG")),
-            st.sampled_from(("", "N", "Court order")),
-            st.sampled_from(("", *PHONES)),
+    st.tuples(
+        *(
+            st.builds(
+                Child,
+                st.just(number),
+                st.sampled_from(tuple(HAVING)),
+                st.sampled_from(("", "", "YAG")),
+                st.sampled_from(("", "N", "Court order")),
+                st.sampled_from(("", *PHONES)),
+            )
+            for number in CHILDREN
         )
-        for number in CHILDREN
-    )),
-)  # fmt: skip
+    ),
+)
 
 
 # --- the answer -----------------------------------------------------------------------------------
@@ -272,11 +286,7 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
     )
     return {
         **{name: (columns,) for name, columns in roster.items()},
-        "source_precedence": (
-            "source_system contacts:integer",
-            ("myedbc", 1),
-            ("oneroster", 2),
-        ),
+        "source_precedence": ("source_system contacts:integer", ("myedbc", 1), ("oneroster", 2)),
         "guardian_rules": ("source_system:varchar relationship:varchar",),
         "student_guardians_remembered": (contact,),
         "run_context": ("as_of", (TONIGHT,)),
@@ -286,9 +296,27 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
             " street_number street_name apartment:varchar municipality province postal_code"
             " is_in_feed:boolean last_seen_on:date",
             *(
-                (child.number, "07474001", child.phone or None, "active", True, "Ana", "Child",
-                 "05", "5A", TONIGHT, "X", "1", "Elm Rd", None, "Hope", "BC", "V0X 1L0", True,
-                 TONIGHT)
+                (
+                    child.number,
+                    "07474001",
+                    child.phone or None,
+                    "active",
+                    True,
+                    "Ana",
+                    "Child",
+                    "05",
+                    "5A",
+                    TONIGHT,
+                    "X",
+                    "1",
+                    "Elm Rd",
+                    None,
+                    "Hope",
+                    "BC",
+                    "V0X 1L0",
+                    True,
+                    TONIGHT,
+                )
                 for child in children
             ),
         ),
@@ -305,7 +333,7 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
             " is_authorized:boolean is_late:boolean",
             *(("07474001", one.number, TONIGHT, "AM", None, False, False) for one in children),
         ),
-    }  # fmt: skip
+    }
 
 
 def made(lines: list[Line], children: tuple[Child, ...]) -> dict[str, list[dict[str, Any]]]:

@@ -34,8 +34,17 @@ from common import findings, paths, store
 from common.runs import Run
 from ingestion import land
 from ingestion.__main__ import main
-from ingestion.configured import SqlTable
-from ingestion.layout import Column, Feed, LayoutError, from_tables, load, parse, raw_name
+from ingestion.configured import FlagWords, SqlTable
+from ingestion.layout import (
+    Column,
+    Feed,
+    LayoutError,
+    from_tables,
+    load,
+    of_district,
+    parse,
+    raw_name,
+)
 from ingestion.model import Fetched, RefusedError
 from ingestion.source import EMPTY
 from ingestion.trust import Rules, check
@@ -240,6 +249,90 @@ def test_restricted_values_reach_neither_the_warehouse_nor_anything_that_is_said
         if path.is_file() and b"PENCANARY" in path.read_bytes()
     ]
     assert left == [], "outside the packed archive, no copy of the file stays behind"
+
+
+FLAGS = """
+[feeds.people.flags.is_numbered]
+of = "PEN"
+purpose = "a test"
+yes = ["Joint"]
+no = ["No Contact"]
+neither = ["Access"]
+"""
+
+
+def flagged(*texts: str) -> str:
+    return HEADING + "".join(
+        f'"{100 + at}","Ng","Zoë","{text}",\r\n' for at, text in enumerate(texts)
+    )
+
+
+def test_a_restricted_column_lands_as_a_letter_of_its_flag_and_never_as_text(
+    library: Library, tmp_path: Path
+) -> None:
+    (tmp_path / "library.toml").write_text(LAYOUT + FLAGS, encoding="utf-8")
+    library.drop(
+        People=flagged("joint", " No-contact. ", "ACCESS", "", "PENCANARY, by order"), Loans=loans()
+    )
+    assert library.ingest() == 0
+    landed = library.ask("select is_numbered from raw_library.people order by _line")
+    assert landed == [("Y",), ("N",), (None,), (None,), ("?",)]
+    assert "pen" not in [row[0] for row in library.ask("describe raw_library.people")]
+    assert b"PENCANARY" not in paths.warehouse().read_bytes() + paths.ledger().read_bytes()
+    assert "PENCANARY" not in library.said() + json.dumps(library.findings())
+
+
+def test_other_words_of_a_flag_land_the_same_file_again(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library.toml").write_text(LAYOUT + FLAGS, encoding="utf-8")
+    library.drop(People=flagged("by order", "Joint"), Loans=loans())
+    assert library.ingest() == 0
+    assert library.ingest() == 0
+    assert library.feed("people")["status"] == "unchanged"
+    monkeypatch.setenv("SOURCES__LIBRARY__FLAGS__IS_NUMBERED__NO", '["By order", "joint"]')
+    assert library.ingest() == 0
+    assert library.feed("people")["status"] == "loaded"
+    landed = library.ask("select is_numbered from raw_library.people order by _line")
+    assert landed == [("N",), ("N",)], "a district's own word counts before the layout's"
+
+
+def test_a_file_without_the_column_of_a_flag_says_nothing(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "library.toml").write_text(LAYOUT + FLAGS, encoding="utf-8")
+    library.drop(People="Student Number,Surname\r\n100,Ng\r\n", Loans=loans())
+    assert library.ingest() == 0
+    assert library.ask("select is_numbered from raw_library.people") == [(None,)]
+
+
+def test_a_flag_needs_a_restricted_column_a_purpose_and_a_name_of_its_own() -> None:
+    columns = ["Student Number", "Custody", "Town"]
+
+    def layout(**flag: object) -> dict[str, Any]:
+        name = flag.pop("name", "has_custody")
+        flags = {name: {"of": "Custody", "purpose": "a test", **flag}}
+        feed = {"files": ["*"], "columns": columns, "flags": flags}
+        return {"restricted": ["Custody"], "feeds": {"a": feed}}
+
+    assert parse("x", layout()).feeds[0].landed == ("student_number", "town", "has_custody")
+    for wrong in ({"of": "Town"}, {"of": "Other"}, {"purpose": ""}):
+        with pytest.raises(LayoutError, match="needs `of`, a restricted heading"):
+            parse("x", layout(**wrong))
+    for name in ("town", "Has Custody"):
+        with pytest.raises(LayoutError, match="needs a name in snake_case"):
+            parse("x", layout(name=name))
+    with pytest.raises(LayoutError, match=r"has no flag has_custdy; it has .*has_custody"):
+        of_district(load("myedbc"), flags={"has_custdy": FlagWords()})
+
+
+def test_what_a_layout_restricts_is_restricted_whatever_the_road() -> None:
+    table = SqlTable(columns=("Student Number", "Surname", "Custody Status"))
+    found = from_tables("myedbc", {"parent_information": table}).feeds[0]
+    assert found.landed == ("student_number", "surname", "has_custody")
+    assert [one.name for one in found.read] == ["student_number", "surname", "custody_status"]
+    unflagged = from_tables(
+        "myedbc", {"student_demographic_information": SqlTable(columns=("PEN", "Student Number"))}
+    ).feeds[0]
+    assert [one.name for one in unflagged.read] == ["student_number"]
 
 
 def test_a_column_that_becomes_restricted_leaves_the_warehouse_the_same_night(

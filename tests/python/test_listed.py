@@ -36,6 +36,9 @@ from common import paths
 
 NUMBERS = range(6)
 MODELS = (
+    "barred_ways",
+    "family_contacts",
+    "family_telephones",
     "account_states",
     "org_unit_assignments",
     "group_members",

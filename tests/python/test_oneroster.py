@@ -72,6 +72,7 @@ ROLES = "sourcedId,status,dateLastModified,userSourcedId,roleType,role,beginDate
 EMPTY = {
     "exp_callout__absences": "there are no absences",
     "exp_callout__contacts": "nothing says whether a family may be called, so nobody is",
+    "exp_portfolio__family": "nothing says that a parent may be told, and no row of guardian_rules",
     "exp_transport__students": "there are no addresses",
 }
 LATER = (
@@ -79,15 +80,7 @@ LATER = (
     "exp_microsoft__licences",
 )  # nobody is renamed, and no tenant has been read for its subscriptions
 # Columns that differ, whatever the row.
-LOST = {
-    "exp_portfolio__students": {"pre_reg_school_code": "next year's school is not carried"},
-    "exp_portfolio__family": {
-        "first_name": (
-            "the parents' extract is in CP1252, which has lost letters that OneRoster's UTF-8 keeps"
-        ),
-        "last_name": "the same",
-    },
-}
+LOST = {"exp_portfolio__students": {"pre_reg_school_code": "next year's school is not carried"}}
 SAME = (
     "exp_google__schemas",
     "exp_google__org_units",
@@ -295,18 +288,37 @@ def test_only_what_oneroster_cannot_carry_differs(
 def test_parents_names_differ_only_by_the_letters_the_extract_lost(
     extracted: Built, rostered: Built
 ) -> None:
-    def names(built: Built) -> dict[tuple, tuple[str, str]]:
+    def names(built: Built) -> set[tuple[str, ...]]:
         return {
-            (row["student_user_id"], row["email"]): (row["first_name"], row["last_name"])
-            for row in built.rows("from exports.exp_portfolio__family")
+            tuple(str(value or "") for value in row.values())
+            for row in built.rows(
+                "select student_number, lower(email) as email, first_name, last_name"
+                " from core.student_guardians join core.guardians using (guardian_id)"
+                " where email is not null and not is_barred"
+            )
         }
 
     whole, cut = names(rostered), names(extracted)
     assert whole != cut
     assert {
-        key: tuple(name.encode("cp1252", "replace").decode("cp1252") for name in pair)
-        for key, pair in whole.items()
+        tuple(value.encode("cp1252", "replace").decode("cp1252") for value in row) for row in whole
     } == cut
+
+
+def test_a_link_of_the_roster_alone_lets_nobody_be_told(rostered: Built) -> None:
+    doubts = rostered.rows("select distinct is_guardian, doubt from core.student_guardians")
+    assert doubts == [{"is_guardian": False, "doubt": "unsaid"}]
+    said = rostered.rows(
+        "select school_number, values from audit.findings_of_families"
+        " where code = 'contacts_unsaid'"
+    )
+    asked = rostered.rows(
+        "select school_number, count(*) as contacts from core.student_guardians"
+        " join core.students using (student_number) where enrolment_status = 'active' group by all"
+    )
+    assert {row["school_number"]: json.loads(str(row["values"]))["contacts"] for row in said} == {
+        row["school_number"]: row["contacts"] for row in asked
+    }
 
 
 @pytest.mark.parametrize("export", EMPTY)
