@@ -31,16 +31,24 @@ ways as (
         tonight.way
     from tonight
     union all
-    select barred.student_number, lower(barred.email) as way
+    select
+        barred.student_number,
+        lower(barred.email) as way
     from barred
     union all
-    select barred.student_number, barred.mobile_phone as way
+    select
+        barred.student_number,
+        barred.mobile_phone as way
     from barred
     union all
-    select barred.student_number, barred.work_phone as way
+    select
+        barred.student_number,
+        barred.work_phone as way
     from barred
     union all
-    select barred.student_number, barred.home_phone as way
+    select
+        barred.student_number,
+        barred.home_phone as way
     from barred
     -- the telephone of the home in which the child lives with that person is the home's
     where not coalesce(barred.lives_with_student, false)

@@ -20,8 +20,8 @@ final as (
         student_guardians.contact_priority,
         student_guardians.lives_with_student,
         guardians.first_name,
-        guardians.last_name
-        {%- for way in ways %},
+        guardians.last_name,
+        {%- for way in ways %}
         case
             -- where somebody is reached who may not be told, nobody is told
             when not exists (
@@ -31,7 +31,7 @@ final as (
                     barred_ways.student_number = student_guardians.student_number
                     and barred_ways.way = lower(guardians.{{ way }})
             ) then guardians.{{ way }}
-        end as {{ way }}
+        end as {{ way }}{% if not loop.last %},{% endif %}
         {%- endfor %}
     from student_guardians
     inner join guardians

@@ -30,7 +30,7 @@ final as (
         records.population = 'student'
         and records.reason <> 'merged'
         and students.enrolment_status = 'active'
-        -- families who asked not to be called are left out because they said so; of whom nothing is known, nobody is called, and that counts
+        -- families who asked not to be called are left out because they said so; those of whom nothing is known count
         and coalesce(students.may_call, true)
         and listed.student_id is null
 )

@@ -38,10 +38,12 @@ callable as (
         -- families who asked not to be called are left out, here too: who is not in the file cannot be called by mistake
         students.may_call
         and students.enrolment_status = 'active'
-        -- students without a school are left out: the vendor calls in a school's name, and one such row would keep the file from being written
+        -- students without a school are left out: the vendor calls in a school's name, and one such row would keep the file back
         and students.school_number is not null
         -- contacts that cannot be reached in any way are left out
-        and coalesce(family_contacts.home_phone, family_contacts.mobile_phone, family_contacts.work_phone, family_contacts.email) is not null
+        and coalesce(
+            family_contacts.home_phone, family_contacts.mobile_phone, family_contacts.work_phone, family_contacts.email
+        ) is not null
 ),
 
 final as (

@@ -50,7 +50,7 @@ said as (
             when parents.parent_kind = 'father' then custody_of_child.with_father
             when custody_of_child.with_mother = '?' or custody_of_child.with_father = '?' then '?'
             -- one parent has custody and nothing says whether it is this one: only the person's own custody tells
-            when custody_of_child.with_mother <> custody_of_child.with_father and parents.has_custody is distinct from 'Y' then '?'
+            when custody_of_child.with_mother <> custody_of_child.with_father and coalesce(parents.has_custody, '') <> 'Y' then '?'
         end as custody_of_kind,
         custody_of_child.is_under_order
     from parents
