@@ -198,7 +198,11 @@ class BySettings(chaos.Chaos):
             }
             group, person = exports["members"].key
             if there != {(row[group], row[person]) for row in wanted[f"exp_{name}__members"]}:
-                raise chaos.WrongError(f"{name}: memberships are not as desired")
+                desired = {(row[group], row[person]) for row in wanted[f"exp_{name}__members"]}
+                raise chaos.WrongError(
+                    f"{name}: memberships are not as desired: missing {desired - there}, more"
+                    f" {there - desired}"
+                )
 
 
 def run(pushes: int, seed: int, people: int = 40, say: Any = print) -> Counter[str]:

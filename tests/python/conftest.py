@@ -21,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import settings as hypothesis_settings
 from library_kit import LAYOUT, Library
 from platform_kit import GoogleClient, GraphClient
 
@@ -29,6 +30,11 @@ from demo import cases
 from demo.holdings import holdings
 from demo.places import Places
 from demo.platforms import Platforms, running
+
+# nothing here is timed: a busy machine is no fault of what is tried
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
+
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVED = (240, 22)  # students and seed of the district that lived two nights

@@ -32,6 +32,8 @@ READ = {
     " homeroom homeroom_teacher_id homeroom_teacher_name enrolment_status next_school_number"
     " withdrawn_on:date admitted_on:date",
     "staff": "sis_user_name is_teacher:boolean",
+    "contacts": "first_name last_name email home_phone mobile_phone work_phone relationship"
+    " is_barred:boolean is_guardian:boolean doubt",
     "courses": "grade_text",
     "section_students": "school_year:integer",
     "section_staff": "teacher_name is_primary:boolean",
@@ -64,6 +66,7 @@ def counted(monkeypatch) -> Callable[[str, dict[str, int]], list[str]]:
             "run_context": NIGHT,
             "grades": ("grade_text grade_code",),
             "intake_sections": ("timetable_id period",),
+            "guardian_rules": ("source_system relationship decided_by decided_on:date",),
         }
         monkeypatch.setenv("HOMEROOM_SEEDS", json.dumps({"systems": {kind: [*precedence]}}))
         sql = rendered(ROOT / "models" / "intake" / f"intake_{kind}.sql")

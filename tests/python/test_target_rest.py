@@ -5,8 +5,10 @@ is never sent our token. What every target must hold is asked in `test_targets`.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -546,6 +548,21 @@ def test_a_reference_is_sent_as_the_remote_id_or_as_our_key(shop):
     by_key = shop.target(Reply(201, {"id": 1}), lines=lines | {"links": "key"})
     assert by_key.apply([line])[0].status == "applied"
     assert shop.bodies() == [{"line": "L1", "item": {"id": "A1"}}]
+
+
+def test_what_ties_two_objects_and_is_not_listed_yet_is_nobody_elses(shop, monkeypatch):
+    """A lost reply, and a list that is late: the next try says it exists."""
+    tie = replace(LINES, key=("item", "line"), references={"line": "items", "item": "items"})
+    monkeypatch.setattr(sys.modules[__name__], "LINES", tie)
+    lines = {"list": {"path": "lines"}, "create": {"path": "items/{item}/lines"}}
+    new = Change("c1", "shop", "lines", ("A1", "B1"), "create", None, {}, {"amount": 3})
+    new = replace(new, references={"item": "1", "line": "2"})
+    (told,) = shop.target(Reply(409, {}), [], lines=lines).apply([new])
+    assert (told.status, told.reason) == ("unknown", "duplicate")
+    assert told.note == "it is there, says the API, and its list does not show it yet"
+    monkeypatch.undo()
+    (told,) = done(shop.target(Reply(409, {}), {"rows": []}), change("create", code="A1"))
+    assert (told.status, told.reason) == ("failed", "duplicate")  # an object may be somebody else's
 
 
 def test_an_id_that_is_not_in_the_answer_is_in_its_address_or_looked_up(shop):

@@ -54,6 +54,7 @@ from reverse_etl.targets.rest.pages import ListError, whole
 from reverse_etl.targets.rest.settings import Batch, Entity, List, Route, Settings, Write
 
 TAKEN = Verdict("failed", "duplicate")
+LATE = "it is there, says the API, and its list does not show it yet"
 Found = list[tuple[Mapping[str, Any], str | None]]  # objects, each with whom it was listed under
 
 
@@ -414,6 +415,10 @@ class Rest(ApiTarget):
             return outcome_of(change, unsure, answer, None, str(error), calls)
         if remote_id:
             return outcome_of(change, ALREADY, answer, remote_id, "already there", calls)
+        export = self.exports[change.entity]
+        if set(export.key) <= export.references.keys():
+            # what ties two objects is nobody else's: a list that is late does not show it yet
+            return outcome_of(change, Verdict("unknown", "duplicate"), answer, None, LATE, calls)
         note = (
             f"a value meant for {key_text(change.key)} belongs to another object, which does not"
             " carry this key; nothing was changed"
