@@ -15,10 +15,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class LockHeldError(Exception):
-    """Somebody else is at it; the message says who, since when and what to do."""
+    """Somebody else is at it; the message says who, since when and what to do. `by` is what the
+    other one does, '' where that is not known.
+    """
+
+    def __init__(self, sentence: str, by: str = "") -> None:
+        super().__init__(sentence)
+        self.by = by
 
 
 @contextmanager
@@ -37,7 +44,10 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     file.seek(0)
-                    raise LockHeldError(_sentence(file.read(), what, wait)) from None
+                    content = file.read()
+                    raise LockHeldError(
+                        _sentence(content, what, wait), str(_owner(content).get("what", ""))
+                    ) from None
                 time.sleep(min(0.2, max(wait / 20, 0.01)))
         file.truncate(0)
         file.write(
@@ -58,6 +68,28 @@ def lock(path: Path, what: str, wait: float = 0.0) -> Iterator[int]:
             file.truncate(0)
 
 
+def tell(held: int, **facts: str) -> None:
+    """Let whoever asks know more of what is under way: its `run` and its `step`."""
+    owner = _owner(os.pread(held, 1 << 16, 0)) | facts
+    os.ftruncate(held, 0)
+    os.write(held, json.dumps(owner | {"step_since": time.time()}).encode())
+
+
+def _owner(content: str | bytes) -> dict[str, Any]:
+    try:
+        owner = json.loads(content)
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _step(owner: dict[str, Any]) -> str:
+    """Which step it is at, as far as it told."""
+    if not owner.get("step"):
+        return ""
+    return f", at {owner['step']} for {time.time() - owner['step_since']:.0f} s"
+
+
 def holder(path: Path) -> str:
     """Who holds it, as `process 4711, for 12 min`; '' when nobody does."""
     if not path.is_file() or not os.access(path, os.R_OK):  # or not told to who only reads
@@ -68,7 +100,8 @@ def holder(path: Path) -> str:
         except BlockingIOError:
             try:
                 owner = json.loads(file.read())
-                return f"process {owner['pid']}, for {(time.time() - owner['since']) / 60:.0f} min"
+                minutes = (time.time() - owner["since"]) / 60
+                return f"process {owner['pid']}, for {minutes:.0f} min{_step(owner)}"
             except (ValueError, KeyError, TypeError):  # its holder is just writing who it is
                 return "another process"
     return ""
@@ -79,8 +112,8 @@ def _sentence(content: str, what: str, wait: float) -> str:
         owner = json.loads(content)
         minutes, seconds = divmod(int(time.time() - owner["since"]), 60)
         who = (
-            f"{owner['what']} is under way for {minutes} min {seconds} s already, in process"
-            f" {owner['pid']} of {owner['user']} on {owner['host']}"
+            f"{owner['what']} is under way for {minutes} min {seconds} s already{_step(owner)}, in"
+            f" process {owner['pid']} of {owner['user']} on {owner['host']}"
         )
         end = f'or end it with "kill {owner["pid"]}" (it stops cleanly)'
     except (ValueError, KeyError, TypeError):  # its holder is just writing who it is

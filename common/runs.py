@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from common import disk_reserve, documents, paths, settings
+from common import disk_reserve, documents, paths, settings, turns
 from common.commit import git_commit
 from common.log import event
 
@@ -61,6 +61,7 @@ SHAPES: dict[str, documents.Fits] = {  # of the documents of a run, as far as re
     "dbt/manifest.json": documents.has(nodes=dict),
     "dbt/run_results.json": documents.has(results=list),
 }
+BY_NIGHT = ("nightly", "intraday")  # what lives a night; every other verb somebody typed
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
 
@@ -88,6 +89,10 @@ class NoSuchRunError(Exception):
     """There is no run of that name; the message says where they are."""
 
 
+class NightsRunError(NoSuchRunError):
+    """The run is a night's, and a verb typed by hand has one of its own."""
+
+
 @dataclass
 class Step:
     """One step of a run while it lasts; whoever runs it may set its exit code and a note."""
@@ -112,11 +117,12 @@ class Run:
     @classmethod
     def open(cls, verb: str) -> Run:
         """Begin a new run and point `runs/latest` at it. A run left open (killed, or planned and
-        never pushed) is closed as abandoned.
+        never pushed) is closed as abandoned; a night's by another night alone.
         """
         left = cls.latest()
-        if left is not None and not left.facts()["finished_at"]:
-            left.finish(1, "abandoned")
+        for one in cls.every():
+            if not one.facts()["finished_at"] and (verb in BY_NIGHT or not one.is_nights):
+                one.finish(1, "abandoned")
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         folder = paths.runs() / run_id
@@ -175,6 +181,11 @@ class Run:
         return every[-1] if every else None
 
     @classmethod
+    def latest_night(cls) -> Run | None:
+        """The newest that a night lived or lives."""
+        return next((run for run in reversed(cls.every()) if run.is_nights), None)
+
+    @classmethod
     def every(cls) -> list[Run]:
         """All of them, oldest first."""
         return [
@@ -190,14 +201,33 @@ class Run:
 
     @classmethod
     def current(cls, verb: str) -> Run:
-        """`HOMEROOM_RUN` if set, else the latest run if it is not finished, else a new one."""
+        """`HOMEROOM_RUN` if set, else the latest run if it is not finished, else a new one; for a
+        verb typed by hand never a night's. Raises NightsRunError.
+        """
         given = os.environ.get("HOMEROOM_RUN")
         if given:
-            return cls.load(given)
+            return cls.load(given).mine()
         latest = cls.latest()
-        if latest is not None and not latest.facts()["finished_at"]:
+        if latest is not None and not latest.is_nights and not latest.facts()["finished_at"]:
             return latest
         return cls.open(verb)
+
+    @property
+    def is_nights(self) -> bool:
+        """Whether a night lived it, or lives it."""
+        return self.facts()["verb"] in BY_NIGHT
+
+    def mine(self) -> Run:
+        """Itself, for whoever may write to it: the night it is of, with its steps; anybody, where
+        it is of a verb typed by hand. Raises NightsRunError.
+        """
+        if self.is_nights and not turns.of_a_night():
+            raise NightsRunError(
+                f"run {self.run_id} is a night's, and what it says of itself no verb typed by hand"
+                ' may change; leave RUN= out and a run of its own is opened ("make plan", "make'
+                ' show", "make push")'
+            )
+        return self
 
     def write(self, name: str, value: Any) -> None:
         """Write one JSON document of the run, whole or not at all."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, sql, versions
+from common import paths, sql, turns, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
@@ -63,7 +63,9 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse and the ledger to read from; for who may read the published copy only, that
     copy in their place. Raises as `connect` does.
     """
-    if not paths.warehouse().exists() or paths.may_read(paths.warehouse()):
+    # whoever only reads keeps no night waiting
+    a_night = paths.published().is_file() and turns.under_way() and not turns.of_a_night()
+    if not a_night and (not paths.warehouse().exists() or paths.may_read(paths.warehouse())):
         with connect(read_only=True) as connection:
             yield connection
         return
@@ -187,7 +189,7 @@ def begin_night(run: Run) -> None:
                 run.run_id,
                 run.as_of.isoformat(),
                 run.started_at.replace(tzinfo=None),
-                run.read("run.json").get("data_as_of", run.as_of.isoformat()),
-                run.read("run.json").get("rolled_over_on"),
+                run.facts().get("data_as_of", run.as_of.isoformat()),
+                run.facts().get("rolled_over_on"),
             ],
         )

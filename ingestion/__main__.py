@@ -23,9 +23,10 @@ from typing import Annotated
 
 import typer
 
-from common import access, findings, log, paths, problems, settings, store, terminal
+from common import access, findings, log, paths, problems, settings, store, terminal, turns
 from common.findings import Finding
-from common.runs import Run
+from common.lock import LockHeldError
+from common.runs import NightsRunError, Run
 from common.sftp import SftpError
 from ingestion import archive, replay
 from ingestion.configured import Archive
@@ -98,13 +99,18 @@ def _told(verb: Verb, names: Sequence[str], accept_smaller: Sequence[str], *, re
             case Verb.REPLAY:
                 replay.replay(sources, Run.current("replay"))
                 return DONE
-        return _ingest(sources, wrong, accept_smaller)
+        with turns.taken("ingest"):
+            return _ingest(sources, wrong, accept_smaller)
+    except LockHeldError as error:
+        print(f"ingestion: {error}", file=sys.stderr)
+        return HELD
     except (
         replay.NotInArchiveError,
         LandingError,
         store.StoreError,
         settings.SettingsError,
         paths.NotOursError,
+        NightsRunError,
     ) as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return ERROR

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from common import access, findings, paths, settings, store, terminal
+from common import access, findings, paths, settings, store, terminal, turns
+from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run, business_date
 from common.terminal import Terminal
 from operations import audit as cookbook
@@ -32,8 +34,11 @@ app = typer.Typer(
 
 @app.callback()
 def _begin(context: typer.Context) -> None:
-    if context.invoked_subcommand != "install":  # which root types for whoever the nights run as
-        access.begin(str(context.invoked_subcommand))
+    verb = str(context.invoked_subcommand)
+    if verb != "install":  # which root types for whoever the nights run as
+        access.begin(verb)
+    if verb in ("build", "report", "backup"):
+        context.with_resource(turns.taken(verb))
 
 
 @app.command()
@@ -228,6 +233,13 @@ def report() -> None:
     )
     if latest is None:
         raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
+    if latest.is_nights and not latest.facts()["finished_at"] and not turns.of_a_night():
+        raise SystemExit(
+            _refuse(
+                f"night {latest.run_id} was killed and is not over: the next one goes on with it,"
+                " or begins anew and says so; no report typed by hand closes it"
+            )
+        )
     if latest.facts()["finished_at"]:
         reports.show(latest, reports.summarise(latest), Terminal())
         reports.let_read()
@@ -262,11 +274,10 @@ def alert(
 
     if test:
         raise SystemExit(alerts.try_out())
-    latest = (
-        Run.load(os.environ["HOMEROOM_RUN"]) if os.environ.get("HOMEROOM_RUN") else Run.latest()
-    )
-    if latest is None:
-        raise SystemExit(_refuse('there is no run yet; "make nightly" makes one'))
+    if not turns.of_a_night():
+        with turns.taken("alert"):
+            raise SystemExit(_told_again())
+    latest = Run.load(os.environ["HOMEROOM_RUN"])
     if not latest.facts()["finished_at"]:  # the report died: what broke it is the news
         latest.finish(1)
     so_far = int(os.environ.get("HOMEROOM_EXIT_CODE", "0"))  # of a report that broke, too
@@ -366,6 +377,25 @@ def audit(
         raise SystemExit(_refuse(str(error))) from None
 
 
+def _told_again() -> int:
+    """By hand: what the latest night that is over found."""
+    from operations import alerts
+
+    nights_over = [run for run in Run.finished() if run.is_nights]
+    if not nights_over:
+        return _refuse('no night is over yet; "make nightly" lives one')
+    return alerts.send(nights_over[-1], reports.summarise(nights_over[-1]))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def alone(
+    command: Annotated[list[str], typer.Argument(help="a program and its words", metavar="…")],
+) -> None:
+    """Run another program while nothing else writes to the state: `make docs`, `make clean`."""
+    with turns.taken(Path(command[0]).name):
+        raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
 def _refuse(sentence: str, code: int = 2) -> int:
     print(sentence, file=sys.stderr)
     return code
@@ -385,6 +415,7 @@ def main() -> None:
         settings.SettingsError,
         paths.NotOursError,
         NoSuchRunError,
+        LockHeldError,
     )
     try:
         app()

@@ -22,7 +22,7 @@ from typing import Any
 
 from common import documents, findings, paths
 from common.log import event
-from common.runs import Run
+from common.runs import BY_NIGHT, Run
 from common.words import words
 from operations import channels, history
 from operations import routes as routing
@@ -66,10 +66,11 @@ def send(run: Run, summary: dict[str, Any]) -> int:
         ]
     )
     told += _numbers(summary)
+    earlier = run.read("alerts.json", {}).get("sent", [])  # told again by hand
     run.write(
         "alerts.json",
         {
-            "sent": told,
+            "sent": [*earlier, *told],
             "opened": [one["condition"] for one in opened],
             "closed": [one["condition"] for one in closed],
         },
@@ -303,7 +304,7 @@ def _incidents(
     Only a whole night closes anything, one verb sees too little.
     """
     before = {one["condition"]: one for one in _kept()}
-    wrong = conditions(summary, found)
+    wrong = conditions(summary, found) if summary["verb"] in BY_NIGHT else {}
     fresh = {
         name: {
             "condition": name,

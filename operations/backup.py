@@ -29,11 +29,10 @@ from typing import Any
 
 import duckdb
 
-from common import files, paths, settings, sql, store, versions
+from common import files, paths, settings, sql, store, turns, versions
 from common.runs import Run
 from operations import interventions
 from operations.configured import Backup
-from operations.night import lock
 
 LEDGER, DOCUMENTS, MANIFEST = "ledger.duckdb.gz", "documents.tar.gz", "manifest.json"
 KEPT_BESIDE = (
@@ -133,10 +132,10 @@ def restore(given: str) -> tuple[Path, Path]:
     replaced ledger lies.
 
     `given` is `latest`, a name under `folder()` or a path. Raises NotRestorableError,
-    night.NightRunningError.
+    LockHeldError.
     """
     chosen = _chosen(given)
-    with lock(), _proven(chosen) as ledger:
+    with turns.taken("restore"), _proven(chosen) as ledger:
         aside = paths.var() / "replaced" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
         aside.mkdir(parents=True, mode=0o700)
         target = paths.ledger()

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from common import disk_reserve, findings, paths, settings, store
+from common import disk_reserve, findings, paths, settings, store, turns
 from common import lock as locks
 from common.commit import git_commit
 from common.findings import Finding
@@ -91,12 +91,12 @@ class NightRefusedError(Exception):
 
 
 @contextmanager
-def lock() -> Iterator[int]:
-    """One night at a time per state folder; the lock file says who holds it. Yields what a step
-    must inherit to hold it too.
+def lock(what: str = turns.NIGHT) -> Iterator[int]:
+    """One night at a time per state folder; the lock file says who holds it. A verb typed by hand
+    is waited for. Yields what a step must inherit to hold it too.
     """
     try:
-        with locks.lock(paths.var() / "night.lock", "a night") as held:
+        with turns.night(what) as held:
             yield held
     except locks.LockHeldError as error:
         raise NightRunningError(str(error)) from error
@@ -149,7 +149,8 @@ def _nightly(allow: str, why: str, verb: str, steps: Sequence[Step]) -> int:
     _not_paused(verb)
     if not settings.read(Backup, "backup").nightly:
         steps = [step for step in steps if step[0] != "backup"]
-    with lock() as held, _Stop() as stop:
+    what = turns.NIGHT if verb == "nightly" else "a run by day"
+    with lock(what) as held, _Stop() as stop:
         keeper = _Keeper(limits, held, stop, time.monotonic() + limits.night)
         run, done = _begin(verb, limits, allow)
         code = _lived(run, steps, keeper, allow, why, done=done)
@@ -185,8 +186,9 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
     """The run to live: a new one, or the one a kill interrupted while it wrote, with the codes of
     the steps it had done.
     """
-    left = Run.latest()
+    left, newest = Run.latest_night(), Run.latest()
     if left is None or left.facts()["finished_at"]:
+        left = newest
         run = Run.open(verb)
         if left is not None and left.as_of > run.as_of:
             findings.record(
@@ -195,7 +197,10 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
         return run, {}
     facts = left.facts()
     during = facts.get("running") or "between two steps"
-    if not allow and _wrote(left) and facts["verb"] == verb and _is_fresh(left, facts, limits):
+    # where somebody worked by hand since, the ground may have moved: begun anew
+    alone = newest is not None and newest.run_id == left.run_id
+    same = alone and not allow and facts["verb"] == verb
+    if same and _wrote(left) and _is_fresh(left, facts, limits):
         codes = {
             step["name"]: step["exit_code"] for step in facts["steps"] if step["exit_code"] != 1
         }
@@ -319,6 +324,7 @@ def _skipped(name: str, needs: tuple[str, ...], codes: dict[str, int], keeper: _
 def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far: int) -> int:
     told = sum(1 for finding in findings.read(run) if finding["level"] == "critical")
     seconds, laid = keeper.seconds(name), disk_reserve.path().is_file()
+    locks.tell(keeper.held, run=run.run_id, step=name)
     with run.step(name) as step:
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
@@ -374,6 +380,7 @@ def _close(
     for name, command, _ in steps:
         if name not in CLOSING or not (last or name == "report"):
             continue
+        closing.guarded("the lock", lambda what=name: _say(run, keeper, what))
         told = closing.guarded(name, lambda what=command, so=code: _closing(run, what, keeper, so))
         if (
             told and name == "report" and preflight.make()
@@ -389,6 +396,11 @@ def _close(
         return code
     verb, lived = closing.how_it_went(run)
     return closing.last_act(verb, run.run_id, code, broken, lived=lived)
+
+
+def _say(run: Run, keeper: _Keeper, step: str) -> int:
+    locks.tell(keeper.held, run=run.run_id, step=step)
+    return 0
 
 
 def _finished(run: Run, code: int) -> int:

@@ -63,7 +63,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     paths.pages().mkdir(exist_ok=True, mode=0o700)
     page, text = page_of(run), template.render(common | facts(run, summary, past))
     documents.write_text(page, text)
-    if run.run_id == (Run.latest() or run).run_id:
+    if run.run_id == (Run.latest_night() or Run.latest() or run).run_id:
         documents.write_text(page.with_name("latest.html"), text)
     documents.write_text(page.with_name("index.html"), template.render(common | {"runs": _index()}))
     return page

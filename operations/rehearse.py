@@ -32,7 +32,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths, store
+from common import paths, store, turns
 from common.commit import git_commit
 from common.runs import Run
 from common.words import words
@@ -168,7 +168,7 @@ def _copied(day: date) -> Path:
     scratch = paths.var() / "rehearsal" / day.isoformat()
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, mode=0o700)
-    with store.connect(read_only=True):
+    with turns.taken("rehearse"), store.connect(read_only=True):
         for file in (paths.warehouse(), paths.ledger()):
             for part in (file, file.with_name(file.name + ".wal")):
                 if part.is_file():

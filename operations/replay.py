@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths, sql
+from common import paths, sql, turns
 from common.commit import git_commit
 from common.runs import Run
 from operations.snapshots import GROWING, identity_tables
@@ -139,9 +139,10 @@ def _prepared(run: Run) -> Path:
     }
     (folder / "run.json").write_text(json.dumps(facts), encoding="utf-8")
     (scratch / "runs" / "latest").symlink_to(run.run_id)
-    shutil.copyfile(paths.ledger(), scratch / "ledger.duckdb")
-    if (log := paths.ledger().with_suffix(".duckdb.wal")).is_file():
-        shutil.copyfile(log, scratch / log.name)
+    with turns.taken("replay"):
+        shutil.copyfile(paths.ledger(), scratch / "ledger.duckdb")
+        if (log := paths.ledger().with_suffix(".duckdb.wal")).is_file():
+            shutil.copyfile(log, scratch / log.name)
     with duckdb.connect() as connection:
         connection.execute(f"attach {sql.text(scratch / 'ledger.duckdb')} as ledger")
         _forget(connection, run)

@@ -188,7 +188,11 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> int:
         "the page": lambda: published.append(
             f"The page: {page.write(run, _again(run, exit_code))}"
         ),
-        "the numbers": lambda: metrics.write(_again(run, exit_code)),
+        "the numbers": lambda: (
+            metrics.write(_again(run, exit_code))
+            if run.is_nights or Run.latest_night() is None
+            else None
+        ),
         "the report": lambda: show(run, _again(run, exit_code), console),
     }
     for part, make in parts.items():

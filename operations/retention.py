@@ -20,12 +20,11 @@ from pathlib import Path
 
 import duckdb
 
-from common import files, paths, settings, sql, store, versions
+from common import files, paths, settings, sql, store, turns, versions
 from common.runs import Run
 from operations import interventions, page
 from operations.backup import backups
 from operations.configured import Retention
-from operations.night import lock
 from operations.preflight import size
 from operations.publish import publish
 
@@ -147,9 +146,9 @@ def past(now: datetime | None = None) -> list[Past]:
 
 
 def let_go(found: list[Past], now: datetime | None = None) -> None:
-    """Remove what `past` found. Raises night.NightRunningError."""
+    """Remove what `past` found. Raises LockHeldError."""
     moment = now or datetime.now(UTC)
-    with lock():
+    with turns.taken("retention"):
         with store.connect() as connection:
             for one in found:
                 for table, at in ROWS.get(one.name, ()) if one.rows and one.days else ():
@@ -188,7 +187,7 @@ def air() -> float:
 def compact() -> tuple[int, int]:
     """Write the warehouse and the ledger anew; returns bytes before and after."""
     both = (paths.warehouse(), paths.ledger())
-    with lock():
+    with turns.taken("compact"):
         before = sum(map(size, both))
         for catalog in ("warehouse", "ledger"):
             _write_anew(catalog)

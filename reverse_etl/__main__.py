@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from common import access, findings, paths, settings, store, terminal
+from common import access, findings, paths, settings, store, terminal, turns
 from common.findings import Finding
 from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run
@@ -66,7 +66,10 @@ RunId = Annotated[
 
 @app.callback()
 def _begin(context: typer.Context) -> None:
-    access.begin(str(context.invoked_subcommand))
+    verb = str(context.invoked_subcommand)
+    access.begin(verb)
+    if verb not in (*access.READ, "check"):
+        context.with_resource(turns.taken(verb))
 
 
 @app.command()
@@ -80,7 +83,7 @@ def check(target: Targets = None) -> None:
 @app.command()
 def observe(target: Targets = None, run: RunId = "") -> None:
     """Read what the API targets hold now into raw_<target>."""
-    with _step("observe", _run(run) or Run.current("observe")) as (current, done):
+    with _step("observe", _mine(run) or Run.current("observe")) as (current, done):
         scope = tuple(target or ())
         done(
             observing.observe(
@@ -107,7 +110,7 @@ def plan(
     """Compare what should be with what is; writes to no target. Exit 2 when something waits for
     somebody.
     """
-    with _step("plan", _run(run) or Run.current("plan")) as (current, done):
+    with _step("plan", _mine(run) or Run.current("plan")) as (current, done):
         allowed = Allowed.parse(allow, why)
         found = exports.load(current)
         with store.connect(read_only=True) as connection:
@@ -312,7 +315,7 @@ def push(
     By hand, what the targets hold is read again first: a plan somebody approved is pushed onto what
     he approved it for.
     """
-    with _step("push", _planned(run)) as (current, done):
+    with _step("push", _planned(run, "push")) as (current, done):
         look = None if "HOMEROOM_EXIT_CODE" in os.environ else _look(current)
         done(
             pushing.push(
@@ -331,7 +334,7 @@ def verify(target: Targets = None, run: RunId = "") -> None:
     """Read the targets back and measure what is left. Exit 3 when something of ours did not
     converge.
     """
-    with _step("verify", _planned(run)) as (current, done):
+    with _step("verify", _planned(run, "verify")) as (current, done):
         done(
             verifying.verify(
                 current,
@@ -537,10 +540,30 @@ def _run(run_id: str) -> Run | None:
     return Run.load(chosen) if chosen else None
 
 
-def _planned(run_id: str) -> Run:
-    """The run whose plan is to be pushed or verified: never a new one, which could have no plan."""
+def _mine(run_id: str) -> Run | None:
+    """The same, where it is not a night's, or this is a step of that night."""
+    chosen = _run(run_id)
+    return chosen.mine() if chosen else None
+
+
+def _planned(run_id: str, verb: str) -> Run:
+    """The run whose plan is to be pushed or verified: never a new one, which could have no plan.
+    What a night planned is read back by hand in a run of its own, and not pushed again.
+    """
     with _sentences():
         chosen = _run(run_id) or Run.latest()
+        if chosen is not None and chosen.is_nights and not turns.of_a_night():
+            plan = chosen.read("plan.json")
+            if verb != "verify" or plan is None:
+                raise planning.NoPlanError(
+                    f"the latest plan is of the night {chosen.run_id}, which no verb typed by hand"
+                    ' goes on with: "make plan" makes one of your own, "make show" shows it, "make'
+                    ' push" pushes it'
+                )
+            own = Run.open(verb)
+            for name in ("plan.json", "observed.json"):
+                own.write(name, chosen.read(name, {}))
+            return own
         if chosen is None:
             raise planning.NoPlanError(
                 'there is no run yet; run "make plan", look at it with "make show", then "make'
