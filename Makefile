@@ -136,7 +136,7 @@ bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per seco
 	@$(PY) -m tests.bench
 
 docs: .venv/nightly ## the models' own documentation, as a site under var/docs
-	@$(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
+	@$(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" $(PY) -m operations alone .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
 		&& echo "open $$HOMEROOM_VAR/docs/static_index.html"
 
 lock: .venv/dev ## pin what pyproject.toml asks for, with hashes
@@ -147,6 +147,7 @@ audit-deps: .venv/dev ## which known vulnerabilities the locked packages have, b
 	@$(PY) -m scripts.audit_deps
 
 clean: ## forget the virtual environment and the demo (var/ of a real district is yours to remove)
+	@if [ -x $(PY) ]; then $(PY) -m operations alone true; fi
 	@var="$${HOMEROOM_VAR:-var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
 
 .venv/nightly: requirements.txt

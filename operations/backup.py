@@ -85,6 +85,8 @@ def backup() -> Path:
     moment = datetime.now(UTC)
     final = folder() / f"{moment:%Y%m%dT%H%M%SZ}"
     part = final.with_name(f".{final.name}.part")
+    if final.exists():
+        raise BackupError(f"{final} is there already; one backup a second is enough")
     try:
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in folder().glob(".*.part"):
@@ -108,8 +110,6 @@ def backup() -> Path:
         files.write(part / MANIFEST, json.dumps(manifest, indent=1))
         with _proven(part):
             pass
-        if final.exists():
-            raise BackupError(f"{final} is there already; one backup a second is enough")
         part.replace(final)
     except (OSError, duckdb.Error, NotRestorableError) as error:
         shutil.rmtree(part, ignore_errors=True)

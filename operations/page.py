@@ -111,7 +111,8 @@ EQUAL = "Done: every target equals its export tables."
 def headline(summary: dict[str, Any]) -> str:
     """How the night ended; that all is equal only where all was read back and nothing waits."""
     three = history.read_back(summary)
-    if summary["exit_code"] == 0 and three and not three["waiting"] + three["different"]:
+    whole = all(row.get("equal") is not None for row in summary["targets"])
+    if summary["exit_code"] == 0 and whole and three and not three["waiting"] + three["different"]:
         return EQUAL
     return HEADLINES[summary["exit_code"]]
 

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from common import access, findings, settings, store, versions
 from common.log import event
-from common.runs import Run
+from common.runs import BY_NIGHT, Run
 from common.terminal import Terminal
 from common.words import words
 from operations import history, interventions, metrics, page, preflight
@@ -264,7 +264,10 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     """The report a person reads at 7 am: one line, the feeds, the targets, what needs a human."""
     console.print()
     ended = HEADLINE[summary["exit_code"]] if page.headline(summary) != page.EQUAL else ALL_EQUAL
-    console.rule(escape(f"Night of {summary['as_of']}: {ended}"))
+    if summary["exit_code"] == 0 and history.read_back(summary) is None:
+        ended = "[green]done[/], no target was read back"
+    what = "Night" if summary["verb"] in BY_NIGHT else f"By hand ({summary['verb']}), day"
+    console.rule(f"{escape(what)} of {escape(summary['as_of'])}: {ended}")
     code = summary["git_commit"][:9] or "unknown"
     console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")
     console.print(_steps(summary), markup=False)
