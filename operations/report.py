@@ -267,7 +267,7 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     if summary["exit_code"] == 0 and history.read_back(summary) is None:
         ended = "[green]done[/], no target was read back"
     what = "Night" if summary["verb"] in BY_NIGHT else f"By hand ({summary['verb']}), day"
-    console.rule(f"{escape(what)} of {escape(summary['as_of'])}: {ended}")
+    console.rule(escape(f"{what} of {summary['as_of']}: ") + ended)
     code = summary["git_commit"][:9] or "unknown"
     console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")
     console.print(_steps(summary), markup=False)

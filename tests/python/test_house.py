@@ -139,7 +139,14 @@ def test_the_report_shows_a_held_sentence_with_its_bracketed_words(tmp_path):
     run = Run("a-night", tmp_path, date(2026, 9, 8), datetime(2026, 9, 8, 9, tzinfo=UTC))
     row = {"target": "[files]", "entity": "a[b]", "desired": 9, "planned": {"create": 3}}
     row |= {"applied": 0, "held": 3, "failed": 0, "skipped": 0, "converged": None, "holds": [said]}
-    summary = {"as_of": "2026-09-08", "exit_code": 2, "git_commit": "", "steps": [], "feeds": []}
+    summary = {
+        "as_of": "2026-09-08",
+        "verb": "nightly",
+        "exit_code": 2,
+        "git_commit": "",
+        "steps": [],
+        "feeds": [],
+    }
     console = Console(width=200, record=True, file=io.StringIO())
     report.show(run, {**summary, "targets": [row]}, console)
     shown = console.export_text()
