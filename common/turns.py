@@ -20,6 +20,7 @@ from common import documents, lock, paths
 
 WAIT_SECONDS = 30.0  # a verb for a night, or for another verb
 PATIENCE_SECONDS = 3600.0  # a night for a verb
+UNKNOWN_SECONDS = 2.0  # a night for who has not said yet what it does
 NIGHT = "a night"
 INHERITED = "HOMEROOM_TURN"  # the descriptor of the night's lock, for its steps
 
@@ -67,7 +68,7 @@ def night(what: str = NIGHT) -> Iterator[int]:
     """The turn of a night: it waits for a verb, and not for another night. Yields what its steps
     inherit. Raises LockHeldError.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    begun = time.monotonic()
     while True:
         try:
             with lock.lock(_file(), what) as held:
@@ -78,7 +79,9 @@ def night(what: str = NIGHT) -> Iterator[int]:
                     os.environ.pop(INHERITED, None)
                 return
         except lock.LockHeldError as error:
-            if error.by == NIGHT or what != NIGHT or time.monotonic() > deadline:
+            # one that does not say what it does is just writing it, or a step a night has left
+            patience = PATIENCE_SECONDS if error.by else UNKNOWN_SECONDS
+            if error.by == NIGHT or what != NIGHT or time.monotonic() - begun > patience:
                 raise
         time.sleep(1.0)
 
