@@ -70,7 +70,9 @@ class District:
         parsed = self.var / "target" / PARSED.name
         # dbt sees for itself what has changed since; it saves a new district a quarter of its first
         # night. The demo wants its folder empty.
-        if command[0] != "demo" and not parsed.is_file() and PARSED.is_file():
+        # A parsed project knows where its seeds lie: another checkout has its own.
+        ours = self.root == ROOT
+        if ours and command[0] != "demo" and not parsed.is_file() and PARSED.is_file():
             parsed.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(PARSED, parsed)
         ended = subprocess.run(
@@ -82,7 +84,7 @@ class District:
             check=False,
             timeout=900,
         )
-        if parsed.is_file() and not PARSED.is_file():
+        if ours and parsed.is_file() and not PARSED.is_file():
             PARSED.parent.mkdir(exist_ok=True)
             part = PARSED.with_name(f"{PARSED.name}.{os.getpid()}")
             shutil.copyfile(parsed, part)

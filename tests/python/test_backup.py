@@ -19,7 +19,8 @@ import pytest
 from conftest import equal_to_exports
 from test_nights import writes
 
-from common import files, paths, store, versions
+from common import files, paths, store, turns, versions
+from common.lock import LockHeldError
 from common.runs import Run
 from operations import backup, interventions, night
 
@@ -442,10 +443,13 @@ def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_others(state, mo
     assert [path.name for path in (state / "backups").iterdir()] == [made.name]
 
 
-def test_no_backup_while_somebody_writes_and_no_restore_while_a_night_runs(state):
+def test_no_backup_while_somebody_writes_and_no_restore_while_a_night_runs(state, monkeypatch):
     made = backup.backup()
-    with night.lock(), pytest.raises(night.NightRunningError):
-        backup.restore(made.name)
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.1)
+    with night.lock():
+        monkeypatch.delenv(turns.INHERITED)  # somebody typed it: no step of that night
+        with pytest.raises(LockHeldError, match="a night is under way"):
+            backup.restore(made.name)
     assert names() == ["quinn", "robin"]
 
 

@@ -476,7 +476,7 @@ def test_a_push_told_to_stop_finishes_the_calls_in_flight_and_can_be_resumed(
     bench = planned(tmp_path)
     code, printed = push_in_a_process(tmp_path, bench.run, 10, "told to stop")
     assert code == 3, printed
-    assert "goes on where it stopped" in printed
+    assert "do the rest, as the next night does" in printed
     past = journal.read(bench.run.folder / "journal" / "fake.jsonl")
     assert not past.ended
     assert not past.unclear

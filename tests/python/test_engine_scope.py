@@ -1043,7 +1043,8 @@ def test_failures_are_told_by_kind_with_the_keys_to_look_at() -> None:
     assert (down.target, down.owner, down.action) == (
         "fake",
         "technician",
-        'when the target answers again, "make push" goes on where it stopped',
+        'when the target answers again, "make plan" and "make push" do the rest, as the next night'
+        " does",
     )
     assert nameless.message == "fake users: 1 create failed (no reason given), first keys: p3"
     assert (down.level, down.code, down.message) == (
@@ -1064,8 +1065,8 @@ def test_an_interrupted_push_says_how_far_it_came() -> None:
     told = pushing._stopped(tallies, work)  # type: ignore[arg-type]
     assert (told.level, told.code, told.owner) == ("warning", "push_interrupted", "technician")
     assert (
-        told.message
-        == 'the push was stopped after 6 of 1,007 changes; "make push" goes on where it stopped'
+        told.message == 'the push was stopped after 6 of 1,007 changes; "make plan" and "make push"'
+        " do the rest, as the next night does"
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from common import paths, settings, store, versions
+from common import paths, settings, store, turns, versions
+from common.lock import LockHeldError
 from common.runs import Run
 from operations import interventions, page, retention
 from operations import night as nights
@@ -268,11 +269,14 @@ def test_nothing_that_is_past_its_days_is_nothing_to_record(monkeypatch):
     assert interventions.lines() == []
 
 
-def test_nothing_goes_while_a_night_runs():
+def test_nothing_goes_while_a_night_runs(monkeypatch):
     old, _ = night(100), night(1)
     found = retention.past(NOW)
-    with nights.lock(), pytest.raises(nights.NightRunningError):
-        retention.let_go(found, NOW)
+    monkeypatch.setattr(turns, "WAIT_SECONDS", 0.1)
+    with nights.lock():
+        monkeypatch.delenv(turns.INHERITED)  # somebody typed it: no step of that night
+        with pytest.raises(LockHeldError, match="a night is under way"):
+            retention.let_go(found, NOW)
     assert (old.folder / "dbt").is_dir()
 
 
