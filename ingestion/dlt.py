@@ -25,6 +25,7 @@ from typing import Any
 
 from common import paths
 from common.addresses import all_at_home
+from common.findings import Finding
 from ingestion import cursor, table
 from ingestion.configured import DltSource
 from ingestion.layout import Feed, Layout, LayoutError, plain
@@ -46,7 +47,9 @@ def fetch(source: str, settings: DltSource, layout: Layout) -> Fetch:
     into = paths.var() / "inbox" / ".fetched" / source
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True, mode=0o700)
-    return Fetch({feed.name: _read(source, settings, feed, into) for feed in layout.feeds})
+    notes: list[Finding] = []
+    found = {feed.name: _read(source, settings, feed, into, notes) for feed in layout.feeds}
+    return Fetch(found, tuple(notes))
 
 
 @all_at_home()
@@ -71,7 +74,9 @@ def look(source: str, settings: DltSource, layout: Layout) -> Look:
     return Look(there + (f", not {', '.join(absent)}" if absent else ""), not absent)
 
 
-def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched | Problem:
+def _read(
+    source: str, settings: DltSource, feed: Feed, into: Path, notes: list[Finding]
+) -> Fetched | Problem:
     from dlt.sources import incremental
 
     facts = settings.resources[feed.name]
@@ -79,12 +84,13 @@ def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched |
     resource = _resource(source, settings, feed)
     if isinstance(resource, Problem):
         return resource
-    since = None
+    since, by = None, ""
     if facts.cursor:
         begin = KINDS_OF_CURSOR[facts.cursor_kind]
         by = next(heading for heading in headings if plain(heading) == plain(facts.cursor))
+        days = facts.full_every_days
         since = cursor.since(
-            source, feed, by, headings, full_every_days=facts.full_every_days, into=into
+            source, feed, by, headings, full_every_days=days, into=into, notes=notes
         )
         if since is not None:
             # a row without a stamp may have changed at any time
@@ -120,7 +126,7 @@ def _read(source: str, settings: DltSource, feed: Feed, into: Path) -> Fetched |
         rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )
     if facts.cursor and since is None:
-        cursor.read_whole(source, feed.name, found.sha256)
+        cursor.read_whole(source, feed, by, columns, found=found, notes=notes)
     return found
 
 

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from common import paths
+from common.findings import Finding
 from ingestion import cursor, rest_pages, rest_session, table
 from ingestion.configured import RestSource
 from ingestion.layout import Feed, Layout, plain
@@ -63,12 +64,12 @@ def fetch(
     session = rest_session.opened(source, settings)
     try:
         feeds = [_merged(feed, merge_by or {}) for feed in layout.feeds]
-        return Fetch(
-            {
-                feed.name: _read(source, settings, feed, session, into=into, spread=spread)
-                for feed in feeds
-            }
-        )
+        notes: list[Finding] = []
+        found = {
+            feed.name: _read(source, settings, feed, session, into=into, spread=spread, notes=notes)
+            for feed in feeds
+        }
+        return Fetch(found, tuple(notes))
     finally:
         session.close()
 
@@ -99,15 +100,23 @@ def _merged(feed: Feed, by: Mapping[str, str]) -> Feed:
 
 
 def _read(
-    source: str, settings: RestSource, feed: Feed, session: Any, *, into: Path, spread: Spread
+    source: str,
+    settings: RestSource,
+    feed: Feed,
+    session: Any,
+    *,
+    into: Path,
+    spread: Spread,
+    notes: list[Finding],
 ) -> Fetched | Problem:
     facts = settings.resources[feed.name]
     headings = [column.heading for column in feed.read]
-    since = None
+    since, by = None, ""
     if facts.cursor:
         by = next(heading for heading in headings if plain(heading) == plain(facts.cursor))
+        days = facts.full_every_days
         since = cursor.since(
-            source, feed, by, headings, full_every_days=facts.full_every_days, into=into
+            source, feed, by, headings, full_every_days=days, into=into, notes=notes
         )
     pages = Pages(settings, feed, since is not None)
     try:
@@ -150,7 +159,7 @@ def _read(
         rows.tables(columns), columns, feed, into / f"{feed.name}.csv", since and since.before
     )
     if facts.cursor and since is None:
-        cursor.read_whole(source, feed.name, found.sha256)
+        cursor.read_whole(source, feed, by, columns, found=found, notes=notes)
     return found
 
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from common import paths
 from common.addresses import postgres_in_the_clear
+from common.findings import Finding
 from ingestion import cursor, table
 from ingestion.configured import SqlSource, SqlTable
 from ingestion.layout import Feed, Layout, plain
@@ -54,6 +55,7 @@ def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
     try:
         inspector = _inspected(source, engine)
         feeds: dict[str, Fetched | Problem] = {}
+        notes: list[Finding] = []
         for feed in layout.feeds:
             facts = settings.tables[feed.name]
             name, schema = facts.table or feed.name, facts.within
@@ -70,15 +72,16 @@ def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
                 for column in feed.read
                 if plain(column.heading) in present
             ]
-            changes = _changes(source, feed, facts, columns, into)
+            by = _cursor(facts, columns)
+            changes = _changes(source, feed, facts, columns, by=by, into=into, notes=notes)
             feeds[feed.name] = found = _read(
                 engine, (schema, name), columns, feed, into / f"{feed.name}.csv", changes=changes
             )
             if facts.cursor and changes is None and isinstance(found, Fetched):
-                cursor.read_whole(source, feed.name, found.sha256)
+                cursor.read_whole(source, feed, by, columns, found=found, notes=notes)
     finally:
         engine.dispose()
-    return Fetch(feeds)
+    return Fetch(feeds, tuple(notes))
 
 
 def look(source: str, settings: SqlSource, layout: Layout) -> Look:
@@ -176,17 +179,27 @@ def _inspected(source: str, engine: Any) -> Any:
         ) from None
 
 
+def _cursor(facts: SqlTable, columns: list[str]) -> str:
+    """The column to read by, as the database calls it; '' for none."""
+    wanted = plain(facts.cursor)
+    return next((column for column in columns if plain(column) == wanted), "") if wanted else ""
+
+
 def _changes(
-    source: str, feed: Feed, facts: SqlTable, columns: list[str], into: Path
+    source: str,
+    feed: Feed,
+    facts: SqlTable,
+    columns: list[str],
+    *,
+    by: str,
+    into: Path,
+    notes: list[Finding],
 ) -> Changes | None:
     """The column to read by and from where on; None: the whole table."""
-    wanted = plain(facts.cursor)
-    by = next((column for column in columns if plain(column) == wanted), None) if wanted else None
-    if by is None:
+    if not by:
         return None
-    found = cursor.since(
-        source, feed, by, columns, full_every_days=facts.full_every_days, into=into
-    )
+    days = facts.full_every_days
+    found = cursor.since(source, feed, by, columns, full_every_days=days, into=into, notes=notes)
     return Changes(by, found) if found else None
 
 

@@ -107,6 +107,23 @@ def test_what_changed_is_asked_for_from_the_last_value_on_and_merged_by_key(conf
     assert entry("visits")["landed"] == 3
 
 
+@pytest.mark.parametrize(
+    "never", [datetime(2099, 1, 1), datetime(9999, 12, 31, 23, 59, 59)], ids=str
+)
+def test_a_row_stamped_in_the_future_is_not_where_the_next_night_begins(
+    configure: Configure, never: datetime
+):
+    dlt_kit.VISITS += [
+        {"id": at, "who": "a", "changed": stamp}
+        for at, stamp in enumerate([datetime(2026, 10, 5), datetime(2026, 10, 6, 9), never])
+    ]
+    configure(resources={"visits": VISITS})
+    assert main([]) == 0
+    assert main([]) == 0
+    assert [datetime(2026, 1, 1), datetime(2026, 10, 6, 8, 50)] == dlt_kit.ASKED
+    assert '"cursor_ahead"' in (paths.runs() / "latest" / "findings.jsonl").read_text()
+
+
 def test_a_source_that_fails_midway_leaves_the_last_good_rows_and_its_words_are_not_told(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, capfd
 ):

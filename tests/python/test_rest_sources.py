@@ -367,6 +367,24 @@ def test_only_what_changed_is_asked_for_and_merged(library: Library) -> None:
     assert library.entry["status"] == "unchanged", "nothing changed is an answer"
 
 
+@pytest.mark.parametrize("never", ["2099-01-01", "9999-12-31", "infinity"])
+def test_a_row_stamped_in_the_future_hides_no_change_of_another(
+    library: Library, never: str
+) -> None:
+    columns = ["id", "student.number", "book", "late", "fee", "changed"]
+    library.configure("link", columns=columns, cursor="changed", cursor_param="since")
+    library.api.rows = [{**row, "changed": f"2026-10-{row['id']:02}"} for row in loans(10)]
+    library.api.rows[9]["changed"] = never
+    library.ingest()
+    library.api.rows[1] = {**library.api.rows[1], "book": "Another", "changed": "2026-10-11"}
+    library.api.asked.clear()
+    assert library.ingest() == 0, library.said()
+    assert "since=2026-10-09" in library.api.asked[0]
+    assert library.rows()[1][2] == "Another"
+    said = (paths.runs() / "latest" / "findings.jsonl").read_text()
+    assert '"cursor_ahead"' in said
+
+
 def test_check_says_whether_the_server_lets_us_in(library: Library) -> None:
     library.configure("link")
     assert main(["check", "--source", "library"]) == 0

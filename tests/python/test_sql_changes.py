@@ -186,3 +186,46 @@ def test_a_cursor_without_a_key_is_told() -> None:
         from_tables("hr", {"staff": SqlTable(columns=("id", "changed_at"), cursor="changed_at")})
     with pytest.raises(LayoutError, match="must be one of the columns"):
         from_tables("hr", {"staff": SqlTable(columns=("id",), key=("id",), cursor="changed_at")})
+
+
+KINDS = {  # a column of this type, how it is written, and when nothing is stamped
+    "date": (lambda at: f"{at:%Y-%m-%d}", "infinity"),
+    "timestamp": (lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "infinity"),
+    "timestamptz": (lambda at: at.isoformat(), "9999-12-31"),
+    "text": (lambda at: f"{at:%Y-%m-%dT%H:%M:%SZ}", "unknown"),
+    "bigint": (lambda at: int(at.timestamp()), 9999999999),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_stamped_in_the_future_hides_no_change_of_another(write: Write, kind: str) -> None:
+    form, never = KINDS[kind]
+    now = datetime.now(UTC)
+    write("drop table staff_records")
+    write(DDL.format(time=kind))
+    for key, (name, at) in enumerate(
+        [
+            ("Li", now - timedelta(days=9)),
+            ("Zoë", now - timedelta(days=5)),
+            ("Wu", now - timedelta(days=4)),
+            ("Ng", now - timedelta(days=3)),
+            ("O'Brien", now + timedelta(days=700)),
+        ],
+        1,
+    ):
+        write("insert into staff_records values (?, ?, ?)", (key, name, form(at)))
+    write("insert into staff_records values (6, 'Bea', ?)", (never,))
+    for night, changed in enumerate(["Zoë", "Park", "Lee"]):
+        write(
+            "update staff_records set surname = ?, changed_at = ? where id = 2",
+            (changed, form(now - timedelta(days=3 - night, hours=2))),
+        )
+        assert main(["--source", "staff"]) == 0
+        assert dict(landed())["2"] == changed
+        assert {line["values"]["rows"] for line in findings("cursor_ahead")} == {"2 rows are"}
+
+
+def findings(code: str) -> list[dict[str, Any]]:
+    path = paths.runs() / "latest" / "findings.jsonl"
+    lines = map(json.loads, path.read_text().splitlines()) if path.is_file() else []
+    return [line for line in lines if line["code"] == code]
