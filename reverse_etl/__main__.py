@@ -464,8 +464,20 @@ def _drifts(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _closed(document: Mapping[str, Any]) -> list[Finding]:
-    """What somebody else closed, one by one: each is somebody's to open."""
+    """What somebody else closed, and what somebody else opened, one by one: each is somebody's to
+    look at.
+    """
     return [
+        Finding(
+            "opened_by_somebody_else",
+            target=part["target"],
+            entity=part["entity"],
+            key=one["key"],
+            **{findings.PARTITION: one["partition"]},
+        )
+        for part in document["exports"]
+        for one in part["opened"]
+    ] + [
         Finding(
             "closed_by_somebody_else",
             {"why": f" ({one['why']})" if one["why"] else ""},

@@ -14,7 +14,7 @@ names it in its column of role `adopt`: it is given the key. A value changed by 
 again, left or taken over, as the column's `on_drift` says. A row whose column of role `deleted` is
 true wants its object gone; an object that lies among the target's deleted ones and is wanted again
 is restored, not made anew. An object that somebody else closed (the ledger knows what we closed)
-stays closed: opening it waits until somebody releases it, and is no drift.
+stays closed: opening it waits until somebody releases it, and is no drift (`switches.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import json
 import duckdb
 
 from common import problems, sql
-from reverse_etl import applied
+from reverse_etl import applied, switches
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,
@@ -164,16 +164,14 @@ def _of_objects(
             f"{view} has no column {', '.join(missing)}; it must name its columns as"
             f" {export.model} does"
         )
-    if export.on_absent == SUSPEND and _switch(export) is None:
+    if export.on_absent == SUSPEND and not switches.of(export):
         raise DiffImpossibleError(
             f"{export.model} says on_absent: suspend but none of its columns has role: switch"
         )
 
-    switch = _switch(export)
-    if switch and switch.off_because and switch.off_because[0] not in there:
+    if unsaid := switches.missing_reasons(export, there):
         raise DiffImpossibleError(
-            f"{view} has no column {switch.off_because[0]}, by which {export.model} tells who"
-            " closed an object"
+            f"{view} has no column {unsaid[0]}, by which {export.model} tells who closed an object"
         )
     changed = {c.name: _changed(c, types) for c in export.compared}
     both, create, absent = (
@@ -188,10 +186,9 @@ def _of_objects(
             when {absent} then {_when_absent(export, types)}
             {_deletions(export, types)}
             when not ({" or ".join(changed.values()) or "false"}) then null
-            {_switches(export, changed, types)}
+            {switches.branches(export, types, changed)}
             {_renames(export, changed)}
             else '{UPDATE}' end"""
-    elsewhere = _closed_elsewhere(export, types)
     whole = [*(column for column in export.columns if column.name in export.key), *export.compared]
     # what is set once: of an object that was there before us, where it has none
     first = [c for c in export.sent if c.owner == "initial" and c.name in there]
@@ -201,7 +198,7 @@ def _of_objects(
             when '{ADOPT}' then {sql.json_object([*(sql.json_field(c.name, _d(c)) for c in whole), *(f"case when {_o(c, types)} is null and {_d(c)} is not null then {sql.json_field(c.name, _d(c))} end" for c in first)])}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then
-            {sql.json_object([sql.json_field(switch.name, sql.value(switch.off_value))]) if switch else "'{}'"}
+            {switches.closing(export)}
                  else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
     old = f"""case
             when {create} then '{{}}'
@@ -209,24 +206,17 @@ def _of_objects(
             {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
             when action in ('{REMOVE}', '{DELETE}')
             then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
-            when {absent} then {sql.json_object([sql.json_field(switch.name, _o(switch, types))]) if switch else "'{}'"}
+            when {absent} then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in switches.of(export)[:1])}
             else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
     doubled = sql.reason("hold_key_doubled", copies="o.copies", target=sql.text(export.target))
-    because = _because(switch)
-    hold = f"""case when o.copies > 1 then {doubled}
-            when action = '{RESTORE}' and {elsewhere} and {because} is not null
-            then {sql.reason("hold_closed_because", why=because)}
-            when action = '{RESTORE}' and {elsewhere} then {sql.reason("hold_closed")} end"""
+    hold = f"""case when o.copies > 1 then {doubled} {switches.hold("shut", "why_shut")} end"""
     order = "remote_id" if "remote_id" in there else "1"
     drifts = [
         f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy"
         f" := {policy}, ours := {_json(_d(c))}, theirs := {_json(_o(c, types))}) end"
         for c in export.compared
-        for policy in [
-            f"case when not {elsewhere} then {_drift(c, types)} end"
-            if c is switch
-            else _drift(c, types)
-        ]
+        if c.role != SWITCH
+        for policy in [_drift(c, types)]
     ]
     context = f"""{_context(export, export.subject, types, there)} as subject,
     {_context(export, export.partition, types, there)} as partition"""
@@ -262,6 +252,9 @@ def _of_objects(
                 or {" or ".join(_differs(c, types) for c in export.compared) or "false"}
         )
         select d, o, a, taken, unlike.key, {action} as action,
+            {switches.shut_elsewhere(export, types)} as shut,
+            {switches.why(export, types)} as why_shut,
+            {switches.opened_elsewhere(export, types)} as opened,
             {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
         from unlike
         left join {applied.table(export.target, export.entity)} as a on a._key = unlike.key
@@ -382,6 +375,8 @@ def _changed(column: Column, types: dict[str, str]) -> str:
     made it in the target.
     """
     differs, theirs = _differs(column, types), _theirs_moved(column, types)
+    if column.role == SWITCH:
+        return differs  # never left and never taken over: see `switches`
     if column.on_drift == "leave":
         return f"({differs} and not ({theirs} and not {_ours_moved(column)}))"
     if column.on_drift == "take_over":
@@ -412,56 +407,10 @@ def _a(column: Column) -> str:
     return f"a.{sql.name(column.name)}"
 
 
-def _switch(export: Export) -> Column | None:
-    return next((column for column in export.compared if column.role == SWITCH), None)
-
-
-def _is_off(column: Column, expression: str) -> str:
-    return f"{expression} is not distinct from {sql.value(column.off_value)}"
-
-
-def _closed_elsewhere(export: Export, types: dict[str, str]) -> str:
-    """Wanted open, closed there, and not by us: the ledger says neither that we last wrote it
-    closed nor, of an object whose last row it lost, that closing it was our last word.
-    """
-    switch = _switch(export)
-    if switch is None:
-        return "false"
-    gone = export.of_role(DELETED)
-    word = f"""json_extract_string(planned.new, '$."{switch.name}"')"""
-    ours = f"""case when a._key is not null then {_is_off(switch, _a(switch))} else key in (
-            select planned.key from ledger.audit.planned_changes as planned
-            join ledger.audit.outcomes as outcome using (change_id)
-            where planned.target = $target and planned.entity = $entity
-            and outcome.status = 'applied' and {word} is not null
-            group by planned.key having arg_max(cast({word} as {types[switch.name]}),
-            outcome.finished_at) is not distinct from {sql.value(switch.off_value)}) end"""
-    alien = (
-        f"coalesce(o.{sql.name(switch.off_because[0])} <> {sql.text(switch.off_because[1])}, false)"
-        if switch.off_because
-        else "false"
-    )
-    deleted = f"and not coalesce({_o(gone, types)}, false)" if gone else ""
-    return f"""({_is_off(switch, _o(switch, types))} {deleted}
-            and not ({_is_off(switch, _d(switch))}) and ({alien} or not ({ours})))"""
-
-
-def _because(switch: Column | None) -> str:
-    """What the target says why it is closed."""
-    if switch is None or switch.off_because is None:
-        return "cast(null as varchar)"
-    return f"o.{sql.name(switch.off_because[0])}"
-
-
 def _when_absent(export: Export, types: dict[str, str]) -> str:
     match export.on_absent:
         case "suspend":
-            switch = _switch(export)
-            return (
-                f"case when not ({_is_off(switch, _o(switch, types))}) then '{SUSPEND}' end"
-                if switch
-                else "null"
-            )
+            return f"case when {switches.is_open(export, types)} then '{SUSPEND}' end"
         case "remove":
             return f"case when a._key is not null then '{REMOVE}' end"
         case "delete":
@@ -490,15 +439,6 @@ def _deletions(export: Export, types: dict[str, str]) -> str:
     return f"""when {_d(gone)} and {_o(gone, types)} then null
             when {_d(gone)} then case when a._key is not null then '{DELETE}' end
             when {_o(gone, types)} then '{RESTORE}'"""
-
-
-def _switches(export: Export, changed: dict[str, str], types: dict[str, str]) -> str:
-    switch = _switch(export)
-    if switch is None:
-        return ""
-    return f"""when {changed[switch.name]} and {_is_off(switch, _d(switch))} then '{SUSPEND}'
-            when {changed[switch.name]} and {_is_off(switch, _o(switch, types))}
-            then '{RESTORE}'"""
 
 
 def _renames(export: Export, changed: dict[str, str]) -> str:
@@ -537,6 +477,7 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
             then {sql.reason("change_gone", target=target)}
             when action = '{CREATE}' then {sql.reason("change_new")}
             when action = '{ADOPT}' then {sql.reason("change_adopted")}
+            when action = '{SUSPEND}' and opened then {sql.reason("change_opened_elsewhere")}
             when not ({both}) then {sql.reason("change_left")}
             {_of_deletion(export)}
             when {drift} is not null then {sql.reason("change_by_hand", parts=listed)}

@@ -351,6 +351,11 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         raise ExportError(
             f"{where}, column {name}: form is {meta['form']!r}, which is no pattern: {error}"
         ) from None
+    if role == SWITCH and meta.get("on_drift", "revert") != "revert":
+        raise ExportError(
+            f"{where}, column {name}: on_drift is {meta['on_drift']!r} and role switch; who closed"
+            " or opened an object is no drift, so a switch has none"
+        )
     because = meta.get("off_because")
     if because is not None and (
         role != SWITCH or not isinstance(because, Mapping) or set(because) != {"column", "ours"}
@@ -370,18 +375,18 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         role=role,
         off_value=off,
         off_because=(str(because["column"]), str(because["ours"])) if because else None,
-        on_drift=meta.get("on_drift", on_drift),
+        on_drift="revert" if role == SWITCH else meta.get("on_drift", on_drift),
         ignoring=ignoring,
     )
 
 
 def _roles(columns: Sequence[Column], context: Sequence[str], where: str) -> None:
-    """Refuse a role several columns have, but for login, and one on a column that is not sent, but
-    for adopt, which only names an object.
+    """Refuse a role several columns have, but for login and switch, and one on a column that is not
+    sent, but for adopt, which only names an object.
     """
     for role in ROLES:
         having = [column.name for column in columns if column.role == role]
-        if role != LOGIN and len(having) > 1:
+        if role not in (LOGIN, SWITCH) and len(having) > 1:
             raise ExportError(
                 f"{where}: columns {', '.join(having)} have role {role}; one column may"
             )

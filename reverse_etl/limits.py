@@ -176,12 +176,16 @@ def _of_action(action: str, value: Any, where: str) -> Limit:
 def _limit(action: str, value: Any, where: str) -> Limit:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Limit(count=value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
-    if match and float(match[1]) <= 100:
-        return Limit(share=float(match[1]) / 100)
+    share, *most = str(value).split() or [""]
+    if most[:1] == ["%"]:
+        share, most = share + "%", most[1:]
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)%", share)
+    count = most[2] if len(most) == 3 and most[:2] == ["at", "most"] else ""
+    if match and float(match[1]) <= 100 and (count.isdigit() or not most):
+        return Limit(int(count) if count else None, share=float(match[1]) / 100)
     raise LimitError(
-        f"{where}: limits.{action} is {value!r}; write a count (300) or a share of what the target"
-        " holds (30%)"
+        f"{where}: limits.{action} is {value!r}; write a count (300), a share of what the target"
+        " holds (30%) or both (30% at most 300)"
     )
 
 

@@ -43,9 +43,10 @@ ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here o
 
 # What a column means to the engine, whatever it is called. login: a change of it changes how
 # somebody signs in or how mail reaches a group, and is an action of its own (rename); switch: its
-# `off_value` means closed; deleted: true of a row whose object is to be deleted, and of what is
-# observed when it lies among the deleted; adopt: the remote id of the object without our key that
-# the row is; password: made at push on create, never compared and never planned.
+# `off_value` means closed, and several columns may be one; deleted: true of a row whose object is
+# to be deleted, and of what is observed when it lies among the deleted; adopt: the remote id of the
+# object without our key that the row is; password: made at push on create, never compared and never
+# planned.
 LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
 ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 
@@ -92,8 +93,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Limit:
-    """How much of one action may flow in one run: a count, or a share of what the
-    target holds now.
+    """How much of one action may flow in one run: a count, a share of what the target holds now,
+    or a share that is never more than a count.
     """
 
     count: int | None = None
@@ -101,14 +102,18 @@ class Limit:
 
     def allowed(self, observed: int, at_least: int = 0) -> int:
         """The number of changes that may flow when the target holds `observed` rows of ours."""
-        if self.count is not None:
+        if self.share is None and self.count is not None:
             return self.count
         # round() first: 30 % of 10 is 3.0000000000000004 in floating point, and its ceiling would
         # be 4
-        return max(math.ceil(round((self.share or 0.0) * observed, 9)), at_least)
+        share = max(math.ceil(round((self.share or 0.0) * observed, 9)), at_least)
+        return share if self.count is None else min(share, self.count)
 
     def __str__(self) -> str:
-        return str(self.count) if self.count is not None else f"{(self.share or 0) * 100:g} %"
+        if self.share is None and self.count is not None:
+            return str(self.count)
+        most = "" if self.count is None else f" at most {self.count}"
+        return f"{(self.share or 0) * 100:g} %{most}"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from reverse_etl.undo import Undo
 WAITS = f"coalesce(hold ->> '$.code' in ({left_out.CODES}, 'hold_needs'), false)"
 # the hold of an opening that is not ours to make
 CLOSED = "coalesce(hold ->> '$.code' in ('hold_closed', 'hold_closed_because'), false)"
+# the reason of a closing that somebody undid
+OPENED = "coalesce(reason ->> '$.code' = 'change_opened_elsewhere', false)"
 
 
 class NoPlanError(Exception):
@@ -81,6 +83,8 @@ class ExportPlan:
     released: int = 0
     # what somebody else closed and nobody has let open: its key, partition, and why it waits
     closed: list[dict[str, str]] = field(default_factory=list)
+    # what we had closed and somebody else opened: its key and partition; it is closed again
+    opened: list[dict[str, str]] = field(default_factory=list)
     drift: dict[str, dict[str, int]] = field(
         default_factory=dict
     )  # policy -> column -> values changed by hand
@@ -178,6 +182,7 @@ def build_plan(
     every = [export for export, _ in _ordered(night.exports, scope)]
     for target, entity, why in holds.spread_over_files(every, stopped, night.exports.unreadable):
         stopped.setdefault((target, entity), why)
+    releases.of_rows(connection, night.as_of, CLOSED)
     releases.mark(connection)
     releases.set_apart(connection)
     # somebody has said so
@@ -550,6 +555,11 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
         f" coalesce(hold ->> '$.values.why', '') from changes where {CLOSED} order by all"
     ).fetchall():
         parts[target, entity].closed.append({"key": key, "partition": partition, "why": why})
+    for target, entity, key, partition in connection.execute(
+        "select target, entity, key, coalesce(partition, '') from changes"
+        f" where {OPENED} order by all"
+    ).fetchall():
+        parts[target, entity].opened.append({"key": key, "partition": partition})
     for hold, target, entity, copies in connection.execute(
         "select hold, target, entity, count(*) from changes"
         " where hold ->> '$.code' = 'hold_key_doubled' group by all order by all"

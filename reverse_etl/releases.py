@@ -4,7 +4,9 @@ In: the plan whose changes were held, which of them, who says so and why. Out: r
 `audit.releases`; the next plan that finds the very same changes still to do lets them pass the
 limits, and does not count them against them. A release is used up when its change was tried, and
 void when the change is no longer the same or after DAYS. It opens limits only: what waits for a
-feed, for an object of another target or for a word of `ALLOW` still waits.
+feed, for an object of another target or for a word of `ALLOW` still waits. A row of
+`seeds/openings.csv` is a release of what somebody else closed, written down: once, within DAYS of
+its day.
 
 Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--partition P]
 [--action A]`.
@@ -17,6 +19,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+
+from reverse_etl import applied
 
 DAYS = 14  # how long a release waits for its change
 
@@ -49,6 +53,24 @@ REFUSED = f"""
         and outcome.code not in (401, 429), planned.planned_at)"""
 
 
+SEED = "seeds/openings.csv"  # stands as the plan of a release that a row made
+# No row of the seed is a release twice: what is closed anew after it was used wants a new day.
+OF_ROWS = f"""
+    insert into ledger.audit.releases
+    with rows as (
+        select *, left(sha256(concat_ws('|', '{SEED}', target, entity, key, decided_on)), 16) as id
+        from seeds.openings
+        where cast(decided_on as date) between cast($day as date) - {DAYS} and cast($day as date)
+    )
+    select min(rows.id), now(), min(rows.decided_by), min(rows.why), '{SEED}', '', changes.target,
+        changes.entity, changes.key, changes.action, {SEAL.format("changes")}
+    from changes
+    join rows on rows.target = changes.target and rows.entity = changes.entity
+        and rows.key in (changes.key, changes.subject)
+    where {{closed}} and rows.id not in (select release_id from ledger.audit.releases)
+    group by all"""
+
+
 class NothingToReleaseError(Exception):
     """No held change answers to what was said; the message says how to find the held ones."""
 
@@ -63,6 +85,14 @@ def set_apart(connection: duckdb.DuckDBPyConnection) -> None:
         where changes.target = before.target and changes.entity = before.entity
         and changes.key = before.key and before.seal = {SEAL.format("changes")}"""
     )
+
+
+def of_rows(connection: duckdb.DuckDBPyConnection, day: str, closed: str) -> None:
+    """Release what the district's rows say may be opened although somebody else closed it
+    (`closed`: those changes).
+    """
+    if applied.columns(connection, "seeds.openings"):
+        connection.execute(OF_ROWS.format(closed=closed), {"day": day})
 
 
 def mark(connection: duckdb.DuckDBPyConnection) -> None:

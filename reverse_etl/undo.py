@@ -128,13 +128,12 @@ def compare(
         undo.lasting.get(export.target, {}).get(export.entity, ""),
     )
     away = export.on_absent if export.on_absent in (REMOVE, DELETE) else DELETE
+    turned = [column for column in export.columns if column.role == SWITCH]
     switched = "".join(
-        f"""when json_exists(back, {_path(switch)}) and (back ->> {_path(switch)}) =
-            {sql.text(_text(switch.off_value))} then '{SUSPEND}'
-            when json_exists(back, {_path(switch)}) then '{RESTORE}'"""
-        for switch in [export.of_role(SWITCH)]
-        if switch
-    )
+        f"""when (back ->> {_path(switch)}) = {sql.text(_text(switch.off_value))}
+            then '{SUSPEND}' """
+        for switch in turned
+    ) + "".join(f"when json_exists(back, {_path(switch)}) then '{RESTORE}' " for switch in turned)
     renamed = " or ".join(
         f"json_exists(back, {_path(column)})" for column in export.columns if column.role == LOGIN
     )
