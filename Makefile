@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT STUDENTS SEED PUSHES ASK SET FIELD CHANGED DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN
+	SELECT ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -19,136 +19,155 @@ override SCOPE = $(call given,--target,TARGET) $(call given,--partition,SCHOOL) 
 override LIFT = $(call given,--allow,ALLOW) $(call given,--why,WHY)
 # what is no room of ours and writes state: nobody else reads it, and it has its folder by name
 override HERE = umask 077 && HOMEROOM_VAR=$$($(PY) -c 'from common import paths; print(paths.var())') && export HOMEROOM_VAR
+# python, and where the state folder is a demo's, its platforms and its day about it: "$$@" -m …
+override NEAR = set -- $(PY); if [ -f "$${HOMEROOM_VAR:-var}/demo/district.json" ] && [ -z "$$HOMEROOM_DEMO" ]; then set -- $(PY) -m demo with -- $(PY); fi
 # what dbt is to know of seeds before it reads one
 override TOLD = export HOMEROOM_SEEDS="$$($(PY) -m operations seeds)"
 
-help: ## what you can do here, in the order of a working day
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+help: ##+ this list; every verb with ALL=1
+	@awk -F ' ##[+]? ' -v all=$${ALL:+1} '/^##@ / { heading = "\n" substr($$0, 5) } \
+		/^[a-z-]+:.* ##[+]? / && (all || !/ ##[+] /) { if (heading) print heading; heading = ""; sub(/:.*/, "", $$1); \
+			printf "  make %-11s %s\n", $$1, $$2; if ($$3) printf "%-18s %s\n", "", $$3 } \
+		END { if (!all) print "\nEvery verb: make help ALL=1" }' Makefile
 
-setup: .venv/nightly ## install what a night needs (every verb does this by itself)
+##@ See it work
 
-check: .venv/nightly ## do sources, targets and mail server let us in, can the settings be followed? One line each; writes nothing
-	@code=0; for room in ingestion reverse_etl operations; do $(PY) -m $$room check || code=$$?; done; exit $$code
-
-demo: .venv/dev ## a synthetic district of STUDENTS=5000: two nights, from nothing to converged targets
+demo: .venv/dev ## a synthetic district: two nights, from nothing to converged ## STUDENTS=5000 SEED=1
 	@$(PY) -m demo run --students="$${STUDENTS:-5000}" --seed="$${SEED:-1}"
 
-demo-again: .venv/dev ## one more night on the same extracts: nothing should be written
+demo-again: .venv/dev ## one more night on the same files: nothing is written
 	@$(PY) -m demo again
 
-demo-next: .venv/dev ## move the synthetic district one school day on, and run its night
+demo-next: .venv/dev ##+ move the district one school day on, and run its night
 	@$(PY) -m demo next
 
-year: .venv/dev ## a year of a synthetic district in twelve nights, each checked against the platforms (about ten minutes)
+year: .venv/dev ##+ a synthetic year in twelve nights, each checked (ten minutes) ## STUDENTS=60 SEED=1
 	@$(PY) -m demo year --students="$${STUDENTS:-60}" --seed="$${SEED:-1}"
 
-ingest: .venv/nightly ## read the source systems into raw_*, checked first
-	@$(PY) -m ingestion
+##@ Every night
 
-observe: .venv/nightly ## read what the targets hold now
-	@$(PY) -m reverse_etl observe
+nightly: .venv/nightly ## the whole night in one go; what the scheduler calls ## ALLOW=create WHY="first night"
+	@$(NEAR); "$$@" -m operations nightly $(LIFT)
 
-build: .venv/nightly ## run the dbt models and their tests (SELECT=…)
-	@$(PY) -m operations build $(call given,--select,SELECT)
+status: .venv/nightly ## how things stand: the latest night, what needs a person
+	@$(PY) -m operations status
 
-plan: build ## compare what should be with what is; writes nothing to any target
-	@$(PY) -m reverse_etl plan $(SCOPE) $(LIFT)
+check: .venv/nightly ## do sources and targets let us in? writes nothing
+	@$(NEAR); code=0; for room in ingestion reverse_etl operations; do "$$@" -m $$room check || code=$$?; done; exit $$code
 
-show: .venv/nightly ## the plan, change by change (TARGET= SCHOOL= PERSON= ACTION= STATUS=held FORMAT=csv; NAMES=1 shows values)
+ingest: .venv/nightly ##+ read the source systems into raw_*, checked first
+	@$(NEAR); "$$@" -m ingestion
+
+observe: .venv/nightly ##+ read what the targets hold now
+	@$(NEAR); "$$@" -m reverse_etl observe
+
+verify: .venv/nightly ##+ read the targets back and measure what is left ## TARGET=
+	@$(NEAR); "$$@" -m reverse_etl verify $(call given,--target,TARGET)
+
+report: .venv/nightly ##+ close the run: audit tables, published copy, the page
+	@$(NEAR); "$$@" -m operations report
+
+alert: .venv/nightly ##+ tell whom it concerns what the latest run found ## TEST=1
+	@$(NEAR); "$$@" -m operations alert $(call given,--test,TEST,flag)
+
+pause: .venv/nightly ##+ no night until then ## UNTIL=2027-09-07 WHY="…"
+	@$(PY) -m operations pause --until="$$UNTIL" --why="$$WHY"
+
+resume: .venv/nightly ##+ end the pause
+	@$(PY) -m operations resume
+
+##@ Change a rule
+
+build: .venv/nightly ## run the models and their tests ## SELECT=exp_transport__riders
+	@$(NEAR); "$$@" -m operations build $(call given,--select,SELECT)
+
+plan: build ## build, then what would change; writes to no target ## TARGET= SCHOOL= PERSON= ACTION=
+	@$(NEAR); "$$@" -m reverse_etl plan $(SCOPE) $(LIFT)
+
+show: .venv/nightly ## the plan, change by change ## TARGET= SCHOOL= PERSON= STATUS=held FORMAT=csv NAMES=1
 	@$(PY) -m reverse_etl show $(SCOPE) $(call given,--status,STATUS) $(call given,--format,FORMAT) \
 		$(call given,--limit,LIMIT) $(call given,--names,NAMES,flag)
 
-release: .venv/nightly ## let changes go that a limit held, once (RUN= ONLY="key,key" or the filters; WHY= WHO=)
+push: .venv/nightly ## apply the plan, as far as its limits let it ## TARGET=
+	@$(NEAR); "$$@" -m reverse_etl push $(call given,--target,TARGET)
+
+rehearse: .venv/nightly ## a day to come, on a copy: leavers, the rollover ## AS_OF=2027-09-07
+	@$(NEAR); "$$@" -m operations rehearse -- "$$AS_OF"
+
+replay: .venv/nightly ##+ build an old night again from the archive, and compare ## DATE=2026-10-05
+	@$(NEAR); "$$@" -m operations replay -- "$$DATE"
+
+##@ Decide
+
+release: .venv/nightly ## let changes go that a limit held, once ## RUN= ONLY="key,key" TARGET= SCHOOL= PERSON= WHY= WHO=
 	@$(PY) -m reverse_etl release $(SCOPE) $(call given,--only,ONLY) $(call given,--why,WHY) $(call given,--who,WHO)
 
-undo: .venv/nightly ## plan how a run is taken back (RUN=); then show, push, report as ever
-	@HOMEROOM_RUN= $(PY) -m reverse_etl undo $(call given,--target,TARGET) $(LIFT) -- "$$RUN"
+undo: .venv/nightly ## plan how a run is taken back; then show and push as ever ## RUN= TARGET=
+	@$(NEAR); HOMEROOM_RUN= "$$@" -m reverse_etl undo $(call given,--target,TARGET) $(LIFT) -- "$$RUN"
 
-push: .venv/nightly ## apply the plan, as far as its limits let it
-	@$(PY) -m reverse_etl push $(call given,--target,TARGET)
+##@ Answer a question
 
-verify: .venv/nightly ## read the targets back and measure what is left
-	@$(PY) -m reverse_etl verify $(call given,--target,TARGET)
-
-report: .venv/nightly ## close the run: audit tables, published copy, what needs a person
-	@$(PY) -m operations report
-
-status: .venv/nightly ## how things stand: the latest night, what is open, what is unusual
-	@$(PY) -m operations status
-
-alert: .venv/nightly ## tell whom it concerns what the latest run found (the night does it by itself); TEST=1 sends a test
-	@$(PY) -m operations alert $(call given,--test,TEST,flag)
-
-replay: .venv/nightly ## build an old night again from the archive and compare its exports (DATE=2026-10-05)
-	@$(PY) -m operations replay -- "$$DATE"
-
-rehearse: .venv/nightly ## a day to come, on a copy: what the lifecycle and the rollover would do (AS_OF=2027-09-07)
-	@$(PY) -m operations rehearse -- "$$AS_OF"
-
-nightly: .venv/nightly ## all of the above in one go; what the scheduler calls
-	@$(PY) -m operations nightly $(LIFT)
-
-explain: .venv/nightly ## one person in plain words, and who can mend what (PERSON=1000001, or an account; NAMES=1 shows names)
+explain: .venv/nightly ## one person in plain words, and who can mend what ## PERSON=1000001 NAMES=1
 	@$(PY) -m operations explain $(call given,--names,NAMES,flag) -- "$$PERSON"
 
-pause: .venv/nightly ## no night until then (UNTIL=2027-09-07 WHY="…")
-	@$(PY) -m operations pause --until="$$UNTIL" --why="$$WHY"
-
-resume: .venv/nightly ## end the pause
-	@$(PY) -m operations resume
-
-backup: .venv/nightly ## copy what cannot be built again, and prove the copy (the night does this by itself)
-	@$(PY) -m operations backup
-
-restore: .venv/nightly ## put a backup back; what it replaces is kept (FROM=latest)
-	@$(PY) -m operations restore -- "$$FROM"
-
-retention: .venv/nightly ## what is past its days; REALLY=1 lets it go
-	@$(PY) -m operations retention $(call given,--really,REALLY,flag)
-
-compact: .venv/nightly ## write warehouse and ledger anew without the air in them
-	@$(PY) -m operations compact
-
-install: .venv/nightly ## have this machine run the nights (TO=/etc/systemd/system AS=user; SHOW=cron or SHOW=windows prints)
-	@$(PY) -m operations install $(call given,--to,TO) $(call given,--user,AS) $(call given,--show,SHOW)
-
-audit: .venv/nightly ## ask what was sent where, about whom, when and why (ASK=1 PERSON= TARGET= FROM= TO= FIELD= FORMAT=csv)
+audit: .venv/nightly ## what was sent where, about whom, when and why ## ASK=1 PERSON= TARGET= FIELD= FROM= TO= FORMAT=csv
 	@$(PY) -m operations audit $(call given,--set,SET) $(call given,--subject,PERSON) $(call given,--target,TARGET) $(call given,--from,FROM) \
 		$(call given,--to,TO) $(call given,--field,FIELD) $(call given,--format,FORMAT) -- $${ASK:+"$$ASK"}
 
-test: .venv/dev ## prove it: units, properties, real servers, whole nights
-	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/python
-
-lint: .venv/dev ## ruff and sqlfluff
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \
-		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
-
-chaos: .venv/dev ## prove it the hard way: PUSHES=200 under faults, kills and a person editing meanwhile (about two hours)
-	@$(PY) -m tests.chaos "$${PUSHES:-200}" "$${SEED:-1}" && $(PY) -m tests.chaos_by_settings "$${PUSHES:-200}" "$${SEED:-1}"
-
-month: .venv/dev ## prove it in a row: thirty nights with every kind of trouble, and what else is too long for every push (about fifty minutes)
-	@$(PY) -m pytest -q -s -m long tests/python
-
-mutants: .venv/dev ## faults put in one at a time, and which of them no test notices (ONLY=models/identity, CHANGED=1)
-	@$(PY) -m tests.mutants $(call given,--changed,CHANGED,flag) -- $${ONLY:+"$$ONLY"}
-
-bench: .venv/dev ## seconds per step at 5,000 and 20,000 students, rows per second beside bare DuckDB
-	@$(PY) -m tests.bench
-
-docs: .venv/nightly ## the models' own documentation, as a site under var/docs
+docs: .venv/nightly ##+ the models' own documentation, as a site under var/docs
 	@$(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" $(PY) -m operations alone .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
 		&& echo "open $$HOMEROOM_VAR/docs/static_index.html"
 
-lock: .venv/dev ## pin what pyproject.toml asks for, with hashes
+##@ Run it on a server
+
+setup: .venv/nightly ##+ install what a night needs (every verb does this by itself)
+
+install: .venv/nightly ##+ have this machine run the nights; SHOW= only prints ## TO=/etc/systemd/system AS=user SHOW=cron|windows
+	@$(PY) -m operations install $(call given,--to,TO) $(call given,--user,AS) $(call given,--show,SHOW)
+
+backup: .venv/nightly ##+ copy what cannot be built again, and prove the copy
+	@$(PY) -m operations backup
+
+restore: .venv/nightly ##+ put a backup back; what it replaces is kept ## FROM=latest
+	@$(PY) -m operations restore -- "$$FROM"
+
+retention: .venv/nightly ##+ what is past its days; REALLY=1 lets it go ## REALLY=1
+	@$(PY) -m operations retention $(call given,--really,REALLY,flag)
+
+compact: .venv/nightly ##+ write warehouse and ledger anew without the air in them
+	@$(PY) -m operations compact
+
+clean: ##+ forget the virtual environment and the demo
+	@if [ -x $(PY) ]; then $(PY) -m operations alone true; fi
+	@var="$${HOMEROOM_VAR:-var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
+
+##@ Prove it
+
+test: .venv/dev ##+ units, properties, real servers, whole nights
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/python
+
+lint: .venv/dev ##+ ruff and sqlfluff
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \
+		$(PY) -m sqlfluff lint --processes 1 --disable-progress-bar models
+
+mutants: .venv/dev ##+ faults put in one at a time: which does no test notice? ## ONLY=models/identity CHANGED=1
+	@$(PY) -m tests.mutants $(call given,--changed,CHANGED,flag) -- $${ONLY:+"$$ONLY"}
+
+chaos: .venv/dev ##+ under faults, kills and a person editing (two hours) ## PUSHES=200 SEED=1
+	@$(PY) -m tests.chaos "$${PUSHES:-200}" "$${SEED:-1}" && $(PY) -m tests.chaos_by_settings "$${PUSHES:-200}" "$${SEED:-1}"
+
+month: .venv/dev ##+ thirty nights of trouble, and all that is long (an hour)
+	@$(PY) -m pytest -q -s -m long tests/python
+
+bench: .venv/dev ##+ seconds per step at 5,000 and 20,000 students, beside DuckDB
+	@$(PY) -m tests.bench
+
+lock: .venv/dev ##+ pin what pyproject.toml asks for, with hashes
 	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt"; do \
 		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o $$part; done
 
-audit-deps: .venv/dev ## which known vulnerabilities the locked packages have, by the package registry's advisories
+audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@$(PY) -m scripts.audit_deps
-
-clean: ## forget the virtual environment and the demo (var/ of a real district is yours to remove)
-	@if [ -x $(PY) ]; then $(PY) -m operations alone true; fi
-	@var="$${HOMEROOM_VAR:-var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
 
 .venv/nightly: requirements.txt
 	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12")'

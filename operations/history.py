@@ -6,13 +6,14 @@ that stand far from their own past.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from common import problems
 from common.runs import Run
+from common.words import words
 
 NIGHTS = 60  # how far back trends and baselines look
 FEWEST = 7  # nights before anything can be called usual
@@ -111,6 +112,40 @@ def said_back(summary: dict[str, Any]) -> str:
         f"{three['equal']:,} rows equal their export, {three['waiting']:,} wait{waits},"
         f" {three['different']:,} differ"
     )
+
+
+# What is told first, and of which actions: an account open that should be closed, one closed or
+# missing that should be open, then whatever else is behind.
+HARMS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("can still sign in to {target} and should not", ("suspend",)),
+    ("cannot sign in to {target}", ("create", "undelete", "restore")),
+)
+BEHIND = "{are} not yet as the record says in {target} {entity}"
+
+
+def harm(summary: dict[str, Any]) -> list[str]:
+    """Whom the night left out, counted in subjects, worst first, most first: `71 people cannot sign
+    in to crm (21 over a limit)`. Nothing is said of a target that could not be read.
+    """
+    told: list[tuple[int, int, str]] = []
+    for row in summary["targets"]:
+        of: dict[int, Counter[str]] = defaultdict(Counter)
+        for action, why in (row.get("subjects") or {}).items():
+            bad = next(
+                (i for i, (_, some) in enumerate(HARMS) if row.get("accounts") and action in some),
+                len(HARMS),
+            )
+            of[bad].update(why)
+        for bad, why in of.items():
+            if not (many := sum(why.values())):
+                continue
+            sentence = HARMS[bad][0] if bad < len(HARMS) else BEHIND
+            are = "is" if many == 1 else "are"
+            said = sentence.format(target=row["target"], entity=row["entity"], are=are)
+            waits = problems.waiting({code: count for code, count in why.items() if code})
+            who = words().subject if many == 1 else words().subjects
+            told.append((bad, -many, f"{many:,} {who} {said}" + (f" ({waits})" if waits else "")))
+    return [sentence for _, _, sentence in sorted(told)]
 
 
 def equal_share(summary: dict[str, Any]) -> float | None:

@@ -31,6 +31,7 @@ ROWS_PER_CODE = (
 )
 # A vendor's key may be a parent's address, and a message may quote one.
 ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:=|]+@[^\s<>()\[\]\"',;:=|]*[^\s<>()\[\]\"',;:=|.]")
+SHOWN_HARMS = 3  # of whom a night left out, the worst
 LEVELS = ("critical", "warning", "info")
 HEADLINES = {
     0: "Done: what could be written is written.",
@@ -120,7 +121,9 @@ def headline(summary: dict[str, Any]) -> str:
 def five_lines(
     summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual]
 ) -> list[str]:
-    """The night in five sentences, the most important first."""
+    """The night in five sentences, the most important first: how it ended and whom it left out,
+    what was written, what was read, what is for a person, how long it took.
+    """
     numbers = history.measures(summary)
     feeds = Counter(feed["status"] for feed in summary["feeds"])
     bad = feeds["refused"] + feeds["missing"]
@@ -148,7 +151,9 @@ def five_lines(
         if per_level[level]
     )
     return [
-        headline(summary) + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
+        headline(summary)
+        + "".join(f" {line}." for line in history.harm(summary)[:SHOWN_HARMS])
+        + (f" {first.split('; ')[0].rstrip('.')}." if first else ""),
         f"{applied}; {held.lower()}, {failed}. Read back: {history.said_back(summary)}.",
         f"{_count(len(summary['feeds']), 'feed')} expected: {feeds['loaded']} loaded,"
         f" {feeds['unchanged']} unchanged, "

@@ -22,9 +22,11 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common import access, findings, settings, store, versions
 from common.log import event
+from common.printable import lines
 from common.runs import BY_NIGHT, Run
 from common.terminal import Terminal
 from common.words import words
@@ -96,6 +98,8 @@ def summarise(run: Run) -> dict[str, Any]:
                 "converged": left.get("converged"),
                 **{name: left.get(name) for name in history.READ_BACK},
                 "waiting_for": left.get("waiting_for", {}),
+                "subjects": left.get("subjects", {}),
+                "accounts": left.get("accounts", False),
                 "holds": export.get("holds", []),
             }
         )
@@ -267,9 +271,11 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     if summary["exit_code"] == 0 and history.read_back(summary) is None:
         ended = "[green]done[/], no target was read back"
     what = "Night" if summary["verb"] in BY_NIGHT else f"By hand ({summary['verb']}), day"
-    console.rule(escape(f"{what} of {summary['as_of']}: ") + ended)
+    console.rule(Text(lines(f"{what} of {summary['as_of']}: ")) + Text.from_markup(ended))
     code = summary["git_commit"][:9] or "unknown"
     console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")
+    for line in history.harm(summary)[: page.SHOWN_HARMS]:
+        console.print(line, markup=False, highlight=False, style="bold")
     console.print(_steps(summary), markup=False)
     feeds = [
         feed
@@ -330,27 +336,23 @@ def _steps(summary: dict[str, Any]) -> str:
 def _targets(summary: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("target")
-    table.add_column("entity")
-    for heading in ("desired", "changes", "applied", "held", "failed", *history.READ_BACK):
-        table.add_column(heading, justify="right")
-    previous = ""
+    for heading in ("changes", "applied", "held", "failed", "equal", "wait", "differ"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in summary["targets"]:
-        changes = sum(row["planned"].values())
-        three = [row.get(name) for name in history.READ_BACK]
         numbers = [
-            row["desired"],
-            changes,
+            sum(row["planned"].values()),
             row["applied"],
             row["held"],
             row["failed"] + row["skipped"],
         ]
         table.add_row(
-            escape(row["target"]) if row["target"] != previous else "",
-            escape(row["entity"]),
+            escape(f"{row['target']} {row['entity']}"),
             *(f"{number:,}" if number else "·" for number in numbers),
-            *("" if number is None else f"{number:,}" for number in three),
+            *(
+                "" if row.get(name) is None else f"{row[name]:,}" if row[name] else "·"
+                for name in history.READ_BACK
+            ),
         )
-        previous = row["target"]
     return table
 
 
@@ -370,17 +372,19 @@ def _print_findings(run: Run, console: Console) -> None:
     per_code = Counter(finding["code"] for finding in found)
     for finding in sorted(found, key=lambda one: order[one["level"]]):
         first.setdefault(finding["code"], finding)
-    for code, finding in list(first.items())[:SHOWN_FINDINGS]:
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(min_width=10, no_wrap=True)
+    rows.add_column()
+    worst = sorted(first.items(), key=lambda one: (order[one[1]["level"]], -per_code[one[0]]))
+    for code, finding in worst[:SHOWN_FINDINGS]:
         more = f" (and {per_code[code] - 1:,} more of this kind)" if per_code[code] > 1 else ""
-        level = finding["level"]
-        console.print(f"  {level} ", end="", markup=False, highlight=False, style=style[level])
-        console.print(finding["message"] + more, markup=False, highlight=False)
+        rows.add_row(
+            Text(f"  {finding['level']}", style[finding["level"]]),
+            Text(lines(finding["message"] + more)),
+        )
         if finding["action"]:
-            console.print(
-                f"      {finding['owner'] + ': ' if finding['owner'] else ''}{finding['action']}",
-                markup=False,
-                highlight=False,
-                style="dim",
-            )
+            owner = f"{finding['owner']}: " if finding["owner"] else ""
+            rows.add_row("", Text(lines(owner + finding["action"]), "dim"))
+    console.print(rows)
     if len(first) > SHOWN_FINDINGS:
         console.print(f"  … and {len(first) - SHOWN_FINDINGS:,} more kinds: see audit.findings")

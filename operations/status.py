@@ -17,6 +17,7 @@ from common.runs import Run
 from operations import alerts, history, interventions, page
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
+SHOWN_HOLDS = 4
 
 
 def show(console: Console) -> int:
@@ -25,8 +26,13 @@ def show(console: Console) -> int:
     """
     nights = [run for run in Run.finished() if run.facts()["verb"] == "nightly"]
     running = lock.holder(paths.var() / "night.lock")
+    if pause := interventions.current():
+        console.print(f"[yellow]Paused:[/]    {escape(pause.sentence)}", highlight=False)
     if running:
-        console.print(f"Now:       a night is running ({running})", markup=False, highlight=False)
+        where = _under_way(Run.latest(), nights[-1] if nights else None)
+        console.print(
+            f"Now:       a night is running ({running}){where}", markup=False, highlight=False
+        )
     if not nights:
         console.print('Nights:    none yet; "make nightly" runs one', highlight=False)
         return 0
@@ -52,8 +58,11 @@ def show(console: Console) -> int:
             f"[red]Overdue:[/]   no night has ended for {escape(_ago(hours))}; is the schedule on?",
             highlight=False,
         )
+    for line in history.harm(summary) if summary else ():
+        console.print(f"[yellow]Behind:[/]    {escape(line)}", highlight=False, soft_wrap=True)
     if summary:
         _numbers(summary, console)
+        _held(summary, console)
     for one in alerts.open_incidents():
         console.print(
             f"[red]Open:[/]      {escape(one['condition'])} since the night of"
@@ -123,6 +132,45 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
         f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level)
     )
     console.print(f"Findings:  {said or 'none'}", markup=False, highlight=False)
+
+
+def _held(summary: dict[str, Any], console: Console) -> None:
+    holds = [
+        f"{target['target']} {target['entity']}: {hold}"
+        for target in summary["targets"]
+        for hold in target.get("holds", [])
+    ]
+    for hold in holds[:SHOWN_HOLDS]:
+        console.print(f"[yellow]Held:[/]      {escape(hold)}", highlight=False)
+    if holds:
+        more = f"{len(holds) - SHOWN_HOLDS} more; " if len(holds) > SHOWN_HOLDS else ""
+        console.print(
+            f'           {more}"make show STATUS=held" lists them, "make release" lets them go',
+            markup=False,
+            highlight=False,
+        )
+
+
+def _under_way(run: Run | None, last: Run | None) -> str:
+    """`: build, 3 steps done, about 2 min to go`, by what the night before took; '' when the run
+    does not say.
+    """
+    facts = run.facts() if run else {}
+    if facts.get("finished_at") or not facts.get("running"):
+        return ""
+    done = {step["name"]: step["seconds"] for step in facts["steps"]}
+    before = last.facts()["steps"] if last else []
+    told = f": {facts['running']}, {len(done)} {'step' if len(done) == 1 else 'steps'} done"
+    if not any(step["name"] == facts["running"] for step in before):
+        return told
+    began = datetime.fromisoformat(facts["started_at"])
+    here = (datetime.now(UTC) - began).total_seconds() - sum(done.values())
+    left = sum(
+        max(0.0, step["seconds"] - (here if step["name"] == facts["running"] else 0.0))
+        for step in before
+        if step["name"] not in done
+    )
+    return f"{told}, about {max(1, round(left / 60))} min to go"
 
 
 def _ago(hours: float) -> str:

@@ -3,8 +3,9 @@ exception".
 
 In: the run's plan, a fresh observation, the share each target declares as its level. Out:
 `verify.json`: per target and entity what still differs and why, without what the plan held or what
-waits for it, the share of those rows that are as they should be, and three numbers that add up:
-how many rows equal their export, wait with a reason, differ. Exit 3 when a share is under its
+waits for it, the share of those rows that are as they should be, three numbers that add up (how
+many rows equal their export, wait with a reason, differ), and of how many subjects each is, by
+what they wait for. Exit 3 when a share is under its
 level, and where what should be closed is open, by name: a share of 99.9 % is no comfort there.
 Platforms list late what they have just accepted, so what is left is looked at again after a
 pause.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -26,7 +27,7 @@ from common.findings import Finding
 from common.runs import Run
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
-from reverse_etl.model import SUSPEND
+from reverse_etl.model import SUSPEND, SWITCH
 from reverse_etl.settle import settle
 
 PAUSES = (
@@ -78,6 +79,11 @@ def verify(
                 document,
                 left,
                 {(part.target, part.entity): part for part in plan.parts},
+                {
+                    (export.target, export.entity)
+                    for export in night.exports.every
+                    if any(column.role == SWITCH for column in export.columns)
+                },
             )
             still_open |= {target: _still_open(connection, target) for target in left}
         silent = [
@@ -89,6 +95,7 @@ def verify(
                     **one,
                     "residual": {},
                     "reasons": {},
+                    "subjects": {},
                     "converged": None,
                     **_unread(one["desired"]),
                 }
@@ -129,9 +136,10 @@ def _measured(
     document: Mapping[str, Any],
     targets: Sequence[str],
     parts: Mapping[tuple[str, str], planning.ExportPlan],
+    accounts: Container[tuple[str, str]],
 ) -> dict[str, Any]:
     """What is left per entity: today's differences without those the plan held and those that wait
-    for a held one.
+    for a held one. `accounts` are the entities whose objects open and close.
     """
     connection.execute(
         """
@@ -146,14 +154,16 @@ def _measured(
         {"plan": document["plan_id"]},
     )
     waiting: dict[tuple[str, str], dict[str, int]] = {}
+    subjects: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
     left_behind: Counter[tuple[str, str]] = Counter()  # no row of the export wants them any more
-    for target, entity, code, gone, count in connection.execute(
+    for target, entity, action, code, gone, count, of in connection.execute(
         """
-        select changes.target, changes.entity,
+        select changes.target, changes.entity, changes.action,
             case when planned.status = 'skipped' then 'skipped'
                 when planned.status = 'held'
                 then coalesce(substr(planned.hold ->> '$.code', 6), '') end,
-            (changes.reason ->> '$.code') = 'change_left', count(*)
+            (changes.reason ->> '$.code') = 'change_left', count(*),
+            count(distinct changes.subject)
         from changes
         left join (select * from ledger.audit.changes where plan_id = $plan) as planned
             on planned.target = changes.target and planned.entity = changes.entity
@@ -165,6 +175,9 @@ def _measured(
         if code is not None:
             counts = waiting.setdefault((target, entity), {})
             counts[code] = counts.get(code, 0) + count
+        if of:
+            why = subjects.setdefault((target, entity), {}).setdefault(action, {})
+            why[code or ""] = why.get(code or "", 0) + of
     rows = connection.execute(
         """
         select target, entity, action,
@@ -211,6 +224,8 @@ def _measured(
             "waiting": waits,
             "different": different,
             "waiting_for": why,
+            "subjects": subjects.get((target, entity), {}),
+            "accounts": (target, entity) in accounts,
         }
     return measured
 

@@ -5,14 +5,16 @@ messages by a real HTTP server.
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from inbox import open_inbox
 from night_kit import feed, finding, night
 
-from common import findings, paths, settings
+from common import findings, lock, paths, settings
 from common.findings import Finding
-from operations import alerts, channels, closing, metrics, routes, status
+from common.runs import Run
+from operations import alerts, channels, closing, interventions, metrics, routes, status
 from operations.check import check
 
 
@@ -489,15 +491,32 @@ def test_status_says_how_things_stand_in_eighty_columns(inbox, capsys):
     assert (
         "Read back: 4,600 rows equal their export, 300 wait (300 over a limit), 100 differ" in said
     )
+    assert "Held:      google users: Over the limit of 10 %." in said
+    assert '"make show STATUS=held" lists them' in said
+    assert "Paused:" not in said
     assert "Feeds:     2 expected, 1 not taken: myedbc.student_schedule refused" in said
     assert "Open:      feed_refused.myedbc.student_schedule since the night of 2026-10-10" in said
     assert "Unusual:   changes held: 300 tonight, usually about 0" in said
     assert ".........h" in said
 
 
-def test_metrics_are_in_the_format_prometheus_reads(inbox):
-    import re
+def test_status_says_that_nights_are_paused_and_which_step_a_running_one_is_at(inbox, capsys):
+    from rich.console import Console
 
+    night(0, build_seconds=600)
+    interventions.pause("2099-09-07", "summer")
+    with lock.lock(paths.var() / "night.lock", "the night"):
+        run = Run.open("nightly")
+        with run.step("ingest"):
+            pass
+        with run.step("build"):
+            status.show(Console(width=120, no_color=True))
+    said = capsys.readouterr().out
+    assert "Paused:    paused until 2099-09-07 00:00: summer (by " in said
+    assert re.search(r"Now: +a night is running .*: build, 1 step done, about 11 min", said)
+
+
+def test_metrics_are_in_the_format_prometheus_reads(inbox):
     _, summary = night(0, exit_code=3, applied=1_234_567)
     text = metrics.write(summary).read_text(encoding="utf-8")
     assert "homeroom_night_exit_code 3\n" in text

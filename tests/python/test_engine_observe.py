@@ -113,6 +113,8 @@ def test_a_platform_that_says_yes_and_does_nothing_is_not_green(bench: Bench) ->
         "waiting": 0,
         "different": 1,
         "waiting_for": {},
+        "subjects": {"create": {"": 1}},
+        "accounts": True,
     }
 
 

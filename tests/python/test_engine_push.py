@@ -176,6 +176,8 @@ def test_a_call_that_never_works_fails_after_six_attempts_and_the_others_do_not(
         "waiting": 0,
         "different": 1,
         "waiting_for": {},
+        "subjects": {"create": {"": 1}},
+        "accounts": True,
         "reasons": {"failed: given up after 6 attempts: unavailable": 1},
     }
 

@@ -22,7 +22,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VALUES = (
     re.search(r"^override VALUES := ((?:.*\\\n)*.*)", MAKEFILE, re.M)[1].replace("\\", " ").split()
 )
-VERBS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M)
+VERBS = re.findall(r"^([a-z-]+):.* ##[+]? ", MAKEFILE, re.M)
 FORMS = {  # each names the variable it stands in: a file of that name is the trace of a run
     "a command in brackets": "$(touch ran-NAME)",
     "make's own shell": "$(shell touch ran-NAME)",
@@ -217,3 +217,47 @@ def test_run_names_the_run_of_every_command_and_undo_works_on_none(folder: Path)
     assert asked.given["HOMEROOM_RUN"] == ""
     (asked,) = make(folder, "show", {"HOMEROOM_RUN": "of-the-environment"}, by="environment")
     assert asked.given["HOMEROOM_RUN"] == "of-the-environment"
+
+
+def listed(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["make", "help", *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    ).stdout
+
+
+def test_help_lists_the_verbs_of_a_day_in_groups_and_every_verb_when_asked(folder: Path) -> None:
+    told = re.findall(r"^  make ([a-z-]+)", day := listed(folder), re.M)
+    every = re.findall(r"^  make ([a-z-]+)", whole := listed(folder, "ALL=1"), re.M)
+    assert 10 <= len(told) <= 14
+    assert {"demo", "nightly", "status", "plan", "release", "explain", "audit"} < set(told)
+    assert sorted(every) == sorted(VERBS)
+    assert len(re.findall(r"^[A-Z]", day, re.M)) >= 5, "headings of groups"
+    wide = [line for line in (day + whole).splitlines() if len(line) > 80]
+    assert not wide
+
+
+NEEDS_PLATFORMS = ("check", "ingest", "observe", "build", "push", "verify", "report", "nightly")
+
+
+@pytest.mark.parametrize("verb", NEEDS_PLATFORMS)
+def test_where_the_state_is_a_demos_a_verb_starts_its_platforms_and_a_second_time_never(
+    folder: Path, verb: str
+) -> None:
+    plain = [one.words for one in make(folder, verb, {})]
+    assert plain
+    assert all("demo" not in words for words in plain)
+    state = folder / "a state" / "demo"
+    state.mkdir(parents=True)
+    (state / "district.json").touch()
+    there = {"HOMEROOM_VAR": "a state"}
+    about = [one.words for one in make(folder, verb, there)]
+    before = ["-m", "demo", "with", "--", ".venv/bin/python"]
+    assert sorted(about) == sorted([*before, *words] for words in plain)
+    inside = make(folder, verb, there | {"HOMEROOM_DEMO": "running"}, by="environment")
+    assert sorted(one.words for one in inside) == sorted(plain)

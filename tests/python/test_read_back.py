@@ -25,6 +25,11 @@ def three(bench: Bench, entity: str = "users", target: str = "fake") -> tuple[in
     return found["equal"], found["waiting"], found["different"], found["waiting_for"]
 
 
+def left_out(bench: Bench, entity: str = "users") -> tuple[bool, dict]:
+    found = bench.run.read("verify.json")["fake"][entity]
+    return found["accounts"], found["subjects"]
+
+
 def test_a_night_that_wrote_nothing_says_how_many_rows_wait_and_not_that_all_is_equal(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +40,7 @@ def test_a_night_that_wrote_nothing_says_how_many_rows_wait_and_not_that_all_is_
     capsys.readouterr()
     assert bench.verify() == 0, "the exit code is as before: nothing failed"
     assert three(bench) == (0, 8, 0, {"limit": 8})
+    assert left_out(bench) == (True, {"create": {"limit": 8}})
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "verify: fake: 0 rows equal their export, 8 wait (8 over a limit), 0 differ",
         "verify: fake users: 0 rows equal their export, 8 wait (8 over a limit), 0 differ",
@@ -55,6 +61,7 @@ def test_of_a_target_nobody_could_read_back_no_row_is_called_equal(bench: Bench)
     bench.observe = blind  # type: ignore[method-assign]
     assert bench.verify() == 3
     assert three(bench) == (0, 2, 0, {"unread": 2})
+    assert left_out(bench)[1] == {}, "nothing is known of them"
 
 
 def test_rows_of_a_file_wait_as_its_hold_says_and_those_of_a_failed_one_for_what_was_not_done(

@@ -725,6 +725,42 @@ def test_a_night_says_all_is_equal_only_where_all_was_read_back_equal(
     assert page.headline({"exit_code": code, "targets": [read(*three)]}) == said
 
 
+def of(target: str, entity: str, *, accounts: bool = True, **subjects: dict[str, int]) -> dict:
+    """One target's entity, and of how many subjects what is left is."""
+    return read(1) | {
+        "target": target,
+        "entity": entity,
+        "accounts": accounts,
+        "subjects": subjects,
+    }
+
+
+def test_whom_a_night_left_out_is_counted_in_subjects_and_the_worst_harm_comes_first():
+    targets = [
+        of("google", "members", accounts=False, create={"": 9000}, remove={"limit": 17}),
+        of("google", "users", create={"limit": 21, "": 50}, update={"limit": 5017}),
+        of("crm", "users", restore={"": 2}, suspend={"": 1}),
+        of("crm", "cards", update={}),
+        read(3) | {"target": "of an older night"},
+    ]
+    assert history.harm({"targets": targets}) == [
+        "1 subject can still sign in to crm and should not",
+        "71 subjects cannot sign in to google (21 over a limit)",
+        "2 subjects cannot sign in to crm",
+        "9,017 subjects are not yet as the record says in google members (17 over a limit)",
+        "5,017 subjects are not yet as the record says in google users (5,017 over a limit)",
+    ]
+    none = dict.fromkeys(("applied", "held", "failed", "skipped"), 0)
+    summary = summary_of() | {
+        "exit_code": 2,
+        "feeds": [],
+        "targets": [none | one for one in targets],
+    }
+    first = page.five_lines(summary, [], [])[0]
+    assert first.startswith("Held: some changes wait for a person. 1 subject can still sign in")
+    assert "9,017" not in first, "three are told, the rest stands below"
+
+
 def test_nights_behind_are_whole_nights_before_this_one_oldest_first():
     for number in range(4):
         night(number, verb="plan" if number == 1 else "nightly")
