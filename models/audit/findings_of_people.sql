@@ -46,8 +46,12 @@ people as (
         lifecycle.record as state,
         lifecycle.state as account_state,
         lifecycle.since,
+        lifecycle.is_open,
+        lifecycle.was_open,
         lifecycle.reason,
+        records.hr_feeds_absent,
         presence.presence,
+        presence.since as present_since,
         presence.last_seen_on,
         presence.good_feeds_absent,
         presence.good_feeds_before_left
@@ -94,7 +98,7 @@ vanished as (
         '' as source,
         '' as target,
         people.population as entity,
-        people.school_number as school_number,
+        people.school_number,
         people.source_key as key,
         {{ problem_values({
             'who': "case people.population when 'student' then 'student' else 'person on staff' end",
@@ -114,11 +118,63 @@ left_by_absence as (
         '' as source,
         '' as target,
         people.population as entity,
-        people.school_number as school_number,
+        people.school_number,
         people.source_key as key,
         {{ problem_values({
             'who': "case people.population when 'student' then 'student' else 'person on staff' end",
-            'feeds': "people.good_feeds_absent",
+            'feeds': "case people.reason when 'absent' then people.good_feeds_absent else people.hr_feeds_absent end",
+            'state': "people.account_state",
+        }) }} as values,
+        case people.population when 'student' then 'school office' else 'human resources' end as owner
+    from people
+    -- the night they begin to count as left, whatever states follow
+    inner join night
+        on people.present_since = night.as_of
+    where
+        people.state = 'left'
+        and people.reason in ('absent', 'absent_from_hr')
+),
+
+-- a school lists them, and human resources does not any more
+lost_by_hr as (
+    select
+        case
+            when staff.ended_on is not null then 'end_date_stands'
+            when people.good_feeds_before_left is null then 'employee_vanished_and_kept'
+            else 'employee_vanished'
+        end as code,
+        '' as source,
+        '' as target,
+        'staff' as entity,
+        people.school_number,
+        people.source_key as key,
+        {{ problem_values({
+            'day': "cast(staff.ended_on as " ~ dbt.type_string() ~ ")",
+            'feeds': "cast(people.hr_feeds_absent as " ~ dbt.type_string()
+                ~ ") || case people.hr_feeds_absent when 1 then ' good feed' else ' good feeds' end",
+            'more': "people.good_feeds_before_left - people.hr_feeds_absent",
+        }) }} as values,
+        '' as owner
+    from people
+    inner join staff
+        on people.source_key = staff.staff_key
+    where
+        people.population = 'staff'
+        and people.hr_feeds_absent is not null
+        and (staff.ended_on is not null or people.state <> 'left')
+),
+
+-- whoever closed an account by the record should hear that the record opens it
+opened_again as (
+    select
+        'opened_again' as code,
+        '' as source,
+        '' as target,
+        people.population as entity,
+        people.school_number,
+        people.source_key as key,
+        {{ problem_values({
+            'who': "case people.population when 'student' then 'student' else 'person on staff' end",
             'state': "people.account_state",
         }) }} as values,
         case people.population when 'student' then 'school office' else 'human resources' end as owner
@@ -126,8 +182,8 @@ left_by_absence as (
     inner join night
         on people.since = night.as_of
     where
-        people.state = 'left'
-        and people.reason = 'absent'
+        people.is_open
+        and not people.was_open
 ),
 
 hold_of_nobody as (
@@ -177,7 +233,7 @@ unmatched_staff as (
         '' as source,
         '' as target,
         'staff' as entity,
-        staff.school_number as school_number,
+        staff.school_number,
         staff.staff_key as key,
         {{ problem_values({}) }} as values,
         '' as owner
@@ -186,6 +242,8 @@ unmatched_staff as (
     where
         hr_is_read.people_in_hr > 0
         and staff.is_active
+        -- whom human resources lost is told by itself
+        and (staff.is_in_hr or staff.hr_staff_id is null)
         -- most support staff need no login to the student information system, so only its own people are asked for there
         and (not staff.is_in_hr or (not staff.is_in_sis and lower(staff.position) like '%teacher%'))
 ),
@@ -196,7 +254,7 @@ without_bus_address as (
         '' as source,
         'transport' as target,
         'students' as entity,
-        people.school_number as school_number,
+        people.school_number,
         people.source_key as key,
         {{ problem_values({}) }} as values,
         '' as owner
@@ -217,7 +275,7 @@ absent_without_contact as (
         '' as source,
         'callout' as target,
         'contacts' as entity,
-        callout_absences.school_number as school_number,
+        callout_absences.school_number,
         callout_absences.student_id as key,
         {{ problem_values({}) }} as values,
         '' as owner
@@ -235,7 +293,7 @@ without_guardian as (
         '' as source,
         '' as target,
         'guardians' as entity,
-        people.school_number as school_number,
+        people.school_number,
         people.source_key as key,
         {{ problem_values({}) }} as values,
         '' as owner
@@ -256,6 +314,10 @@ final as (
     select * from vanished
     union all
     select * from left_by_absence
+    union all
+    select * from lost_by_hr
+    union all
+    select * from opened_again
     union all
     select * from hold_of_nobody
     union all

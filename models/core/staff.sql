@@ -6,8 +6,12 @@ assignments as (
     select * from {{ ref('intake_staff') }}
 ),
 
-employees as (
+listed_employees as (
     select * from {{ ref('intake_employees') }}
+),
+
+remembered as (
+    select * from {{ ref('staff_remembered') }}
 ),
 
 night as (
@@ -34,6 +38,46 @@ teachers as (
     group by assignments.sis_key
 ),
 
+-- of whom human resources no longer lists, what it last said stands, the last day too, until it lists them again
+employees as (
+    select
+        matches.staff_key,
+        true as is_listed,
+        listed_employees.staff_id,
+        listed_employees.first_name,
+        listed_employees.last_name,
+        listed_employees.usual_first_name,
+        listed_employees.position,
+        listed_employees.email,
+        listed_employees.school_number,
+        listed_employees.hired_on,
+        listed_employees.ended_on,
+        listed_employees.source_file,
+        listed_employees.source_line
+    from matches
+    inner join listed_employees on matches.hr_staff_id = listed_employees.staff_id
+    union all
+    select
+        matches.staff_key,
+        false as is_listed,
+        remembered.hr_staff_id as staff_id,
+        remembered.first_name,
+        remembered.last_name,
+        remembered.usual_first_name,
+        remembered.position,
+        cast(null as {{ dbt.type_string() }}) as email,
+        remembered.school_number,
+        remembered.hired_on,
+        remembered.ended_on,
+        remembered.hr_source_file as source_file,
+        cast(null as bigint) as source_line
+    from matches
+    inner join remembered on matches.staff_key = remembered.staff_key
+    where
+        matches.hr_staff_id is null
+        and remembered.hr_staff_id is not null
+),
+
 final as (
     select
         matches.staff_key,
@@ -49,15 +93,17 @@ final as (
         coalesce(employees.school_number, sis.school_number) as school_number,
         coalesce(employees.ended_on >= night.as_of, true) as is_active,
         matches.sis_key is not null as is_in_sis,
-        matches.hr_staff_id is not null as is_in_hr,
+        coalesce(employees.is_listed, false) as is_in_hr,
+        employees.staff_id as hr_staff_id,
         matches.match_rule,
         employees.hired_on,
         employees.ended_on,
         coalesce(sis.source_file, employees.source_file) as source_file,
-        case when sis.source_file is null then employees.source_line else sis.source_line end as source_line
+        case when sis.source_file is null then employees.source_line else sis.source_line end as source_line,
+        employees.source_file as hr_source_file
     from matches
     cross join night
-    left join employees on matches.hr_staff_id = employees.staff_id
+    left join employees on matches.staff_key = employees.staff_key
     left join primary_assignments as sis on matches.sis_key = sis.sis_key
     left join teachers on matches.sis_key = teachers.sis_key
 )

@@ -10,6 +10,10 @@ employments as (
     select * from {{ ref('intake_employments') }}
 ),
 
+staff as (
+    select * from {{ ref('staff') }}
+),
+
 remembered as (
     select * from {{ ref('staff_assignments_remembered') }}
 ),
@@ -28,6 +32,16 @@ tonight as (
     from matches
     inner join employments on matches.hr_staff_id = employments.staff_id
     where employments.school_number is not null
+    union
+    -- the place human resources last said stands as long as what else it said
+    select
+        staff.staff_key,
+        staff.school_number
+    from staff
+    where
+        staff.hr_staff_id is not null
+        and not staff.is_in_hr
+        and staff.school_number is not null
 ),
 
 together as (

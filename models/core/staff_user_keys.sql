@@ -11,16 +11,23 @@ with pairs as (
     select * from {{ ref('staff_pairs') }}
 ),
 
+remembered as (
+    select * from {{ ref('staff_remembered') }}
+),
+
 night as (
     select * from {{ source('homeroom', 'run_context') }}
 ),
 
--- who has no staff id anywhere is known by the user name, from now on, whatever ids turn up later
+-- who has no staff id anywhere, and never had one, is known by the user name, from now on, whatever ids turn up later
 without_id as (
     select pairs.sis_user_name
     from pairs
+    -- somebody human resources purged has a key already
+    left join remembered on pairs.sis_user_name = remembered.sis_user_name
     where
-        pairs.sis_user_name is not null
+        remembered.staff_key is null
+        and pairs.sis_user_name is not null
         and pairs.sis_staff_id is null
         and pairs.hr_staff_id is null
 ),

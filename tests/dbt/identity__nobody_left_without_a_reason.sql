@@ -16,6 +16,20 @@ with people as (
     cross join {{ source('homeroom', 'run_context') }} as night
 ),
 
+-- whom human resources once listed may be absent from its feeds alone
+files as (
+    select
+        people.person_id,
+        people.source_file
+    from people
+    union
+    select
+        {{ person_id("'staff'", 'staff.staff_key') }} as person_id,
+        staff.hr_source_file as source_file
+    from {{ ref('staff_last_seen') }} as staff
+    where staff.hr_source_file is not null
+),
+
 last_read as (
     select
         files.source,
@@ -27,19 +41,28 @@ last_read as (
     group by 1, 2, 3
 ),
 
+feeds_of_files as (
+    select
+        files.person_id,
+        files.source_file,
+        count(distinct source_files.sha256) as feeds
+    from files
+    inner join last_read on files.source_file = last_read.source_file
+    inner join {{ source('ledger_audit', 'source_files') }} as source_files
+        on
+            last_read.source = source_files.source
+            and last_read.feed = source_files.feed
+            and last_read.read_at < source_files.read_at
+            and source_files.status = 'loaded'
+    group by 1, 2
+),
+
 good_feeds as (
     select
-        people.person_id,
-        count(distinct files.sha256) as feeds
-    from people
-    inner join last_read on people.source_file = last_read.source_file
-    inner join {{ source('ledger_audit', 'source_files') }} as files
-        on
-            last_read.source = files.source
-            and last_read.feed = files.feed
-            and last_read.read_at < files.read_at
-            and files.status = 'loaded'
-    group by people.person_id
+        feeds_of_files.person_id,
+        max(feeds_of_files.feeds) as feeds
+    from feeds_of_files
+    group by 1
 )
 
 select lifecycle.person_id

@@ -229,6 +229,7 @@ def brought(
 LAST = "#" + A[:12]
 STUDENTS_READ = (brought("students", 0, C), brought("students", 1, A))
 STAFF_READ = (brought("staff", 1, A), brought("staff", 2, B))
+HR_READ = (brought("hr", 1, A), brought("hr", 2, B))
 ENOUGH = (
     *STUDENTS_READ,
     brought("students", 2, B),
@@ -236,11 +237,11 @@ ENOUGH = (
     brought("students", 4, A, "refused"),
 )
 STUDENT, OF_STAFF = person("student", "1"), person("staff", "E1")
-EMPLOYED = "staff_key is_active ended_on:date source_file"
+EMPLOYED = "staff_key is_active ended_on:date source_file hr_source_file"
 
 
 def files(*rows: tuple[object, ...], of: str = STUDENT) -> Broken:
-    return one("source_files", of, FILES, *rows)
+    return one("source_files", of, FILES, *HR_READ, *rows)
 
 
 CASES["identity__nobody_left_without_a_reason"] = Case(
@@ -253,22 +254,24 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             ("2", "inactive", "students.csv" + LAST),
             ("3", "active", "students.csv#" + C[:12]),
         ),
-        # E1 was absent from the one that is asked; E2 is not active; the work of E3 ended yesterday
+        # E1 was absent from the one that is asked; E2 is not active; the work of E3 ended
+        # yesterday; human resources lost E4, whom another feed still has
         "staff_last_seen": (
             EMPLOYED,
-            ("E1", True, None, "staff.csv" + LAST),
-            ("E2", False, None, "no.csv"),
-            ("E3", True, YESTERDAY, "no.csv"),
+            ("E1", True, None, "staff.csv" + LAST, None),
+            ("E2", False, None, "no.csv", None),
+            ("E3", True, YESTERDAY, "no.csv", None),
+            ("E4", True, None, "no.csv", "hr.csv" + LAST),
         ),
         "run_context": ("as_of", (TONIGHT,)),
-        "source_files": (FILES, *ENOUGH, *STAFF_READ),
+        "source_files": (FILES, *ENOUGH, *STAFF_READ, *HR_READ),
         "lifecycle": (
             "person_id record",
             *(
                 (person("student", key), record)
                 for key, record in (("1", "left"), ("2", "left"), ("3", "active"))
             ),
-            *((person("staff", key), "left") for key in ("E1", "E2", "E3")),
+            *((person("staff", key), "left") for key in ("E1", "E2", "E3", "E4")),
         ),
         "absence_policy": ("population good_feeds_before_left", ("student", 2), ("staff", 1)),
     },
@@ -314,9 +317,14 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             "absence_policy", STUDENT, "population good_feeds_before_left", ("staff", 1)
         ),
         "no feed without one on staff": files(*ENOUGH, brought("staff", 1, A), of=OF_STAFF),
-        "still at work": one("staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, None, "no.csv")),
+        "still at work": one(
+            "staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, None, "no.csv", "no.csv")
+        ),
+        "human resources lost nobody": one(
+            "staff_last_seen", person("staff", "E4"), EMPLOYED, ("E4", True, None, "no.csv", None)
+        ),
         "the last day of work": one(
-            "staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv")
+            "staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv", None)
         ),
     },
 )

@@ -29,7 +29,7 @@ teachers_of_record as (
 
 known_staff as (
     select
-        {{ all_but('staff', ['sis_user_name', 'email', 'is_teacher', 'is_in_sis', 'is_in_hr', 'hired_on']) }},
+        {{ all_but('staff', ['email', 'is_teacher', 'is_in_sis', 'is_in_hr']) }},
         staff.is_teacher or teachers_of_record.staff_key is not null as is_teacher
     from staff
     left join teachers_of_record

@@ -22,6 +22,23 @@ latest_events as (
     {{ deduplicate(ref('lifecycle_events'), 'person_id', 'event_number desc') }}
 ),
 
+-- the state somebody was in before this one
+earlier_states as (
+    select
+        events.person_id,
+        events.event_number,
+        events.state
+    from {{ ref('lifecycle_events') }} as events
+    inner join latest_events
+        on
+            events.person_id = latest_events.person_id
+            and events.state <> latest_events.state
+),
+
+left_states as (
+    {{ deduplicate('earlier_states', 'person_id', 'event_number desc') }}
+),
+
 -- a state is open where any target keeps its accounts open
 meanings as (
     select
@@ -67,6 +84,7 @@ final as (
         latest_events.rule,
         meanings.is_open,
         meanings.is_in_groups,
+        meanings_before.is_open as was_open,
         held.hold,
         held.held_by
     from presence
@@ -74,6 +92,10 @@ final as (
         on presence.person_id = latest_events.person_id
     inner join meanings
         on latest_events.state = meanings.state
+    left join left_states
+        on presence.person_id = left_states.person_id
+    left join meanings as meanings_before
+        on left_states.state = meanings_before.state
     left join held
         on
             presence.population = held.population

@@ -1,7 +1,7 @@
 {% set plain_columns = [
     'population', 'source_key', 'rule', 'first_name', 'last_name', 'legal_first_name', 'legal_last_name', 'email', 'admitted_on',
     'is_in_feed', 'last_seen_on', 'school_number', 'grade_code', 'homeroom', 'homeroom_teacher_id', 'staff_id', 'position',
-    'source_file', 'source_line',
+    'source_file', 'source_line', 'hr_feeds_absent',
 ] %}
 
 with students as (
@@ -86,10 +86,31 @@ student_records as (
 
         -- load
         students.source_file,
-        students.source_line
+        students.source_line,
+        cast(null as integer) as hr_feeds_absent
     from students
     left join students_last_seen
         on students.student_number = students_last_seen.student_number
+),
+
+-- of whom human resources once listed and does not now: how many of its good feeds lack them, whoever else still has them
+hr_absences as (
+    select
+        staff_last_seen.staff_key,
+        cast(feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) as integer) as feeds_absent
+    from staff_last_seen
+    left join staff
+        on staff_last_seen.staff_key = staff.staff_key
+    inner join feed_loads
+        on staff_last_seen.hr_source_file = feed_loads.source_file
+    left join held_loads
+        on
+            staff_last_seen.hr_source_file = held_loads.source_file
+            and staff_last_seen.school_number = held_loads.school_number
+    where
+        staff_last_seen.hr_staff_id is not null
+        and coalesce(not staff.is_in_hr, true)
+        and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.hr_staff_id') }}
 ),
 
 -- everyone ever on staff, as last seen: staff_last_seen has already taken tonight's rows
@@ -117,18 +138,20 @@ staff_records as (
                 and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'left'
+            when hr_absences.feeds_absent >= absence_policy.good_feeds_before_left then 'left'
             -- the end date stands in the record though the record is no longer sent
             when staff_last_seen.ended_on < night.as_of then 'left'
             else 'active'
         end as state,
         case
-            when staff_last_seen.is_active and staff.staff_key is not null then 'employed'
             when staff_last_seen.ended_on < night.as_of then 'employment_ended'
             when not staff_last_seen.is_active then 'not_active'
             when
-                not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
+                staff.staff_key is null
+                and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'absent'
+            when hr_absences.feeds_absent >= absence_policy.good_feeds_before_left then 'absent_from_hr'
             else 'employed'
         end as reason,
         staff.staff_key is not null as is_in_feed,
@@ -144,7 +167,8 @@ staff_records as (
 
         -- load
         staff_last_seen.source_file,
-        staff_last_seen.source_line
+        staff_last_seen.source_line,
+        hr_absences.feeds_absent as hr_feeds_absent
     from staff_last_seen
     cross join night
     left join staff
@@ -157,6 +181,8 @@ staff_records as (
             and staff_last_seen.school_number = held_loads.school_number
     left join absence_policy
         on absence_policy.population = 'staff'
+    left join hr_absences
+        on staff_last_seen.staff_key = hr_absences.staff_key
 ),
 
 all_records as (
@@ -231,7 +257,7 @@ final as (
         records.state,
         records.reason,
         case
-            when records.reason = 'absent'
+            when records.reason in ('absent', 'absent_from_hr')
                 then cast({{ problem_values({'feeds': 'absence_policy.good_feeds_before_left'}) }} as {{ dbt.type_string() }})
         end as reason_values,
         records.is_in_feed,
@@ -241,6 +267,7 @@ final as (
             else coalesce(feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0), 0)
         end as good_feeds_absent,
         absence_policy.good_feeds_before_left,
+        records.hr_feeds_absent,
         records.school_number,
         records.grade_code,
         records.homeroom,
