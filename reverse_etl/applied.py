@@ -22,7 +22,7 @@ OWN = ("_key", "run_id", "applied_at")
 REGISTRY = """
 create schema if not exists ledger.applied;
 create table if not exists ledger.applied.tables (target text, entity text, key json,
-partition text, shape text, subject text);
+partition text, shape text, subject text, family text);
 create table if not exists ledger.applied.unclear (
     change_id text, target text, entity text, key text, since timestamptz, struck boolean);
 create table if not exists ledger.applied.taken_over (target text, entity text, key text,
@@ -70,23 +70,25 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
         connection.execute(f"delete from {name} where _key is null")
     if row is None:
         connection.execute(
-            "insert into ledger.applied.tables values (?, ?, ?, ?, null, ?)",
+            "insert into ledger.applied.tables values (?, ?, ?, ?, null, ?, ?)",
             [
                 export.target,
                 export.entity,
                 json.dumps(export.key),
                 export.partition,
                 export.subject,
+                export.family,
             ],
         )
     else:
         connection.execute(
-            "update ledger.applied.tables set key = ?, partition = ?, subject = ?"
+            "update ledger.applied.tables set key = ?, partition = ?, subject = ?, family = ?"
             " where target = ? and entity = ?",
             [
                 json.dumps(export.key),
                 export.partition,
                 export.subject,
+                export.family,
                 export.target,
                 export.entity,
             ],
@@ -126,7 +128,7 @@ def shape(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> st
 
 def record(connection: duckdb.DuckDBPyConnection, target: str, entity: str, changes: str) -> None:
     """Bring applied changes into the table. `changes` is a relation with key, action, new,
-    subject, partition, source, run_id, finished_at.
+    subject, partition, family where it has one, source, run_id, finished_at.
 
     One row per key. Safe to repeat: the same changes give the same rows.
     """
@@ -135,11 +137,15 @@ def record(connection: duckdb.DuckDBPyConnection, target: str, entity: str, chan
         return  # an export of an older night that no longer exists in any form
     name = table(target, entity)
     row = connection.execute(
-        "select key, partition, subject from ledger.applied.tables where target = ? and entity = ?",
+        "select key, partition, subject, family from ledger.applied.tables"
+        " where target = ? and entity = ?",
         [target, entity],
     ).fetchone()
-    keys, partition, subject = (json.loads(row[0]), row[1], row[2]) if row else ([], None, None)
-    beside = {subject: "subject", "source": "source", partition: "partition"}
+    keys, *named = (json.loads(row[0]), *row[1:]) if row else ([], None, None, None)
+    beside = {
+        "source": "source",
+        **dict(zip(named, ("partition", "subject", "family"), strict=True)),
+    }
     values = []
     for column, kind in known:
         path = sql.text(f'$."{column}"')

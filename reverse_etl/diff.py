@@ -49,6 +49,7 @@ create or replace temp table changes (
     action text,
     action_rank integer, remote_id text, old text, new text, reason text, hold text, source text,
     export_model text,
+    family text, move text, left_from text,
     released boolean default false, refused boolean default false);
 create or replace temp table drifts (
     target text, entity text, key text, subject text, partition text, column_name text,
@@ -56,7 +57,7 @@ create or replace temp table drifts (
 """
 COLUMNS = (
     "target, entity, entity_rank, key, subject, partition, action, action_rank, remote_id,"
-    " old, new, reason, hold, source, export_model"
+    " old, new, reason, hold, source, export_model, family"
 )
 
 
@@ -278,7 +279,8 @@ def _of_objects(
         select $target, $entity, $rank, key, {context}, action,
                {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
                {_reason(export, changed, both, types)}, {hold},
-               {_context(export, "source", types, there)}, $model
+               {_context(export, "source", types, there)}, $model,
+               {_context(export, export.family, types, there)}
         from decided where action is not null"""
     observed = connection.execute(
         f"select count(*) from {view} where {sql.name(export.key[0])} is not null"
@@ -561,7 +563,7 @@ def _of_rows(
                case action when '{CREATE}' then {sql.reason("change_new")}
                     when '{REMOVE}' then {sql.reason("change_left")}
                     else {sql.reason("change_of_columns", parts=_words("columns_in_source", export, names))} end,
-               null, {_context(export, "source", types, {})}, $model
+               null, {_context(export, "source", types, {})}, $model, null
         from decided where action is not null"""  # noqa: E501
     delivered = connection.execute(f"select count(*) from {table}").fetchone()
     return query, delivered[0] if delivered else 0

@@ -5,9 +5,9 @@ Out: outcomes in the journal and a `Tally`. Knows no database and no settings; t
 chance are passed in.
 
 Order: entities as the adapter names them, waves within an entity, removals afterwards in reverse
-order. A change whose group or user does not exist (its create was held or failed) is skipped and
-says what it waits for. An attempt of which nobody knows what came is looked up by its durable key
-before it is made again.
+order; of a move none before all its arrivals. A change whose group or user does not exist (its
+create was held or failed) is skipped and says what it waits for. An attempt of which nobody knows
+what came is looked up by its durable key before it is made again.
 """
 
 from __future__ import annotations
@@ -152,6 +152,11 @@ class Execution:
             *self.held,
             *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS),
         }
+        self._moving: dict[tuple[str, str | None, str], dict[str, str]] = {}
+        for change in self.changes:
+            if change.family and change.action in ARRIVALS:
+                arriving = self._moving.setdefault(_unit(change), {})
+                arriving[change.change_id] = key_text(change.key)
 
     @property
     def stopped(self) -> bool:
@@ -391,6 +396,7 @@ class Execution:
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
         if change.action in ARRIVALS and status == "applied":
             with self._lock:
+                self._moving.get(_unit(change), {}).pop(change.change_id, None)
                 self._not_created.discard((change.entity, key_text(change.key)))
                 if remote_id:
                     self.known[change.entity, key_text(change.key)] = remote_id
@@ -422,9 +428,13 @@ class Execution:
                 yield column, entity, key_text((value,)), column in self.keys.get(change.entity, ())
 
     def _waits_for(self, change: Change) -> str:
-        """What a change waits for: the object of a key column, or one that this plan was to create
-        and did not.
+        """What a change waits for: the object of a key column, one that this plan was to create and
+        did not, or, before anybody is taken from anywhere, where they were to arrive.
         """
+        if change.family and change.action in REMOVALS:
+            missing = self._moving.get(_unit(change), {}).values()
+            if missing:
+                return f"{change.target} {change.entity} {min(missing)}"
         if change.action in REMOVALS and change.remote_id:
             return ""
         elsewhere = self.waiting.get((change.entity, key_text(change.key)))
@@ -442,6 +452,11 @@ class Execution:
             for column, entity, key, _ in self._pointers(change)
             if (entity, key) in self.known
         }
+
+
+def _unit(change: Change) -> tuple[str, str | None, str]:
+    """What the sides of one move share."""
+    return change.entity, change.subject, change.family or ""
 
 
 def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:

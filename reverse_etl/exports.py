@@ -56,6 +56,7 @@ KNOWN = (
     "known_by",
     "partition",
     "hold",
+    "family",
     "file",
 )
 COLUMN_KNOWN = (
@@ -241,7 +242,7 @@ def parsed(
     names = {column.name for column in columns}
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
     references = dict(meta.get("references", {}))
-    named = {name: meta.get(name) for name in ("subject", "partition", "hold")}
+    named = {name: meta.get(name) for name in ("subject", "partition", "hold", "family")}
     after = {
         column: _after(there, f"{where}.after.{column}")
         for column, there in dict(meta.get("after", {})).items()
@@ -272,10 +273,14 @@ def parsed(
             f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"
             " always sent"
         )
-    if named["hold"] and named["hold"] not in context:
-        raise ExportError(
-            f"{where}.hold is {named['hold']!r}, which is no context column; a hold is never sent"
-        )
+    for name in ("hold", "family"):
+        if named[name] and named[name] not in context:
+            raise ExportError(
+                f"{where}.{name} is {named[name]!r}, which is no context column; a {name} is never"
+                " sent"
+            )
+    if named["family"] and not named["subject"]:
+        raise ExportError(f"{where}.family needs `subject`: it says who moves")
     _roles(columns, context, where)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:

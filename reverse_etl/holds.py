@@ -30,12 +30,14 @@ from reverse_etl.limits import (
     drop_hold,
 )
 from reverse_etl.limits import holds as over_limit
-from reverse_etl.model import CREATE, Export, FileFormat
+from reverse_etl.model import CREATE, MOVE, Export, FileFormat
 
 DISTRUSTED = ("refused", "missing")
 COUNTED = (  # what limits count: released changes were counted by somebody, refused ones before
     "target = ? and entity = ? and hold is null and not released and not refused"
 )
+ACTION = "case when move is not null then 'move' else action end"  # as limits know it
+PARTITION = "coalesce(left_from, partition)"  # a move counts where it leaves
 EDITED = 0.01  # so many of our keys may be edited by hand and are held alone; more are misread
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
@@ -124,9 +126,11 @@ def by_partition(
     """Hold the changes of partitions whose rows collapsed in a feed this export rests on; the
     others flow.
 
-    A change belongs to a partition by its own and by its subject's: whoever stood in a held one
-    when we last wrote is not moved away from it because its rows are gone.
+    A change belongs to a partition by its own, by its subject's and by its row's as we last wrote
+    it: whoever stood in a held one is not moved away from it because its rows are gone.
     """
+    past = applied.table(export.target, export.entity)
+    named = sql.name(export.partition) if export.partition else "null"
     held: dict[str, list[str]] = {}
     for feed in feeds:
         if (feed["source"], feed["feed"]) in export.feeds:
@@ -134,13 +138,18 @@ def by_partition(
                 held.setdefault(partition, []).append(f"{feed['source']}.{feed['feed']}")
     sentences = []
     said = words()
+    daily = export.file is not None and export.file.daily
+    stand = ""
+    if export.file:
+        stand = f"{'none' if daily else 'they'} stand in the file as they were last delivered, "
     for partition, names in sorted(held.items()):
         count = _count(
             connection,
             f"""
             update changes set hold = $hold where target = $target and entity = $entity
-            and hold is null
-            and (partition = $partition or subject in ({applied.subjects_of(connection)}))""",
+            and hold is null {"and action <> 'remove'" if daily else ""}
+            and (partition = $partition or subject in ({applied.subjects_of(connection)})
+            or key in (select _key from {past} where cast({named} as varchar) = $partition))""",
             {
                 "hold": Reason(
                     "hold_partition",
@@ -155,7 +164,7 @@ def by_partition(
             changes = "1 change" if count == 1 else f"{count:,} changes"
             sentences.append(
                 f"{export.target} {export.entity}: {changes} of {said.partition} {partition} held,"
-                f" because its rows are missing from {', '.join(names)}; the other"
+                f" because its rows are missing from {', '.join(names)}; {stand}the other"
                 f" {said.partitions} go on"
             )
     return sentences
@@ -221,26 +230,28 @@ def by_limits(
                 [why.json, target, entity],
             )
         return [str(why)] if why else []
+    people = _counts_people(export)
+    there = _people(connection, export) if people else observed
     groups = [
-        Group(action, planned, observed)
+        Group(action, planned, there, people=people)
         for action, planned in connection.execute(
-            f"select action, count(*) from changes where {COUNTED} group by action",
+            f"select {ACTION} as did, {_counted(export)} from changes where {COUNTED} group by did",
             [target, entity],
         ).fetchall()
     ]
     watched = [
         group.action
         for group in groups
-        if group.action in export.limits.per_partition or group.action in DEFAULT_PER_PARTITION
+        if group.action in {*export.limits.per_partition, *DEFAULT_PER_PARTITION, MOVE}
     ]
     if export.partition:
         groups += _partitions(connection, export, watched)
     sentences = []
     for hold in over_limit(target, entity, export.limits, groups, allowed):
         connection.execute(
-            "update changes set hold = $hold where target = $target and entity = $entity and action"
-            " = $action and hold is null and not released and ($partition is null or"
-            " partition = $partition)",
+            f"update changes set hold = $hold where target = $target and entity = $entity and"
+            f" {ACTION} = $action and hold is null and not released and ($partition is null or"
+            f" {PARTITION} = $partition)",
             {
                 "hold": hold.why.json,
                 "target": target,
@@ -315,31 +326,66 @@ def _partitions(
     """
     planned = connection.execute(
         f"""
-        select action, partition, count(*) from changes
-        where {COUNTED} and partition is not null and action in (select unnest(?))
-        group by all""",
+        select {ACTION} as did, {PARTITION} as place, {_counted(export)} from changes
+        where {COUNTED} and {PARTITION} is not null and {ACTION} in (select unnest(?))
+        group by did, place""",
         [export.target, export.entity, actions],
     ).fetchall()
     there = (
         _there(connection, export) if planned else {}
     )  # a night without changes does not count everybody
-    return [Group(action, number, there.get(where, 0), where) for action, where, number in planned]
+    people = _counts_people(export)
+    return [
+        Group(action, number, there.get(where, 0), where, people=people)
+        for action, where, number in planned
+    ]
 
 
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
-    """Partition -> how many rows of ours the target holds."""
+    """Partition -> how many rows of ours the target holds, or of how many subjects."""
     named = sql.name(str(export.partition))
+    what = f"count(distinct {_subject(export)})" if _counts_people(export) else "count(*)"
     return dict(
         connection.execute(
             f"""
         with observed as (select distinct {sql.key(export.key)} as _key
         from {diff.observed_view(export)}),
-        desired as (select {named}, {sql.key(export.key)} as _key from {export.relation})
-        select coalesce(cast(desired.{named} as varchar), cast(past.{named} as varchar)), count(*)
+        desired as (select *, {sql.key(export.key)} as _key from {export.relation})
+        select coalesce(cast(desired.{named} as varchar), cast(past.{named} as varchar)), {what}
         from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
         group by 1"""
         ).fetchall()
+    )
+
+
+def _counts_people(export: Export) -> bool:
+    """Whether limits count the subjects of an export's rows: one may have several."""
+    return export.subject is not None and export.key != (export.subject,)
+
+
+def _counted(export: Export) -> str:
+    return "count(distinct coalesce(subject, key))" if export.subject else "count(*)"
+
+
+def _subject(export: Export) -> str:
+    """Whom a row the target holds is about, as the export says it, or said it when we wrote."""
+    name = sql.name(str(export.subject))
+    places = [f"cast({place}.{name} as varchar)" for place in ("desired", "past")]
+    return f"coalesce({', '.join(places)}, observed._key)"
+
+
+def _people(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
+    """Of how many subjects the target holds rows of ours."""
+    return _count(
+        connection,
+        f"""
+        with observed as (select distinct {sql.key(export.key)} as _key
+        from {diff.observed_view(export)}),
+        desired as (select *, {sql.key(export.key)} as _key from {export.relation})
+        select count(distinct {_subject(export)}) from observed left join desired using (_key)
+        left join {applied.table(export.target, export.entity)} as past using (_key)
+        where observed._key is not null""",
     )
 
 

@@ -21,6 +21,7 @@ from reverse_etl import applied, diff
 from reverse_etl.exports import left_out_model
 from reverse_etl.limits import Allowed, drop_hold, left_out_hold
 from reverse_etl.model import Export
+from reverse_etl.standing import STANDS
 
 HELD, PROTECTED, PLAIN = "hold_waits_held", "hold_waits_protected", "hold_waits"
 # why a row waits -> how that is said of many
@@ -110,11 +111,9 @@ def not_there(
 
 def planned(connection: duckdb.DuckDBPyConnection, export: Export) -> Counter[str]:
     """How many rows of a file wait, by the changes being planned: why -> count."""
-    return _waiting(
-        connection,
-        "changes where target = $target and entity = $entity",
-        {"target": export.target, "entity": export.entity},
-    )
+    values = {"target": export.target, "entity": export.entity}
+    counts = _waiting(connection, "changes where target = $target and entity = $entity", values)
+    return counts + _standing(connection, "changes where target = $target", values)
 
 
 def pushed(
@@ -131,7 +130,22 @@ def pushed(
     )
     if failed := len(keys) - counts.total():
         counts[sentence(FAILED)] = failed
-    return counts
+    values = {"plan": plan_id, "target": export.target, "entity": export.entity}
+    return counts + _standing(
+        connection,
+        "ledger.audit.planned_changes where plan_id = $plan and target = $target",
+        values,
+    )
+
+
+def _standing(
+    connection: duckdb.DuckDBPyConnection, of: str, values: Mapping[str, object]
+) -> Counter[str]:
+    """How many new rows wait for a partition that stands as it was delivered."""
+    ((count,),) = connection.execute(
+        f"select count(*) from {of} and entity = $entity and action = 'create' and {STANDS}", values
+    ).fetchall()
+    return Counter({sentence("left_out_partition"): int(count)} if count else {})
 
 
 def _waiting(

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from common.problems import Reason
@@ -26,6 +27,7 @@ from reverse_etl.model import (
     CREATE,
     DELETE,
     DELIVER,
+    MOVE,
     REMOVE,
     RENAME,
     RESTORE,
@@ -58,8 +60,9 @@ AT_LEAST: Mapping[str, int] = {
     SUSPEND: 1,
     DELETE: 1,
     UNDELETE: 5,
+    MOVE: 5,
 }
-LIMITED = tuple(action for action in ACTIONS if action != DELIVER)
+LIMITED = (*(action for action in ACTIONS if action != DELIVER), MOVE)
 LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5
 
@@ -71,7 +74,8 @@ class LimitError(Exception):
 @dataclass(frozen=True)
 class Group:
     """The changes of one action in one export, or of one column (`column` set); in one
-    partition of it (`partition` set).
+    partition of it (`partition` set). `planned` and `observed` are rows, or with `people` the
+    subjects they are about.
     """
 
     action: str
@@ -79,6 +83,7 @@ class Group:
     observed: int
     partition: str | None = None
     column: str | None = None
+    people: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,11 @@ def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: 
     export over them.
 
     A row counts from `first_day` to `last_day` (MM-DD, both included; a season may span the new
-    year); of two rows for the same thing the later one counts. Raises LimitError.
+    year); of two rows for the same thing the later one counts. What a season lets through over all
+    it lets through in each partition, unless a row names that too. Raises LimitError.
     """
+    over_all: set[str] = set()
+    within: set[str] = set()
     for row in seasons:
         first, last, today = str(row["first_day"]), str(row["last_day"]), day[5:]
         if not (first <= today <= last if first <= last else today >= first or today <= last):
@@ -161,6 +169,24 @@ def in_season(limits: Limits, seasons: Iterable[Mapping[str, str | None]], day: 
             else "per_run"
         )
         limits = replace(limits, **{part: {**getattr(limits, part), name: limit}})
+        (within if per_partition else over_all).add(name)
+    return _agreeing(limits, over_all - within)
+
+
+def _agreeing(limits: Limits, names: set[str]) -> Limits:
+    """The same, with no partition held to less than the share a season lets through over all of
+    these actions and columns: else each would be held alone for what all of them may do.
+    """
+    for over_all, within, usual in (
+        ("per_run", "per_partition", DEFAULT_PER_PARTITION),
+        ("columns", "columns_per_partition", {}),
+    ):
+        for name in sorted(names & getattr(limits, over_all).keys()):
+            wide: Limit = getattr(limits, over_all)[name]
+            narrow = getattr(limits, within).get(name, usual.get(name))
+            least = 1.0 if narrow and narrow.share is None else (narrow and narrow.share)
+            if least is not None and (wide.share or 0.0) >= least:
+                limits = replace(limits, **{within: {**getattr(limits, within), name: wide}})
     return limits
 
 
@@ -239,8 +265,8 @@ def holds(
         key=lambda one: (LIMITED.index(one.action), str(one.partition)),
     )
     for group in partitions:
-        limit = limits.per_partition.get(group.action, DEFAULT_PER_PARTITION.get(group.action))
-        found += _judged(target, entity, group, limit, group.planned, allowed)
+        bound = _within(limits, group)
+        found += _judged(target, entity, group, bound, group.planned, allowed)
     held = {(one.action, one.partition) for one in found}
     for group in sorted(
         (one for one in groups if one.partition is None), key=lambda one: LIMITED.index(one.action)
@@ -250,9 +276,40 @@ def holds(
             for one in partitions
             if (one.action, one.partition) in held and one.action == group.action
         )
-        limit = limits.per_run.get(group.action, DEFAULT)
-        found += _judged(target, entity, group, limit, group.planned - stopped, allowed)
+        bound = _over_all(limits, group)
+        found += _judged(target, entity, group, bound, group.planned - stopped, allowed)
     return found
+
+
+Bound = tuple[int, Limit]  # how many may flow, and the limit that says so
+
+
+def _over_all(limits: Limits, group: Group) -> Bound:
+    """What of an action may flow over all; of a move, that nobody limited, what may of both its
+    sides.
+    """
+    bounds = [
+        _bound(limits.per_run.get(action, DEFAULT), group)
+        for action in _sides(group.action, limits.per_run)
+    ]
+    return min(bounds, key=itemgetter(0))
+
+
+def _within(limits: Limits, group: Group) -> Bound | None:
+    """What may flow within a partition; None where that is not limited."""
+    named = {**DEFAULT_PER_PARTITION, **limits.per_partition}
+    bounds = [
+        _bound(named[action], group) for action in _sides(group.action, named) if action in named
+    ]
+    return min(bounds, default=None, key=itemgetter(0))
+
+
+def _sides(action: str, limits: Mapping[str, Limit]) -> tuple[str, ...]:
+    return (CREATE, REMOVE) if action == MOVE and MOVE not in limits else (action,)
+
+
+def _bound(limit: Limit, group: Group) -> Bound:
+    return limit.allowed(group.observed, AT_LEAST[group.action]), limit
 
 
 def column_holds(
@@ -280,11 +337,14 @@ def column_holds(
 
 
 def _judged(  # noqa: PLR0917
-    target: str, entity: str, group: Group, limit: Limit | None, planned: int, allowed: Allowed
+    target: str, entity: str, group: Group, bound: Bound | None, planned: int, allowed: Allowed
 ) -> list[Hold]:
-    if limit is None or allowed.lifts(target, entity, group.action):
+    lifted = allowed.lifts(target, entity, group.action) or (
+        group.action == MOVE and all(allowed.lifts(target, entity, one) for one in (CREATE, REMOVE))
+    )
+    if bound is None or lifted:
         return []
-    most = limit.allowed(group.observed, AT_LEAST[group.action])
+    most, limit = bound
     if planned <= most:
         return []
     return [
@@ -329,12 +389,14 @@ def left_out_hold(
 
 def _why(target: str, entity: str, group: Group, limit: Limit, most: int) -> Reason:
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
+    said = words()
     return Reason(
-        "hold_limit",
+        "hold_limit_people" if group.people else "hold_limit",
         {
+            **({"subjects": said.subjects} if group.people else {}),
             "target": target,
             "entity": entity,
-            "where": f" in {words().partition} {group.partition}" if group.partition else "",
+            "where": f" in {said.partition} {group.partition}" if group.partition else "",
             "planned": group.planned,
             "what": f"changes of {group.column}" if group.column else f"{group.action}s",
             "observed": group.observed,

@@ -40,6 +40,9 @@ ACTIONS = (
 )  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
 ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
+# No action of its own: the arrivals and removals by which a subject leaves one object of a family
+# for another of it. Limits count it once; it is held or let go as one.
+MOVE = "move"
 
 # What a column means to the engine, whatever it is called. login: a change of it changes how
 # somebody signs in or how mail reaches a group, and is an action of its own (rename); switch: its
@@ -143,6 +146,7 @@ class FileFormat:
     header: bool = True
     when_empty: str = "skip"  # skip | send
     formulas: str = "keep"  # keep: a program reads it | text: it is opened in a spreadsheet
+    daily: bool = False  # rows are of one day: of a part that is held none of yesterday's stand
 
     @staticmethod
     def filled(template: str, date: str, district: str) -> str:
@@ -177,6 +181,7 @@ class Export:
     known_by: tuple[str, ...] = ()  # other columns by which somebody may name the subject
     partition: str | None = None  # the column that names the part a row belongs to
     hold: str | None = None  # a context column: filled, the subject's changes wait
+    family: str | None = None  # a context column: a subject moves between rows of one family
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
 
@@ -231,6 +236,7 @@ class Change:
     source: str | None = None
     export_model: str = ""
     seq: int = 0
+    family: str | None = None  # the family of its row, within which its subject may move
 
 
 @dataclass(frozen=True)

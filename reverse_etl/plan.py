@@ -25,10 +25,10 @@ from common import settings, sql
 from common.commit import git_commit
 from common.problems import Reason, said
 from common.runs import Run
-from reverse_etl import applied, diff, holds, left_out, releases, settle, undo
+from reverse_etl import applied, diff, holds, left_out, moves, releases, settle, standing, undo
 from reverse_etl.exports import Exports, RefusalError
 from reverse_etl.limits import Allowed, LimitError, in_season
-from reverse_etl.model import FILE_ENTITY, Export
+from reverse_etl.model import FILE_ENTITY, MOVE, Export
 from reverse_etl.undo import Undo
 
 # the hold of a change that another target's object has to be made for first
@@ -164,6 +164,7 @@ def build_plan(
             stopped[export.target, export.entity] = holds.refused(str(error))
             continue
         part.set_aside = holds.set_aside(connection, export)
+        moves.pair(connection, export)
         compared.append(export)
         why = holds.of_night(export, night.feeds, night.observed, night.written_at)
         reasons = [why] if why else []
@@ -185,24 +186,34 @@ def build_plan(
     releases.of_rows(connection, night.as_of, CLOSED)
     releases.mark(connection)
     releases.set_apart(connection)
+    moves.release_together(connection)
     # somebody has said so
     connection.execute(f"update changes set hold = null where released and {CLOSED}")
     for key, why in stopped.items():
         parts[key].holds.append(str(why))
         _hold(connection, key, why)
+    in_files = holds.files(compared, "", "").values()
+    with_members = {one.model: members for members in in_files for one in members}
+    for export in compared:
+        parts[export.target, export.entity].holds += holds.by_partition(
+            connection,
+            standing.feeds(export, with_members.get(export.model, [export])),
+            night.feeds,
+        )
+    for members in in_files:
+        standing.spread(connection, members)
     for export in sorted(
         compared, key=lambda one: bool(one.after)
     ):  # what waits for others comes after their limits
-        parts[export.target, export.entity].holds += holds.by_partition(
-            connection, export, night.feeds
-        )
         if night.undo is None:
             left_out.wait(connection, export)
             parts[export.target, export.entity].holds += lacking(connection, export)
+        moves.hold_together(connection, export)
         sentences = holds.by_limits(
             connection, export, parts[export.target, export.entity].observed, allowed
         )
         parts[export.target, export.entity].holds += sentences
+        moves.hold_together(connection, export)
     if night.undo is None:
         _deliveries(connection, night, compared, parts, allowed)
     _within(connection, scope)
@@ -236,7 +247,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
             $run, $now::timestamptz, target, entity, key,
                    subject, partition, action, remote_id, old, new, reason, hold, source,
                    export_model,
-                   row_number() over (order by target, entity_rank, action_rank, key)
+                   row_number() over (order by target, entity_rank, action_rank, key), family
             from changes""",
             {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()},
         )
@@ -379,10 +390,12 @@ def _deliveries(
     """
     district = settings.read(settings.District, "district").number
     for (target, name), members in holds.files(exports, night.as_of, district).items():
+        stands = {e.entity: standing.counted(connection, e) for e in members}
+        desired = {
+            e.entity: parts[target, e.entity].desired + stands[e.entity][1] for e in members
+        }  # rows of tonight, and rows that stand though tonight's export has them no more
         sending = [
-            e
-            for e in members
-            if parts[target, e.entity].desired or (e.file and e.file.when_empty == "send")
+            e for e in members if desired[e.entity] or (e.file and e.file.when_empty == "send")
         ]
         for skipped in (e for e in members if e not in sending):
             # Nothing to say is said by sending nothing: the rows that vanished stay as they were
@@ -391,13 +404,13 @@ def _deliveries(
                 "delete from changes where target = ? and entity = ? and hold is null",
                 [target, skipped.entity],
             )
-        # A row that waits for another target is left out of the file; any other hold holds the
-        # file.
+        # A row that waits for another target is left out of the file, and one of a held partition
+        # stands as it was delivered; any other hold holds the file.
         ((changed, sentence, waiting),) = connection.execute(
             f"""
-            select count(*) filter (not waits), any_value(hold) filter (not waits),
-            count(*) filter (waits)
-            from (select hold, {WAITS} as waits from changes
+            select count(*) filter (not waits and not stands),
+            any_value(hold) filter (not waits and not stands), count(*) filter (waits)
+            from (select hold, {WAITS} as waits, {standing.STANDS} as stands from changes
                   where target = ? and entity in (select unnest(?)))""",
             [target, [e.entity for e in members]],
         ).fetchall()
@@ -411,8 +424,7 @@ def _deliveries(
             continue
         for export in sending:
             waits = left_out.planned(connection, export)
-            desired = parts[target, export.entity].desired
-            why = left_out.too_many(connection, export, desired, waits, allowed)
+            why = left_out.too_many(connection, export, desired[export.entity], waits, allowed)
             if why and str(why) not in parts[target, export.entity].holds:
                 parts[target, export.entity].holds.append(str(why))
             sentence = sentence or (why.json if why else None)
@@ -424,7 +436,8 @@ def _deliveries(
             )
         part = parts.setdefault((target, FILE_ENTITY), ExportPlan(target, FILE_ENTITY))
         part.desired += 1
-        count = sum(parts[target, e.entity].desired for e in sending) - waiting
+        new_rows = sum(stands[e.entity][0] for e in sending)
+        count = sum(desired[e.entity] for e in sending) - waiting - new_rows
         new = {
             "file": name,
             "entities": [e.entity for e in sending],
@@ -439,7 +452,7 @@ def _deliveries(
         )
         connection.execute(
             f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99,"
-            " null, '{}', ?, ?, ?, null, ?)",
+            " null, '{}', ?, ?, ?, null, ?, null)",
             [
                 target,
                 FILE_ENTITY,
@@ -522,10 +535,13 @@ def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         ("subject", scope.subject),
         ("action", scope.action),
     ):
-        if value:
+        if value == MOVE and column == "action":
+            connection.execute("delete from changes where move is null")
+        elif value:
             connection.execute(
                 f"delete from changes where {sql.name(column)} is distinct from ?", [value]
             )
+    moves.whole(connection)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], ExportPlan]) -> None:

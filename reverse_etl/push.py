@@ -32,7 +32,7 @@ from common.findings import Finding
 from common.lock import lock
 from common.log import event
 from common.runs import Run
-from reverse_etl import applied, diff, holds, journal, left_out
+from reverse_etl import applied, diff, holds, journal, left_out, standing
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -320,12 +320,13 @@ def _work(  # noqa: PLR0917
         """
         select change_id, target, entity, key, action, remote_id, cast(old as varchar),
         cast(new as varchar), reason, subject, partition,
-               source, export_model, seq
+               source, export_model, seq, family
         from ledger.audit.planned_changes
         where plan_id = $plan and target = $target and hold is null and ($rows or entity = $file)
         order by seq""",
         {"plan": plan_id, "target": target, "rows": not is_file, "file": FILE_ENTITY},
     ).fetchall()
+    is_rendered = [standing.standing(connection, e, plan_id) for e in exports] if is_file else []
     changes = [
         Change(
             change_id,
@@ -344,17 +345,24 @@ def _work(  # noqa: PLR0917
             source,
             model,
             seq,
+            family,
         )
-        for change_id, name, entity, key, action, remote_id, old, new, reason, subject, partition, source, model, seq in rows  # noqa: E501
+        for change_id, name, entity, key, action, remote_id, old, new, reason, subject, partition, source, model, seq, family in rows  # noqa: E501
     ]
-    waiting = left_out.not_there(connection, plan_id, exports)
+    waiting = left_out.not_there(connection, plan_id, is_rendered or exports)
     kept_back: list[Finding] = []
     if is_file:
         left = [change for change in changes if change.change_id not in past.outcomes]
         kept_back, changes = _kept_back(connection, plan_id, left, exports, waiting, allowed)
         changes = [
             _rendered(
-                connection, run, plan_id, change, exports=exports, adapter=adapter, waiting=waiting
+                connection,
+                run,
+                plan_id,
+                change,
+                exports=is_rendered,
+                adapter=adapter,
+                waiting=waiting,
             )
             for change in changes
         ]
@@ -363,7 +371,7 @@ def _work(  # noqa: PLR0917
         "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
         [plan_id, target, sorted(ARRIVALS)],
     ).fetchall()
-    referred = {entity for export in exports for entity in export.references.values()}
+    referred = {entity for e in exports if not e.file for entity in e.references.values()}
     return Work(
         target,
         adapter,
@@ -392,11 +400,13 @@ def _kept_back(  # noqa: PLR0917
     going: list[Change] = []
     for change in changes:
         for export in (one for one in exports if one.entity in change.new["entities"]):
+            there = standing.standing(connection, export, plan_id).relation
             keys = [key for entity, key in waiting if entity == export.entity]
             lacking = left_out.pushed(connection, export, plan_id, keys)
-            desired = left_out.rows(connection, export.relation)
+            desired = left_out.rows(connection, there)
+            new = lacking.total() - len(keys)  # rows that are not in what is rendered
             why = left_out.too_many(
-                connection, export, desired, lacking, allowed
+                connection, export, desired + new, lacking, allowed
             ) or left_out.too_few(connection, export, desired - len(keys), allowed)
             if why:
                 values = {"file": change.key[0], "why": str(why)}

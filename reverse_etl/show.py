@@ -28,8 +28,8 @@ from common.printable import inert, printable
 from common.problems import said
 from common.runs import Run
 from common.words import words
-from reverse_etl import applied, exports
-from reverse_etl.model import ACTIONS, FILE_ENTITY, Export
+from reverse_etl import applied, exports, moves
+from reverse_etl.model import ACTIONS, FILE_ENTITY, MOVE, Export
 from reverse_etl.plan import NoPlanError, Scope, ScopeError
 
 HIDDEN = "…"
@@ -256,8 +256,8 @@ def scope(
     action there is none of.
     """
     named = words()
-    if action and action not in ACTIONS:
-        raise ScopeError(f"{action!r} is no action; there are {', '.join(ACTIONS)}")
+    if action and action not in (*ACTIONS, MOVE):
+        raise ScopeError(f"{action!r} is no action; there are {', '.join((*ACTIONS, MOVE))}")
     if partition:
         known = _partitions_like(connection, every, partition)
         if known is not None and partition not in known:
@@ -325,7 +325,9 @@ def conditions(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
     conditions, values = ["plan_id = $plan"], {"plan": plan_id}
     for column in ("partition", "subject", "action"):
         value = getattr(scope, column)
-        if value:
+        if value == MOVE and column == "action":
+            conditions.append(f"({moves.UNIT}) in ({moves.planned('plan_id = $plan')})")
+        elif value:
             conditions.append(f"{column} = ${column}")
             values[column] = value
     if scope.targets:

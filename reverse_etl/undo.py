@@ -184,7 +184,8 @@ def compare(
                when opposite in ('{CREATE}', '{UNDELETE}') then '{{}}'
                     else {sql.json_fields("now", "json_keys(back)")} end,
                case when opposite in ('{REMOVE}', '{DELETE}') then '{{}}' else back end,
-               {sql.reason("change_undoes", action="action", run="$run")}, null, source, export_model
+               {sql.reason("change_undoes", action="action", run="$run")}, null, source, export_model,
+               family
         from opposite where opposite is not null""",  # noqa: E501
         {"rank": rank, "run": undo.run_id},
     )

@@ -23,7 +23,7 @@ create table ledger.audit.planned_changes (
     change_id text, plan_id text, run_id text, planned_at timestamptz, target text, entity text,
     key text, subject text, partition text,
     action text, remote_id text, old json, new json, reason text, hold text, source text,
-    export_model text, seq integer);
+    export_model text, seq integer, family text);
 create table ledger.audit.outcomes (
     change_id text, run_id text, target text, status text, attempts integer, code integer,
     remote_id text, request_id text,

@@ -13,6 +13,7 @@ final as (
         groups.group_id || '@' || groups.domain as email,
         {{ truncate_text('groups.name', 73) }} as name,
         {{ truncate_text('groups.description', 4096) }} as description,
+        groups.family,
         groups.school_number
     from groups
     inner join wanted

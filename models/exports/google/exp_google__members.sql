@@ -20,6 +20,7 @@ final as (
         members.group_id,
         members.person_id,
         case when members.is_owner then 'OWNER' else 'MEMBER' end as role,
+        groups.family,
         groups.school_number,
         members.source
     from members

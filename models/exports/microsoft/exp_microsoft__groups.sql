@@ -15,6 +15,7 @@ final as (
         {{ truncate_text('groups.description', 1024) }} as description,
         false as mail_enabled,
         true as security_enabled,
+        groups.family,
         groups.school_number
     from groups
     inner join wanted

@@ -16,6 +16,8 @@ final as (
     select
         licences.person_id,
         licences.licence,
+        -- one licence for another is a move: nobody's mailbox is without one in between
+        'licence' as family,
         licences.school_number,
         licences.source
     from licences

@@ -19,6 +19,7 @@ final as (
     select
         members.group_id,
         members.person_id,
+        groups.family,
         groups.school_number,
         members.source
     from members

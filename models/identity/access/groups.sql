@@ -27,6 +27,7 @@ final as (
     select
         kept.group_id,
         kept.rule,
+        coalesce(rules.family, kept.rule) as family,
         kept.school_number,
         replace(
             replace(rules.name, '{school}', coalesce(school_names.school_name, kept.school_number)), '{part}', kept.part

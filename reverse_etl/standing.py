@@ -1,0 +1,138 @@
+"""Standing: a part of a file that stands as it was last delivered, while the rest of it goes out.
+
+In: the planned changes of the exports that travel in one file, of which those of a held partition
+(a school whose rows a feed has lost) carry `hold_partition`. Out: the hold on whatever would
+disagree with them, and for each export the relation its file is rendered from: tonight's rows, but
+for what stands, which is as it was delivered. What agreed when it was delivered agrees still: so
+all of a subject stands, in every member of the file, and so does what a standing row points to
+(`references:`); what points to a row that is not in the file yet waits with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import duckdb
+
+from common import sql
+from reverse_etl import applied
+from reverse_etl.model import Export
+
+STANDS = "coalesce(hold ->> '$.code' = 'hold_partition', false)"
+OF = "target = $target and entity = $entity"
+
+
+def feeds(export: Export, members: Sequence[Export]) -> Export:
+    """The same export, resting on the feeds of all that travel with it: a school one of them has
+    lost stands in each.
+    """
+    return replace(export, feeds=tuple(sorted({feed for one in members for feed in one.feeds})))
+
+
+def spread(connection: duckdb.DuckDBPyConnection, members: Sequence[Export]) -> None:
+    """Hold what would not agree with what stands, until nothing more is to be held."""
+    members = [one for one in members if one.file and not one.file.daily]
+    if not members:
+        return
+    entities = {"target": members[0].target, "entities": [one.entity for one in members]}
+    by_entity = {one.entity: one for one in members}
+    while True:
+        held = _changed(
+            connection,
+            f"""
+            update changes set hold = one.hold
+            from (select subject, min(hold) as hold from changes where target = $target
+            and entity in (select unnest($entities)) and subject is not null and {STANDS}
+            group by subject) as one
+            where changes.target = $target and changes.entity in (select unnest($entities))
+            and changes.subject = one.subject and changes.hold is null""",
+            entities,
+        )
+        for export in members:
+            for column, entity in export.references.items():
+                if entity in by_entity:
+                    held += _pointing(connection, export, column, entity)
+                    held += _pointed_to(connection, export, column, entity)
+        if not held:
+            return
+
+
+def _pointing(
+    connection: duckdb.DuckDBPyConnection, export: Export, column: str, entity: str
+) -> int:
+    """Rows that point to one that is not in the file yet."""
+    return _changed(
+        connection,
+        f"""
+        update changes set hold = one.hold
+        from (select {sql.key(export.key, "wanted")} as _key, there.hold
+        from {export.relation} as wanted
+        join (select key, hold from changes where target = $target and entity = $other
+        and action = 'create' and {STANDS}) as there on there.key = {sql.key([column], "wanted")}
+        ) as one
+        where changes.target = $target and changes.entity = $entity and changes.key = one._key
+        and changes.action <> 'remove' and changes.hold is null""",
+        {"target": export.target, "entity": export.entity, "other": entity},
+    )
+
+
+def _pointed_to(
+    connection: duckdb.DuckDBPyConnection, export: Export, column: str, entity: str
+) -> int:
+    """Rows about to go that something that stands points to."""
+    return _changed(
+        connection,
+        f"""
+        update changes set hold = one.hold
+        from (select {sql.key([column], "past")} as _key, min(stands.hold) as hold
+        from {applied.table(export.target, export.entity)} as past
+        join (select key, hold from changes where {OF} and {STANDS}) as stands
+            on stands.key = past._key group by 1) as one
+        where changes.target = $target and changes.entity = $other and changes.key = one._key
+        and changes.action = 'remove' and changes.hold is null""",
+        {"target": export.target, "entity": export.entity, "other": entity},
+    )
+
+
+def counted(connection: duckdb.DuckDBPyConnection, export: Export) -> tuple[int, int]:
+    """Of what is being planned: new rows that are not in the file for what stands, and rows that
+    are though tonight's export has them no more.
+    """
+    ((new, kept),) = connection.execute(
+        f"""
+        select count(*) filter (action = 'create'), count(*) filter (action = 'remove')
+        from changes where {OF} and {STANDS}""",
+        {"target": export.target, "entity": export.entity},
+    ).fetchall()
+    return new, kept
+
+
+def standing(connection: duckdb.DuckDBPyConnection, export: Export, plan_id: str) -> Export:
+    """The export as its file is rendered under a plan: what stands is as it was delivered."""
+    values = {"plan": plan_id, "target": export.target, "entity": export.entity}
+    chosen = f"ledger.audit.planned_changes where plan_id = $plan and {OF} and {STANDS}"
+    ((many,),) = connection.execute(f"select count(*) from {chosen}", values).fetchall()
+    if not many:
+        return export
+    columns = sql.names([column.name for column in export.columns])
+    relation = f"temp.{sql.name(f'standing_{export.model}')}"
+    connection.execute(
+        f"""
+        create or replace temp table {relation.removeprefix("temp.")} as
+        with stands as (select key as _key, action from {chosen})
+        select {columns} from {export.relation}
+        where {sql.key(export.key)} not in (select _key from stands)
+        union all
+        select {columns} from {applied.table(export.target, export.entity)}
+        where _key in (select _key from stands where action <> 'create')""",
+        values,
+    )
+    return replace(export, relation=relation)
+
+
+def _changed(
+    connection: duckdb.DuckDBPyConnection, statement: str, values: dict[str, object]
+) -> int:
+    ((count,),) = connection.execute(statement, values).fetchall()
+    return int(count)
