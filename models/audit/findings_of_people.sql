@@ -32,6 +32,10 @@ callout_absences as (
     select * from {{ ref('exp_callout__absences') }}
 ),
 
+doubted_records as (
+    select * from {{ ref('doubted_records') }}
+),
+
 night as (
     select * from {{ source('homeroom', 'run_context') }}
 ),
@@ -308,8 +312,39 @@ without_guardian as (
         and student_guardians.student_number is null
 ),
 
+-- both records by the lines they stand in
+in_question as (
+    select
+        doubted_records.code as code,
+        '' as source,
+        '' as target,
+        doubted_records.population as entity,
+        coalesce(people.school_number, '') as school_number,
+        doubted_records.source_key as key,
+        {{ problem_values({
+            'population': "doubted_records.population",
+            'key': "doubted_records.source_key",
+            'other_key': "doubted_records.other_key",
+            'person': "people.person_id",
+            'kept': "doubted_records.kept_source",
+            'day': "cast(doubted_records.kept_on as " ~ dbt.type_string() ~ ")",
+            'found': "doubted_records.found_source",
+            'second': "doubted_records.second_source",
+        }) }} as values,
+        case doubted_records.population when 'student' then 'school office' else 'human resources' end as owner
+    from doubted_records
+    left join people
+        on
+            doubted_records.population = people.population
+            and doubted_records.held_key = people.source_key
+            -- two persons have the record of a second number
+            and people.reason <> 'merged'
+),
+
 final as (
     select * from without_school
+    union all
+    select * from in_question
     union all
     select * from vanished
     union all

@@ -1,5 +1,5 @@
 with absences as (
-    select * from {{ ref('intake_absences') }}
+    {{ without_doubted(ref('intake_absences'), 'student', 'student_number') }}
 ),
 
 students as (

@@ -1,5 +1,5 @@
 with students as (
-    select * from {{ ref('intake_students') }}
+    {{ without_doubted(ref('intake_students'), 'student', 'student_number') }}
 ),
 
 problems as (
@@ -12,6 +12,10 @@ feed_loads as (
 
 held_loads as (
     select * from {{ ref('held_loads') }}
+),
+
+doubted_records as (
+    select * from {{ ref('doubted_records') }}
 ),
 
 absence_policy as (
@@ -117,11 +121,15 @@ tonight as (
     from ranked
 ),
 
--- listed tonight, but in a row no school can be read from: that is no absence
+-- listed tonight, but in a row no school can be read from, or nobody knows whose it is: that is no absence
 unplaced as (
-    select distinct problems.key as student_number
+    select problems.key as student_number
     from problems
     where problems.code = 'student_without_school'
+    union
+    select doubted_records.held_key as student_number
+    from doubted_records
+    where doubted_records.population = 'student'
 ),
 
 together as (

@@ -1,5 +1,5 @@
 with contacts as (
-    select * from {{ ref('intake_contacts') }}
+    {{ without_doubted(ref('intake_contacts'), 'student', 'student_number') }}
 ),
 
 students as (

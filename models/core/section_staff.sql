@@ -7,7 +7,7 @@ timetable_sections as (
 ),
 
 student_records as (
-    select * from {{ ref('intake_students') }}
+    {{ without_doubted(ref('intake_students'), 'student', 'student_number') }}
 ),
 
 assignments as (

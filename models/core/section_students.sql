@@ -1,5 +1,5 @@
 with timetable as (
-    select * from {{ ref('intake_section_students') }}
+    {{ without_doubted(ref('intake_section_students'), 'student', 'student_number') }}
 ),
 
 sections as (

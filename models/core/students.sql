@@ -1,7 +1,7 @@
 {% set kept = 'nights_that_keep.homerooms_are_kept and students.school_number = remembered.school_number' %}
 
 with students as (
-    select * from {{ ref('intake_students') }}
+    {{ without_doubted(ref('intake_students'), 'student', 'student_number') }}
 ),
 
 enrolments as (

@@ -7,4 +7,6 @@ with known as (
 select known.student_number
 from known
 left join {{ ref('students') }} as students on known.student_number = students.student_number
-where students.student_number is null
+-- a record nobody knows the owner of is nobody's yet
+left join {{ ref('doubted_records') }} as doubted on doubted.population = 'student' and known.student_number = doubted.source_key
+where students.student_number is null and doubted.source_key is null

@@ -90,9 +90,11 @@ CASES["enrolments__every_student_has_one_primary_school"] = Case(
 )
 CASES["students__nobody_is_lost"] = Case(
     {
-        "intake_students": ("student_number", ("1",), ("1",), ("2",)),
+        "intake_students": ("student_number", ("1",), ("1",), ("2",), ("5",), ("2",)),
         "students_remembered": ("student_number", ("1",), ("3",)),
         "students": ("student_number", ("1",), ("2",), ("3",), ("4",)),
+        # nobody knows whose 5 is
+        "doubted_records": ("population source_key", ("student", "5"), ("staff", "2")),
     },
     {
         "of tonight": one("students", "2", "student_number", ("1",), ("3",)),
@@ -103,9 +105,22 @@ CASES["students__nobody_is_lost"] = Case(
 MATCHED = "sis_key hr_staff_id"
 CASES["staff__every_record_is_one_person"] = Case(
     {
-        "intake_staff": ("sis_key", ("U1",), ("U1",), ("7",)),
-        "intake_employees": ("staff_id", ("5",), ("7",)),
+        "intake_staff": ("sis_key", ("U1",), ("U1",), ("7",), ("9",), ("8",)),
+        "intake_employees": ("staff_id", ("5",), ("7",), ("9",)),
         "staff_matches": (MATCHED, ("U1", "5"), ("7", None), (None, "7")),
+        # nobody knows whose E9 is, nor whose Ube
+        "staff_keys": (
+            "staff_key sis_key hr_staff_id",
+            ("U1", "U1", "5"),
+            ("E9", "9", "9"),
+            ("Ube", "8", None),
+        ),
+        "doubted_records": (
+            "population source_key",
+            ("staff", "E9"),
+            ("staff", "Ube"),
+            ("student", "U1"),
+        ),
     },
     {
         "a record of the schools' system is nobody": one(
@@ -253,6 +268,7 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             ("1", "active", "students.csv" + LAST),
             ("2", "inactive", "students.csv" + LAST),
             ("3", "active", "students.csv#" + C[:12]),
+            ("4", "active", "students.csv#" + C[:12]),
         ),
         # E1 was absent from the one that is asked; E2 is not active; the work of E3 ended
         # yesterday; human resources lost E4, whom another feed still has
@@ -266,12 +282,14 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
         "run_context": ("as_of", (TONIGHT,)),
         "source_files": (FILES, *ENOUGH, *STAFF_READ, *HR_READ),
         "lifecycle": (
-            "person_id record",
+            "person_id record reason",
             *(
-                (person("student", key), record)
+                (person("student", key), record, "absent")
                 for key, record in (("1", "left"), ("2", "left"), ("3", "active"))
             ),
-            *((person("staff", key), "left") for key in ("E1", "E2", "E3", "E4")),
+            *((person("staff", key), "left", "absent") for key in ("E1", "E2", "E3", "E4")),
+            # somebody said that the key is another person's now
+            (person("student", "4"), "left", "key_handed_on"),
         ),
         "absence_policy": ("population good_feeds_before_left", ("student", 2), ("staff", 1)),
     },
@@ -325,6 +343,43 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
         ),
         "the last day of work": one(
             "staff_last_seen", OF_STAFF, EMPLOYED, ("E1", True, TONIGHT, "no.csv", None)
+        ),
+    },
+)
+
+HANDED = "population source_key code decision"
+CASES["persons__a_key_is_one_persons_but_where_it_was_handed_on"] = Case(
+    {
+        "persons": (
+            "population source_key",
+            ("student", "1"),
+            ("student", "1"),
+            ("student", "1"),
+            ("student", "2"),
+            ("staff", "2"),
+        ),
+        "record_decisions": (
+            HANDED,
+            *[("student", "1", "key_changed_hands", "different")] * 2,
+            ("student", "3", "key_changed_hands", "different"),
+        ),
+    },
+    {
+        "handed on once": one(
+            "record_decisions",
+            ("student", "1", 3, 1),
+            HANDED,
+            ("student", "1", "key_changed_hands", "different"),
+            ("student", "1", "key_changed_hands", "same"),
+            ("student", "1", "key_renumbered", "different"),
+            ("staff", "1", "key_changed_hands", "different"),
+        ),
+        "never handed on": one(
+            "persons",
+            ("student", "2", 2, None),
+            "population source_key",
+            ("student", "2"),
+            ("student", "2"),
         ),
     },
 )

@@ -10,8 +10,12 @@ holds as (
     select * from {{ ref('holds') }}
 ),
 
-person_merges as (
-    select * from {{ ref('person_merges') }}
+merged_keys as (
+    select * from {{ ref('merged_keys') }}
+),
+
+doubted_records as (
+    select * from {{ ref('doubted_records') }}
 ),
 
 night as (
@@ -53,18 +57,28 @@ meanings as (
 current_holds as (
     select
         holds.population,
-        coalesce(person_merges.source_key, holds.source_key) as source_key,
+        coalesce(merged_keys.source_key, holds.source_key) as source_key,
         holds.placed_by as held_by,
         holds.expires_on,
         holds.kind || ' by ' || holds.placed_by
         || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '') as hold
     from holds
     cross join night
-    left join person_merges
+    left join merged_keys
         on
-            holds.population = person_merges.population
-            and holds.source_key = person_merges.same_as
+            holds.population = merged_keys.population
+            and holds.source_key = merged_keys.same_as
     where coalesce(holds.expires_on >= night.as_of, true)
+
+    union all
+
+    select distinct
+        doubted_records.population,
+        doubted_records.held_key as source_key,
+        case doubted_records.population when 'student' then 'school office' else 'human resources' end as held_by,
+        cast(null as date) as expires_on,
+        'record in question' as hold
+    from doubted_records
 ),
 
 -- of two holds the one that lasts longer is said

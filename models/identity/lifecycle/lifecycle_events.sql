@@ -31,8 +31,12 @@ leaves as (
     select * from {{ ref('leaves') }}
 ),
 
-person_merges as (
-    select * from {{ ref('person_merges') }}
+merged_keys as (
+    select * from {{ ref('merged_keys') }}
+),
+
+doubted_records as (
+    select * from {{ ref('doubted_records') }}
 ),
 
 night as (
@@ -58,26 +62,31 @@ earlier as (
 held as (
     select
         holds.population,
-        coalesce(person_merges.source_key, holds.source_key) as source_key
+        coalesce(merged_keys.source_key, holds.source_key) as source_key
     from holds
     cross join night
-    left join person_merges
+    left join merged_keys
         on
-            holds.population = person_merges.population
-            and holds.source_key = person_merges.same_as
+            holds.population = merged_keys.population
+            and holds.source_key = merged_keys.same_as
     where coalesce(holds.expires_on >= night.as_of, true)
+    union
+    select
+        doubted_records.population,
+        doubted_records.held_key as source_key
+    from doubted_records
 ),
 
 away as (
     select distinct
         leaves.population,
-        coalesce(person_merges.source_key, leaves.source_key) as source_key
+        coalesce(merged_keys.source_key, leaves.source_key) as source_key
     from leaves
     cross join night
-    left join person_merges
+    left join merged_keys
         on
-            leaves.population = person_merges.population
-            and leaves.source_key = person_merges.same_as
+            leaves.population = merged_keys.population
+            and leaves.source_key = merged_keys.same_as
     where
         leaves.starts_on <= night.as_of
         and coalesce(leaves.ends_on >= night.as_of, true)

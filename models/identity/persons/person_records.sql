@@ -32,8 +32,18 @@ absence_policy as (
     select * from {{ ref('absence_policy') }}
 ),
 
-person_merges as (
-    select * from {{ ref('person_merges') }}
+merged_keys as (
+    select * from {{ ref('merged_keys') }}
+),
+
+record_decisions as (
+    select * from {{ ref('record_decisions') }}
+    where code = 'key_changed_hands' and decision = 'different'
+),
+
+doubted_staff as (
+    select distinct held_key from {{ ref('doubted_records') }}
+    where population = 'staff'
 ),
 
 issued as (
@@ -107,8 +117,11 @@ hr_absences as (
         on
             staff_last_seen.hr_source_file = held_loads.source_file
             and staff_last_seen.school_number = held_loads.school_number
+    left join doubted_staff
+        on staff_last_seen.staff_key = doubted_staff.held_key
     where
         staff_last_seen.hr_staff_id is not null
+        and doubted_staff.held_key is null
         and coalesce(not staff.is_in_hr, true)
         and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.hr_staff_id') }}
 ),
@@ -135,6 +148,7 @@ staff_records as (
             when not staff_last_seen.is_active then 'left'
             when
                 staff.staff_key is null
+                and doubted_staff.held_key is null
                 and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'left'
@@ -148,6 +162,7 @@ staff_records as (
             when not staff_last_seen.is_active then 'not_active'
             when
                 staff.staff_key is null
+                and doubted_staff.held_key is null
                 and not {{ is_rejected('feed_loads.latest_rejected_keys', 'staff_last_seen.staff_id') }}
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'absent'
@@ -183,24 +198,46 @@ staff_records as (
         on absence_policy.population = 'staff'
     left join hr_absences
         on staff_last_seen.staff_key = hr_absences.staff_key
+    left join doubted_staff
+        on staff_last_seen.staff_key = doubted_staff.held_key
 ),
 
-all_records as (
+keyed_records as (
     select * from student_records
     union all
     select * from staff_records
+),
+
+holders as (
+    {{ deduplicate('record_decisions', 'population, source_key', 'holder desc') }}
+),
+
+-- a key somebody said is another person's now belongs to that person
+all_records as (
+    select
+        coalesce(holders.person_id, keyed_records.person_id) as person_id,
+        {{ all_but('keyed_records', ['person_id']) }}
+    from keyed_records
+    left join holders
+        on
+            keyed_records.population = holders.population
+            and keyed_records.source_key = holders.source_key
 ),
 
 -- a second number of one person: the record counts, the person is the one of the first number
 merged_records as (
     select
         all_records.*,
-        {{ person_id('person_merges.population', 'person_merges.same_as') }} as first_person_id
+        coalesce(holders.person_id, {{ person_id('merged_keys.population', 'merged_keys.same_as') }}) as first_person_id
     from all_records
-    inner join person_merges
+    inner join merged_keys
         on
-            all_records.population = person_merges.population
-            and all_records.source_key = person_merges.source_key
+            all_records.population = merged_keys.population
+            and all_records.source_key = merged_keys.source_key
+    left join holders
+        on
+            merged_keys.population = holders.population
+            and merged_keys.same_as = holders.source_key
 ),
 
 records as (
@@ -240,6 +277,35 @@ records as (
         on
             merged_records.person_id = issued.person_id
             and issued.name_number = 1
+
+    union all
+
+    -- who had the key before left, as last seen: nobody's record speaks of them any more
+    select
+        record_decisions.former_person_id as person_id,
+        'left' as state,
+        'key_handed_on' as reason,
+        record_decisions.population,
+        record_decisions.source_key || '/' || cast(record_decisions.holder - 1 as {{ dbt.type_string() }}) as source_key,
+        cast(null as {{ dbt.type_string() }}) as rule,
+        record_decisions.first_name,
+        record_decisions.last_name,
+        record_decisions.legal_first_name,
+        record_decisions.legal_last_name,
+        cast(null as {{ dbt.type_string() }}) as email,
+        cast(null as date) as admitted_on,
+        false as is_in_feed,
+        record_decisions.kept_on as last_seen_on,
+        record_decisions.school_number,
+        record_decisions.grade_code,
+        cast(null as {{ dbt.type_string() }}) as homeroom,
+        cast(null as {{ dbt.type_string() }}) as homeroom_teacher_id,
+        cast(null as {{ dbt.type_string() }}) as staff_id,
+        record_decisions.position,
+        record_decisions.source_file,
+        record_decisions.source_line,
+        cast(null as integer) as hr_feeds_absent
+    from record_decisions
 ),
 
 final as (

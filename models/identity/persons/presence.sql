@@ -10,6 +10,10 @@ problems as (
     select * from {{ ref('intake_problems') }}
 ),
 
+doubted_records as (
+    select * from {{ ref('doubted_records') }}
+),
+
 no_account as (
     select * from {{ ref('no_account') }}
 ),
@@ -24,11 +28,22 @@ night as (
 
 -- listed, but in a line that cannot be used
 invalid as (
-    select distinct
-        problems.key as student_number,
+    select
+        'student' as population,
+        problems.key as source_key,
         problems.code as rule
     from problems
     where problems.code = 'student_without_school'
+    union
+    select
+        doubted_records.population,
+        doubted_records.held_key as source_key,
+        doubted_records.code as rule
+    from doubted_records
+),
+
+one_invalid as (
+    {{ deduplicate('invalid', 'population, source_key', 'rule') }}
 ),
 
 filtered as (
@@ -99,12 +114,12 @@ judged as (
         feed_loads.source as feed_source,
         feed_loads.feed,
         feed_loads.not_taken_since,
-        coalesce(invalid.rule, 'row_rejected') as invalid_rule,
+        coalesce(one_invalid.rule, 'row_rejected') as invalid_rule,
         filtered.rule as filter_rule,
         case
             when records.state = 'left' then 'left'
             when records.is_in_feed and filtered.rule is not null then 'filtered'
-            when not records.is_in_feed and invalid.rule is not null then 'invalid'
+            when not records.is_in_feed and one_invalid.rule is not null then 'invalid'
             when
                 not records.is_in_feed
                 and {{ is_rejected('feed_loads.latest_rejected_keys', "coalesce(records.staff_id, records.source_key)") }}
@@ -122,10 +137,10 @@ judged as (
     from records
     left join feed_loads
         on records.source_file = feed_loads.source_file
-    left join invalid
+    left join one_invalid
         on
-            records.source_key = invalid.student_number
-            and records.population = 'student'
+            records.source_key = one_invalid.source_key
+            and records.population = one_invalid.population
     left join filtered
         on records.person_id = filtered.person_id
 ),

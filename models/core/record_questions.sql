@@ -1,0 +1,3 @@
+select * from {{ ref('student_questions') }}
+union all
+select * from {{ ref('staff_questions') }}
