@@ -230,10 +230,10 @@ def by_limits(
                 [why.json, target, entity],
             )
         return [str(why)] if why else []
-    people = _counts_people(export)
-    there = _people(connection, export) if people else observed
+    subjects = _counts_subjects(export)
+    there = _subjects(connection, export) if subjects else observed
     groups = [
-        Group(action, planned, there, people=people)
+        Group(action, planned, there, subjects=subjects)
         for action, planned in connection.execute(
             f"select {ACTION} as did, {_counted(export)} from changes where {COUNTED} group by did",
             [target, entity],
@@ -334,9 +334,9 @@ def _partitions(
     there = (
         _there(connection, export) if planned else {}
     )  # a night without changes does not count everybody
-    people = _counts_people(export)
+    subjects = _counts_subjects(export)
     return [
-        Group(action, number, there.get(where, 0), where, people=people)
+        Group(action, number, there.get(where, 0), where, subjects=subjects)
         for action, where, number in planned
     ]
 
@@ -344,7 +344,7 @@ def _partitions(
 def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | None, int]:
     """Partition -> how many rows of ours the target holds, or of how many subjects."""
     named = sql.name(str(export.partition))
-    what = f"count(distinct {_subject(export)})" if _counts_people(export) else "count(*)"
+    what = f"count(distinct {_subject(export)})" if _counts_subjects(export) else "count(*)"
     return dict(
         connection.execute(
             f"""
@@ -359,7 +359,7 @@ def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | 
     )
 
 
-def _counts_people(export: Export) -> bool:
+def _counts_subjects(export: Export) -> bool:
     """Whether limits count the subjects of an export's rows: one may have several."""
     return export.subject is not None and export.key != (export.subject,)
 
@@ -375,7 +375,7 @@ def _subject(export: Export) -> str:
     return f"coalesce({', '.join(places)}, observed._key)"
 
 
-def _people(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
+def _subjects(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
     """Of how many subjects the target holds rows of ours."""
     return _count(
         connection,

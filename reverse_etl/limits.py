@@ -74,7 +74,7 @@ class LimitError(Exception):
 @dataclass(frozen=True)
 class Group:
     """The changes of one action in one export, or of one column (`column` set); in one
-    partition of it (`partition` set). `planned` and `observed` are rows, or with `people` the
+    partition of it (`partition` set). `planned` and `observed` are rows, or with `subjects` the
     subjects they are about.
     """
 
@@ -83,7 +83,7 @@ class Group:
     observed: int
     partition: str | None = None
     column: str | None = None
-    people: bool = False
+    subjects: bool = False
 
 
 @dataclass(frozen=True)
@@ -391,9 +391,9 @@ def _why(target: str, entity: str, group: Group, limit: Limit, most: int) -> Rea
     share = f"{_share(group.planned, group.observed)}, " if group.observed else ""
     said = words()
     return Reason(
-        "hold_limit_people" if group.people else "hold_limit",
+        "hold_limit_subjects" if group.subjects else "hold_limit",
         {
-            **({"subjects": said.subjects} if group.people else {}),
+            **({"subjects": said.subjects} if group.subjects else {}),
             "target": target,
             "entity": entity,
             "where": f" in {said.partition} {group.partition}" if group.partition else "",

@@ -1,7 +1,7 @@
 """Standing: a part of a file that stands as it was last delivered, while the rest of it goes out.
 
 In: the planned changes of the exports that travel in one file, of which those of a held partition
-(a school whose rows a feed has lost) carry `hold_partition`. Out: the hold on whatever would
+(one whose rows a feed has lost) carry `hold_partition`. Out: the hold on whatever would
 disagree with them, and for each export the relation its file is rendered from: tonight's rows, but
 for what stands, which is as it was delivered. What agreed when it was delivered agrees still: so
 all of a subject stands, in every member of the file, and so does what a standing row points to
@@ -24,7 +24,7 @@ OF = "target = $target and entity = $entity"
 
 
 def feeds(export: Export, members: Sequence[Export]) -> Export:
-    """The same export, resting on the feeds of all that travel with it: a school one of them has
+    """The same export, resting on the feeds of all that travel with it: a part one of them has
     lost stands in each.
     """
     return replace(export, feeds=tuple(sorted({feed for one in members for feed in one.feeds})))
