@@ -30,10 +30,14 @@ def value(given: object) -> str:
 
 
 def key(columns: Iterable[str], alias: str = "") -> str:
-    """The expression of `model.key_text` over these columns."""
+    """The expression of `model.key_text` over these columns; of one written `~column` a stand-in
+    for its value, which does not tell it.
+    """
     prefix = f"{alias}." if alias else ""
     parts = [
-        rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')"
+        f"'~' || substr(sha256(cast({prefix}{name(column[1:])} as varchar)), 1, 16)"
+        if column.startswith("~")
+        else rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')"
         for column in columns
     ]
     return " || '|' || ".join(parts)

@@ -63,10 +63,10 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
         "select key from ledger.applied.tables where target = ? and entity = ?",
         [export.target, export.entity],
     ).fetchone()
-    if row is not None and tuple(json.loads(row[0])) != export.key:
+    if row is not None and tuple(json.loads(row[0])) != export.shown_key:
         # Another key means other objects: what was applied under the old one cannot be told apart
         # under the new.
-        connection.execute(f"update {name} set _key = {sql.key(export.key)}")
+        connection.execute(f"update {name} set _key = {sql.key(export.shown_key)}")
         connection.execute(f"delete from {name} where _key is null")
     if row is None:
         connection.execute(
@@ -74,7 +74,7 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
             [
                 export.target,
                 export.entity,
-                json.dumps(export.key),
+                json.dumps(export.shown_key),
                 export.partition,
                 export.subject,
                 export.family,
@@ -85,7 +85,7 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
             "update ledger.applied.tables set key = ?, partition = ?, subject = ?, family = ?"
             " where target = ? and entity = ?",
             [
-                json.dumps(export.key),
+                json.dumps(export.shown_key),
                 export.partition,
                 export.subject,
                 export.family,

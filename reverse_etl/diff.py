@@ -128,7 +128,7 @@ def compare(
 
 
 def _checked(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
-    key = sql.key(export.key)
+    key = sql.key(export.shown_key)
     total, named, distinct = connection.execute(
         f"select count(*), count({key}), count(distinct {key}) from {export.relation}"
     ).fetchone() or (0, 0, 0)
@@ -224,7 +224,7 @@ def _of_objects(
     connection.execute(
         f"""
         create or replace temp table decided as
-        with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
+        with desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation}),
         found as ({_found(connection, export, there)}),
         -- windows over everybody cost more than the comparison; over those that are there twice
         -- they cost nothing
@@ -293,7 +293,7 @@ def _found(connection: duckdb.DuckDBPyConnection, export: Export, there: dict[st
     as if they had it.
     """
     view = observed_view(export)
-    ours = f"select *, {sql.key(export.key)} as _key, false as _adopts from {view}"
+    ours = f"select *, {sql.key(export.shown_key)} as _key, false as _adopts from {view}"
     named = export.of_role(ADOPTS)
     if named is None:
         return ours
@@ -317,7 +317,7 @@ def _found(connection: duckdb.DuckDBPyConnection, export: Export, there: dict[st
     return f"""{ours} union all
             select {values}, d._key, true from desired as d join {orphan_view(export)} as u
             on u.remote_id = {adopt}
-            where not exists (select 1 from (select {sql.key(export.key)} as _key
+            where not exists (select 1 from (select {sql.key(export.shown_key)} as _key
             from {view}) as ours where ours._key = d._key)"""
 
 
@@ -544,7 +544,7 @@ def _of_rows(
     }
     names = _listed(changed)
     query = f"""
-        with desired as (select *, {sql.key(export.key)} as _key from {export.relation}),
+        with desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation}),
         decided as (
             select d, a, coalesce(d._key, a._key) as key,
                 case when a._key is null then '{CREATE}' when d._key is null then '{REMOVE}'

@@ -97,7 +97,8 @@ def protect(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) ->
             connection.execute(
                 f"""
                 insert into protected
-                select {subject}, $target, $entity, {sql.key(export.key)} from {export.relation}
+                select {subject}, $target, $entity, {sql.key(export.shown_key)}
+                from {export.relation}
                 where {sql.name(export.hold)} is not null""",
                 {"target": export.target, "entity": export.entity},
             )
@@ -348,9 +349,9 @@ def _there(connection: duckdb.DuckDBPyConnection, export: Export) -> dict[str | 
     return dict(
         connection.execute(
             f"""
-        with observed as (select distinct {sql.key(export.key)} as _key
+        with observed as (select distinct {sql.key(export.shown_key)} as _key
         from {diff.observed_view(export)}),
-        desired as (select *, {sql.key(export.key)} as _key from {export.relation})
+        desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation})
         select coalesce(cast(desired.{named} as varchar), cast(past.{named} as varchar)), {what}
         from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
@@ -380,9 +381,9 @@ def _subjects(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
     return _count(
         connection,
         f"""
-        with observed as (select distinct {sql.key(export.key)} as _key
+        with observed as (select distinct {sql.key(export.shown_key)} as _key
         from {diff.observed_view(export)}),
-        desired as (select *, {sql.key(export.key)} as _key from {export.relation})
+        desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation})
         select count(distinct {_subject(export)}) from observed left join desired using (_key)
         left join {applied.table(export.target, export.entity)} as past using (_key)
         where observed._key is not null""",
@@ -517,7 +518,8 @@ def _first_push(
         connection,
         f"""
         select count(*) from {export.relation} as wanted
-        join {view} as found on {sql.key(export.key, "found")} = {sql.key(export.key, "wanted")}""",
+        join {view} as found
+        on {sql.key(export.shown_key, "found")} = {sql.key(export.shown_key, "wanted")}""",
     )
     if known >= CROWD:
         return Reason("hold_other_ledger", {"known": known, "desired": desired})

@@ -48,7 +48,7 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
                 when wanted.needed in (select key from protected where target = $other
                 and entity = $kind) then {sql.reason(PROTECTED, **place)}
                 else {sql.reason(PLAIN, **place)} end
-            from (select {sql.key(export.key)} as _key, {sql.key([column])} as needed
+            from (select {sql.key(export.shown_key)} as _key, {sql.key([column])} as needed
             from {export.relation}) as wanted
             left join others on others.key = wanted.needed
             where wanted._key = changes.key and changes.target = $target
@@ -89,7 +89,8 @@ def not_there(
                 f"""
                 select planned.key, {sql.key([column], "wanted")} as needed
                 from ledger.audit.planned_changes as planned
-                join {export.relation} as wanted on {sql.key(export.key, "wanted")} = planned.key
+                join {export.relation} as wanted
+                on {sql.key(export.shown_key, "wanted")} = planned.key
                 where planned.plan_id = $plan and planned.target = $target
                 and planned.entity = $entity and planned.action = 'create'
                     and needed is not null and needed not in

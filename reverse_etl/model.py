@@ -53,6 +53,9 @@ MOVE = "move"
 LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
 ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 
+# classes of personal data that tell who somebody is, beyond a key
+PERSONAL = frozenset({"name", "birth", "contact", "address", "family"})
+
 OWNERS = ("ours", "theirs", "initial")
 # What becomes of a value of ours that somebody changed in the target since our last push. revert:
 # ours is written again; leave: theirs stays until the source itself changes; take_over: theirs
@@ -200,6 +203,15 @@ class Export:
             for c in self.sent
             if c.owner == "ours" and c.name not in self.key and c.role != PASSWORD
         )
+
+    @property
+    def shown_key(self) -> tuple[str, ...]:
+        """The key's columns as `sql.key` takes them. Of a file's rows a column that tells something
+        of a person is written `~column`: its stand-in is the key wherever one is shown or stored.
+        Objects of other targets are reached by their key, which stays what it is.
+        """
+        telling = {c.name for c in self.columns if self.file and c.personal_data in PERSONAL}
+        return tuple(f"~{name}" if name in telling else name for name in self.key)
 
     def of_role(self, role: str) -> Column | None:
         """The column that has a role; the first, should several have it."""

@@ -503,7 +503,7 @@ def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
         ((count,),) = connection.execute(
             f"""
             update changes set hold = $hold
-            from (select {sql.key(export.key)} as _key, {sql.key([column])} as owner
+            from (select {sql.key(export.shown_key)} as _key, {sql.key([column])} as owner
             from {export.relation}) as wanted
             join (select {sql.key(json.loads(row[0]))} as owner from {view}
             where {sql.name(needed)} is null) as empty on empty.owner = wanted.owner

@@ -426,8 +426,8 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
                 f"{view} has no column remote_id, but other entities refer to its objects"
             )
         rows = connection.execute(
-            f"select {sql.key(export.key)} as key, min(remote_id) from {view} where remote_id is"
-            " not null group by key"
+            f"select {sql.key(export.shown_key)} as key, min(remote_id) from {view}"
+            " where remote_id is not null group by key"
         ).fetchall()
         known |= {(export.entity, key): remote_id for key, remote_id in rows}
     return known

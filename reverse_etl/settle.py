@@ -212,9 +212,10 @@ def resolve(connection: duckdb.DuckDBPyConnection, export: Export, observed_at: 
         f"""
         create or replace temp table doubted as
         with there as (
-            select {sql.key(export.key)} as _key, any_value(to_json(found)) as now
+            select {sql.key(export.shown_key)} as _key, any_value(to_json(found)) as now
             from {view} as found
-            where {sql.key(export.key)} in (select key from ledger.applied.unclear where {chosen})
+            where {sql.key(export.shown_key)} in (
+                select key from ledger.applied.unclear where {chosen})
             group by _key
         )
         select planned.* exclude (new), planned.new, unclear.struck, outcome.status,

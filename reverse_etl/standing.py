@@ -66,7 +66,7 @@ def _pointing(
         connection,
         f"""
         update changes set hold = one.hold
-        from (select {sql.key(export.key, "wanted")} as _key, there.hold
+        from (select {sql.key(export.shown_key, "wanted")} as _key, there.hold
         from {export.relation} as wanted
         join (select key, hold from changes where target = $target and entity = $other
         and action = 'create' and {STANDS}) as there on there.key = {sql.key([column], "wanted")}
@@ -122,7 +122,7 @@ def standing(connection: duckdb.DuckDBPyConnection, export: Export, plan_id: str
         create or replace temp table {relation.removeprefix("temp.")} as
         with stands as (select key as _key, action from {chosen})
         select {columns} from {export.relation}
-        where {sql.key(export.key)} not in (select _key from stands)
+        where {sql.key(export.shown_key)} not in (select _key from stands)
         union all
         select {columns} from {applied.table(export.target, export.entity)}
         where _key in (select _key from stands where action <> 'create')""",

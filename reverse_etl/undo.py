@@ -105,7 +105,7 @@ def compare(
         return touched, 0
     view = diff.observed_view(export)
     there = applied.columns(connection, view)
-    observed = _count(connection, f"select count(distinct {sql.key(export.key)}) from {view}")
+    observed = _count(connection, f"select count(distinct {sql.key(export.shown_key)}) from {view}")
     if not there or not touched:
         return touched, observed
     remote = "remote_id" if "remote_id" in there else "null"
@@ -119,7 +119,7 @@ def compare(
         f"""
         create or replace temp table now_there as
         select _key, any_value(now_remote_id) as now_remote_id, any_value(now) as now from (
-            select {sql.key(export.key)} as _key, cast({remote} as varchar) as now_remote_id,
+            select {sql.key(export.shown_key)} as _key, cast({remote} as varchar) as now_remote_id,
             to_json(found) as now from {view} as found where {lives}
         ) where _key is not null group by _key"""
     )

@@ -4,6 +4,7 @@ when it is.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from dataclasses import replace
@@ -537,3 +538,58 @@ def test_targets_that_wait_for_another_are_pushed_after_it() -> None:
     assert pushing.phases(["files", "other"], [google, files]) == [["files", "other"]]
     circle = [replace(google, after={"k": ("files", "x")}), files]
     assert pushing.phases(["files", "google"], circle) == [["files", "google"]]
+
+
+INVITED = Model(
+    "invited",
+    {"student_id": "varchar", "email": "varchar", "name": "varchar"},
+    {"key": ["student_id", "email"], "limits": NO_LIMITS, "file": {"name": "invited.csv"}},
+    metas={"email": {"personal_data": "family"}, "student_id": {"personal_data": "key"}},
+    target="folder",
+)
+
+
+def guardian(number: int, email: str, name: str = "G") -> dict:
+    return {"student_id": f"{number}", "email": email, "name": name}
+
+
+def test_a_key_that_tells_who_somebody_is_stands_nowhere_but_in_the_file(
+    bench: Bench, tmp_path: Path
+) -> None:
+    addresses = ["ada.lovelace@example.com", "a|b\\c@example.com"]
+    bench.models = [INVITED]
+    bench.desire(invited=[guardian(1, addresses[0]), guardian(1, addresses[1]), guardian(2, "x")])
+    assert bench.whole_night() == 0
+    (file,) = (tmp_path / "vendor").iterdir()
+    assert all(address in file.read_text() for address in addresses), "the vendor has the address"
+    keys = [
+        f"{student}|~{hashlib.sha256(email.encode()).hexdigest()[:16]}"
+        for student, email in ((1, addresses[0]), (1, addresses[1]), (2, "x"))
+    ]
+    asked = "select key from ledger.audit.changes where entity = 'invited' order by seq"
+    assert sorted(key for (key,) in bench.ask(asked)) == sorted(keys)
+    assert bench.whole_night() == 0
+    assert bench.folder is not None and bench.folder.write_calls == 1, "a quiet night"
+    bench.desire(invited=[guardian(1, addresses[0], "H"), guardian(2, "x")])
+    bench.new_night()
+    changes = [one[:3] for one in bench.changes(bench.plan()) if one[0] == "invited"]
+    assert changes == [("invited", "update", keys[0]), ("invited", "remove", keys[1])]
+    assert bench.push() == 0
+    kept = bench.ask("select _key, email, name from ledger.applied.folder__invited order by name")
+    assert kept == [(keys[2], "x", "G"), (keys[0], addresses[0], "H")]
+    for path in (tmp_path / "var" / "runs").rglob("*"):
+        if path.is_file() and path.suffix in (".json", ".jsonl"):
+            assert "@example.com" not in path.read_text(encoding="utf-8"), path
+
+
+def test_rows_written_under_a_key_that_told_a_person_are_known_by_its_stand_in(
+    bench: Bench,
+) -> None:
+    bench.models = [replace(INVITED, metas={})]
+    bench.desire(invited=[guardian(1, "ada@example.com")])
+    assert bench.whole_night() == 0
+    bench.models = [INVITED]
+    bench.new_night()
+    assert bench.changes(bench.plan()) == []
+    ((key,),) = bench.ask("select _key from ledger.applied.folder__invited")
+    assert key.startswith("1|~") and "ada" not in key

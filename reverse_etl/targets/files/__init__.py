@@ -96,7 +96,7 @@ def export_rows(
     order = sql.names(export.key)
     cursor = connection.cursor()
     try:
-        kept = f"where {sql.key(export.key)} not in (select unnest(?))" if without else ""
+        kept = f"where {sql.key(export.shown_key)} not in (select unnest(?))" if without else ""
         cursor.execute(
             f"select {columns} from {export.relation} {kept} order by {order}",
             [sorted(without)] if without else [],
