@@ -28,6 +28,7 @@ from reverse_etl.limits import (
     Group,
     column_holds,
     drop_hold,
+    growth_hold,
 )
 from reverse_etl.limits import holds as over_limit
 from reverse_etl.model import CREATE, MOVE, Export, FileFormat
@@ -222,9 +223,11 @@ def by_limits(
             and _count(connection, f"select count(*) from {export.relation}") == 0
         ):
             return []  # nothing is sent, so nothing vanishes at the target
-        why = drop_hold(
-            target, entity, export.limits, before=observed, after=observed - gone, allowed=allowed
-        )
+        counts = {"before": observed, "after": observed - gone}
+        why = drop_hold(target, entity, export.limits, **counts, allowed=allowed)
+        # a day's rows are others every day: as many as there are, unless somebody limits them
+        if CREATE in export.limits.per_run or not export.file.daily:
+            why = why or growth_hold(target, entity, export.limits, **counts, allowed=allowed)
         if why:
             connection.execute(
                 "update changes set hold = ? where target = ? and entity = ? and hold is null",

@@ -42,6 +42,7 @@ EMPTY, KEYS, FIRST = "empty", "keys", "first"  # refusals somebody may lift: see
 DROP = "drop"  # file targets: how much of a delivered file may vanish from one delivery to the next
 DEFAULT = Limit(share=0.10)
 DEFAULT_DROP = Limit(share=0.50)
+DEFAULT_GROWTH = Limit(share=0.50)  # file targets: how much more may be in a file than the last one
 # What takes something away is watched per partition even where nobody said so: one broken one hides
 # in the total.
 DEFAULT_PER_PARTITION: Mapping[str, Limit] = {
@@ -65,6 +66,7 @@ AT_LEAST: Mapping[str, int] = {
 LIMITED = (*(action for action in ACTIONS if action != DELIVER), MOVE)
 LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5
+GROWTH_AT_LEAST = 20  # rows; a class, a family or a new school's staff may come to a small file
 
 
 class LimitError(Exception):
@@ -368,6 +370,21 @@ def drop_hold(
         return None
     values = {"lost": lost, "before": before, "share": _share(lost, before), "limit": str(limit)}
     return Reason("hold_drop", {"target": target, "entity": entity, **values})
+
+
+def growth_hold(
+    target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed
+) -> Reason | None:
+    """Why a file waits that has so many rows more than the one delivered last: everybody twice, or
+    people of somebody else. None when it may go, as the first one may; `create` limits it.
+    """
+    limit = limits.per_run.get(CREATE, DEFAULT_GROWTH)
+    new = after - before
+    most = limit.allowed(before, GROWTH_AT_LEAST)
+    if not before or new <= most or allowed.lifts(target, entity, CREATE):
+        return None
+    values = {"new": new, "before": before, "share": _share(new, before), "limit": str(limit)}
+    return Reason("hold_grown", {"target": target, "entity": entity, **values})
 
 
 def left_out_hold(

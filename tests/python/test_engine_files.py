@@ -181,6 +181,38 @@ def test_a_file_that_loses_most_of_its_rows_waits_for_a_person(
     assert bench.ask("select count(*) from ledger.applied.folder__students") == [(4,)]
 
 
+def test_a_file_that_lists_everybody_twice_waits_for_a_person(bench: Bench) -> None:
+    bench.desire(students=[student(n) for n in range(30)])
+    assert bench.whole_night() == 0
+    bench.desire(students=[student(n) for n in range(60)])
+    assert bench.whole_night() == 2
+    assert (
+        "30 rows more than the 30 delivered last time"
+        in bench.run.read("plan.json")["exports"][2]["holds"][0]
+    )
+    assert bench.ask("select count(*) from ledger.applied.folder__students") == [(30,)]
+    assert bench.whole_night("folder.students.create", "a school joined") == 0
+    assert bench.ask("select count(*) from ledger.applied.folder__students") == [(60,)]
+
+
+@pytest.mark.parametrize(
+    ("daily", "limits", "waits"),
+    [(True, {}, False), (True, {"create": 25}, True), (False, {}, True)],
+)
+def test_the_rows_of_a_day_may_be_many_more_than_those_of_the_day_before(
+    tmp_path: Path, daily: bool, limits: dict, waits: bool
+) -> None:
+    file = {"name": "absences.csv", "when_empty": "skip", "daily": daily}
+    of_a_day = replace(ABSENCES, meta={"key": ["absence_id"], "limits": limits, "file": file})
+    (tmp_path / "vendor").mkdir()
+    bench = Bench(tmp_path / "var", [of_a_day])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    bench.desire(absences=[{"absence_id": "a"}])
+    assert bench.whole_night() == 0
+    bench.desire(absences=[{"absence_id": f"{n}"} for n in range(40)])
+    assert bench.whole_night() == (2 if waits else 0)
+
+
 def test_an_empty_file_is_skipped_where_the_vendor_wants_none(bench: Bench, tmp_path: Path) -> None:
     bench.desire(absences=[{"absence_id": "a"}])
     bench.whole_night()

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from common import store
 from reverse_etl import releases
-from reverse_etl.limits import Allowed, Group, LimitError, drop_hold, holds, in_season, parse
+from reverse_etl.limits import (
+    Allowed,
+    Group,
+    LimitError,
+    drop_hold,
+    growth_hold,
+    holds,
+    in_season,
+    parse,
+)
 from reverse_etl.model import Limit, Limits, Outcome
 from reverse_etl.plan import Scope
 from reverse_etl.show import conditions
@@ -138,6 +147,40 @@ def test_a_file_that_loses_more_than_half_of_its_rows_is_held_unless_allowed() -
     assert "501 of 1,000 rows" in (drop({}, 499) or "")
     assert drop({"drop": "100%"}, 0) is None
     assert drop({}, 0, Allowed.parse("portfolio.drop", "new year")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "limits", "words", "waits"),
+    [
+        (259, 518, {}, "", True),
+        (259, 389, {}, "", False),
+        (259, 390, {}, "", True),
+        (259, 390, {"create": "60%"}, "", False),
+        (259, 270, {"create": 10}, "", True),
+        (259, 518, {}, "callout.contacts.create", False),
+        (259, 518, {}, "callout.drop", True),
+        (0, 518, {}, "", False),  # the first file has nothing to be measured by
+        (3, 23, {}, "", False),  # a small file may grow by twenty
+        (3, 24, {}, "", True),
+        (259, 100, {}, "", False),
+    ],
+)
+def test_a_file_that_has_many_rows_more_than_the_last_one_waits(
+    before: int, after: int, limits: dict, words: str, waits: bool
+) -> None:
+    allowed = Allowed.parse(words, "a school joined")
+    parsed = parse(limits, "x")
+    why = growth_hold("callout", "contacts", parsed, before=before, after=after, allowed=allowed)
+    assert (why is not None) is waits
+
+
+def test_the_sentence_of_a_file_that_grew_says_by_how_much_and_what_to_do() -> None:
+    why = growth_hold("callout", "contacts", Limits(), before=259, after=518, allowed=NOTHING)
+    assert str(why) == (
+        "callout contacts: 259 rows more than the 259 delivered last time (100.0 %, limit 50 %);"
+        ' see "make show TARGET=callout ACTION=create", then'
+        ' "make plan ALLOW=callout.contacts.create WHY=…" and "make push"'
+    )
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000), st.floats(0, 1))
