@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -60,6 +61,19 @@ NIGHTS_UNTIL_LEFT = (
 )
 
 
+@dataclass(frozen=True)
+class Days:
+    """Of students: the days of grace, over how many nights more those are spread who waited through
+    a summer, the day of the year from which graduates are closed, and the spans on which timers
+    stand.
+    """
+
+    grace: int
+    spread: int
+    graduates: str
+    standing: list[tuple[date, date]]
+
+
 @dataclass
 class Expected:
     """What the year has shown so far: since which night each student has been gone, and for how
@@ -74,11 +88,11 @@ class Expected:
         self,
         listed: Iterable[tuple[str, bool]],
         tonight: date,
-        grace: int,
-        standing: list[tuple[date, date]],
+        days: Days,
+        graduates: AbstractSet[str] = frozenset(),
     ) -> dict[str, bool]:
         """Student number -> must the account be open tonight (True) or closed (False); left out
-        where either may be.
+        where either may be: whom the summer made wait together go one after another.
         """
         wanted: dict[str, bool] = {}
         now = dict(listed)
@@ -90,7 +104,14 @@ class Expected:
                 wanted[number] = True
             elif number in self.known:
                 since = self.gone_since.setdefault(number, tonight)
-                wanted[number] = counted(since, tonight, standing) < grace
+                passed = counted(since, tonight, days.standing)
+                together = days.spread if passed < (tonight - since).days else 0
+                if passed >= days.grace + together:
+                    wanted[number] = False
+                elif passed < days.grace and not (
+                    together and number in graduates and f"{tonight:%m-%d}" >= days.graduates
+                ):
+                    wanted[number] = True
         for number in self.known - now.keys():
             self.unlisted[number] = self.unlisted.get(number, 0) + 1
             if self.unlisted[number] < NIGHTS_UNTIL_LEFT and number not in self.gone_since:
@@ -114,7 +135,7 @@ def live(students: int, seed: int, say: Any = print) -> int:
     """Live through the nights in the folder of a district that was just begun; how many accounts
     were wrong in all.
     """
-    grace, standing = seed_days()
+    days = seed_days()
     expected, wrong = Expected(), 0
     places: dict[str, tuple[str, int]] = {}  # student number -> school and grade, the night before
     groups: dict[str, dict[str, set[str]]] = {}
@@ -134,7 +155,10 @@ def live(students: int, seed: int, say: Any = print) -> int:
             for student in zone.students
         ]
         wanted = expected.students(
-            ((s.number, s.status != INACTIVE) for s in story), when, grace, standing
+            ((s.number, s.status != INACTIVE) for s in story),
+            when,
+            days,
+            {s.number for s in story if s.grade == 12},
         )
         staff = {
             str(row[0]): not row[8] or date.fromisoformat(row[8]) >= when
@@ -194,22 +218,28 @@ def live(students: int, seed: int, say: Any = print) -> int:
     return wrong
 
 
-def seed_days() -> tuple[int, list[tuple[date, date]]]:
-    """Of students: the days of grace, and the spans on which timers stand."""
-    rules = _rows("lifecycle_rules")
-    (grace,) = [
-        int(r["days"])
-        for r in rules
-        if (r["population"], r["from_state"], r["record"]) == ("student", "grace", "left")
+def seed_days() -> Days:
+    """What the seeds say of students who leave."""
+    rules = [
+        r
+        for r in _rows("lifecycle_rules")
+        if (r["population"], r["record"], r["to_state"]) == ("student", "left", "suspended")
+        and r["from_state"] != "new"
     ]
+    ordinary = [r for r in rules if not (r["grade_code"] or r["first_day"])]
+    (grace,) = {int(r["days"]) for r in ordinary}
+    (graduates,) = (r["first_day"] for r in rules if r["first_day"])
     spans = [
         r
         for r in _rows("school_calendar")
         if r["population"] == "student" and r["timers"] == "stand"
     ]
-    return grace, [
-        (date.fromisoformat(r["starts_on"]), date.fromisoformat(r["ends_on"])) for r in spans
-    ]
+    return Days(
+        grace,
+        max(int(r["spread_days"] or 0) for r in ordinary),
+        graduates,
+        [(date.fromisoformat(r["starts_on"]), date.fromisoformat(r["ends_on"])) for r in spans],
+    )
 
 
 def _rows(seed: str) -> list[dict[str, str]]:

@@ -3,8 +3,11 @@
 {% macro enrolment_status(status, withdraw_date_text, as_of) -%}
     case
         when lower({{ status }}) in ('active', 'active no primary') then 'active'
-        when lower({{ status }}) = 'prereg' then 'preregistered'
-        when lower({{ status }}) in ('inactive', 'withdrawn') then 'inactive'
+        when lower({{ status }}) in ('prereg', 'pre-reg', 'preregistered', 'pre-registered', 'pre registered') then 'preregistered'
+        when lower({{ status }}) in (
+            'inactive', 'withdrawn', 'withdrew', 'graduate', 'graduated', 'grad', 'alumni', 'completed', 'transfer', 'transferred',
+            'transferred out', 'dropped', 'dropped out', 'moved', 'exited', 'left', 'no show', 'deceased'
+        ) then 'inactive'
         when {{ status }} is not null then cast(null as {{ dbt.type_string() }})
         when {{ withdraw_date_text }} is null then 'active'
         when {{ parse_date(withdraw_date_text) }} is null then cast(null as {{ dbt.type_string() }})

@@ -230,6 +230,40 @@ first_counted as (
     group by counted.population, counted.days_counted
 ),
 
+people_now as (
+    select
+        lifecycle.person_id,
+        lifecycle.population,
+        lifecycle.state,
+        lifecycle.record,
+        lifecycle.reason,
+        presence.grade_code
+    from lifecycle
+    left join presence
+        on lifecycle.person_id = presence.person_id
+),
+
+fitting_rules as (
+    select
+        people_now.person_id,
+        rules.to_state,
+        rules.rule,
+        rules.days,
+        rules.first_day,
+        rules.spread_days,
+        rules.is_on,
+        {{ step_weight('rules') }} as weight
+    from people_now
+    cross join night
+    inner join rules
+        on {{ step_fits('rules', 'people_now', 'night.as_of') }}
+),
+
+-- as the machine chooses
+chosen_rules as (
+    {{ deduplicate('fitting_rules', 'person_id', 'is_on desc, weight desc, rule') }}
+),
+
 timed as (
     select
         lifecycle.person_id,
@@ -237,19 +271,20 @@ timed as (
         rules.to_state,
         rules.rule,
         rules.days,
+        rules.spread_days,
         rules.is_on,
         cast({{ dbt.dateadd('day', most_days, 'lifecycle.since') }} as date) as last_day,
         cast({{ dbt.dateadd('day', 1, 'night.as_of') }} as date) as tomorrow,
         until_now.days_counted - before_it.days_counted as days_passed,
         -- null where that is further away than anybody looks
-        case when reached.day is not null then greatest(reached.day, lifecycle.since) end as day_reached
+        case
+            when rules.first_day is not null then cast({{ dbt.dateadd('day', 'rules.days', 'lifecycle.since') }} as date)
+            when reached.day is not null then greatest(reached.day, lifecycle.since)
+        end as day_reached
     from lifecycle
     cross join night
-    left join rules
-        on
-            lifecycle.population = rules.population
-            and lifecycle.state = rules.from_state
-            and lifecycle.record = rules.record
+    left join chosen_rules as rules
+        on lifecycle.person_id = rules.person_id
     left join counted as before_it
         on
             lifecycle.population = before_it.population
@@ -278,6 +313,11 @@ next_steps as (
                 || {{ date_text('least(greatest(coalesce(timed.day_reached, timed.last_day), timed.tomorrow), timed.last_day)') }}
                 || ' (' || timed.rule || ': ' || cast(timed.days as {{ dbt.type_string() }}) || ' days, of which '
                 || cast(timed.days_passed as {{ dbt.type_string() }}) || ' have passed), if the record stays'
+                || case
+                    when timed.spread_days > 0
+                        then '; or in the ' || cast(timed.spread_days as {{ dbt.type_string() }}) || ' nights after, where many have waited'
+                    else ''
+                end
         end as line
     from timed
 ),

@@ -24,6 +24,7 @@ from demo.year import Expected, seed_days
 from operations.compiled_models import Models
 
 TONIGHT = date(2027, 3, 1)
+SEASONS = (date(2027, 7, 15), date(2027, 9, 15), date(2027, 9, 29))  # of the shipped rules
 RECORDS = ("active", "preregistered", "leave", "left")
 
 
@@ -68,16 +69,18 @@ class Machine:
             create schema warehouse.identity; create schema warehouse.seeds; create schema
             warehouse.raw_homeroom; create schema ledger.identity;
             create table warehouse.identity.presence (person_id text, population text,
-            source_key text, state text, reason text, reason_values text);
+            source_key text, state text, reason text, reason_values text, grade_code text);
             create table warehouse.seeds.lifecycle_rules (population text, from_state text,
-            record text, days int, to_state text, rule text, is_on bool);
+            record text, grade_code text, reason text, days int, first_day text, last_day text,
+            spread_days int, to_state text, rule text, is_on bool);
             create table warehouse.seeds.school_calendar (population text, starts_on date,
             ends_on date, timers text);
             create table warehouse.seeds.holds (population text, source_key text, expires_on date);
             create table warehouse.seeds.leaves (population text, source_key text, starts_on date,
             ends_on date);
-            create table warehouse.seeds.person_merges (population text, source_key text,
-            same_as text);
+            create table warehouse.identity.merged_keys (population text, source_key text,
+            same_as text); create schema warehouse.core;
+            create table warehouse.core.doubted_records (population text, held_key text);
             create table warehouse.raw_homeroom.run_context (run_id text, as_of date);
             create table ledger.identity.lifecycle_events (person_id text, event_number int,
             state text, reason text, since date, record text, reason_values text)"""
@@ -86,13 +89,19 @@ class Machine:
     def rules(self, rows: list[dict[str, str]]) -> None:
         self.connection.execute("delete from warehouse.seeds.lifecycle_rules")
         self.connection.executemany(
-            "insert into warehouse.seeds.lifecycle_rules values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into warehouse.seeds.lifecycle_rules values"
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 [
                     r["population"],
                     r["from_state"],
                     r["record"],
+                    r.get("grade_code") or None,
+                    r.get("reason") or None,
                     int(r["days"]),
+                    r.get("first_day") or None,
+                    r.get("last_day") or None,
+                    int(r.get("spread_days") or 0),
                     r["to_state"],
                     r["rule"],
                     r["is_on"] == "true",
@@ -121,6 +130,7 @@ class Machine:
                     "active" if p.record == "leave" else p.record,
                     "as it says",
                     None,
+                    p.grade,
                 )
                 for i, p in rows
             ],
@@ -162,6 +172,7 @@ class Person:
     days: int
     record: str
     held: bool = False
+    grade: str | None = None
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +187,7 @@ Node = tuple[str, str, int]  # population, state, days in it
 
 def ways(machine: Machine, rules: list[dict[str, str]]) -> dict[Node, set[Node]]:
     """Every step of one night: from each state, after each number of days that can matter, whatever
-    the record says.
+    the record says, the grade is, and the time of the year.
     """
     machine.rules(rules)
     machine.calendar([])
@@ -184,18 +195,20 @@ def ways(machine: Machine, rules: list[dict[str, str]]) -> dict[Node, set[Node]]
     states = sorted({rule["from_state"] for rule in rules} | {rule["to_state"] for rule in rules})
     populations = sorted({rule["population"] for rule in rules})
     people = [
-        Person(population, state, days, record)
+        Person(population, state, days, record, grade=grade)
         for population in populations
         for state in states
         for days in (range(1, longest + 1) if state != "new" else (0,))
         for record in RECORDS
+        for grade in {None, *(rule.get("grade_code") or None for rule in rules)}
     ]
     steps: dict[Node, set[Node]] = {}
-    for one, after in machine.night(people).items():
-        stays = after == one.state
-        steps.setdefault((one.population, one.state, one.days), set()).add(
-            (one.population, after, min(one.days + 1, longest) if stays else 1)
-        )
+    for tonight in (TONIGHT, *SEASONS):
+        for one, after in machine.night(people, tonight).items():
+            stays = after == one.state
+            steps.setdefault((one.population, one.state, one.days), set()).add(
+                (one.population, after, min(one.days + 1, longest) if stays else 1)
+            )
     return steps
 
 
@@ -249,7 +262,7 @@ def test_every_state_is_reached_and_left_again_but_nobody_is_deleted_unless_a_di
         states = {state for _, state, _ in reached(steps, {(population, "new", 0)})} - {"new"}
         # human resources knows nobody before the first day, and who leaves staff has no grace
         assert states == everything - (
-            set() if population == "student" else {"preregistered", "grace"}
+            set() if population == "student" else {"preregistered", "grace", "leaving"}
         )
         for state in states:
             assert fewest_nights(steps, population, state, "active") is not None, (
@@ -383,6 +396,7 @@ NIGHTS = [
         "2027-08-16",
         "2027-09-07",
         "2027-10-14",
+        "2027-11-04",
     )
 ]
 SUMMER = (date(2027, 7, 1), date(2027, 9, 6))
@@ -503,7 +517,7 @@ def test_in_twelve_nights_of_a_year_nobody_is_cut_off_and_nobody_stays_past_thei
     district, manifest, monkeypatch
 ):
     monkeypatch.setenv("HOMEROOM_VAR", str(district.var))
-    grace, standing = seed_days()
+    days = seed_days()
     expected, groups = Expected(), {}
     with store.connect() as connection:
         year = Year(connection, Models(manifest))
@@ -522,7 +536,7 @@ def test_in_twelve_nights_of_a_year_nobody_is_cut_off_and_nobody_stays_past_thei
                 )
                 for number in year.people
             }
-            wanted = expected.students(enrolled.items(), tonight, grace, standing)
+            wanted = expected.students(enrolled.items(), tonight, days, year.graduates)
             for target in ("google", "microsoft"):
                 there = year.open_accounts(target)
                 wrong = {
@@ -546,7 +560,15 @@ def test_in_twelve_nights_of_a_year_nobody_is_cut_off_and_nobody_stays_past_thei
         spring, before, july, august = (
             groups[target, date(2027, *day)] for day in ((6, 15), (6, 29), (7, 2), (8, 16))
         )
+        gone = {year.people[number] for number in year.graduates}
+        before, july, august = (
+            {person: found for person, found in night.items() if person not in gone}
+            for night in (before, july, august)
+        )
         assert before == july == august, "an empty class list in July stripped somebody"
+        for number in (*year.graduates, year.cast["leaves in June"]):
+            september = groups[target, date(2027, 9, 7)]
+            assert year.people[number] not in september, "who left stands in a group in September"
         assert (
             spring[member["is under a legal hold"]]
             == groups[target, NIGHTS[0]][member["is under a legal hold"]]

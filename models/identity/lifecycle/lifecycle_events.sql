@@ -99,6 +99,7 @@ tonight as (
         case when presence.state = 'active' and away.source_key is not null then 'leave' else presence.state end as record,
         presence.reason,
         presence.reason_values,
+        presence.grade_code,
         coalesce(earlier.event_number, 0) as event_number,
         coalesce(earlier.state, 'new') as state,
         earlier.reason as earlier_reason,
@@ -123,18 +124,19 @@ tonight as (
     where held.source_key is null
 ),
 
--- the days of a state, without those on which the calendar says that timers stand
+-- the days of a state, and those of them on which the calendar says that timers stand
 waited as (
     select
         days.population,
         days.since,
-        {{ dbt.datediff('days.since', 'days.as_of', 'day') }} - coalesce(sum(
+        {{ dbt.datediff('days.since', 'days.as_of', 'day') }} as days,
+        coalesce(sum(
             case
                 when calendar.population is not null then {{ days_shared(
                     'calendar.starts_on', 'calendar.ends_on', dbt.dateadd('day', 1, 'days.since'), 'days.as_of'
                 ) }}
             end
-        ), 0) as days
+        ), 0) as days_standing
     from (
         select distinct
             tonight.population,
@@ -147,22 +149,55 @@ waited as (
     group by days.population, days.since, days.as_of
 ),
 
+fitting as (
+    select
+        tonight.person_id,
+        rules.to_state,
+        rules.rule,
+        rules.days,
+        rules.first_day,
+        cast(substr(cast(tonight.as_of as {{ dbt.type_string() }}), 1, 4) as integer)
+        - case
+            when substr(cast(tonight.as_of as {{ dbt.type_string() }}), 6, 5) < rules.first_day then 1 else 0
+        end as first_year,
+        {{ turn_of_person('tonight.person_id', 'coalesce(rules.spread_days, 0)') }} as turn,
+        {{ step_weight('rules') }} as weight
+    from tonight
+    inner join rules
+        on {{ step_fits('rules', 'tonight', 'tonight.as_of') }}
+),
+
+-- of several rows for one step, the one that says most about whom and when it means
+chosen as (
+    {{ deduplicate('fitting', 'person_id', 'weight desc, rule') }}
+),
+
 stepped as (
     select
         tonight.*,
-        rules.to_state,
-        rules.rule
+        chosen.to_state,
+        chosen.rule
     from tonight
     inner join waited
         on
             tonight.population = waited.population
             and tonight.since = waited.since
-    left join rules
+    left join chosen
         on
-            tonight.population = rules.population
-            and tonight.state = rules.from_state
-            and tonight.record = rules.record
-            and waited.days >= rules.days
+            tonight.person_id = chosen.person_id
+            and case
+                -- a step of certain days of the year waits for them and not for the calendar
+                when chosen.first_day is not null
+                    then
+                        waited.days >= chosen.days
+                        and {{ dbt.datediff(
+                            "cast(cast(chosen.first_year as " ~ dbt.type_string() ~ ") || '-' || chosen.first_day as date)",
+                            'tonight.as_of', 'day'
+                        ) }} >= chosen.turn
+                -- whom a standing timer made wait together goes one after another
+                when waited.days_standing > 0 then waited.days - waited.days_standing >= chosen.days + chosen.turn
+                else waited.days >= chosen.days
+            end
 ),
 
 final as (

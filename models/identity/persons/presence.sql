@@ -151,6 +151,7 @@ final as (
         judged.person_id,
         judged.population,
         judged.source_key,
+        judged.grade_code,
 
         -- presence
         judged.presence,
