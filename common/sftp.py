@@ -36,7 +36,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Entry", "HostKeyError", "Place", "Receipt", "Sftp", "SftpError", "connect"]
+__all__ = [
+    "Entry",
+    "HostKeyError",
+    "Place",
+    "Receipt",
+    "Sftp",
+    "SftpError",
+    "TooLargeError",
+    "connect",
+]
 
 CHUNK = 1 << 18  # what is read at once, by requests of 16 kB side by side
 BLOCK = 1 << 14  # what is written at once: timid servers refuse more than 16 kB
@@ -65,6 +74,14 @@ class Receipt:
     size: int
     sha256: str
     taken: bool = False
+
+
+class TooLargeError(SftpError):
+    """A file that is larger than any we take; nothing of it is kept."""
+
+    def __init__(self, name: str, size: int, most: int) -> None:
+        self.size, self.most = size, most
+        super().__init__(f"{name} has {size / 1e6:,.0f} MB or more, limit {most / 1e6:,.0f} MB")
 
 
 @dataclass(frozen=True)
@@ -126,9 +143,9 @@ class Sftp:
                 return False
         return (came, digest.hexdigest()) == (size, sha256)
 
-    def get(self, name: str, to: Path) -> Path:
+    def get(self, name: str, to: Path, most: int | None = None) -> Path:
         """Download to `to`: nothing stands there before all bytes have come and been counted. Where
-        the server tells no size they are read twice.
+        the server tells no size they are read twice. Raises TooLargeError above `most` bytes.
         """
         path = self._path(name)
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +154,12 @@ class Sftp:
             if before is None:
                 raise FileNotFoundError(name)
 
+            if most is not None and (before.size or 0) > most:
+                raise TooLargeError(name, before.size or 0, most)
+
             def keep(block: bytes) -> None:
+                if most is not None and local.tell() + len(block) > most:
+                    raise TooLargeError(name, local.tell() + len(block), most)
                 digest.update(block)
                 local.write(block)
 

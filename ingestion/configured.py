@@ -118,11 +118,64 @@ class FlagWords(Section):
     """Words that say nothing of it."""
 
 
+class Limits(Section):
+    """[limits] of a layout, and [sources.<name>.limits]: how much of anything is read at most,
+    before it fills memory or disk.
+    """
+
+    members: Some = 1_000
+    """Files in an archive (or a workbook, which is one)."""
+    megabytes: Some = 4_000
+    """All of them, unpacked."""
+    ratio: Some = 200
+    """Unpacked to packed; text packs 5 to 20 times, repetitive text 100 times."""
+    file_megabytes: Some = 2_000
+    """One file, or all rows of a table or a list."""
+    workbook_megabytes: Some = 500
+    """A workbook, unpacked: its reader holds it in memory."""
+    cells: Some = 10_000_000
+    """A sheet's rectangle."""
+    line_kilobytes: Annotated[Some, Field(le=2_000)] = 1_000
+    """One row; the reader behind it stops at 2 MB."""
+    value_kilobytes: Some = 256
+    """One value."""
+    columns: Some = 2_000
+    """Values in one row."""
+    rejects: Some = 100_000
+    """Rows of one file that cannot be read: above, it is no such file."""
+    answer_megabytes: Some = 64
+    """One answer of a server, unpacked."""
+    pages: Some = 100_000
+    """Answers to one list."""
+
+    @property
+    def bytes(self) -> int:
+        """The megabytes as bytes."""
+        return self.megabytes * 1_000_000
+
+    @property
+    def file_bytes(self) -> int:
+        """The largest file."""
+        return self.file_megabytes * 1_000_000
+
+    @property
+    def line(self) -> int:
+        """The longest row, in bytes."""
+        return self.line_kilobytes * 1_000
+
+    @property
+    def value(self) -> int:
+        """The longest value, in bytes."""
+        return self.value_kilobytes * 1_000
+
+
 class SourceSettings(Tolerance):
     """[sources.<name>]: what every source may say."""
 
     kind: Text
     """How it is read."""
+    limits: Limits | None = None
+    """How much of anything is read at most; what is not said: as the layout says."""
     keep_days: KeepDays | None = None
     """Files of it not in force for so long are past their days; unset: as [archive] says."""
     flags: dict[str, FlagWords] = Field(default_factory=dict)
@@ -283,24 +336,6 @@ class Archive(Section):
 
 
 # ---------------------------------------------------------------- layouts
-
-
-class Limits(Section):
-    """[limits] of a layout: how much an archive (or a workbook, which is one) may hold before it is
-    not opened.
-    """
-
-    members: Some = 1_000
-    """Files in it."""
-    megabytes: Some = 4_000
-    """Unpacked."""
-    ratio: Some = 200
-    """Unpacked to packed; text packs 5 to 20 times, repetitive text 100 times."""
-
-    @property
-    def bytes(self) -> int:
-        """The megabytes as bytes."""
-        return self.megabytes * 1_000_000
 
 
 class FlagDocument(FlagWords):

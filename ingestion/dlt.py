@@ -31,6 +31,7 @@ from ingestion.configured import DltSource
 from ingestion.layout import Feed, Layout, LayoutError, plain
 from ingestion.model import Fetch, Fetched, Look, Problem
 from ingestion.rest import Rows
+from ingestion.rest_pages import PageError
 
 # what the values of a cursor are to the source: its initial value has to be of that kind
 KINDS_OF_CURSOR = {
@@ -100,9 +101,11 @@ def _read(
                 )
             )
     try:
-        rows = Rows(headings, into / f"{feed.name}.rows")
+        rows = Rows(headings, into / f"{feed.name}.rows", feed.limits)
         for item in _items(resource):
             rows.add(item)
+    except PageError:
+        return Problem("feed_too_many_rows", {"most": feed.limits.file_megabytes})
     except Exception as error:
         return Problem(
             "feed_resource_unread",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,15 @@ from ingestion import diagnosis, foreign
 from ingestion.layout import Feed
 from ingestion.model import Fetched, RefusedError
 from ingestion.text import Text, Writer
-from ingestion.unzip import ArchiveRefusedError, contents
+from ingestion.unzip import ArchiveRefusedError, contents, counted, listed
 
 SAVE_AS = (
     "save it as an Excel workbook (.xlsx) without a password, or have the extract written as CSV"
 )
-CELL = re.compile(rb'<c\s[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
 # the reader holds a sheet as one rectangle: a stray cell far out makes it as large as a disk
-MOST_CELLS = 50_000_000
+CELL = re.compile(
+    rb'<(?:\w+:)?(?:(row)\b(?:[^>]*?\br="([0-9]{1,9})")?|c\b(?:[^>]*?\br="([A-Z]{1,3})([0-9]{1,9})")?)'
+)
 CHUNK = 1 << 20
 
 
@@ -41,11 +43,13 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
         values = {"file": file.name, "expected": diagnosis.expected(feed)}
         raise RefusedError(foreign.what(head) or "feed_no_workbook", values)
     _fits(feed, file)
-    rows = _rows(feed, file)
-    width = max((at for row in rows for at, value in enumerate(row, 1) if value != ""), default=0)
+    sheet = _sheet(feed, file)
+    width = max(
+        (at for row in sheet() for at, value in enumerate(row, 1) if value != ""), default=0
+    )
     with to.open("wb") as out:
         writer = Writer(out)
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(sheet(), 1):
             if number <= feed.skip_lines or all(value == "" for value in row):
                 writer.nothing()
             else:
@@ -56,11 +60,15 @@ def text_of(feed: Feed, file: Fetched, to: Path) -> Text:
 def _fits(feed: Feed, file: Fetched) -> None:
     """A workbook is a zip: it obeys the same limits, and its sheets that of the reader."""
     try:
+        unpacked = min(feed.limits.workbook_megabytes, feed.limits.megabytes)
+        limits = feed.limits.model_copy(update={"megabytes": unpacked})
+        listed(file.path, limits)
         with zipfile.ZipFile(file.path) as packed:
-            for member in contents(packed, file.size, feed.limits):
+            for member in contents(packed, file.size, limits):
+                counted(packed, member, limits)
                 if member.filename.startswith("xl/worksheets/"):
                     with packed.open(member) as sheet:
-                        _not_too_wide(file, sheet)
+                        _not_too_wide(feed, file, sheet)
     except ArchiveRefusedError as error:
         raise RefusedError(
             "feed_workbook_refused", {"file": file.name, "why": str(error)}
@@ -79,15 +87,22 @@ def _fits(feed: Feed, file: Fetched) -> None:
         ) from None
 
 
-def _not_too_wide(file: Fetched, sheet: Any) -> None:
-    right = low = 0
+def _not_too_wide(feed: Feed, file: Fetched, sheet: Any) -> None:
+    """A cell stands where it says, or else behind the one before."""
+    right = low = row = column = 0
     rest = b""
     while block := sheet.read(CHUNK):
         data = rest + block
-        for letters, digits in CELL.findall(data):
-            right, low = max(right, _column(letters)), max(low, int(digits))
-        rest = data[-200:]
-    if right * low > MOST_CELLS:
+        cut = data.rfind(b"<")
+        data, rest = (data[:cut], data[cut:][:CHUNK]) if cut > 0 else (data, b"")
+        for is_row, at, letters, digits in CELL.findall(data):
+            if is_row:
+                row, column = int(at or row + 1), 0
+                continue
+            column = _column(letters) if letters else column + 1
+            right, low = max(right, column), max(low, int(digits or row or 1))
+    most = feed.limits.cells
+    if right * low > most:
         raise RefusedError(
             "feed_too_large",
             {
@@ -95,7 +110,7 @@ def _not_too_wide(file: Fetched, sheet: Any) -> None:
                 "row": low,
                 "column_number": right,
                 "cells": right * low,
-                "most": MOST_CELLS,
+                "most": most,
             },
         )
 
@@ -107,7 +122,8 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _rows(feed: Feed, file: Fetched) -> list[list[Any]]:
+def _sheet(feed: Feed, file: Fetched) -> Callable[[], Iterator[list[Any]]]:
+    """The rows of the sheet, as often as they are asked for; the area begins in its first cell."""
     import python_calamine
 
     try:
@@ -120,7 +136,7 @@ def _rows(feed: Feed, file: Fetched) -> list[list[Any]]:
                 )
             if not names:
                 raise RefusedError("feed_without_sheets", {"file": file.name})
-            return book.get_sheet_by_name(feed.sheet or names[0]).to_python(skip_empty_area=False)
+            return book.get_sheet_by_name(feed.sheet or names[0]).iter_rows
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise RefusedError(
             "feed_workbook_unread", {"file": file.name, "error": type(error).__name__}

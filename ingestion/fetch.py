@@ -42,7 +42,7 @@ class Place(Protocol):
 
     def list(self) -> list[sftp.Entry]: ...
 
-    def get(self, name: str, to: Path) -> Path: ...
+    def get(self, name: str, to: Path, most: int) -> Path: ...
 
 
 class Folder:
@@ -68,14 +68,16 @@ class Folder:
                 " settings and the disk"
             ) from None
 
-    def get(self, name: str, to: Path) -> Path:
-        """Copy a file; refuses one that changes meanwhile."""
+    def get(self, name: str, to: Path, most: int) -> Path:
+        """Copy a file; refuses one that changes meanwhile, and one of more bytes than `most`."""
         path = self.path / name
         if path.is_symlink():
             raise sftp.SftpError(
                 f"{name} is a link, which is not followed: put the file itself there"
             )
         before = _entry(path)
+        if before.size > most:
+            raise sftp.TooLargeError(name, before.size, most)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to)
         after = _entry(path)
@@ -109,9 +111,9 @@ class Remote:
         """The regular files, by name."""
         return self._patiently(lambda connection: connection.list())
 
-    def get(self, name: str, to: Path) -> Path:
+    def get(self, name: str, to: Path, most: int) -> Path:
         """Copy one file; nothing of a failed attempt is left."""
-        return self._patiently(lambda connection: connection.get(name, to))
+        return self._patiently(lambda connection: connection.get(name, to, most))
 
     def _patiently(self, deed: Callable[[sftp.Sftp], T]) -> T:
         patiently = Retrying(
@@ -138,7 +140,9 @@ class Remote:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, sftp.SftpError) and not isinstance(error, sftp.HostKeyError)
+    return isinstance(error, sftp.SftpError) and not isinstance(
+        error, (sftp.HostKeyError, sftp.TooLargeError)
+    )
 
 
 def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
@@ -205,7 +209,10 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
             if len(found) > 1:
                 findings.append(_several(source, feed, [entry.name for entry in found]))
             feeds[feed.name] = _copy(
-                archives if "/" in found[-1].name else folder, found[-1], into / feed.name
+                archives if "/" in found[-1].name else folder,
+                found[-1],
+                into / feed.name,
+                feed.limits.file_bytes,
             )
         strangers = [
             entry.name
@@ -320,9 +327,12 @@ def sftp_place(source: str, location: str, settings: FilesSource) -> sftp.Place:
     )
 
 
-def _copy(folder: Place, entry: sftp.Entry, to: Path) -> Fetched | Problem:
+def _copy(folder: Place, entry: sftp.Entry, to: Path, most: int) -> Fetched | Problem:
     try:
-        path = folder.get(entry.name, to)
+        path = folder.get(entry.name, to, most)
+    except sftp.TooLargeError as error:
+        size, limit = error.size // 1_000_000, error.most // 1_000_000
+        return Problem("feed_too_big", {"file": entry.name, "size": size, "most": limit})
     except ArchiveRefusedError as error:
         return Problem("feed_archive", {"file": entry.name, "why": str(error)})
     except sftp.SftpError as error:

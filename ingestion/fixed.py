@@ -57,7 +57,7 @@ def text_of(source: str, feed: Feed, file: Fetched, to: Path) -> Text:
     with to.open("wb") as out:
         writer = Writer(out)
         number, whole = 0, True
-        for number, data, is_last in _lines(file.path, encoding.begin, end.size):
+        for number, data, is_last in _lines(file.path, encoding.begin, end.size, feed.limits.line):
             whole = end.marked or data.endswith(b"\n")
             line = data.rstrip(b"\r\n")
             if number <= feed.skip_lines or not line.strip():
@@ -82,15 +82,22 @@ def _chunks(opened: BinaryIO, size: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _lines(path: Path, begin: int, size: int) -> Iterator[tuple[int, bytes, bool]]:
-    """The lines with their numbers, and whether each is the last that holds anything."""
+def _lines(path: Path, begin: int, size: int, most: int) -> Iterator[tuple[int, bytes, bool]]:
+    """The lines with their numbers, and whether each is the last that holds anything. Of one that
+    is longer than `most` bytes no more is read, and its end.
+    """
     with path.open("rb") as opened:
         opened.seek(begin)
         waiting: list[tuple[int, bytes]] = []
-        for number, data in enumerate(iter(opened.readline, b""), 1):
+        for number, data in enumerate(iter(lambda: opened.readline(most + 2), b""), 1):
             data = data[: max(0, size - (opened.tell() - len(data)))]
             if not data:
                 break
+            if len(data) > most and not data.endswith(b"\n"):
+                rest = data
+                while len(rest) and not rest.endswith(b"\n"):
+                    rest = opened.readline(CHUNK)
+                data += b"\n" if rest else b""
             if data.strip():
                 yield from ((*one, False) for one in waiting)
                 waiting = []
@@ -131,12 +138,21 @@ def _read(
     wrong = wrong or _wrong(feed, data, encoding)
     seen.rows += 1
     if wrong:
+        if len(seen.rejects) >= feed.limits.rejects:
+            _too_many(feed, file, seen.rejects[0])
         digest = hashlib.sha256(data).hexdigest()
         seen.rejects.append(Reject(number, wrong[0], digest, values=wrong[1]))
         return None
     first, last = feed.positions[0]
     seen.before = text[first - 1 : last]
     return [text[first - 1 : last].strip() for first, last in feed.positions]
+
+
+def _too_many(feed: Feed, file: str, first: Reject) -> None:
+    why = problems.sentence(first.code, first.values)
+    raise RefusedError(
+        "feed_many_rejects", {"file": file, "most": feed.limits.rejects, "why": why}, first.line
+    )
 
 
 def _is_mark(marks: Marks, file: str, text: str, number: int, seen: Seen) -> bool:
@@ -227,6 +243,8 @@ def _wrong(feed: Feed, line: bytes, encoding: Encoding) -> tuple[str, problems.V
     if "\0" in text:
         return "reject_zero_bytes", {}
     length = feed.positions[-1][1]
+    if len(line) > feed.limits.line:
+        return "reject_long_line", {"most": feed.limits.line_kilobytes}
     if len(text.rstrip()) > length:
         return "reject_too_long", {"expected": length}
     if len(text) < length and not feed.trimmed:

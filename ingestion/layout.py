@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -217,9 +218,15 @@ class Feed:
         is unknown.
         """
         wanted = plain(heading)
-        by_heading = {plain(column.heading): column for column in self.columns}
-        by_name = {column.name: column for column in self.columns}
+        by_heading, by_name = self._known
         return by_heading.get(wanted) or by_name.get(self.aliases.get(wanted, ""))
+
+    @cached_property
+    def _known(self) -> tuple[dict[str, Column], dict[str, Column]]:
+        return (
+            {plain(column.heading): column for column in self.columns},
+            {column.name: column for column in self.columns},
+        )
 
     def matches(self, file_name: str) -> bool:
         """Whether a file may be this feed's, by its name; letter case is ignored."""
@@ -332,6 +339,15 @@ def of_district(
         archives=layout.archives if archives is None else archives,
         tables=tuple(feed for feed in layout.feeds if not feed.opt_in and feed.name not in wanted),
     )
+
+
+def within(layout: Layout, said: Limits | None) -> Layout:
+    """The layout with the limits of its source; what those do not say stays."""
+    if said is None:
+        return layout
+    limits = layout.limits.model_copy(update=said.model_dump(exclude_unset=True))
+    feeds = tuple(replace(feed, limits=limits) for feed in layout.feeds)
+    return replace(layout, limits=limits, feeds=feeds)
 
 
 def parse(

@@ -29,7 +29,7 @@ import pyarrow as pa
 from common import paths
 from common.findings import Finding
 from ingestion import cursor, rest_pages, rest_session, table
-from ingestion.configured import RestSource
+from ingestion.configured import Limits, RestSource
 from ingestion.layout import Feed, Layout, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 from ingestion.rest_pages import PageError, Pages, at
@@ -61,7 +61,7 @@ def fetch(
     into.mkdir(parents=True, mode=0o700)
     for feed in layout.feeds:
         rest_pages.known(source, rest_pages.of(settings, feed))
-    session = rest_session.opened(source, settings)
+    session = rest_session.opened(source, settings, layout.limits)
     try:
         feeds = [_merged(feed, merge_by or {}) for feed in layout.feeds]
         notes: list[Finding] = []
@@ -78,7 +78,7 @@ def look(source: str, settings: RestSource, layout: Layout) -> Look:
     """Does the server let us in, and does it have rows? The first page of each resource, for
     `check`.
     """
-    session = rest_session.opened(source, settings)
+    session = rest_session.opened(source, settings, layout.limits)
     absent = []
     try:
         for feed in layout.feeds:
@@ -120,7 +120,7 @@ def _read(
         )
     pages = Pages(settings, feed, since is not None)
     try:
-        rows = Rows(headings, into / f"{feed.name}.rows")
+        rows = Rows(headings, into / f"{feed.name}.rows", feed.limits)
         taken = 0
         for item in _items(settings, feed, session, since, pages):
             taken += 1
@@ -203,7 +203,8 @@ class Rows:
     as dicts.
     """
 
-    def __init__(self, headings: list[str], path: Path) -> None:
+    def __init__(self, headings: list[str], path: Path, limits: Limits) -> None:
+        self._limits, self._size = limits, 0
         self._headings = headings
         self._path = path
         self._file = path.open("w", encoding="utf-8")
@@ -216,8 +217,15 @@ class Rows:
             there, value = at(item, heading)
             if there:
                 self.seen.add(heading)
-            values.append(_text(value))
-        self._file.write(json.dumps(values) + "\n")
+            values.append(cut(_text(value), self._limits))
+        line = json.dumps(values) + "\n"
+        self._size += len(line)
+        if self._size > self._limits.file_bytes:
+            raise PageError(
+                f"more than {self._limits.file_megabytes:,} MB of rows came: ask for less, or raise"
+                " file_megabytes under limits of the source"
+            )
+        self._file.write(line)
         self.count += 1
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
@@ -233,6 +241,11 @@ class Rows:
                     }
                 )
         self._path.unlink()
+
+
+def cut(value: str | None, limits: Limits) -> str | None:
+    """A value no longer than one that is told for too long: its row is rejected by that."""
+    return value if value is None or len(value) <= limits.value else value[: limits.value + 1]
 
 
 def _text(value: Any) -> str | None:

@@ -94,6 +94,11 @@ class Pages:
         if not response.ok:
             return
         number = self.count + 1
+        if number > self._feed.limits.pages:
+            raise PageError(
+                f"more than {self._feed.limits.pages:,} pages came: ask for larger ones in"
+                " paginator, or raise pages under limits of the source"
+            )
         try:
             document = response.json()
         except ValueError:

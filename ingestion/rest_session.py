@@ -16,9 +16,11 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from common.addresses import at_home, in_the_clear
-from ingestion.configured import ApiKeyAuth, ApiSource, BearerAuth
+from ingestion.configured import ApiKeyAuth, ApiSource, BearerAuth, Limits
 from ingestion.model import SourceUnreachableError
+from ingestion.rest_pages import PageError
 
+BLOCK = 1 << 16
 LONGEST_WAIT = 120.0  # a server that wants us back tomorrow is not there tonight
 BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
@@ -30,7 +32,40 @@ NEEDED = {  # without which nobody signs in
 }
 
 
-def opened(source: str, settings: ApiSource) -> Any:
+class Bounded(HTTPAdapter):
+    """Takes an answer block by block, and none that is larger than `limits` allow, whatever it
+    says of its length and however it is packed.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        super().__init__()
+
+    def send(self, request: Any, stream: bool = False, *more: Any, **how: Any) -> Any:
+        """As HTTPAdapter. Raises PageError."""
+        answer = super().send(request, True, *more, **how)
+        most, content = self._limits.answer_megabytes * 1_000_000, bytearray()
+        said = answer.headers.get("Content-Length", "")
+        if said.isdigit() and int(said) > most:
+            self._too_large(answer, int(said))
+        if not stream:
+            for block in answer.iter_content(BLOCK):
+                content += block
+                if len(content) > most:
+                    self._too_large(answer, len(content))
+            answer._content = bytes(content)
+        return answer
+
+    def _too_large(self, answer: Any, size: int) -> None:
+        answer.close()
+        raise PageError(
+            f"an answer has {size / 1e6:,.0f} MB or more, limit {self._limits.answer_megabytes:,}"
+            " MB: ask for smaller pages in paginator, or raise answer_megabytes under limits of"
+            " the source"
+        )
+
+
+def opened(source: str, settings: ApiSource, limits: Limits) -> Any:
     """A session that signs every request. Raises SourceUnreachableError when a setting
     is missing.
     """
@@ -41,8 +76,8 @@ def opened(source: str, settings: ApiSource) -> Any:
             " https://api.example/v1/"
         )
     _sealed(source, settings)
-    session = _session(base, settings)
-    session.auth = _auth(source, settings)
+    session = _session(base, settings, limits)
+    session.auth = _auth(source, settings, limits)
     session.trust_env = False if session.auth is None else session.trust_env
     return session
 
@@ -88,7 +123,7 @@ def told(error: BaseException, attempts: int) -> str:
     return f"it could not be understood ({type(error).__name__})"
 
 
-def _session(address: str, settings: ApiSource) -> Any:
+def _session(address: str, settings: ApiSource, limits: Limits) -> Any:
     from dlt.sources.helpers.requests.retry import Client
 
     parts = urlsplit(address)
@@ -102,11 +137,11 @@ def _session(address: str, settings: ApiSource) -> Any:
     session = client.session
     session.headers["User-Agent"] = "Homeroom"
     session.adapters.clear()
-    session.mount(f"{parts.scheme}://{parts.netloc}/", HTTPAdapter())
+    session.mount(f"{parts.scheme}://{parts.netloc}/", Bounded(limits))
     return at_home(session)
 
 
-def _auth(source: str, settings: ApiSource) -> Any:
+def _auth(source: str, settings: ApiSource, limits: Limits) -> Any:
     from dlt.sources.helpers.rest_client import auth
 
     given = settings.auth
@@ -126,7 +161,7 @@ def _auth(source: str, settings: ApiSource) -> Any:
         client_id=given.client_id,
         client_secret=given.client_secret,
         access_token_request_data=given.access_token_request_data or None,
-        session=_session(given.access_token_url, settings),
+        session=_session(given.access_token_url, settings, limits),
     )
 
 

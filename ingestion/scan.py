@@ -21,9 +21,9 @@ from mmap import mmap
 
 from common import problems
 from ingestion import numbers
+from ingestion.configured import Limits
 
 WINDOW = 4 << 20  # bytes one match may look at: bounds memory, not records
-LONGEST_RECORD = 1 << 20  # DuckDB's reader stops at 2 MB a line
 UTF_8, UTF_8_BOM, CP1252 = "utf-8", "utf-8-bom", "cp1252"
 BOM = b"\xef\xbb\xbf"
 NOT_IN_CP1252 = b"\x81\x8d\x8f\x90\x9d"
@@ -166,6 +166,7 @@ class Shape:
     fields: int
     never_empty: dict[int, str]
     numbers: dict[int, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     def whole_lines(self) -> re.Pattern[bytes]:
         """As many one-line records as there are, each with the right number of fields."""
@@ -184,17 +185,21 @@ class Shape:
         return re.compile(rb"(?:(?!\r?\n)" + delimiter.join(values) + rb"\r?\n)++")
 
 
-def fields_of(buffer: Buffer, start: int, delimiter: str, codec: str) -> list[str] | None:
+def fields_of(
+    buffer: Buffer, start: int, delimiter: str, codec: str, longest: int = Limits().line
+) -> list[str] | None:
     """The values of the record at `start`; None when it cannot be read."""
-    end = _record_end(_any_record(delimiter), buffer, start)
+    end = _record_end(_any_record(delimiter), buffer, start, longest)
     return None if end is None else _values(buffer[start:end].decode(codec, "replace"), delimiter)
 
 
-def record_end(buffer: Buffer, start: int, delimiter: str) -> int | None:
+def record_end(
+    buffer: Buffer, start: int, delimiter: str, longest: int = Limits().line
+) -> int | None:
     """Where the record at `start` ends, line breaks inside quotes included; None when it cannot be
     read.
     """
-    return _record_end(_any_record(delimiter), buffer, start)
+    return _record_end(_any_record(delimiter), buffer, start, longest)
 
 
 def scan(
@@ -204,8 +209,9 @@ def scan(
     runs = shape.whole_lines()
     single = _Single(buffer, shape, encoding, runs, _any_record(shape.delimiter))
     place, size = start, len(buffer)
+    one_by_one = encoding.damaged or _has_line_over(buffer, start, shape.limits.value)
     while place < size:
-        run = None if encoding.damaged else runs.match(buffer, place, min(size, place + WINDOW))
+        run = None if one_by_one else runs.match(buffer, place, min(size, place + WINDOW))
         if run is not None:
             count = buffer[place : run.end()].count(b"\n")
             yield Good(place, run.end(), line, count)
@@ -235,9 +241,12 @@ class _Single:
         """The record at `place`, or the end of the empty line there."""
         newline = self.buffer.find(b"\n", place)
         line_end = len(self.buffer) if newline < 0 else newline + 1
+        limits = self.shape.limits
+        if line_end - place > limits.line:
+            return Bad(place, line_end, line, "reject_long_line", {"most": limits.line_kilobytes})
         if not self.buffer[place:line_end].strip(b"\r\n"):
             return line_end
-        end = _record_end(self.anything, self.buffer, place)
+        end = _record_end(self.anything, self.buffer, place, limits.line)
         if end is None:
             return Bad(place, line_end, line, "reject_quoting")
         try:
@@ -257,7 +266,7 @@ class _Single:
             # A quote nobody closed may have reached for one further down: then the very next line
             # is whole.
             if end > line_end and self.runs.match(
-                self.buffer, line_end, min(len(self.buffer), line_end + LONGEST_RECORD)
+                self.buffer, line_end, min(len(self.buffer), line_end + limits.line)
             ):
                 return Bad(place, line_end, line, "reject_quoting")
             return Bad(
@@ -267,6 +276,9 @@ class _Single:
                 "reject_fields",
                 {"fields": len(values), "expected": self.shape.fields},
             )
+        if long := [at for at, value in enumerate(values, 1) if len(value) > limits.value]:
+            most = {"place": long[0], "most": limits.value_kilobytes}
+            return Bad(place, end, line, "reject_long_value", most)
         empty = [name for at, name in self.shape.never_empty.items() if not values[at]]
         if empty:
             return Bad(place, end, line, "reject_empty", {"column": empty[0]})
@@ -291,12 +303,22 @@ def _any_record(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(value + b"(?:" + mark + value + rb")*+(?:\r?\n|\Z)")
 
 
-def _record_end(pattern: re.Pattern[bytes], buffer: Buffer, place: int) -> int | None:
-    limit = min(len(buffer), place + LONGEST_RECORD)
+def _record_end(pattern: re.Pattern[bytes], buffer: Buffer, place: int, longest: int) -> int | None:
+    limit = min(len(buffer), place + longest)
     match = pattern.match(buffer, place, limit)
     if match is None or (match.end() == limit < len(buffer) and buffer[limit - 1 : limit] != b"\n"):
         return None
     return match.end()
+
+
+def _has_line_over(buffer: Buffer, start: int, most: int) -> bool:
+    """Whether any line is longer; looks at one byte in so many."""
+    while start + most < len(buffer):
+        end = buffer.rfind(b"\n", start, start + most)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def values_of(text: str, delimiter: str) -> list[str]:
@@ -306,7 +328,7 @@ def values_of(text: str, delimiter: str) -> list[str]:
 
 def _values(text: str, delimiter: str) -> list[str]:
     mark = re.escape(delimiter)
-    value = re.compile(f'(?:"((?:[^"]|"")*)"|([^"\r\n{mark}]*))({mark}|\r?\n|\\Z)')
+    value = re.compile(f'(?:"([^"]*+(?:""[^"]*+)*+)"|([^"\r\n{mark}]*))({mark}|\r?\n|\\Z)')
     values, at = [], 0
     while match := value.match(text, at):
         quoted, bare, behind = match.groups()

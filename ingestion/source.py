@@ -155,7 +155,7 @@ def source_of(name: str, written: Mapping[str, Any]) -> Source:
     other = {"tables", "resources"} - KINDS[kind].model_fields.keys()
     given = {key: value for key, value in written.items() if key not in other}
     said = settings.parse(KINDS[kind], given, ("sources", name), error=LayoutError)
-    return Source(name, said, _layout(name, said))
+    return Source(name, said, layout.within(_layout(name, said), said.limits))
 
 
 def _layout(name: str, said: SourceSettings) -> Layout:

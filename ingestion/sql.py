@@ -27,11 +27,15 @@ from common import paths
 from common.addresses import postgres_in_the_clear
 from common.findings import Finding
 from ingestion import cursor, table
-from ingestion.configured import SqlSource, SqlTable
+from ingestion.configured import Limits, SqlSource, SqlTable
 from ingestion.layout import Feed, Layout, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
 
-BATCH = 50_000
+BATCH = 5_000  # rows held at once, each value as long as the limits allow
+
+
+class TooManyRowsError(Exception):
+    """A table that is larger than the limits allow."""
 
 
 @dataclass(frozen=True)
@@ -216,22 +220,29 @@ def _read(
 
     try:
         return table.write(
-            _batches(engine, where, columns, changes),
+            _batches(engine, where, columns, changes, feed.limits),
             columns,
             feed,
             to,
             changes and changes.since.before,
         )
+    except TooManyRowsError:
+        return Problem("feed_too_many_rows", {"most": feed.limits.file_megabytes})
     except SQLAlchemyError as error:
         # The driver's own message may quote a value; only its kind is told.
         return Problem("feed_table_unread", {"table": where[1], "error": type(error).__name__})
 
 
 def _batches(
-    engine: Any, where: tuple[str | None, str], columns: list[str], changes: Changes | None
+    engine: Any,
+    where: tuple[str | None, str],
+    columns: list[str],
+    changes: Changes | None,
+    limits: Limits,
 ) -> Iterator[Any]:
     """Arrow tables of text: the database itself casts, so a number keeps its digits; a date is read
-    as a date, for what a server makes of one in words (Jun 30 2026 12:00AM) is its own affair.
+    as a date, for what a server makes of one in words (Jun 30 2026 12:00AM) is its own affair. A
+    value that is too long is cut there, one character behind what is told for too long.
     """
     import sqlalchemy
 
@@ -242,11 +253,15 @@ def _batches(
     # SQLite has no dates, only texts; PostgreSQL was told to write them as ISO (`_engine`)
     of_its_own = engine.dialect.name in {"sqlite", "postgresql"}
     days = (sqlalchemy.Date, sqlalchemy.DateTime, sqlalchemy.Time)
+    named = {"sqlite": "substr", "oracle": "substr"}
+    part = getattr(sqlalchemy.func, named.get(engine.dialect.name, "substring"))
     query = sqlalchemy.select(
         *(
             there.c[name].label(name)
             if isinstance(there.c[name].type, days) and not of_its_own
-            else sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText).label(name)
+            else part(
+                sqlalchemy.cast(there.c[name], sqlalchemy.UnicodeText), 1, limits.value + 1
+            ).label(name)
             for name in columns
         )
     )
@@ -258,14 +273,19 @@ def _batches(
             by = sqlalchemy.type_coerce(by, sqlalchemy.String)
         # A row without a stamp may have changed at any time.
         query = query.where(sqlalchemy.or_(by >= value, by.is_(None)))
+    size = 0
     with engine.connect() as connection:
         for rows in connection.execution_options(yield_per=BATCH).execute(query).partitions():
-            yield pa.table(
+            found = pa.table(
                 {
                     column: pa.array(map(_text, values), pa.string())
                     for column, values in zip(columns, zip(*rows, strict=True), strict=True)
                 }
             )
+            size += found.nbytes
+            if size > limits.file_bytes:
+                raise TooManyRowsError
+            yield found
 
 
 def _text(value: Any) -> str | None:

@@ -94,27 +94,29 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     ):
         encoding = _encoding(file, buffer, rules.last.encoding)
         begin, line = _first_record(file, buffer, encoding)
+        _not_too_wide(feed, file, buffer, (begin, line))
         heading = diagnosis.heading(
             source, feed, file.name, buffer=buffer, first=(begin, line), encoding=encoding
         )
         above = {column.name: column.heading for column in feed.columns}
         if heading.has_header:
-            written = fields_of(buffer, begin, heading.delimiter, encoding.codec) or []
+            longest = feed.limits.line
+            written = fields_of(buffer, begin, heading.delimiter, encoding.codec, longest) or []
             above |= {name: written[place] for name, place in heading.places.items()}
-            end = record_end(buffer, begin, heading.delimiter) or len(buffer)
+            end = record_end(buffer, begin, heading.delimiter, longest) or len(buffer)
             begin, line = end, line + buffer[begin:end].count(b"\n")
         never_empty, numbered = (
             {place: name for name, place in heading.places.items() if name in names}
             for names in (feed.never_empty, feed.numbers)
         )
-        shape = Shape(heading.delimiter, heading.fields, never_empty, numbered)
+        shape = Shape(heading.delimiter, heading.fields, never_empty, numbered, feed.limits)
         runs, found, last = _split(
             buffer,
             (begin, line),
             shape,
             encoding=encoding,
             clean=clean,
-            told=(feed, heading.places),
+            told=(feed, heading.places, file.name),
             text=text,
         )
         good, lines = sum(count for _, count in runs), _newlines(buffer) + 1
@@ -436,10 +438,24 @@ def _first_record(file: Fetched, buffer: Buffer, encoding: Encoding) -> tuple[in
     begin, line = encoding.begin, 1
     while begin < len(buffer):
         end = buffer.find(b"\n", begin) + 1 or len(buffer)
-        if buffer[begin:end].strip():
+        if end - begin > CHUNK or buffer[begin:end].strip():
             return begin, line
         begin, line = end, line + 1
     raise RefusedError("feed_blank", {"file": file.name, "bytes": file.size})
+
+
+def _not_too_wide(feed: Feed, file: Fetched, buffer: Buffer, first: tuple[int, int]) -> None:
+    """Refuse a file whose first line no reader gets to the end of."""
+    begin, line = first
+    end = buffer.find(b"\n", begin) + 1 or len(buffer)
+    head, limits = buffer[begin : min(end, begin + feed.limits.line)], feed.limits
+    columns = 1 + max(head.count(mark.encode()) for mark in feed.delimiters)
+    if columns > limits.columns:
+        values = {"file": file.name, "columns": columns, "most": limits.columns}
+        raise RefusedError("feed_too_wide", values, line)
+    if end - begin > limits.line:
+        values = {"file": file.name, "most": limits.line_kilobytes}
+        raise RefusedError("feed_line_too_long", values, line)
 
 
 def _newlines(buffer: mmap.mmap) -> int:
@@ -453,7 +469,7 @@ def _split(
     *,
     encoding: Encoding,
     clean: Path,
-    told: tuple[Feed, dict[str, int]],
+    told: tuple[Feed, dict[str, int], str],
     text: Text,
 ) -> tuple[tuple[tuple[int, int], ...], tuple[Reject, ...], ends.Last]:
     """Write the whole records to the cleaned copy; give back where they stood, the rest, and what
@@ -465,17 +481,28 @@ def _split(
     clean.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with clean.open("wb") as out:
         for found in scan(buffer, *begin, shape, encoding):
-            found, data = (
-                replace(found, line=text.line(found.line)),
-                buffer[found.start : found.end],
-            )
+            found = replace(found, line=text.line(found.line))
+            is_bad = isinstance(found, Bad)
+            # of a line longer than any is read its beginning is looked at
+            longest = shape.limits.line if is_bad else found.end
+            data = buffer[found.start : min(found.end, found.start + longest)]
             if isinstance(found, Bad):
+                if len(bad) >= shape.limits.rejects:
+                    raise RefusedError(
+                        "feed_many_rejects",
+                        {
+                            "file": told[2],
+                            "most": shape.limits.rejects,
+                            "why": problems.sentence(bad[0].code, bad[0].values),
+                        },
+                        bad[0].line,
+                    )
                 no_record = junk.of_text(data.decode(encoding.codec, "replace"))
                 if no_record and found.end < len(buffer):  # what stands at the end is a trailer
                     found = replace(found, code=no_record[0], values=no_record[1])
                 bad.append(
                     rejects.reject(
-                        *told, found, data, delimiter=shape.delimiter, codec=encoding.codec
+                        *told[:2], found, data, delimiter=shape.delimiter, codec=encoding.codec
                     )
                 )
                 if found.end == len(buffer):

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from common import files
-from common.sftp import Entry, SftpError
+from common.sftp import Entry, SftpError, TooLargeError
 from ingestion.layout import Layout, Limits
 from ingestion.model import Problem
 
 CHUNK = 1 << 20
 NESTED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".jar")
+LISTED = 1_000  # bytes of a member in the list of contents: 46, its name and what programs add
+END_AT_MOST = (1 << 16) + 42  # the record at the end: 22 bytes, a comment, and a locator before it
 SMALL = 1 << 20  # a megabyte of blanks packs a thousandfold and harms nobody
 
 
@@ -35,7 +37,7 @@ class ArchiveRefusedError(Exception):
 class Folder(Protocol):
     """Where archives are copied from."""
 
-    def get(self, name: str, to: Path) -> Path: ...
+    def get(self, name: str, to: Path, most: int) -> Path: ...
 
 
 class Archives:
@@ -60,8 +62,8 @@ class Archives:
                 entry for entry in listed if layout.is_archive(entry.name)
             ):
                 try:
-                    path = folder.get(entry.name, into / str(number))
-                    packed = stack.enter_context(opened(path))
+                    path = folder.get(entry.name, into / str(number), layout.limits.file_bytes)
+                    packed = stack.enter_context(opened(path, layout.limits))
                     for member in contents(packed, path.stat().st_size, layout.limits):
                         archives._members[f"{entry.name}/{member.filename}"] = (
                             packed,
@@ -79,9 +81,11 @@ class Archives:
             for name, (_, member, modified_at) in self._members.items()
         ]
 
-    def get(self, name: str, to: Path) -> Path:
+    def get(self, name: str, to: Path, most: int) -> Path:
         """Unpack one member, whole or not at all. Raises ArchiveRefusedError."""
         packed, member, _ = self._members[name]
+        if member.file_size > most:
+            raise TooLargeError(name, member.file_size, most)
         with files.replacing(to, alone=True) as out:
             unpack(packed, member, out, self._limits)
         return to
@@ -139,6 +143,17 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
     """Write one member to `out`. Raises ArchiveRefusedError when it is damaged or larger than it
     said.
     """
+    for block in _blocks(packed, member, limits):
+        out.write(block)
+
+
+def counted(packed: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> None:
+    """Unpack a member to nowhere: is it as large as it says? Raises ArchiveRefusedError."""
+    for _ in _blocks(packed, member, limits):
+        continue
+
+
+def _blocks(packed: zipfile.ZipFile, member: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:
     written = 0
     try:
         with packed.open(member) as file:
@@ -146,7 +161,7 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
                 written += len(block)
                 if written > min(limits.bytes, member.file_size):
                     raise ArchiveRefusedError("a member is larger than the archive says")
-                out.write(block)
+                yield block
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -162,9 +177,12 @@ def unpack(packed: zipfile.ZipFile, member: zipfile.ZipInfo, out: BinaryIO, limi
         ) from None
 
 
-def opened(path: Path) -> zipfile.ZipFile:
-    """The archive itself. Raises ArchiveRefusedError when it is none or cut off."""
+def opened(path: Path, limits: Limits) -> zipfile.ZipFile:
+    """The archive itself. Raises ArchiveRefusedError when it is none or cut off, or its list is too
+    long.
+    """
     try:
+        listed(path, limits)
         return zipfile.ZipFile(path)
     except (
         zipfile.BadZipFile,
@@ -177,3 +195,33 @@ def opened(path: Path) -> zipfile.ZipFile:
         raise ArchiveRefusedError(
             f"it is no zip file, or it is cut off ({type(error).__name__})"
         ) from None
+
+
+def listed(path: Path, limits: Limits) -> None:
+    """Refuse an archive whose list of contents alone is too long to be read: it is held in memory
+    before anything is known of the archive. Raises ArchiveRefusedError.
+    """
+    length, most = _length_of_list(path), limits.members * LISTED
+    if length > most:
+        raise ArchiveRefusedError(
+            f"its list of contents has {length / 1e6:,.0f} MB, limit {most / 1e6:,.0f} MB for"
+            f" {limits.members:,} members"
+        )
+
+
+def _length_of_list(path: Path) -> int:
+    """How many bytes the list of contents (central directory) says it has, by the record at the
+    end of the file: APPNOTE.TXT of ZIP, 4.3.16, and 4.3.14 where the number does not fit there.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - END_AT_MOST))
+        tail = file.read()
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0:
+            return 0
+        length = int.from_bytes(tail[at + 12 : at + 16], "little")
+        locator = tail[at - 20 : at] if at >= 20 else b""
+        if locator.startswith(b"PK\x06\x07"):
+            file.seek(int.from_bytes(locator[8:16], "little"))
+            length = int.from_bytes(file.read(56)[40:48], "little")
+        return length
