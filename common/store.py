@@ -7,6 +7,7 @@ version (`versions`).
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, sql, turns, versions
+from common import damage, paths, sql, turns, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
@@ -54,8 +55,32 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _opened(read_only)
     try:
         yield connection
+    except (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException) as error:
+        connection.close()
+        for path in (paths.ledger(), paths.warehouse()):  # is it one of them?
+            if path.is_file() and (wrong := damage.opened(path, read=True)):
+                raise StoreDamagedError(path, wrong) from error
+        raise
     finally:
         connection.close()
+
+
+def look(*, read: bool = False) -> None:
+    """Are the ledger and the warehouse whole, as far as that can be seen, or `read`? For a process
+    that has neither open. Raises StoreDamagedError, of the ledger first.
+    """
+    for path in (paths.ledger(), paths.warehouse()):
+        if path.is_file() and paths.may_read(path) and (wrong := damage.opened(path, read=read)):
+            raise StoreDamagedError(path, wrong)
+
+
+def whole_copy() -> None:
+    """Is the published copy one? Raises StoreError with the way out."""
+    if paths.published().is_file() and (wrong := damage.opened(paths.published())):
+        raise StoreError(
+            f"the published copy {paths.published()} cannot be read ({wrong}); the next night makes"
+            " it anew"
+        )
 
 
 @contextmanager
@@ -73,6 +98,7 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
         raise StoreError(
             f"nothing is published yet ({paths.published()}); the next night publishes"
         )
+    whole_copy()
     with duckdb.connect() as connection:
         connection.execute(
             f"attach {sql.text(paths.published())} as warehouse (read_only); use warehouse"
@@ -92,13 +118,20 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
-    if not paths.ledger().is_file() and next(paths.runs().glob("2*/summary.json"), None):
+    finished = next(paths.runs().glob("2*/summary.json"), None)
+    if not paths.ledger().is_file() and finished:
         # A new one would forget every name ever issued, and who is missing since when.
         raise StoreError(
             f"the ledger {paths.ledger()} is gone, though runs were finished here: put its last"
             ' copy back with "make restore FROM=latest"; to begin anew on purpose, move'
             f" {paths.runs()} away too"
         )
+    for path in (paths.ledger(), paths.warehouse()):
+        # DuckDB takes an empty file for a new one
+        if path.is_file() and not path.stat().st_size and not damage.held(path, read_only=True):
+            if finished:
+                raise StoreDamagedError(path, damage.seen(path))
+            path.unlink()
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         connection, path = None, paths.warehouse()
@@ -119,11 +152,7 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
         except duckdb.Error as error:
             if connection is not None:
                 connection.close()
-            if UNREADABLE.search(str(error)):
-                raise StoreDamagedError(path, _first_words(error)) from error
-            if isinstance(error, duckdb.IOException) and "permission denied" in str(error).lower():
-                raise StoreError(paths.whose(path)) from error
-            if not isinstance(error, duckdb.IOException) or "lock" not in str(error).lower():
+            if not _is_busy(path, error, read_only=read_only):
                 raise
             if time.monotonic() > deadline:
                 raise StoreBusyError(
@@ -134,12 +163,23 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
             time.sleep(0.2)
 
 
-# What DuckDB says of a file that is torn, foreign, or of a DuckDB newer than the one we pin.
-UNREADABLE = re.compile(
-    r"corrupt database|not a valid duckdb|version number|failed to deserialize|newer version of"
-    r" duckdb|checksum",
-    re.I,
-)
+def _is_busy(path: Path, error: duckdb.Error, *, read_only: bool) -> bool:
+    """Why a file could not be opened, by looking at it: True where another process has it, False
+    where it is none of ours to say. Raises StoreDamagedError, StoreError.
+    """
+    if isinstance(error, duckdb.ConnectionException | duckdb.ProgrammingError):
+        return False
+    if not path.exists():
+        if read_only:
+            raise StoreError(f"{path} is not there; the next night makes it") from error
+        return False
+    if not os.access(path, os.R_OK | (0 if read_only else os.W_OK)):
+        raise StoreError(paths.whose(path)) from error
+    if damage.held(path, read_only=read_only):
+        return True
+    if wrong := damage.opened(path, read=True):
+        raise StoreDamagedError(path, wrong) from error
+    return False
 
 
 def _bring_forward(connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
@@ -158,13 +198,6 @@ def _bring_forward(connection: duckdb.DuckDBPyConnection, read_only: bool) -> No
             "ledger",
             copy=None if is_new else versions.copy_ledger(connection, waiting[0].version),
         )
-
-
-def _first_words(error: duckdb.Error) -> str:
-    return (
-        str(error).splitlines()[0].partition(":")[2].partition(":")[0].strip()
-        or type(error).__name__
-    )
 
 
 def _holder(error: duckdb.Error) -> str:

@@ -19,6 +19,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,13 +30,15 @@ from common.lock import LockHeldError
 from common.runs import NightsRunError, Run
 from common.sftp import SftpError
 from ingestion import archive, replay
-from ingestion.configured import Archive
+from ingestion.configured import Archive, FilesSource
+from ingestion.fetch import local_folder
 from ingestion.land import LandingError
 from ingestion.layout import LayoutError
 from ingestion.model import Look, SourceUnreachableError
 from ingestion.source import FeedResult, Source, ingest, reader_of, source_of, tolerances
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
+OF_ARCHIVE = ("archive_damaged", "archive_healed")  # which no feed of tonight rests on
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -162,6 +165,7 @@ def _ingest(
     results |= {name: _missing(name, _fed_by(name), "feed_settings_wrong") for name in wrong}
     failed = [_failed("settings_wrong", name, {"why": why}) for name, why in wrong.items()]
     _say(run, results)
+    failed += _looked_over(sources, run)
     for source in sources:
         try:
             results[source.name] = ingest(source, run, accept_smaller)
@@ -184,6 +188,7 @@ def _ingest(
                 source.name, [feed.name for feed in source.layout.feeds], "feed_not_read"
             )
         _say(run, results)
+    failed += [_of_archive("archive_damaged", path) for path in archive.damaged()]
     findings.record(run, failed)
     every = [result for some in results.values() for result in some]
     for message in [
@@ -199,9 +204,34 @@ def _ingest(
         good=good,
         rows=sum(result.landed for result in every if result.status == "loaded"),
     )
-    if failed or good < len(every):
+    if any(one.code not in OF_ARCHIVE for one in failed) or good < len(every):
         return PARTLY
     return HELD if any(result.hold or result.held_partitions for result in every) else DONE
+
+
+def _looked_over(sources: Sequence[Source], run: Run) -> list[Finding]:
+    """Is the archive what it was? What of it was damaged and is whole again."""
+    with store.connect() as connection:
+        known = {
+            tuple(key): size
+            for *key, size in connection.execute(
+                "select source, feed, sha256, max(bytes) from ledger.audit.source_files"
+                " where status in ('loaded', 'unchanged') group by all"
+            ).fetchall()
+        }
+    landing = {
+        source.name: local_folder(source.settings.location)
+        for source in sources
+        if isinstance(source.settings, FilesSource)
+        and source.settings.location
+        and "://" not in source.settings.location
+    }
+    return [_of_archive("archive_healed", path) for path in archive.look(known, landing, run.as_of)]
+
+
+def _of_archive(code: str, path: Path) -> Finding:
+    source, feed = path.parent.parent.name, path.parent.name
+    return Finding(code, {"path": str(path.relative_to(paths.var()))}, source=source, feed=feed)
 
 
 def _missing(source: str, feeds: Sequence[str], code: str) -> list[FeedResult]:

@@ -3,6 +3,12 @@
 In: a fetched file. Out: `var/archive/<source>/<feed>/<sha256>.gz`; the same bytes are stored once,
 however often they come. The warehouse can be rebuilt from here: `restore` gives the bytes back and
 refuses damaged ones.
+
+Every night looks whether they are still what they were: of each file at what stands at its end,
+of one in ROUND, another one every night, at every byte. One that is not is renamed `.damaged`,
+and written anew from bytes that are still at hand: the file of tonight, another copy in the
+archive, the file in its landing folder. What is left over is named every night, until somebody
+puts a copy back.
 """
 
 from __future__ import annotations
@@ -10,13 +16,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
+import struct
 import time
-from datetime import UTC, datetime
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 
 from common import files, paths
+from common.log import event
+
+ROUND = 30  # nights in which every byte is read once
+DAMAGED = ".damaged"
+END = struct.Struct("<4xI")  # of gzip: a checksum, and how many bytes were packed
 
 
 class ArchiveDamagedError(Exception):
@@ -49,8 +63,11 @@ def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> 
     oldest = time.time() - keep_days * 86400
     return sorted(
         file
-        for file in (folder() / source).glob("*/*.gz")
-        if (key := (file.parent.name, file.stem)) not in set(newest)
+        for file in [
+            *(folder() / source).glob("*/*.gz"),
+            *(folder() / source).glob(f"*/*{DAMAGED}"),
+        ]
+        if (key := (file.parent.name, file.name.partition(".")[0])) not in set(newest)
         and met.get(key, file.stat().st_mtime) < oldest
     )
 
@@ -96,6 +113,86 @@ def store(source: str, feed: str, file: Path, sha256: str) -> Path:
     return path
 
 
+def keep(source: str, feed: str, file: Path, sha256: str, *, there: bool) -> bool:
+    """Archive a file of tonight. `there`: it is in force already. Returns whether what stood in the
+    archive was damaged, or was gone.
+    """
+    path = path_of(source, feed, sha256)
+    lost = there and not path.is_file()
+    if path.is_file() and _wrong(path, file.stat().st_size, read=False):
+        path.rename(path.with_name(path.name + DAMAGED))
+        lost = True
+    store(source, feed, file, sha256)
+    return lost
+
+
+def look(
+    known: Mapping[tuple[str, str, str], int], landing: Mapping[str, Path], night: date
+) -> list[Path]:
+    """Rename what is damaged, and write anew what can be; returns the files that were. `known`:
+    (source, feed, sha256) -> bytes, as the ledger has them; `landing`: source -> its folder here.
+    """
+    for path in sorted(folder().glob("*/*/*.gz")):
+        size = known.get((path.parent.parent.name, path.parent.name, path.stem))
+        its_turn = int(path.stem[:8], 16) % ROUND == night.toordinal() % ROUND
+        if _wrong(path, size, read=its_turn):
+            path.rename(path.with_name(path.name + DAMAGED))
+            event("archive_damaged", file=path.relative_to(folder()))
+    return [
+        whole
+        for left in damaged()
+        if not (whole := left.with_suffix("")).is_file() and _written_anew(whole, landing)
+    ]
+
+
+def damaged() -> list[Path]:
+    """Files that were found damaged and of which there is no whole one yet."""
+    every = sorted(folder().glob(f"*/*/*.gz{DAMAGED}"))
+    for path in every:
+        if path.with_suffix("").is_file():
+            path.unlink()
+    return [path for path in every if path.is_file()]
+
+
+def _wrong(path: Path, size: int | None, *, read: bool) -> bool:
+    """Whether an archived file is not what its name promises, by its end, or by all of it."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(2)
+            file.seek(max(0, path.stat().st_size - END.size))
+            (packed,) = END.unpack(file.read().rjust(END.size, b"\0"))
+        if begin != b"\x1f\x8b" or (size is not None and packed != size & 0xFFFFFFFF):
+            return True
+        return read and _hash(path) != path.stem
+    except (OSError, EOFError, zlib.error):
+        return True
+
+
+def _hash(path: Path) -> str:
+    with gzip.open(path, "rb") as packed:
+        return hashlib.file_digest(packed, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _written_anew(path: Path, landing: Mapping[str, Path]) -> bool:
+    """Whether its bytes were found: elsewhere in the archive, or in its landing folder."""
+    source, feed, sha256 = path.parent.parent.name, path.parent.name, path.stem
+    for other in sorted(folder().glob(f"*/*/{path.name}")):
+        if not _wrong(other, None, read=True):
+            with files.replacing(path) as file, other.open("rb") as copy:
+                shutil.copyfileobj(copy, file)
+            return True
+    for original in _landed(landing.get(source)):
+        if files.sha256(original) == sha256:
+            store(source, feed, original, sha256)
+            return True
+    return False
+
+
+def _landed(there: Path | None) -> Iterator[Path]:
+    if there is not None and there.is_dir():
+        yield from (path for path in there.iterdir() if path.is_file() and not path.is_symlink())
+
+
 def restore(source: str, feed: str, sha256: str, to: Path) -> Path:
     """Unpack archived bytes to `to` and check them against their hash."""
     path = path_of(source, feed, sha256)
@@ -106,12 +203,14 @@ def restore(source: str, feed: str, sha256: str, to: Path) -> Path:
             while block := packed.read(1 << 20):
                 digest.update(block)
                 file.write(block)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ArchiveDamagedError(
-            f"{path} cannot be unpacked ({type(error).__name__}); restore it from the backup"
+            f"{path} cannot be unpacked ({type(error).__name__}); put its copy back, from wherever"
+            " var/archive is copied to"
         ) from None
     if digest.hexdigest() != sha256:
         raise ArchiveDamagedError(
-            f"{path} does not hold the bytes its name promises; restore it from the backup"
+            f"{path} does not hold the bytes its name promises; put its copy back, from wherever"
+            " var/archive is copied to"
         )
     return to

@@ -211,8 +211,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     parents = {**outcomes, **{file.feed.name: file for file in restored}}
     anything = Tolerance(orphan_share=1.0)  # it was good when it came
     restored = [_with_references(source, file, parents, anything) for file in restored]
-    for file in trusted:
-        archive.store(source.name, file.feed.name, file.file.path, file.file.sha256)
+    healed = _archived(source, outcomes)
     land_all(source, [*trusted, *restored], run, at)
 
     brought_back = {file.feed.name for file in restored}
@@ -246,6 +245,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         connection.execute("commit")
     notes = [
         *fetched.findings,
+        *healed,
         *_notes(source, outcomes, results, last, accept_smaller),
         *_stale(source, results, outcomes, last, limits),
     ]
@@ -261,6 +261,24 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         )
     shutil.rmtree(paths.var() / "inbox" / ".fetched" / source.name, ignore_errors=True)
     return results
+
+
+def _archived(source: Source, outcomes: Mapping[str, Outcome]) -> list[Finding]:
+    """Keep the bytes of tonight's files, those in force already too: their copy may be damaged."""
+    return [
+        Finding(
+            "archive_healed",
+            {"path": str(archive.path_of(source.name, name, file.sha256).relative_to(paths.var()))},
+            source=source.name,
+            feed=name,
+        )
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, Trusted | Unchanged)
+        for file in [outcome.file]
+        if archive.keep(
+            source.name, name, file.path, file.sha256, there=isinstance(outcome, Unchanged)
+        )
+    ]
 
 
 def tolerances(source: Source) -> dict[str, Tolerance]:

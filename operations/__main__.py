@@ -8,7 +8,7 @@ import errno
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -175,6 +175,11 @@ def backup() -> None:
     """Copy what cannot be built again, prove the copy, keep the newest few."""
     from operations import backup as backups
 
+    older = backups.looked_over(datetime.now(UTC).date())
+    if os.environ.get("HOMEROOM_RUN"):
+        findings.record(Run.load(os.environ["HOMEROOM_RUN"]), older)
+    for one in older:
+        print(f"backup: {one.message}", file=sys.stderr)
     try:
         made = backups.backup()
     except backups.BackupError as error:

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common import paths, settings
+from common import paths, settings, store
 from common.printable import inert, printable
 from common.words import words
 from operations import explain
@@ -93,6 +93,7 @@ def answer(question: Question, asked: Asked) -> Answer:
             f'nothing is published yet ({paths.published()}); run "make nightly" or "make report"'
             " first"
         )
+    store.whole_copy()
     with duckdb.connect(str(paths.published()), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         values = _values(connection, question, asked)

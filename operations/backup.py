@@ -23,13 +23,14 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from common import files, paths, settings, sql, store, turns, versions
+from common import damage, files, paths, settings, sql, store, turns, versions
+from common.findings import Finding
 from common.runs import Run
 from operations import interventions
 from operations.configured import Backup
@@ -47,6 +48,8 @@ OF_A_RUN = (
     "journal/*.jsonl",
 )  # not dbt/ and memory/, which are large and serve replay only
 NAME = re.compile(r"\d{8}T\d{6}Z")
+COPY = re.compile(r"before-\d{4}-\d{8}T\d+Z")  # of an upgrade: a ledger as it stands
+DAMAGED = ".damaged"
 
 
 class BackupError(Exception):
@@ -125,6 +128,47 @@ def backup() -> Path:
     for old in backups()[: -asked.keep]:
         shutil.rmtree(old)
     return final
+
+
+def looked_over(night: date) -> list[Finding]:
+    """Are the older ones still what was written? Of each the sizes are looked at, of one, another
+    one every night, every byte. One that is not is renamed, so that none is put back or counted by
+    mistake, and named every night until somebody has removed it.
+    """
+    if not folder().is_dir():
+        return []
+    every = sorted(
+        path for path in folder().iterdir() if NAME.fullmatch(path.name) and path.is_dir()
+    )
+    copies = [path for path in (paths.var() / "backups").glob("before-*") if path.is_dir()]
+    wrong = [
+        path
+        for at, path in enumerate(every)
+        if not _is_whole(path, read=(at - night.toordinal()) % len(every) == 0)
+    ]
+    for path in copies:
+        ledger = path / paths.ledger().name
+        if COPY.fullmatch(path.name) and ledger.is_file() and damage.opened(ledger):
+            wrong.append(path)
+    for path in wrong:
+        path.rename(path.with_name(path.name + DAMAGED))
+    whole = ", ".join(path.name for path in backups()[-3:]) or "none"
+    left = {*folder().glob(f"*{DAMAGED}"), *(paths.var() / "backups").glob(f"*{DAMAGED}")}
+    return [
+        Finding("backup_damaged", {"path": str(path), "others": whole}) for path in sorted(left)
+    ]
+
+
+def _is_whole(chosen: Path, *, read: bool) -> bool:
+    try:
+        facts_of = _manifest(chosen)["files"]
+        return all(
+            (chosen / name).stat().st_size == facts["bytes"]
+            and (not read or files.sha256(chosen / name) == facts["sha256"])
+            for name, facts in facts_of.items()
+        )
+    except (NotRestorableError, OSError, KeyError, TypeError):
+        return False
 
 
 def restore(given: str) -> tuple[Path, Path]:

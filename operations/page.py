@@ -174,11 +174,12 @@ def by_partition(run: Run) -> list[dict[str, Any]]:
         select partition, name, action, status, changes from audit.changes_by_partition
         where run_id = ? order by partition = '', partition, action, status
     """
-    with duckdb.connect(str(paths.published()), read_only=True) as connection:
-        try:
+    try:
+        with duckdb.connect(str(paths.published()), read_only=True) as connection:
             rows = connection.execute(query, [run.run_id]).fetchall()
-        except (duckdb.CatalogException, duckdb.BinderException):  # a build that never came so far
-            return []
+    # of a build that never came so far, or damaged, which the night says
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException):
+        return []
     partitions: dict[str, dict[str, Any]] = {}
     for partition, name, action, status, changes in rows:
         one = partitions.setdefault(

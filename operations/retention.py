@@ -23,7 +23,7 @@ import duckdb
 from common import files, paths, settings, sql, store, turns, versions
 from common.runs import Run
 from operations import interventions, page
-from operations.backup import backups
+from operations.backup import DAMAGED, backups, folder
 from operations.configured import Retention
 from operations.preflight import size
 from operations.publish import publish
@@ -86,7 +86,8 @@ def _backups(before: datetime) -> list[Path]:
     """Those made before then, by their names, for files are touched when a folder is moved; never
     the newest.
     """
-    return [path for path in backups()[:-1] if path.name < f"{before:%Y%m%dT%H%M%SZ}"]
+    every = [*backups()[:-1], *folder().glob(f"*Z{DAMAGED}")]
+    return [path for path in every if path.name < f"{before:%Y%m%dT%H%M%SZ}"]
 
 
 FILES: dict[str, Callable[[datetime], list[Path]]] = {

@@ -247,9 +247,7 @@ def _another(path: Path) -> None:
 def test_bytes_that_are_not_those_of_their_name_are_refused(tmp_path, spoil, says):
     path = kept("a good file, of more than a few bytes" * 50)
     spoil(path)
-    with pytest.raises(
-        archive.ArchiveDamagedError, match=f"{path.name} {says}.*restore it from the backup"
-    ):
+    with pytest.raises(archive.ArchiveDamagedError, match=f"{path.name} {says}.*put its copy back"):
         archive.restore("sis", "people", path.stem, tmp_path / "to" / "People.csv")
 
 
