@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,9 @@ from common.settings import Section, Text
 READ = ("explain", "audit", "status", "show")
 SECRET_FILES = ("key_file", "credentials", "certificate")  # settings that name a file with a key
 OTHERS = 0o077
+
+
+NOBODY = 0xFFFFFFFF  # the kernel's user of a process that no log-in began
 
 
 class TooOpenError(paths.NotOursError):
@@ -39,6 +43,29 @@ class Access(Section):
     """Who may read the published copy, and so run `explain`, `audit`, `status` and `show`."""
     pages: Text = ""
     """Who may read the pages and the metrics: the group of the district's web server."""
+
+
+def typed_by() -> str:
+    """Who types this, for the record: the user of the system, and who logged in or said `sudo` to
+    be it. No word of the environment that anybody could type: `USER` is not asked, and `SUDO_USER`
+    only stands beside the user that is.
+    """
+    me, behind = paths.name_of(os.getuid()), _behind()
+    return f"{behind} (as {me})" if behind and behind != me else me
+
+
+def _behind() -> str:
+    try:  # set once, at log-in, by who may; https://man7.org/linux/man-pages/man8/pam_loginuid.8.html
+        login = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = NOBODY
+    if login != NOBODY:
+        return paths.name_of(login)
+    by_sudo = os.environ.get("SUDO_USER", "")
+    try:
+        return pwd.getpwnam(by_sudo).pw_name if by_sudo else ""
+    except KeyError:
+        return ""
 
 
 def private() -> None:

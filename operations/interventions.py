@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 
-from common import documents, paths, settings
+from common import access, documents, paths, settings
 
 FIELDS = ("happened_at", "what", "who", "why", "until", "details")
 
@@ -55,11 +55,10 @@ def path() -> Path:
 
 def record(what: str, why: str = "", until: datetime | None = None, details: str = "") -> None:
     """Append one line, durably."""
-    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
     line = {
         "happened_at": datetime.now(UTC).isoformat(),
         "what": what,
-        "who": who,
+        "who": access.typed_by(),
         "why": why,
         "until": until.isoformat() if until else None,
         "details": details,

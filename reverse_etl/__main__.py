@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections import Counter
@@ -111,7 +110,7 @@ def plan(
     somebody.
     """
     with _step("plan", _mine(run) or Run.current("plan")) as (current, done):
-        allowed = Allowed.parse(allow, why)
+        allowed = Allowed.parse(allow, why, access.typed_by())
         found = exports.load(current)
         with store.connect(read_only=True) as connection:
             scope = showing.scope(
@@ -216,7 +215,9 @@ def release(
         ),
     ] = "",
     why: Annotated[str, typer.Option(help="the reason, recorded")] = "",
-    who: Annotated[str, typer.Option(help="who says so; default: the user of this machine")] = "",
+    who: Annotated[
+        str, typer.Option(help="who says so, beside the user of this machine who types it")
+    ] = "",
 ) -> None:
     """Let changes go that a limit held in a run, each once: the next plan that finds them unchanged
     applies them.
@@ -245,7 +246,8 @@ def release(
                     f" {words().partition.upper()}= {words().subject.upper()}= ACTION="
                 )
             where, values = showing.conditions(document["plan_id"], scope)
-            who = who or os.environ.get("SUDO_USER") or getpass.getuser()
+            typed = access.typed_by()
+            who = f"{who.strip()}, typed by {typed}" if who.strip() else typed
             keys = tuple(word.strip() for word in only.split(",") if word.strip())
             count = releases.release(
                 connection, document["plan_id"], where, values, only=keys, who=who, why=why.strip()
@@ -275,7 +277,7 @@ def undo(
                 'say which run is to be taken back: RUN=…; "ls var/runs" lists them'
             )
         before = Run.load(undone)
-        allowed = Allowed.parse(allow, why)
+        allowed = Allowed.parse(allow, why, access.typed_by())
         with store.connect() as connection:
             settle.settle(connection)
             undoing.written(connection, before.run_id)
@@ -541,8 +543,9 @@ def _holds(document: dict) -> list[Finding]:
         for sentence in part["holds"]
     ]
     if document["allowed"]["words"]:
+        allowed = {name: document["allowed"][name] for name in ("who", "why")}
         words = ", ".join(document["allowed"]["words"])
-        held.append(Finding("limits_lifted", {"words": words, "why": document["allowed"]["why"]}))
+        held.append(Finding("limits_lifted", {**allowed, "words": words}))
     return held
 
 

@@ -223,9 +223,10 @@ class Allowed:
 
     words: tuple[str, ...] = ()
     why: str = ""
+    who: str = ""  # typed it: the user of the system
 
     @classmethod
-    def parse(cls, text: str, why: str) -> Allowed:
+    def parse(cls, text: str, why: str, who: str = "") -> Allowed:
         """Read `--allow "create,crm.users.suspend"`. Raises LimitError for unknown actions or
         when nobody says why.
         """
@@ -241,7 +242,12 @@ class Allowed:
             raise LimitError(
                 f'--allow {",".join(words)} needs a reason for the record: add --why "…"'
             )
-        return cls(words, why.strip() if words else "")
+        return cls(words, why.strip() if words else "", who if words else "")
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Allowed:
+        """As a plan was made with it."""
+        return cls(tuple(document["words"]), document["why"], document.get("who", ""))
 
     def lifts(self, target: str, entity: str, action: str) -> str | None:
         """The word that lifts this limit, if one does."""

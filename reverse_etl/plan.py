@@ -251,7 +251,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
             from changes""",
             {"plan": plan.plan_id, "run": run_id, "now": now.isoformat()},
         )
-        allowed = json.dumps({"words": plan.allowed.words, "why": plan.allowed.why})
+        allowed = json.dumps(asdict(plan.allowed))
         connection.execute(
             "insert into ledger.audit.drifts select $plan, $run, $now::timestamptz, drifts.* from"
             " drifts",
@@ -281,7 +281,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
         "digests": plan.digests,
         "made_at": now.isoformat(),
         "rests_on": rests_on(Run.load(run_id)),
-        "allowed": {"words": plan.allowed.words, "why": plan.allowed.why},
+        "allowed": asdict(plan.allowed),
         "scope": asdict(plan.scope),
         "exports": [asdict(part) for part in plan.parts],
         "undoes": plan.undo.run_id if plan.undo else "",

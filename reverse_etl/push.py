@@ -115,7 +115,7 @@ def _push(
     if look:
         look([target for target in chosen if pasts[target].plan_id != plan_id])
     night, cleared, found = _cleared(run, document, pasts, make_night, code=look is not None)
-    allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
+    allowed = Allowed.of(document["allowed"])
     work: list[Work] = []
     tallies: dict[str, Tally] = {}
     with _stoppable() as stop:
@@ -206,7 +206,7 @@ def _cleared(
             fresh = planning.Scope(
                 tuple(scope["targets"]), scope["partition"], scope["subject"], scope["action"]
             )
-            allowed = Allowed(tuple(document["allowed"]["words"]), document["allowed"]["why"])
+            allowed = Allowed.of(document["allowed"])
             now = planning.build_plan(connection, night, allowed, fresh)
         ground = planning.rests_on(run)
         again = f"make undo RUN={document['undoes']}" if document.get("undoes") else "make plan"

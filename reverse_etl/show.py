@@ -97,8 +97,8 @@ def show(
             console.print(f"not undone: {sentence}", markup=False, highlight=False)
     if document["allowed"]["words"]:
         console.print(
-            f"Limits lifted: {', '.join(document['allowed']['words'])}:"
-            f" {document['allowed']['why']}",
+            f"Limits lifted by {document['allowed'].get('who') or 'somebody'}:"
+            f" {', '.join(document['allowed']['words'])}: {document['allowed']['why']}",
             markup=False,
             highlight=False,
         )

@@ -291,3 +291,43 @@ def test_who_may_read_the_copy_only_is_given_what_stands_beside_it(
     assert paths.runs() == var / "published" / "runs"
     assert alerts.open_incidents() == []
     assert paths.incidents() == var / "published" / "incidents.json"
+
+
+# ---------------------------------------------------------------- who it was
+
+
+@pytest.mark.parametrize("name", ["USER", "LOGNAME", "USERNAME", "LNAME", "SUDO_USER", "WHO"])
+def test_who_typed_it_is_the_user_of_the_system_and_no_free_word(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    me = paths.name_of(os.getuid())
+    for other in ("USER", "LOGNAME", "USERNAME", "LNAME", "SUDO_USER"):
+        monkeypatch.delenv(other, raising=False)
+    plain = access.typed_by()
+    monkeypatch.setenv(name, "the superintendent")
+    assert access.typed_by() == plain and (plain == me or plain.endswith(f"(as {me})"))
+
+
+def test_who_logged_in_or_said_sudo_stands_beside_that_user(monkeypatch: pytest.MonkeyPatch):
+    me = paths.name_of(os.getuid())
+    another = next(one.pw_name for one in access.pwd.getpwall() if one.pw_name != me)
+    number = access.pwd.getpwnam(another).pw_uid
+    real = Path.read_text
+
+    def logged_in(user: int) -> None:
+        monkeypatch.setattr(
+            Path,
+            "read_text",
+            lambda path, *given, **more: (
+                str(user) if path.name == "loginuid" else real(path, *given, **more)
+            ),
+        )
+
+    logged_in(access.NOBODY)
+    monkeypatch.setenv("SUDO_USER", another)
+    assert access.typed_by() == f"{another} (as {me})"
+    logged_in(os.getuid())  # the kernel's word before the environment's
+    assert access.typed_by() == me
+    monkeypatch.delenv("SUDO_USER")
+    logged_in(number)
+    assert access.typed_by() == f"{another} (as {me})"

@@ -22,7 +22,7 @@ import duckdb
 import pytest
 from night_kit import of_code
 
-from common import disk_reserve, findings, lock, paths, runs, settings, store
+from common import access, disk_reserve, findings, lock, paths, runs, settings, store
 from common.runs import Run
 from operations import interventions, night, page, preflight
 from operations import report as reports
@@ -1017,8 +1017,7 @@ def test_a_report_that_cannot_run_at_all_leaves_the_run_closed(monkeypatch):
 
 
 def test_a_pause_refuses_nights_with_its_reason_until_it_is_over_and_is_kept(monkeypatch):
-    monkeypatch.setenv("USER", "operator")
-    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(access, "typed_by", lambda: "operator")
     tomorrow = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     interventions.pause(tomorrow, "the tenant is being moved")
     with pytest.raises(

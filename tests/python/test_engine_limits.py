@@ -12,8 +12,12 @@ import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, user
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from common import store
+from common import access, store
+from common.runs import Run
+from reverse_etl import __main__ as verbs
+from reverse_etl import plan as planning
 from reverse_etl import releases
 from reverse_etl.limits import (
     Allowed,
@@ -27,7 +31,7 @@ from reverse_etl.limits import (
 )
 from reverse_etl.model import Limit, Limits, Outcome
 from reverse_etl.plan import Scope
-from reverse_etl.show import conditions
+from reverse_etl.show import Chosen, conditions, show
 
 NOTHING = Allowed()
 
@@ -231,7 +235,7 @@ def test_an_override_is_recorded_with_its_reason_and_used_once(tmp_path: Path) -
     assert len(bench.platform.rows("users")) == 10
     assert json.loads(
         bench.ask("select allowed from ledger.audit.plans where run_id = ?", bench.run.run_id)[0][0]
-    ) == {"words": ["fake.users.create"], "why": "first night"}
+    ) == {"words": ["fake.users.create"], "why": "first night", "who": ""}
     bench.desire(users=[user(n) for n in range(20)])
     assert bench.whole_night() == 2
 
@@ -469,6 +473,54 @@ def test_a_season_that_cannot_be_read_holds_its_export_with_a_sentence(tmp_path:
     assert (
         "seeds/limit_seasons.csv (fake users create): limits.create is 'lots'" in users["holds"][0]
     )
+
+
+def test_who_lifted_a_limit_is_kept_with_the_reason_and_told_on_the_page_and_by_show(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(tmp_path / "var", [limited(USERS, create=1)])
+    bench.desire(users=[user(n) for n in range(20)])
+    bench.observe()
+    with store.connect() as connection:
+        lifted = Allowed.parse("create", " the first day ", "alice (as homeroom)")
+        made = planning.build_plan(connection, bench.night(), lifted, Scope())
+        document = planning.store(connection, made, bench.run.run_id)
+    bench.run.write("plan.json", document)
+    ((kept,),) = bench.ask("select distinct allowed from ledger.audit.plans")
+    assert json.loads(kept) == {
+        "words": ["create"],
+        "why": "the first day",
+        "who": "alice (as homeroom)",
+    }
+    said = [finding.message for finding in verbs._holds(document)]
+    assert said == ["limits lifted for this plan by alice (as homeroom): create: the first day"]
+    with store.connect() as connection:
+        show(connection, bench.run, Chosen(Scope()), console=Console(width=200))
+    assert "Limits lifted by alice (as homeroom): create: the first day" in capsys.readouterr().out
+    assert bench.push() == 0, "it is pushed as it was planned"
+    # a plan of before, which did not know
+    assert Allowed.of({"words": ["create"], "why": "so"}) == Allowed(("create",), "so")
+
+
+@pytest.mark.parametrize("verb", ["plan", "undo"])
+def test_whoever_lifts_one_is_the_user_of_the_system_whatever_they_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("USER", "the superintendent")
+    monkeypatch.setattr(access, "begin", lambda _: None)
+    asked = []
+    real = Allowed.parse
+
+    def parsed(*given: str) -> Allowed:
+        asked.append(real(*given))
+        raise LimitError("far enough")
+
+    monkeypatch.setattr(Allowed, "parse", parsed)
+    run = ["--", Run.open("push").run_id] if verb == "undo" else []
+    with pytest.raises(SystemExit):
+        verbs.app([verb, "--allow", "create", "--why", "so", *run])
+    assert [one.who for one in asked] == [access.typed_by()] and asked[0].who
 
 
 def test_three_hundred_suspensions_are_held_forty_creates_flow_and_a_release_of_ten_applies_ten_once(  # noqa: E501

@@ -5,13 +5,14 @@ counted before a table is believed.
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common import paths, store
+from common import access, paths, store
 from common.runs import Run
 from ingestion import land
 from ingestion.land import LandingError
@@ -321,11 +322,12 @@ def test_a_rejected_line_that_stays_keeps_the_moment_it_was_first_rejected():
 
 
 def test_an_intervention_is_kept_word_for_word_and_once(monkeypatch):
-    monkeypatch.setenv("USER", "zoe")
-    monkeypatch.delenv("SUDO_USER", raising=False)
+    me = paths.name_of(os.getuid())
+    monkeypatch.setenv("USER", "zoe")  # a word anybody can type
+    monkeypatch.setattr(access, "_behind", lambda: "")
     interventions.pause("2099-07-01", "  the tenant is being moved ")
     interventions.record("restored", details="20261005T120000Z")
-    monkeypatch.setenv("SUDO_USER", "renee")
+    monkeypatch.setattr(access, "_behind", lambda: "renee")
     interventions.record("restored", details="20261005T120000Z")
     with store.connect() as connection:
         assert (interventions.load(connection), interventions.load(connection)) == (3, 0)
@@ -337,9 +339,9 @@ def test_an_intervention_is_kept_word_for_word_and_once(monkeypatch):
             "select happened_at from ledger.audit.interventions order by 1"
         ).fetchall()
     assert rows == [
-        ("paused", "zoe", "the tenant is being moved", datetime(2099, 7, 1, 7, tzinfo=UTC), ""),
-        ("restored", "zoe", "", None, "20261005T120000Z"),
-        ("restored", "renee", "", None, "20261005T120000Z"),
+        ("paused", me, "the tenant is being moved", datetime(2099, 7, 1, 7, tzinfo=UTC), ""),
+        ("restored", me, "", None, "20261005T120000Z"),
+        ("restored", f"renee (as {me})", "", None, "20261005T120000Z"),
     ]
     assert [moment.isoformat() for (moment,) in moments] == [
         line["happened_at"] for line in interventions.lines()
