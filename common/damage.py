@@ -23,15 +23,13 @@ STATE = struct.Struct("<8xQQQQQ")
 MAGIC = b"DUCK"
 HELD = 3
 # in a process of its own: one that closes a file lets go of every lock it had on it
-TRY_TO_LOCK = f"""
+TRY_TO_LOCK = """
 import fcntl, sys
-path, mode = sys.argv[1:]
-kind = fcntl.LOCK_EX if mode == "r+b" else fcntl.LOCK_SH
 try:
-    with open(path, mode) as file:
-        fcntl.lockf(file, kind | fcntl.LOCK_NB)
+    with open({path!r}, {mode!r}) as file:
+        fcntl.lockf(file, fcntl.{kind} | fcntl.LOCK_NB)
 except BlockingIOError:
-    sys.exit({HELD})
+    sys.exit({held})
 """
 
 
@@ -46,22 +44,26 @@ def seen(path: Path) -> str:
         return f"it is cut off after {there:,} bytes"
     if first[8 : 8 + len(MAGIC)] != MAGIC:
         return "it is no database"
-    states = [STATE.unpack_from(first, at) for at in (HEADER, 2 * HEADER)]
-    _, _, _, blocks, size = max(states)
-    whole = 3 * HEADER + blocks * size
-    if 0 < size < 1 << 30 and whole < 1 << 50 and there < whole:
-        return f"it is cut off: {there:,} of {whole:,} bytes are there"
     return ""
 
 
+def _is_short(path: Path) -> bool:
+    """Whether it is shorter than its blocks: it was cut, or its last blocks are free."""
+    with path.open("rb") as file:
+        first = file.read(3 * HEADER)
+    _, _, _, blocks, size = max(STATE.unpack_from(first, at) for at in (HEADER, 2 * HEADER))
+    return path.stat().st_size < 3 * HEADER + blocks * size
+
+
 def opened(path: Path, *, read: bool = False) -> str:
-    """What opening it alone says, with every row read where that is asked for. Of one that another
-    process has, nothing.
+    """What opening it alone says, with every row read where that is asked for, or where it may have
+    been cut. Of one that another process has, nothing.
     """
     if held(path, read_only=True):
         return ""
     if wrong := seen(path):
         return wrong
+    read = read or _is_short(path)
     # somebody may have begun with it meanwhile, and have ended since: it is tried twice
     for _ in range(2):
         try:
@@ -90,6 +92,7 @@ def _read(connection: duckdb.DuckDBPyConnection) -> None:
 
 def held(path: Path, *, read_only: bool) -> bool:
     """Whether another process keeps it from being opened."""
-    mode = "rb" if read_only else "r+b"
-    command = [sys.executable, "-S", "-c", TRY_TO_LOCK, str(path), mode]
+    kind, mode = ("LOCK_SH", "rb") if read_only else ("LOCK_EX", "r+b")
+    code = TRY_TO_LOCK.format(path=str(path), kind=kind, mode=mode, held=HELD)
+    command = [sys.executable, "-S", "-c", code]
     return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == HELD

@@ -65,18 +65,18 @@ def connect(read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def look(*, read: bool = False) -> None:
-    """Are the ledger and the warehouse whole, as far as that can be seen, or `read`? For a process
-    that has neither open. Raises StoreDamagedError, of the ledger first.
+def look() -> None:
+    """Can the ledger and the warehouse be opened, and every row be read? For a process that has
+    neither open. Raises StoreDamagedError, of the ledger first.
     """
     for path in (paths.ledger(), paths.warehouse()):
-        if path.is_file() and paths.may_read(path) and (wrong := damage.opened(path, read=read)):
+        if path.is_file() and paths.may_read(path) and (wrong := damage.opened(path, read=True)):
             raise StoreDamagedError(path, wrong)
 
 
-def whole_copy() -> None:
+def whole_copy(*, read: bool = False) -> None:
     """Is the published copy one? Raises StoreError with the way out."""
-    if paths.published().is_file() and (wrong := damage.opened(paths.published())):
+    if paths.published().is_file() and (wrong := damage.opened(paths.published(), read=read)):
         raise StoreError(
             f"the published copy {paths.published()} cannot be read ({wrong}); the next night makes"
             " it anew"

@@ -16,7 +16,6 @@ from pathlib import Path
 from common import disk_reserve, paths, problems, settings, store
 from common.findings import Finding
 from common.log import event
-from common.runs import Run
 from operations.configured import Night
 
 # Left by something that was killed, or made again whenever it is asked for.
@@ -36,12 +35,12 @@ def ready() -> tuple[list[Finding], int]:
         return [*found, Finding("disk_full", lacking)], 2
     disk_reserve.lay()
     try:
-        store.whole_copy()
+        store.whole_copy(read=True)
     except store.StoreError as error:
         paths.published().unlink()
         found.append(Finding("published_damaged", {"why": str(error)}))
     try:
-        store.look(read=not _ended_well())
+        store.look()
         with store.connect():
             pass
     except store.StoreDamagedError as error:
@@ -106,14 +105,6 @@ def _aside(path: Path) -> Path:
         if file.is_file():
             file.replace(folder / file.name)
     return folder / path.name
-
-
-def _ended_well() -> bool:
-    """Whether nothing failed last time: else every row of warehouse and ledger is read, as a block
-    gone bad fails whoever comes upon it.
-    """
-    last = Run.finished()[-1:]
-    return all(run.facts()["exit_code"] in (0, 2) for run in last)
 
 
 def _unusable(code: str, error: store.StoreError) -> Finding:
