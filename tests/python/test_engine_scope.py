@@ -466,7 +466,7 @@ def test_what_a_plan_said_stands_in_the_audit_in_the_order_of_writing(tmp_path: 
             bench.run.run_id,
             plan["digest"],
             *row,
-            '{"words": ["fake.users.drop"], "why": "we looked"}',
+            '{"words": ["fake.users.drop"], "why": "we looked", "who": ""}',
         )
         for row in (
             ("fake", "users", 3, 1, '{"create": 2, "update": 1}', '{"create": 2}'),
@@ -1228,7 +1228,7 @@ def test_a_plan_speaks_of_every_export_in_its_scope_and_of_no_other(tmp_path: Pa
     assert (other["undoes"], other["cannot"], other["allowed"]) == (
         "",
         [],
-        {"words": (), "why": ""},
+        {"words": (), "why": "", "who": ""},
     )
     first, second = bench.plan(), bench.plan(allow="create", why="they are real")
     assert (
