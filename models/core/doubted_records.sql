@@ -6,6 +6,10 @@ decisions as (
     select * from {{ ref('record_decisions') }}
 ),
 
+person_merges as (
+    select * from {{ ref('person_merges') }}
+),
+
 -- two rows under one key are there every night: that they are one person need be said once. That they are two mends nothing
 answered as (
     select distinct
@@ -24,6 +28,17 @@ answered as (
                 questions.kept_source is not distinct from decisions.kept_source
                 and questions.kept_on is not distinct from decisions.kept_on
         end
+    union
+    -- that two keys are one person's may be said of itself, before anybody asks
+    select
+        questions.population,
+        questions.source_key
+    from questions
+    inner join person_merges
+        on
+            questions.population = person_merges.population
+            and questions.source_key = person_merges.source_key
+    where questions.code in ('key_renumbered', 'key_doubled')
 ),
 
 final as (

@@ -73,5 +73,5 @@ left join good_feeds on lifecycle.person_id = good_feeds.person_id
 where
     lifecycle.record = 'left'
     and not people.left_by_record
-    and lifecycle.reason <> 'key_handed_on'
+    and lifecycle.reason not in ('key_handed_on', 'merged')
     and (policy.good_feeds_before_left is null or coalesce(good_feeds.feeds, 0) < policy.good_feeds_before_left)

@@ -269,6 +269,7 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             ("2", "inactive", "students.csv" + LAST),
             ("3", "active", "students.csv#" + C[:12]),
             ("4", "active", "students.csv#" + C[:12]),
+            ("5", "active", "students.csv#" + C[:12]),
         ),
         # E1 was absent from the one that is asked; E2 is not active; the work of E3 ended
         # yesterday; human resources lost E4, whom another feed still has
@@ -290,6 +291,8 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
             *((person("staff", key), "left", "absent") for key in ("E1", "E2", "E3", "E4")),
             # somebody said that the key is another person's now
             (person("student", "4"), "left", "key_handed_on"),
+            # and that 5 is the second number of another
+            (person("student", "5"), "left", "merged"),
         ),
         "absence_policy": ("population good_feeds_before_left", ("student", 2), ("staff", 1)),
     },
@@ -347,6 +350,14 @@ CASES["identity__nobody_left_without_a_reason"] = Case(
     },
 )
 
+MERGED = "population source_key same_as"
+CASES["person_merges__none_goes_in_a_circle"] = Case(
+    {
+        "person_merges": (MERGED, ("student", "2", "1"), ("staff", "2", "1")),
+        "merged_keys": (MERGED, ("student", "2", "1"), ("staff", "2", "1")),
+    },
+    {"a circle": one("merged_keys", "staff", MERGED, ("student", "2", "1"))},
+)
 HANDED = "population source_key code decision"
 CASES["persons__a_key_is_one_persons_but_where_it_was_handed_on"] = Case(
     {

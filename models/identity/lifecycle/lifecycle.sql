@@ -10,8 +10,8 @@ holds as (
     select * from {{ ref('holds') }}
 ),
 
-merged_keys as (
-    select * from {{ ref('merged_keys') }}
+person_keys as (
+    select * from {{ ref('person_keys') }}
 ),
 
 doubted_records as (
@@ -57,17 +57,17 @@ meanings as (
 current_holds as (
     select
         holds.population,
-        coalesce(merged_keys.source_key, holds.source_key) as source_key,
+        coalesce(person_keys.other_key, holds.source_key) as source_key,
         holds.placed_by as held_by,
         holds.expires_on,
         holds.kind || ' by ' || holds.placed_by
         || coalesce(' until ' || cast(holds.expires_on as {{ dbt.type_string() }}), '') as hold
     from holds
     cross join night
-    left join merged_keys
+    left join person_keys
         on
-            holds.population = merged_keys.population
-            and holds.source_key = merged_keys.same_as
+            holds.population = person_keys.population
+            and holds.source_key = person_keys.source_key
     where coalesce(holds.expires_on >= night.as_of, true)
 
     union all

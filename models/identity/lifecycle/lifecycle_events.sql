@@ -31,8 +31,8 @@ leaves as (
     select * from {{ ref('leaves') }}
 ),
 
-merged_keys as (
-    select * from {{ ref('merged_keys') }}
+person_keys as (
+    select * from {{ ref('person_keys') }}
 ),
 
 doubted_records as (
@@ -62,13 +62,13 @@ earlier as (
 held as (
     select
         holds.population,
-        coalesce(merged_keys.source_key, holds.source_key) as source_key
+        coalesce(person_keys.other_key, holds.source_key) as source_key
     from holds
     cross join night
-    left join merged_keys
+    left join person_keys
         on
-            holds.population = merged_keys.population
-            and holds.source_key = merged_keys.same_as
+            holds.population = person_keys.population
+            and holds.source_key = person_keys.source_key
     where coalesce(holds.expires_on >= night.as_of, true)
     union
     select
@@ -80,13 +80,13 @@ held as (
 away as (
     select distinct
         leaves.population,
-        coalesce(merged_keys.source_key, leaves.source_key) as source_key
+        coalesce(person_keys.other_key, leaves.source_key) as source_key
     from leaves
     cross join night
-    left join merged_keys
+    left join person_keys
         on
-            leaves.population = merged_keys.population
-            and leaves.source_key = merged_keys.same_as
+            leaves.population = person_keys.population
+            and leaves.source_key = person_keys.source_key
     where
         leaves.starts_on <= night.as_of
         and coalesce(leaves.ends_on >= night.as_of, true)

@@ -224,13 +224,19 @@ all_records as (
             and keyed_records.source_key = holders.source_key
 ),
 
--- a second number of one person: the record counts, the person is the one of the first number
-merged_records as (
+-- a second number of one person: the person is the one of the first number
+numbered as (
     select
         all_records.*,
-        coalesce(holders.person_id, {{ person_id('merged_keys.population', 'merged_keys.same_as') }}) as first_person_id
+        case
+            when merged_keys.source_key is null then all_records.person_id
+            else coalesce(holders.person_id, {{ person_id('merged_keys.population', 'merged_keys.same_as') }})
+        end as first_person_id,
+        case when merged_keys.source_key is null then 2 else 1 end as number_rank,
+        case all_records.state when 'active' then 1 when 'preregistered' then 2 else 3 end as state_rank,
+        case when all_records.is_in_feed then 1 else 2 end as feed_rank
     from all_records
-    inner join merged_keys
+    left join merged_keys
         on
             all_records.population = merged_keys.population
             and all_records.source_key = merged_keys.source_key
@@ -240,43 +246,35 @@ merged_records as (
             and merged_keys.same_as = holders.source_key
 ),
 
+-- of all numbers of one person the one by which they are here counts, and of such the later number
+counting as (
+    {{ deduplicate(
+        'numbered', 'first_person_id', 'state_rank, number_rank, feed_rank, last_seen_on desc nulls last, source_key'
+    ) }}
+),
+
 records as (
     select
-        all_records.person_id,
-        all_records.state,
-        all_records.reason,
-        all_records.{{ plain_columns | join(',\n        all_records.') }}
-    from all_records
-    left join merged_records
-        on all_records.person_id = merged_records.person_id
-    left join merged_records as merged_into
-        on all_records.person_id = merged_into.first_person_id
-    where
-        merged_records.person_id is null
-        and merged_into.person_id is null
-
-    union all
-
-    select
-        merged_records.first_person_id as person_id,
-        merged_records.state,
-        merged_records.reason,
-        merged_records.{{ plain_columns | join(',\n        merged_records.') }}
-    from merged_records
+        counting.first_person_id as person_id,
+        counting.state,
+        counting.reason,
+        counting.{{ plain_columns | join(',\n        counting.') }}
+    from counting
 
     union all
 
     -- the account the second number was given before anybody noticed
     select
-        merged_records.person_id,
+        numbered.person_id,
         'left' as state,
         'merged' as reason,
-        merged_records.{{ plain_columns | join(',\n        merged_records.') }}
-    from merged_records
+        numbered.{{ plain_columns | join(',\n        numbered.') }}
+    from numbered
     inner join issued
         on
-            merged_records.person_id = issued.person_id
+            numbered.person_id = issued.person_id
             and issued.name_number = 1
+    where numbered.number_rank = 1
 
     union all
 
