@@ -278,3 +278,51 @@ def test_a_bad_feed_holds_the_targets_its_last_good_load_will_not_do_for_and_no_
 
 def feed_name(file: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", file.partition(".")[0]).lower()
+
+
+def canaries(district: District) -> set[str]:
+    """What tells who somebody is, as the source systems wrote it: full names, addresses,
+    telephones, birthdays.
+    """
+    found = set()
+    for path in (district.var / "demo" / "extracts").iterdir():
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig", errors="replace")))
+        for row in rows:
+            said = {name.lower(): (value or "").strip() for name, value in row.items() if name}
+            found |= {
+                value
+                for name, value in said.items()
+                if len(value) > 6 and re.search("mail|phone|birth|street|mobile", name)
+            }
+            first = [v for n, v in said.items() if re.search("first name|given", n) and v]
+            last = [v for n, v in said.items() if re.search("surname|last name", n) and v]
+            if first and last:
+                found |= {f"{first[0]} {last[0]}", f"{last[0]}, {first[0]}"}
+    return found
+
+
+def test_who_somebody_is_stands_on_no_page_in_no_log_and_not_on_the_terminal(two_nights):
+    known = canaries(two_nights)
+    assert len(known) > 1000
+    telling = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
+    received = (two_nights.var / "demo" / "received").rglob("*.csv")
+    assert any(telling.search(path.read_text("utf-8", "replace")) for path in received)
+    places = [
+        two_nights.var / "printed.txt",
+        two_nights.var / "metrics.prom",
+        *(two_nights.var / "pages").rglob("*"),
+        *(two_nights.var / "logs").rglob("*"),
+        *(two_nights.var / "runs").rglob("*.json*"),
+    ]
+    looked = [
+        path for path in places if path.is_file() and path.parent.name not in ("dbt", "journal")
+    ]
+    assert {"printed.txt", "latest.html", "findings.jsonl", "summary.json", "plan.json"} <= {
+        path.name for path in looked
+    }
+    leaks = {
+        f"{path.relative_to(two_nights.var)}: {len(set(hits))}"
+        for path in looked
+        if (hits := telling.findall(path.read_text("utf-8", "replace")))
+    }
+    assert leaks == set()
