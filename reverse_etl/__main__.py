@@ -141,6 +141,8 @@ def plan(
                     f"plan: {part['target']} {part['entity']}: {part['set_aside']:,} changes of"
                     f" {words().subjects} under a hold set aside"
                 )
+            if part["until"]:
+                print(f"plan: {part['target']} {part['entity']}: {part['until']}")
             for sentence in part["holds"]:
                 print(f"plan: held: {sentence}", file=sys.stderr)
         for name, one in document["estimate"].items():
@@ -383,6 +385,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
             observed,
             _entities,
             settle.last_written,
+            at=run.started_at.astimezone(settings.zone()).time().replace(microsecond=0),
         )
 
     return make

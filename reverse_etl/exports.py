@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 
 from common import paths, sql
 from common.runs import Run
+from common.words import words
+from reverse_etl import form
 from reverse_etl.limits import LimitError, parse
 from reverse_etl.model import (
     ADOPTS,
@@ -70,14 +72,8 @@ COLUMN_KNOWN = (
     "off_because",
     "on_drift",
     "ignoring",
+    *form.CELL,
 )
-CHOICES = {
-    "quoting": ("minimal", "all", "none"),
-    "encoding": ("utf-8", "utf-8-sig"),
-    "line_end": ("crlf", "lf"),
-    "when_empty": ("skip", "send"),
-    "formulas": ("keep", "text"),
-}
 # Where a project has this seed, every export carries the test that compares its columns with it.
 REGISTER, SIGNED = "privacy_register", "personal_data_is_signed"
 
@@ -304,7 +300,9 @@ def parsed(
         **named,
         known_by=known_by,
         when_empty=meta.get("when_empty", "hold"),
-        file=_file_format(meta["file"], f"{where}.file") if meta.get("file") else None,
+        file=_file_format(meta["file"], f"{where}.file", columns, meta)
+        if meta.get("file")
+        else None,
         feeds=made_from,
     )
 
@@ -369,6 +367,10 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: off_because is {because!r}; a column of role switch may say"
             " {column: <what the target observes>, ours: <what stands there of those we closed>}"
         )
+    try:
+        cell = form.cell(meta)
+    except form.FormError as error:
+        raise ExportError(f"{where}, column {name}: {error}") from None
     return Column(
         name=name,
         type=str(column.get("data_type") or "varchar"),
@@ -382,6 +384,7 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         off_because=(str(because["column"]), str(because["ours"])) if because else None,
         on_drift="revert" if role == SWITCH else meta.get("on_drift", on_drift),
         ignoring=ignoring,
+        cell=cell,
     )
 
 
@@ -403,30 +406,34 @@ def _roles(columns: Sequence[Column], context: Sequence[str], where: str) -> Non
                 )
 
 
-def _file_format(settings: Mapping[str, Any], where: str) -> FileFormat:
-    types = get_type_hints(FileFormat)
-    _strict(settings, tuple(types), where)
-    for name, value in settings.items():
-        if name in CHOICES and value not in CHOICES[name]:
-            raise ExportError(
-                f"{where}.{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}"
-            )
-        if not isinstance(value, types[name]) or (name == "delimiter" and len(value) != 1):
-            raise ExportError(
-                f"{where}.{name} is {value!r}, which does not fit; it needs {types[name]}"
-            )
-    if not settings.get("name"):
-        raise ExportError(f"{where}.name is missing: it says what the vendor calls the file")
-    for name in ("name", "archive"):
-        if re.search(r"[/\\]|^\.+$", settings.get(name) or ""):
-            raise ExportError(f"{where}.{name} is {settings[name]!r}; it must be a plain file name")
-    return FileFormat(**settings)
+def _file_format(
+    settings: Any, where: str, columns: Sequence[Column], export: Mapping[str, Any]
+) -> FileFormat:
+    """`file:` of an export, and the cells of its columns. Raises ExportError."""
+    context = tuple(export.get("context", ()))
+    sent = [one for one in columns if one.name not in context and one.owner != "theirs"]
+    try:
+        if not isinstance(settings, Mapping):
+            raise form.FormError(f" must be a table of settings, not {settings!r}")
+        made = form.file_format(settings, ("partition", words().partition))
+        form.judge(made, {c.name: c.cell for c in sent}, {c.name: c.header or c.name for c in sent})
+    except form.FormError as error:
+        raise ExportError(f"{where}{error}") from None
+    names = (made.name, made.archive or "")
+    if any(map(form.per_partition, names)) and export.get("partition") not in export["key"]:
+        raise ExportError(
+            f"{where}.name is {made.name!r}, a file per {words().partition}; then the column that"
+            f" says which ({export.get('partition')!r}) has to be one of the key, so that who"
+            " moves leaves the one file and comes into the other"
+        )
+    return made
 
 
 def _strict(settings: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for name in settings:
-        if name not in known:
-            raise ExportError(f"{where} has no setting {name!r}; known are {', '.join(known)}")
+    try:
+        form.strict(settings, known, where)
+    except form.FormError as error:
+        raise ExportError(str(error)) from None
 
 
 def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str], ...]:

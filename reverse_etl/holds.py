@@ -19,6 +19,7 @@ from common.problems import WITHIN, Reason
 from common.words import words
 from reverse_etl import applied, diff
 from reverse_etl.exports import RefusalError
+from reverse_etl.form import per_partition
 from reverse_etl.limits import (
     DEFAULT_PER_PARTITION,
     EMPTY,
@@ -31,7 +32,7 @@ from reverse_etl.limits import (
     growth_hold,
 )
 from reverse_etl.limits import holds as over_limit
-from reverse_etl.model import CREATE, MOVE, Export, FileFormat
+from reverse_etl.model import CREATE, MOVE, Export
 
 DISTRUSTED = ("refused", "missing")
 COUNTED = (  # what limits count: released changes were counted by somebody, refused ones before
@@ -172,15 +173,12 @@ def by_partition(
     return sentences
 
 
-def files(
-    exports: Sequence[Export], as_of: str, district: str
-) -> dict[tuple[str, str], list[Export]]:
-    """(target, file name at the target) -> the exports that travel in it."""
+def files(exports: Sequence[Export]) -> dict[tuple[str, str], list[Export]]:
+    """(target, template of the file's name) -> the exports that travel in it."""
     found: dict[tuple[str, str], list[Export]] = {}
     for export in exports:
         if export.file is not None:
-            name = FileFormat.filled(export.file.archive or export.file.name, as_of, district)
-            found.setdefault((export.target, name), []).append(export)
+            found.setdefault((export.target, export.file.template), []).append(export)
     return found
 
 
@@ -198,7 +196,7 @@ def spread_over_files(
     stops the file.
     """
     lost = {refusal.target: refused(refusal.reason) for refusal in unreadable}
-    for (target, _), members in files(exports, "", "").items():
+    for (target, _), members in files(exports).items():
         reasons = [stopped[target, e.entity] for e in members if (target, e.entity) in stopped]
         # An export nobody can read may belong to any file of its target.
         reasons += [lost[target]] if target in lost else []
@@ -220,6 +218,7 @@ def by_limits(
         )
         if (
             export.file.when_empty == "skip"
+            and export.file.actions is None  # who left a delta says, to the last row
             and _count(connection, f"select count(*) from {export.relation}") == 0
         ):
             return []  # nothing is sent, so nothing vanishes at the target
@@ -233,7 +232,7 @@ def by_limits(
                 "update changes set hold = ? where target = ? and entity = ? and hold is null",
                 [why.json, target, entity],
             )
-        return [str(why)] if why else []
+        return [str(why)] if why else _part_drops(connection, export, allowed)
     subjects = _counts_subjects(export)
     there = _subjects(connection, export) if subjects else observed
     groups = [
@@ -266,6 +265,43 @@ def by_limits(
         )
         sentences.append(hold.sentence)
     return sentences + _by_columns(connection, export, observed, allowed)
+
+
+def _part_drops(
+    connection: duckdb.DuckDBPyConnection, export: Export, allowed: Allowed
+) -> list[str]:
+    """Where there is a file per partition, hold those of which too much would vanish."""
+    form, sentences = export.file, list[str]()
+    if not (form and export.partition and per_partition(form.template)):
+        return sentences
+    partition = f"cast({sql.name(export.partition)} as varchar)"
+    rows = connection.execute(
+        f"""
+        select before.part, before.rows, before.rows - gone.rows,
+        before.part in (select {partition} from {export.relation})
+        from (select {partition} as part, count(*) as rows
+        from {applied.table(export.target, export.entity)} group by all) as before
+        join (select partition as part, count(*) filter (action = 'remove')
+        - count(*) filter (action = 'create') as rows from changes where target = ? and entity = ?
+        and hold is null group by all) as gone on gone.part = before.part order by 1""",
+        [export.target, export.entity],
+    ).fetchall()
+    for part, before, after, is_there in rows:
+        if not is_there and form.when_empty == "skip" and form.actions is None:
+            continue  # no file is sent, so nothing vanishes at the target
+        why = drop_hold(
+            export.target, export.entity, export.limits, before=before, after=after, allowed=allowed
+        )
+        if why:
+            named = {"word": words().partition, "partition": part}
+            why = Reason("hold_drop_partition", {**why.values, **named})
+            connection.execute(
+                "update changes set hold = ? where target = ? and entity = ? and partition = ?"
+                " and hold is null",
+                [why.json, export.target, export.entity, part],
+            )
+            sentences.append(str(why))
+    return sentences
 
 
 def _by_columns(

@@ -28,6 +28,8 @@ HELD, PROTECTED, PLAIN = "hold_waits_held", "hold_waits_protected", "hold_waits"
 COUNTED = {HELD: "left_out_held", PROTECTED: "left_out_protected", PLAIN: "left_out_waiting"}
 FAILED = "left_out_failed"  # was to be there by now
 CODES = ", ".join(map(sql.text, COUNTED))
+# the hold of a change that another target's object has to be made for first
+WAITS = f"coalesce(hold ->> '$.code' in ({CODES}, 'hold_needs'), false)"
 
 
 def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:

@@ -1,8 +1,8 @@
 """The nouns of the writer: what an export is, what a change is, what an adapter must offer.
 
 In: nothing. Out: frozen dataclasses and the `Adapter` protocol every module in
-`reverse_etl/targets/` keeps. Pure: imports the standard library only, so that an adapter, a test
-and the planner can all stand on it.
+`reverse_etl/targets/` keeps. Pure: imports the standard library only (and `form`, which does no
+more), so that an adapter, a test and the planner can all stand on it.
 
 Key words: an export's key values are a tuple in code and one text in tables (`key_text`,
 `key_tuple`).
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from reverse_etl.form import NO_CELL, NO_MOMENT, Cell, FileFormat, Moment
 
 ADOPT, CREATE, UPDATE, RENAME, SUSPEND, RESTORE = (
     "adopt",
@@ -95,6 +97,7 @@ class Column:
     ignoring: tuple[
         str, ...
     ] = ()  # what the target may answer otherwise than it was told without that being a difference
+    cell: Cell = NO_CELL  # file targets: what its cells look like
 
 
 @dataclass(frozen=True)
@@ -132,29 +135,6 @@ class Limits:
     per_partition: Mapping[str, Limit] = field(default_factory=dict)
     columns: Mapping[str, Limit] = field(default_factory=dict)
     columns_per_partition: Mapping[str, Limit] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    """How an export becomes a file a target reads. `{date}` and `{district}` are filled in both
-    names.
-    """
-
-    name: str
-    archive: str | None = None  # the zip this file travels in
-    delimiter: str = ","
-    quoting: str = "minimal"  # minimal | all | none
-    encoding: str = "utf-8"  # utf-8 | utf-8-sig
-    line_end: str = "crlf"  # crlf | lf
-    header: bool = True
-    when_empty: str = "skip"  # skip | send
-    formulas: str = "keep"  # keep: a program reads it | text: it is opened in a spreadsheet
-    daily: bool = False  # rows are of one day: of a part that is held none of yesterday's stand
-
-    @staticmethod
-    def filled(template: str, date: str, district: str) -> str:
-        """The name with its date (ISO) and district number filled in."""
-        return template.replace("{date}", date).replace("{district}", district)
 
 
 @dataclass(frozen=True)
@@ -280,6 +260,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which rows of an export go into one file."""
+
+    without: frozenset[str] = frozenset()  # key texts of rows that wait for another target
+    partition: str | None = None  # of a file per partition: which
+    # of a delta: key text -> create, update or remove, and the row as it was, as JSON
+    actions: Mapping[str, tuple[str, str]] | None = None
+
+
+@dataclass(frozen=True)
 class Delivery:
     """One file to hand over: a zip with several exports in it, or one bare file (then one member of
     the same name).
@@ -290,9 +280,12 @@ class Delivery:
     members: tuple[tuple[str, Export], ...]  # (file name inside, export), ordered by file name
     archive: bool  # True: a zip of the members
     path: Path  # where the adapter renders it; its folder exists
-    without: Mapping[str, frozenset[str]] = field(
-        default_factory=dict
-    )  # entity -> key texts of rows that wait for another target
+    parts: Mapping[str, Part] = field(default_factory=dict)  # file name inside -> which of its rows
+    moment: Moment = NO_MOMENT  # what is filled in where its lines say so
+
+    def part(self, name: str) -> Part:
+        """Which rows of a member go."""
+        return self.parts.get(name, Part())
 
 
 @dataclass(frozen=True)

@@ -16,23 +16,32 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import duckdb
 
-from common import settings, sql
+from common import sql
 from common.commit import git_commit
 from common.problems import Reason, said
 from common.runs import Run
-from reverse_etl import applied, diff, holds, left_out, moves, releases, settle, standing, undo
+from reverse_etl import (
+    applied,
+    deliveries,
+    diff,
+    holds,
+    left_out,
+    moves,
+    releases,
+    settle,
+    standing,
+    undo,
+)
 from reverse_etl.exports import Exports, RefusalError
 from reverse_etl.limits import Allowed, LimitError, in_season
-from reverse_etl.model import FILE_ENTITY, MOVE, Export
+from reverse_etl.model import MOVE, Export
 from reverse_etl.undo import Undo
 
-# the hold of a change that another target's object has to be made for first
-WAITS = f"coalesce(hold ->> '$.code' in ({left_out.CODES}, 'hold_needs'), false)"
 # the hold of an opening that is not ours to make
 CLOSED = "coalesce(hold ->> '$.code' in ('hold_closed', 'hold_closed_because'), false)"
 # the reason of a closing that somebody undid
@@ -80,6 +89,8 @@ class ExportPlan:
     holds: list[str] = field(default_factory=list)
     set_aside: int = 0  # changes of what is under a hold: not planned, and waiting for nobody
     waiting: int = 0  # for another target's object, or for who closed theirs
+    postponed: int = 0  # rows whose file does not go tonight
+    until: str = ""  # and why it does not
     released: int = 0
     # what somebody else closed and nobody has let open: its key, partition, and why it waits
     closed: list[dict[str, str]] = field(default_factory=list)
@@ -121,6 +132,7 @@ class PlanInputs:
         [str], float
     ]  # target -> when any journal was last written to (seconds), 0 for never
     undo: Undo | None = None  # set: the changes are the opposite of what a run did
+    at: time = time(0)  # when the run began, in the district's time
 
 
 def build_plan(
@@ -163,6 +175,8 @@ def build_plan(
         except (diff.DiffImpossibleError, holds.TargetUnusableError, LimitError) as error:
             stopped[export.target, export.entity] = holds.refused(str(error))
             continue
+        if night.undo is None and deliveries.postponed(connection, night, export, part):
+            continue
         part.set_aside = holds.set_aside(connection, export)
         moves.pair(connection, export)
         compared.append(export)
@@ -192,7 +206,7 @@ def build_plan(
     for key, why in stopped.items():
         parts[key].holds.append(str(why))
         _hold(connection, key, why)
-    in_files = holds.files(compared, "", "").values()
+    in_files = holds.files(compared).values()
     with_members = {one.model: members for members in in_files for one in members}
     for export in compared:
         parts[export.target, export.entity].holds += holds.by_partition(
@@ -215,7 +229,7 @@ def build_plan(
         parts[export.target, export.entity].holds += sentences
         moves.hold_together(connection, export)
     if night.undo is None:
-        _deliveries(connection, night, compared, parts, allowed)
+        deliveries.plan(connection, night, compared, parts, allowed)
     _within(connection, scope)
     _count(connection, parts)
     digests = {
@@ -378,93 +392,6 @@ def _hold(connection: duckdb.DuckDBPyConnection, key: tuple[str, str], why: Reas
     )
 
 
-def _deliveries(
-    connection: duckdb.DuckDBPyConnection,
-    night: PlanInputs,
-    exports: list[Export],
-    parts: dict[tuple[str, str], ExportPlan],
-    allowed: Allowed,
-) -> None:
-    """One `deliver` change per file whose rows or form changed; a file goes as a whole or is held
-    as a whole, and also when too much would be left out of it.
-    """
-    district = settings.read(settings.District, "district").number
-    for (target, name), members in holds.files(exports, night.as_of, district).items():
-        stands = {e.entity: standing.counted(connection, e) for e in members}
-        desired = {
-            e.entity: parts[target, e.entity].desired + stands[e.entity][1] for e in members
-        }  # rows of tonight, and rows that stand though tonight's export has them no more
-        sending = [
-            e for e in members if desired[e.entity] or (e.file and e.file.when_empty == "send")
-        ]
-        for skipped in (e for e in members if e not in sending):
-            # Nothing to say is said by sending nothing: the rows that vanished stay as they were
-            # delivered.
-            connection.execute(
-                "delete from changes where target = ? and entity = ? and hold is null",
-                [target, skipped.entity],
-            )
-        # A row that waits for another target is left out of the file, and one of a held partition
-        # stands as it was delivered; any other hold holds the file.
-        ((changed, sentence, waiting),) = connection.execute(
-            f"""
-            select count(*) filter (not waits and not stands),
-            any_value(hold) filter (not waits and not stands), count(*) filter (waits)
-            from (select hold, {WAITS} as waits, {standing.STANDS} as stands from changes
-                  where target = ? and entity in (select unnest(?)))""",
-            [target, [e.entity for e in members]],
-        ).fetchall()
-        shapes = {e.entity: shape(e) for e in sending}
-        reshaped = [
-            entity
-            for entity, now in shapes.items()
-            if (applied.shape(connection, target, entity) or now) != now
-        ]
-        if not sending or not (changed or reshaped):
-            continue
-        for export in sending:
-            waits = left_out.planned(connection, export)
-            why = left_out.too_many(connection, export, desired[export.entity], waits, allowed)
-            if why and str(why) not in parts[target, export.entity].holds:
-                parts[target, export.entity].holds.append(str(why))
-            sentence = sentence or (why.json if why else None)
-        if sentence:
-            connection.execute(
-                "update changes set hold = ? where target = ? and hold is null and entity in"
-                " (select unnest(?))",
-                [sentence, target, [e.entity for e in members]],
-            )
-        part = parts.setdefault((target, FILE_ENTITY), ExportPlan(target, FILE_ENTITY))
-        part.desired += 1
-        new_rows = sum(stands[e.entity][0] for e in sending)
-        count = sum(desired[e.entity] for e in sending) - waiting - new_rows
-        new = {
-            "file": name,
-            "entities": [e.entity for e in sending],
-            "rows": count,
-            "waiting": waiting,
-            "shapes": shapes,
-        }
-        reason = (
-            Reason("change_rows", {"rows": changed})
-            if changed
-            else Reason("change_form", {"entities": ", ".join(reshaped)})
-        )
-        connection.execute(
-            f"insert into changes ({diff.COLUMNS}) values (?, ?, 99, ?, null, null, 'deliver', 99,"
-            " null, '{}', ?, ?, ?, null, ?, null)",
-            [
-                target,
-                FILE_ENTITY,
-                name.replace("\\", "\\\\").replace("|", "\\|"),
-                json.dumps(new),
-                reason.json,
-                sentence,
-                ", ".join(e.model for e in sending),
-            ],
-        )
-
-
 def _seasons(connection: duckdb.DuckDBPyConnection) -> list[dict[str, str | None]]:
     """The rows of `seeds/limit_seasons.csv`, in their order; none before the first build."""
     if not applied.columns(connection, "seeds.limit_seasons"):
@@ -520,14 +447,6 @@ def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
     return sentences
 
 
-def shape(export: Export) -> str:
-    """Everything but the rows that makes a file what it is: its format and its headings."""
-    form = {**asdict(export.file)} if export.file else {}
-    return hashlib.sha256(
-        json.dumps([form, [[c.name, c.header] for c in export.sent]], sort_keys=True).encode()
-    ).hexdigest()[:16]
-
-
 def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Leave out what the scope does not name; limits were judged before, on the whole."""
     for column, value in (
@@ -547,7 +466,8 @@ def _within(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], ExportPlan]) -> None:
     rows = connection.execute(
         f"""
-        select target, entity, action, count(*), count(hold), count(*) filter ({WAITS} or {CLOSED})
+        select target, entity, action, count(*), count(hold),
+        count(*) filter ({left_out.WAITS} or {CLOSED})
         from changes group by all order by all"""
     ).fetchall()
     for target, entity, action, planned, held, waiting in rows:

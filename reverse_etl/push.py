@@ -27,12 +27,12 @@ from typing import Any
 
 import duckdb
 
-from common import documents, findings, paths, problems, settings, sql, store
+from common import documents, findings, paths, problems, sql, store
 from common.findings import Finding
 from common.lock import lock
 from common.log import event
 from common.runs import Run
-from reverse_etl import applied, diff, holds, journal, left_out, standing
+from reverse_etl import applied, deliveries, diff, holds, journal, left_out, standing
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -42,10 +42,8 @@ from reverse_etl.model import (
     FILE_ENTITY,
     Adapter,
     Change,
-    Delivery,
     Export,
     FileAdapter,
-    FileFormat,
     Rendered,
     key_tuple,
 )
@@ -71,6 +69,7 @@ class Work:
         default_factory=dict
     )  # (entity, key) -> what it waits for in another target
     kept_back: list[Finding] = field(default_factory=list)  # files that would lack too much
+    told: list[Finding] = field(default_factory=list)  # what stands in files otherwise than it is
 
 
 def push(
@@ -140,6 +139,7 @@ def _push(
             # keeps its hash.
             shutil.rmtree(_outbox(job.target, plan_id), ignore_errors=True)
     run.write("outcome.json", outcome)
+    findings.record(run, [one for job in work for one in job.told])
     trouble = [*_troubles(tallies), *([] if not stop.is_set() else [_stopped(tallies, work)])]
     findings.record(run, trouble)
     for finding in trouble:
@@ -351,18 +351,19 @@ def _work(  # noqa: PLR0917
     ]
     waiting = left_out.not_there(connection, plan_id, is_rendered or exports)
     kept_back: list[Finding] = []
+    told: list[Finding] = []
     if is_file:
         left = [change for change in changes if change.change_id not in past.outcomes]
         kept_back, changes = _kept_back(connection, plan_id, left, exports, waiting, allowed)
         changes = [
             _rendered(
                 connection,
-                run,
                 plan_id,
                 change,
                 exports=is_rendered,
                 adapter=adapter,
                 waiting=waiting,
+                told=told,
             )
             for change in changes
         ]
@@ -384,6 +385,7 @@ def _work(  # noqa: PLR0917
         frozenset(held),
         waiting,
         kept_back,
+        told,
     )
 
 
@@ -435,16 +437,16 @@ def _remote_ids(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]
 
 def _rendered(
     connection: duckdb.DuckDBPyConnection,
-    run: Run,
     plan_id: str,
     change: Change,
     *,
     exports: Sequence[Export],
     adapter: Adapter,
     waiting: Mapping[tuple[str, str], str],
+    told: list[Finding],
 ) -> Change:
-    """A deliver change with its file made, ready to be uploaded. A file rendered before a kill is
-    the one that goes.
+    """A deliver change with its file made, ready to be uploaded, and in `told` what stands in it
+    otherwise than it is. A file rendered before a kill is the one that goes.
     """
     if not isinstance(adapter, FileAdapter):
         raise TypeError(f"target {change.target} has no way to render a file")
@@ -452,10 +454,7 @@ def _rendered(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = change.key[0]
     path, beside = folder / name, folder / f"{name}.without.json"
-    without = {
-        entity: sorted(key for kind, key in waiting if kind == entity)
-        for entity in change.new["entities"]
-    }
+    without = deliveries.without(connection, plan_id, change, waiting)
     left_before = documents.read(beside, None, documents.has()) if path.is_file() else None
     if left_before is not None:
         content, without = path.read_bytes(), left_before
@@ -464,25 +463,10 @@ def _rendered(
         )
     else:
         beside.write_text(json.dumps(without), encoding="utf-8")
-        members = [e for e in exports if e.file and e.entity in change.new["entities"]]
-        district = settings.read(settings.District, "district").number
-        named = sorted(
-            (FileFormat.filled(e.file.name, run.as_of.isoformat(), district), e)
-            for e in members
-            if e.file
-        )
-        lacking = {entity: frozenset(keys) for entity, keys in without.items() if keys}
-        made = adapter.render(
-            connection,
-            Delivery(
-                change.target,
-                name,
-                tuple(named),
-                any(e.file and e.file.archive for e in members),
-                path,
-                lacking,
-            ),
-        )
+        lacking = {entity: keys for entity, keys in without.items() if keys}
+        delivery = deliveries.delivery(connection, plan_id, change, exports, lacking, path)
+        made = adapter.render(connection, delivery)
+        told += deliveries.told(connection, delivery)
         planned = (
             change.new["rows"] - sum(map(len, without.values())) + change.new.get("waiting", 0)
         )

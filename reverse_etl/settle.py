@@ -112,6 +112,8 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         join ledger.audit.planned_changes as planned
             on planned.plan_id = file.plan_id and planned.target = file.target
             and planned.hold is null
+            and ((file.new ->> '$.partition') is null
+            or planned.partition = (file.new ->> '$.partition'))
             and list_contains(cast(json_extract(file.new, '$.entities') as varchar[]),
             planned.entity)
         where file.entity = '{FILE_ENTITY}' and file.action = 'deliver'

@@ -105,6 +105,9 @@ def show(
     _summary(connection, where, values, console)
     for part in document["exports"]:
         if scope.covers(part["target"]):
+            if part.get("until"):
+                said = f"{part['target']} {part['entity']}: {part['until']}"
+                console.print(said, markup=False, highlight=False)
             for sentence in part["holds"]:
                 console.print(f"held: {sentence}", markup=False, highlight=False)
             for policy, columns in part.get("drift", {}).items():

@@ -211,6 +211,7 @@ def _measured(
         )
         why = waiting.get((target, entity), {})
         why |= {"protected": part.set_aside} if part.set_aside else {}
+        why |= {"postponed": part.postponed} if part.postponed else {}
         different, waits = sum(residual.values()), sum(why.values())
         # An export that was refused has no desired state to be compared with: its share is not
         # known, and not good.

@@ -26,7 +26,7 @@ from ledger_kit import ROLES, speak
 
 from common import store
 from common.runs import Run
-from reverse_etl import exports, settle
+from reverse_etl import exports, file_rows, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -220,13 +220,7 @@ class FakeFolder:
     def render(self, connection: duckdb.DuckDBPyConnection, delivery: Delivery) -> Rendered:
         lines: list[str] = []
         for name, export in delivery.members:
-            columns = ", ".join(f'"{c.name}"' for c in export.sent)
-            key, without = export.key[0], list(delivery.without.get(export.entity, ()))
-            rows = connection.execute(
-                f'select {columns} from {export.relation} where "{key}" not in (select unnest(?))'
-                " order by 1",
-                [without],
-            ).fetchall()
+            rows = file_rows.Cells(export, export.file).rows(connection, delivery.part(name))
             lines += [f"{name}:" + ",".join(map(str, row)) for row in rows]
         delivery.path.write_text("\n".join(lines))
         return Rendered(str(delivery.path), len(lines), delivery.path.stat().st_size, "0" * 64)

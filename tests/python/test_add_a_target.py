@@ -1,5 +1,6 @@
 """docs/add-a-target.md followed to the letter, in a project without a school in it: a shop's
-customers come from an API and go to a table, its products come from a table and go to an API.
+customers come from an API and go to a table, its products come from a table and go to an API, and
+what changed of them into a file in fixed columns.
 
 The project is `tests/python/shop` (sources and staging) and what the page shows; the engine is the
 house's, as it is.
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -24,14 +26,16 @@ import json_api
 import pytest
 import sql_server
 
-from common import paths, settings
+from common import findings, paths, settings
 from common.runs import Run
 
 PAGE = paths.root() / "docs" / "add-a-target.md"
 SHOP = Path(__file__).parent / "shop"
+EXPECTED = Path(__file__).parent / "expected" / "till"
 API = {"customers": {"unique": ["number"]}, "products": {"unique": ["sku"], "required": ["sku"]}}
 TABLES = """
-create table kit.goods (sku text primary key, label text, price numeric(9, 2), sold boolean);
+create table kit.goods (sku text primary key, label text, price numeric(9, 2), sold boolean,
+    sold_from date default date '2026-03-01');
 create table kit.customers (
     id integer generated always as identity primary key,
     "customer no" text unique, name text not null, mail text, city text, kept_by text
@@ -57,9 +61,13 @@ class Shop:
 
     api: json_api.Running
     database: sql_server.Running
+    till: Path
+    day: date = date(2026, 10, 4)
 
     def planned_night(self) -> Run:
         """Everything a night does before it writes, verb by verb; the run."""
+        self.day += timedelta(1)
+        os.environ["HOMEROOM_AS_OF"] = self.day.isoformat()
         run = Run.open("test")
         os.environ["HOMEROOM_RUN"] = run.run_id
         for room, *words in (
@@ -84,7 +92,10 @@ class Shop:
             end.set_faults(**switches)
 
     def planned(self, run: Run) -> dict[str, dict[str, int]]:
-        return {part["target"]: part["planned"] for part in run.read("plan.json")["exports"]}
+        found: dict[str, dict[str, int]] = {}
+        for part in run.read("plan.json")["exports"]:
+            found.setdefault(part["target"], {}).update(part["planned"])
+        return found
 
     def products(self) -> dict[str, tuple[Any, ...]]:
         return {
@@ -121,24 +132,26 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         api = stack.enter_context(json_api.running(folder, API))
         database = stack.enter_context(sql_server.running(folder, TABLES))
         database.ask("alter role postgres set search_path = kit, public")
-        project = folder / "project"
-        for path, text in written(api, database, project).items():
+        project, till = folder / "project", folder / "till"
+        till.mkdir()
+        for path, text in written(api, database, project, till).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_text(text, encoding="utf-8")
         os.environ |= {
             "HOMEROOM_PROJECT": str(project),
             "HOMEROOM_VAR": str(folder / "var"),
-            "HOMEROOM_AS_OF": "2026-10-05",
             "HOMEROOM_EXIT_CODE": "0",
         }
         settings._files.cache_clear()
-        yield Shop(api, database)
+        yield Shop(api, database, till)
     os.environ.clear()
     os.environ.update(before)
     settings._files.cache_clear()
 
 
-def written(api: json_api.Running, database: sql_server.Running, project: Path) -> dict[str, str]:
+def written(
+    api: json_api.Running, database: sql_server.Running, project: Path, till: Path
+) -> dict[str, str]:
     """Every file of the project: its own, and those of the page with addresses that exist here."""
     house = os.path.relpath(paths.root(), project)
     own = {
@@ -156,6 +169,7 @@ def written(api: json_api.Running, database: sql_server.Running, project: Path) 
     )
     here = {
         "https://shop.example": api.url,
+        "/mnt/till": str(till),
         'client_secret = "…"': f'client_secret = "{json_api.SECRET}"',
         "postgresql+psycopg2://homeroom:…@db.example/books?sslmode=require": database.url,
     }
@@ -194,7 +208,7 @@ def nights(shop: Shop) -> list[tuple[Run, int]]:
                 "update kit.goods set label = 'Screw', sold = false where sku = 'S-1'"
             )
             shop.database.ask("delete from kit.goods where sku = 'S-2'")
-            shop.database.ask("insert into kit.goods values ('S-9', 'Nut', 0.10, true)")
+            shop.database.ask("insert into kit.goods values ('S-9', 'Nuť ław for it', 0.10, true)")
             table = shop.api.api.store.tables["customers"]
             gone, moved = sorted(table)[:2]
             del table[gone]
@@ -204,12 +218,16 @@ def nights(shop: Shop) -> list[tuple[Run, int]]:
 
 
 def test_the_first_night_makes_both_ends_equal(shop: Shop, nights: list[tuple[Run, int]]):
-    assert shop.planned(nights[0][0]) == {"shop": {"create": 8}, "books": {"create": 7}}
+    assert shop.planned(nights[0][0]) == {
+        "shop": {"create": 8},
+        "books": {"create": 7},
+        "till": {"create": 8, "deliver": 1},
+    }
     assert nights[0][1] == 8
 
 
 def test_a_quiet_night_writes_nothing(shop: Shop, nights: list[tuple[Run, int]]):
-    assert shop.planned(nights[1][0]) == {"shop": {}, "books": {}}
+    assert shop.planned(nights[1][0]) == {"shop": {}, "books": {}, "till": {}}
     assert nights[1][1] == nights[0][1]
 
 
@@ -217,6 +235,7 @@ def test_what_changed_is_changed_and_nothing_else(shop: Shop, nights: list[tuple
     assert shop.planned(nights[2][0]) == {
         "shop": {"create": 1, "suspend": 1, "delete": 1},
         "books": {"update": 1, "delete": 1},
+        "till": {"create": 1, "update": 1, "remove": 1, "deliver": 1},
     }
     assert nights[2][1] - nights[1][1] == 3
     assert shop.products()["S-1"] == ("Screw", 1.5, False)
@@ -226,6 +245,34 @@ def test_what_changed_is_changed_and_nothing_else(shop: Shop, nights: list[tuple
         ("C-2", "Zoë 2", "c2@x.example", "Yale", "homeroom"),
     }
     assert len(shop.customers()) == 7
+
+
+def test_a_file_in_fixed_columns_says_to_the_byte_what_changed(
+    shop: Shop, nights: list[tuple[Run, int]]
+):
+    assert sorted(path.name for path in shop.till.iterdir()) == [
+        "goods_20261005.txt",
+        "goods_20261007.txt",
+    ], "a quiet night sends none"
+    for path in shop.till.iterdir():
+        assert path.read_bytes() == (EXPECTED / path.name).read_bytes()
+    told = [one for one in findings.read(nights[2][0]) if one["target"] == "till"]
+    assert [(one["code"], one["level"], one["key"]) for one in told] == [
+        ("file_length", "warning", "S-9"),
+        ("file_letters", "warning", "S-9"),
+    ]
+
+
+def replayed(till: Path) -> dict[str, str]:
+    """What a till holds that has read every file in its order."""
+    held: dict[str, str] = {}
+    for path in sorted(till.iterdir()):
+        for line in path.read_text("cp1252").splitlines():
+            sku, rest, flag = line[:6].strip(), line[6:-1], line[-1]
+            held.pop(sku, None)
+            if flag != "D":
+                held[sku] = rest
+    return held
 
 
 def test_a_push_that_is_killed_and_lied_to_ends_well(shop: Shop, nights: list[tuple[Run, int]]):
@@ -252,6 +299,9 @@ def test_a_push_that_is_killed_and_lied_to_ends_well(shop: Shop, nights: list[tu
     goods = shop.database.ask("select sku, label, price, sold from kit.goods")
     assert shop.products() == {sku: (name, float(price), sold) for sku, name, price, sold in goods}
     assert len(shop.api.rows("products")) == len(goods), "nothing is there twice"
+    assert {sku: rest[12:21] for sku, rest in replayed(shop.till).items()} == {
+        sku: f"{price:09.2f}" for sku, _, price, _ in goods
+    }
     customers = {one["number"] for one in shop.api.rows("customers")}
     assert sorted(row[0] for row in shop.customers()) == sorted(customers | {"C-0"})
 

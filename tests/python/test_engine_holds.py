@@ -213,9 +213,9 @@ def test_exports_travel_in_the_file_they_name() -> None:
         member("b", "all_{date}.zip"),
         member("c_{district}_{date}"),
     )
-    assert holds.files([one, USERS, two, three], "2026-01-02", "74") == {
-        ("vendor", "all_2026-01-02.zip"): [one, two],
-        ("vendor", "c_74_2026-01-02.csv"): [three],
+    assert holds.files([one, USERS, two, three]) == {
+        ("vendor", "all_{date}.zip"): [one, two],
+        ("vendor", "c_{district}_{date}.csv"): [three],
     }
 
 

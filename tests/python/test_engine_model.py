@@ -4,11 +4,13 @@ said, how a key is written.
 
 from __future__ import annotations
 
+from datetime import date, time
+
 import duckdb
 import pytest
 
 from common import sql
-from reverse_etl import model
+from reverse_etl import form, model
 from reverse_etl.model import (
     Change,
     Column,
@@ -89,7 +91,7 @@ def test_where_nobody_said_a_value_is_ours_and_nothing_is_taken_from_anybody() -
         "",
     )
     assert Outcome("c", "applied") == Outcome("c", "applied", None, "", None, None, None, "", 1)
-    assert dict(Delivery("t", "n", (), False, None).without) == {}  # type: ignore[arg-type]
+    assert dict(Delivery("t", "n", (), False, None).parts) == {}  # type: ignore[arg-type]
 
 
 def test_what_is_sent_and_what_is_compared() -> None:
@@ -107,11 +109,16 @@ def test_what_is_sent_and_what_is_compared() -> None:
 
 
 def test_a_name_is_filled_in_wherever_it_says_so() -> None:
-    assert (
-        FileFormat.filled("{district}_{date}_{date}.csv", "2026-01-02", "74")
-        == "74_2026-01-02_2026-01-02.csv"
-    )
-    assert FileFormat.filled("plain.csv", "2026-01-02", "74") == "plain.csv"
+    moment = form.Moment(date(2026, 1, 2), time(3, 4, 5), "74")
+    for template, filled in {
+        "{district}_{date}_{date}.csv": "74_2026-01-02_2026-01-02.csv",
+        "plain.csv": "plain.csv",
+        "x{date:%d%m%y}T{time}.txt": "x020126T030405.txt",
+        "{time:%H%M}": "0304",
+        "{school}.csv": "a%2Fb.csv",
+        "{rows} of {rows:06}": "7 of 000007",
+    }.items():
+        assert moment.filled(template, "a/b", 7) == filled
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from datetime import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, user
 from ledger_kit import change, export, held, ledger, stand, waits_for
 
 from common.problems import Reason
-from reverse_etl import diff, holds, journal, left_out
+from reverse_etl import deliveries, diff, holds, journal, left_out
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
 from reverse_etl.execute import Tally
@@ -251,7 +252,7 @@ def test_what_stands_under_a_plan_is_its_code_and_its_own_tables() -> None:
 def test_a_file_is_another_when_its_form_or_a_heading_is() -> None:
     columns = (Column("id"), Column("name", header="Name"))
     one = Export("m", "r", "t", "e", ("id",), columns, file=FileFormat("a.csv"))
-    assert planning.shape(one) == planning.shape(replace(one, model="n", relation="s"))
+    assert deliveries.shape(one) == deliveries.shape(replace(one, model="n", relation="s"))
     others = [
         replace(one, file=FileFormat("a.csv", delimiter=";")),
         replace(one, columns=columns[::-1]),
@@ -259,8 +260,8 @@ def test_a_file_is_another_when_its_form_or_a_heading_is() -> None:
         replace(one, columns=(columns[0], Column("name", header="NAME"))),
         replace(one, file=None),
     ]
-    assert len({planning.shape(other) for other in (one, *others)}) == 6
-    assert len(planning.shape(one)) == 16
+    assert len({deliveries.shape(other) for other in (one, *others)}) == 6
+    assert len(deliveries.shape(one)) == 16
 
 
 def test_an_export_that_is_stopped_stops_no_other(connection: duckdb.DuckDBPyConnection) -> None:
@@ -362,9 +363,8 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
         change(connection, key, action, target="vendor", entity=entity, hold=hold)
     for key, entity in (("o1", "a"), ("o2", "silent")):
         change(connection, key, target="other", entity=entity)
-    planning._deliveries(  # type: ignore[arg-type]
-        connection, SimpleNamespace(as_of="2026-01-02"), exports, parts, Allowed()
-    )
+    night = SimpleNamespace(as_of="2026-01-02", at=time(2, 3, 4))
+    deliveries.plan(connection, night, exports, parts, Allowed())  # type: ignore[arg-type]
     assert connection.execute(
         "select key, said(hold) from changes where action <> 'deliver' order by key"
     ).fetchall() == [
@@ -410,23 +410,30 @@ def test_a_file_goes_or_waits_as_a_whole_and_says_what_is_in_it(
             "select cast(new as varchar) from changes where action = 'deliver' order by key"
         ).fetchall()
     ]
-    shapes = {one.entity: planning.shape(one) for one in exports}
+    shapes = {one.entity: deliveries.shape(one) for one in exports}
+    tonight = {"as_of": "2026-01-02", "time": "02:03:04", "delta": False}
     assert new == [
-        {
+        tonight
+        | {
+            "template": zipped,
             "file": "all_74_2026-01-02.zip",
             "entities": ["a", "b"],
             "rows": 6,
             "waiting": 1,
             "shapes": {"a": shapes["a"], "b": shapes["b"]},
         },
-        {
+        tonight
+        | {
+            "template": "empty|1.csv",
             "file": "empty|1.csv",
             "entities": ["empty"],
             "rows": 0,
             "waiting": 0,
             "shapes": {"empty": shapes["empty"]},
         },
-        {
+        tonight
+        | {
+            "template": "reshaped.csv",
             "file": "reshaped.csv",
             "entities": ["reshaped"],
             "rows": 3,
@@ -547,6 +554,8 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "holds": [],
         "set_aside": 0,
         "waiting": 0,
+        "postponed": 0,
+        "until": "",
         "released": 0,
         "closed": [],
         "drift": {},
@@ -738,7 +747,7 @@ def test_a_file_is_made_of_its_own_members_in_the_order_of_their_names(
                 [(name, export.entity) for name, export in delivery.members],
                 delivery.archive,
                 delivery.target,
-                dict(delivery.without),
+                {name: set(part.without) for name, part in delivery.parts.items()},
             )
             return super().render(connection, delivery)
 
@@ -769,9 +778,9 @@ def test_a_file_is_made_of_its_own_members_in_the_order_of_their_names(
             [(f"a_74_{day}.csv", "students"), ("b_74.csv", "family")],
             True,
             "folder",
-            {},
+            {f"a_74_{day}.csv": set(), "b_74.csv": set()},
         ),
-        "absences.csv": ([("absences.csv", "absences")], False, "folder", {}),
+        "absences.csv": ([("absences.csv", "absences")], False, "folder", {"absences.csv": set()}),
     }
 
 

@@ -1,5 +1,5 @@
-"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP, prove
-it.
+"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP or in
+a folder of this machine, prove it.
 
 In: a `Delivery` (which exports go into which file), the export tables; then a `deliver` change with
 what was rendered. Out: the file, its rows, bytes and sha256 (`Rendered`); an outcome whose note is
@@ -15,96 +15,98 @@ Refuses: a rendered file that is not the one that was recorded; a host whose key
 
 from __future__ import annotations
 
-import csv
 import io
+import re
+import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-from common import files, sftp, sql
-from common.printable import inert
+from common import files, sftp
 from common.settings import Number, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
-from reverse_etl.model import Change, Column, Delivery, Export, FileFormat, Outcome, Rendered
+from reverse_etl.file_rows import Cells
+from reverse_etl.form import LINE_ENDS, NO_MOMENT, FileFormat, Moment, words_in
+from reverse_etl.model import Change, Delivery, Export, Outcome, Rendered
 
-QUOTING = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL}
-LINE_END = {"crlf": "\r\n", "lf": "\n"}
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest a zip can hold
-ROWS_AT_ONCE = 10_000
 
 
 class TargetNotConfiguredError(Exception):
     """A setting without which nothing can be delivered; the message names it."""
 
 
+class UnfitError(Exception):
+    """A value the file's form has no place for; the message names column and key."""
+
+
 def write_rows(
-    out: BinaryIO, form: FileFormat, headings: Sequence[str], rows: Iterable[Sequence[str | None]]
+    out: BinaryIO,
+    form: FileFormat,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | None]],
+    moment: Moment = NO_MOMENT,
 ) -> int:
     """Write one file to `out` as its format says; NULL is written as nothing. Returns how many rows
-    there were.
+    there were, its first and last lines not counted.
     """
-    text = io.TextIOWrapper(out, encoding=form.encoding, newline="", write_through=False)
-    write = _writer(text, form)
+    text = io.TextIOWrapper(out, encoding=form.codec, newline="", write_through=False)
+    line_end = LINE_ENDS[form.line_end]
+    if "rows" in words_in(form.banner):
+        rows = [*rows]
+        text.write(moment.filled(form.banner, rows=len(rows)) + line_end)
+    elif form.banner:
+        text.write(moment.filled(form.banner) + line_end)
     if form.header:
-        write(headings)
+        text.write(_line(form, headings) + line_end)
     count = 0
     for row in rows:
-        write([value and inert(value) for value in row] if form.formulas == "text" else row)
+        text.write(_line(form, row) + line_end)
         count += 1
+    if form.trailer:
+        text.write(moment.filled(form.trailer, rows=count) + line_end)
     text.flush()
     text.detach()  # `out` belongs to the caller and stays open
     return count
 
 
-def _writer(text: io.TextIOWrapper, form: FileFormat) -> Callable[[Sequence[str | None]], Any]:
-    line_end = LINE_END[form.line_end]
-    if form.quoting in QUOTING:
-        quoted = csv.writer(
-            text, delimiter=form.delimiter, quoting=QUOTING[form.quoting], lineterminator=line_end
-        )
-        if form.line_end == "crlf":
-            return quoted.writerow
-        # csv quotes the characters of its own line end only: a bare CR would end a line for many
-        # readers
-        return lambda row: quoted.writerow([value and value.replace("\r", " ") for value in row])
-    return lambda row: text.write(
-        form.delimiter.join(_unquotable(value, form.delimiter) for value in row) + line_end
-    )
+def _line(form: FileFormat, row: Sequence[str | None]) -> str:
+    if form.layout == "fixed":
+        return "".join(value or "" for value in row)
+    write = _bare if form.quoting == "none" else _quoted
+    line = form.delimiter.join(write(value or "", form) for value in row)
+    return line or '""' if form.quoting != "none" and len(row) == 1 else line
 
 
-def _unquotable(value: str | None, delimiter: str) -> str:
-    """A value for a file without quotes: quotes go, delimiters and line ends become one space."""
-    plain = (value or "").replace('"', "")
-    if delimiter in plain or "\n" in plain or "\r" in plain:
-        plain = " ".join(plain.replace(delimiter, " ").split())
-    return plain
-
-
-def headings(columns: Iterable[Column]) -> tuple[str, ...]:
-    """The first line of the file: what the vendor calls each column."""
-    return tuple(column.header or column.name for column in columns)
-
-
-def export_rows(
-    connection: Any, export: Export, without: frozenset[str] = frozenset()
-) -> Iterator[tuple[str | None, ...]]:
-    """The rows of an export as text, ordered by key, a few thousand at a time; but those with the
-    keys in `without`.
+def _quoted(value: str, form: FileFormat) -> str:
+    """A value in quotes where it needs them. Where a line ends in one character the other of the
+    two is none in a value: for many readers it would end the line too.
     """
-    columns = ", ".join(f"cast({sql.name(column.name)} as varchar)" for column in export.sent)
-    order = sql.names(export.key)
-    cursor = connection.cursor()
-    try:
-        kept = f"where {sql.key(export.shown_key)} not in (select unnest(?))" if without else ""
-        cursor.execute(
-            f"select {columns} from {export.relation} {kept} order by {order}",
-            [sorted(without)] if without else [],
-        )
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            yield from rows
-    finally:
-        cursor.close()
+    if form.line_end != "crlf":
+        value = value.replace("\r" if form.line_end == "lf" else "\n", " ")
+    special = {form.delimiter, '"', "\r", "\n", *("\\" * (form.escape == "backslash"))}
+    needed = form.quoting == "all" or not special.isdisjoint(value)
+    if not needed and not (form.quoting == "if_space" and re.search(r"\s", value)):
+        return value
+    if form.escape == "backslash":
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _bare(value: str, form: FileFormat) -> str:
+    """A value for a file without quotes: line ends become a space; delimiters too, and quotes go,
+    unless a backslash is there to escape them.
+    """
+    if form.escape == "backslash":
+        plain = re.sub(r"[\r\n]+", " ", value)
+        return re.sub(rf'([\\"{re.escape(form.delimiter)}])', r"\\\1", plain)
+    plain = value.replace('"', "")
+    if form.delimiter in plain or "\n" in plain or "\r" in plain:
+        plain = " ".join(plain.replace(form.delimiter, " ").split())
+    return plain
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:
@@ -119,6 +121,8 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 class Settings(TargetSettings):
     """[targets.<name>] of kind `files`: one folder of a vendor's SFTP server."""
 
+    via: Literal["sftp", "folder"] = "sftp"
+    """How files get there: by SFTP, or into a folder of this machine (a mounted share)."""
     host: Text = ""
     """The server."""
     port: Some = 22
@@ -130,12 +134,50 @@ class Settings(TargetSettings):
     known_hosts: Text = ""
     """The file with the server's pinned host key."""
     folder: Text = ""
-    """Where files are put; empty: the login folder."""
+    """Where files are put; empty: the login folder. Of a folder of this machine: its path."""
     timeout: Number = 30
     """Seconds without an answer that are no answer."""
     temporary_name: bool = True
     """Written as `name.part` and renamed when it is whole. False for a server that takes files as
     soon as they are closed, or renames nothing: a reader may then see half a file."""
+
+
+class Folder:
+    """A folder of this machine, spoken to as one elsewhere. It has to be there already: what is not
+    mounted is not made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise sftp.SftpError(f"{path} is no folder that is there now: is the share mounted?")
+        self._path = path
+
+    def list(self) -> list[sftp.Entry]:
+        """Its regular files by name, but those half written."""
+        return [
+            sftp.Entry(
+                one.name, one.stat().st_size, datetime.fromtimestamp(one.stat().st_mtime, UTC)
+            )
+            for one in sorted(self._path.iterdir())
+            if one.is_file() and not one.name.endswith(".part")
+        ]
+
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Whether exactly these bytes are there under this name."""
+        path = self._path / name
+        return path.is_file() and (path.stat().st_size, files.sha256(path)) == (size, sha256)
+
+    def put(self, path: Path, name: str) -> sftp.Receipt:
+        """Written beside, then renamed: who reads sees the old file or the new."""
+        try:
+            with files.replacing(self._path / name, alone=True) as out, path.open("rb") as local:
+                shutil.copyfileobj(local, out)
+        except OSError as error:
+            raise sftp.SftpError(
+                f"{self._path}: {name} was not delivered ({type(error).__name__}); see whether the"
+                " share is mounted, has room and lets this user write, then run again"
+            ) from None
+        return sftp.Receipt(name, path.stat().st_size, files.sha256(self._path / name))
 
 
 class Files:
@@ -163,42 +205,40 @@ class Files:
         """Connect and list the folder; what was proved, in words. Raises TargetNotConfiguredError
         or SftpError.
         """
-        with sftp.connect(self._place()) as remote:
+        with self._open() as remote:
             count = len(remote.list())
-        return f"{self._place()} lets us in, {count:,} {'file' if count == 1 else 'files'} there"
+        return f"{self._where()} lets us in, {count:,} {'file' if count == 1 else 'files'} there"
 
     # ------------------------------------------------------------ rendering
 
     def render(self, connection: Any, delivery: Delivery) -> Rendered:
-        """Write the file to `delivery.path`, whole or not at all."""
+        """Write the file to `delivery.path`, whole or not at all. Raises UnfitError where a value
+        cannot be written and the form says to refuse that.
+        """
         rows = 0
         with files.replacing(delivery.path, alone=True) as out:
             if delivery.archive:
                 with zipfile.ZipFile(out, "w") as archive:
                     for name, export in delivery.members:
                         with archive.open(zip_entry(name), "w") as member:
-                            rows += self._render_one(
-                                connection,
-                                export,
-                                member,
-                                delivery.without.get(export.entity, frozenset()),
-                            )
+                            rows += self._render_one(connection, export, member, delivery, name)
             else:
-                for _, export in delivery.members:
-                    rows += self._render_one(
-                        connection, export, out, delivery.without.get(export.entity, frozenset())
-                    )
+                for name, export in delivery.members:
+                    rows += self._render_one(connection, export, out, delivery, name)
         return Rendered(
             str(delivery.path), rows, delivery.path.stat().st_size, files.sha256(delivery.path)
         )
 
     def _render_one(
-        self, connection: Any, export: Export, out: BinaryIO, without: frozenset[str]
+        self, connection: Any, export: Export, out: BinaryIO, delivery: Delivery, name: str
     ) -> int:
         form = export.file or FileFormat(name=export.entity)
-        return write_rows(
-            out, form, headings(export.sent), export_rows(connection, export, without)
-        )
+        cells = Cells(export, form)
+        rows = cells.rows(connection, delivery.part(name))
+        count = write_rows(out, form, cells.headings(), rows, delivery.moment)
+        if why := cells.stops():
+            raise UnfitError(f"{name}: {why}")
+        return count
 
     # ------------------------------------------------------------ delivering
 
@@ -210,7 +250,7 @@ class Files:
 
     def find(self, change: Change) -> str | None:
         """The remote path when a file of this name with exactly these bytes is there."""
-        with sftp.connect(self._place()) as remote:
+        with self._open() as remote:
             return self._path(change) if self._is_there(remote, change) else None
 
     def _deliver(self, change: Change) -> Outcome:
@@ -235,8 +275,21 @@ class Files:
                 ),
             )
         try:
-            with sftp.connect(self._place()) as remote:
+            with self._open() as remote:
                 there = self._is_there(remote, change)
+                if not there and change.new.get("delta") and self._is_taken(remote, change):
+                    return Outcome(
+                        change.change_id,
+                        "failed",
+                        reason="unfetched",
+                        calls=0,
+                        note=(
+                            f"the {change.key[0]} of another night is still there: it says what"
+                            " this one does not, so nothing was written over it; the file of the"
+                            " next night says both. Ask the other side to fetch and delete it, or"
+                            " put {date} into the name"
+                        ),
+                    )
                 if not there:
                     self.write_calls += 1
                     taken = remote.put(local, change.key[0]).taken
@@ -259,7 +312,29 @@ class Files:
             calls=0 if there else 1,
         )
 
-    def _is_there(self, remote: sftp.Sftp, change: Change) -> bool:
+    def _is_taken(self, remote: sftp.Sftp | Folder, change: Change) -> bool:
+        """Whether a file of this name is there."""
+        return any(entry.name == change.key[0] for entry in remote.list())
+
+    @contextmanager
+    def _open(self) -> Iterator[sftp.Sftp | Folder]:
+        if self._said.via == "folder":
+            yield Folder(Path(self._where()))
+            return
+        with sftp.connect(self._place()) as remote:
+            yield remote
+
+    def _where(self) -> str:
+        if self._said.via == "sftp":
+            return str(self._place())
+        if not self._said.folder:
+            raise TargetNotConfiguredError(
+                f"target {self.name}: folder not set; put the path of the folder of this machine"
+                f" under [targets.{self.name}] in .dlt/config.toml"
+            )
+        return self._said.folder
+
+    def _is_there(self, remote: sftp.Sftp | Folder, change: Change) -> bool:
         self.read_calls += 1
         return remote.holds(change.key[0], change.new["bytes"], change.new["sha256"])
 
