@@ -558,6 +558,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "until": "",
         "released": 0,
         "closed": [],
+        "opened": [],
         "drift": {},
     }
     assert asdict(ExportPlan("t", "e")) == nothing
