@@ -43,7 +43,8 @@ def raw(connection: Any, export: Export, part: Part) -> Iterator[tuple[tuple[Any
     if part.partition is not None and export.partition:
         where.append(f"cast({sql.name(export.partition)} as varchar) = $partition")
         values["partition"] = part.partition
-    chosen = f"select {listed}, {key} as _key, '' as _action from {export.relation} where {' and '.join(where)}"
+    kept = " and ".join(where)
+    chosen = f"select {listed}, {key} as _key, '' as _action from {export.relation} where {kept}"
     if part.actions is not None:
         values |= {
             "keys": [*part.actions],
@@ -58,9 +59,10 @@ def raw(connection: Any, export: Export, part: Part) -> Iterator[tuple[tuple[Any
         chosen = f"""
             with said as (select unnest($keys) as _said, unnest($actions) as _action,
             unnest($were) as _was)
-            select {listed}, _said as _key, _action from {export.relation} join said on {key} = _said
-            where _action <> '{REMOVE}' and {" and ".join(where)}
-            union all by name select {was}, _said as _key, _action from said where _action = '{REMOVE}'"""
+            select {listed}, _said as _key, _action from {export.relation}
+            join said on {key} = _said where _action <> '{REMOVE}' and {kept}
+            union all by name
+            select {was}, _said as _key, _action from said where _action = '{REMOVE}'"""
     texts = ", ".join(f"cast({sql.name(name)} as varchar)" for name in names)
     cursor = connection.cursor()
     try:
