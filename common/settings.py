@@ -242,6 +242,15 @@ def section(*table: str) -> dict[str, Any]:
     return here
 
 
+def is_on(*table: str) -> bool:
+    """Whether a source or a target is the district's: its table stands in the settings and does not
+    say `enabled = false`. What else that key may say is for whoever reads the whole table.
+    """
+    written = section(*table)
+    no = ("false", "no", "off", "n", "f", "0")
+    return bool(written) and str(written.get("enabled", True)).strip().lower() not in no
+
+
 def strangers() -> list[str]:
     """A sentence for each table of the first level that nobody reads."""
     known = (*TABLES, *OF_DLT)

@@ -126,7 +126,11 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
     """The sources that were asked for; and why those cannot be read whose settings or layout cannot
     be followed.
     """
-    configured = settings.section("sources")
+    configured = {
+        name: written
+        for name, written in settings.section("sources").items()
+        if not isinstance(written, Mapping) or settings.is_on("sources", name)
+    }
     unknown = sorted(set(names) - set(configured))
     if unknown:
         raise LayoutError(

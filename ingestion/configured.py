@@ -174,6 +174,8 @@ class SourceSettings(Tolerance):
 
     kind: Text
     """How it is read."""
+    enabled: bool = True
+    """Whether it is read: false, and what it last gave stays as it is."""
     limits: Limits | None = None
     """How much of anything is read at most; what is not said: as the layout says."""
     keep_days: KeepDays | None = None

@@ -1,13 +1,15 @@
 {#- The rows of one staging view of every target that holds such things, with whose they are. dbt has to know what it refers to
     before it can read a seed, so whoever starts dbt says what seed targets says: docs/decisions/0014 tells why. -#}
-{% macro of_targets(holding, view, columns) -%}
-    {%- set targets = fromjson(env_var('HOMEROOM_SEEDS', '{}')).get('targets') -%}
+{% macro of_targets(holding, view, columns, off_too=false) -%}
+    {%- set said = fromjson(env_var('HOMEROOM_SEEDS', '{}')) -%}
+    {%- set targets = said.get('targets') -%}
+    {%- set off = [] if off_too else said.get('off', []) -%}
     {%- if execute and targets is none -%}
         {{ exceptions.raise_compiler_error(
             'dbt was not told which targets there are; type it as: HOMEROOM_SEEDS="$(python -m operations seeds)" dbt …'
         ) }}
     {%- endif -%}
-    {%- for target in (targets or {}).get(holding, []) %}
+    {%- for target in (targets or {}).get(holding, []) if target not in off %}
     select
         '{{ target }}' as target,
         {%- for column in columns %}

@@ -152,10 +152,11 @@ def _profiles() -> Path:
 
 
 def _fingerprint() -> str:
-    """One hash over everything the models are made of: SQL, YAML, seeds, macros, tests and dbt's
-    own version.
+    """One hash over everything the models are made of: SQL, YAML, seeds, macros, tests, which
+    targets there are, and dbt's own version.
     """
     total = hashlib.sha256(version("dbt-core").encode())
+    total.update(json.dumps(seeds.environment()).encode())
     files = [
         file
         for room in ("models", "seeds", "macros", "tests/dbt")

@@ -63,7 +63,9 @@ def entries() -> list[Entry]:
                 f"{where} targets has {strange[0]!r}; it must list targets of the settings"
                 f" ({', '.join(known)})"
             )
-        found.append(Entry(name, one.at, one.targets, on_closed_days=False))
+        on = tuple(target for target in one.targets if settings.is_on("targets", target))
+        if on or not one.targets:  # with all of its targets off there is nothing to run it for
+            found.append(Entry(name, one.at, on, on_closed_days=False))
     return found
 
 

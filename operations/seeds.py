@@ -24,6 +24,7 @@ import yaml
 from common import paths
 from common.findings import Finding
 from common.log import event
+from reverse_etl import configured
 
 
 class SeedError(Exception):
@@ -80,12 +81,13 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
     return found, names, readable
 
 
-def told() -> dict[str, dict[str, list[str]]]:
+def told() -> dict[str, Any]:
     """What dbt is to know of two seeds before it can read one, as HOMEROOM_SEEDS has it:
     {"targets": {"accounts": [the targets that hold some], …}, "systems": {kind: [the systems
-    that list some], …}}. A file nobody can read says nothing; `trouble` says why.
+    that list some], …}, "off": [the targets the district has not]}. A file nobody can read says
+    nothing; `trouble` says why.
     """
-    said = {}
+    said: dict[str, Any] = {"off": list(configured.off())}
     if (rows := _readable("targets")) is not None:
         said["targets"] = {
             name.removeprefix("has_"): [

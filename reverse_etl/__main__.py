@@ -40,6 +40,10 @@ app = typer.Typer(
 
 
 def _configured(targets: list[str] | None) -> list[str] | None:
+    if off := [name for name in targets or () if name in configured.off()]:
+        raise planning.ScopeError(
+            f"{off[0]!r} is off: [targets.{off[0]}] is not in the settings, or says enabled = false"
+        )
     if unknown := [name for name in targets or () if name not in configured.names()]:
         raise planning.ScopeError(
             f"{unknown[0]!r} is no target; configured are {', '.join(configured.names())}"
@@ -111,7 +115,7 @@ def plan(
     """
     with _step("plan", _mine(run) or Run.current("plan")) as (current, done):
         allowed = Allowed.parse(allow, why, access.typed_by())
-        found = exports.load(current)
+        found = configured.exports_of(current)
         with store.connect(read_only=True) as connection:
             scope = showing.scope(
                 connection,
@@ -364,7 +368,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
         if undone:
             targets = {name: _adapter(run)(name) for name in observing.api_targets()}
             taking_back = undoing.Undo.of(undone, targets)
-            found = exports.load(Run.load(undone))
+            found = configured.exports_of(Run.load(undone))
             # an undo rests on what the ledger remembers, not on tonight's feeds and tests
             every = exports.Exports(found.every, (), ())
             return planning.PlanInputs(
@@ -380,7 +384,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
         return planning.PlanInputs(
             run.run_id,
             run.as_of.isoformat(),
-            exports.load(run),
+            configured.exports_of(run),
             _feeds(run),
             observed,
             _entities,

@@ -1,22 +1,25 @@
 """Which targets there are, and the adapter of each.
 
 In: the tables [targets.<name>] of the settings, the YAML of the exports. Out: adapters, made
-without calling anybody. A target nobody configured, or of a kind nobody wrote, is said in a
-sentence; the others go on.
+without calling anybody, and the exports of the targets the district has. A target that is off
+(no table, or `enabled = false`) is no fault: its exports are nobody's. One of a kind nobody wrote
+is said in a sentence; the others go on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
 from common import settings
+from common.runs import Run
 from common.settings import Section, Some, Text
 from reverse_etl import exports
 from reverse_etl.limits import LimitError
-from reverse_etl.model import Adapter
+from reverse_etl.model import Adapter, Export
 
 
 def _share(given: str | float) -> float:
@@ -41,6 +44,9 @@ class TargetSettings(Section):
 
     kind: Text = ""
     """Which adapter writes it."""
+    enabled: bool = True
+    """Whether it is a target of the district: false, and nothing of it is read, built or written;
+    what is known of it stays."""
     converged: Annotated[Text | float, AfterValidator(_share)] = 1.0
     """The share of rows that has to be as it should for the target to be green, like "99.5%"."""
 
@@ -57,6 +63,14 @@ class ApiSettings(TargetSettings):
     """Calls under way at once."""
     timeout: PerMinute = 60
     """Seconds without an answer that are no answer."""
+
+
+class AccountSettings(ApiSettings):
+    """What a platform where people sign in may say besides."""
+
+    end_sessions: bool = True
+    """Whether the sessions of an account that is closed are ended; it wants a permission of its
+    own."""
 
 
 T = TypeVar("T", bound=TargetSettings)
@@ -84,8 +98,42 @@ def names() -> tuple[str, ...]:
         sorted(
             name
             for name, table in settings.section("targets").items()
-            if isinstance(table, Mapping)
+            if isinstance(table, Mapping) and settings.is_on("targets", name)
         )
+    )
+
+
+def off() -> tuple[str, ...]:
+    """The targets the project has exports of and the district has not, by name."""
+    return tuple(name for name in exports.targets() if not settings.is_on("targets", name))
+
+
+def exports_of(run: Run) -> exports.Exports:
+    """The exports of a run's build that are for targets of this district. Raises
+    ExportsMissingError.
+    """
+    return of_district(exports.load(run))
+
+
+def of_district(found: exports.Exports) -> exports.Exports:
+    """Those of some exports that are for targets of this district. A row waits for no object of a
+    target it has not.
+    """
+
+    def ours(export: Export) -> Export:
+        after = {
+            c: there for c, there in export.after.items() if settings.is_on("targets", there[0])
+        }
+        return replace(export, after=after)
+
+    def is_on(one: Export | exports.RefusalError) -> bool:
+        # what says no target cannot be told from what is ours
+        return not one.target or settings.is_on("targets", one.target)
+
+    return exports.Exports(
+        tuple(ours(one) for one in found.good if is_on(one)),
+        tuple((ours(one), why) for one, why in found.refused if is_on(one)),
+        tuple(one for one in found.unreadable if is_on(one)),
     )
 
 

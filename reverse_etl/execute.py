@@ -31,6 +31,7 @@ from reverse_etl.model import (
     DELIVER,
     FILE_ENTITY,
     REMOVALS,
+    SESSIONS_LEFT,
     UNDELETE,
     Adapter,
     Change,
@@ -59,6 +60,8 @@ class Tally:
         default_factory=dict
     )  # the same -> a few keys
     notes: dict[tuple[str, str, int, str], str] = field(default_factory=dict)  # -> why, in words
+    # closed, and whoever is signed in stays so: (entity, key, partition, why)
+    signed_in: list[tuple[str, str, str, str]] = field(default_factory=list)
     trouble: str = ""  # why the target was given up for tonight
 
     @property
@@ -404,6 +407,9 @@ class Execution:
     def _count(self, change: Change, outcome: Outcome) -> None:
         with self._lock:
             self.tally.done[change.entity, outcome.status] += 1
+            if outcome.reason == SESSIONS_LEFT:
+                key, partition = key_text(change.key), change.partition or ""
+                self.tally.signed_in.append((change.entity, key, partition, outcome.note))
             if outcome.status == "failed":
                 kind = (change.entity, change.action, outcome.code or 0, outcome.reason)
                 self.tally.failures[kind] += 1

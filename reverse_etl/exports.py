@@ -53,6 +53,7 @@ KNOWN = (
     "references",
     "after",
     "needs",
+    "seats",
     "context",
     "subject",
     "known_by",
@@ -135,6 +136,25 @@ def declared(target: str, folder: Path | None = None) -> dict[str, Export]:
                 raise _twice(node, export, found[export.entity].model)
             found[export.entity] = export
     return found
+
+
+def targets(folder: Path | None = None) -> tuple[str, ...]:
+    """Every target the YAML of `models/exports/` declares an export for, by name. What cannot be
+    read names none: whoever reads it for its own sake says so.
+    """
+    found = set()
+    for path in sorted((folder or paths.project() / "models" / "exports").rglob("*.yml")):
+        try:
+            described = _models(path, path.stat().st_mtime_ns)
+        except ExportError:
+            continue
+        metas = [_meta(model).get("export") for model in described]
+        found |= {
+            str(meta["target"])
+            for meta in metas
+            if isinstance(meta, Mapping) and meta.get("target")
+        }
+    return tuple(sorted(found))
 
 
 @cache
@@ -246,6 +266,7 @@ def parsed(
     needs = {column: str(needed) for column, needed in dict(meta.get("needs", {})).items()}
     if strange := sorted(needs.keys() - references.keys()):
         raise ExportError(f"{where}.needs names column {strange[0]!r}, which `references` does not")
+    seats = {column: str(entity) for column, entity in dict(meta.get("seats", {})).items()}
     limits = parse(meta.get("limits", {}), where)
     known_by = tuple(meta.get("known_by", ()))
     used = {
@@ -254,6 +275,7 @@ def parsed(
         "context": context,
         "references": references,
         "after": after,
+        "seats": seats,
         **{setting: (name,) if name else () for setting, name in named.items()},
         "limits.columns": limits.columns,
         "limits.per_partition.columns": limits.columns_per_partition,
@@ -296,6 +318,7 @@ def parsed(
         references=references,
         after=after,
         needs=needs,
+        seats=seats,
         context=context,
         **named,
         known_by=known_by,

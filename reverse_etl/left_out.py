@@ -29,7 +29,7 @@ COUNTED = {HELD: "left_out_held", PROTECTED: "left_out_protected", PLAIN: "left_
 FAILED = "left_out_failed"  # was to be there by now
 CODES = ", ".join(map(sql.text, COUNTED))
 # the hold of a change that another target's object has to be made for first
-WAITS = f"coalesce(hold ->> '$.code' in ({CODES}, 'hold_needs'), false)"
+WAITS = f"coalesce(hold ->> '$.code' in ({CODES}, 'hold_needs', 'hold_no_seat'), false)"
 
 
 def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:

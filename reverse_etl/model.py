@@ -158,6 +158,8 @@ class Export:
     needs: Mapping[str, str] = field(
         default_factory=dict
     )  # column -> the column the object it refers to must not have empty
+    # column -> the entity whose observed rows say how many of it there are: `seats`, `seats_used`
+    seats: Mapping[str, str] = field(default_factory=dict)
     when_empty: str = "hold"  # objects: an export without a row is held (hold) or believed (write)
     context: tuple[str, ...] = ()  # kept on the change, never sent, never compared
     subject: str | None = None  # the column that says who or what a row is about
@@ -229,6 +231,9 @@ class Change:
     export_model: str = ""
     seq: int = 0
     family: str | None = None  # the family of its row, within which its subject may move
+
+
+SESSIONS_LEFT = "sessions_left"  # the reason of a closing after which sessions could not be ended
 
 
 @dataclass(frozen=True)

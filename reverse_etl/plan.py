@@ -222,6 +222,7 @@ def build_plan(
         if night.undo is None:
             left_out.wait(connection, export)
             parts[export.target, export.entity].holds += lacking(connection, export)
+            parts[export.target, export.entity].holds += seatless(connection, export)
         moves.hold_together(connection, export)
         sentences = holds.by_limits(
             connection, export, parts[export.target, export.entity].observed, allowed
@@ -444,6 +445,40 @@ def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
         ).fetchall()
         if count:
             sentences.append(f"{export.target} {export.entity}: {count:,} wait: {why}")
+    return sentences
+
+
+def seatless(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
+    """Hold the new rows for which no seat is free (`seats:`), the last ones by their keys: the
+    target would refuse them, and who goes without would be chance. What is taken back tonight is
+    free the next night. Returns the sentences.
+    """
+    sentences = []
+    for column, entity in export.seats.items():
+        view = diff.observed_view(replace(export, entity=entity))
+        # before it was ever read nobody knows how many there are
+        if not applied.columns(connection, view) or not left_out.rows(connection, view):
+            continue
+        field = sql.text(f'$."{column}"')
+        known = {"named": "place.named", "seats": "place.seats", "used": "place.used"}
+        ((count,),) = connection.execute(
+            f"""
+            update changes set hold = {sql.reason("hold_no_seat", **known)}
+            from (
+                select wanted.key as _key, wanted.named, coalesce(there.seats, 0) as seats,
+                coalesce(there.seats_used, 0) as used,
+                row_number() over (partition by wanted.named order by wanted.key) as number
+                from (select key, new ->> {field} as named from changes where target = $target
+                and entity = $entity and action = 'create' and hold is null) as wanted
+                left join {view} as there on there.{sql.name(column)} = wanted.named
+            ) as place
+            where place._key = changes.key and changes.target = $target
+            and changes.entity = $entity and changes.action = 'create' and changes.hold is null
+            and place.number > greatest(place.seats - place.used, 0)""",
+            {"target": export.target, "entity": export.entity},
+        ).fetchall()
+        if count:
+            sentences.append(f"{export.target} {export.entity}: {count:,} wait for a free seat")
     return sentences
 
 

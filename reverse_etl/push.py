@@ -685,6 +685,17 @@ def _troubles(tallies: Mapping[str, Tally]) -> list[Finding]:
                     owner=refused.owner if refused else "",
                 )
             )
+        found += [
+            Finding(
+                "sessions_left",
+                {"why": why},
+                target=target,
+                entity=entity,
+                key=key,
+                **{findings.PARTITION: partition},
+            )
+            for entity, key, partition, why in sorted(tally.signed_in)
+        ]
         if tally.trouble:
             found.append(Finding("target_given_up", {"why": tally.trouble}, target=target))
     return found

@@ -49,6 +49,7 @@ AUTHORIZED = frozenset(
     for name in (
         "admin.directory.user",
         "admin.directory.user.alias",
+        "admin.directory.user.security",
         "admin.directory.group",
         "admin.directory.group.member",
         "admin.directory.orgunit",
@@ -288,6 +289,8 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
         "users": (
             ("admin.directory.user", "admin.directory.user.alias")
             if below == "aliases"
+            else ("admin.directory.user.security",)
+            if below == "signOut"
             else ("admin.directory.user",)
         ),
         "groups": (

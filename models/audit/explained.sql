@@ -29,7 +29,7 @@ names_given as (
 
 targets as (
     select * from {{ ref('targets') }}
-    where has_accounts
+    where has_accounts and not {{ is_off('target') }}
 ),
 
 observed as (

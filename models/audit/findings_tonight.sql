@@ -90,6 +90,8 @@ final as (
         on gathered.code = catalogue.code
     left join catalogue as around
         on {{ code_around('gathered.values') }} = around.code
+    -- a target the district has not is nobody's to mend
+    where not {{ is_off('gathered.target') }}
 )
 
 select * from final

@@ -24,6 +24,8 @@ from reverse_etl.model import (
     PASSWORD,
     REMOVALS,
     RESTORE,
+    SESSIONS_LEFT,
+    SUSPEND,
     UNDELETE,
     Change,
     Export,
@@ -45,9 +47,10 @@ from reverse_etl.targets.fields import (
 )
 from reverse_etl.targets.json_path import put
 from reverse_etl.targets.reading import Reads, TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
+from reverse_etl.targets.replies import Call, Reply, Verdict, advised, general, outcome_of
 
 ALREADY = Verdict("applied", "duplicate")
+SIGN_OUTS = 3  # so often sessions are to be ended; fewer than a change is tried
 
 Name = tuple[str, str, str, str | None]  # a row of names_taken
 
@@ -73,6 +76,7 @@ class Target:
         self._settings = settings
         self._lock = threading.Lock()
         self._passwords: Passwords | None = None
+        self._sign_outs: dict[str, int] = {}  # change -> how often its sessions were to be ended
         self.tables: dict[str, Table] = dict.fromkeys(self.rows, ())
         self._key_fields = dict(self.tables)  # the part of a table that holds the key
         for entity in self.rows.keys() & self.exports.keys():
@@ -316,7 +320,48 @@ class ApiTarget(Target):
             if outcome.status in {"applied", "failed"} and self._passwords:
                 self._passwords.forget(change.change_id)
             outcomes[change.change_id] = outcome
+        outcomes |= self._signed_out([change for change, _ in calls], outcomes)
         return [outcomes[change.change_id] for change in changes]
+
+    def _signed_out(
+        self, changes: Sequence[Change], outcomes: Mapping[str, Outcome]
+    ) -> dict[str, Outcome]:
+        """End the sessions of what was just closed: who is signed in works on until a token runs
+        out. A closing whose sessions only need time is tried again as a whole, which does no harm;
+        one whose sessions cannot be ended is closed all the same, and says so (SESSIONS_LEFT).
+        """
+        if not getattr(self.said, "end_sessions", False):
+            return {}
+        closed = [
+            change
+            for change in changes
+            if change.action == SUSPEND
+            and outcomes[change.change_id].status == "applied"
+            and "end_sessions" in self.rows[change.entity].routes
+        ]
+        requests = []
+        for change in closed:
+            route = self.rows[change.entity].routes["end_sessions"]
+            requests.append(self._client.request(self.filled(route, self.words(change))))
+        found: dict[str, Outcome] = {}
+        for change, reply in zip(closed, self.send(requests), strict=True):
+            before = outcomes[change.change_id]
+            verdict = self._client.verdict(Call(repeatable=True), reply)
+            with self._lock:
+                tries = self._sign_outs[change.change_id] = (
+                    self._sign_outs.get(change.change_id, 0) + 1
+                )
+            if reply.good or reply.code == 404:
+                said = {"note": "closed, and its sessions ended"}
+            elif verdict.status != "failed" and tries < SIGN_OUTS:
+                said = {"status": "retry", "reason": verdict.reason, "code": reply.code}
+                said |= {"note": "closed; its sessions are not ended yet"}
+                said |= {"retry_after": reply.retry_after}
+            else:
+                why = advised(reply.refusal or general(verdict.reason))
+                said = {"reason": SESSIONS_LEFT, "note": f"{reply.code or ''} {why}".strip()}
+            found[change.change_id] = replace(before, calls=before.calls + 1, **said)
+        return found
 
     def request(self, change: Change) -> Any:
         """The call of a change. Raises KeyError with a reason for what cannot be done."""

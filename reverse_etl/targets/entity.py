@@ -41,7 +41,8 @@ class Entity:
     """One kind of object of a target: the calls that reach it, and what is particular about it.
 
     Routes: list, of (what one owner has), deleted, find, create, update, remove, undelete; an
-    action's own name where it differs (rename, restore), check on one entity of a target.
+    action's own name where it differs (rename, restore), check on one entity of a target,
+    end_sessions (who uses an object that was just closed is signed out).
     """
 
     name: str

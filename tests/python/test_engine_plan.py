@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, Model, user
+from ledger_kit import export, ledger, stand
 
 from common import store
-from reverse_etl import releases
+from common.problems import said
+from reverse_etl import diff, left_out, releases
+from reverse_etl import plan as planning
 from reverse_etl.__main__ import _closed
 from reverse_etl.model import Outcome
 from reverse_etl.plan import Scope
@@ -157,6 +160,45 @@ def test_what_a_later_change_needs_is_known_before_it_is_tried(tmp_path: Path) -
             "fake members: 1 wait: the object of fake users has no usage_location; it would be"
             " refused"
         ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("seats", "used", "given"), [(118, 100, 18), (100, 100, 0), (100, 112, 0), (500, 100, 30)]
+)
+def test_who_has_no_seat_waits_by_name_and_everybody_else_is_licensed(
+    seats: int, used: int, given: int
+) -> None:
+    names = ("person_id", "licence")
+    licences = export("licences", names, context=(), key=names, seats={"licence": "products"})
+    people = [f"p{number:02}" for number in range(30)]
+    with ledger() as connection:
+        stand(
+            connection,
+            licences,
+            wanted=[(person, licence) for person in people for licence in ("A1", "A3")],
+        )
+        connection.execute(
+            "create table staging.stg_fake__products (licence text, seats bigint, seats_used"
+            " bigint)"
+        )
+        diff.compare(connection, licences, 0)
+        assert planning.seatless(connection, licences) == [], "no product was ever read"
+        connection.execute(
+            f"insert into staging.stg_fake__products values ('A3', {seats}, {used}),"
+            " ('A1', 1000, 0)"
+        )
+        sentences = planning.seatless(connection, licences)
+        waits = connection.execute(
+            f"select key, hold ->> '$.code' from changes where {left_out.WAITS} order by key"
+        ).fetchall()
+        said_of = connection.execute(
+            "select distinct hold from changes where hold is not null"
+        ).fetchall()
+    assert waits == [(f"{person}|A3", "hold_no_seat") for person in people[given:]]
+    assert sentences == ([f"fake licences: {30 - given} wait for a free seat"] if waits else [])
+    assert [said(hold) for (hold,) in said_of] == (
+        [f"no seat of A3 is free: {used} of {seats} are taken"] if waits else []
     )
 
 

@@ -98,3 +98,35 @@ def test_a_table_may_become_a_view_and_one_that_fails_is_as_it_was(project: Path
         "three": "BASE TABLE",
         "notes": "BASE TABLE",
     }
+
+
+def test_what_is_of_a_target_that_is_off_is_built_without_a_row(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what its export says, else by the folder it stands in; with nothing off it is filled
+    again.
+    """
+    (project / "models" / "exports" / "crm").mkdir(parents=True)
+    table = "{{ config(materialized='table'%s) }} with n as (select 1 as n) select * from n"
+    says = ", meta={'export': {'target': 'crm'}}"
+    models = {
+        "one": table % says,
+        "exports/crm/crm__left_out": table % "",
+        "exports/crm/elsewhere": table % says.replace("crm", "desk"),
+        "core": table % "",
+    }
+
+    def rows(*off: str) -> dict[str, int]:
+        monkeypatch.setenv("HOMEROOM_SEEDS", json.dumps({"off": off}))
+        assert set(built(project, **models).values()) == {"success"}
+        with duckdb.connect(str(project / "small.duckdb")) as connection:
+            return {
+                name: connection.execute(f"select count(*) from {name}").fetchall()[0][0]
+                for name in ("one", "crm__left_out", "elsewhere", "core")
+            }
+
+    everything = {"one": 1, "crm__left_out": 1, "elsewhere": 1, "core": 1}
+    assert rows() == everything
+    assert rows("crm") == everything | {"one": 0, "crm__left_out": 0}
+    assert rows("crm", "desk") == {"one": 0, "crm__left_out": 0, "elsewhere": 0, "core": 1}
+    assert rows("desk") == everything | {"elsewhere": 0}

@@ -4,7 +4,7 @@ with united as (
         'person_id': dbt.type_string(),
         'address': dbt.type_string(),
         'kind': dbt.type_string(),
-    }) }}
+    }, off_too=true) }}
 )
 
 select * from united

@@ -55,12 +55,19 @@ from reverse_etl.targets.replies import (
     word,
 )
 
-# Exactly what is called; the admin console must list these four for the client id, and one that is
-# not listed refuses all. Members are covered by the scope of groups.
-SCOPES = tuple(
-    f"https://www.googleapis.com/auth/admin.directory.{name}"
-    for name in ("user", "group", "orgunit", "userschema")
-)
+# Exactly what is called; the admin console must list them for the client id, and one that is not
+# listed refuses all. Members are covered by the scope of groups. Scope -> the setting without which
+# it is not asked for.
+SCOPES: Mapping[str, str] = {
+    f"https://www.googleapis.com/auth/admin.directory.{name}": setting
+    for name, setting in {
+        "user": "",
+        "group": "",
+        "orgunit": "",
+        "userschema": "",
+        "user.security": "end_sessions",
+    }.items()
+}
 DESCRIPTION = (
     Path(googleapiclient.__file__).parent
     / "discovery_cache"
@@ -237,7 +244,9 @@ class Client:
         connection = getattr(self._local, "connection", None)
         credentials = self._open()[1]
         if connection is None:
-            plain = httplib2.Http(timeout=self._settings.timeout)
+            plain = httplib2.Http(
+                timeout=self._settings.timeout, ca_certs=self._settings.ca_file or None
+            )
             plain.follow_redirects = False  # it would go to another host too
             connection = self._local.connection = google_auth_httplib2.AuthorizedHttp(
                 credentials, http=plain
@@ -264,6 +273,11 @@ class Client:
                         _credentials(self._name, self._settings),
                     )
         return self._opened
+
+
+def scopes_of(settings: Settings) -> list[str]:
+    """The scopes a district's settings make it ask for."""
+    return [scope for scope, asked in SCOPES.items() if not asked or getattr(settings, asked)]
 
 
 def _build(address: str) -> SimpleNamespace:
@@ -293,7 +307,7 @@ def _credentials(name: str, settings: Settings) -> Any:
         raise TargetUnreadableError(f"{name}: {clear}")
     try:
         found = service_account.Credentials.from_service_account_file(
-            settings.credentials, scopes=list(SCOPES), subject=settings.subject
+            settings.credentials, scopes=scopes_of(settings), subject=settings.subject
         )
     except (OSError, ValueError) as error:
         raise TargetUnreadableError(

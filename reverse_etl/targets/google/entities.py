@@ -114,6 +114,7 @@ ENTITIES = (
             "update": Route("users.update", USER | ID, columns=True),
             "remove": Route("users.delete", USER),
             "undelete": Route("users.undelete", USER, columns=("org_unit_path",)),
+            "end_sessions": Route("users.signOut", USER),
         },
     ),
     Entity(

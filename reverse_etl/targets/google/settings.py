@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from common.settings import Some, Text
-from reverse_etl.configured import ApiSettings, PerMinute
+from reverse_etl.configured import AccountSettings, PerMinute
 
 
-class Settings(ApiSettings):
+class Settings(AccountSettings):
     """One Workspace domain, seen as one of its admins."""
 
     address: Text = ""
@@ -17,6 +17,8 @@ class Settings(ApiSettings):
     """The service account's key, a JSON file."""
     subject: Text = ""
     """The admin the service account acts for."""
+    ca_file: Text = ""
+    """Certificates to trust instead of httplib2's own, as those of a proxy that reads along."""
     writes_per_minute: PerMinute = 2400
     """Google's quota per delegated subject and project."""
     threads: Some = 32

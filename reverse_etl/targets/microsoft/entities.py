@@ -59,6 +59,7 @@ ENTITIES = (
             ),
             "remove": Route("DELETE /users/{id}"),
             "undelete": Route("POST /directory/deletedItems/{id}/restore", body={}),
+            "end_sessions": Route("POST /users/{id}/revokeSignInSessions"),
         },
     ),
     Entity(

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from common.settings import Secret, Some, Text
-from reverse_etl.configured import ApiSettings, PerMinute
+from reverse_etl.configured import AccountSettings, PerMinute
 
 
 def _attribute(given: str) -> str:
@@ -17,7 +17,7 @@ def _attribute(given: str) -> str:
     return given
 
 
-class Settings(ApiSettings):
+class Settings(AccountSettings):
     """One Entra tenant, seen by one application."""
 
     address: Text = ""
