@@ -158,9 +158,20 @@ def plan(
         print(
             f"plan: {document['plan_id']}: {planned.total():,} changes, {held.total():,} held"
             if planned
+            else f"plan: no change is planned: {_held_exports(document)}"
+            if any(part["holds"] or part["set_aside"] for part in document["exports"])
             else "plan: nothing to do"
         )
         done(2 if held or any(part["holds"] for part in document["exports"]) else 0)
+
+
+def _held_exports(document: Mapping[str, Any]) -> str:
+    """`2 exports are held, as said above`; what is set aside where none is."""
+    held = sum(bool(part["holds"]) for part in document["exports"])
+    aside = sum(part["set_aside"] for part in document["exports"])
+    if not held:
+        return f"{aside:,} changes are set aside under a hold"
+    return f"{'1 export is' if held == 1 else f'{held} exports are'} held, as said above"
 
 
 @app.command()

@@ -22,6 +22,7 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from common import sql
 from common.printable import inert, printable
@@ -102,7 +103,7 @@ def show(
             markup=False,
             highlight=False,
         )
-    _summary(connection, where, values, console)
+    _summary(connection, where, values, console, _still(document, scope))
     for part in document["exports"]:
         if scope.covers(part["target"]):
             if part.get("until"):
@@ -340,7 +341,11 @@ def conditions(plan_id: str, scope: Scope) -> tuple[str, dict[str, Any]]:
 
 
 def _summary(
-    connection: duckdb.DuckDBPyConnection, where: str, values: Mapping[str, Any], console: Console
+    connection: duckdb.DuckDBPyConnection,
+    where: str,
+    values: Mapping[str, Any],
+    console: Console,
+    still: str,
 ) -> None:
     table = Table("target", "entity", "action", box=None, header_style="bold", pad_edge=False)
     for heading in ("changes", "held", words().partitions):
@@ -360,7 +365,24 @@ def _summary(
             f"{held:,}" if held else "·",
             str(partitions or "·"),
         )
-    console.print(table if rows else "Nothing to do: every target holds what it should.")
+    console.print(table if rows else Text(still))
+
+
+def _still(document: Mapping[str, Any], scope: Scope) -> str:
+    """What a plan without changes says: that all is as it should be only where nothing is held, and
+    nothing was left out of what is shown.
+    """
+    parts = [part for part in document["exports"] if scope.covers(part["target"])]
+    held = sum(bool(part["holds"]) for part in parts)
+    aside = sum(part["set_aside"] for part in parts)
+    if held:
+        exports = "1 export is" if held == 1 else f"{held} exports are"
+        return f"No change is planned here: {exports} held, for what stands below."
+    if aside:
+        return f"No change is planned here: {aside:,} are set aside under a hold."
+    if document["exports"] and sum(sum(part["planned"].values()) for part in document["exports"]):
+        return "No change of this plan is like that."
+    return "Nothing to do: every target holds what it should."
 
 
 def _partitions(

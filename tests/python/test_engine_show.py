@@ -169,3 +169,28 @@ def test_a_filter_is_taken_as_people_type_it(tmp_path: Path):
 def test_a_status_there_is_none_of_is_refused():
     with pytest.raises(ScopeError, match="'hold' is no status; there are planned, held,"):
         show.Chosen(Scope(), "hold")
+
+
+def test_a_plan_says_that_all_is_as_it_should_be_only_where_nothing_is_held(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [NAMED])
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    bench.new_night()
+    bench.observe()
+    bench.plan()
+    assert "Nothing to do: every target holds what it should." in shown(bench)
+    bench.models = [replace(NAMED, status="error")]
+    bench.desire(users=[user(1), user(2)])
+    bench.new_night()
+    bench.observe()
+    bench.plan()
+    said = shown(bench)
+    assert "No change is planned here: 1 export is held, for what stands below." in said
+    assert "held: exp_fake__users" in said
+    assert "Nothing to do" not in said
+
+
+def test_a_filter_that_finds_nothing_says_so_and_not_that_all_is_well(planned: Bench) -> None:
+    said = shown(planned, scope=Scope(subject="nobody"))
+    assert "No change of this plan is like that." in said
+    assert "Nothing to do" not in said
