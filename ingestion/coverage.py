@@ -10,7 +10,7 @@ is *held*. No value of a person enters a sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -56,16 +56,17 @@ def of_schools(
     tolerance: Tolerance,
     *,
     accepted: bool,
+    unwatched: Collection[str] = (),
 ) -> Coverage:
-    """Which schools lost too many rows. Raises Refused when it is so many that the file itself must
-    be wrong.
+    """Which schools lost too many rows, but for those of which an event said so (`unwatched`).
+    Raises Refused when it is so many that the file itself must be wrong.
     """
     if accepted or not tolerance.min_row_ratio:
         return Coverage(dict(rows))
     watched = {
         school: before
         for school, before in last.schools.items()
-        if before >= max(1, tolerance.school_rows)
+        if before >= max(1, tolerance.school_rows) and school not in unwatched
     }
     fallen = {
         school: before

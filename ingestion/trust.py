@@ -23,6 +23,7 @@ from ingestion import (
     coverage,
     diagnosis,
     ends,
+    events,
     foreign,
     junk,
     numbers,
@@ -301,7 +302,13 @@ def _of_whole_district(
                 rows.get(coverage.school_number(school), 0) + count
             )
     covered = coverage.of_schools(
-        source, trusted, rows, last, rules.tolerance, accepted=rules.accept_smaller
+        source,
+        trusted,
+        rows,
+        last,
+        rules.tolerance,
+        accepted=rules.accept_smaller,
+        unwatched=events.unwatched(rules.as_of),
     )
 
     newest = None

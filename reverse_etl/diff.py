@@ -50,7 +50,7 @@ create or replace temp table changes (
     action_rank integer, remote_id text, old text, new text, reason text, hold text, source text,
     export_model text,
     family text, move text, left_from text,
-    released boolean default false, refused boolean default false);
+    released boolean default false, refused boolean default false, expected boolean default false);
 create or replace temp table drifts (
     target text, entity text, key text, subject text, partition text, column_name text,
     ours text, theirs text, policy text);

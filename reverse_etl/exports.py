@@ -60,6 +60,7 @@ KNOWN = (
     "partition",
     "hold",
     "family",
+    "expected",
     "file",
 )
 COLUMN_KNOWN = (
@@ -258,7 +259,9 @@ def parsed(
     names = {column.name for column in columns}
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
     references = dict(meta.get("references", {}))
-    named = {name: meta.get(name) for name in ("subject", "partition", "hold", "family")}
+    named = {
+        name: meta.get(name) for name in ("subject", "partition", "hold", "family", "expected")
+    }
     after = {
         column: _after(there, f"{where}.after.{column}")
         for column, there in dict(meta.get("after", {})).items()
@@ -291,14 +294,15 @@ def parsed(
             f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"
             " always sent"
         )
-    for name in ("hold", "family"):
+    for name in ("hold", "family", "expected"):
         if named[name] and named[name] not in context:
             raise ExportError(
                 f"{where}.{name} is {named[name]!r}, which is no context column; a {name} is never"
                 " sent"
             )
-    if named["family"] and not named["subject"]:
-        raise ExportError(f"{where}.family needs `subject`: it says who moves")
+    for name in ("family", "expected"):
+        if named[name] and not named["subject"]:
+            raise ExportError(f"{where}.{name} needs `subject`: it says of whom")
     _roles(columns, context, where)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:

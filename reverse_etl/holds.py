@@ -36,7 +36,7 @@ from reverse_etl.model import CREATE, MOVE, Export
 
 DISTRUSTED = ("refused", "missing")
 COUNTED = (  # what limits count: released changes were counted by somebody, refused ones before
-    "target = ? and entity = ? and hold is null and not released and not refused"
+    "target = ? and entity = ? and hold is null and not released and not refused and not expected"
 )
 ACTION = "case when move is not null then 'move' else action end"  # as limits know it
 PARTITION = "coalesce(left_from, partition)"  # a move counts where it leaves
@@ -253,8 +253,8 @@ def by_limits(
     for hold in over_limit(target, entity, export.limits, groups, allowed):
         connection.execute(
             f"update changes set hold = $hold where target = $target and entity = $entity and"
-            f" {ACTION} = $action and hold is null and not released and ($partition is null or"
-            f" {PARTITION} = $partition)",
+            f" {ACTION} = $action and hold is null and not released and not expected"
+            f" and ($partition is null or {PARTITION} = $partition)",
             {
                 "hold": hold.why.json,
                 "target": target,
@@ -338,7 +338,7 @@ def _by_columns(
             connection.execute(
                 f"""
                 update changes set hold = $hold where target = $target and entity = $entity
-                and hold is null and not released and action <> 'create'
+                and hold is null and not released and not expected and action <> 'create'
                 and ($partition is null or partition = $partition) and json_exists(new,
                 {sql.text(f'$."{hold.column}"')})""",
                 {

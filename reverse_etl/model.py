@@ -167,6 +167,7 @@ class Export:
     partition: str | None = None  # the column that names the part a row belongs to
     hold: str | None = None  # a context column: filled, the subject's changes wait
     family: str | None = None  # a context column: a subject moves between rows of one family
+    expected: str | None = None  # a context column: which columns tonight's events explain
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
 

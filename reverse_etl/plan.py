@@ -29,6 +29,7 @@ from reverse_etl import (
     applied,
     deliveries,
     diff,
+    expected,
     holds,
     left_out,
     moves,
@@ -201,6 +202,8 @@ def build_plan(
     releases.mark(connection)
     releases.set_apart(connection)
     moves.release_together(connection)
+    if night.undo is None:
+        expected.mark(connection, compared)
     # somebody has said so
     connection.execute(f"update changes set hold = null where released and {CLOSED}")
     for key, why in stopped.items():

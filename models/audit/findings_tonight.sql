@@ -14,6 +14,8 @@ found as (
     select * from {{ ref('findings_of_accounts') }}
     union all
     select * from {{ ref('findings_of_families') }}
+    union all
+    select * from {{ ref('findings_of_events') }}
 ),
 
 problems as (

@@ -10,6 +10,10 @@ calendar as (
     select * from {{ ref('school_calendar') }}
 ),
 
+events as (
+    select * from {{ ref('district_events') }}
+),
+
 days as (
     -- a last day counts as the one before
     select
@@ -39,6 +43,14 @@ days as (
         'rollover' as kind
     from calendar
     where calendar.population = 'student' and calendar.period = 'rollover'
+
+    union
+
+    select
+        events.starts_on as day,
+        'rollover' as kind
+    from events
+    where events.event = 'rollover' and events.school_number is null
 ),
 
 final as (

@@ -16,7 +16,7 @@ from library_kit import Library, loans, people
 
 from common import problems
 from common.settings import SettingsError, parse
-from ingestion import coverage, rejects, table, trust, values
+from ingestion import coverage, events, rejects, table, trust, values
 from ingestion.configured import FilesSource
 from ingestion.layout import Feed, Reference
 from ingestion.model import Fetched, LastGood, RefusedError, Reject, Trusted
@@ -268,6 +268,39 @@ def test_what_a_person_accepts_and_what_is_not_measured_holds_no_school():
         "sis", trusted(1), {"b": 1}, LastGood(schools=before), Tolerance(), accepted=True
     )
     assert found.expected == {"b": 1}, "the next load is measured against what was accepted"
+
+
+@pytest.mark.parametrize(
+    ("day", "unwatched"),
+    [
+        (date(2026, 8, 31), set()),
+        (date(2026, 9, 1), {"00000001"}),
+        (date(2026, 10, 1), {"00000001", "07474002"}),
+        (date(2026, 10, 31), {"00000001", "07474002"}),
+        (date(2026, 11, 1), {"00000001", "07474003"}),  # they go back
+        (date(2026, 11, 14), {"00000001", "07474003"}),
+        (date(2027, 11, 15), {"00000001"}),  # a school that closed stays closed
+    ],
+)
+def test_a_school_an_event_empties_is_watched_in_no_feed(day, unwatched, tmp_path, monkeypatch):
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "district_events.csv").write_text(
+        "event,school_number,to_school_number,starts_on,ends_on,why\n"
+        "closes,1,2,2026-09-01,2026-09-30,sold\n"
+        "moves,07474002,07474003,2026-10-01,2026-10-31,flooded\n"
+        "renamed,07474004,,2026-09-01,2026-09-30,honoured\n"
+        "closes,07474005,,soon,2026-09-30,refused before anything is built\n"
+    )
+    monkeypatch.setattr(events.paths, "project", lambda: tmp_path)
+    assert events.unwatched(day) == unwatched
+
+
+def test_what_is_not_watched_is_neither_held_nor_expected_again():
+    before = LastGood(schools={"a": 10, "b": 10, "c": 10})
+    found = coverage.of_schools(
+        "sis", trusted(1), {"c": 10}, before, Tolerance(), accepted=False, unwatched={"a", "b"}
+    )
+    assert (found.held, found.expected) == ((), {"c": 10})
 
 
 def test_a_held_school_is_measured_against_its_last_whole_load_and_told_with_its_numbers():

@@ -17,6 +17,10 @@ placements as (
     select * from {{ ref('org_unit_assignments') }}
 ),
 
+explained as (
+    select * from {{ ref('explained_by_events') }}
+),
+
 placed as (
     select
         holders.*,
@@ -63,8 +67,14 @@ final as (
         placed.source,
         placed.source_key,
         placed.hold,
-        placed.adopt_id
+        placed.adopt_id,
+        case
+            when explained.is_over then 'org_unit_path,suspended,archived'
+            when explained.person_id is not null then 'org_unit_path'
+        end as expected_columns
     from placed
+    left join explained
+        on placed.person_id = explained.person_id
 )
 
 select * from final

@@ -13,6 +13,10 @@ accounts as (
     where target = 'microsoft'
 ),
 
+explained as (
+    select * from {{ ref('explained_by_events') }}
+),
+
 final as (
     select
         holders.person_id,
@@ -39,8 +43,14 @@ final as (
         holders.source,
         holders.source_key,
         holders.hold,
-        accounts.adopt_id
+        accounts.adopt_id,
+        case
+            when explained.is_over then 'department,account_enabled'
+            when explained.person_id is not null then 'department'
+        end as expected_columns
     from holders
+    left join explained
+        on holders.person_id = explained.person_id
     inner join states
         on holders.person_id = states.person_id
     -- people whose match with an account already there waits for a decision are left out: they would get a second one

@@ -1,0 +1,55 @@
+"""Expected: changes an event that was told beforehand explains, subject by subject. They pass the
+limits, as they were decided when the event was; all else is limited as ever.
+
+In: exports whose YAML names a context column by `expected:`, where each row says which columns of
+it tonight's events explain (comma-separated, none: nothing). Out: `expected` on the changes of
+`changes` these explain: those of an object itself where every column that changes is named, and all
+links of the same subject, which follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from common import sql
+from reverse_etl.model import CREATE, REMOVE, Export
+
+WHOSE = """
+    create or replace temp table expecting
+    (target text, entity text, subject text, columns text[])"""
+
+
+def mark(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> None:
+    """Set `expected` on the changes that tonight's events explain."""
+    connection.execute(WHOSE)
+    for export in exports:
+        if export.expected and export.subject:
+            named = sql.name(export.expected)
+            connection.execute(
+                f"""
+                insert into expecting
+                select $target, $entity, cast({sql.name(export.subject)} as varchar),
+                list_transform(string_split({named}, ','), lambda one: trim(one))
+                from {export.relation} where coalesce({named}, '') <> ''""",
+                {"target": export.target, "entity": export.entity},
+            )
+    connection.execute(
+        """
+        update changes set expected = true from expecting
+        where changes.target = expecting.target and changes.entity = expecting.entity
+        and changes.subject = expecting.subject and len(json_keys(new)) > 0
+        and len(list_filter(json_keys(new), lambda one: not list_contains(expecting.columns, one)))
+        = 0"""
+    )
+    for export in exports:
+        # a subject may have several rows of a link, and one of itself
+        if export.file is None and export.subject and export.key != (export.subject,):
+            connection.execute(
+                f"""
+                update changes set expected = true
+                where target = $target and entity = $entity and action in ('{CREATE}', '{REMOVE}')
+                and subject in (select subject from expecting where target = $target)""",
+                {"target": export.target, "entity": export.entity},
+            )
