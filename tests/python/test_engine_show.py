@@ -186,7 +186,7 @@ def test_a_plan_says_that_all_is_as_it_should_be_only_where_nothing_is_held(tmp_
     bench.plan()
     said = shown(bench)
     assert "No change is planned here: 1 export is held, for what stands below." in said
-    assert "held: exp_fake__users" in said
+    assert "its table is not tonight's" in said
     assert "Nothing to do" not in said
 
 
