@@ -21,7 +21,7 @@ from common import sql
 from common.findings import Finding
 from ingestion.layout import Reference
 from ingestion.model import LastGood, RefusedError, Trusted
-from ingestion.tolerance import Tolerance, nights, school_nights
+from ingestion.tolerance import Tolerance, nights
 
 LISTS = "_ids"  # how columns end that hold several keys
 DAY_IN_NAME = re.compile(
@@ -249,7 +249,7 @@ def old_content(
     """
     if tolerance.stale_after_days is None or trusted.content_on is None:
         return ()
-    age = school_nights(trusted.content_on, until)
+    age = tolerance.school_nights(trusted.content_on, until)
     if age < max(1, tolerance.stale_after_days):
         return ()
     held = (

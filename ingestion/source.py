@@ -34,7 +34,7 @@ from ingestion.model import (
     SourceUnreachableError,
     Trusted,
 )
-from ingestion.tolerance import Tolerance, nights, school_nights, tolerance
+from ingestion.tolerance import Tolerance, closed_days, nights, tolerance
 from ingestion.trust import Rules, check, check_references, keys_of
 
 # what the catalogue calls a file that is not there, one without a row, a source that is silent
@@ -284,8 +284,9 @@ def _archived(source: Source, outcomes: Mapping[str, Outcome]) -> list[Finding]:
 def tolerances(source: Source) -> dict[str, Tolerance]:
     """The thresholds of every feed. Raises SettingsError."""
     trust, is_file = settings.read(Tolerance, "trust"), source.settings.kind == "files"
+    closed = closed_days(paths.project() / "seeds" / "closed_days.csv", source.name)
     return {
-        feed.name: tolerance(trust, source.settings, feed, is_file=is_file)
+        feed.name: tolerance(trust, source.settings, feed, is_file=is_file).resting_on(closed)
         for feed in source.layout.feeds
     }
 
@@ -422,7 +423,11 @@ def _aged(
 ) -> FeedResult:
     """How old is what is in force, and is that too old to write from?"""
     if isinstance(outcome, Trusted):
-        age = school_nights(outcome.content_on, as_of) if limit.stale_after_days is not None else 0
+        age = (
+            limit.school_nights(outcome.content_on, as_of)
+            if limit.stale_after_days is not None
+            else 0
+        )
         too_old = (
             outcome.content_named
             and limit.hold_after_days is not None
@@ -435,7 +440,7 @@ def _aged(
     if result.status == "resting":
         return replace(result, held_partitions=last.held_partitions)
     watched = limit.stale_after_days is not None
-    age = school_nights(last.changed_on if watched else last.met_on, as_of)
+    age = limit.school_nights(last.changed_on if watched else last.met_on, as_of)
     if isinstance(outcome, Unchanged):
         age = age if watched else 0
         too_old = limit.hold_after_days is not None and age >= limit.hold_after_days

@@ -8,13 +8,16 @@ docs/trust.md says what each one does.
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
-from common.settings import Count, Never, Section, Share
+from common.settings import Count, Never, Section, SettingsError, Share
 
 if TYPE_CHECKING:
     from ingestion.layout import Feed
@@ -49,7 +52,11 @@ Season = Annotated[tuple[str, str] | None, BeforeValidator(_two_days)]
 
 
 class Tolerance(Section):
-    """[trust]: the thresholds of one feed. Days are school nights (Monday to Friday)."""
+    """[trust]: the thresholds of one feed. Days are school nights: Monday to Friday but the days of
+    `seeds/closed_days.csv`.
+    """
+
+    _closed: AbstractSet[date] = PrivateAttr(default=frozenset())
 
     min_row_ratio: Share = 0.5
     """Rows, against the largest of the last good loads."""
@@ -82,6 +89,16 @@ class Tolerance(Section):
     summer: Season = ("06-25", "09-15")
     """First and last day, as month-day: feeds that rest then may come empty."""
 
+    def resting_on(self, closed: AbstractSet[date]) -> Tolerance:
+        """The same thresholds, with the days on which the source rests."""
+        found = self.model_copy()
+        found._closed = closed
+        return found
+
+    def school_nights(self, since: date | None, until: date) -> int:
+        """How many nights before a school day of this source lie between two days."""
+        return school_nights(since, until, self._closed)
+
     def is_summer(self, day: date) -> bool:
         """Whether class lists may be empty on a day."""
         return self.summer is not None and self.summer[0] <= f"{day:%m-%d}" <= self.summer[1]
@@ -111,16 +128,36 @@ def tolerance(
     return Tolerance(**found)
 
 
-def school_nights(since: date | None, until: date) -> int:
+def school_nights(since: date | None, until: date, closed: AbstractSet[date] = frozenset()) -> int:
     """How many nights before a school day lie between two days: `since` Friday, `until` Monday is
-    one.
+    one; days that are closed are none.
     """
     if since is None or until <= since:
         return 0
     weeks, days = divmod((until - since).days, 7)
-    return weeks * 5 + sum(
+    ordinary = weeks * 5 + sum(
         (since + timedelta(days=weeks * 7 + day)).weekday() < 5 for day in range(1, days + 1)
     )
+    return ordinary - sum(since < day <= until and day.weekday() < 5 for day in closed)
+
+
+def closed_days(table: Path, source: str) -> frozenset[date]:
+    """The days of `seeds/closed_days.csv` on which a source rests. Raises SettingsError."""
+    if not table.is_file():
+        return frozenset()
+    found: set[date] = set()
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=2):
+            try:
+                first, last = (date.fromisoformat(row[name]) for name in ("first_day", "last_day"))
+            except (KeyError, TypeError, ValueError):
+                raise SettingsError(
+                    f"{table.name}, line {line}: first_day and last_day must be days such as"
+                    " 2027-03-15"
+                ) from None
+            if row.get("source") in (None, "", source):
+                found |= {first + timedelta(days=n) for n in range((last - first).days + 1)}
+    return frozenset(found)
 
 
 def nights(count: int) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from string import Template
 
 from common import access, paths, settings
+from ingestion.tolerance import closed_days
 from operations import backup
 from operations.configured import Schedule, days
 from operations.night import Limits, Step, nightly
@@ -75,6 +76,8 @@ def closed(day: date) -> str:
         begins, ends = days(given)
         if begins <= day <= ends:
             return f"{day.isoformat()} is a closed day ({given})"
+    if day in closed_days(paths.project() / "seeds" / "closed_days.csv", ""):
+        return f"{day.isoformat()} is a closed day (seeds/closed_days.csv)"
     return ""
 
 

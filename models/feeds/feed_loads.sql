@@ -30,7 +30,11 @@ loads as (
     where status = 'loaded'
 ),
 
--- different files that came after one. A file proves nobody's absence when it has a rejected line that names nobody and was
+school_night_loads as (
+    select * from {{ ref('school_night_loads') }}
+),
+
+-- different files that came on school nights after one. A file proves nobody's absence when it has a rejected line that names nobody and was
 -- not there yet while the one who is missing was: it may be theirs. A line that was rejected before is somebody else's
 counted as (
     select
@@ -38,14 +42,14 @@ counted as (
         taken.feed,
         taken.source_file,
         taken.last_read_at,
-        count(distinct loads.source_file) as good_loads_since
+        count(distinct school_night_loads.source_file) as good_loads_since
     from taken
-    left join loads
+    left join school_night_loads
         on
-            taken.source = loads.source
-            and taken.feed = loads.feed
-            and taken.last_read_at < loads.read_at
-            and coalesce(taken.last_read_at >= loads.doubt_since, true)
+            taken.source = school_night_loads.source
+            and taken.feed = school_night_loads.feed
+            and taken.last_read_at < school_night_loads.read_at
+            and coalesce(taken.last_read_at >= school_night_loads.doubt_since, true)
     group by taken.source, taken.feed, taken.source_file, taken.last_read_at
 ),
 

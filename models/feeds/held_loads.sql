@@ -24,15 +24,14 @@ taken as (
 
 held as (
     select
-        source_files.source,
-        source_files.feed,
-        source_files.source_file,
-        source_files.read_at,
+        loads.source,
+        loads.feed,
+        loads.source_file,
+        loads.read_at,
         schools.school_number
-    from source_files
+    from {{ ref('school_night_loads') }} as loads
     inner join schools
-        on {{ dbt.position("'\"' || schools.school_number || '\"'", "cast(source_files.held_schools as " ~ dbt.type_string() ~ ")") }} > 0
-    where source_files.status = 'loaded'
+        on {{ dbt.position("'\"' || schools.school_number || '\"'", 'loads.held_schools') }} > 0
 ),
 
 final as (

@@ -14,7 +14,7 @@ from library_kit import MONDAY, Library, loans, people, schools, visits
 from common import paths
 from common.settings import SettingsError, parse
 from ingestion.layout import load
-from ingestion.tolerance import Tolerance, school_nights, tolerance
+from ingestion.tolerance import Tolerance, closed_days, school_nights, tolerance
 
 
 def test_the_same_file_is_tolerated_then_told_then_held_with_its_age(library: Library) -> None:
@@ -242,3 +242,28 @@ def test_the_settings_that_are_shipped_name_every_threshold_and_say_the_defaults
     assert trusting(**shipped).model_dump() == Tolerance().model_dump()
     documented = (paths.root() / "docs" / "trust.md").read_text(encoding="utf-8")
     assert [name for name in shipped if f"`{name}`" not in documented] == []
+
+
+def test_days_without_school_are_no_school_nights(tmp_path):
+    table = tmp_path / "closed_days.csv"
+    table.write_text(
+        "first_day,last_day,source,reason\n2027-03-15,2027-03-26,,Spring break\n"
+        "2027-07-01,2027-09-06,sis,Summer\n",
+        encoding="utf-8",
+    )
+    friday, monday = date(2027, 3, 12), date(2027, 3, 29)
+    for source in ("sis", "hr"):
+        limit = Tolerance().resting_on(closed_days(table, source))
+        assert limit.school_nights(friday, monday) == 1, "spring break is one long weekend"
+        assert limit.school_nights(date(2027, 3, 18), date(2027, 3, 26)) == 0
+    assert Tolerance().school_nights(friday, monday) == 11, "without rows every weekday is one"
+    june, september = date(2027, 6, 30), date(2027, 9, 7)
+    found = {
+        source: Tolerance().resting_on(closed_days(table, source)).school_nights(june, september)
+        for source in ("sis", "hr")
+    }
+    assert found == {"sis": 1, "hr": 49}, "human resources does not rest in summer"
+    assert closed_days(tmp_path / "none.csv", "sis") == frozenset()
+    table.write_text("first_day,last_day\n15/03/2027,2027-03-26\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="line 2"):
+        closed_days(table, "sis")
