@@ -244,9 +244,13 @@ def section(*table: str) -> dict[str, Any]:
 
 def is_on(*table: str) -> bool:
     """Whether a source or a target is the district's: its table stands in the settings and does not
-    say `enabled = false`. What else that key may say is for whoever reads the whole table.
+    say `enabled = false`. What is no table, or says something else there, is for whoever reads it
+    whole to refuse.
     """
-    written = section(*table)
+    try:
+        written = section(*table)
+    except SettingsError:
+        return True
     no = ("false", "no", "off", "n", "f", "0")
     return bool(written) and str(written.get("enabled", True)).strip().lower() not in no
 
