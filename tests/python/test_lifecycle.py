@@ -78,8 +78,8 @@ class Machine:
             create table warehouse.seeds.holds (population text, source_key text, expires_on date);
             create table warehouse.seeds.leaves (population text, source_key text, starts_on date,
             ends_on date);
-            create table warehouse.identity.merged_keys (population text, source_key text,
-            same_as text); create schema warehouse.core;
+            create table warehouse.identity.person_keys (population text, source_key text,
+            other_key text); create schema warehouse.core;
             create table warehouse.core.doubted_records (population text, held_key text);
             create table warehouse.raw_homeroom.run_context (run_id text, as_of date);
             create table ledger.identity.lifecycle_events (person_id text, event_number int,
