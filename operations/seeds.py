@@ -82,10 +82,10 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
 
 
 def told() -> dict[str, Any]:
-    """What dbt is to know of two seeds before it can read one, as HOMEROOM_SEEDS has it:
+    """What dbt is to know of three seeds before it can read one, as HOMEROOM_SEEDS has it:
     {"targets": {"accounts": [the targets that hold some], …}, "systems": {kind: [the systems
-    that list some], …}, "off": [the targets the district has not]}. A file nobody can read says
-    nothing; `trouble` says why.
+    that list some], …}, "name_placeholders": {who may be called so: [texts], …}, "off": [the
+    targets the district has not]}. A file nobody can read says nothing; `trouble` says why.
     """
     said: dict[str, Any] = {"off": list(configured.off())}
     if (rows := _readable("targets")) is not None:
@@ -101,6 +101,11 @@ def told() -> dict[str, Any]:
             kind: [row["source_system"] for row in rows if row[kind]]
             for kind in _columns("source_precedence")
             if kind != "source_system"
+        }
+    if (rows := _readable("name_placeholders")) is not None:
+        said["name_placeholders"] = {
+            who: sorted(row["text"].lower() for row in rows if row["may_be"] == who)
+            for who in sorted({row["may_be"] for row in rows})
         }
     return said
 

@@ -4,6 +4,10 @@ with intake_problems as (
     select * from {{ ref('intake_problems') }}
 ),
 
+name_problems as (
+    select * from {{ ref('name_problems') }}
+),
+
 student_records as (
     select * from {{ ref('intake_students') }}
 ),
@@ -269,6 +273,8 @@ found as (
     select * from contacts_unknown
     union all
     select * from lookalikes
+    union all
+    select * from name_problems
 ),
 
 identified as (
@@ -317,7 +323,8 @@ final as (
         valued.lines,
         cast(valued.values as {{ dbt.type_string() }}) as values,
         {{ rendered('catalogue.sentence', 'valued.values') }} as message,
-        catalogue.owner,
+        -- what human resources wrote only human resources can mend
+        case when valued.entity = 'employees' then 'human resources' else catalogue.owner end as owner,
         catalogue.action
     from valued
     inner join catalogue on valued.code = catalogue.code

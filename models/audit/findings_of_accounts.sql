@@ -22,6 +22,10 @@ accounts as (
     select * from {{ ref('accounts') }}
 ),
 
+unnameable_people as (
+    select * from {{ ref('unnameable_people') }}
+),
+
 account_matches as (
     select * from {{ ref('account_matches') }}
 ),
@@ -109,8 +113,12 @@ without_account as (
         on
             people.person_id = account_matches.person_id
             and account_matches.decision = 'wait'
+    left join unnameable_people
+        on people.person_id = unnameable_people.person_id
     where
         accounts.person_id is null
+        -- what they wait for is a finding of its own
+        and unnameable_people.person_id is null
         and account_matches.person_id is null
         and people.state in ('active', 'preregistered')
         and people.presence <> 'filtered'

@@ -1,3 +1,5 @@
+{% set is_known = 'remembered.staff_key is not null and real_names.source_key is null' %}
+
 with matches as (
     select * from {{ ref('staff_matches') }}
 ),
@@ -12,6 +14,11 @@ listed_employees as (
 
 remembered as (
     select * from {{ ref('staff_remembered') }}
+),
+
+real_names as (
+    select * from {{ ref('real_names') }}
+    where population = 'staff'
 ),
 
 night as (
@@ -78,7 +85,7 @@ employees as (
         and remembered.hr_staff_id is not null
 ),
 
-final as (
+together as (
     select
         matches.staff_key,
         coalesce(matches.sis_staff_id, matches.hr_staff_id) as staff_id,
@@ -106,6 +113,18 @@ final as (
     left join employees on matches.staff_key = employees.staff_key
     left join primary_assignments as sis on matches.sis_key = sis.sis_key
     left join teachers on matches.sis_key = teachers.sis_key
+),
+
+final as (
+    select
+        {{ all_but('together', ['first_name', 'last_name', 'usual_first_name']) }},
+        -- nobody's name turns into a damaged one
+        {{ name_of_before('together.first_name', 'remembered.first_name', is_known) }} as first_name,
+        {{ name_of_before('together.last_name', 'remembered.last_name', is_known, first_name='together.first_name') }} as last_name,
+        {{ name_of_before('together.usual_first_name', 'remembered.usual_first_name', is_known) }} as usual_first_name
+    from together
+    left join remembered on together.staff_key = remembered.staff_key
+    left join real_names on together.staff_key = real_names.source_key
 )
 
 select * from final

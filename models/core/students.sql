@@ -1,3 +1,4 @@
+{% set is_known = 'remembered.student_number is not null and real_names.source_key is null' %}
 {% set kept = 'nights_that_keep.homerooms_are_kept and students.school_number = remembered.school_number' %}
 
 with students as (
@@ -10,6 +11,11 @@ enrolments as (
 
 remembered as (
     select * from {{ ref('students_remembered') }}
+),
+
+real_names as (
+    select * from {{ ref('real_names') }}
+    where population = 'student'
 ),
 
 night as (
@@ -33,7 +39,17 @@ tonight as (
         {{ all_but('students', [
             'source_system', 'home_school_number', 'homeroom_teacher_name', 'can_be_primary',
             'date_of_birth', 'homeroom', 'homeroom_teacher_id',
+            'legal_first_name', 'legal_last_name', 'usual_first_name', 'usual_last_name',
         ]) }},
+        -- nobody's name turns into a damaged one
+        {{ name_of_before('students.legal_first_name', 'remembered.legal_first_name', is_known) }} as legal_first_name,
+        {{ name_of_before(
+            'students.legal_last_name', 'remembered.legal_last_name', is_known, first_name='students.legal_first_name'
+        ) }} as legal_last_name,
+        {{ name_of_before('students.usual_first_name', 'remembered.usual_first_name', is_known) }} as usual_first_name,
+        {{ name_of_before(
+            'students.usual_last_name', 'remembered.usual_last_name', is_known, first_name='students.usual_first_name'
+        ) }} as usual_last_name,
         -- a birth date nobody can read is the one of the last good night
         coalesce(students.date_of_birth, remembered.date_of_birth) as date_of_birth,
         coalesce(students.homeroom, case when {{ kept }} then remembered.homeroom end) as homeroom,
@@ -46,6 +62,7 @@ tonight as (
     cross join night
     cross join nights_that_keep
     left join remembered on students.student_number = remembered.student_number
+    left join real_names on students.student_number = real_names.source_key
 ),
 
 together as (

@@ -4,6 +4,7 @@ says to it.
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import duckdb
 import jinja2
 
 from common import paths
+from operations import seeds
 from scripts import letter_map
 
 # dbt's own words, as its adapter for DuckDB has them
@@ -34,6 +36,8 @@ def _macros() -> Any:
         "return": lambda sql: sql,
         "letter_map": letter_map.mapping,
         "dbt": DBT,
+        "fromjson": json.loads,
+        "env_var": lambda name, default: seeds.environment().get(name, default),
         "target": SimpleNamespace(schema="main"),
         "adapter": SimpleNamespace(
             dispatch=lambda name, package: getattr(module, f"duckdb__{name}")

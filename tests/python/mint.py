@@ -29,6 +29,7 @@ create table warehouse.identity.person_records (
     legal_last_name text, admitted_on date);
 create table warehouse.identity.lifecycle (person_id text, is_open boolean, reason text);
 create table warehouse.identity.account_matches (person_id text, decision text);
+create table warehouse.identity.unnameable_people (person_id text, fault text);
 create table warehouse.identity.names_taken (account_name text, address text, kind text,
 target text, person_id text, remote_id text);
 create table ledger.identity.adopted_accounts (person_id text, target text, remote_id text,

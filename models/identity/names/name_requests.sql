@@ -10,6 +10,10 @@ account_matches as (
     select * from {{ ref('account_matches') }}
 ),
 
+unnameable_people as (
+    select * from {{ ref('unnameable_people') }}
+),
+
 policies as (
     select * from {{ ref('name_policy') }}
 ),
@@ -91,8 +95,12 @@ people as (
         on records.person_id = current_accounts.person_id
     left join waiting
         on records.person_id = waiting.person_id
+    left join unnameable_people
+        on records.person_id = unnameable_people.person_id
     where
         lifecycle.is_open
+        -- a name is minted once: none is made of a damaged one
+        and unnameable_people.person_id is null
         -- seed no_account: people the district gives none, see identity.presence
         and coalesce(lifecycle.reason, '') <> 'filtered'
         -- someone who may have an account already is given no second one until somebody decides

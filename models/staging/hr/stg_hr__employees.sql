@@ -9,9 +9,9 @@ renamed as (
         {{ school_number('source.school_number') }} as school_number,
 
         -- names
-        {{ clean_text('source.first_name') }} as first_name,
-        {{ clean_text('source.last_name') }} as last_name,
-        {{ clean_text('source.usual_first_name') }} as usual_first_name,
+        {{ name_text('source.first_name') }} as first_name,
+        {{ name_text('source.last_name') }} as last_name,
+        {{ name_text('source.usual_first_name', optional=true) }} as usual_first_name,
         {{ clean_text('source.position') }} as position,
         {{ clean_text('source.email') }} as email,
 

@@ -8,8 +8,8 @@ renamed as (
         {{ clean_text('source.student_number') }} as student_number,
 
         -- names
-        {{ clean_text('source.first_name') }} as first_name,
-        {{ clean_text('source.last_name') }} as last_name,
+        {{ name_text('source.first_name', optional=true) }} as first_name,
+        {{ name_text('source.last_name') }} as last_name,
 
         -- contact
         {{ clean_text('source.email_address') }} as email,

@@ -10,8 +10,8 @@ renamed as (
         {{ school_number('source.school_number') }} as school_number,
 
         -- names
-        {{ clean_text('source.first_name') }} as first_name,
-        {{ clean_text('source.last_name') }} as last_name,
+        {{ name_text('source.first_name') }} as first_name,
+        {{ name_text('source.last_name') }} as last_name,
         {{ clean_text('source.email_address') }} as email,
 
         -- flags

@@ -11,11 +11,11 @@ renamed as (
         {{ staff_id('source.teacher_id') }} as homeroom_teacher_id,
 
         -- names
-        {{ clean_text('source.legal_first_name') }} as legal_first_name,
-        {{ clean_text('source.legal_middle_name') }} as legal_middle_name,
-        {{ clean_text('source.legal_surname') }} as legal_last_name,
-        {{ clean_text('source.usual_first_name') }} as usual_first_name,
-        {{ clean_text('source.usual_surname') }} as usual_last_name,
+        {{ name_text('source.legal_first_name') }} as legal_first_name,
+        {{ name_text('source.legal_middle_name', optional=true) }} as legal_middle_name,
+        {{ name_text('source.legal_surname') }} as legal_last_name,
+        {{ name_text('source.usual_first_name', optional=true) }} as usual_first_name,
+        {{ name_text('source.usual_surname', optional=true) }} as usual_last_name,
         {{ clean_text('source.homeroom') }} as homeroom,
         {{ clean_text('source.teacher_name') }} as homeroom_teacher_name,
 

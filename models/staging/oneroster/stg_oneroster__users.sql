@@ -13,11 +13,11 @@ renamed as (
         {{ clean_text('source.agent_sourced_ids') }} as agent_ids,
 
         -- names: a person with one name has a hyphen for the given name, which may not be empty
-        nullif({{ clean_text('source.given_name') }}, '-') as given_name,
-        {{ clean_text('source.middle_name') }} as middle_name,
-        {{ clean_text('source.family_name') }} as family_name,
-        {{ clean_text('source.preferred_given_name') }} as preferred_given_name,
-        {{ clean_text('source.preferred_family_name') }} as preferred_family_name,
+        nullif({{ name_text('source.given_name') }}, '-') as given_name,
+        {{ name_text('source.middle_name', optional=true) }} as middle_name,
+        {{ name_text('source.family_name') }} as family_name,
+        {{ name_text('source.preferred_given_name', optional=true) }} as preferred_given_name,
+        {{ name_text('source.preferred_family_name', optional=true) }} as preferred_family_name,
 
         -- contact
         {{ clean_text('source.email') }} as email,

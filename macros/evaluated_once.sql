@@ -1,0 +1,13 @@
+{#- `body`, in which `name` stands for the value: an expression that a rule names twenty times is worked out once. -#}
+{% macro evaluated_once(name, value, body) -%}
+    {{ return(adapter.dispatch('evaluated_once', 'homeroom')(name, value, body)) }}
+{%- endmacro %}
+
+{% macro duckdb__evaluated_once(name, value, body) -%}
+    {%- if '(' in value -%}
+    list_transform([{{ value }}], lambda {{ name }}: {{ body }})[1]
+    {%- else -%}
+    {#- a column has its value already -#}
+    ({{ body | replace(name, value) }})
+    {%- endif -%}
+{%- endmacro %}
