@@ -85,7 +85,13 @@ def verify(
                     if any(column.role == SWITCH for column in export.columns)
                 },
             )
-            still_open |= {target: _still_open(connection, target) for target in left}
+            still_open |= {
+                target: [
+                    *_still_open(connection, target),
+                    *_not_closed(connection, target, document["plan_id"]),
+                ]
+                for target in left
+            }
         silent = [
             target for target in left if night.observed.get(target, {}).get("status") == "failed"
         ]
@@ -128,7 +134,9 @@ def verify(
                 print(f"verify: {target} {entity}: not compared, its export was refused")
             elif one["waiting"] or one["different"]:
                 print(f"verify: {target} {entity}: {_three(one)}")
-    return 3 if any(finding.level == "critical" for finding in found) else 0
+    # what is held waits for a person, as the plan said when it ended with 2
+    failed = any(one.level == "critical" and one.code != "still_open_held" for one in found)
+    return 3 if failed else 0
 
 
 def _measured(
@@ -251,6 +259,35 @@ def _still_open(connection: duckdb.DuckDBPyConnection, target: str) -> list[Find
             key=key,
         )
         for entity, key, partition, status, why in rows
+    ]
+
+
+def _not_closed(connection: duckdb.DuckDBPyConnection, target: str, plan_id: str) -> list[Finding]:
+    """What was to be closed and nobody tried to: held, waiting, or not pushed. One finding for
+    each cause, for it may be many; the plan lists them.
+    """
+    rows = connection.execute(
+        f"""
+        select changes.entity, any_value(planned.hold), count(*),
+            list_sort(list(changes.key))[:5]
+        from changes
+        join ledger.audit.changes as planned
+            on planned.target = changes.target and planned.entity = changes.entity
+            and planned.key = changes.key and planned.action = changes.action
+        where planned.plan_id = ? and changes.target = ? and changes.action = '{SUSPEND}'
+            and planned.status not in ('applied', 'failed')
+        group by changes.entity, planned.hold ->> '$.code' order by all""",
+        [plan_id, target],
+    ).fetchall()
+    return [
+        Finding(
+            "still_open_held" if hold else "still_open_not_pushed",
+            {"count": count, "keys": ", ".join(keys)}
+            | ({"why": problems.said(hold)} if hold else {}),
+            target=target,
+            entity=entity,
+        )
+        for entity, hold, count, keys in rows
     ]
 
 

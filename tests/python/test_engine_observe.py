@@ -155,6 +155,64 @@ def test_a_leaver_whose_account_cannot_be_closed_is_critical_and_named_whatever_
     assert not [one for one in findings.read(bench.run) if one["code"] == "still_open"]
 
 
+@pytest.fixture
+def braked(tmp_path: Path) -> Bench:
+    limits = {"create": 1000, "suspend": 2, "restore": 2}
+    return Bench(tmp_path / "var", [replace(USERS, meta={**USERS.meta, "limits": limits})])
+
+
+def leavers(bench: Bench, *gone: int, known: int = 40) -> None:
+    """So many people have accounts, and these have left since."""
+    bench.desire(users=[user(n) for n in range(1, known)])
+    bench.whole_night(allow="create", why="first")
+    bench.desire(users=[user(n, suspended=n in gone) for n in range(1, known)])
+
+
+def open_still(bench: Bench) -> list[tuple[str, int, str]]:
+    found = [one for one in findings.read(bench.run) if one["code"].startswith("still_open")]
+    assert {one["level"] for one in found} <= {"critical"}
+    return [(one["code"], one["values"]["count"], one["values"]["keys"]) for one in found]
+
+
+def test_a_leaver_whose_closing_is_held_is_critical_until_it_is_done(braked: Bench) -> None:
+    bench = braked
+    leavers(bench, *range(2, 12))  # more than the limit lets close in a night
+    assert bench.whole_night() == 2
+    assert bench.verify() == 0, "it waits for a person, as the plan said"
+    ((code, count, keys),) = open_still(bench)
+    assert (code, count, keys) == ("still_open_held", 10, "p10, p11, p2, p3, p4")
+    (found,) = [one for one in findings.read(bench.run) if one["code"] == code]
+    assert "accounts of leavers are open: 10 are not closed" in found["message"]
+    assert "limit" in found["message"]
+    bench.whole_night(allow="suspend", why="they left")
+    bench.verify()
+    assert open_still(bench) == []
+
+
+def test_a_leaver_whose_closing_was_planned_and_not_pushed_is_critical(bench: Bench) -> None:
+    leavers(bench, 2)
+    bench.new_night()
+    bench.observe()
+    bench.plan()  # and the push is refused, or ended before it
+    assert bench.verify() == 3
+    assert open_still(bench) == [("still_open_not_pushed", 1, "p2")]
+    bench.push()
+    bench.run.write("verify.json", {})
+    before = len(findings.read(bench.run))
+    assert bench.verify() == 0
+    assert not [one for one in findings.read(bench.run)[before:] if "still_open" in one["code"]]
+
+
+def test_an_opening_that_is_held_is_no_leaver_whose_account_is_open(braked: Bench) -> None:
+    bench = braked
+    bench.desire(users=[user(n, suspended=True) for n in range(1, 40)])
+    bench.whole_night(allow="create", why="first")
+    bench.desire(users=[user(n, suspended=n > 20) for n in range(1, 40)])
+    assert bench.whole_night() == 2, "so many openings are held"
+    bench.verify()
+    assert open_still(bench) == []
+
+
 def test_what_a_platform_lists_late_is_looked_at_again(bench: Bench) -> None:
     bench.desire(users=[user(1)])
     bench.whole_night()
