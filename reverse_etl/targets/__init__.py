@@ -1,8 +1,8 @@
 """The kinds of target there are: `[targets.<name>] kind` -> the adapter that speaks to it.
 
-`rest`, `sql` and `files` need settings alone. Adding a kind = a folder here with its `entities.py`
-and `client.py`, its line below, an emulator in `demo/`, its export models. `base.py` has the plot
-they share.
+`rest`, `scim`, `sql` and `files` need settings alone. Adding a kind = a folder here with its
+`entities.py` and `client.py`, its line below, an emulator in `demo/`, its export models. `base.py`
+has the plot they share.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from reverse_etl.targets.files import Files
 from reverse_etl.targets.google import Google
 from reverse_etl.targets.microsoft import Microsoft
 from reverse_etl.targets.rest import Rest
+from reverse_etl.targets.scim import Scim
 from reverse_etl.targets.sql import Sql
 
 ADAPTERS: dict[str, Any] = {
@@ -20,5 +21,6 @@ ADAPTERS: dict[str, Any] = {
     "microsoft": Microsoft,
     "files": Files,
     "rest": Rest,
+    "scim": Scim,
     "sql": Sql,
 }

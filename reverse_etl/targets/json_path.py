@@ -3,7 +3,8 @@ promised anything about, and how it is put there.
 
 `name.givenName` goes through objects; `externalIds[namespace=homeroom].id` through a list to the
 one entry with that value, and makes it when writing (`emails[type eq "work"].value`, as SCIM writes
-it, is the same); `lines.0.code` goes through a list by number. An empty path is the document.
+it, is the same); `lines.0.code` goes through a list by number; `urn:…:2.0:User:employeeNumber` into
+the object of that name, as SCIM writes an extension. An empty path is the document.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ MISSING: Any = object()
 @cache
 def steps(path: str) -> tuple[str, ...]:
     """`emails[type=work].value` as `("emails", "[type=work]", "value")`; nothing as `()`."""
+    if extension := re.match(r"(urn:.*):([^:]+)$", path):
+        return (extension[1], *steps(extension[2]))
     found = re.findall(r"\[[^\]]*\]|[^.\[\]]+", path)
     return tuple(re.sub(r'^\[(\S+) eq "?([^"]*)"?\]$', r"[\1=\2]", step) for step in found)
 

@@ -306,14 +306,15 @@ def test_a_push_that_is_killed_and_lied_to_ends_well(shop: Shop, nights: list[tu
     assert sorted(row[0] for row in shop.customers()) == sorted(customers | {"C-0"})
 
 
-def test_the_page_names_every_setting_of_both_kinds():
+def test_the_page_names_every_setting_of_all_kinds():
     from reverse_etl.targets.rest import settings as rest
+    from reverse_etl.targets.scim import settings as scim
     from reverse_etl.targets.sql import settings as sql
 
     text = PAGE.read_text("utf-8")
     models = [
         model
-        for module in (rest, sql)
+        for module in (rest, scim, sql)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, settings.Section)
     ]

@@ -109,7 +109,7 @@ class Pages:
         if paging is not None and (limit := paging.limit_param):
             asked[limit] = paging.limit
         if paging is not None and paging.style in {"offset", "page"}:
-            asked[_param(paging)] = 0 if paging.style == "offset" else paging.first
+            asked[_param(paging)] = _first(paging)
         following: tuple[str, dict[str, Any]] | None = (path, asked)
         while following is not None:
             where, asked = following
@@ -128,6 +128,8 @@ class Pages:
     def _objects(self, answer: Answer) -> list[Mapping[str, Any]]:
         route, number = self._route, self._number
         found = value_at(answer.body, route.items, MISSING)
+        if found is MISSING and route.total and value_at(answer.body, route.total) == 0:
+            found = []  # of none some send no list
         if isinstance(found, Mapping) and route.paging is None:
             found = [found]  # a look-up that answers with the one object
         if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
@@ -165,7 +167,7 @@ class Pages:
         if not found or (self.total is not None and self._taken >= self.total):
             return None
         if paging.style == "offset":
-            return where, {**asked, _param(paging): self._taken}
+            return where, {**asked, _param(paging): _first(paging) + self._taken}
         if paging.pages:
             count = value_at(answer.body, paging.pages)
             if not isinstance(count, int):
@@ -191,6 +193,12 @@ def _has_next(paging: Paging, answer: Answer) -> bool:
         return bool(answer.headers.get("link"))
     at = {"next": paging.next, "cursor": paging.more or paging.cursor}.get(paging.style)
     return at is not None and value_at(answer.body, at, MISSING) is not MISSING
+
+
+def _first(paging: Paging) -> int:
+    """Where counting begins: objects at 0 and pages at 1, unless the settings say otherwise."""
+    is_said = paging.style == "page" or "first" in paging.model_fields_set
+    return paging.first if is_said else 0
 
 
 def _param(paging: Paging) -> str:

@@ -43,7 +43,7 @@ OF_AUTH = {
     "oauth2_client_credentials": ("token_address", "scope", "in_header"),
 }
 OF_PAGING = {
-    "offset": ("param", "ends_with_404"),
+    "offset": ("param", "first", "ends_with_404"),
     "page": ("param", "first", "pages", "ends_with_404"),
     "cursor": ("param", "cursor", "more"),
     "next": ("next",),
@@ -84,8 +84,8 @@ class Auth(Section):
 class Paging(Section):
     """How a list goes on, and what proves its end.
 
-    offset  offset=200&limit=100: over when `total` have come or a page is empty; a short page
-            proves nothing, servers cap the limit
+    offset  offset=200&limit=100, counted from `first` (0): over when `total` have come or a page is
+            empty; a short page proves nothing, servers cap the limit
     page    page=3&per_page=100: the same, or when as many came as `pages` says
     cursor  a word in the answer asks for the next page: over when there is none, or `more` is false
     next    the next page's address in the answer: over when there is none

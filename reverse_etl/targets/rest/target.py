@@ -66,7 +66,7 @@ class Rest(ApiTarget):
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export]
     ) -> None:
-        self._said = settings_of(Settings, name, settings)
+        self._said = self.said(name, settings, exports)
         self._of = {one: of for one, of in self._said.entities.items() if one in exports}
         self.rows = {one: _row(one, of) for one, of in self._of.items()}
         reads = self._said.reads_per_minute
@@ -77,6 +77,15 @@ class Rest(ApiTarget):
         self.batch = max((batch.size for batch in batches), default=1)
         self._our_keys: dict[str, dict[str, str]] = {}  # entity -> remote id -> our key, once read
         self._check()
+
+    def said(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        exports: Mapping[str, Export],  # noqa: ARG002 - for kinds that make their calls from them
+    ) -> Settings:
+        """What the settings say."""
+        return settings_of(Settings, name, settings)
 
     def _check(self) -> None:
         """Refuse what the tables of the settings cannot know of each other."""
@@ -460,8 +469,11 @@ class Rest(ApiTarget):
             if name not in self._of[change.entity].left_out and (method == "PUT" or name in body)
         }
         etag = answer.headers.get("etag", "")
-        headers = {"If-Match": etag} if etag.startswith('"') else {}  # a weak one never matches
-        return self._write(change, route, method, kept, headers)
+        return self._write(change, route, method, kept, self._if_match(etag))
+
+    def _if_match(self, etag: str) -> dict[str, str]:
+        """That an object is still what was read; a weak tag never matches."""
+        return {"If-Match": etag} if etag.startswith('"') else {}
 
     def _write(
         self,
