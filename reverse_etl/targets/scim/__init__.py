@@ -12,6 +12,7 @@ that has the name a new one is refused for, and nobody's key, becomes ours.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -156,7 +157,7 @@ class Scim(Rest):
         elif self._dialect.member_removal == "value":
             operation = {"op": "remove", "path": MEMBERS, "value": [{"value": person}]}
         else:
-            operation = {"op": "remove", "path": f'{MEMBERS}[value eq "{person}"]'}
+            operation = {"op": "remove", "path": f"{MEMBERS}[value eq {json.dumps(person)}]"}
         outcome = self._write(change, route, "PATCH", _patch([operation]))
         if outcome.code == 400 and removing:  # noTarget: is it out already?
             return self._out_already(change, outcome)
