@@ -57,6 +57,7 @@ class Tolerance(Section):
     """
 
     _closed: AbstractSet[date] = PrivateAttr(default=frozenset())
+    """Days on which the source rests; no key of a table."""
 
     min_row_ratio: Share = 0.5
     """Rows, against the largest of the last good loads."""
