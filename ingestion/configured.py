@@ -178,6 +178,8 @@ class SourceSettings(Tolerance):
     """Whether it is read: false, and what it last gave stays as it is."""
     limits: Limits | None = None
     """How much of anything is read at most; what is not said: as the layout says."""
+    land_unread: bool = False
+    """Whether columns no model reads are landed too; the archive has them in their file."""
     keep_days: KeepDays | None = None
     """Files of it not in force for so long are past their days; unset: as [archive] says."""
     flags: dict[str, FlagWords] = Field(default_factory=dict)

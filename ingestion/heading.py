@@ -86,7 +86,9 @@ def _by_name(source: str, feed: Feed, file: str, delimiter: str, headings: list[
         else:
             places[column.name] = place
     missing = [
-        column for column in feed.columns if column.name not in places and not column.restricted
+        column
+        for column in feed.columns
+        if column.name not in places and column.name not in feed.unread and not column.restricted
     ]
     needed = [column.heading for column in missing if column.name in feed.required]
     if needed:

@@ -140,6 +140,9 @@ class Feed:
     left_empty: frozenset[str] = (
         frozenset()
     )  # columns a district has no use for: there, and always empty
+    unread: frozenset[str] = (
+        frozenset()
+    )  # columns no model and no check reads: there, and never landed
     opt_in: bool = False  # read only where the settings name it
     may_be_empty: bool = (
         False  # empty in summer is no news: what was landed before stays, and nothing waits for it
@@ -176,7 +179,7 @@ class Feed:
     @property
     def landed(self) -> tuple[str, ...]:
         """The raw columns, in file order, then the flags."""
-        return (*(one.name for one in self.columns if not one.restricted), *self.flag_of)
+        return (*(one.name for one in self.columns if self._kept(one)), *self.flag_of)
 
     @property
     def flag_of(self) -> dict[str, Flag]:
@@ -189,7 +192,10 @@ class Feed:
         flag is.
         """
         flagged = {flag.column for flag in self.flags}
-        return tuple(one for one in self.columns if not one.restricted or one.name in flagged)
+        return tuple(one for one in self.columns if self._kept(one) or one.name in flagged)
+
+    def _kept(self, one: Column) -> bool:
+        return not one.restricted and one.name not in self.unread
 
     def with_flags(self, places: Mapping[str, int]) -> dict[str, int]:
         """The landed columns of a file, and each flag where the column it is made of stands."""

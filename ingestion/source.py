@@ -22,7 +22,7 @@ import pyarrow as pa
 from common import findings, log, paths, problems, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, land, layout, people
+from ingestion import archive, land, layout, people, unread
 from ingestion.configured import KINDS, FilesSource, OneRosterSource, SourceSettings, SqlSource
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import (
@@ -155,7 +155,18 @@ def source_of(name: str, written: Mapping[str, Any]) -> Source:
     other = {"tables", "resources"} - KINDS[kind].model_fields.keys()
     given = {key: value for key, value in written.items() if key not in other}
     said = settings.parse(KINDS[kind], given, ("sources", name), error=LayoutError)
-    return Source(name, said, layout.within(_layout(name, said), said.limits))
+    found = layout.within(_layout(name, said), said.limits)
+    return Source(
+        name, said, found if said.land_unread else unread.less(name, found, cursors(said))
+    )
+
+
+def cursors(said: SourceSettings) -> set[str]:
+    """The columns a reader itself needs: those it reads changes by."""
+    if isinstance(said, OneRosterSource):
+        return {"date_last_modified"}
+    tables = {**getattr(said, "tables", {}), **getattr(said, "resources", {})}
+    return {layout.raw_name(one.cursor) for one in tables.values() if one.cursor}
 
 
 def _layout(name: str, said: SourceSettings) -> Layout:

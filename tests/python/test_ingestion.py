@@ -984,7 +984,10 @@ def _day(text: str) -> str | None:
     return datetime.strptime(text, "%d-%b-%Y").date().isoformat() if text else None
 
 
-def test_a_whole_district_lands_and_every_row_of_every_file_is_there(district: Path) -> None:
+def test_a_whole_district_lands_and_every_row_of_every_file_is_there(
+    district: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__MYEDBC__LAND_UNREAD", "true")
     assert main([]) == 0
     entries = json.loads((paths.runs() / "latest" / "feeds.json").read_text())
     assert {entry["status"] for entry in entries} == {"loaded"}
