@@ -200,7 +200,7 @@ def _of_objects(
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then
             {switches.closing(export)}
-                 else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
+                 else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
     old = f"""case
             when {create} then '{{}}'
             when action = '{ADOPT}' then
@@ -208,9 +208,9 @@ def _of_objects(
             when action in ('{REMOVE}', '{DELETE}')
             then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
             when {absent} then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in switches.of(export)[:1])}
-            else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
+            else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
     doubled = sql.reason("hold_key_doubled", copies="o.copies", target=sql.text(export.target))
-    hold = f"""case when o.copies > 1 then {doubled} {switches.hold("shut", "why_shut")} end"""
+    hold = f"""case when o.copies > 1 then {doubled} {switches.hold()} end"""
     order = "remote_id" if "remote_id" in there else "1"
     drifts = [
         f"case when {policy} is not null then struct_pack(column_name := {sql.text(c.name)}, policy"
@@ -253,7 +253,8 @@ def _of_objects(
                 or {" or ".join(_differs(c, types) for c in export.compared) or "false"}
         )
         select d, o, a, taken, unlike.key, {action} as action,
-            {switches.shut_elsewhere(export, types)} as shut,
+            {switches.left_shut(export, types)} as left_shut,
+            {switches.deleted_elsewhere(export, types)} as gone_elsewhere,
             {switches.why(export, types)} as why_shut,
             {switches.opened_elsewhere(export, types)} as opened,
             {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs

@@ -44,12 +44,30 @@ def branches(export: Export, types: Mapping[str, str], changed: Mapping[str, str
             when {" or ".join(opens)} then '{RESTORE}'"""
 
 
-def shut_elsewhere(export: Export, types: Mapping[str, str]) -> str:
-    """Wanted open, closed there, and not by us, by any switch or by being deleted."""
-    found = [_shut(export, switch, types) for switch in of(export)]
-    if gone := export.of_role(DELETED):
-        found.append(f"(a._key is not null and {_deleted(gone, types)} and not {_d(gone)})")
-    return f"(d._key is not null and ({' or '.join(found) or 'false'}))"
+def left_shut(export: Export, types: Mapping[str, str]) -> str:
+    """The names of the switches that somebody else closed and the row wants open, as a list."""
+    names = [f"case when {_shut(export, s, types)} then {sql.text(s.name)} end" for s in of(export)]
+    listed = ", ".join([*names, "cast(null as varchar)"])
+    return f"list_filter([{listed}], lambda name: name is not null)"
+
+
+def sent(column: Column, changed: str) -> str:
+    """Whether the change of a column goes along: what others closed is not opened by the way, where
+    another switch is being closed.
+    """
+    if column.role != SWITCH:
+        return changed
+    left = f"list_contains(left_shut, {sql.text(column.name)})"
+    return f"({changed} and not (action = '{SUSPEND}' and {left}))"
+
+
+def deleted_elsewhere(export: Export, types: Mapping[str, str]) -> str:
+    """Wanted, and among the target's deleted ones, though we last wrote it alive."""
+    gone = export.of_role(DELETED)
+    if gone is None:
+        return "false"
+    wanted = f"d._key is not null and not {_d(gone)}"
+    return f"({wanted} and a._key is not null and {_deleted(gone, types)})"
 
 
 def opened_elsewhere(export: Export, types: Mapping[str, str]) -> str:
@@ -78,11 +96,13 @@ def why(export: Export, types: Mapping[str, str]) -> str:
     return f"coalesce({', '.join([*said, 'null'])})"
 
 
-def hold(shut: str, because: str) -> str:
-    """The CASE branches that hold what would open something others closed."""
-    opening = f"action in ('{RESTORE}', '{ADOPT}', '{SUSPEND}') and {shut}"
-    return f"""when {opening} and {because} is not null
-            then {sql.reason("hold_closed_because", why=because)}
+def hold() -> str:
+    """The CASE branches that hold what would open something others closed (`left_shut`) or deleted
+    (`gone_elsewhere`); `why_shut` is what the target says of it.
+    """
+    opening = f"action in ('{RESTORE}', '{ADOPT}') and (len(left_shut) > 0 or gone_elsewhere)"
+    return f"""when {opening} and why_shut is not null
+            then {sql.reason("hold_closed_because", why="why_shut")}
             when {opening} then {sql.reason("hold_closed")}"""
 
 

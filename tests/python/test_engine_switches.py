@@ -60,20 +60,25 @@ objects = st.builds(
 )
 
 
-def expected(one: One, count: int) -> tuple[str | None, bool, bool]:
-    """(action, held, told as opened by others)."""
+def expected(one: One, count: int) -> tuple[str | None, bool, bool, set[int]]:
+    """(action, held, told as opened by others, which switches are turned)."""
     pairs = list(zip(one.wanted[:count], one.there[:count], strict=True))
     closes = any(wanted and not there for wanted, there in pairs)
     opens = any(there and not wanted for wanted, there in pairs)
     if not closes and not opens:
-        return None, False, False
+        return None, False, False, set()
+    turned: set[int] = set()
     held = opened = False
     for place, (wanted, there) in enumerate(pairs):
         ours = one.written[place] if one.written is not None else one.word is True and place == 0
         alien = place == 0 and one.reason == "ABUSIVE"  # the first says who closed it
-        held |= there and not wanted and (alien or not ours)
+        shut = there and not wanted and (alien or not ours)
+        # who is closed is closed, and what others closed is not opened by the way
+        held |= shut and not closes
+        if wanted != there and not (shut and closes):
+            turned.add(place)
         opened |= wanted and not there and one.written is not None and one.written[place]
-    return ("suspend" if closes else "restore"), held, closes and opened
+    return ("suspend" if closes else "restore"), held, closes and opened, turned
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -127,9 +132,14 @@ def test_no_object_is_opened_that_others_closed_and_no_switch_is_drift(
                 said(connection, f"p{n}", {names[0]: spoken[0][0 if one.word else 1]})
         diff.compare(connection, of, 0)
         found = {
-            key: (action, hold is not None, reason == "change_opened_elsewhere")
-            for key, action, hold, reason in connection.execute(
-                "select key, action, hold, reason ->> '$.code' from changes"
+            key: (
+                action,
+                hold is not None,
+                reason == "change_opened_elsewhere",
+                {names.index(name) for name in json.loads(new)},
+            )
+            for key, action, hold, reason, new in connection.execute(
+                "select key, action, hold, reason ->> '$.code', new from changes"
             ).fetchall()
         }
         assert connection.execute("select count(*) from drifts").fetchone() == (0,)

@@ -288,6 +288,7 @@ def test_exactly_the_scopes_that_are_used_are_asked_for():
         "admin.directory.group",
         "admin.directory.orgunit",
         "admin.directory.userschema",
+        "admin.directory.user.security",
     ]
 
 
