@@ -52,14 +52,14 @@ def spread(connection: duckdb.DuckDBPyConnection, members: Sequence[Export]) -> 
         for export in members:
             for column, entity in export.references.items():
                 if entity in by_entity:
-                    held += _pointing(connection, export, column, entity)
-                    held += _pointed_to(connection, export, column, entity)
+                    held += _pointing(connection, export, column, by_entity[entity])
+                    held += _pointed_to(connection, export, column, by_entity[entity])
         if not held:
             return
 
 
 def _pointing(
-    connection: duckdb.DuckDBPyConnection, export: Export, column: str, entity: str
+    connection: duckdb.DuckDBPyConnection, export: Export, column: str, other: Export
 ) -> int:
     """Rows that point to one that is not in the file yet."""
     return _changed(
@@ -68,30 +68,34 @@ def _pointing(
         update changes set hold = one.hold
         from (select {sql.key(export.shown_key, "wanted")} as _key, there.hold
         from {export.relation} as wanted
+        join {other.relation} as pointed
+            on {sql.key(other.key, "pointed")} = {sql.key([column], "wanted")}
         join (select key, hold from changes where target = $target and entity = $other
-        and action = 'create' and {STANDS}) as there on there.key = {sql.key([column], "wanted")}
-        ) as one
+        and action = 'create' and {STANDS}) as there
+            on there.key = {sql.key(other.shown_key, "pointed")}) as one
         where changes.target = $target and changes.entity = $entity and changes.key = one._key
         and changes.action <> 'remove' and changes.hold is null""",
-        {"target": export.target, "entity": export.entity, "other": entity},
+        {"target": export.target, "entity": export.entity, "other": other.entity},
     )
 
 
 def _pointed_to(
-    connection: duckdb.DuckDBPyConnection, export: Export, column: str, entity: str
+    connection: duckdb.DuckDBPyConnection, export: Export, column: str, other: Export
 ) -> int:
     """Rows about to go that something that stands points to."""
     return _changed(
         connection,
         f"""
         update changes set hold = one.hold
-        from (select {sql.key([column], "past")} as _key, min(stands.hold) as hold
+        from (select pointed._key, min(stands.hold) as hold
         from {applied.table(export.target, export.entity)} as past
+        join {applied.table(other.target, other.entity)} as pointed
+            on {sql.key(other.key, "pointed")} = {sql.key([column], "past")}
         join (select key, hold from changes where {OF} and {STANDS}) as stands
             on stands.key = past._key group by 1) as one
         where changes.target = $target and changes.entity = $other and changes.key = one._key
         and changes.action = 'remove' and changes.hold is null""",
-        {"target": export.target, "entity": export.entity, "other": entity},
+        {"target": export.target, "entity": export.entity, "other": other.entity},
     )
 
 
@@ -115,20 +119,19 @@ def standing(connection: duckdb.DuckDBPyConnection, export: Export, plan_id: str
     ((many,),) = connection.execute(f"select count(*) from {chosen}", values).fetchall()
     if not many:
         return export
+    for name, value in values.items():
+        chosen = chosen.replace(f"${name}", sql.text(value))
     columns = sql.names([column.name for column in export.columns])
-    relation = f"temp.{sql.name(f'standing_{export.model}')}"
-    connection.execute(
-        f"""
-        create or replace temp table {relation.removeprefix("temp.")} as
-        with stands as (select key as _key, action from {chosen})
+    # a query and no table: whoever renders may read through a connection of their own
+    return replace(
+        export,
+        relation=f"""(
         select {columns} from {export.relation}
-        where {sql.key(export.shown_key)} not in (select _key from stands)
+        where {sql.key(export.shown_key)} not in (select key from {chosen})
         union all
         select {columns} from {applied.table(export.target, export.entity)}
-        where _key in (select _key from stands where action <> 'create')""",
-        values,
+        where _key in (select key from {chosen} and action <> 'create'))""",
     )
-    return replace(export, relation=relation)
 
 
 def _changed(
