@@ -52,7 +52,7 @@ def test_the_first_day_of_the_next_year_is_rehearsed_and_nothing_else_is_touched
         having count(*) > 1)"""
     (leaving,) = district.ask(graduates)[0]
     assert leaving
-    assert moved(ended.stdout, "active -> grace") == leaving
+    assert moved(ended.stdout, "active -> leaving") == leaving
     (beginning,) = district.ask(
         "select count(*) from core.students where enrolment_status = 'preregistered' and"
         " admitted_on <= date '2027-09-07'"
