@@ -392,10 +392,12 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, scim: Scim, *answers: httpx.Response):
         self.asked: list[tuple[str, str, Any]] = []
+        self.versions: list[str | None] = []
         left = list(answers)
 
         def answer(request: httpx.Request) -> httpx.Response:
             body = json.loads(request.content) if request.content else None
+            self.versions.append(request.headers.get("if-match"))
             self.asked.append((request.method, request.url.raw_path.decode(), body))
             return left.pop(0) if left else httpx.Response(204)
 
@@ -421,6 +423,14 @@ def test_a_dialect_is_settings(monkeypatch) -> None:
     ]
 
 
+@pytest.mark.parametrize(("active", "methods"), [(True, "PATCH DELETE"), (False, "DELETE")])
+def test_who_is_open_is_closed_before_the_deletion_and_not_after(monkeypatch, active, methods):
+    scim = target("https://x.example/scim", update="patch")
+    record = Recorder(monkeypatch, scim)
+    do(scim, change("users", "delete", "p1", remote_id="u1", old={"active": active}))
+    assert [method for method, _, _ in record.asked] == methods.split()
+
+
 @pytest.mark.parametrize(
     ("answer", "method"),
     [
@@ -438,6 +448,7 @@ def test_an_object_is_changed_as_the_service_announces(monkeypatch, answer, meth
     record = Recorder(monkeypatch, scim, *answers)
     do(scim, change("users", "suspend", "p1", remote_id="u1", new={"active": False}))
     assert record.asked[-1][0] == method
+    assert record.versions[-1] == ('W/"7"' if method == "PUT" else None)
     assert record.asked[0][1] == "/scim/ServiceProviderConfig"
 
 
