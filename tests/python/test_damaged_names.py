@@ -153,8 +153,6 @@ def test_a_real_name_read_in_the_wrong_encoding_is_damaged(name, case, beside, r
         "None",
         "unknown",
         "UNKNOWN",
-        "x",
-        "X",
         "xxx",
         "fnu",
         "TBD",
@@ -175,6 +173,8 @@ def test_a_placeholder_is_empty_where_a_name_may_be_and_waits_where_it_is_needed
         ("Malcolm", "X", None),
         ("Leo", "None", None),
         ("Mi", "Na", None),
+        ("X", "Lee", None),
+        ("X", "Null", "name_placeholder"),
         ("Jane", "N/A", "name_placeholder"),
         ("Jane", ".", "name_placeholder"),
         ("NULL", "Null", "name_placeholder"),
@@ -192,6 +192,11 @@ def test_null_is_a_family_name_beside_a_first_name_that_is_one(
         f"select {MACROS.name_fault('last', 'first')} from (select ? as first, ? as last)",
         [first, last],
     ).fetchone() == (fault,)
+
+
+def test_x_is_a_first_name_and_nothing_in_a_column_that_may_be_empty(connection) -> None:
+    assert said(connection, "name_fault", "X") is None
+    assert said(connection, "name_text", "x", optional=True) is None
 
 
 def test_what_nobody_can_see_is_taken_out_of_a_name(connection) -> None:
