@@ -32,12 +32,13 @@ def _macros() -> Any:
         for file in files
         if file.stem not in ("letter_map", "materializations")
     )
+    environment = seeds.environment()
     given = {
         "return": lambda sql: sql,
         "letter_map": letter_map.mapping,
         "dbt": DBT,
         "fromjson": json.loads,
-        "env_var": lambda name, default: seeds.environment().get(name, default),
+        "env_var": environment.get,
         "target": SimpleNamespace(schema="main"),
         "adapter": SimpleNamespace(
             dispatch=lambda name, package: getattr(module, f"duckdb__{name}")
