@@ -64,7 +64,8 @@ def lines(
         set_aside(path)
         return []
     *ended, torn = content.split(b"\n")
-    found, whole, damaged = [], [], bool(torn) and not may_be_torn
+    # one that is written whole lines at a time is never empty
+    found, whole, damaged = [], [], (bool(torn) or not content) and not may_be_torn
     for line in ended:
         try:
             one = json.loads(line)
@@ -75,7 +76,7 @@ def lines(
             continue
         found.append(one)
         whole.append(line)
-    if damaged and set_aside(path):
+    if damaged and set_aside(path) and whole:
         write_text(path, b"".join(line + b"\n" for line in whole).decode("utf-8"))
     return found
 

@@ -62,6 +62,7 @@ SHAPES: dict[str, documents.Fits] = {  # of the documents of a run, as far as re
     "dbt/run_results.json": documents.has(results=list),
 }
 BY_NIGHT = ("nightly", "intraday")  # what lives a night; every other verb somebody typed
+LOOKED_OVER = 60  # runs, as many as a backup keeps
 READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
 
 
@@ -211,6 +212,16 @@ class Run:
         if latest is not None and not latest.is_nights and not latest.facts()["finished_at"]:
             return latest
         return cls.open(verb)
+
+    @classmethod
+    def look_over(cls) -> None:
+        """Read the documents of the runs that people look back on: one that is damaged is set
+        aside, and named, though nobody asks it tonight.
+        """
+        for run in cls.finished()[-LOOKED_OVER:]:
+            for name in SHAPES:
+                if "/" not in name and (run.folder / name).is_file():
+                    run.read(name)
 
     @property
     def is_nights(self) -> bool:

@@ -266,6 +266,7 @@ def _lived(run: Run, *night: Any, **more: Any) -> int:
         event("night_broke", error=closing.place_of(error))
         broke = Finding("night_broke", {"error": closing.place_of(error)})
         code = closing.guarded("findings", lambda: findings.record(run, [broke]) or 1)
+    closing.guarded("documents", lambda: Run.look_over() or 0)
     closing.guarded("findings", lambda: bool(findings.notice(run)))
     return code
 

@@ -116,8 +116,7 @@ def test_no_document_beside_the_runs_stops_them_either(var, name, damage):
     found = looked_at(run)
     interventions.record("not_run", details="another")
     assert [one["details"] for one in interventions.lines()][-1] == "another"
-    if (name, damage) != ("interventions.jsonl", nothing):  # lines that came later tell of that
-        assert "document_damaged" in found
+    assert "document_damaged" in found
 
 
 def test_interventions_that_were_cut_are_there_again_from_the_ledger():
@@ -221,3 +220,15 @@ def test_each_part_of_the_report_is_made_whatever_became_of_the_others(monkeypat
     (told,) = findings.read(run)
     assert told["code"] == "report_incomplete" and "a value of a row" not in told["message"]
     assert run.read("summary.json")["exit_code"] == run.facts()["exit_code"] == 1
+
+
+@pytest.mark.parametrize("name", sorted(OF_A_RUN))
+@pytest.mark.parametrize("damage", [half, nothing])
+def test_a_document_nobody_asks_tonight_is_looked_over_all_the_same(name, damage):
+    run = a_past(2)
+    run.write(name, run.read(name) or {})
+    damage(run.folder / name)
+    Run.look_over()
+    aside = [str(inside) for inside, _ in documents.untold()]
+    assert aside in ([f"runs/{run.run_id}/{name}"], []), "what is whole by its shape stays"
+    assert aside or documents.read(run.folder / name, None, SHAPES[name]) is not None
