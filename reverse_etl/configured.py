@@ -66,7 +66,7 @@ class ApiSettings(TargetSettings):
 
 
 class AccountSettings(ApiSettings):
-    """What a platform where people sign in may say besides."""
+    """What a platform where subjects sign in may say besides."""
 
     end_sessions: bool = True
     """Whether the sessions of an account that is closed are ended; it wants a permission of its

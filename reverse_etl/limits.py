@@ -66,7 +66,7 @@ AT_LEAST: Mapping[str, int] = {
 LIMITED = (*(action for action in ACTIONS if action != DELIVER), MOVE)
 LIFTED = (*LIMITED, DROP, EMPTY, KEYS, FIRST)
 COLUMN_AT_LEAST = 5
-GROWTH_AT_LEAST = 20  # rows; a class, a family or a new school's staff may come to a small file
+GROWTH_AT_LEAST = 20  # rows; a class, a family or a new part may come to a small file
 
 
 class LimitError(Exception):
@@ -382,7 +382,7 @@ def growth_hold(
     target: str, entity: str, limits: Limits, *, before: int, after: int, allowed: Allowed
 ) -> Reason | None:
     """Why a file waits that has so many rows more than the one delivered last: everybody twice, or
-    people of somebody else. None when it may go, as the first one may; `create` limits it.
+    subjects of somebody else. None when it may go, as the first one may; `create` limits it.
     """
     limit = limits.per_run.get(CREATE, DEFAULT_GROWTH)
     new = after - before

@@ -190,7 +190,7 @@ class Export:
     @property
     def shown_key(self) -> tuple[str, ...]:
         """The key's columns as `sql.key` takes them. Of a file's rows a column that tells something
-        of a person is written `~column`: its stand-in is the key wherever one is shown or stored.
+        of somebody is written `~column`: its stand-in is the key wherever one is shown or stored.
         Objects of other targets are reached by their key, which stays what it is.
         """
         telling = {c.name for c in self.columns if self.file and c.personal_data in PERSONAL}

@@ -3,7 +3,7 @@
 In: the export's columns of role `switch` (suspended, archived, a mailbox that forwards, …) and what
 `diff` joins: what is wanted (`d`), what is there (`o`), what we last wrote (`a`). Out: conditions
 and CASE branches as text. A switch is never drift, whatever `on_drift` says of other columns: what
-somebody else closed stays closed until a person says otherwise, and what somebody else opened that
+somebody else closed stays closed until somebody says otherwise, and what somebody else opened that
 we had closed is closed again and told by name. An object that lies among the target's deleted ones
 and was last written alive was closed by somebody else too.
 """

@@ -134,7 +134,7 @@ def verify(
                 print(f"verify: {target} {entity}: not compared, its export was refused")
             elif one["waiting"] or one["different"]:
                 print(f"verify: {target} {entity}: {_three(one)}")
-    # what is held waits for a person, as the plan said when it ended with 2
+    # what is held waits for somebody, as the plan said when it ended with 2
     failed = any(one.level == "critical" and one.code != "still_open_held" for one in found)
     return 3 if failed else 0
 

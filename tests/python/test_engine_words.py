@@ -19,10 +19,10 @@ NAMED = re.compile(
     r"|google|microsoft|gmail|workspace|graph|azure|entra|myedbc|oneroster|vancouver",
     re.I,
 )
-# What SQL may read besides what an export or its target names: the ledger, and the seed that says
-# which limits are others at some time of the year.
+# What SQL may read besides what an export or its target names: the ledger, and the seeds that
+# say which limits are others at some time of the year, and what is to be opened once.
 READ = re.compile(r"\b(?:from|join|into|update|describe)\s+\"?([a-z_]+)\"?\.\"?([a-z_]+)", re.I)
-ALLOWED = {"ledger", "staging", "seeds.limit_seasons"}
+ALLOWED = {"ledger", "staging", "seeds.limit_seasons", "seeds.openings"}
 
 
 def said(text: str) -> set[str]:
