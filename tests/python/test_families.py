@@ -289,6 +289,7 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
         "source_precedence": ("source_system contacts:integer", ("myedbc", 1), ("oneroster", 2)),
         "guardian_rules": ("source_system:varchar relationship:varchar",),
         "student_guardians_remembered": (contact,),
+        "doubted_records": ("population source_key",),
         "run_context": ("as_of", (TONIGHT,)),
         "students": (
             "student_number school_number home_phone:varchar enrolment_status may_call:boolean"
