@@ -339,6 +339,8 @@ def tables(of: District) -> Tables:
                 if target not in account.waits
             ),
         ),
+        # which changes an event explains, the tests of exp_google__users and of its kin ask
+        "explained_by_events": ("person_id:varchar is_over:boolean",),
         "account_aliases": (
             "person_id target address",
             *(
