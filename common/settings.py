@@ -248,9 +248,13 @@ def is_on(*table: str) -> bool:
     whole to refuse.
     """
     try:
-        written = section(*table)
+        return says_on(section(*table))
     except SettingsError:
         return True
+
+
+def says_on(written: Mapping[str, Any]) -> bool:
+    """The same of a table that has been read."""
     no = ("false", "no", "off", "n", "f", "0")
     return bool(written) and str(written.get("enabled", True)).strip().lower() not in no
 

@@ -129,7 +129,7 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
     configured = {
         name: written
         for name, written in settings.section("sources").items()
-        if not isinstance(written, Mapping) or settings.is_on("sources", name)
+        if not isinstance(written, Mapping) or settings.says_on(written)
     }
     unknown = sorted(set(names) - set(configured))
     if unknown:

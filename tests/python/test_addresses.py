@@ -20,15 +20,13 @@ from common.addresses import all_at_home, at_home, is_sealed, postgres_in_the_cl
 from common.printable import inert
 from common.settings import Section, Text
 from common.sftp import Place, SftpError, connect
-from ingestion.configured import BearerAuth, ClientCredentialsAuth, FilesSource, RestSource
+from ingestion.configured import BearerAuth, ClientCredentialsAuth, FilesSource, Limits, RestSource
 from ingestion.fetch import Folder, sftp_place
 from ingestion.model import SourceUnreachableError
 from ingestion.rest_session import opened
 from operations import channels
-from reverse_etl.model import FileFormat
 from reverse_etl.targets import google, microsoft
 from reverse_etl.targets.entity import Route, Words, fill
-from reverse_etl.targets.files import write_rows
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, ordinary
 
@@ -160,7 +158,7 @@ def test_a_token_never_goes_over_plain_http() -> None:
         ),
     ):
         with pytest.raises(SourceUnreachableError, match="must be https"):
-            opened("sis", source)
+            opened("sis", source, Limits())
     with pytest.raises(channels.UndeliverableError, match="plain http"):
         channels._post("http://hooks.example/x", {})
     graph = {"client_id": "c", "client_secret": "s", "authority": "https://login.example/t"}
@@ -239,7 +237,7 @@ def test_a_link_in_a_landing_folder_is_not_followed(tmp_path: Path) -> None:
     folder = Folder(inbox)
     assert [entry.name for entry in folder.list()] == ["real.csv"]
     with pytest.raises(SftpError, match="is a link"):
-        folder.get("link.csv", tmp_path / "copy")
+        folder.get("link.csv", tmp_path / "copy", 100)
 
 
 # ---------------------------------------------------------------- formulas
@@ -250,13 +248,3 @@ def test_no_cell_that_people_open_begins_as_a_formula(text: str) -> None:
     cell = inert(text)
     assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋"))
     assert cell in {text, f"'{text}"}
-
-
-def test_a_file_that_people_open_says_so(tmp_path: Path) -> None:
-    rows = [("=1+1", "Ava", None)]
-    for formulas, line in (("text", b"'=1+1,Ava,\r\n"), ("keep", b"=1+1,Ava,\r\n")):
-        form = FileFormat("f.csv", header=False, formulas=formulas)
-        path = tmp_path / formulas
-        with path.open("wb") as out:
-            write_rows(out, form, (), rows)
-        assert path.read_bytes() == line

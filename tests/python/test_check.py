@@ -233,9 +233,12 @@ def test_a_database_left_behind_by_another_user_is_said_with_how_to_have_it_back
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
 
     def refused(*_: object, **__: object):
-        raise duckdb.IOException('IO Error: Cannot open file "warehouse.duckdb": Permission denied')
+        raise duckdb.IOException("whatever it says")
 
+    with store.connect():
+        pass
     monkeypatch.setattr(duckdb, "connect", refused)
+    monkeypatch.setattr(store.os, "access", lambda *_: False)  # as of a file of another user's
     with (
         pytest.raises(
             store.StoreError,

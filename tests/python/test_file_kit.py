@@ -100,6 +100,16 @@ def test_letters_an_encoding_lacks_stop_the_file_or_are_replaced_or_are_told(tmp
         assert rendered(tmp_path, export(narrow | form), row) == line
 
 
+def test_a_file_that_people_open_says_so_and_no_cell_of_it_is_run(tmp_path: Path) -> None:
+    row = [("1", "=1+1", None, "+12505550102", None)]
+    for formulas, line in (
+        ("text", b"1,'=1+1,,'+12505550102,\r\n"),
+        ("keep", b"1,=1+1,,+12505550102,\r\n"),
+    ):
+        one = export({"formulas": formulas, "header": False, "encoding": "utf-8"})
+        assert rendered(tmp_path, one, row) == line
+
+
 def test_a_key_is_never_written_otherwise(tmp_path: Path) -> None:
     lax = {"encoding": "cp1252", "unencodable": "tell", "too_long": "shorten"}
     for row, words in ((("Łu", "x", None, None, None), "letters"), (("1234",) * 1, "longer")):
