@@ -7,9 +7,10 @@ whether every row can be read (https://duckdb.org/docs/stable/internals/storage)
 
 from __future__ import annotations
 
+import fcntl
+import os
 import struct
-import subprocess
-import sys
+import warnings
 from pathlib import Path
 
 import duckdb
@@ -22,15 +23,6 @@ HEADER = 4096  # bytes: one header of the file, then two of its state, of which 
 STATE = struct.Struct("<8xQQQQQ")
 MAGIC = b"DUCK"
 HELD = 3
-# in a process of its own: one that closes a file lets go of every lock it had on it
-TRY_TO_LOCK = """
-import fcntl, sys
-try:
-    with open({path!r}, {mode!r}) as file:
-        fcntl.lockf(file, fcntl.{kind} | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit({held})
-"""
 
 
 def seen(path: Path) -> str:
@@ -91,8 +83,20 @@ def _read(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def held(path: Path, *, read_only: bool) -> bool:
-    """Whether another process keeps it from being opened."""
-    kind, mode = ("LOCK_SH", "rb") if read_only else ("LOCK_EX", "r+b")
-    code = TRY_TO_LOCK.format(path=str(path), kind=kind, mode=mode, held=HELD)
-    command = [sys.executable, "-S", "-c", code]
-    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == HELD
+    """Whether another process keeps it from being opened. It is a child that asks: who closes a
+    file lets go of every lock it had on it. The child is no new program, which this user may not be
+    let start.
+    """
+    kind, mode = (fcntl.LOCK_SH, os.O_RDONLY) if read_only else (fcntl.LOCK_EX, os.O_RDWR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: it calls nothing of them
+        child = os.fork()
+    if not child:
+        code = 1
+        try:
+            fcntl.lockf(os.open(path, mode), kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            code = HELD
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == HELD
