@@ -145,6 +145,7 @@ def night(
         ),
         "family_telephones": ("student_number:varchar home_phone:varchar",),
         "grades": sql_kit.seed("grades"),
+        "real_names": sql_kit.seed("real_names"),
     }
     files = {file.stem: file for file in (paths.root() / "models").rglob("*.sql")}
     shown = {}
