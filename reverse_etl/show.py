@@ -369,19 +369,22 @@ def _summary(
 
 
 def _still(document: Mapping[str, Any], scope: Scope) -> str:
-    """What a plan without changes says: that all is as it should be only where nothing is held, and
-    nothing was left out of what is shown.
+    """What is said where no change is shown: that all is as it should be only where nothing is
+    held, and nothing was left out of what is shown; that a filter left it out, before any hold.
     """
     parts = [part for part in document["exports"] if scope.covers(part["target"])]
     held = sum(bool(part["holds"]) for part in parts)
     aside = sum(part["set_aside"] for part in parts)
+    left_out = "No change of this plan is like that."
+    if any(sum(part["planned"].values()) for part in parts):
+        return left_out
     if held:
         exports = "1 export is" if held == 1 else f"{held} exports are"
         return f"No change is planned here: {exports} held, for what stands below."
     if aside:
         return f"No change is planned here: {aside:,} are set aside under a hold."
-    if document["exports"] and sum(sum(part["planned"].values()) for part in document["exports"]):
-        return "No change of this plan is like that."
+    if any(sum(part["planned"].values()) for part in document["exports"]):
+        return left_out
     return "Nothing to do: every target holds what it should."
 
 
