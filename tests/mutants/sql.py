@@ -377,6 +377,11 @@ def _jinja(text: str) -> Iterator[Change]:
                 if len(terms) > 1:
                     left = ", ".join(terms[:number] + terms[number + 1 :])
                     yield (at, found.end(group)), left, "order dropped" if order else "key dropped"
+    for found in re.finditer(
+        r"\{\{ without_doubted\((?:(ref\('\w+'\))|'(\w+)'), '\w+', '\w+'\) \}\}", text
+    ):
+        rows = f"{{{{ {found[1]} }}}}" if found[1] else found[2]
+        yield found.span(), f"select * from {rows}", "condition dropped"
     for found in re.finditer(r"\{%-?\s*(?:if|elif)\s+(.*?)\s*-?%\}", text, re.S):
         if "loop." not in found[1]:
             yield found.span(1), f"not ({found[1]})", "condition turned"
@@ -580,7 +585,7 @@ def empty_warehouse(top: Path) -> Path:
     made = var / "shape"
     if not made.is_file() or made.read_text(encoding="utf-8") != shape.hexdigest():
         shutil.rmtree(var, ignore_errors=True)
-        var.mkdir(parents=True)
+        var.mkdir(mode=0o700, parents=True)  # as any folder of a state: others may not read it
         environment = os.environ | {"HOMEROOM_VAR": str(var), "HOMEROOM_RUN": ""}
         subprocess.run(
             [sys.executable, "-m", "operations", "build"],

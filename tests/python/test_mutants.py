@@ -89,6 +89,19 @@ def test_each_kind_of_fault_is_put_where_it_belongs_in_sql(kind: str, faults: se
     assert made(kind) == faults
 
 
+@pytest.mark.parametrize(
+    ("rows", "every_row"),
+    [("'keys'", "select * from keys"), ("ref('a')", "select * from {{ ref('a') }}")],
+)
+def test_whose_key_is_in_question_is_let_through_where_a_model_leaves_them_out(
+    rows: str, every_row: str
+):
+    call = "{{ without_doubted(" + rows + ", 'staff', 'staff_key') }}"
+    assert made("condition dropped", f"with final as (\n    {call}\n)\nselect * from final\n") == {
+        (call, every_row)
+    }
+
+
 def test_a_branch_of_a_union_and_a_neighbouring_column_are_faults_too():
     dropped = {
         before.split("select")[0] or before.rsplit(" ", 2)[-2:][0]
