@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,8 @@ from common import files, findings, paths, sftp, store
 from common.findings import Finding
 from common.runs import Run
 from ingestion import archive, cursor
+from ingestion.layout import Feed
+from ingestion.model import Fetched
 from operations import alerts, backup, interventions, publish
 from reverse_etl import journal
 from reverse_etl.passwords import Passwords
@@ -159,9 +162,14 @@ def test_open_incidents_are_the_old_ones_or_the_new_ones(var: Path, up_again) ->
 
 
 def test_what_a_cursor_knows_is_of_before_or_of_now(var: Path, up_again) -> None:
-    cursor.read_whole("hr", "people", "a" * 64)
+    def read(sha256: str) -> None:
+        found = Fetched("people", var / "people.csv", sha256 * 64, 1, datetime.now(UTC))
+        # without the cursor's column the file itself is not looked at
+        cursor.read_whole("hr", Feed("people", ()), "changed_at", [], found=found, notes=[])
+
+    read("a")
     with disk_of(var) as moments:
-        cursor.read_whole("hr", "people", "b" * 64)
+        read("b")
     found = {when: cursor._read("hr")["people"]["sha256"][0] for when, _ in up_again(moments)}
     assert set(found.values()) == {"a", "b"}
     assert found["after"] == "b"

@@ -55,7 +55,8 @@ def test_the_profile_of_another_district_reads_its_files_without_a_line_of_pytho
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     monkeypatch.delenv("HOMEROOM_RUN", raising=False)
     real = settings.section
-    source = {**CONFIGURED, "location": str(folder)}
+    # whatever reads them: what no model names is landed as well
+    source = {**CONFIGURED, "location": str(folder), "land_unread": True}
     monkeypatch.setattr(
         settings,
         "section",
@@ -154,6 +155,7 @@ def test_tables_of_a_source_that_is_not_configured_or_not_delivered_are_there_an
     # usual ones
     facts["hr"] = {
         "kind": "sql",
+        "land_unread": True,
         "tables": {"employees": {"columns": [*wanted, "union"], "key": ["staff_id"]}},
     }
     facts["myedbc"] = {"kind": "no such kind"}
