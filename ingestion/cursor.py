@@ -228,7 +228,9 @@ def _of_numbers(connection: Any, read_at: datetime) -> Stand:
             return Stand(None if value is None else str(int(value) - overlap), ahead)
     sooner, later = _here(read_at)
     for length, form in WRITTEN.items():
-        moment = f"if(length(stamp) = {length}, try_strptime(stamp, '{form}'), null)"
+        # `infinity` has eight letters, and is a moment to DuckDB
+        is_written = f"number is not null and length(stamp) = {length}"
+        moment = f"if({is_written}, try_strptime(stamp, '{form}'), null)"
         if _most(connection, f"year({moment}) between 2000 and 2299"):
             value, ahead = connection.execute(
                 f"select max({moment}) filter (where {moment} <= $sooner), count(*) filter (where"

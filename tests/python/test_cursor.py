@@ -70,7 +70,7 @@ PAST = st.lists(
     st.datetimes(datetime(2024, 1, 1), datetime(2026, 10, 6), timezones=st.just(UTC)), min_size=4
 )
 FUTURE = st.lists(
-    st.datetimes(datetime(2026, 10, 11), datetime(2262, 1, 1), timezones=st.just(UTC)),
+    st.datetimes(datetime(2026, 10, 9), datetime(2262, 1, 1), timezones=st.just(UTC)),
     min_size=1,
     max_size=3,
 )

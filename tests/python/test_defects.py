@@ -181,7 +181,7 @@ DEFECTS = {
     ),
     "a line without an end in sight": Defect(
         "rows_rejected",
-        "that is not closed",
+        "that are longer than 1,000 kB",
         {"People": HEAD + '"7474001","99999","","' + "x" * 10_500_000 + '"\r\n' + REST},
         **WARNED,
         lands=40,
