@@ -35,12 +35,15 @@ def is_open(export: Export, types: Mapping[str, str]) -> str:
 
 
 def branches(export: Export, types: Mapping[str, str], changed: Mapping[str, str]) -> str:
-    """The action of a row whose switches differ: closing one goes before opening another."""
+    """The action of a row whose switches differ: closing one goes before opening another. Of what
+    is closed already, closing another one is an update: nobody loses a way in by it.
+    """
     closes = [f"({changed[s.name]} and {_off(s, _d(s))})" for s in of(export)]
     opens = [f"({changed[s.name]} and {_off(s, _o(s, types))})" for s in of(export)]
     if not closes:
         return ""
-    return f"""when {" or ".join(closes)} then '{SUSPEND}'
+    ends = f"({is_open(export, types)} or {' or '.join(opens)})"
+    return f"""when ({" or ".join(closes)}) and {ends} then '{SUSPEND}'
             when {" or ".join(opens)} then '{RESTORE}'"""
 
 

@@ -26,7 +26,9 @@ def test_a_column_is_added_to_students_in_five_files_as_the_page_says(district, 
     project = District(district.var, checkout(tmp_path / "checkout", district.root))
     subprocess.run(["git", "apply", "-"], cwd=project.root, input=patch, text=True, check=True)
     with project.warehouse() as ask:
-        ask("update raw_myedbc.student_demographic_information set usual_middle_name = 'Wren'")
+        landed = "raw_myedbc.student_demographic_information"  # from the next night on
+        ask(f"alter table {landed} add column if not exists usual_middle_name varchar")
+        ask(f"update {landed} set usual_middle_name = 'Wren'")
         ((gone,),) = ask(
             "select student_number from core.students"
             " where is_in_feed and enrolment_status = 'active' order by all limit 1"
