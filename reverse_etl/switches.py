@@ -42,7 +42,8 @@ def branches(export: Export, types: Mapping[str, str], changed: Mapping[str, str
     opens = [f"({changed[s.name]} and {_off(s, _o(s, types))})" for s in of(export)]
     if not closes:
         return ""
-    ends = f"({is_open(export, types)} or {' or '.join(opens)})"
+    undone = opened_elsewhere(export, types)
+    ends = f"({is_open(export, types)} or {' or '.join(opens)} or {undone})"
     return f"""when ({" or ".join(closes)}) and {ends} then '{SUSPEND}'
             when {" or ".join(opens)} then '{RESTORE}'"""
 
