@@ -48,15 +48,17 @@ def read(path: Path, default: Any = None, fits: Fits | None = None) -> Any:
 
 
 def lines(
-    path: Path, fits: Fits | None = None, *, may_be_torn: bool = True
+    path: Path, fits: Fits | None = None, *, may_be_torn: bool = True, damaged: bool = False
 ) -> list[dict[str, Any]]:
     """A document of one JSON object per line. A last line a kill or a power cut has torn is left
-    out, where that is nothing new; where another is damaged, the file is set aside and the whole
-    lines are kept.
+    out, where that is nothing new; where another is damaged, or the caller knows that it is, the
+    file is set aside and the whole lines are kept.
     """
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():  # to nothing
+            set_aside(path)
         return []
     except PermissionError:
         raise
@@ -65,7 +67,8 @@ def lines(
         return []
     *ended, torn = content.split(b"\n")
     # one that is written whole lines at a time is never empty
-    found, whole, damaged = [], [], (bool(torn) or not content) and not may_be_torn
+    found, whole = [], []
+    damaged = damaged or ((bool(torn) or not content) and not may_be_torn)
     for line in ended:
         try:
             one = json.loads(line)

@@ -32,7 +32,7 @@ from common.log import event
 from common.runs import Run, business_date
 from operations import closing, interventions, preflight, routes
 from operations.configured import Backup, Night
-from reverse_etl import journal
+from reverse_etl import journal, settle
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make
 # sense
@@ -266,7 +266,8 @@ def _lived(run: Run, *night: Any, **more: Any) -> int:
         event("night_broke", error=closing.place_of(error))
         broke = Finding("night_broke", {"error": closing.place_of(error)})
         code = closing.guarded("findings", lambda: findings.record(run, [broke]) or 1)
-    closing.guarded("documents", lambda: Run.look_over() or 0)
+    for what in (Run, findings, settle):
+        closing.guarded("documents", lambda whose=what: whose.look_over() or 0)
     closing.guarded("findings", lambda: bool(findings.notice(run)))
     return code
 

@@ -73,9 +73,11 @@ def read(path: Path) -> Past:
     return Past(plan_id, outcomes, intents, bool(lines), ended, last_at)
 
 
-def keep_what_is_whole(path: Path) -> None:
-    """Set a damaged journal aside and leave the lines of it that can be read."""
-    documents.lines(path, lambda entry: "line" in entry)
+def keep_what_is_whole(path: Path, *, damaged: bool = False) -> None:
+    """Set a damaged journal aside and leave the lines of it that can be read; also one that shows
+    by nothing but its size that it was cut.
+    """
+    documents.lines(path, lambda entry: "line" in entry, damaged=damaged)
 
 
 def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:

@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import paths, sql
+from common import documents, files, paths, sql
 from reverse_etl import applied, journal
 from reverse_etl.model import FILE_ENTITY, Export
 
@@ -46,7 +46,27 @@ OUTCOMES = pa.schema(
 
 def journals(target: str = "*") -> list[Path]:
     """The journals of all runs, oldest run first."""
-    return sorted(paths.runs().glob(f"2*/journal/{target}.jsonl"))
+    return sorted(path for path in paths.runs().glob(f"2*/journal/{target}.jsonl") if is_one(path))
+
+
+def is_one(path: Path) -> bool:
+    """Whether a journal can be one: what else stands in its place (a folder, a link to nothing) is
+    set aside.
+    """
+    if path.is_file() and not path.is_symlink():
+        return True
+    documents.set_aside(path)
+    return False
+
+
+def look_over() -> None:
+    """Are the journals that were taken in still what they were? One that is not is set aside, and
+    named, though nobody reads it any more; its whole lines stay.
+    """
+    for path in journals():
+        if _is_damaged(path):
+            journal.keep_what_is_whole(path, damaged=True)
+            _mark(path)
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> int:
@@ -63,18 +83,43 @@ def _is_settled(path: Path) -> bool:
     """Reading a year of journals each night would cost more than the night: the size already
     settled is noted.
     """
+    size, _ = _marked(path)
+    return size == path.stat().st_size
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a journal that was taken in is shorter than it was then, or of other bytes."""
+    size, sha256 = _marked(path)
+    now = path.stat().st_size
+    return now < size or (now == size and sha256 not in ("", files.sha256(path)))
+
+
+def _marked(path: Path) -> tuple[int, str]:
+    """The size that was taken in, -1 for none, and the hash of it, '' where none was noted."""
     mark = path.with_suffix(".settled")
-    return mark.is_file() and mark.read_bytes() == str(path.stat().st_size).encode()
+    words = mark.read_bytes().split() if mark.is_file() else []
+    try:
+        return int(words[0]), b"".join(words[1:]).decode("ascii")
+    except (IndexError, ValueError):
+        return -1, ""
+
+
+def _mark(path: Path) -> None:
+    """Note how far a journal was taken in."""
+    if path.is_file():
+        mark = f"{path.stat().st_size} {files.sha256(path)}"
+        documents.write_text(path.with_suffix(".settled"), mark)
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
+        if _is_damaged(path):
+            raise journal.JournalDamagedError
         past = journal.read(path)
     except journal.JournalDamagedError:
         # what is lost of it is seen when the targets are read; it stops no night
-        journal.keep_what_is_whole(path)
+        journal.keep_what_is_whole(path, damaged=True)
         past = journal.read(path)
-    size = path.stat().st_size
     rows: list[dict[str, Any]] = [
         {field.name: outcome.get(field.name) for field in OUTCOMES}
         for outcome in past.outcomes.values()
@@ -149,8 +194,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     taken = connection.execute("select count(*) from settling").fetchone()
     _doubt(connection, past)
     connection.execute("commit")
-    mark = path.with_suffix(".settled")
-    mark.write_text(str(size))
+    _mark(path)
     return taken[0] if taken else 0
 
 

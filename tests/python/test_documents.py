@@ -4,6 +4,8 @@ and say what was wrong.
 
 from __future__ import annotations
 
+import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +201,72 @@ def test_a_damaged_journal_stops_no_night(tmp_path):
     ]
     path.with_suffix(".settled").write_bytes(b"\xff")
     assert not settle._is_settled(path)
+
+
+def random_bytes(path: Path) -> None:
+    path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("gone")
+
+
+JOURNAL = "".join(
+    json.dumps({"line": "outcome", "at": "2026", "change_id": f"c{number}", "status": "applied"})
+    + "\n"
+    for number in range(20)
+)
+NOTHING_WANTED = [half, nothing, random_bytes, a_folder, a_link_to_itself, a_link_to_nothing]
+
+
+@pytest.mark.parametrize("damage", NOTHING_WANTED)
+def test_a_journal_that_was_taken_in_long_ago_and_is_damaged_since_is_named(damage):
+    with store.connect() as connection:
+        run, _ = night(0)
+        path = run.folder / "journal" / "google.jsonl"
+        path.parent.mkdir()
+        path.write_text(JOURNAL, encoding="utf-8")
+        settle.settle(connection)
+        settle.look_over()
+        assert not list(documents.untold()), "it is as it was"
+        damage(path)
+        settle.look_over()
+        named = [str(inside) for inside, _ in documents.untold()]
+        assert named == [f"runs/{run.run_id}/journal/google.jsonl"]
+        documents.told()
+        settle.look_over()
+        assert settle.settle(connection) == 0
+        assert not list(documents.untold()), "it is named once"
+
+
+@pytest.mark.parametrize("damage", NOTHING_WANTED)
+def test_a_damaged_journal_is_named_by_whoever_takes_it_in_again(damage):
+    with store.connect() as connection:
+        run, _ = night(0)
+        path = run.folder / "journal" / "google.jsonl"
+        path.parent.mkdir()
+        path.write_text(JOURNAL, encoding="utf-8")
+        settle.settle(connection)
+        damage(path)
+        settle.settle(connection)
+        settle.look_over()
+        named = [str(inside) for inside, _ in documents.untold()]
+        assert named == [f"runs/{run.run_id}/journal/google.jsonl"]
+
+
+@pytest.mark.parametrize("damage", NOTHING_WANTED)
+def test_findings_of_an_older_night_that_are_fewer_than_it_counted_are_damaged(damage):
+    run, _ = night(0, found=(finding(), finding()))
+    findings.look_over()
+    assert not list(documents.untold())
+    damage(run.folder / "findings.jsonl")
+    findings.look_over()
+    named = [str(inside) for inside, _ in documents.untold()]
+    assert named == [f"runs/{run.run_id}/findings.jsonl"]
+    documents.told()
+    tonight, _ = night(1)
+    assert "document_damaged" not in looked_at(tonight)
 
 
 @pytest.mark.parametrize("part", ["publish", "page.write", "metrics.write", "show"])

@@ -4,6 +4,7 @@ what is there. Tables made by hand.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 from ledger_kit import export, ledger, stand
 
+from common import documents
 from reverse_etl import journal, settle
 from reverse_etl.journal import Journal
 from reverse_etl.model import FileFormat
@@ -177,7 +179,8 @@ def test_an_outcome_is_taken_in_once_with_all_it_says(
     assert rows(connection, "select * from ledger.applied.fake__users") == [
         ("p1", "p1", "e", "n", "run", end)
     ]
-    assert path.with_suffix(".settled").read_text() == str(path.stat().st_size)
+    marked = f"{path.stat().st_size} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert path.with_suffix(".settled").read_text() == marked
     assert settle.settle(connection) == 0
     path.with_suffix(".settled").unlink()  # killed between the commit and the mark
     assert settle.settle(connection) == 0
@@ -211,18 +214,18 @@ def test_the_mark_stands_only_after_what_it_marks_is_in_the_ledger(
     planned(connection, "c1")
     path = said(tmp_path, outcome("c1"))
     state = {}
-    real = Path.write_text
+    real = documents.write_text
 
-    def write(self: Path, *arguments: Any, **more: Any) -> int:
+    def write(path: Path, text: str) -> None:
         with (
             connection.cursor() as other
         ):  # what anybody else would see, were this process killed now
-            state[self.name] = other.execute(
+            state[path.name] = other.execute(
                 "select count(*) from ledger.audit.outcomes"
             ).fetchone()
-        return real(self, *arguments, **more)
+        real(path, text)
 
-    monkeypatch.setattr(Path, "write_text", write)
+    monkeypatch.setattr(documents, "write_text", write)
     assert settle.settle(connection) == 1
     assert state == {path.with_suffix(".settled").name: (1,)}
 
