@@ -7,7 +7,8 @@ chance are passed in.
 Order: entities as the adapter names them, waves within an entity, removals afterwards in reverse
 order; of a move none before all its arrivals. A change whose group or user does not exist (its
 create was held or failed) is skipped and says what it waits for. An attempt of which nobody knows
-what came is looked up by its durable key before it is made again.
+what came is looked up by its durable key before it is made again. Both sides of an exchange are one
+attempt with one outcome (`exchanges.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.log import event
-from reverse_etl import pacing
+from reverse_etl import exchanges, pacing
 from reverse_etl.journal import Journal, Past
 from reverse_etl.model import (
     ARRIVALS,
@@ -158,7 +159,7 @@ class Execution:
         self._moving: dict[tuple[str, str | None, str], dict[str, str]] = {}
         for change in self.changes:
             if change.family and change.action in ARRIVALS:
-                arriving = self._moving.setdefault(_unit(change), {})
+                arriving = self._moving.setdefault(exchanges.unit(change), {})
                 arriving[change.change_id] = key_text(change.key)
 
     @property
@@ -167,7 +168,7 @@ class Execution:
 
     def run(self) -> Tally:
         """Everything, once. Ends the journal only when nothing is left to resume."""
-        for changes in rounds(self.adapter, self.changes):
+        for changes in rounds(self.adapter, exchanges.joined(self.adapter, self.changes)):
             if self.stopped:
                 break
             self._round(changes)
@@ -178,12 +179,10 @@ class Execution:
     def _round(self, changes: Sequence[Change]) -> None:
         items = []
         for change in changes:
-            before = self.past.outcomes.get(change.change_id)
-            if before is not None:
-                self._count(change, _journaled(change, before))
-                self._learn(change, before["status"], before.get("remote_id"))
+            if self._dealt_with(change):
                 continue
-            waits_for = self._waits_for(change)
+            arriving = [each for each in exchanges.whole(change) if each.action in ARRIVALS]
+            waits_for = next(filter(None, map(self._waits_for, arriving or [change])), "")
             if waits_for:
                 self._conclude(
                     [
@@ -196,10 +195,10 @@ class Execution:
                     ]
                 )
                 continue
-            unclear = change.change_id in self.past.intents
-            items.append(
-                Item(replace(change, references=self._resolved(change)), unclear, int(unclear))
-            )
+            unclear = any(each.change_id in self.past.intents for each in exchanges.whole(change))
+            others = tuple(replace(each, references=self._resolved(each)) for each in change.others)
+            change = replace(change, references=self._resolved(change), others=others)
+            items.append(Item(change, unclear, int(unclear)))
         if not items:
             return
         queue = Queue(items, self.clock)
@@ -214,6 +213,23 @@ class Execution:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def _dealt_with(self, change: Change) -> bool:
+        """Whether the journal knows what became of a change, or of any side of an exchange: that
+        became of all, though the journal was cut before the last of its lines.
+        """
+        sides = exchanges.whole(change)
+        known = [each for each in sides if each.change_id in self.past.outcomes]
+        for each in known:
+            line = self.past.outcomes[each.change_id]
+            self._count(each, _journaled(each, line))
+            self._learn(each, line["status"], line.get("remote_id"))
+        if known and len(known) < len(sides):
+            line = self.past.outcomes[known[0].change_id]
+            outcome = replace(_journaled(known[0], line), remote_id=line.get("remote_id"))
+            rest = [replace(each, others=()) for each in sides if each not in known]
+            self._conclude([(Item(each, started_at=_now()), outcome) for each in rest])
+        return bool(known)
 
     def _work(self, queue: Queue) -> None:
         while items := queue.take(self.adapter.batch, lambda: self.stopped):
@@ -245,7 +261,8 @@ class Execution:
         for item in ready:
             item.attempts += 1
             item.started_at = item.started_at or _now()
-        self.journal.intend([item.change.change_id for item in ready], ready[0].attempts)
+        sides = [each for item in ready for each in exchanges.whole(item.change)]
+        self.journal.intend([each.change_id for each in sides], ready[0].attempts)
         answers = self._apply(ready)
         extra = sum(answer.calls - 1 for answer in answers.values() if answer.calls > 1)
         if extra:
@@ -391,6 +408,11 @@ class Execution:
     # ------------------------------------------------------------ records
 
     def _conclude(self, results: list[tuple[Item, Outcome]]) -> None:
+        results = [
+            (replace(item, change=each), replace(outcome, change_id=each.change_id))
+            for item, outcome in results
+            for each in exchanges.whole(item.change)
+        ]
         self.journal.conclude([_line(item, outcome) for item, outcome in results])
         for item, outcome in results:
             self._learn(item.change, outcome.status, outcome.remote_id)
@@ -399,7 +421,7 @@ class Execution:
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
         if change.action in ARRIVALS and status == "applied":
             with self._lock:
-                self._moving.get(_unit(change), {}).pop(change.change_id, None)
+                self._moving.get(exchanges.unit(change), {}).pop(change.change_id, None)
                 self._not_created.discard((change.entity, key_text(change.key)))
                 if remote_id:
                     self.known[change.entity, key_text(change.key)] = remote_id
@@ -438,7 +460,7 @@ class Execution:
         did not, or, before anybody is taken from anywhere, where they were to arrive.
         """
         if change.family and change.action in REMOVALS:
-            missing = self._moving.get(_unit(change), {}).values()
+            missing = self._moving.get(exchanges.unit(change), {}).values()
             if missing:
                 return f"{change.target} {change.entity} {min(missing)}"
         if change.action in REMOVALS and change.remote_id:
@@ -458,11 +480,6 @@ class Execution:
             for column, entity, key, _ in self._pointers(change)
             if (entity, key) in self.known
         }
-
-
-def _unit(change: Change) -> tuple[str, str | None, str]:
-    """What the sides of one move share."""
-    return change.entity, change.subject, change.family or ""
 
 
 def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:

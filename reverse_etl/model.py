@@ -232,6 +232,8 @@ class Change:
     export_model: str = ""
     seq: int = 0
     family: str | None = None  # the family of its row, within which its subject may move
+    # of an exchange: the other sides of it, done by the same call (`exchanges.joined`)
+    others: tuple[Change, ...] = ()
 
 
 SESSIONS_LEFT = "sessions_left"  # the reason of a closing after which sessions could not be ended
@@ -369,6 +371,17 @@ class Undeleting(Protocol):
     """What an adapter may offer: deleted objects can be had back by `undelete`."""
 
     restorable: Mapping[str, int]  # entity -> for how many days
+
+
+@runtime_checkable
+class Exchanging(Protocol):
+    """What an adapter may offer: it gives a subject one thing for another by one call."""
+
+    def exchanges(self, changes: Sequence[Change]) -> bool:
+        """Whether these arrivals and removals of one move are one call: then `apply` is given the
+        first of them, the rest in its `others`.
+        """
+        ...
 
 
 @runtime_checkable

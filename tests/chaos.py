@@ -212,7 +212,7 @@ class District:
                 for g in self.groups
             ],
             "exp_microsoft__licences": [
-                {"person_id": key, "licence": p["licence"]}
+                {"person_id": key, "licence": p["licence"], "family": "licence"}
                 for key, p in self.people.items()
                 if p["licence"]
             ],
@@ -392,6 +392,8 @@ class Chaos:
 
     def __init__(self, platforms: Any, seed: int, people: int) -> None:
         self.platforms, self.chance = platforms, random.Random(seed)
+        if hasattr(platforms, "microsoft"):  # one licence for another is an exchange, or refused
+            platforms.set_faults(microsoft={"exclusive_licences": True})
         os.environ.update(platforms.environment)
         os.environ["HOMEROOM_AS_OF"] = "2026-10-05"
         self.models = nodes(self.targets)

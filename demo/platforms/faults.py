@@ -35,6 +35,7 @@ class Faults:
         True
     )
     licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
+    exclusive_licences: bool = False  # Microsoft: no two products go together
     seed: int = 1
     chance: random.Random = field(default_factory=lambda: random.Random(1), repr=False)
 

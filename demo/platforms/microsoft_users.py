@@ -330,19 +330,30 @@ def _license(tenant: Tenant, user: dict[str, Any], asked: Call) -> Reply:
             "One or more parameters of the operation 'assignLicense' are missing from the request"
             " payload."
         )
-    held = {one["skuId"]: one for one in user.get("assignedLicenses", [])}
+    before = {one["skuId"]: one for one in user.get("assignedLicenses", [])}
+    held = dict(before)
     for sku_id in body["removeLicenses"]:
         if sku_id not in held:
             raise bad("User does not have a corresponding license.")
         del held[sku_id]
-        _seats(tenant, sku_id, -1)
     for one in body["addLicenses"]:
         if not user.get("usageLocation"):
             raise bad("License assignment cannot be done for user with invalid usage location.")
         sku_id = one.get("skuId", "")
-        if sku_id not in held:
-            _seats(tenant, sku_id, 1)
+        _known(tenant, sku_id)
+        if sku_id not in before and not _has_seat(tenant, sku_id):
+            raise bad(f"Subscription with SKU {sku_id} does not have any available licenses.")
         held[sku_id] = {"skuId": sku_id, "disabledPlans": one.get("disabledPlans", [])}
+    if tenant.faults.exclusive_licences and len(held) > 1:
+        raise bad(
+            "License assignment failed because service plans"
+            " are mutually exclusive: MutuallyExclusiveViolation."
+        )
+    # all of it, or nothing: what is free and what is held change together
+    for sku_id in before.keys() - held.keys():
+        _seats(tenant, sku_id, -1)
+    for sku_id in held.keys() - before.keys():
+        _seats(tenant, sku_id, 1)
     changed = user | {"assignedLicenses": list(held.values())}
     tenant.store.put("users", user["id"], changed)
     return _one(tenant, changed, asked)
@@ -355,10 +366,12 @@ def _has_seat(tenant: Tenant, sku_id: str) -> bool:
     )
 
 
-def _seats(tenant: Tenant, sku_id: str, more: int) -> None:
-    sku = tenant.store["skus"].get(sku_id)
-    if sku is None:
+def _known(tenant: Tenant, sku_id: str) -> dict[str, Any]:
+    if sku_id not in tenant.store["skus"]:
         raise bad(f"License {sku_id} does not correspond to a valid company License.")
-    if more > 0 and not _has_seat(tenant, sku_id):
-        raise bad(f"Subscription with SKU {sku_id} does not have any available licenses.")
+    return dict(tenant.store["skus"][sku_id])
+
+
+def _seats(tenant: Tenant, sku_id: str, more: int) -> None:
+    sku = _known(tenant, sku_id)
     tenant.store.put("skus", sku_id, sku | {"consumedUnits": sku["consumedUnits"] + more})

@@ -471,6 +471,7 @@ class ApiTarget(Target):
             repeatable=bool(row.links) or row.upserts or change.action not in CREATING,
             removing=change.action in REMOVALS,
             young=not self._young.isdisjoint(touched - {None}),
+            exchanging=bool(change.others),
         )
 
     def judge(self, change: Change, reply: Reply) -> Outcome:

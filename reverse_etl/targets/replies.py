@@ -34,6 +34,7 @@ class Call:
     repeatable: bool  # doing it twice is the same as once, so a lost reply needs no look-up
     removing: bool = False  # what is not there is as wanted
     young: bool = False  # about an object made minutes ago: replicas may not know it yet
+    exchanging: bool = False  # it takes one thing and gives another at once
 
 
 @dataclass(frozen=True)

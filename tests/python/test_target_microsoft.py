@@ -39,7 +39,7 @@ def microsoft(
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     made = kit("microsoft", platforms)
     yield made
-    made.faults(throttle=0.0, licence_seats=1_000_000)
+    made.faults(throttle=0.0, licence_seats=1_000_000, exclusive_licences=False)
     made.adapter.close()
 
 
@@ -484,3 +484,47 @@ def test_a_wait_may_have_decimals_and_headers_any_letter_case():
     )
     assert (reply.retry_after, reply.request_id, reply.reason) == (2.128, "r1", "TooManyRequests")
     assert seconds("Wed, 21 Oct 2026 07:28:00 GMT") == 0.0
+
+
+A1, FACULTY = "STANDARDWOFFPACK_STUDENT", "STANDARDWOFFPACK_FACULTY"
+
+
+def exchange(microsoft: Kit, user: Change) -> Change:
+    """Faculty for student, as the engine hands it over."""
+    return replace(
+        licence(microsoft, user, FACULTY), others=(licence(microsoft, user, A1, "remove"),)
+    )
+
+
+def test_one_licence_for_one_that_excludes_it_is_one_call(microsoft, platforms):
+    user = microsoft.done(microsoft.user())
+    microsoft.done(licence(microsoft, user, A1))
+    microsoft.faults(exclusive_licences=True)
+    refused = microsoft.apply(licence(microsoft, user, FACULTY))
+    assert (refused.status, refused.reason) == ("failed", "licence_clash")
+    assert microsoft.apply(exchange(microsoft, user)).status == "applied"
+    (item,) = items(platforms)
+    assert [len(item["body"][key]) for key in ("addLicenses", "removeLicenses")] == [1, 1]
+    assert held(microsoft, user) == {(FACULTY, "Active")}
+
+
+def test_an_exchange_whose_new_licence_fails_takes_nothing_away(microsoft):
+    user = microsoft.done(microsoft.user())
+    microsoft.done(licence(microsoft, user, A1))
+    seats = microsoft.observed("subscriptions")
+    microsoft.faults(licence_seats=0)
+    refused = microsoft.apply(exchange(microsoft, user))
+    assert (refused.status, refused.reason) == ("failed", "no_seats")
+    microsoft.faults(licence_seats=1_000_000)
+    assert held(microsoft, user) == {(A1, "Active")}
+    assert microsoft.observed("subscriptions") == seats
+
+
+@pytest.mark.parametrize("before", [(), (FACULTY,), (A1,), (A1, FACULTY)])
+def test_an_exchange_that_is_repeated_or_half_done_by_somebody_ends_as_wanted(microsoft, before):
+    user = microsoft.done(microsoft.user())
+    for name in before:
+        microsoft.done(licence(microsoft, user, name))
+    for _ in range(2):
+        assert microsoft.apply(exchange(microsoft, user)).status == "applied"
+        assert held(microsoft, user) == {(FACULTY, "Active")}

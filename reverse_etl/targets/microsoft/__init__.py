@@ -14,12 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from reverse_etl.configured import settings_of
-from reverse_etl.model import Change, Export
-from reverse_etl.targets.base import ApiTarget, owned_by
-from reverse_etl.targets.entity import Entity, Route, Words
+from reverse_etl.exchanges import whole
+from reverse_etl.model import REMOVALS, Change, Export, Outcome
+from reverse_etl.targets.base import ALREADY, ApiTarget, owned_by
+from reverse_etl.targets.entity import CREATING, Entity, Route
 from reverse_etl.targets.microsoft.client import BATCH, Client
 from reverse_etl.targets.microsoft.entities import ENTITIES, MEMBER_OF, ROLE_GROUPS
 from reverse_etl.targets.microsoft.settings import Settings
+from reverse_etl.targets.reading import TargetUnreadableError
+from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 
@@ -134,15 +137,60 @@ class Microsoft(ApiTarget):
                 ]
             return self._products
 
-    def words(self, change: Change) -> Words:
-        words = super().words(change)
-        if change.entity == "licences":
-            licence = change.key[1]
-            called = {one["skuPartNumber"]: one["skuId"] for one in self._subscribed()}
-            if licence in called:
-                words["product"] = called[licence]
-            words.why["product"] = f"the tenant has no subscription called {licence}"
-        return words
+    # ------------------------------------------------------------ licences
+
+    def exchanges(self, changes: Sequence[Change]) -> bool:
+        """Licences are given and taken back by one call, which does all of it or nothing."""
+        return all(change.entity == "licences" for change in changes)
+
+    def request(self, change: Change) -> Any:
+        if change.entity != "licences":
+            return super().request(change)
+        return self._assigning(change, *self._sides(change))
+
+    def _sides(self, change: Change) -> tuple[list[str], list[str]]:
+        """The products a change, or an exchange, gives and takes back."""
+        sides = whole(change)
+        return (
+            [self._product(one) for one in sides if one.action in CREATING],
+            [self._product(one) for one in sides if one.action in REMOVALS],
+        )
+
+    def _assigning(self, change: Change, giving: list[str], taking: list[str]) -> Any:
+        route = self.filled(self.rows["licences"].route(change.action), self.words(change))
+        adding = [{"skuId": product, "disabledPlans": []} for product in giving]
+        body = {"addLicenses": adding, "removeLicenses": taking}
+        return self._client.request(replace(route, body=body))
+
+    def look(self, change: Change, reply: Reply, reason: str) -> Outcome:
+        if not change.others:
+            return super().look(change, reply, reason)
+        # somebody, or an attempt whose reply was lost, did a part of the exchange: the rest of it
+        words, user = self.words(change), change.references.get("person_id")
+        route = self.filled(self.rows["licences"].routes["held"], words)
+        try:
+            found = self.read(f"licences of {change.key[0]}", self._client.request(route)).body
+        except TargetUnreadableError as error:
+            unread = Verdict("retry", "unreadable")
+            return outcome_of(change, unread, reply, None, str(error), 2)
+        states = found.get("licenseAssignmentStates") or ()
+        held = {one["skuId"] for one in states if is_direct(one)}
+        giving, taking = self._sides(change)
+        giving = [product for product in giving if product not in held]
+        taking = [product for product in taking if product in held]
+        if not giving and not taking:
+            return outcome_of(change, ALREADY, reply, user, "already there", 2)
+        (again,) = self.send([self._assigning(change, giving, taking)])
+        verdict = self._client.verdict(Call(repeatable=True), again)
+        return outcome_of(change, verdict, again, user, "the rest of an exchange", 3)
+
+    def _product(self, change: Change) -> str:
+        """The id of the product a licence is called by. Raises KeyError with a reason."""
+        licence = change.key[1]
+        called = {one["skuPartNumber"]: one["skuId"] for one in self._subscribed()}
+        if licence not in called:
+            raise KeyError(f"the tenant has no subscription called {licence}")
+        return called[licence]
 
     def addresses(self, found: Mapping[str, Any]) -> Iterator[str]:
         own = found.get("userPrincipalName") or found.get("mail") or found.get("mailNickname")

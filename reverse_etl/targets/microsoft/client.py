@@ -84,8 +84,10 @@ def _licence_refused(call: Call, reply: Reply) -> Verdict | None:
     """
     if "does not have any available licenses" in reply.message:
         return Verdict("failed", "no_seats")
-    if call.removing and "does not have a corresponding license" in reply.message:
-        return Verdict("applied", "not_found")
+    if "does not have a corresponding license" in reply.message:
+        if call.exchanging:  # nothing of it was done: what is held is looked up, and the rest asked
+            return Verdict("look", "not_held")
+        return Verdict("applied", "not_found") if call.removing else None
     return None
 
 

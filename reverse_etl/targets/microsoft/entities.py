@@ -92,17 +92,10 @@ ENTITIES = (
         read_only=("skuPartNumber",),  # the calls want the id of the product
         links=("person_id",),
         routes={
-            "create": Route(
-                "POST /users/{person_id}/assignLicense",
-                body={
-                    "addLicenses": [{"skuId": "{product}", "disabledPlans": []}],
-                    "removeLicenses": [],
-                },
-            ),
-            "remove": Route(
-                "POST /users/{person_id}/assignLicense",
-                body={"addLicenses": [], "removeLicenses": ["{product}"]},
-            ),
+            # what is given and what is taken of one user, by one call: the adapter fills it
+            "create": Route("POST /users/{person_id}/assignLicense", body={}),
+            "remove": Route("POST /users/{person_id}/assignLicense", body={}),
+            "held": Route("GET /users/{person_id}", {"$select": "id,licenseAssignmentStates"}),
         },
     ),
     Entity(
