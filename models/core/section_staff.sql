@@ -2,14 +2,6 @@ with timetable as (
     select * from {{ ref('intake_section_staff') }}
 ),
 
-timetable_sections as (
-    select * from {{ ref('intake_sections') }}
-),
-
-student_records as (
-    {{ without_doubted(ref('intake_students'), 'student', 'student_number') }}
-),
-
 assignments as (
     select * from {{ ref('intake_staff') }}
 ),
@@ -32,11 +24,6 @@ staff_remembered as (
 
 matches as (
     select * from {{ ref('staff_matches') }}
-),
-
-night as (
-    select {{ school_year('as_of') }} as school_year
-    from {{ source('homeroom', 'run_context') }}
 ),
 
 -- a name stands for a person only where one person at the school has it
@@ -63,33 +50,27 @@ known_staff as (
 
 class_teachers as (
     select
-        timetable.timetable_id || '_' || coalesce(timetable_sections.school_year, night.school_year) as section_id,
+        sections.section_id,
         timetable.school_number,
         timetable.staff_id,
         timetable.teacher_name,
         timetable.is_primary
     from timetable
-    cross join night
-    inner join timetable_sections on timetable.timetable_id = timetable_sections.timetable_id
+    inner join sections on timetable.timetable_id = sections.timetable_id
 ),
 
+-- students who vanished vote as last seen
 homeroom_votes as (
     select
-        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
+        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'students.homeroom_school_year') }} as section_id,
         students.school_number,
-        coalesce(student_records.homeroom_teacher_id, students.homeroom_teacher_id) as staff_id,
-        student_records.homeroom_teacher_name as teacher_name,
+        students.homeroom_teacher_id as staff_id,
+        students.homeroom_teacher_name as teacher_name,
         count(*) as votes
     from students
-    cross join night
-    -- students who vanished have no record tonight, but vote as last seen
-    left join student_records
-        on
-            students.student_number = student_records.student_number
-            and students.school_number = student_records.school_number
     where
         students.enrolment_status = 'active'
-        and coalesce(student_records.homeroom_teacher_id, students.homeroom_teacher_id, student_records.homeroom_teacher_name) is not null
+        and coalesce(students.homeroom_teacher_id, students.homeroom_teacher_name) is not null
     group by 1, 2, 3, 4
 ),
 

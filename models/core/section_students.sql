@@ -21,26 +21,23 @@ grades as (
     select * from {{ ref('grades') }}
 ),
 
-night as (
-    select {{ school_year('as_of') }} as school_year
-    from {{ source('homeroom', 'run_context') }}
-),
-
 class_members as (
     select
-        timetable.timetable_id || '_' || coalesce(timetable.school_year, night.school_year) as section_id,
+        sections.section_id,
         timetable.student_number
     from timetable
-    cross join night
+    inner join sections
+        on
+            timetable.timetable_id = sections.timetable_id
+            and coalesce(timetable.timetable_id || '_' || timetable.school_year, sections.section_id) = sections.section_id
 ),
 
 homeroom_members as (
     select
-        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
+        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'students.homeroom_school_year') }} as section_id,
         students.student_number
     from students
-    cross join night
-    inner join grades on students.grade_code = grades.grade_text
+    inner join grades on students.homeroom_grade_code = grades.grade_text
     where grades.is_k_to_7
 ),
 

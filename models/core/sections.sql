@@ -18,6 +18,15 @@ grades as (
     select * from {{ ref('grades') }}
 ),
 
+-- what stood in lists the night before
+remembered as (
+    select distinct section_id from {{ ref('section_students_remembered') }}
+),
+
+kept_nights as (
+    select count(*) > 0 as lists_are_kept from {{ ref('kept_lists') }}
+),
+
 night as (
     select
         *,
@@ -34,9 +43,16 @@ classes as (
         coalesce(courses.title, timetable.course_code) as title,
         timetable.semester,
         courses.grade_level as grade_code,
-        coalesce(timetable.school_year, night.school_year) as school_year
+        -- a class that says no year and was there before the summer keeps the one it had
+        coalesce(
+            timetable.school_year,
+            case when kept_nights.lists_are_kept and remembered.section_id is not null then night.school_year - 1 end,
+            night.school_year
+        ) as school_year
     from timetable
     cross join night
+    cross join kept_nights
+    left join remembered on timetable.timetable_id || '_' || (night.school_year - 1) = remembered.section_id
     left join courses
         on
             timetable.school_number = courses.school_number
@@ -47,14 +63,13 @@ classes as (
 
 homerooms as (
     select
-        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'night.school_year') }} as section_id,
+        {{ homeroom_section_id('students.school_number', 'students.homeroom', 'students.homeroom_school_year') }} as section_id,
         students.school_number,
         min(students.homeroom) as title,
-        case when count(distinct students.grade_code) = 1 then min(students.grade_code) end as grade_code,
-        min(night.school_year) as school_year
+        case when count(distinct students.homeroom_grade_code) = 1 then min(students.homeroom_grade_code) end as grade_code,
+        min(students.homeroom_school_year) as school_year
     from students
-    cross join night
-    inner join grades on students.grade_code = grades.grade_text
+    inner join grades on students.homeroom_grade_code = grades.grade_text
     where
         students.enrolment_status = 'active'
         and grades.is_k_to_7
@@ -65,6 +80,7 @@ homerooms as (
 all_sections as (
     select
         classes.timetable_id || '_' || classes.school_year as section_id,
+        classes.timetable_id,
         classes.school_number,
         classes.course_code,
         classes.section_letter,
@@ -77,6 +93,7 @@ all_sections as (
     union all
     select
         homerooms.section_id,
+        cast(null as {{ dbt.type_string() }}) as timetable_id,
         homerooms.school_number,
         cast(null as {{ dbt.type_string() }}) as course_code,
         cast(null as {{ dbt.type_string() }}) as section_letter,
@@ -91,6 +108,7 @@ all_sections as (
 final as (
     select
         all_sections.section_id,
+        all_sections.timetable_id,
         all_sections.school_number,
         all_sections.course_code,
         all_sections.section_letter,

@@ -10,7 +10,7 @@ from conftest import ROOT, District, checkout
 PAGE = ROOT / "docs" / "add-a-column.md"
 MOVED = (
     "stg_myedbc__student_demographics intake_myedbc__students intake_students students_remembered"
-    " enrolments_remembered enrolments students students_last_seen"
+    " enrolments_remembered enrolments kept_lists students students_last_seen"
 )
 
 

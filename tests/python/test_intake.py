@@ -42,7 +42,7 @@ READ = {
 }
 MOVED = (
     "source_precedence intake_aspen__students intake_students students_remembered"
-    " enrolments_remembered enrolments students"
+    " enrolments_remembered enrolments kept_lists students"
 )
 NIGHT = ("as_of:date data_as_of:date rolled_over_on:date", ("2026-10-05", "2026-10-05", None))
 

@@ -29,6 +29,7 @@ MODELS = (
     "record_decisions",
     "doubted_records",
     "enrolments",
+    "kept_lists",
     "students",
     "merged_keys",
     "person_records",
@@ -167,8 +168,8 @@ def night(
 
 TYPES: dict[str, str] = {
     column.partition(":")[0]: column.partition(":")[2] for column in RECORD.split()
-} | {"last_seen_on": "date"}
-for gone in ("home_school_number", "homeroom_teacher_name", "can_be_primary"):
+} | {"last_seen_on": "date", "homeroom_school_year": "integer", "homeroom_grade_code": "varchar"}
+for gone in ("home_school_number", "can_be_primary"):
     del TYPES[gone]
 
 
