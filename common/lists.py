@@ -35,6 +35,13 @@ SIZES = frozenset(
 ) | {12, 16, 24, 32, 48, 60, 64, 80, 100_000, 120, 125, 128, 256, 512, 600, 800, 999, 1024, 2048}
 
 
+# What a server answers to the address of a next page it no longer knows: the list that gave it was
+# accepted a moment ago, so it is the address that ran out (Graph's skip tokens, Google's page
+# tokens, which live three days, cursors of SCIM by RFC 9865, 410 of delta queries). Such a list is
+# read again from its beginning, once.
+EXPIRED = frozenset({400, 404, 409, 410, 412, 416, 422})
+
+
 def more(document: Any, headers: Mapping[str, str], rows: int, *, totals_only: bool = False) -> str:
     """Where an answer says that there is more than the rows that came; '' where it does not."""
     for name, value in _said(document):

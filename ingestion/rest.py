@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from common import paths
+from common import lists, paths
 from common.findings import Finding
 from ingestion import cursor, rest_pages, rest_session, table
 from ingestion.configured import Limits, RestSource
@@ -119,7 +119,8 @@ def _read(
             source, feed, by, headings, full_every_days=days, into=into, notes=notes
         )
     pages = Pages(settings, feed, since is not None)
-    try:
+
+    def read_through() -> Rows:
         rows = Rows(headings, into / f"{feed.name}.rows", feed.limits)
         taken = 0
         for item in _items(settings, feed, session, since, pages):
@@ -127,6 +128,17 @@ def _read(
             for row in spread(feed, item, since is not None):
                 rows.add(row)
         pages.complete(taken)
+        return rows
+
+    try:
+        try:
+            rows = read_through()
+        except Exception as error:
+            # a next page the server no longer knows: the list once more, from its beginning
+            if not pages.count or rest_session.status(_cause(error)) not in lists.EXPIRED:
+                raise
+            pages = Pages(settings, feed, since is not None)
+            rows = read_through()
     except Exception as error:
         # dlt wraps whatever happened, and its own text quotes answers; an address that does not
         # answer is the whole source's.

@@ -36,6 +36,7 @@ class Faults:
     )
     licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
     exclusive_licences: bool = False  # Microsoft: no two products go together
+    expired_pages: int = 0  # so many next pages are refused, as after days or a reorganisation
     seed: int = 1
     chance: random.Random = field(default_factory=lambda: random.Random(1), repr=False)
 
@@ -43,6 +44,12 @@ class Faults:
         """Whether a fault with a share strikes now."""
         share: float = getattr(self, switch)
         return share > 0 and self.chance.random() < share
+
+    def spends(self, switch: str) -> bool:
+        """Whether a fault that happens a number of times happens now."""
+        left: int = getattr(self, switch)
+        setattr(self, switch, max(left - 1, 0))
+        return left > 0
 
     def set(self, changes: dict[str, Any]) -> None:
         """Turn switches; refuses names and values it does not know."""

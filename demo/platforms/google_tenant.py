@@ -168,6 +168,8 @@ class Tenant:
     ) -> tuple[list[str], str | None]:
         """One page of the keys, or of the listing a page token stands for."""
         token = params.get("pageToken")
+        if token and self.faults.spends("expired_pages"):
+            raise invalid("Invalid Input: pageToken")
         return (
             self.pages.follow(token, size, invalid("Invalid Input: pageToken"))
             if token

@@ -168,6 +168,8 @@ def listed(
             "The specified page token value has expired and can no longer be included in your"
             " request.",
         )
+        if tenant.faults.spends("expired_pages"):
+            raise stale
         page, token = tenant.pages.follow(params["$skiptoken"], int(top), stale)
     else:
         keep = _filter(params["$filter"], kind, advanced) if "$filter" in params else None

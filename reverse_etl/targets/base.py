@@ -8,6 +8,7 @@ there), `request` (the call of a change), `look` (it exists already), `addresses
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +47,7 @@ from reverse_etl.targets.fields import (
     to_api,
 )
 from reverse_etl.targets.json_path import put
-from reverse_etl.targets.reading import Reads, TargetUnreadableError
+from reverse_etl.targets.reading import Reads, TargetUnreadableError, expired_twice
 from reverse_etl.targets.replies import Call, Reply, Verdict, advised, general, outcome_of
 
 ALREADY = Verdict("applied", "duplicate")
@@ -221,16 +222,33 @@ class ApiTarget(Target):
         self._names[entity], self._ours[entity] = names, ours
 
     def listed(
-        self, row: Entity, route: Route, what: str = "", **values: str
+        self, row: Entity, route: Route, what: str = "", *, anew: bool = False, **values: str
     ) -> Iterator[list[dict[str, Any]]]:
-        """Every page of a list; of what belongs to an object that is gone by now, none."""
+        """Every page of a list; of what belongs to an object that is gone by now, none. A list
+        whose next page has expired is read again from its beginning, once (`anew`: it was already),
+        and what came before comes no second time.
+        """
         asked = mask(self.seen(row.name), without=row.derived)
         words = {"mask": ",".join((*asked, *row.asked)), "page": str(row.page), **values}
-        request = self._client.request(self.filled(route, words))
-        while request is not None:
-            reply = self.read(what or row.name, request, missing_is_fine=bool(row.listed_per))
-            yield reply.body.get(row.items, [])
-            request = self._client.following(route, request, reply)
+        known: set[str] = set()
+        for _ in range(1 if anew else 2):
+            request = self._client.request(self.filled(route, words))
+            following = False
+            while request is not None:
+                fine = bool(row.listed_per) and not following
+                reply = self.read(what or row.name, request, fine, following=following)
+                if following and not reply.good:
+                    break
+                page = reply.body.get(row.items, [])
+                request = self._client.following(route, request, reply)
+                fresh = [one for one in page if _mark(row, one) not in known]
+                if request is not None or following:
+                    known |= {_mark(row, one) for one in page}
+                yield fresh
+                following = True
+            else:
+                return
+        raise expired_twice(self.name, what or row.name)
 
     def related(self, row: Entity, owners: Sequence[str]) -> Iterator[Sequence[Mapping[str, Any]]]:
         """What each of our objects of `row.listed_per` has, several asked at once."""
@@ -289,9 +307,15 @@ class ApiTarget(Target):
         values = list(from_api(self._key_fields[row.name], found).values())
         return None if not values or None in values else key_text(values)
 
-    def read(self, what: str, request: Any, missing_is_fine: bool = False) -> Reply:
-        """One read, with patience. Raises TargetUnreadableError."""
-        return self._reads.reply(what, lambda: self._client.ask(request), missing_is_fine)
+    def read(
+        self, what: str, request: Any, missing_is_fine: bool = False, *, following: bool = False
+    ) -> Reply:
+        """One read, with patience; of a `following` page the answer may be that it has expired.
+        Raises TargetUnreadableError.
+        """
+        return self._reads.reply(
+            what, lambda: self._client.ask(request), missing_is_fine, following
+        )
 
     # ------------------------------------------------------------ apply
 
@@ -564,6 +588,11 @@ class ApiTarget(Target):
         named = [each for each in self.tables[row.name] if each.column == row.named_by]
         name = next(iter(from_api(named, found).values()), None)
         return name is None or str(name).lower() == str(change.new.get(row.named_by)).lower()
+
+
+def _mark(row: Entity, one: Mapping[str, Any]) -> str:
+    """What tells an object of a list from the others."""
+    return str(one.get(row.remote_id) or json.dumps(one, sort_keys=True))
 
 
 def owned_by(row: Entity, owner: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from common import lists
 from reverse_etl.pacing import ATTEMPTS, Bucket, pause
 from reverse_etl.targets.replies import Call, Reply, Verdict, advised
 
@@ -48,9 +49,15 @@ class Reads:
         if self._verdict(READ, reply).reason == "throttled":
             self._bucket.throttled(reply.retry_after)
 
-    def reply(self, what: str, ask: Callable[[], Reply], missing_is_fine: bool = False) -> Reply:
-        """The good reply (or a 404 where that is an answer too). Raises TargetUnreadableError after
-        the last attempt.
+    def reply(
+        self,
+        what: str,
+        ask: Callable[[], Reply],
+        missing_is_fine: bool = False,
+        following: bool = False,
+    ) -> Reply:
+        """The good reply (or a 404 where that is an answer too; of a `following` page, one that
+        says it has expired). Raises TargetUnreadableError after the last attempt.
         """
         for attempt in range(1, ATTEMPTS + 1):
             self.one_call()
@@ -59,6 +66,8 @@ class Reads:
                 self._bucket.succeeded()
                 return reply
             verdict = self._verdict(READ, reply)
+            if following and is_expired(reply) and verdict.status != "retry":
+                return reply
             if verdict.status != "retry" or attempt == ATTEMPTS:
                 break
             self.told(reply)
@@ -71,6 +80,21 @@ class Reads:
             f" {reply.reason or 'no reason given'}, {attempt} of {ATTEMPTS} attempts);"
             f" {_advice(reply)}"
         )
+
+
+def is_expired(reply: Reply) -> bool:
+    """Whether the answer to the address of a next page says that there is no such page any more."""
+    return not reply.good and reply.code in lists.EXPIRED
+
+
+def expired_twice(target: str, what: str) -> TargetUnreadableError:
+    """What is said where a list that was begun again ran out again."""
+    return TargetUnreadableError(
+        f"{target}: {what} could not be read to their end: the place of the next page expired, the"
+        " list was read again from its beginning, and it expired again; run again when the platform"
+        " is less busy, and if it stays so, raise writes_per_minute or threads of"
+        f" [targets.{target}], by which reads are paced"
+    )
 
 
 def _advice(reply: Reply) -> str:

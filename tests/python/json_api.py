@@ -230,6 +230,8 @@ class JsonApi(Platform):
             at = (int(asked.get("page", 1)) - 1) * size
         if held.paging == "none":
             at, size = 0, len(rows)
+        if at and self.faults.spends("expired_pages"):
+            refuse(410, "expired")
         page, more = rows[at : at + size], at + size < len(rows)
         body: dict[str, Any] = {"data": page, "meta": {"total": len(rows)}}
         following = f"{self.origin}{request.path}?{urlencode({**asked, 'offset': at + size})}"

@@ -167,6 +167,18 @@ def test_a_busy_and_failing_server_whose_tokens_run_out_still_gives_everything_e
     assert library.api.faults == []
 
 
+@pytest.mark.parametrize("how", [how for how in PAGINATORS if how != "one"])
+def test_a_next_page_that_expired_begins_the_list_again_once(library: Library, how: str) -> None:
+    library.configure(how)
+    library.api.faults = [None, 410]
+    assert library.ingest() == 0, library.said()
+    assert library.rows() == EXPECTED
+    library.api.faults = [None, 400, None, 400]
+    assert library.ingest() == 3
+    assert "could not be read to its end" in library.entry["message"]
+    assert library.rows() == EXPECTED, "the last good rows stay"
+
+
 SIGNED = [
     ("bearer/link", {"type": "bearer", "token": BEARER}),
     ("key/link", {"type": "api_key", "name": "X-API-Key", "api_key": KEY}),

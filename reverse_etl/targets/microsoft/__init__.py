@@ -122,10 +122,15 @@ class Microsoft(ApiTarget):
             if not reply.good and reply.code != 404:
                 self._reads.told(reply)
                 reply = self.read(what, request, missing_is_fine=True)
-            found += [(owner, one) for one in reply.body.get("value", [])]
+            these = list(reply.body.get("value", []))
             while request := self._client.following(route, request, reply):
-                reply = self.read(what, request)
-                found += [(owner, one) for one in reply.body.get("value", [])]
+                reply = self.read(what, request, following=True)
+                if not reply.good:  # the next page has expired: the list once more
+                    again = self.listed(row, route, what, anew=True, owner=owner)
+                    these = [one for page in again for one in page]
+                    break
+                these += reply.body.get("value", [])
+            found += [(owner, one) for one in these]
         return found
 
     def _subscribed(self) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 In: the route of the list and how to ask. Out: its objects, each once. A page without the list it
 should have, a page that comes twice or begins as an earlier one did, another number than the API
 promises and an end that nothing proves raise `ListError`, which says what to set: half a list never
-passes for a whole one, for what is not in it would be made again.
+passes for a whole one, for what is not in it would be made again. A list whose next page has
+expired is read again from its beginning, once.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.rest.client import Answer
 from reverse_etl.targets.rest.settings import List, Paging
 
-Ask = Callable[[str, Mapping[str, Any], bool], Answer]  # path, params, whether a 404 is an answer
+# path, params, whether a 404 is an answer, whether it is a following page
+Ask = Callable[[str, Mapping[str, Any], bool, bool], Answer]
 READINGS = 3  # of a list that shifts while it is read
 FEW = 100  # a shorter list may well have a round number in it
 
 
 class ListError(Exception):
     """A list that cannot be what the settings say; the message says why, without a value."""
+
+
+class ExpiredError(Exception):
+    """The API no longer knows the next page of a list it began."""
 
 
 def whole(
@@ -41,14 +47,23 @@ def whole(
     empty one. Somebody may add or take away an object while we read: the pages shift, one may be
     missed, and the list is read again.
     """
-    trouble = ""
+    trouble, expired = "", 0
     for _ in range(READINGS):
         pages = Pages(route, ask, missing_is_fine)
         found: dict[str, Mapping[str, Any]] = {}
-        for page in pages.read(path, params):
-            pages.begin_anew(identify(page[0]) if page else None)
-            for one in page:
-                found[identify(one) or f"#{len(found)}"] = one
+        try:
+            for page in pages.read(path, params):
+                pages.begin_anew(identify(page[0]) if page else None)
+                for one in page:
+                    found[identify(one) or f"#{len(found)}"] = one
+        except ExpiredError:
+            expired += 1
+            if expired > 1:
+                raise ListError(
+                    "the place of the next page expired, the list was read again from its"
+                    " beginning, and it expired again; ask for larger pages with limit_param"
+                ) from None
+            continue
         if pages.total is None:
             pages.prove(len(found))
         if pages.total is None or pages.total == len(found):
@@ -115,9 +130,12 @@ class Pages:
             where, asked = following
             self._number += 1
             ended = self._number > 1 and paging is not None and paging.ends_with_404
-            answer = self._ask(where, asked, self._missing_is_fine or ended)
+            first = self._number == 1
+            answer = self._ask(where, asked, (self._missing_is_fine and first) or ended, not first)
             if not answer.good:
-                return
+                if first or (ended and answer.code == 404):
+                    return
+                raise ExpiredError
             found, self._last = self._objects(answer), answer
             self._followed |= paging is not None and _has_next(paging, answer)
             self._look_at(where, asked, found)

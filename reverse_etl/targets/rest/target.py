@@ -215,8 +215,8 @@ class Rest(ApiTarget):
         one.
         """
 
-        def ask(where: str, params: Mapping[str, Any], missing_is_fine: bool) -> Answer:
-            return self._asked(entity, where, params, missing_is_fine)
+        def ask(where: str, params: Mapping[str, Any], fine: bool, following: bool) -> Answer:
+            return self._asked(entity, where, params, fine, following=following)
 
         def identify(one: Mapping[str, Any]) -> str | None:
             return self._remote_id(entity, one, words.get("parent"))
@@ -644,12 +644,21 @@ class Rest(ApiTarget):
         return self._client.ask(method, where, params, body or None, headers=headers, rows=errors)
 
     def _asked(
-        self, entity: str, where: str, params: Mapping[str, Any], missing_is_fine: bool = False
+        self,
+        entity: str,
+        where: str,
+        params: Mapping[str, Any],
+        missing_is_fine: bool = False,
+        *,
+        following: bool = False,
     ) -> Answer:
         """A good answer to a read, or a 404 where that is one too; asked for with patience."""
         errors = self._of[entity].errors
         answer = self._reads.reply(
-            entity, lambda: self._client.ask("GET", where, params, rows=errors), missing_is_fine
+            entity,
+            lambda: self._client.ask("GET", where, params, rows=errors),
+            missing_is_fine,
+            following,
         )
         assert isinstance(answer, Answer)
         return answer
