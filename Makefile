@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -102,6 +102,10 @@ replay: .venv/nightly ##+ build an old night again from the archive, and compare
 release: .venv/nightly ## let changes go that a limit held, once ## RUN= ONLY="key,key" TARGET= SCHOOL= PERSON= WHY= WHO=
 	@$(PY) -m reverse_etl release $(SCOPE) $(call given,--only,ONLY) $(call given,--why,WHY) $(call given,--who,WHO)
 
+acknowledge: .venv/nightly ##+ a finding is known until a day; alone, what is ## CODE= UNTIL=2027-09-07 WHY="…" TARGET= SCHOOL= PERSON=
+	@$(PY) -m operations acknowledge $(call given,--until,UNTIL) $(call given,--why,WHY) $(call given,--target,TARGET) \
+		$(call given,--partition,SCHOOL) $(call given,--subject,PERSON) -- $${CODE:+"$$CODE"}
+
 undo: .venv/nightly ## plan how a run is taken back; then show and push as ever ## RUN= TARGET=
 	@$(NEAR); HOMEROOM_RUN= "$$@" -m reverse_etl undo $(call given,--target,TARGET) $(LIFT) -- "$$RUN"
 
@@ -184,4 +188,4 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
-	pause resume backup restore retention compact install audit test chaos month mutants lint bench docs lock audit-deps clean
+	pause resume acknowledge backup restore retention compact install audit test chaos month mutants lint bench docs lock audit-deps clean

@@ -171,6 +171,29 @@ def resume() -> None:
 
 
 @app.command()
+def acknowledge(
+    code: Annotated[str, typer.Argument(help="the kind of finding, as the page says it")] = "",
+    *,
+    until: Annotated[str, typer.Option(help="the first day it is told again, 2027-09-07")] = "",
+    why: Annotated[str, typer.Option(help="the reason, recorded and said on the page")] = "",
+    target: Annotated[str, typer.Option(help="of one target only")] = "",
+    partition: Annotated[str, typer.Option(help="of one partition only")] = "",
+    subject: Annotated[str, typer.Option(help="of one key only")] = "",
+) -> None:
+    """Set findings apart that somebody answers for, until a day; without a code, list them."""
+    from operations import acknowledged
+
+    if code:
+        which = acknowledged.Which(code.replace(" ", "_"), target, partition, subject)
+        print(acknowledged.acknowledge(which, until, why))
+        return
+    for one in acknowledged.in_force():
+        print(f"{one.which}: {one.sentence}")
+    if not acknowledged.in_force():
+        print("nothing is acknowledged")
+
+
+@app.command()
 def backup() -> None:
     """Copy what cannot be built again, prove the copy, keep the newest few."""
     from operations import backup as backups

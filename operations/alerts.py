@@ -24,7 +24,7 @@ from common import documents, findings, paths
 from common.log import event
 from common.runs import BY_NIGHT, Run
 from common.words import words
-from operations import channels, history
+from operations import acknowledged, channels, history
 from operations import routes as routing
 from operations.channels import CHANNELS, Message, Told, deliver
 from operations.closing import place_of
@@ -41,11 +41,13 @@ def send(run: Run, summary: dict[str, Any]) -> int:
     """
     given = routing.read()
     _kept()
+    seen = acknowledged.in_force()
     findings.notice(run)  # also of what was damaged among the incidents
     found = [
         finding
         for finding in findings.read(run)
         if not any(silence.covers(finding, run.as_of) for silence in given.silences)
+        and not (finding["level"] != "critical" and any(o.which.covers(finding) for o in seen))
     ]
     standing, opened, over = _incidents(summary, found)
     closed = [one for one in over if not one.get("closing")]

@@ -1,8 +1,8 @@
 """Interventions: what people do to the nights, and who, when and why. A pause is one of them.
 
-In: `make pause`, `make resume`, `make restore`, `make retention`. Out: one line each in
-`interventions.jsonl`, written also while a night holds the warehouse; `load` brings the lines into
-`audit.interventions`, where people ask.
+In: `make pause`, `make resume`, `make acknowledge`, `make restore`, `make retention`. Out: one line
+each in `interventions.jsonl`, written also while a night holds the warehouse; `load` brings the
+lines into `audit.interventions`, where people ask.
 
 Alone: `python -m operations pause --until 2027-09-07 --why "summer"`, `python -m operations
 resume`.
@@ -88,7 +88,7 @@ def _is_one(line: dict) -> bool:
         when = [datetime.fromisoformat(text) for text in (line["happened_at"], until) if text]
     except (KeyError, TypeError, ValueError):
         return False
-    return len(when) > (line.get("what") == "paused") and set(FIELDS) <= set(line)
+    return len(when) > (line.get("what") in ("paused", "acknowledged")) and set(FIELDS) <= set(line)
 
 
 def load(connection: duckdb.DuckDBPyConnection) -> int:
@@ -134,12 +134,12 @@ def pause(until: str, why: str) -> Pause:
     """
     if not why.strip():
         raise InterventionError('a pause is recorded with its reason: add WHY="…"')
-    moment = _moment(until)
-    if moment <= datetime.now(UTC):
+    begins = moment(until)
+    if begins <= datetime.now(UTC):
         raise InterventionError(
             f"{until} is past; a pause needs a day to come, e.g. UNTIL=2027-09-07"
         )
-    record("paused", why.strip(), moment)
+    record("paused", why.strip(), begins)
     found = current()
     if found is None:
         raise InterventionError("the pause was not recorded")
@@ -167,7 +167,10 @@ def current(now: datetime | None = None) -> Pause | None:
     )
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A date (its first moment) or a date and time of the district, as UTC. Raises
+    InterventionError.
+    """
     try:
         if len(text) == len("2027-09-07"):
             return datetime.combine(date.fromisoformat(text), time(), settings.zone()).astimezone(

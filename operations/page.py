@@ -1,17 +1,20 @@
 """The page of a run: one HTML file that holds everything it shows, and an index of all runs.
 
-In: the run's documents and summary, the summaries of the nights before, the changes by partition
-from the published copy. Out: `pages/<run_id>.html`, the same as `pages/latest.html`, and
+In: the run's documents and summary, the summaries of the nights before, the changes from the
+published copy. Out: `pages/<run_id>.html`, the same as `pages/latest.html`, and
 `pages/index.html`: a folder of its own, for a web server may show it. Keys only, no names, and a
 key that is an address is not shown; nothing is loaded from anywhere.
 
-The template is `page.html` beside this file; every value goes through its escaping.
+The template is `page.html` beside this file; every value goes through its escaping. What it opens
+and searches beyond what it shows are the rows of `page_rows.py`, read by `page.js`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from common.printable import lines
 from common.runs import Run
 from common.settings import District
 from common.words import words
-from operations import history
+from operations import acknowledged, history, page_rows
 
 ROWS_PER_CODE = (
     40  # a kind with more findings than this shows so many and says where the rest stands
@@ -52,7 +55,12 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
         lstrip_blocks=True,
         finalize=shown,
     )
-    environment.filters |= {"count": _count, "span": _span, "moment": _moment}
+    environment.filters |= {
+        "count": _count,
+        "span": _span,
+        "moment": _moment,
+        "breakable": _breakable,
+    }
     template = environment.get_template("page.html")
     common = {
         "district": settings.read(District, "district").name or "this district",
@@ -88,19 +96,21 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     """Everything the page of a run says, ready to be put down."""
     nights = [*past, summary] if summary["verb"] == "nightly" else past
     odd = history.unusual(summary, past)
-    found = findings.read(run)
+    every = findings.read(run)
+    found, seen = acknowledged.apart(every)
+    rows, count, whole = page_rows.packed(run, every, shown)
     return {
         "summary": summary,
-        "lines": five_lines(summary, found, odd),
+        "lines": five_lines(summary, found, odd, len(seen)),
         "partitions": by_partition(run),
         "feeds": run.read("feeds.json", []),
         "found": by_owner(found),
-        "counts": Counter(finding["level"] for finding in found),
+        "seen": by_acknowledgement(seen),
         "quotas": quotas(summary),
-        "trends": [
-            _trend(label, unit, [(night["as_of"], reach(night)) for night in nights])
-            for label, unit, reach in TRENDS
-        ],
+        "trends": trends(nights),
+        "rows": rows,
+        "row_count": count,
+        "rows_whole": whole,
         "unusual": odd,
         "nights": len(nights),
     }
@@ -119,7 +129,7 @@ def headline(summary: dict[str, Any]) -> str:
 
 
 def five_lines(
-    summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual]
+    summary: dict[str, Any], found: list[dict[str, Any]], odd: list[history.Unusual], seen: int = 0
 ) -> list[str]:
     """The night in five sentences, the most important first: how it ended and whom it left out,
     what was written, what was read, what is for a person, how long it took.
@@ -159,7 +169,8 @@ def five_lines(
         f" {feeds['unchanged']} unchanged, "
         + (f"{feeds['resting']} resting over the summer, " if feeds["resting"] else "")
         + (f"{bad} refused or missing." if bad else "none refused or missing."),
-        f"For a person to look at: {waiting}." if waiting else "Nothing needs a person.",
+        (f"For a person to look at: {waiting}." if waiting else "Nothing needs a person.")
+        + (f" {_count(seen, 'finding').capitalize()} acknowledged." if seen else ""),
         f"It took {_span(numbers['seconds'])}" + (f"; unusual: {odd[0].sentence}." if odd else "."),
     ]
 
@@ -227,6 +238,25 @@ def by_owner(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
+def by_acknowledgement(
+    seen: Iterable[tuple[dict[str, Any], acknowledged.Acknowledgement]],
+) -> list[dict[str, Any]]:
+    """What somebody answers for, one entry for each time it was said."""
+    grouped: dict[acknowledged.Acknowledgement, list[dict[str, Any]]] = defaultdict(list)
+    for finding, by in seen:
+        grouped[by].append(finding)
+    return [
+        {
+            "code": by.which.code,
+            "level": min((one["level"] for one in some), key=LEVELS.index),
+            "by": by.sentence,
+            "rows": some[:ROWS_PER_CODE],
+            "total": len(some),
+        }
+        for by, some in grouped.items()
+    ]
+
+
 def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Write calls per target against what its quota would have allowed in the time of the push."""
     seconds = next((step["seconds"] for step in summary["steps"] if step["name"] == "push"), 0)
@@ -246,12 +276,9 @@ def quotas(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-TRENDS: tuple[tuple[str, str, Any], ...] = (
-    (
-        "Rows equal to their export",
-        "%",
-        lambda night: None if (share := history.equal_share(night)) is None else 100 * share,
-    ),
+Reach = Callable[[dict[str, Any]], float | None]
+TRENDS: tuple[tuple[str, str, Reach], ...] = (
+    ("Rows equal to their export", "%", history.equal_share),
     ("Changes applied", "", lambda night: history.measures(night)["applied"]),
     ("Changes held", "", lambda night: history.measures(night)["held"]),
     ("Rows landed", "", lambda night: history.measures(night)["rows"]),
@@ -260,15 +287,79 @@ TRENDS: tuple[tuple[str, str, Any], ...] = (
         "",
         lambda night: history.measures(night)["critical"] + history.measures(night)["warning"],
     ),
-    ("Seconds", "s", lambda night: history.measures(night)["seconds"]),
+    ("Duration", "s", lambda night: history.measures(night)["seconds"]),
 )
+
+
+def trends(nights: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Charts over the nights, by what they are about: the night, each target that any of them had,
+    each source.
+    """
+    targets = sorted({row["target"] for night in nights for row in night["targets"]})
+    sources = sorted({feed["source"] for night in nights for feed in night["feeds"]})
+    of_targets = [
+        (f"{target}: {label}", unit, _of_target(target, reach))
+        for target in targets
+        for label, unit, reach in (
+            ("changes applied", "", lambda night: history.measures(night)["applied"]),
+            ("rows equal to their export", "%", history.equal_share),
+        )
+    ]
+    of_sources = [
+        (f"{source}: age of its oldest feed", words().nights, _age(source)) for source in sources
+    ]
+    return [
+        (about, drawn)
+        for about, asked in (
+            ("The night", TRENDS),
+            ("Each target", of_targets),
+            ("Each source", of_sources),
+        )
+        if (
+            drawn := [
+                trend
+                for label, unit, reach in asked
+                if (
+                    trend := _trend(
+                        label, unit, [(night["as_of"], reach(night)) for night in nights]
+                    )
+                )["last"]
+                is not None
+            ]
+        )
+    ]
+
+
+def _of_target(target: str, reach: Reach) -> Reach:
+    """The same of one target alone; None on a night that did not have it."""
+
+    def of(night: dict[str, Any]) -> float | None:
+        rows = [row for row in night["targets"] if row["target"] == target]
+        return reach(night | {"targets": rows}) if rows else None
+
+    return of
+
+
+def _age(source: str) -> Reach:
+    """How old the oldest feed of a source was, as nights counted it since they do."""
+
+    def of(night: dict[str, Any]) -> float | None:
+        ages = [
+            feed["age_days"]
+            for feed in night["feeds"]
+            if feed["source"] == source and feed.get("age_days") is not None
+        ]
+        return max(ages, default=None)
+
+    return of
 
 
 def _trend(label: str, unit: str, points: list[tuple[str, float | None]]) -> dict[str, Any]:
     """A small line as SVG path data (300 x 56) over the nights, with its first, least, most and
     last number.
     """
-    known = [(index, value) for index, (_, value) in enumerate(points) if value is not None]
+    scale = 100 if unit == "%" else 1
+    known = [(index, scale * value) for index, (_, value) in enumerate(points) if value is not None]
     if not known:
         return {"label": label, "unit": unit, "points": points, "path": "", "last": None}
     values = [value for _, value in known]
@@ -347,5 +438,15 @@ def _span(seconds: float | None) -> str:
 
 
 def _moment(text: str | None) -> str:
-    """A UTC time as people read it, to the minute."""
-    return text[:16].replace("T", " ") + " UTC" if text else "–"
+    """A time to the minute as the district's clocks showed it, and in UTC beside."""
+    if not text:
+        return "–"
+    utc = datetime.fromisoformat(text).astimezone(UTC)
+    here = utc.astimezone(settings.zone())
+    other = f"{utc:%H:%M}" if utc.date() == here.date() else f"{utc:%Y-%m-%d %H:%M}"
+    return f"{here:%Y-%m-%d %H:%M %Z} ({other} UTC)"
+
+
+def _breakable(text: str) -> Markup:
+    """A long name that may be broken behind its underscores."""
+    return Markup("_<wbr>").join(str(shown(text)).split("_"))

@@ -130,7 +130,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "feeds": [
             {
                 key: feed.get(key)
-                for key in ("source", "feed", "status", "rows_in", "landed", "rejected")
+                for key in ("source", "feed", "status", "rows_in", "landed", "rejected", "age_days")
             }
             for feed in run.read("feeds.json", [])
         ],

@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from common import lock, paths
+from common import findings, lock, paths
 from common.runs import Run
-from operations import alerts, history, interventions, page
+from operations import acknowledged, alerts, history, interventions, page
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 SHOWN_HOLDS = 4
@@ -61,7 +61,7 @@ def show(console: Console) -> int:
     for line in history.harm(summary) if summary else ():
         console.print(f"[yellow]Behind:[/]    {escape(line)}", highlight=False, soft_wrap=True)
     if summary:
-        _numbers(summary, console)
+        _numbers(latest, summary, console)
         _held(summary, console)
     for one in alerts.open_incidents():
         console.print(
@@ -106,7 +106,7 @@ def health() -> tuple[bool, str]:
     )
 
 
-def _numbers(summary: dict[str, Any], console: Console) -> None:
+def _numbers(run: Run, summary: dict[str, Any], console: Console) -> None:
     numbers = history.measures(summary)
     held = f", {numbers['held']:,.0f} held" if numbers["held"] else ""
     failed = f", {numbers['failed']:,.0f} failed" if numbers["failed"] else ""
@@ -131,7 +131,9 @@ def _numbers(summary: dict[str, Any], console: Console) -> None:
     said = ", ".join(
         f"{found[level]:,} {level}" for level in ("critical", "warning", "info") if found.get(level)
     )
-    console.print(f"Findings:  {said or 'none'}", markup=False, highlight=False)
+    _, seen = acknowledged.apart(findings.read(run))
+    known = f", {len(seen):,} of them acknowledged" if seen else ""
+    console.print(f"Findings:  {said or 'none'}{known}", markup=False, highlight=False)
 
 
 def _held(summary: dict[str, Any], console: Console) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import duckdb
 import pytest
 from night_kit import feed, finding, night
 
-from operations import history, page
+from common import paths, problems
+from operations import acknowledged, history, interventions, page, page_rows
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +40,11 @@ class Read(HTMLParser):
 
     def all(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def rows(self) -> list[page_rows.Row]:
+        """What it opens and searches beyond what it shows."""
+        return page_rows.unpacked(re.search(r"\b(H4sI[\w+/=]+)", self.text)[1])
 
 
 def written(number: int = 0, **how) -> Read:
@@ -83,7 +92,11 @@ def test_findings_stand_under_who_can_mend_them_the_worst_first():
 def test_a_value_from_a_feed_is_text_and_never_markup():
     read = written(found=(finding(message="Column <script>alert(1)</script> & co."),))
     assert "Column <script>alert(1)</script> & co." in read.text
-    assert len(read.all("script")) == 1  # its own search
+    assert [one.get("type", "") for one in read.all("script")] == [
+        "application/octet-stream",  # its rows
+        "",  # its own search
+    ]
+    assert "innerHTML" not in Path(page.__file__).with_name("page.js").read_text(encoding="utf-8")
 
 
 def test_an_address_in_a_key_a_message_or_a_feed_is_not_shown(tmp_path):
@@ -140,7 +153,8 @@ def test_a_screen_reader_finds_its_way():
     assert all("aria-label" in field for field in read.all("input"))
     written(1)
     read = written(2)
-    assert len(read.all("svg")) == 6 and all(
+    # six of the night, two of its target, one of its source
+    assert len(read.all("svg")) == 9 and all(
         drawing["role"] == "img" and drawing["aria-label"] for drawing in read.all("svg")
     )
 
@@ -177,7 +191,8 @@ def test_a_night_with_thirty_thousand_findings_stays_a_small_page(tmp_path):
     written(found=found)
     path = next((tmp_path / "var" / "pages").glob("2*.html"))
     assert path.stat().st_size < 2_000_000
-    assert "710 more of this kind stand in audit.findings." in Read(path).text
+    assert "710 more of this kind stand in audit.findings; the search" in Read(path).text
+    assert {row[2] for row in Read(path).rows} == {str(1000000 + n) for n in range(30_000)}
 
 
 def test_what_is_far_from_its_own_past_is_called_unusual():
@@ -199,33 +214,256 @@ def test_the_index_lists_every_run_and_links_the_pages_there_are(tmp_path):
     assert "partly" in read.text
 
 
-@pytest.mark.skipif(
-    not (shutil.which("chromium") or shutil.which("google-chrome")),
-    reason="no Chromium on this machine",
+def published(*changes: tuple[str, ...]) -> None:
+    """A published copy with these changes of the first night: target, entity, key, subject,
+    partition, action, status, reason.
+    """
+    paths.published().parent.mkdir(parents=True, exist_ok=True)
+    run_id = "20261001T090000Z-0000"
+    with duckdb.connect(str(paths.published())) as connection:
+        connection.execute("create schema audit; create schema ledger_audit")
+        connection.execute(
+            "create table ledger_audit.changes (run_id text, target text, entity text, key text,"
+            " subject text, partition text, action text, status text, reason text, hold text)"
+        )
+        connection.executemany(
+            "insert into ledger_audit.changes values (?, ?, ?, ?, ?, ?, ?, ?, ?, null)",
+            [[run_id, *change] for change in changes],
+        )
+        connection.execute(
+            "create table audit.known_as as select 'p1' as subject, word as known_as,"
+            " 'student 1234567, school 07474001, grade 02' as about"
+            " from (values ('1234567'), ('zoe.li')) as words(word)"
+        )
+        connection.execute(
+            "create view audit.changes_by_partition as select run_id, partition, 'Cedar' as name,"
+            " action, status, count(*) as changes from ledger_audit.changes group by all"
+        )
+
+
+NEW = problems.Reason("change_new").json
+RENAMED = problems.Reason("columns_in_source", {"columns": "given_name"}).json
+CHANGES = (
+    ("google", "users", "p1", "p1", "07474001", "update", "applied", RENAMED),
+    ("google", "members", "grade-1|p1", "p1", "07474001", "create", "held", NEW),
+    ("callout", "contacts", "zoe@example.org|1", "p2", "07474002", "create", "applied", NEW),
 )
-def test_a_real_browser_searches_the_page(tmp_path):
-    written(found=(finding(key="1234567", message="One."), finding(key="7654321", message="Two.")))
-    path = next((tmp_path / "var" / "pages").glob("2*.html"))
-    typed = (
-        "<script>var f=document.getElementById('search');f.value='7654321';f.dispatchEvent(new"
-        " Event('input'));</script></body>"
-    )
-    trial = tmp_path / "trial.html"
-    trial.write_text(path.read_text(encoding="utf-8").replace("</body>", typed), encoding="utf-8")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    command = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--virtual-time-budget=2000",
-        "--dump-dom",
-        trial.as_uri(),
+
+
+def test_every_change_is_on_the_page_by_the_keys_of_its_person_and_no_address():
+    published(*CHANGES)
+    found = tuple(finding(key=str(7000000 + number)) for number in range(50))
+    rows = written(found=found).rows
+    assert rows[50:] == [
+        ("callout contacts", "07474002", "…|1", "", "create, applied", "new in source"),
+        (
+            "google members",
+            "07474001",
+            "grade-1|p1",
+            "student 1234567",
+            "create, held",
+            "new in source",
+        ),
+        (
+            "google users",
+            "07474001",
+            "p1",
+            "student 1234567",
+            "update, applied",
+            "changed in source: given_name",
+        ),
     ]
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert "1 row holds “7654321”" in seen
+    assert {row[2] for row in rows[:50]} == {str(7000000 + number) for number in range(50)}
+
+
+def test_every_target_and_school_has_a_button_that_opens_its_changes():
+    published(*CHANGES)
+    buttons = written().all("button")
+    assert {one["data-part"] for one in buttons if "data-part" in one} == {"google users"}
+    assert {one["data-partition"] for one in buttons if "data-partition" in one} == {
+        "07474001",
+        "07474002",
+    }
+    assert all(one["aria-expanded"] == "false" and one["type"] == "button" for one in buttons)
+
+
+def test_on_a_phone_every_cell_says_what_it_is(tmp_path):
+    published(*CHANGES)
+    written(held=5)
+    for path in (tmp_path / "var" / "pages").iterdir():
+        cells = Read(path).all("td")
+        assert cells
+        assert all("data-label" in c or "colspan" in c or c.get("class") == "none" for c in cells)
+
+
+def test_times_are_the_districts_with_utc_beside():
+    assert page._moment("2026-10-01T09:00:00+00:00") == "2026-10-01 02:00 PDT (09:00 UTC)"
+    assert (
+        page._moment("2026-12-02T03:30:00+00:00") == "2026-12-01 19:30 PST (2026-12-02 03:30 UTC)"
+    )
+    assert page._moment(None) == "–"
+
+
+def test_each_target_and_source_has_charts_over_sixty_nights():
+    for number in range(70):
+        night(number, applied=number, feeds=[feed() | {"age_days": number % 3}])
+    run, summary = night(70, exit_code=3)
+    past = history.nights(before=run.run_id)
+    drawn = dict(page.trends([*past, summary]))
+    labels = {about: [one["label"] for one in some] for about, some in drawn.items()}
+    assert labels["Each target"] == [
+        "google: changes applied",
+        "google: rows equal to their export",
+    ]
+    assert labels["Each source"] == ["myedbc: age of its oldest feed"]
+    assert "Duration" in labels["The night"]
+    equal = drawn["Each target"][1]
+    assert len(past) == 60 and equal["points"][0] == ("2026-10-11", 1.0)
+    assert (equal["low"], equal["last"]) == (98.0, 98.0), "100 of 5,000 rows differ, as percent"
+    assert drawn["Each source"][0]["high"] == 2
+
+
+# --- acknowledged ---------------------------------------------------------------------------------
+
+
+SOON = str((datetime.now(UTC) + timedelta(days=30)).date())
+
+
+def test_what_somebody_answers_for_stands_apart_until_its_day_with_who_and_why(monkeypatch):
+    run, summary = night(0, found=(finding(key="1"), finding(key="2"), finding(key="3|1")))
+    said = acknowledged.acknowledge(
+        acknowledged.Which("student_without_address", key="1"), SOON, "the family moves"
+    )
+    assert said.startswith("2 findings, student_without_address of 1: acknowledged until " + SOON)
+    assert said.endswith(": the family moves")
+    text = Read(page.write(run, summary)).text
+    assert "For a person to look at: 1 warning. 2 findings acknowledged." in text
+    assert re.search(rf"× 2 · acknowledged until {SOON} by \S+: the family moves", text)
+    later = datetime.now(UTC) + timedelta(days=32)
+    assert acknowledged.in_force(later) == [], "told again from its day"
+    acknowledged.acknowledge(
+        acknowledged.Which("student_without_address", key="1"), "2020-01-01", ""
+    )
+    assert acknowledged.in_force() == [], "and when it was taken back"
+
+
+@pytest.mark.parametrize(
+    ("which", "until", "why", "says"),
+    [
+        ({"code": "student_without_adress"}, SOON, "x", "did you mean student_without_address?"),
+        ({"code": "student_without_address", "key": "9"}, SOON, "x", "none of it is"),
+        ({"code": "student_without_address"}, SOON, " ", "add WHY"),
+        ({"code": "student_without_address"}, "soon", "x", "'soon' is no date"),
+        ({"code": "student_without_address"}, "2020-01-01", "x", "is past"),
+    ],
+)
+def test_an_acknowledgement_that_makes_no_sense_is_refused(which, until, why, says):
+    night(0, found=(finding(key="1"),))
+    with pytest.raises(interventions.InterventionError, match=says):
+        acknowledged.acknowledge(acknowledged.Which(**which), until, why)
+    assert interventions.lines() == []
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+in_a_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+
+
+def lived(tmp_path: Path, script: str, *frames: tuple[int, bool]) -> list[str]:
+    """What the page is after a script, in frames so wide, by day or by night: a window of the
+    browser has a least width.
+    """
+    source = next((tmp_path / "var" / "pages").glob("2*.html")).read_text(encoding="utf-8")
+    outer = tmp_path / "outer.html"
+    shown = ""
+    for number, (width, dark) in enumerate(frames):
+        answer = f"parent.postMessage([{number}, document.documentElement.outerHTML], '*')"
+        waits = f"<script>(async function(){{{script};{answer}}})();</script></body>"
+        inner = tmp_path / f"inner{number}.html"
+        theme = "@media all" if dark else "@media not all"
+        themed = source.replace("@media (prefers-color-scheme: dark)", theme)
+        inner.write_text(themed.replace("</body>", waits), encoding="utf-8")
+        style = f"border:0;width:{width}px;height:900px"
+        shown += f'<iframe src="{inner.name}" style="{style}"></iframe><pre></pre>'
+    heard = "document.querySelectorAll('pre')[e.data[0]].textContent = e.data[1]"
+    outer.write_text(f"{shown}<script>onmessage = e => {heard}</script>", encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu"]
+    command += ["--virtual-time-budget=5000", "--dump-dom", outer.as_uri()]
+    seen = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+    dumped = [html.unescape(one) for one in re.findall(r"<pre>(.*?)</pre>", seen, re.S)]
+    assert dumped and all(dumped), "the page said nothing"
+    return dumped
+
+
+SETTLED = "await new Promise(done => setTimeout(done, 500))"
+
+
+@in_a_browser
+def test_a_real_browser_searches_everything_of_the_night(tmp_path):
+    published(*CHANGES)
+    written(found=(finding(key="1234567", message="One."), finding(key="7654321", message="Two.")))
+    typed = (
+        "var f = document.getElementById('search'); f.value = '1234567';"
+        f" f.dispatchEvent(new Event('input')); {SETTLED}"
+    )
+    (seen,) = lived(tmp_path, typed, (1440, False))
+    assert "1 row of this page and 3 rows of the night with “1234567”" in seen
+    beyond = re.search(r'<div id="beyond".*?</ul>', seen, re.S)[0]
+    assert "google users: update, applied" in beyond and "google members: create, held" in beyond
     hidden = [row for row in re.findall(r"<li[^>]*data-search[^>]*>[^<]*", seen) if "hidden" in row]
-    assert len(hidden) == 1 and "One." in hidden[0]
+    assert len(hidden) == 1 and "Two." in hidden[0]
+
+
+# What is cut off, what leads sideways, what keys do not reach, what is fainter than WCAG 2.2 allows
+# (1.4.3) on the ground it really has.
+MEASURED = """
+var all = some => Array.from(document.querySelectorAll(some)).filter(e => e.offsetParent);
+var say = (name, what) => document.body.setAttribute("data-" + name, what);
+var cut = all("td, th, li, figcaption, summary, h1, h2, h3, p, button").filter(e =>
+  e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != "inline");
+say("cut", JSON.stringify(cut.map(e => e.tagName + " " + e.textContent.trim())));
+var root = document.documentElement;
+var wide = all(".wide").filter(e => e.scrollWidth > e.clientWidth);
+say("sideways", root.scrollWidth - root.clientWidth + wide.length);
+say("stops", all("a, button, input, summary").filter(e => e.tabIndex < 0 || e.disabled).length);
+var light = colour => { var of = colour.match(/[0-9.]+/g).slice(0, 3).map(one => one / 255)
+  .map(one => one <= 0.04045 ? one / 12.92 : Math.pow((one + 0.055) / 1.055, 2.4));
+  return 0.2126 * of[0] + 0.7152 * of[1] + 0.0722 * of[2]; };
+var ground = e => { while (e) { var of = getComputedStyle(e).backgroundColor;
+  if (!/, 0\\)$/.test(of)) return of; e = e.parentElement; } return "rgb(255, 255, 255)"; };
+var faint = all("body *").filter(e => Array.from(e.childNodes).some(
+  one => one.nodeType == 3 && one.textContent.trim())).filter(e => {
+  var two = [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a);
+  return (two[0] + 0.05) / (two[1] + 0.05) < 4.5; });
+say("faint", JSON.stringify(faint.map(e => e.tagName + " " + e.textContent.trim())));
+"""
+
+
+@in_a_browser
+def test_nothing_is_cut_off_and_everything_is_reached_by_keys(tmp_path):
+    """At the width of a phone and of a desk, by day and by night, with everything opened."""
+    published(*CHANGES)
+    long = "A file of a very long name was refused: " + "student_demographics_of_all_" * 6
+    written(
+        held=300,
+        exit_code=2,
+        found=(finding("critical", "feed_refused", long, file="x" * 90),),
+        feeds=[feed(message=long), feed("class_information_enhanced_by_the_ministry")],
+    )
+    opens = "document.querySelectorAll('button.open').forEach(one => one.click())"
+    frames = [(width, dark) for width in (390, 1440) for dark in (False, True)]
+    for frame, seen in zip(
+        frames, lived(tmp_path, f"{opens}; {SETTLED}; {MEASURED}", *frames), strict=True
+    ):
+        assert len(re.findall(r'<tr class="opened">', seen)) == 3
+        assert "changed in source: given_name" in seen, "an opened target has its changes"
+        body = re.search(r"<body[^>]*>", seen)[0]
+        assert 'data-cut="[]"' in body, (frame, body)
+        assert 'data-sideways="0"' in body, (frame, body)
+        assert 'data-stops="0"' in body, (frame, body)
+        faint = re.search(r'data-faint="(.*?)"', body)[1]
+        assert faint == "[]", (frame, faint)
 
 
 def test_the_first_line_is_short_and_what_to_do_stands_once():
