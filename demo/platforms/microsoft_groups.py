@@ -111,9 +111,8 @@ def _checked(tenant: Tenant, body: dict[str, Any], before: dict[str, Any]) -> di
             " that the mail-enablement property is unset and the security-enablement property is"
             " set."
         )
-    if "displayName" in before and given.get("uniqueName", before.get("uniqueName")) != before.get(
-        "uniqueName"
-    ):
+    named = before.get("uniqueName")
+    if named and given.get("uniqueName", named) != named:
         raise bad("Property 'uniqueName' is immutable.")
     _nickname(tenant, before, group, unified)
     return group
@@ -166,6 +165,11 @@ def _patch(tenant: Tenant, key: str, asked: Call) -> Reply:
     changed = {
         name: value for name, value in _checked(tenant, body, group).items() if value is not None
     }
+    unique = changed.get("uniqueName")
+    if unique and unique != group.get("uniqueName"):  # given once, to a group that has none
+        if unique in tenant.store["unique_names"]:
+            raise conflict("uniqueName")
+        tenant.store.put("unique_names", unique, group["id"])
     if changed != group:
         tenant.store.put("groups", group["id"], changed)
     return _bind(tenant, group, {BINDS[bind]: body[bind] for bind in BINDS if body.get(bind)})

@@ -13,6 +13,7 @@ from target_kit import STAFF, Kit, kit
 
 from demo import platforms as emulated
 from reverse_etl.model import Change
+from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google import Google, path_in_url
 from reverse_etl.targets.google.client import SCOPES, reply_of, verdict
 from reverse_etl.targets.replies import Call, Reply, Verdict
@@ -391,3 +392,27 @@ def test_errors_are_read_in_both_of_googles_styles():
 def test_a_reason_that_is_more_than_a_word_is_not_kept():
     sneaky = b'{"error":{"errors":[{"reason":"mia@sd74.example exists"}]}}'
     assert reply_of(400, sneaky, {}).reason == ""
+
+
+def test_a_group_that_was_there_is_adopted_with_what_others_wrote_on_it(google, platforms):
+    ours = google.group()
+    wanted = ours.new | {"name": "Students"}
+    body = {
+        "email": wanted["email"],
+        "name": "By hand",
+        "externalIds": [{"namespace": "library", "id": "L7"}],
+    }
+    made = google.adapter._client.ask(
+        google.adapter._client.request(Route("groups.insert", {}, body))
+    )
+    assert made.good
+    adopting = replace(ours, action="adopt", remote_id=made.body["id"], new=wanted)
+    google.done(adopting)
+    google.done(replace(adopting, change_id="again"))  # as after a lost reply
+    row = google.row(ours)
+    assert (row["group_id"], row["name"]) == (ours.key[0], "Students")
+    ids = json.loads(row["_json"])["externalIds"]
+    assert {one["namespace"]: one["id"] for one in ids} == {
+        "library": "L7",
+        "homeroom": ours.key[0],
+    }

@@ -19,6 +19,7 @@ from target_kit import Kit, kit
 from demo import platforms as emulated
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change
+from reverse_etl.targets.entity import Route
 from reverse_etl.targets.microsoft import Microsoft, is_direct
 from reverse_etl.targets.microsoft.client import Client, TokenRefusedError, reply_of, verdict
 from reverse_etl.targets.microsoft.settings import Settings
@@ -528,3 +529,32 @@ def test_an_exchange_that_is_repeated_or_half_done_by_somebody_ends_as_wanted(mi
     for _ in range(2):
         assert microsoft.apply(exchange(microsoft, user)).status == "applied"
         assert held(microsoft, user) == {(FACULTY, "Active")}
+
+
+def test_a_group_that_was_there_is_adopted_by_giving_it_our_key(microsoft):
+    ours = microsoft.group()
+    body = {name: ours.new[name] for name in ("description",)} | {
+        "displayName": "By hand",
+        "mailNickname": ours.new["mail_nickname"],
+        "mailEnabled": False,
+        "securityEnabled": True,
+    }
+    (made,) = microsoft.adapter._client.send(
+        [microsoft.adapter._client.request(Route("POST /groups", body=body))]
+    )
+    theirs = next(
+        row for row in microsoft.observed("groups") if row["remote_id"] == made.body["id"]
+    )
+    assert (theirs["group_id"], theirs["group_types"], theirs["is_role_group"]) == (
+        None,
+        "[]",
+        None,
+    )
+    adopting = replace(ours, action="adopt", remote_id=made.body["id"])
+    microsoft.done(adopting)
+    microsoft.done(replace(adopting, change_id="again"))
+    assert microsoft.row(ours)["group_id"] == ours.key[0]
+    assert microsoft.row(ours)["display_name"] == ours.new["display_name"]
+    other = microsoft.group()
+    refused = microsoft.apply(replace(other, action="adopt", remote_id=made.body["id"]))
+    assert refused.status == "failed", "a key is given once"

@@ -7,6 +7,20 @@ wanted as (
     where target = 'microsoft'
 ),
 
+ours as (
+    select * from {{ ref('stg_microsoft__groups') }}
+),
+
+-- a group that was there before us and has the nickname one of ours shall have is that one; of two it is nobody's to choose
+orphans as (
+    select
+        lower(mail_nickname) as mail_nickname,
+        min(remote_id) as remote_id
+    from {{ ref('stg_microsoft__orphan_groups') }}
+    group by lower(mail_nickname)
+    having count(*) = 1
+),
+
 final as (
     select
         groups.group_id,
@@ -16,10 +30,15 @@ final as (
         false as mail_enabled,
         true as security_enabled,
         groups.family,
-        groups.school_number
+        groups.school_number,
+        case when ours.group_id is null then orphans.remote_id end as adopt_id
     from groups
     inner join wanted
         on groups.rule = wanted.rule
+    left join ours
+        on groups.group_id = ours.group_id
+    left join orphans
+        on lower(groups.group_id) = orphans.mail_nickname
 )
 
 select * from final

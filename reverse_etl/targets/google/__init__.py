@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from common.problems import Reason
 from reverse_etl.configured import settings_of
-from reverse_etl.model import Change, Export, Outcome
+from reverse_etl.model import ADOPT, Change, Export, Outcome, key_text
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.google.client import Client
@@ -80,6 +80,23 @@ class Google(ApiTarget):
             creating = change.action in CREATING
             words["path"] = path_in_url(change.key[0] if creating else words["id"])
         return words
+
+    def request(self, change: Change) -> Any:
+        """A group that was there before us keeps the ids others gave it: the list is replaced
+        whole, so it is read first.
+        """
+        if (change.entity, change.action) != ("groups", ADOPT):
+            return super().request(change)
+        row = self.rows["groups"]
+        route = self.filled(row.route(change.action), self.words(change), change)
+        find = replace(row.routes["find"], query={"groupKey": "{id}", "fields": "externalIds"})
+        asked = self._client.request(self.filled(find, self.words(change)))
+        found = self.read(f"groups {key_text(change.key)}", asked).body.get("externalIds", [])
+        body = dict(route.body or {})
+        ours = body.get("externalIds", [])
+        named = {one.get("namespace") for one in ours}
+        body["externalIds"] = [*(one for one in found if one.get("namespace") not in named), *ours]
+        return self._client.request(replace(route, body=body))
 
     def refusal(self, change: Change, reply: Reply) -> Reason | None:
         known = super().refusal(change, reply)

@@ -65,7 +65,13 @@ ENTITIES = (
     Entity(
         "groups",
         page=PAGE,
-        asked=("mail", "proxyAddresses", "groupTypes", "createdDateTime"),
+        # by these one without our key is adopted, or left alone
+        observed=(
+            field("group_types", "groupTypes"),
+            field("is_synced", "onPremisesSyncEnabled"),
+            field("is_role_group", "isAssignableToRole"),
+        ),
+        asked=("mail", "proxyAddresses", "createdDateTime"),
         read_only=("uniqueName",),  # stands in the address of the upsert
         unique_names="group",
         upserts=True,
@@ -82,6 +88,8 @@ ENTITIES = (
                 columns=True,
                 headers={"Prefer": "create-if-missing"},
             ),
+            # a uniqueName can be given once, to a group that has none
+            "adopt": Route("PATCH /groups/{id}", body={"uniqueName": "{key}"}, columns=True),
             "update": Route("PATCH /groups/{id}", columns=True),
             "remove": Route("DELETE /groups/{id}"),
         },
