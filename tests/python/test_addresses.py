@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -112,6 +114,83 @@ def test_google_and_alerts_follow_no_redirect(
     with pytest.raises(channels.httpx.HTTPStatusError):
         channels._post(f"{hosts.near}/{code}/far", {})
     assert hosts.there == []
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept one"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_no_write_is_repeated_when_its_connection_dies(
+    method: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Dies(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            if self.path == "/well":
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
+            asked.append(self.command)  # done, and nobody hears of it
+            self.close_connection = True
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dies)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = google.Google("google", {})._client
+    fresh = SimpleNamespace(token_state=google.client.TokenState.FRESH)
+    monkeypatch.setattr(client, "_opened", (None, fresh))
+    plain, at = client._connection().http, f"http://127.0.0.1:{server.server_port}"
+    if kept:
+        assert plain.request(f"{at}/well")[0].status == 200
+    with pytest.raises((OSError, http.client.HTTPException)):
+        plain.request(f"{at}/dies", method, body=b"" if method == "GET" else b"x")
+    assert method == "GET" or asked == [method]
+    # the next one has a connection of its own
+    assert plain.request(f"{at}/well", "POST", body=b"x")[0].status == 200
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_write_on_a_kept_connection_that_was_closed_meanwhile_is_sent_on_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Leaves(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            asked.append(self.command)
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            self.close_connection = True  # and does not say so
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Leaves)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = google.Google("google", {})._client
+    fresh = SimpleNamespace(token_state=google.client.TokenState.FRESH)
+    monkeypatch.setattr(client, "_opened", (None, fresh))
+    plain, at = client._connection().http, f"http://127.0.0.1:{server.server_port}"
+    for _ in range(4):
+        assert plain.request(at, "POST", body=b"x")[0].status == 200
+        time.sleep(0.05)  # until the goodbye is here
+    assert asked == ["POST"] * 4
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_write_that_was_sent_elsewhere_is_refused_and_not_done() -> None:

@@ -97,13 +97,13 @@ def test_google_is_believed_by_the_certificates_the_district_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[str | None] = []
-    plain = client.httplib2.Http
+    plain = client._WritesOnce
 
     def http(**given: Any) -> Any:
         made.append(given["ca_certs"])
         return plain(**given)
 
-    monkeypatch.setattr(client.httplib2, "Http", http)
+    monkeypatch.setattr(client, "_WritesOnce", http)
     good = SimpleNamespace(token_state=client.TokenState.FRESH)
     for settings in (Google.Settings(), Google.Settings(ca_file="/etc/proxy.pem")):
         wire = client.Client("google", settings)

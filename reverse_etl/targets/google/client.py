@@ -8,19 +8,22 @@ Google's own client is built from the API description shipped with it, with `roo
 `api_endpoint` would leave some calls on production. httplib2 is not thread-safe, so every thread
 has its own connection
 (https://googleapis.github.io/google-api-python-client/docs/thread_safety.html). The client retries
-nothing, because the engine journals every attempt; httplib2 itself sends a request a second time
-when a kept connection turns out dead: a create sent twice answers "duplicate" and is then
-recognised by its key.
+nothing, because the engine journals every attempt; httplib2 by itself would send a request a second
+time when a kept connection turns out dead, and a write is never repeated with its body behind the
+engine's back (`_WritesOnce`).
 
 Refuses: settings without credentials or subject (`TargetUnreadableError`).
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import logging
+import os
 import re
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,7 +39,7 @@ from google.oauth2 import service_account
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
-from common.addresses import in_the_clear
+from common.addresses import READS, in_the_clear
 from common.clock import Clock
 from common.problems import Reason
 from reverse_etl.targets.entity import Route
@@ -244,7 +247,7 @@ class Client:
         connection = getattr(self._local, "connection", None)
         credentials = self._open()[1]
         if connection is None:
-            plain = httplib2.Http(
+            plain = _WritesOnce(
                 timeout=self._settings.timeout, ca_certs=self._settings.ca_file or None
             )
             plain.follow_redirects = False  # it would go to another host too
@@ -273,6 +276,49 @@ class Client:
                         _credentials(self._name, self._settings),
                     )
         return self._opened
+
+
+class _WritesOnce(httplib2.Http):
+    """httplib2, but what it does about a connection that dies: a read may be sent again, a write is
+    for the engine to look up. A kept connection the server has closed meanwhile is left before
+    anything is sent.
+    """
+
+    def _conn_request(
+        self, conn: Any, request_uri: str, method: str, body: Any, headers: Any
+    ) -> Any:
+        if method.upper() not in READS:
+            if conn.sock is not None and _is_closed(conn.sock):
+                conn.close()
+            conn = _Once(conn)
+        return super()._conn_request(conn, request_uri, method, body, headers)
+
+
+class _Once:
+    """A connection that sends one request and no second one."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._sent = connection, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def request(self, *given: Any) -> None:
+        if self._sent:
+            raise ConnectionResetError(errno.ECONNRESET, "no reply to a write")
+        self._sent = True
+        self._connection.request(*given)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has said goodbye: an end, or an alert of TLS."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        try:
+            return same.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) in (b"", b"\x15")
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
 
 def scopes_of(settings: Settings) -> list[str]:
