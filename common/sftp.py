@@ -100,6 +100,7 @@ class Sftp:
         self._client = client
         self._place = place
         self._run = run
+        self.links: list[str] = []  # names the last listing left out: a link may point anywhere
 
     def list(self) -> list[Entry]:
         """The regular files of the folder by name; folders, links and half-written `.part` files
@@ -107,6 +108,7 @@ class Sftp:
         """
         with told(self._place, "list the folder"):
             found = self._run(self._listed())
+        self.links = sorted(str(item.filename) for item in found if _is_link(item))
         return sorted(
             (
                 Entry(
@@ -353,6 +355,12 @@ def _is_file(item: asyncssh.SFTPName) -> bool:
 
     kinds = {asyncssh.FILEXFER_TYPE_REGULAR, asyncssh.FILEXFER_TYPE_UNKNOWN}
     return item.attrs.type in kinds and item.filename not in {".", ".."}
+
+
+def _is_link(item: asyncssh.SFTPName) -> bool:
+    import asyncssh
+
+    return item.attrs.type == asyncssh.FILEXFER_TYPE_SYMLINK
 
 
 @contextmanager

@@ -40,6 +40,8 @@ T = TypeVar("T")
 class Place(Protocol):
     """What we ask of a folder, wherever it is."""
 
+    links: list[str]  # names the last listing left out: a link may point anywhere
+
     def list(self) -> list[sftp.Entry]: ...
 
     def get(self, name: str, to: Path, most: int) -> Path: ...
@@ -50,18 +52,16 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.links: list[str] = []
 
     def list(self) -> list[sftp.Entry]:
-        """The regular files, by name; half-written `.part` files are left out, and links: one may
-        point anywhere.
-        """
+        """The regular files, by name; half-written `.part` files are left out, and links."""
         try:
-            files = sorted(
-                path
-                for path in self.path.iterdir()
-                if path.is_file() and not path.is_symlink() and path.suffix != ".part"
-            )
-            return [_entry(path) for path in files]
+            there = sorted(path for path in self.path.iterdir() if path.suffix != ".part")
+            self.links = [path.name for path in there if path.is_symlink()]
+            return [
+                _entry(path) for path in there if path.is_file() and path.name not in self.links
+            ]
         except OSError as error:
             raise SourceUnreachableError(
                 f"folder {self.path} cannot be read ({error.strerror}); check `location` in the"
@@ -99,6 +99,7 @@ class Remote:
         self._there, self._attempts, self._wait = there, attempts, wait
         self._open = ExitStack()
         self._connection: sftp.Sftp | None = None
+        self.links: list[str] = []
 
     def __enter__(self) -> Self:
         self._patiently(lambda connection: connection)
@@ -109,7 +110,12 @@ class Remote:
 
     def list(self) -> list[sftp.Entry]:
         """The regular files, by name."""
-        return self._patiently(lambda connection: connection.list())
+        return self._patiently(self._listed)
+
+    def _listed(self, connection: sftp.Sftp) -> list[sftp.Entry]:
+        found = connection.list()
+        self.links = connection.links
+        return found
 
     def get(self, name: str, to: Path, most: int) -> Path:
         """Copy one file; nothing of a failed attempt is left."""
@@ -168,6 +174,15 @@ def fetch(source: str, settings: FilesSource, layout: Layout) -> Fetch:
         ]
         feeds: dict[str, Fetched | Problem] = {}
         findings: list[Finding] = []
+        if folder.links:
+            findings.append(
+                Finding(
+                    "links_not_followed",
+                    {"names": _named(folder.links), "where": where},
+                    source=source,
+                    file=folder.links[0],
+                )
+            )
         for feed in layout.feeds:
             found = sorted(
                 (entry for entry in entries if feed.matches(base(entry.name))),

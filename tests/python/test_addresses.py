@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from library_kit import Library
+from sftp_server import running
 
 from common.addresses import all_at_home, at_home, is_sealed, postgres_in_the_clear
 from common.printable import inert
@@ -315,8 +318,33 @@ def test_a_link_in_a_landing_folder_is_not_followed(tmp_path: Path) -> None:
     (inbox / "link.csv").symlink_to(tmp_path / "secret")
     folder = Folder(inbox)
     assert [entry.name for entry in folder.list()] == ["real.csv"]
+    assert folder.links == ["link.csv"]
     with pytest.raises(SftpError, match="is a link"):
         folder.get("link.csv", tmp_path / "copy", 100)
+
+
+@pytest.mark.parametrize("over", ["a folder", "sftp"])
+def test_a_link_that_is_left_out_is_told_with_its_name(
+    library: Library, over: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.good_night()
+    loans = library.folder / "Loans.csv"
+    loans.rename(tmp_path / "elsewhere.csv")
+    loans.symlink_to(tmp_path / "elsewhere.csv")
+    (library.folder / "gone.csv").symlink_to("nowhere")
+    with ExitStack() as open_until:
+        if over == "sftp":
+            server = open_until.enter_context(running(library.folder, tmp_path / "keys"))
+            for name, value in {
+                "LOCATION": f"sftp://homeroom@127.0.0.1:{server.port}/",
+                "KEY_FILE": server.key_file,
+                "KNOWN_HOSTS": server.known_hosts,
+            }.items():
+                monkeypatch.setenv(f"SOURCES__LIBRARY__{name}", str(value))
+        library.ingest()
+    told = {one["code"]: one["message"] for one in library.findings()}
+    assert "Loans.csv, gone.csv in" in told["links_not_followed"]
+    assert library.feed("loans")["status"] == "missing"
 
 
 # ---------------------------------------------------------------- formulas
