@@ -75,9 +75,12 @@ def read(path: Path) -> Past:
 
 def keep_what_is_whole(path: Path, *, damaged: bool = False) -> None:
     """Set a damaged journal aside and leave the lines of it that can be read; also one that shows
-    by nothing but its size that it was cut.
+    by nothing but its size that it was cut. They keep its time: nothing was written to the target.
     """
+    written = path.stat().st_mtime_ns
     documents.lines(path, lambda entry: "line" in entry, damaged=damaged)
+    if path.is_file():
+        os.utime(path, ns=(written, written))
 
 
 def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:

@@ -249,8 +249,10 @@ def test_a_damaged_journal_is_named_by_whoever_takes_it_in_again(damage):
         path.write_text(JOURNAL, encoding="utf-8")
         settle.settle(connection)
         damage(path)
+        before = path.lstat().st_mtime
         settle.settle(connection)
         settle.look_over()
+        assert settle.last_written("google") <= before, "nothing was written to the target"
         named = [str(inside) for inside, _ in documents.untold()]
         assert named == [f"runs/{run.run_id}/journal/google.jsonl"]
 
