@@ -253,6 +253,15 @@ def is_on(*table: str) -> bool:
         return True
 
 
+def asks_for(key: str, *table: str) -> bool:
+    """Whether a table says yes to something that is off unless it is asked for."""
+    try:
+        said = section(*table).get(key, False)
+    except SettingsError:
+        return False
+    return str(said).strip().lower() in ("true", "yes", "on", "y", "t", "1")
+
+
 def says_on(written: Mapping[str, Any]) -> bool:
     """The same of a table that has been read."""
     no = ("false", "no", "off", "n", "f", "0")

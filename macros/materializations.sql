@@ -19,8 +19,10 @@
 {% macro replaced(relation) %}
     {%- set said = model.config.get('meta', {}).get('export', {}).get('target') -%}
     {%- set target = said or (model.fqn[2] if model.fqn[1] == 'exports') -%}
+    {%- set part = (target or '') ~ '.' ~ model.config.get('meta', {}).get('export', {}).get('opt_in', '') -%}
+    {%- set off = fromjson(env_var('HOMEROOM_SEEDS', '{}')).get('off', []) -%}
     {%- set query = model.compiled_code -%}
-    {%- if target and target in fromjson(env_var('HOMEROOM_SEEDS', '{}')).get('off', []) -%}
+    {%- if target and (target in off or part in off) -%}
         {%- set query = 'select * from (\n' ~ query ~ '\n) as built where 1 = 0' -%}
     {%- endif -%}
     {%- set before = load_cached_relation(relation) -%}

@@ -115,6 +115,15 @@ def exports_of(run: Run) -> exports.Exports:
     return of_district(exports.load(run))
 
 
+def parts_off() -> tuple[str, ...]:
+    """What of its targets the district has not asked for: `google.classes`."""
+    return tuple(
+        f"{target}.{part}"
+        for target, part in exports.opt_ins()
+        if not settings.is_on("targets", target) or not settings.asks_for(part, "targets", target)
+    )
+
+
 def of_district(found: exports.Exports) -> exports.Exports:
     """Those of some exports that are for targets of this district. A row waits for no object of a
     target it has not.
@@ -128,7 +137,9 @@ def of_district(found: exports.Exports) -> exports.Exports:
 
     def is_on(one: Export | exports.RefusalError) -> bool:
         # what says no target cannot be told from what is ours
-        return not one.target or settings.is_on("targets", one.target)
+        opt_in = getattr(one, "opt_in", "")
+        on = not one.target or settings.is_on("targets", one.target)
+        return on and (not opt_in or settings.asks_for(opt_in, "targets", one.target))
 
     return exports.Exports(
         tuple(ours(one) for one in found.good if is_on(one)),

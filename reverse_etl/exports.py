@@ -61,6 +61,7 @@ KNOWN = (
     "hold",
     "family",
     "expected",
+    "opt_in",
     "file",
 )
 COLUMN_KNOWN = (
@@ -155,6 +156,20 @@ def targets(folder: Path | None = None) -> tuple[str, ...]:
             for meta in metas
             if isinstance(meta, Mapping) and meta.get("target")
         }
+    return tuple(sorted(found))
+
+
+def opt_ins(folder: Path | None = None) -> tuple[tuple[str, str], ...]:
+    """(target, setting) of every export that is only planned where the setting is true."""
+    found = set()
+    for path in sorted((folder or paths.project() / "models" / "exports").rglob("*.yml")):
+        try:
+            described = _models(path, path.stat().st_mtime_ns)
+        except ExportError:
+            continue
+        for meta in (_meta(model).get("export") for model in described):
+            if isinstance(meta, Mapping) and meta.get("opt_in"):
+                found.add((str(meta.get("target", "")), str(meta["opt_in"])))
     return tuple(sorted(found))
 
 
@@ -326,6 +341,7 @@ def parsed(
         context=context,
         **named,
         known_by=known_by,
+        opt_in=str(meta.get("opt_in", "")),
         when_empty=meta.get("when_empty", "hold"),
         file=_file_format(meta["file"], f"{where}.file", columns, meta)
         if meta.get("file")

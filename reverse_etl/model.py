@@ -168,6 +168,7 @@ class Export:
     hold: str | None = None  # a context column: filled, the subject's changes wait
     family: str | None = None  # a context column: a subject moves between rows of one family
     expected: str | None = None  # a context column: which columns tonight's events explain
+    opt_in: str = ""  # the setting of the target that has to be true for it
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
 

@@ -88,7 +88,13 @@ class Target:
     @property
     def entities(self) -> tuple[str, ...]:
         """What can be written, in the order of creates."""
-        return tuple(name for name, row in self.rows.items() if "create" in row.routes)
+        rows = self.rows.items()
+        return tuple(n for n, row in rows if "create" in row.routes and self.is_wanted(n))
+
+    def is_wanted(self, entity: str) -> bool:
+        """Whether the district has asked for this kind of object, where it has to."""
+        opt_in = self.rows[entity].opt_in
+        return not opt_in or bool(getattr(self.said, opt_in))
 
     @property
     def lasting(self) -> dict[str, str]:
@@ -122,7 +128,8 @@ class Target:
 
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
         """What the target holds of one entity; at least one batch, if an empty one."""
-        yield from raw_batches(self.seen(entity), self.pages(entity))
+        pages = self.pages(entity) if self.is_wanted(entity) else ()
+        yield from raw_batches(self.seen(entity), pages)
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         """The objects of one entity, page by page."""

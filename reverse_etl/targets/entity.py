@@ -65,6 +65,7 @@ class Entity:
     unique_names: str = ""  # whose addresses nobody else may have: `user` or `group`
     keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
     never_deleted: str = ""  # why
+    opt_in: str = ""  # the setting of the target without which it is neither read nor written
 
     def route(self, action: str) -> Route:
         """The call of an action. Raises KeyError with a reason where there is none."""

@@ -1,0 +1,1 @@
+{{ remembered(source('ledger_identity', 'classes_last_seen'), like=['classes']) }}
