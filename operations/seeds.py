@@ -85,7 +85,8 @@ def told() -> dict[str, Any]:
     """What dbt is to know of three seeds before it can read one, as HOMEROOM_SEEDS has it:
     {"targets": {"accounts": [the targets that hold some], …}, "systems": {kind: [the systems
     that list some], …}, "name_placeholders": {who may be called so: [texts], …}, "off": [the
-    targets the district has not, and what of its targets it has not asked for]}. A file nobody can read says nothing; `trouble` says why.
+    targets the district has not, and what of its targets it has not asked for]}. A file nobody can
+    read says nothing; `trouble` says why.
     """
     said: dict[str, Any] = {"off": [*configured.off(), *configured.parts_off()]}
     if (rows := _readable("targets")) is not None:

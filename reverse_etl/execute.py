@@ -33,6 +33,7 @@ from reverse_etl.model import (
     FILE_ENTITY,
     REMOVALS,
     SESSIONS_LEFT,
+    SUSPEND,
     UNDELETE,
     Adapter,
     Change,
@@ -487,13 +488,18 @@ def rounds(adapter: Adapter, changes: Sequence[Change]) -> list[list[Change]]:
     time.
     """
     entities = adapter.entities or (FILE_ENTITY,)
+    closes_after: Mapping[str, str] = getattr(adapter, "closes_after", {})
+    placed: dict[tuple[str, bool], dict[tuple[bool, int], list[Change]]] = {}
+    for change in changes:
+        # a closing may wait until what is to be handed over before it was
+        late = change.action == SUSPEND and change.entity in closes_after
+        where = closes_after[change.entity] if late else change.entity
+        waves = placed.setdefault((where, change.action in REMOVALS), {})
+        waves.setdefault((late, adapter.order(change)), []).append(change)
     ordered: list[list[Change]] = []
     for order, removing in ((entities, False), (tuple(reversed(entities)), True)):
         for entity in order:
-            waves: dict[int, list[Change]] = {}
-            for change in changes:
-                if change.entity == entity and (change.action in REMOVALS) == removing:
-                    waves.setdefault(adapter.order(change), []).append(change)
+            waves = placed.get((entity, removing), {})
             ordered += [waves[wave] for wave in sorted(waves, reverse=removing)]
     return ordered
 

@@ -393,6 +393,13 @@ class Lasting(Protocol):
 
 
 @runtime_checkable
+class HandingOver(Protocol):
+    """What an adapter may say: what somebody has is handed over before they are closed."""
+
+    closes_after: Mapping[str, str]  # entity of the closing -> entity whose changes go before it
+
+
+@runtime_checkable
 class FileAdapter(Adapter, Protocol):
     """A target that takes whole files. What it holds is what the ledger says was delivered.
 

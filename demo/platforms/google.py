@@ -1,5 +1,5 @@
-"""The emulated Google Workspace: token endpoint, Directory API and its batch endpoint over plain
-HTTP.
+"""The emulated Google Workspace: token endpoint, Directory API and its batch endpoint, Classroom,
+over plain HTTP.
 
 Point google-auth at it with the generated service-account key (its `token_uri` is here) and build
 the client from the discovery document with `rootUrl` replaced by this server's address.
@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from demo.platforms import google_groups, google_units, google_users
+from demo.platforms import google_classroom, google_groups, google_units, google_users
 from demo.platforms.faults import Faults
 from demo.platforms.fields import masked
 from demo.platforms.google_tenant import Call, Tenant, refuse
@@ -36,9 +36,11 @@ from demo.platforms.platform import Platform, RequestLog
 from demo.platforms.store import Store, Window
 
 PRODUCTION = "https://admin.googleapis.com"
+CLASSROOM = "https://classroom.googleapis.com"
 PRODUCTION_TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105  an address, no secret
-DIRECTORY = "/admin/directory/v1/"
+DIRECTORY, COURSES = "/admin/directory/v1/", "/v1/"
 QUERIES_PER_MINUTE = 2400
+COURSE_CALLS_PER_MINUTE = 1200  # of one user
 MOST_IN_A_BATCH = 1000
 TOKEN_SECONDS = 3600
 SCOPE = "https://www.googleapis.com/auth/"
@@ -58,7 +60,7 @@ AUTHORIZED = frozenset(
         "admin.directory.domain",
     )
     for access in ("", ".readonly")
-)
+) | {SCOPE + "classroom.courses", SCOPE + "classroom.rosters"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Google(Platform):
         self._window_seconds = 60 / speed
 
     def production_url(self, request: Request) -> str:
+        if request.path.startswith(COURSES):
+            return CLASSROOM + request.target
         return PRODUCTION_TOKEN if request.path == "/token" else PRODUCTION + request.target
 
     def password_is_accepted(self, password: str) -> bool:
@@ -114,6 +118,8 @@ class Google(Platform):
             return self._batch(request)
         if request.path.startswith(DIRECTORY):
             return self._directory(request)
+        if request.path.startswith(COURSES):
+            return self._course(request)
         return refuse(404, "notFound", "Not Found").reply
 
     # --- tokens
@@ -212,7 +218,31 @@ class Google(Platform):
             )
         if self.faults.happens("throttle"):
             raise refuse(429, "rateLimitExceeded", "Rate Limit Exceeded")
-        answer = _ANSWERS.get(parts[0])
+        return self._answered(request, parts, _ANSWERS.get(parts[0]))
+
+    def _course(self, request: Request) -> Reply:
+        """A call of Classroom: its own quota, refusals in the new style."""
+        parts = tuple(unquote(part) for part in request.path[len(COURSES) :].split("/"))
+        try:
+            token = self._allowed(request, parts)
+        except RefusalError as refusal:
+            code = refusal.reply.status
+            word = "UNAUTHENTICATED" if code == 401 else "PERMISSION_DENIED"
+            text = refusal.reply.body["error"]["message"]
+            raise google_classroom.refuse(code, word, text) from None
+        window = Window(COURSE_CALLS_PER_MINUTE, self._window_seconds)
+        quota = self._quotas.setdefault(f"courses {token.subject}", window)
+        if quota.wait(1) > 0 or self.faults.happens("throttle"):
+            raise google_classroom.refuse(429, "RESOURCE_EXHAUSTED", "Quota exceeded.")
+        answer = google_classroom.call if parts[0] == "courses" else None
+        return self._answered(request, parts, answer)
+
+    def _answered(
+        self,
+        request: Request,
+        parts: tuple[str, ...],
+        answer: Callable[[Tenant, Call], Reply] | None,
+    ) -> Reply:
         if answer is None:
             raise refuse(404, "notFound", "Not Found")
         asked = Call(request.method, parts, request.params, _json_body(request))
@@ -305,6 +335,9 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
             }.get(below, ("admin.directory.domain",))
         ),
         "customers": ("admin.directory.customer",),
+        "courses": (
+            ("classroom.rosters",) if below in ("teachers", "students") else ("classroom.courses",)
+        ),
     }.get(parts[0], ())
     return tuple(SCOPE + name for name in names)
 

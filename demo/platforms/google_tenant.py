@@ -20,7 +20,20 @@ from demo.platforms.store import Pages, Store
 
 CUSTOMER = "C03sd0074"
 DOMAINS = ("sd74.example", "student.sd74.example")
-TABLES = ("users", "deleted", "addresses", "org_units", "groups", "members", "schemas", "counters")
+TABLES = (
+    "users",
+    "deleted",
+    "addresses",
+    "org_units",
+    "groups",
+    "members",
+    "schemas",
+    "counters",
+    "courses",
+    "course_aliases",
+    "course_teachers",
+    "course_students",
+)
 UNDELETE_DAYS = 20
 _LOCAL_PART = re.compile(r"[A-Za-z0-9_'\-]+(\.[A-Za-z0-9_'\-]+)*")
 

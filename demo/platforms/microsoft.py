@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from demo.platforms import microsoft_groups, microsoft_users
+from demo.platforms import microsoft_classes, microsoft_groups, microsoft_users
 from demo.platforms.faults import Faults
 from demo.platforms.http import RefusalError, Reply, Request
 from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, refuse
@@ -298,6 +298,10 @@ def _answer(parts: tuple[str, ...]) -> Callable[[Tenant, Call], Reply]:
         return microsoft_users.call
     if parts[0] == "groups":
         return microsoft_groups.call
+    if parts[:2] == ("education", "classes"):
+        return microsoft_classes.call
+    if parts[0] == "teams":
+        return microsoft_classes.teams
     if parts[:2] == ("directory", "deletedItems"):
         return microsoft_users.deleted_items
     if parts[0] in ("subscribedSkus", "organization", "domains"):

@@ -15,6 +15,8 @@ from urllib.parse import quote, urlencode
 from demo.platforms.http import Reply
 from demo.platforms.microsoft_tenant import (
     ATTRIBUTES,
+    CLASS_PROPERTIES,
+    CLASS_READ_ONLY,
     GROUP_DEFAULTS,
     GROUP_PROPERTIES,
     GROUP_READ_ONLY,
@@ -53,6 +55,13 @@ FILTERS = {
         "mailEnabled",
         "securityEnabled",
     ),
+    "educationClass": ("id", "displayName", "externalId", "mailNickname"),
+}
+# kind -> what comes unasked, what may be asked for
+SELECTED = {
+    "user": (USER_DEFAULTS, {*USER_PROPERTIES, *USER_READ_ONLY}),
+    "group": (GROUP_DEFAULTS, {*GROUP_PROPERTIES, *GROUP_READ_ONLY}),
+    "educationClass": (("id", *CLASS_PROPERTIES), {*CLASS_PROPERTIES, *CLASS_READ_ONLY}),
 }
 _EXTENSION = "onPremisesExtensionAttributes/"
 _CLAUSE = re.compile(r"([\w/]+)\s+(eq|ne)\s+('(?:[^']|'')*'|true|false|null)$")
@@ -66,13 +75,9 @@ Row = Mapping[str, Any]
 
 def selected(kind: str, params: Mapping[str, str]) -> tuple[str, ...]:
     """The properties to return; refuses those the type does not have."""
+    defaults, known = SELECTED[kind]
     if "$select" not in params:
-        return USER_DEFAULTS if kind == "user" else GROUP_DEFAULTS
-    known = (
-        set(USER_PROPERTIES) | set(USER_READ_ONLY)
-        if kind == "user"
-        else set(GROUP_PROPERTIES) | set(GROUP_READ_ONLY)
-    )
+        return defaults
     names = tuple(name.strip() for name in params["$select"].split(",") if name.strip())
     for name in names:
         if name not in known or "@" in name:

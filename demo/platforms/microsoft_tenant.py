@@ -33,6 +33,8 @@ TABLES = (
     "skus",
     "roles",
     "counters",
+    "classes",
+    "teams",
 )
 MOST_OBJECTS = 300_000  # of a tenant with a verified domain; deleted ones count
 UPN = re.compile(r"[A-Za-z0-9'.\-_!#^~]{1,64}@[A-Za-z0-9.-]{1,48}")
@@ -154,6 +156,19 @@ GROUP_DEFAULTS = (
     "theme",
     "visibility",
 )
+CLASS_TEXTS = {
+    "displayName": 256,
+    "mailNickname": 64,
+    "description": 1024,
+    "classCode": 256,
+    "externalId": 256,
+    "externalName": 256,
+    "externalSource": 16,
+    "externalSourceDetail": 256,
+    "grade": 64,
+}
+CLASS_PROPERTIES = {**dict.fromkeys(CLASS_TEXTS, TEXT), "term": OBJECT}
+CLASS_READ_ONLY = ("id", "createdBy")
 ATTRIBUTES = tuple(f"extensionAttribute{number}" for number in range(1, 16))
 
 
@@ -284,7 +299,7 @@ class Tenant:
         …/v1.0/directoryObjects/{id}.
         """
         match = re.fullmatch(
-            r"https?://[^/]+/v1\.0/(?:directoryObjects|users|groups)(?:/|\(')([0-9A-Za-z@._'-]+?)(?:'\))?",
+            r"https?://[^/]+/v1\.0/(?:directoryObjects|users|groups|education/users)(?:/|\(')([0-9A-Za-z@._'-]+?)(?:'\))?",
             str(url),
         )
         if not match:

@@ -219,6 +219,22 @@ def test_rounds_go_deeper_when_making_and_back_when_taking_away() -> None:
 # ---------------------------------------------------------------- resuming
 
 
+def test_who_is_closed_is_closed_behind_what_is_handed_over_before() -> None:
+    world = World(entities=("units", "users", "owners", "members"))
+    changes = [
+        user("gone", "suspend"),
+        user("new"),
+        user("class", "update", entity="owners"),
+        user("other", "suspend", entity="owners"),
+        user("unit", "suspend", entity="units"),
+    ]
+    plain = [[c.change_id for c in wave] for wave in execute.rounds(world, changes)]
+    assert plain == [["unit"], ["gone", "new"], ["class", "other"]]
+    world.closes_after = {"users": "owners"}  # type: ignore[attr-defined]
+    waiting = [[c.change_id for c in wave] for wave in execute.rounds(world, changes)]
+    assert waiting == [["unit"], ["new"], ["class", "other"], ["gone"]]
+
+
 def test_what_has_an_outcome_is_not_done_again_but_counts_and_is_referred_to() -> None:
     past = Past(
         "plan",

@@ -46,15 +46,17 @@ def calls(entities: dict[str, Entity]) -> set[str]:
 def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
     table = rows("Google Workspace", "scope")
     listed = [call for row in table for call in named(row[2])]
-    # one the adapter makes beside those of its rows: a field is added to a schema of others
-    assert sorted(listed) == sorted({*calls(Google.rows), "schemas.update"})
+    # beside those of its rows a field is added to a schema of others, and a course's key asked for
+    assert sorted(listed) == sorted({*calls(Google.rows), "schemas.update", "course_aliases.list"})
     resources = json.loads(client.DESCRIPTION.read_text(encoding="utf-8"))["resources"]
+    courses = json.loads(client.CLASSROOM.read_text(encoding="utf-8"))["resources"]["courses"]
+    resources |= {"courses": courses, "aliases": resources["users"]["resources"]["aliases"]}
+    resources |= {f"course_{name}": one for name, one in courses["resources"].items()}
     for scope, _, some, _ in table:
         whole = f"https://www.googleapis.com/auth/{named(scope)[0]}"
         for call in named(some):
             name, _, method = call.partition(".")
-            of = resources["users"]["resources"] if name == "aliases" else resources
-            method = of[name.replace("org_units", "orgunits")]["methods"][method]
+            method = resources[name.replace("org_units", "orgunits")]["methods"][method]
             assert whole in method["scopes"], call
     page = {
         f"https://www.googleapis.com/auth/{named(scope)[0]}": setting
@@ -71,7 +73,12 @@ def test_every_call_of_graph_stands_beside_one_permission() -> None:
     listed = [call for row in table for call in named(row[2])]
     assert sorted(listed) == sorted({*calls(Microsoft.rows), MEMBER_OF.call, ROLE_GROUPS.call})
     by_setting = {named(permission)[0]: setting for permission, _, _, setting in table if setting}
-    assert by_setting == {"User.RevokeSessions.All": "`end_sessions = false`"}
+    assert by_setting == {
+        "User.RevokeSessions.All": "`end_sessions = false`",
+        "EduRoster.ReadWrite.All": "`classes = false`",
+        "Team.Create": "`class_teams = false`",
+        "TeamSettings.ReadWrite.All": "`class_teams = false`",
+    }
     # a write needs more than a permission to read
     for permission, _, some, _ in table:
         writes = [call for call in named(some) if not call.startswith("GET ")]

@@ -16,12 +16,10 @@ night as (
     select * from {{ source('homeroom', 'run_context') }}
 ),
 
--- between school years class lists are empty or half made: nobody is taken from a class by them
-nights_that_keep as (
-    select count(*) > 0 as lists_are_kept
-    from {{ ref('school_calendar') }} as calendar
-    inner join night on night.as_of between calendar.starts_on and calendar.ends_on
-    where calendar.population = 'student' and calendar.class_lists = 'keep'
+-- between school years lists are empty or half made: nobody is taken from a class of a school by them
+kept_lists as (
+    select * from {{ ref('kept_lists') }}
+    where not is_filled
 ),
 
 attended as (
@@ -51,13 +49,14 @@ final as (
         tonight.*,
         true as is_listed,
         -- a class without a student tonight has lost its list, not its students
-        attended.class_id is null or nights_that_keep.lists_are_kept as keeps_people,
+        attended.class_id is null or kept_lists.school_number is not null as keeps_people,
         night.as_of as last_seen_on
     from tonight
     cross join night
-    cross join nights_that_keep
     left join attended
         on tonight.class_id = attended.class_id
+    left join kept_lists
+        on tonight.school_number = kept_lists.school_number
 
     union all
 

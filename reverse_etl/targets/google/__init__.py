@@ -1,10 +1,10 @@
 """Google Workspace: schemas, org units, users, their aliases, groups and members by the Directory
-API.
+API; courses, whose they are and who is in them by Classroom, where a district asks for it.
 
 Settings: address (root of the API), credentials (service account key file), subject (the admin it
 acts as), customer, writes_per_minute, threads, timeout. Here is what the rows of `entities` cannot
-say: aliases come with their users, a schema is shared with others, and what Google means by some of
-its answers.
+say: aliases come with their users, a schema is shared with others, a course's key is asked for by
+itself, and what Google means by some of its answers.
 """
 
 from __future__ import annotations
@@ -41,11 +41,34 @@ class Google(ApiTarget):
         super().__init__(name, settings, exports, client)
         self.constants = {"customer": self.said.customer}
         self._aliases: list[dict[str, str]] = []  # of our users, once observed
+        self._courses: list[Mapping[str, Any]] = []  # ours, once observed
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Courses that are there change hands right behind the accounts, and before one is closed:
+        of who is suspended Classroom takes nothing.
+        """
+        others = [name for name in super().entities if name != "course_owners"]
+        if self.is_wanted("course_owners"):
+            others.insert(others.index("users") + 1, "course_owners")
+        return tuple(others)
+
+    @property
+    def closes_after(self) -> Mapping[str, str]:
+        """Whose closing waits for what."""
+        return {"users": "course_owners"} if self.is_wanted("course_owners") else {}
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         if entity == "aliases":
             self.look_through("users")
             yield self._aliases
+            return
+        if entity == "course_owners":
+            self.look_through("courses")
+            yield self._courses
+            return
+        if entity == "courses":
+            yield from self._course_pages()
             return
         aliases: list[dict[str, str]] = []
         for page in super().pages(entity):
@@ -59,6 +82,35 @@ class Google(ApiTarget):
             yield page
         if entity == "users":
             self._aliases = aliases
+
+    def _course_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Courses, each with its key; of those that are archived nobody's list is read, for nobody
+        may change it.
+        """
+        row = self.rows["courses"]
+        ours: list[Mapping[str, Any]] = []
+        for page in super().pages("courses"):
+            ours += [course for course in page if self.key_of(row, course)]
+            yield page
+        self._courses = ours
+        self._ours["courses"] = [c["id"] for c in ours if c.get("courseState") != "ARCHIVED"]
+
+    def listed(
+        self, row: Entity, route: Route, what: str = "", **values: str
+    ) -> Iterator[list[dict[str, Any]]]:
+        for page in super().listed(row, route, what, **values):
+            yield list(self.at_once(self._keyed, page)) if row.name == "courses" else page
+
+    def _keyed(self, course: dict[str, Any]) -> dict[str, Any]:
+        """A course with that one of its aliases in the domain that is a key of ours."""
+        query = {"courseId": course["id"], "fields": "aliases"}
+        request = self._client.request(Route("course_aliases.list", query))
+        reply = self.read(f"aliases of course {course['id']}", request, missing_is_fine=True)
+        aliases = (str(one.get("alias", "")) for one in reply.body.get("aliases", ()))
+        keys = (one.removeprefix("d:") for one in aliases if one.startswith("d:"))
+        row = self.rows["courses"]
+        ours = (key for key in keys if self.key_of(row, {"alias": key}))
+        return {**course, "alias": next(ours, None)}
 
     def addresses(self, found: Mapping[str, Any]) -> Iterator[str]:
         yield found.get("primaryEmail") or found.get("email") or ""
@@ -79,6 +131,9 @@ class Google(ApiTarget):
         if change.entity == "org_units":
             creating = change.action in CREATING
             words["path"] = path_in_url(change.key[0] if creating else words["id"])
+        if change.entity == "courses":
+            fields = {each.column: each.path[0] for each in self.tables["courses"] if each.sent}
+            words["changed"] = ",".join(fields[name] for name in change.new if name in fields)
         return words
 
     def request(self, change: Change) -> Any:
@@ -97,6 +152,31 @@ class Google(ApiTarget):
         named = {one.get("namespace") for one in ours}
         body["externalIds"] = [*(one for one in found if one.get("namespace") not in named), *ours]
         return self._client.request(replace(route, body=body))
+
+    def filled(self, route: Route, words: Mapping[str, Any], change: Change | None = None) -> Route:
+        """Of a course what stands in the mask and not in the body is cleared; null is refused."""
+        made = super().filled(route, words, change)
+        if change is None or change.entity != "courses" or made.body is None:
+            return made
+        return replace(made, body={k: v for k, v in made.body.items() if v is not None})
+
+    def ours(self, change: Change, found: Mapping[str, Any]) -> str | None:
+        """A course is looked up by its alias, which is its key."""
+        return found.get("id") if change.entity == "courses" else super().ours(change, found)
+
+    def judge(self, change: Change, reply: Reply) -> Outcome:
+        """Who is to own a course and is no teacher of it is made one first, where Google wants that
+        (IneligibleOwner, https://developers.google.com/workspace/classroom/reference/Request.Errors).
+        """
+        refused = reply.code == 400 and "IneligibleOwner" in reply.message
+        if change.entity == "course_owners" and refused:
+            words = self.words(change)
+            query = {"courseId": words["id"], "fields": "userId"}
+            route = Route("course_teachers.create", query, {"userId": words["owner_id"]})
+            (added,) = self.send([self._client.request(route)])
+            if added.good or added.code == 409:
+                return self._repeated(change, "made a teacher first", calls=3)
+        return super().judge(change, reply)
 
     def refusal(self, change: Change, reply: Reply) -> Reason | None:
         known = super().refusal(change, reply)

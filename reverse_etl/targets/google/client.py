@@ -1,5 +1,5 @@
-"""The wire to Google's Directory API: one API object for all threads, one connection per thread,
-one token for all.
+"""The wire to Google's Directory API and Classroom: one API object for all threads, one connection
+per thread, one token for all.
 
 In: a `Route` whose call is a method of the API. Out: a `Reply`, whatever happened: nothing Google
 or the network does is raised; what it means says `verdict`.
@@ -42,6 +42,7 @@ from googleapiclient.errors import HttpError
 from common.addresses import READS, in_the_clear
 from common.clock import Clock
 from common.problems import Reason
+from reverse_etl.pacing import Bucket
 from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
@@ -62,21 +63,22 @@ from reverse_etl.targets.replies import (
 # listed refuses all. Members are covered by the scope of groups. Scope -> the setting without which
 # it is not asked for.
 SCOPES: Mapping[str, str] = {
-    f"https://www.googleapis.com/auth/admin.directory.{name}": setting
+    f"https://www.googleapis.com/auth/{name}": setting
     for name, setting in {
-        "user": "",
-        "group": "",
-        "orgunit": "",
-        "userschema": "",
-        "user.security": "end_sessions",
+        "admin.directory.user": "",
+        "admin.directory.group": "",
+        "admin.directory.orgunit": "",
+        "admin.directory.userschema": "",
+        "admin.directory.user.security": "end_sessions",
+        "classroom.courses": "classes",
+        "classroom.rosters": "classes",
     }.items()
 }
-DESCRIPTION = (
-    Path(googleapiclient.__file__).parent
-    / "discovery_cache"
-    / "documents"
-    / "admin.directory_v1.json"
-)
+DESCRIPTIONS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+DESCRIPTION = DESCRIPTIONS / "admin.directory_v1.json"
+CLASSROOM = DESCRIPTIONS / "classroom.v1.json"
+# calls a second for one delegated user, https://developers.google.com/workspace/classroom/reference/limits
+CLASSROOM_RATE = 20.0
 
 logging.getLogger("googleapiclient.http").setLevel(
     logging.ERROR
@@ -154,6 +156,7 @@ class Client:
         self._local = threading.local()
         self._connections: list[Any] = []
         self._opened: tuple[SimpleNamespace, Any] | None = None
+        self._classroom = Bucket(CLASSROOM_RATE)  # its quota is half the Directory's
         self.clock = Clock()
 
     @property
@@ -190,6 +193,8 @@ class Client:
         """Send one request once."""
         headers: dict[str, str] = {}
         request.add_response_callback(headers.update)
+        if request.methodId.startswith("classroom."):
+            self._classroom.take()
         try:
             body = request.execute(http=self._connection(), num_retries=0)
             self.clock.told(headers.get("date"))
@@ -272,7 +277,7 @@ class Client:
             with self._lock:
                 if self._opened is None:
                     self._opened = (
-                        _build(self._settings.address),
+                        _build(self._settings),
                         _credentials(self._name, self._settings),
                     )
         return self._opened
@@ -326,21 +331,37 @@ def scopes_of(settings: Settings) -> list[str]:
     return [scope for scope, asked in SCOPES.items() if not asked or getattr(settings, asked)]
 
 
-def _build(address: str) -> SimpleNamespace:
-    description = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    if address:
-        description["rootUrl"] = address.rstrip("/") + "/"
-        description.pop("mtlsRootUrl", None)
-    service = build_from_document(description, http=httplib2.Http())
+def _build(settings: Settings) -> SimpleNamespace:
+    directory = _service(DESCRIPTION, settings.address)
+    users = directory.users()
     # each made once: `service.users()` costs 2-3 ms each time it is called
-    return SimpleNamespace(
-        schemas=service.schemas(),
-        org_units=service.orgunits(),
-        users=service.users(),
-        aliases=service.users().aliases(),
-        groups=service.groups(),
-        members=service.members(),
-    )
+    made = {
+        "schemas": directory.schemas(),
+        "org_units": directory.orgunits(),
+        "users": users,
+        "aliases": users.aliases(),
+        "groups": directory.groups(),
+        "members": directory.members(),
+    }
+    if settings.classes:
+        elsewhere = "" if settings.address.endswith(".googleapis.com") else settings.address
+        courses = _service(CLASSROOM, settings.classroom_address or elsewhere).courses()
+        made |= {
+            "courses": courses,
+            "course_aliases": courses.aliases(),
+            "course_teachers": courses.teachers(),
+            "course_students": courses.students(),
+        }
+    return SimpleNamespace(**made)
+
+
+def _service(description: Path, address: str) -> Any:
+    """An API of Google's as its own client builds it, at another address if one is given."""
+    said = json.loads(description.read_text(encoding="utf-8"))
+    if address:
+        said["rootUrl"] = address.rstrip("/") + "/"
+        said.pop("mtlsRootUrl", None)
+    return build_from_document(said, http=httplib2.Http())
 
 
 def _credentials(name: str, settings: Settings) -> Any:
@@ -349,8 +370,9 @@ def _credentials(name: str, settings: Settings) -> Any:
             raise TargetUnreadableError(
                 f"{name}: {key} is not set; put it under [targets.{name}] in .dlt/secrets.toml"
             )
-    if clear := in_the_clear("address", settings.address):
-        raise TargetUnreadableError(f"{name}: {clear}")
+    for key in ("address", "classroom_address"):
+        if clear := in_the_clear(key, getattr(settings, key)):
+            raise TargetUnreadableError(f"{name}: {clear}")
     try:
         found = service_account.Credentials.from_service_account_file(
             settings.credentials, scopes=scopes_of(settings), subject=settings.subject

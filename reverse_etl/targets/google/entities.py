@@ -1,8 +1,11 @@
-"""The entities of Google Workspace, one row each: the calls of the Directory API by the names its
-library has for them (https://developers.google.com/workspace/admin/directory/reference/rest).
+"""The entities of Google Workspace, one row each: the calls of the Directory API and of Classroom
+by the names their library has for them
+(https://developers.google.com/workspace/admin/directory/reference/rest,
+https://developers.google.com/workspace/classroom/reference/rest).
 
 The key of a user is `person_id` in our custom schema, of a group its externalIds entry of namespace
-`homeroom`, of an org unit its path, of a schema its name.
+`homeroom`, of an org unit its path, of a schema its name, of a course its alias in the domain
+(`d:…`): a course made with an alias that is taken is refused, so that none is made twice.
 """
 
 from __future__ import annotations
@@ -20,6 +23,34 @@ WITH_KEY = {"projection": "custom", "customFieldMask": SCHEMA}
 USER, GROUP, UNIT = {"userKey": "{id}"}, {"groupKey": "{id}"}, {"orgUnitPath": "{path}"}
 MEMBER = {"groupKey": "{group_id}", "memberKey": "{person_id}"}
 ID = {"fields": "id"}
+COURSES_PER_PAGE, ROSTER_PER_PAGE = 500, 100
+COURSE = {"courseId": "{class_id}"}
+IN_COURSE = COURSE | {"userId": "{person_id}"}
+ROSTER = {"courseId": "{owner}", "pageSize": "{page}"}
+
+
+def roster(name: str) -> Entity:
+    """Teachers or students of a course: put in directly, without an invitation."""
+    role = name.removeprefix("course_")
+    return Entity(
+        name,
+        remote_id="userId",
+        items=role,
+        page=ROSTER_PER_PAGE,
+        observed=(field("class_remote_id", "class_remote_id"), field("member_remote_id", "userId")),
+        links=("class_id", "person_id"),
+        listed_per="courses",
+        opt_in="classes",
+        routes={
+            "of": Route(f"{name}.list", ROSTER | {"fields": f"{role}(userId),nextPageToken"}),
+            "find": Route(f"{name}.get", IN_COURSE | {"fields": "userId"}),
+            "create": Route(
+                f"{name}.create", COURSE | {"fields": "userId"}, body={"userId": "{person_id}"}
+            ),
+            "remove": Route(f"{name}.delete", IN_COURSE),
+        },
+    )
+
 
 ENTITIES = (
     Entity(
@@ -173,4 +204,47 @@ ENTITIES = (
             "remove": Route("members.delete", MEMBER),
         },
     ),
+    Entity(
+        "courses",
+        items="courses",
+        page=COURSES_PER_PAGE,
+        asked=("ownerId",),
+        derived=("alias",),  # by the adapter: a list shows none
+        read_only=("alias",),
+        opt_in="classes",
+        never_deleted="a course holds the work of its students",
+        routes={
+            "list": Route(
+                "courses.list", {"pageSize": "{page}", "fields": "courses({mask}),nextPageToken"}
+            ),
+            "find": Route("courses.get", {"id": "d:{key}"} | ID),
+            # active at once: a provisioned one waits for its teacher to accept it
+            "create": Route(
+                "courses.create", ID, body={"id": "d:{key}", "ownerId": "{owner_id}"}, columns=True
+            ),
+            "update": Route(
+                "courses.patch", {"id": "{id}", "updateMask": "{changed}"} | ID, columns=True
+            ),
+        },
+    ),
+    Entity(
+        "course_owners",  # before its teachers: without an active owner a course takes none
+        observed=(field("class_id", "alias"), field("owner_remote_id", "ownerId")),
+        opt_in="classes",
+        never_deleted="a course always belongs to somebody",
+        routes={
+            "create": Route(
+                "courses.patch",
+                {"id": "{class_id}", "updateMask": "ownerId"} | ID,
+                body={"ownerId": "{owner_id}"},
+            ),
+            "update": Route(
+                "courses.patch",
+                {"id": "{id}", "updateMask": "ownerId"} | ID,
+                body={"ownerId": "{owner_id}"},
+            ),
+        },
+    ),
+    roster("course_teachers"),
+    roster("course_students"),
 )

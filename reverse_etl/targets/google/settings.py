@@ -17,6 +17,11 @@ class Settings(AccountSettings):
     """The service account's key, a JSON file."""
     subject: Text = ""
     """The admin the service account acts for."""
+    classes: bool = False
+    """Whether classes are kept as courses of Classroom; it wants permissions of its own."""
+    classroom_address: Text = ""
+    """Where Classroom is asked; empty: where Google's own client does, or at `address` where that
+    is none of Google's."""
     ca_file: Text = ""
     """Certificates to trust instead of httplib2's own, as those of a proxy that reads along."""
     writes_per_minute: PerMinute = 2400

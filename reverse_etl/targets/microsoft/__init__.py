@@ -4,18 +4,19 @@
 Settings: address, authority, client_id, certificate (or client_secret), ca_file, writes_per_minute,
 threads, timeout, key_attribute (which of extensionAttribute1 to 15 carries our key; else the last).
 Here is what the rows of `entities` cannot say: who is an administrator, that licences come with
-their users, and that what belongs to many objects is read by batches too.
+their users, that what belongs to many objects is read by batches too, and that a team wants time.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from reverse_etl.configured import settings_of
 from reverse_etl.exchanges import whole
-from reverse_etl.model import REMOVALS, Change, Export, Outcome
+from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget, owned_by
 from reverse_etl.targets.entity import CREATING, Entity, Route
 from reverse_etl.targets.microsoft.client import BATCH, Client
@@ -24,6 +25,9 @@ from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
+# a group that was just made may be unknown where teams are made: so often, and so long apart
+# (https://learn.microsoft.com/graph/api/team-post)
+TEAM_TRIES, TEAM_PAUSE = 3, 10.0
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 
 
@@ -47,6 +51,8 @@ class Microsoft(ApiTarget):
         self.constants = {"address": client.address}
         self._licences: list[dict[str, Any]] = []  # what users hold directly, once observed
         self._products: list[dict[str, Any]] | None = None  # subscribed to, once read
+        self._teams: list[dict[str, Any]] = []  # of our classes, once observed
+        self._team_tries: Counter[str] = Counter()  # change -> how often its group was unknown
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         match entity:
@@ -61,6 +67,11 @@ class Microsoft(ApiTarget):
                 ]
             case "subscriptions":
                 yield self._subscribed()
+            case "classes":
+                yield from self._classes()
+            case "class_teams":
+                self.look_through("classes")
+                yield self._teams
             case _:
                 yield from super().pages(entity)
 
@@ -96,6 +107,60 @@ class Microsoft(ApiTarget):
                 for user in page
             ]
         self._licences = held
+
+    def _classes(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The classes; of those whose team is archived nobody's list is read, for nobody may change
+        it.
+        """
+        yield from super().pages("classes")
+        teams: list[dict[str, Any]] = []
+        if self.is_wanted("class_teams"):
+            route, ours = self.rows["class_teams"].routes["of"], twenties(self._ours["classes"])
+            for some in self.at_once(lambda few: self._teams_of(route, few), ours):
+                teams += some
+        self._teams = teams
+        archived = {team["id"] for team in teams if team.get("isArchived")}
+        self._ours["classes"] = [one for one in self._ours["classes"] if one not in archived]
+
+    def _teams_of(self, route: Route, classes: Sequence[str]) -> list[dict[str, Any]]:
+        """The teams of up to 20 classes, by one batch; a class without one has none."""
+        requests = [self._client.request(self.filled(route, {"owner": one})) for one in classes]
+        self._reads.one_call(len(classes))
+        found = []
+        for owner, request, reply in zip(
+            classes, requests, self._client.send(requests), strict=True
+        ):
+            if not reply.good and reply.code != 404:
+                self._reads.told(reply)
+                reply = self.read(f"team of {owner}", request, missing_is_fine=True)
+            found += [dict(reply.body)] if reply.good else []
+        return found
+
+    def judge(self, change: Change, reply: Reply) -> Outcome:
+        """A team that is there already answers 409; one whose group is not known yet 404, and is
+        asked for again.
+        """
+        if (change.entity, change.action) == ("class_teams", CREATE):
+            if reply.code == 409:
+                return self.look(change, reply, "duplicate")
+            with self._lock:
+                self._team_tries[change.change_id] += 1
+                tries = self._team_tries[change.change_id]
+            if reply.code == 404 and tries <= TEAM_TRIES:
+                early = outcome_of(change, Verdict("retry", "not_ready"), reply, None)
+                return replace(early, retry_after=TEAM_PAUSE)
+        return super().judge(change, reply)
+
+    def ours(self, change: Change, found: Mapping[str, Any]) -> str | None:
+        """A class is looked up by a filter, which answers with a list."""
+        if change.entity == "classes":
+            found = next(iter(found.get("value", ())), {})
+        return super().ours(change, found)
+
+    def is_wanted(self, entity: str) -> bool:
+        """Teams are teams of classes."""
+        also = entity != "class_teams" or self.said.classes
+        return also and super().is_wanted(entity)
 
     def related(self, row: Entity, owners: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
         for found in self.at_once(

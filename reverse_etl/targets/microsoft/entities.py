@@ -20,6 +20,32 @@ KEEPS_DELETED_DAYS = 30
 FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
 MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
+CLASS = "/education/classes/{class_id}"
+
+
+def roster(name: str) -> Entity:
+    """Members or teachers of a class; a teacher is to be in both."""
+    role = name.removeprefix("class_")
+    return Entity(
+        name,
+        page=PAGE,
+        observed=(field("class_remote_id", "class_remote_id"), field("member_remote_id", "id")),
+        links=("class_id", "person_id"),
+        listed_per="classes",
+        opt_in="classes",
+        routes={
+            "of": Route(
+                "GET /education/classes/{owner}/" + role, {"$select": "id", "$top": "{page}"}
+            ),
+            "create": Route(
+                f"POST {CLASS}/{role}/$ref",
+                body={"@odata.id": "{address}/education/users/{person_id}"},
+            ),
+            "remove": Route(f"DELETE {CLASS}/{role}/{{person_id}}/$ref"),
+        },
+    )
+
+
 ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
 
 ENTITIES = (
@@ -120,6 +146,46 @@ ENTITIES = (
                 body={"@odata.id": "{address}/directoryObjects/{person_id}"},
             ),
             "remove": Route("DELETE /groups/{group_id}/members/{person_id}/$ref"),
+        },
+    ),
+    Entity(
+        "classes",  # each with a Microsoft 365 group of the same id
+        page=PAGE,
+        opt_in="classes",
+        never_deleted="a class holds the work of its students",
+        routes={
+            "list": Route("GET /education/classes", FULL),
+            "find": Route(
+                "GET /education/classes",
+                {"$filter": "externalId eq {key!q}", "$select": "id,externalId"},
+            ),
+            "create": Route(
+                "POST /education/classes", body={"externalSource": "sis"}, columns=True
+            ),
+            "update": Route("PATCH /education/classes/{id}", columns=True),
+        },
+    ),
+    roster("class_members"),
+    roster("class_teachers"),
+    Entity(
+        "class_teams",  # of a class under the same id; not before it has a teacher
+        observed=(field("class_remote_id", "id"),),
+        links=("class_id",),
+        listed_per="classes",
+        opt_in="class_teams",
+        never_deleted="a team holds the work of a class",
+        routes={
+            "of": Route("GET /teams/{owner}"),
+            "find": Route("GET /teams/{class_id}"),
+            "create": Route(
+                "POST /teams",
+                body={
+                    "template@odata.bind": "{address}/teamsTemplates('educationClass')",
+                    "group@odata.bind": "{address}/groups('{class_id}')",
+                },
+            ),
+            "suspend": Route("POST /teams/{id}/archive", body={}),
+            "restore": Route("POST /teams/{id}/unarchive"),
         },
     ),
     Entity(

@@ -32,6 +32,10 @@ class Settings(AccountSettings):
     """Its secret, where it has no certificate."""
     key_attribute: Annotated[Text, AfterValidator(_attribute)] = ""
     """Which of extensionAttribute1 to extensionAttribute15 carries our key; empty: the last."""
+    classes: bool = False
+    """Whether classes are kept as education classes; it wants permissions of its own."""
+    class_teams: bool = False
+    """Whether each of them has a team by Microsoft's template for classes."""
     ca_file: Text = ""
     """Certificates to trust instead of the machine's; a test's own authority."""
     writes_per_minute: PerMinute = 1200
