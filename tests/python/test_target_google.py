@@ -290,6 +290,8 @@ def test_exactly_the_scopes_that_are_used_are_asked_for():
         "admin.directory.orgunit",
         "admin.directory.userschema",
         "admin.directory.user.security",
+        "classroom.courses",
+        "classroom.rosters",
     ]
 
 
