@@ -101,7 +101,7 @@ class Pages:
             )
         try:
             document = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested without end
             raise PageError(_not_json(number, response)) from None
         rows = self._rows_of(document, number)
         asked = f"{response.request.url}\n{response.request.body or ''}"

@@ -216,7 +216,7 @@ def seconds(text: str | None) -> float | None:
 def json_of(content: bytes | str) -> Mapping[str, Any]:
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return {}
     return found if isinstance(found, Mapping) else {}
 

@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from workbook import workbook
 
+from reverse_etl.targets.replies import json_of
+
 MEMORY = 3 << 30  # address space, most of it libraries and what DuckDB reserves
 MB = 1_000_000
 LAYOUT = """
@@ -286,6 +288,22 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def _deep(self) -> None:
+        self._body(b"[" * 500_000 + b"]" * 500_000)
+
+    def _digits(self) -> None:
+        self._body(b'[{"id": ' + b"9" * MB + b', "book": "x", "note": ""}]')
+
+    def _chunked(self) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self._for_ever(b"%x\r\n" % MB + b" " * MB + b"\r\n")
+
+    def _body(self, body: bytes) -> None:
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def _pages(self) -> None:
         at = type(self).asked
         rows = [{"id": f"{at}-{one}", "book": "x", "note": "y" * 90_000} for one in range(3)]
@@ -330,7 +348,7 @@ def rest(place: Path, url: str, how: str, **more: str) -> tuple[int, dict[str, A
     )
 
 
-@pytest.mark.parametrize("how", ["announced", "unsaid", "packed"])
+@pytest.mark.parametrize("how", ["announced", "unsaid", "packed", "chunked"])
 def test_an_answer_that_is_too_large_is_not_taken(place: Path, server: str, how: str) -> None:
     before = Server.asked
     code, entry, _ = rest(place, server, how, PAGINATOR="single_page")
@@ -338,6 +356,19 @@ def test_an_answer_that_is_too_large_is_not_taken(place: Path, server: str, how:
     assert "MB or more, limit 64 MB: ask for smaller pages" in entry["message"]
     assert "answer_megabytes" in entry["message"]
     assert Server.asked == before + 1, "it is not asked again"
+
+
+@pytest.mark.parametrize("how", ["deep", "digits"])
+def test_an_answer_nested_without_end_or_of_a_million_digits_is_refused_alone(
+    place: Path, server: str, how: str
+) -> None:
+    code, entry, said = rest(place, server, how, PAGINATOR="single_page")
+    assert code == 3
+    assert "page 1" in entry["message"] and "Traceback" not in said
+
+
+def test_no_target_is_ended_by_an_answer_nested_without_end() -> None:
+    assert json_of(b"[" * 500_000) == {}
 
 
 def test_a_list_without_end_ends_at_its_limit(place: Path, server: str) -> None:

@@ -218,7 +218,7 @@ class Client:
         except (ConnectionRefusedError, httplib2.ServerNotFoundError):
             self._disconnect()
             return Reply(None, {}, "unreachable", sent=False)
-        except (OSError, httplib2.HttpLib2Error, http.client.HTTPException):
+        except (OSError, httplib2.HttpLib2Error, http.client.HTTPException, RecursionError):
             self._disconnect()  # a late answer must not be taken for that of the next call
             return Reply(None, {}, "no_reply")
 

@@ -228,7 +228,7 @@ class Client:
             rejected = token
         try:
             found = answer.json() if answer.content else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             # half an answer to a call that was taken: nobody knows what became of it
             return (
                 Reply(None, {}, "no_reply")

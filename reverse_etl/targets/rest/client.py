@@ -175,7 +175,7 @@ class Client:
         try:
             reply = self._connection_unlocked().post(auth.token_address, data=form, headers=headers)
             said = reply.json() if reply.content else {}
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, ValueError, RecursionError):
             return Answer(None, {}, "no_token", sent=False)
         self.clock.told(reply.headers.get("date"))
         token = said.get("access_token") if isinstance(said, Mapping) else None
@@ -219,7 +219,7 @@ class Client:
         if response.content:
             try:
                 said = response.json()
-            except ValueError:
+            except (ValueError, RecursionError):  # no JSON, or nested without end
                 said = MISSING
         found = {name.lower(): value for name, value in response.headers.items()}
         self.clock.told(found.get("date"))
