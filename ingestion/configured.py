@@ -308,6 +308,8 @@ class OneRosterSource(ApiSource):
     """How many records a page holds."""
     full_every_days: Count = 7
     """How often everything is read: a record the server forgot is in no list of changes."""
+    date_format: dict[str, DateFormat] = Field(default_factory=dict)
+    """List -> the form of its dates, where they have two readings."""
     check_digits: bool = True
     """Whether numbers with a check digit are proved."""
 

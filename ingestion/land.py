@@ -107,7 +107,7 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
         select status, coalesce(as_of, cast(read_at as date)), sha256, file, coalesce(encoding, ''),
         landed, rejected,
                coalesce(epoch(modified_at), 0) as modified_at, schools, held_schools, content_on,
-               coalesce(accepted, false)
+               coalesce(accepted, false), run_id
         from ledger.audit.source_files
         where source = ? and feed = ? and status in ('loaded', 'unchanged') order by read_at desc
         """,
@@ -128,9 +128,11 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
         held,
         content_on,
         _,
+        run_id,
     ) = loads[0]
-    accepted = next((at for at, load in enumerate(loads) if load[-1]), len(loads) - 1)
+    accepted = next((at for at, load in enumerate(loads) if load[-2]), len(loads) - 1)
     return {
+        "run_id": run_id,
         "sha256": sha256,
         "file": file,
         "encoding": encoding,
@@ -138,6 +140,7 @@ def _remembered(connection: duckdb.DuckDBPyConnection, source: str, feed: Feed) 
         "was_rejected": was_rejected,
         "modified_at": modified_at,
         "earlier": frozenset(load[1] for load in loads) - {sha256},
+        "loads": tuple((load[1], load[2], load[6]) for load in loads),
         "history": tuple(load[4] for load in loads[: accepted + 1]),
         "schools": json.loads(schools or "{}"),
         "held_partitions": tuple(json.loads(held or "[]")),
@@ -307,30 +310,11 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     """The rows of a file with where each came from: the lines are counted off beside the reader, in
     file order.
     """
-    columns = ", ".join(
-        (
-            f"{_kept(file, name, value_of(file, name, 'rows.'))} as {sql.name(name)}"
-            if name in file.places
-            else f"null::varchar as {sql.name(name)}"
-        )
-        for name in file.feed.landed
-    )
+    columns = ", ".join(f"{landed_as(file, name)} as {sql.name(name)}" for name in file.feed.landed)
     runs = pa.table(
         {
             name: pa.array([run[place] for run in file.runs], pa.int64())
             for place, name in enumerate(("first", "count"))
-        }
-    )
-    doubtful = sorted({row for rows in file.kept.values() for row in rows})
-    kept = pa.table(
-        {"_row": pa.array(doubtful, pa.int64())}
-        | {
-            name: pa.array([values.get(row) for row in doubtful], pa.string())
-            for name, values in file.kept.items()
-        }
-        | {
-            f"is_{name}": pa.array([row in values for row in doubtful])
-            for name, values in file.kept.items()
         }
     )
     with duckdb.connect(
@@ -338,7 +322,7 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     ) as reader:
         reader.execute("set TimeZone = 'UTC'")
         reader.register("runs", runs)
-        reader.register("kept", kept)
+        reader.register("kept", kept_of(file))
         reader.execute(
             f"""
             copy (
@@ -356,8 +340,29 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
     return path
 
 
-def _kept(file: Trusted, name: str, value: str) -> str:
-    """The SQL of a column: the last good value stands where tonight's cannot be read."""
+def kept_of(file: Trusted) -> pa.Table:
+    """The rows of which a value cannot be read, with the last good one beside."""
+    doubtful = sorted({row for rows in file.kept.values() for row in rows})
+    return pa.table(
+        {"_row": pa.array(doubtful, pa.int64())}
+        | {
+            name: pa.array([values.get(row) for row in doubtful], pa.string())
+            for name, values in file.kept.items()
+        }
+        | {
+            f"is_{name}": pa.array([row in values for row in doubtful])
+            for name, values in file.kept.items()
+        }
+    )
+
+
+def landed_as(file: Trusted, name: str) -> str:
+    """The SQL of a column as it is landed, of `rows` beside `kept`: the last good value where
+    the file's own cannot be read.
+    """
+    if name not in file.places:
+        return "null::varchar"
+    value = value_of(file, name, "rows.")
     if name not in file.kept:
         return value
     return f"case when kept.{sql.name(f'is_{name}')} then kept.{sql.name(name)} else {value} end"
@@ -375,11 +380,21 @@ def _swap(
         f"alter table {_table(source, feed.name)} add column _dlt_load_id varchar default"
         f" '{load_id}'"
     )
-    for flag in feed.flags:  # other words another day land the same file again
+    for name, how in read_as(feed).items():
         connection.execute(
-            f"comment on column {_table(source, feed.name)}.{sql.name(flag.name)} is"
-            f" '{flag.fingerprint}'"
+            f"comment on column {_table(source, feed.name)}.{sql.name(name)} is {sql.text(how)}"
         )
+
+
+def read_as(feed: Feed) -> dict[str, str]:
+    """Column -> what its settings say of how it is read: other words, or another form of its dates,
+    another day land the same file again.
+    """
+    dates = [name for name in feed.landed if feed.types.get(name) == "date" and feed.date_format]
+    return {
+        **dict.fromkeys(dates, feed.date_format),
+        **{flag.name: flag.fingerprint for flag in feed.flags},
+    }
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, source: str, tables: Iterable[str]) -> None:

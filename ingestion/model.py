@@ -89,10 +89,11 @@ class LastGood:
     rows: int = 0
     tag: str = ""  # `_file` of the rows
     columns: tuple[str, ...] = ()
-    flags: Mapping[str, str] = field(default_factory=dict)  # flag -> the words it was made with
+    read_as: Mapping[str, str] = field(default_factory=dict)  # column -> `land.read_as`
     loaded_at: str = ""  # a date, for sentences
     loaded_epoch: float = 0.0
     # the ledger
+    run_id: str = ""
     sha256: str = ""
     file: str = ""
     encoding: str = ""
@@ -100,6 +101,7 @@ class LastGood:
     was_rejected: int = 0
     modified_at: float = 0.0  # seconds since 1970, of the file at its source
     earlier: frozenset[str] = frozenset()  # hashes of files loaded before that one
+    loads: tuple[tuple[str, str, float], ...] = ()  # files that were landed, see `past.Load`
     history: tuple[
         int, ...
     ] = ()  # rows of the last good loads, newest first, back to the last drop a person accepted

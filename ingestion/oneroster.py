@@ -44,6 +44,7 @@ def layout_of(settings: OneRosterSource) -> Layout:
         layout.load("oneroster"),
         feeds=PATHS if settings.feeds is None else settings.feeds,
         check_digits=settings.check_digits,
+        date_format=settings.date_format,
         flags=settings.flags,
     )
 

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 
 from common import log, store
 from common.runs import Run
-from ingestion import land
-from ingestion.model import LastGood
-from ingestion.source import Source, from_archive, land_all
+from ingestion import land, past
+from ingestion.source import Source, land_all
 
 
 class NotInArchiveError(Exception):
@@ -28,27 +27,25 @@ def replay(sources: Sequence[Source], run: Run) -> int:
     for source in sources:
         with store.connect() as connection:
             land.prepare(connection, source.name, source.layout.feeds)
-            files = {
-                feed: (sha256, file, modified_at)
-                for feed, sha256, file, modified_at in connection.execute(
-                    """
-                    select feed, arg_max(sha256, read_at), arg_max(file, read_at),
-                    arg_max(coalesce(epoch(modified_at), 0), read_at)
-                    from ledger.audit.source_files
-                    where source = ? and run_id <= ? and status in ('loaded', 'unchanged')
-                    group by feed
-                    """,
-                    [source.name, run.run_id],
-                ).fetchall()
-            }
+            loads: dict[str, list[past.Load]] = {}
+            for feed, *load in connection.execute(
+                """
+                select feed, sha256, file, coalesce(epoch(modified_at), 0)
+                from ledger.audit.source_files
+                where source = ? and run_id <= ? and status in ('loaded', 'unchanged')
+                order by feed, read_at desc
+                """,
+                [source.name, run.run_id],
+            ).fetchall():
+                of_feed = loads.setdefault(feed, [])
+                if not of_feed or of_feed[-1].sha256 != load[0]:
+                    of_feed.append(past.Load(*load))
         restored = []
         for feed in source.layout.feeds:
-            if feed.name not in files:
+            if feed.name not in loads:
                 continue
-            sha256, file, modified_at = files[feed.name]
-            trusted = from_archive(
-                source, feed, LastGood(sha256=sha256, file=file, modified_at=modified_at)
-            )
+            sha256, file, _ = loads[feed.name][0]
+            trusted = past.in_force(source.name, feed, loads[feed.name])
             if trusted is None:
                 raise NotInArchiveError(
                     f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot"

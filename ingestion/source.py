@@ -22,7 +22,7 @@ import pyarrow as pa
 from common import findings, log, paths, problems, settings, store
 from common.findings import Finding
 from common.runs import Run
-from ingestion import archive, land, layout, people, unread
+from ingestion import archive, land, layout, past, people, unread
 from ingestion.configured import KINDS, FilesSource, OneRosterSource, SourceSettings, SqlSource
 from ingestion.layout import Feed, Layout, LayoutError, Reference
 from ingestion.model import (
@@ -208,7 +208,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
             feed.name in accept_smaller,
             run.as_of,
             _landed_keys(source, feed),
-            _landed_columns(source, feed),
+            _landed_columns(source, feed, last[feed.name]),
         )
         outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
     _judge_references(source, outcomes, limits)
@@ -217,7 +217,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         file
         for feed in feeds
         if isinstance(outcomes[feed.name], NotLanded)
-        and (file := from_archive(source, feed, last[feed.name]))
+        and (file := _brought_back(source, feed, last[feed.name]))
     ]
     parents = {**outcomes, **{file.feed.name: file for file in restored}}
     anything = Tolerance(orphan_share=1.0)  # it was good when it came
@@ -254,8 +254,15 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
                 accepted=feed.name in accept_smaller,
             )
         connection.execute("commit")
+        standing = [
+            note
+            for name, outcome in outcomes.items()
+            if not isinstance(outcome, Trusted) and last[name].run_id
+            for note in past.standing(connection, source.name, name, last[name])
+        ]
     notes = [
         *fetched.findings,
+        *standing,
         *healed,
         *_notes(source, outcomes, results, last, accept_smaller),
         *_stale(source, results, outcomes, last, limits),
@@ -351,7 +358,7 @@ def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
         last.sha256 == file.sha256
         and last.tag.endswith(f"#{file.sha256[:12]}")
         and set(last.columns) == columns
-        and last.flags == {flag.name: flag.fingerprint for flag in feed.flags}
+        and last.read_as == land.read_as(feed)
     )
 
 
@@ -377,8 +384,12 @@ def _landed_keys(source: Source, feed: Feed) -> Callable[[Collection[str]], Coll
     return known
 
 
-def _landed_columns(source: Source, feed: Feed) -> people.Landed:
-    """Some columns of the rows the feed holds already, read when they are asked for."""
+def _landed_columns(source: Source, feed: Feed, last: LastGood) -> people.Landed:
+    """Some columns of the rows the feed holds already, read when they are asked for; of a table
+    that is gone, what was in force of it.
+    """
+    if not last.rows and last.loads:
+        return past.landed(source.name, feed, last.loads)
 
     def landed(names: Sequence[str]) -> pa.Table:
         with store.connect(read_only=True) as connection:
@@ -513,30 +524,9 @@ def _still_held(source: Source, result: FeedResult, school: str, before: int) ->
     )
 
 
-def from_archive(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
+def _brought_back(source: Source, feed: Feed, last: LastGood) -> Trusted | None:
     """The last good file, when its table is gone and the ledger remembers it."""
-    if last.rows or not last.sha256:
-        return None
-    path = paths.var() / "inbox" / ".fetched" / source.name / f"{feed.name}.archived"
-    try:
-        archive.restore(source.name, feed.name, last.sha256, path)
-        file = Fetched(
-            last.file,
-            path,
-            last.sha256,
-            path.stat().st_size,
-            datetime.fromtimestamp(last.modified_at, UTC),
-        )
-        return check(
-            source.name,
-            feed,
-            file,
-            Rules(tolerance=Tolerance(most_rejected=1.0, most_unreadable=1.0), accept_smaller=True),
-            path.with_suffix(".clean"),
-        )
-    except (archive.ArchiveDamagedError, RefusedError) as error:
-        log.event("restore_failed", source=source.name, feed=feed.name, why=type(error).__name__)
-        return None
+    return None if last.rows else past.in_force(source.name, feed, last.loads)
 
 
 def land_all(source: Source, files: list[Trusted], run: Run, at: datetime) -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from common import paths, store
+from ingestion import sql, values
 from ingestion.__main__ import main
-from ingestion.configured import SqlTable
+from ingestion.configured import Limits, SqlTable
 from ingestion.layout import LayoutError, from_tables
 
 DDL = "create table staff_records (id integer primary key, surname text, changed_at {time})"
@@ -229,3 +232,48 @@ def findings(code: str) -> list[dict[str, Any]]:
     path = paths.runs() / "latest" / "findings.jsonl"
     lines = map(json.loads, path.read_text().splitlines()) if path.is_file() else []
     return [line for line in lines if line["code"] == code]
+
+
+@pytest.mark.parametrize("form", ["ISO, MDY", "SQL, DMY", "German", "Postgres, MDY"])
+def test_days_of_a_database_are_read_as_days_whatever_form_it_writes_them_in(
+    server: str, form: str
+) -> None:
+    import psycopg2
+
+    with psycopg2.connect(server) as database, database.cursor() as cursor:
+        cursor.execute(f"alter role current_user set datestyle = '{form}'")
+        cursor.execute("drop table if exists days")
+        cursor.execute("create table days (a date, b timestamp, c timestamptz, d text, e varchar)")
+        cursor.execute(
+            "insert into days values (date '2026-06-03', timestamp '2026-06-03 00:00',"
+            " timestamptz '2026-06-03 00:00+00', 'Jun  3 2026 12:00AM', '03-Jun-2026')"
+        )
+    assert read_days(server, "abcde") == ["2026-06-03"] * 5
+
+
+def test_days_of_a_file_database_are_read_as_the_texts_they_are(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "hr.db")) as database, database:
+        database.execute("create table days (a date, b datetime, c text, d date, e date)")
+        database.execute(
+            "insert into days values ('2026-06-03', '2026-06-03 00:00:00.000000',"
+            " 'Jun  3 2026 12:00AM', '03/06/2026', '')"
+        )
+    url = f"sqlite:///{tmp_path / 'hr.db'}"
+    assert read_days(url, "abcde") == ["2026-06-03"] * 3 + [None, None]
+
+
+def read_days(url: str, columns: str) -> list[str | None]:
+    """What the gate reads of the one row of `days`, as the source is read."""
+    engine = sql._engine("hr", url)
+    try:
+        (rows,) = sql._batches(engine, (None, "days"), list(columns), None, Limits())
+    finally:
+        engine.dispose()
+    with duckdb.connect() as connection:
+        return [
+            connection.execute(
+                f"select {values.reading('text', 'date')} from (values (?)) as given(text)",
+                [rows[column][0].as_py()],
+            ).fetchone()[0]
+            for column in columns
+        ]

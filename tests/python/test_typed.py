@@ -21,6 +21,7 @@ from common import findings, paths, store
 from common.runs import Run
 from ingestion import layout, values
 from ingestion.__main__ import main
+from ingestion.source import source_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -165,6 +166,10 @@ class Employees:
                     "insert into employees values (?, 'Ann', 'Li', '', '', '7474001', '', ?, ?)",
                     [(key, *both) for key, both in days.items()],
                 )
+        return self.read()
+
+    def read(self) -> int:
+        """A night on whatever is there."""
         self._set("HOMEROOM_AS_OF", (MONDAY + timedelta(self.nights)).isoformat())
         self.nights += 1
         for run in paths.runs().glob("*Z-*/run.json"):  # a night each
@@ -208,6 +213,50 @@ def test_a_day_nobody_can_read_keeps_its_last_good_value_and_names_file_line_and
         assert "1 value of end_date" in told["message"]
         assert "line 3; 1 keeps the value of the last good load" in told["message"]
         assert told["file"] in told["message"]
+
+
+def test_a_day_nobody_can_read_is_told_every_night_it_is_in_force(employees: Employees) -> None:
+    assert employees.night(READABLE) == 0
+    changed = {
+        **READABLE,
+        "E102": ("2015-09-01", "30-JUN-26"),
+        "E103": ("2015-09-01", "1900-01-01"),
+    }
+    for _ in range(3):  # the second night and the third bring the same bytes
+        assert employees.night(changed) == 0
+        codes = sorted(one["code"] for one in employees.told("values_unreadable", "dates_before"))
+        assert codes == ["dates_before", "values_unreadable"]
+        (told,) = employees.told("values_unreadable")
+        assert (told["line"], told["column"]) == (3, "end_date")
+        assert "keeps the value of the last good load" in told["message"]
+    if employees.kind == "files":  # nor does it go because a night brings nothing at all
+        (employees.folder / "Employees.csv").unlink()
+        assert employees.read() == 3
+        assert len(employees.told("values_unreadable")) == 1
+    assert employees.night(READABLE) == 0
+    assert employees.told("values_unreadable", "dates_before") == []
+
+
+@pytest.mark.parametrize(("tonight", "nights"), [("the same", 1), ("another", 3), ("nothing", 2)])
+def test_the_last_good_value_outlives_the_warehouse(
+    employees: Employees, tonight: str, nights: int
+) -> None:
+    assert employees.night(READABLE) == 0
+    for number in range(nights):
+        odd = {"E102": ("2015-09-01", "gone"), "E108": (f"2016-01-0{number + 1}", "")}
+        assert employees.night({**READABLE, **odd}) == 0
+    assert employees.left() == ENDS
+    (paths.var() / "warehouse.duckdb").unlink()
+    if tonight == "nothing":
+        file = employees.folder / ("Employees.csv" if employees.kind == "files" else "hr.db")
+        file.unlink()
+        assert employees.read() == 3
+    else:
+        more = {"E107": ("2016-03-03", "")} if tonight == "another" else {}
+        assert employees.night({**READABLE, **odd, **more}) == 0
+        (told,) = employees.told("values_unreadable")
+        assert "1 keeps the value of the last good load" in told["message"]
+    assert employees.left() == ENDS
 
 
 def test_words_of_a_server_are_the_day_they_say(employees: Employees) -> None:
@@ -258,6 +307,58 @@ def test_a_form_is_declared_for_a_feed(
     assert employees.night(dict.fromkeys(READABLE, ("01/09/2015", "03/04/2026"))) == 0
     assert set(employees.left().values()) == {"2026-04-03"}
     assert employees.told("values_unreadable") == []
+
+
+def test_a_form_declared_later_reads_the_same_bytes_again(
+    employees: Employees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (
+        "SOURCES__HR__DATE_FORMAT__EMPLOYEES"
+        if employees.kind == "files"
+        else "SOURCES__HR__TABLES__EMPLOYEES__DATE_FORMAT"
+    )
+    days = {**READABLE, "E105": ("2015-09-01", "03/04/2026")}
+    assert employees.night(days) == 0
+    assert employees.left()["E105"] == "03/04/2026"
+    monkeypatch.setenv(said, "dd/MM/yyyy")
+    assert employees.night(days) == 0
+    assert employees.left() == {**ENDS, "E105": "2026-04-03"}
+    assert employees.told("values_unreadable") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("files", {"layout": "oneroster", "location": "x", "date_format": {"users": "dd/MM/yyyy"}}),
+        ("oneroster", {"base_url": "https://x.example", "date_format": {"users": "dd/MM/yyyy"}}),
+        ("sql", {"tables": {"users": {"columns": ["a"], "date_format": "%d/%m/%Y"}}}),
+        (
+            "rest",
+            {
+                "base_url": "https://x.example",
+                "resources": {
+                    "users": {"columns": ["a"], "path": "u", "date_format": "dd/MM/yyyy"}
+                },
+            },
+        ),
+        (
+            "dlt",
+            {
+                "source": "x.y:z",
+                "resources": {"users": {"columns": ["a"], "date_format": "DD/MM/YYYY"}},
+            },
+        ),
+    ],
+)
+def test_a_form_is_declared_for_a_feed_of_whatever_kind_of_source(
+    kind: str, settings: dict
+) -> None:
+    forms = {
+        feed.name: feed.date_format
+        for feed in source_of("one", {"kind": kind, **settings}).layout.feeds
+    }
+    assert forms.pop("users") == "%d/%m/%Y"
+    assert set(forms.values()) <= {""}
 
 
 def test_a_last_day_before_the_first_is_told_and_ends_nobodys_employment(
