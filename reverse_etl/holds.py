@@ -510,9 +510,11 @@ def _came_back(connection: duckdb.DuckDBPyConnection, export: Export) -> list[tu
 
     Looked for in `decided`, among the keys we wrote, want and no longer find, and those we find and
     neither wrote nor want: the same object by its remote id, or the same key but for letter case,
-    signs and leading zeros.
+    signs and leading zeros. Or it was given another's key: then two objects carry that one.
     """
-    remote = "remote_id" in applied.columns(connection, diff.observed_view(export))
+    view = diff.observed_view(export)
+    remote = "remote_id" in applied.columns(connection, view)
+    every = f"union select {sql.key(export.shown_key)}, remote_id from {view}" if remote else ""
     plain = (
         r"regexp_replace(regexp_replace(lower({}), '[^a-z0-9|]', '', 'g'), '(^|\|)0+', '\1', 'g')"
     )
@@ -530,18 +532,19 @@ def _came_back(connection: duckdb.DuckDBPyConnection, export: Export) -> list[tu
         or key in (select key from ours))),
         strange as (select key as _key, {"o.remote_id" if remote else "null as remote_id"}
         from decided where d._key is null and a._key is null),
+        found as (from strange {every}),
         made as (
             select planned.key, outcome.remote_id from ledger.audit.planned_changes as planned
             join ledger.audit.outcomes as outcome using (change_id)
             where planned.target = $target and planned.entity = $entity
-            and planned.action = 'create' and outcome.status = 'applied'
-                and planned.key in (select _key from missing) and (select count(*) from strange) > 0
+            and planned.action in ('create', 'adopt') and outcome.status = 'applied'
+                and planned.key in (select _key from missing)
         ),
         pairs as (
             select missing._key as written, strange._key as found from missing join strange
             on {plain.format("missing._key")} = {plain.format("strange._key")}
             union
-            select made.key, strange._key from made join strange using (remote_id)
+            select made.key, found._key from made join found using (remote_id)
         )
         select written, found from pairs order by all""",
         {"target": export.target, "entity": export.entity},

@@ -686,6 +686,25 @@ def test_one_edited_key_holds_its_row_and_nothing_else(tmp_path: Path) -> None:
     assert bench.whole_night() == 0
 
 
+@pytest.mark.parametrize("written", ["p7", "p8"])  # another's key beside it, or above it
+def test_who_was_given_anothers_key_waits_and_is_not_made_anew(
+    tmp_path: Path, written: str
+) -> None:
+    bench = Bench(tmp_path / "var", [USERS])
+    bench.platform.allows_twins = True
+    bench.desire(users=[user(n) for n in range(150)])
+    bench.whole_night(allow="create", why="first")
+    (edited,) = [row for row in bench.platform.rows("users") if row["person_id"] == written]
+    edited["person_id"] = "p100"
+    before = [dict(row) for row in bench.platform.rows("users")]
+    assert bench.whole_night() == 2
+    assert [dict(row) for row in bench.platform.rows("users")] == before
+    told = bench.run.read("plan.json")["exports"][0]["holds"]
+    assert f"({written} came back as p100)" in " ".join(told)
+    edited["person_id"] = written
+    assert bench.whole_night() == 0
+
+
 def test_what_was_refused_for_good_takes_nothing_of_the_limits_from_others(tmp_path: Path) -> None:
     limits = {"limits": {"create": 10}}
     bench = Bench(tmp_path / "var", [replace(USERS, meta=USERS.meta | limits)])
