@@ -190,6 +190,25 @@ matches_to_decide as (
     where waiting_matches.of_this_kind <= {{ most_shown }} or waiting_matches.place = 1
 ),
 
+of_nobodys as (
+    select
+        'account_not_a_persons' as code,
+        '' as source,
+        account_matches.target,
+        'users' as entity,
+        account_matches.school_number,
+        account_matches.source_key as key,
+        {{ problem_values({
+            'population': "account_matches.population",
+            'remote_id': "account_matches.remote_id",
+            'rule': "account_matches.rule",
+            'doubt': "account_matches.doubt",
+        }) }} as values,
+        '' as owner
+    from account_matches
+    where account_matches.decision = 'nobodys'
+),
+
 placed_nowhere as (
     select
         case when placements.org_unit_path is null then 'no_placement' else 'placement_contested' end as code,
@@ -267,6 +286,8 @@ final as (
     select * from placed_nowhere
     union all
     select * from matches_to_decide
+    union all
+    select * from of_nobodys
     union all
     select * from name_fallbacks
     union all

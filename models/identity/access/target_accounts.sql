@@ -67,6 +67,7 @@ final as (
         on
             adopted.target = orphan_accounts.target
             and adopted.remote_id = orphan_accounts.remote_id
+            and not orphan_accounts.is_nobodys
     left join waiting
         on
             people.person_id = waiting.person_id

@@ -16,7 +16,9 @@ judged as (
             else candidates.protection
         end as doubt
     from candidates
-    where not candidates.is_refused
+    -- what sort of account it is, is asked before whose it may be: a guest, a shared mailbox or a room is nobody's own,
+    -- and who else matches is as sure as if it were not there
+    where not candidates.is_refused and not candidates.is_nobodys
 ),
 
 sure as (
@@ -91,7 +93,28 @@ final as (
         'different' as decision,
         'seed identity_decisions' as doubt
     from candidates
-    where candidates.is_refused
+    where candidates.is_refused and not candidates.is_nobodys
+
+    union all
+
+    -- no more than a name is no news: there are many guests
+    select
+        candidates.person_id,
+        candidates.target,
+        candidates.remote_id,
+        candidates.population,
+        candidates.source_key,
+        candidates.school_number,
+        candidates.address,
+        candidates.rule,
+        candidates.confidence,
+        'nobodys' as decision,
+        candidates.protection as doubt
+    from candidates
+    where
+        candidates.is_nobodys
+        and candidates.confidence = 'certain'
+        and candidates.similarity >= candidates.least_similarity
 )
 
 select * from final

@@ -212,6 +212,7 @@ final as (
         people.school_number,
         accounts.address,
         accounts.protection,
+        accounts.is_nobodys,
         decided.decision is not null as is_refused,
         greatest(
             {{ name_similarity('people.first_key', 'accounts.first_key') }},

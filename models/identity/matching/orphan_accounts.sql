@@ -18,7 +18,12 @@ final as (
         accounts.employee_id,
         accounts.first_name,
         accounts.last_name,
+        accounts.kind not in ('member', 'synced', 'once_synced') as is_nobodys,
         case
+            when accounts.kind = 'guest' then 'the account is a guest''s'
+            when accounts.kind = 'shared' then 'the account is a mailbox of several'
+            when accounts.kind = 'room' then 'the account is a room''s or a device''s'
+            when accounts.kind not in ('member', 'synced', 'once_synced') then 'the account is no person''s own'
             when accounts.is_admin then 'the account is an administrator''s'
             when accounts.kind = 'synced' then 'an on-premises directory keeps the account'
             when accounts.kind = 'once_synced' then 'an on-premises directory kept the account'
@@ -28,8 +33,7 @@ final as (
     from accounts
     left join reserved_names
         on {{ local_part('accounts.address') }} = lower(reserved_names.account_name)
-    -- what sort of account it is, is asked before whose it may be: a guest, a shared mailbox or a room is nobody's own
-    where accounts.person_id is null and accounts.kind in ('member', 'synced', 'once_synced')
+    where accounts.person_id is null
 )
 
 select * from final
