@@ -51,6 +51,8 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return _one(tenant, tenant.user(key), asked)
         case ("GET", ("users", key, "memberOf")):
             return _belonging(tenant, tenant.user(key)["id"])
+        case ("GET", ("users", key, "mailboxSettings", "userPurpose")):
+            return _purpose(tenant.user(key))
         case ("PATCH", ("users", key)):
             return _update(tenant, tenant.user(key), asked.body)
         case ("DELETE", ("users", key)):
@@ -63,6 +65,20 @@ def call(tenant: Tenant, asked: Call) -> Reply:
     raise refuse(
         405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
     )
+
+
+def _purpose(user: dict[str, Any]) -> Reply:
+    """What a mailbox is for: kept beside the user under a name Graph does not show; nobody without
+    a licence or such a purpose has one.
+    """
+    said = user.get("userPurpose") or ("user" if user.get("assignedLicenses") else "")
+    if not said:
+        raise refuse(
+            404,
+            "MailboxNotEnabledForRESTAPI",
+            "The mailbox is either inactive, soft-deleted, or is hosted on-premise.",
+        )
+    return Reply(200, {"value": said})
 
 
 def _belonging(tenant: Tenant, user_id: str) -> Reply:
@@ -168,6 +184,11 @@ def _create(tenant: Tenant, body: dict[str, Any]) -> Reply:
 def _update(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> Reply:
     if not body:
         raise refuse(400, "BadRequest", "Empty Payload. JSON content expected.")
+    holds_role = any(user["id"] in role["members"] for role in tenant.store["roles"].values())
+    if holds_role and "accountEnabled" in body:  # an application of ours may not, a person has to
+        raise refuse(
+            403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."
+        )
     tenant.store.put("users", user["id"], _changed(tenant, user, body))
     return Reply(204)
 

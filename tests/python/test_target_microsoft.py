@@ -17,6 +17,7 @@ import trustme
 from target_kit import Kit, kit
 
 from demo import platforms as emulated
+from demo.platforms import microsoft_tenant, microsoft_users
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change
 from reverse_etl.targets.entity import Route
@@ -131,6 +132,30 @@ def test_who_holds_a_directory_role_is_an_administrator(microsoft):
         if row["is_admin"] == "true"
     ]
     assert admins == ["homeroom.admin@sd74.example"]
+
+
+def test_what_a_mailbox_is_for_is_asked_of_accounts_without_our_key(
+    microsoft, platforms, monkeypatch
+):
+    store, purposes = platforms.microsoft.store, {"helpdesk": "shared", "bus.garage": "room"}
+    for user in list(store["users"].values()):
+        if purpose := purposes.get(user["userPrincipalName"].partition("@")[0]):
+            store.put("users", user["id"], user | {"userPurpose": purpose})
+    store.commit(0)
+    rows = microsoft.observed("users")
+    assert {row["user_principal_name"]: row["user_purpose"] for row in rows}.items() >= {
+        "helpdesk@sd74.example": "shared",
+        "bus.garage@sd74.example": "room",
+        "david.smith@sd74.example": None,
+    }.items()
+
+    def forbidden(user: object) -> None:
+        raise microsoft_tenant.refuse(403, "ErrorAccessDenied", "Access is denied.")
+
+    monkeypatch.setattr(microsoft_users, "_purpose", forbidden)
+    without = microsoft.observed("users")
+    assert [row["user_purpose"] for row in without if row["user_purpose"]] == []
+    assert len(without) == len(rows)
 
 
 def test_a_group_made_twice_is_one_group(microsoft, platforms):

@@ -24,6 +24,9 @@ renamed as (
         case
             -- somebody of another organisation, who signs in there, or was made one of ours and is called so still
             when lower(source.user_type) = 'guest' or lower(source.user_principal_name) like '%#ext#%' then 'guest'
+            -- a mailbox several people read, a room, a projector
+            when lower(source.user_purpose) = 'shared' then 'shared'
+            when lower(source.user_purpose) in ('room', 'equipment') then 'room'
             -- kept by an on-premises directory, which would undo what is written here
             when cast(source.is_synced as boolean) then 'synced'
             -- false is said only of what such a directory let go: some of it cannot be written for ever

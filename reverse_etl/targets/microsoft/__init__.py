@@ -20,7 +20,7 @@ from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget, owned_by
 from reverse_etl.targets.entity import CREATING, Entity, Route
 from reverse_etl.targets.microsoft.client import BATCH, Client
-from reverse_etl.targets.microsoft.entities import ENTITIES, MEMBER_OF, ROLE_GROUPS
+from reverse_etl.targets.microsoft.entities import ENTITIES, MEMBER_OF, PURPOSE, ROLE_GROUPS
 from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
@@ -29,6 +29,7 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 # (https://learn.microsoft.com/graph/api/team-post)
 TEAM_TRIES, TEAM_PAUSE = 3, 10.0
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
+FORBIDDEN, THROTTLED, BROKEN = 403, 429, 500
 
 
 class Microsoft(ApiTarget):
@@ -53,6 +54,7 @@ class Microsoft(ApiTarget):
         self._products: list[dict[str, Any]] | None = None  # subscribed to, once read
         self._teams: list[dict[str, Any]] = []  # of our classes, once observed
         self._team_tries: Counter[str] = Counter()  # change -> how often its group was unknown
+        self._may_ask_mailboxes = True  # until we hear otherwise
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         match entity:
@@ -102,8 +104,17 @@ class Microsoft(ApiTarget):
                 for user, what in belongings
                 if what["id"] in roles or what.get("@odata.type") == DIRECTORY_ROLE
             }
+            purposes = dict(
+                pair
+                for pairs in self.at_once(self._purposes, twenties(strangers))
+                for pair in pairs
+            )
             yield [
-                {**_without(user, "licenseAssignmentStates"), "isAdmin": user["id"] in admins}
+                {
+                    **_without(user, "licenseAssignmentStates"),
+                    "isAdmin": user["id"] in admins,
+                    "userPurpose": purposes.get(user["id"]),
+                }
                 for user in page
             ]
         self._licences = held
@@ -161,6 +172,28 @@ class Microsoft(ApiTarget):
         """Teams are teams of classes."""
         also = entity != "class_teams" or self.said.classes
         return also and super().is_wanted(entity)
+
+    def _purposes(self, owners: Sequence[str]) -> list[tuple[str, str]]:
+        """What the mailboxes of up to 20 users are for. Who has none is a user; and so is everybody
+        without MailboxSettings.Read: then rooms and shared ones are known by being closed.
+        """
+        if not self._may_ask_mailboxes:
+            return []
+        requests = [self._client.request(self.filled(PURPOSE, {"owner": one})) for one in owners]
+        self._reads.one_call(len(owners))
+        found: list[tuple[str, str]] = []
+        for owner, request, reply in zip(
+            owners, requests, self._client.send(requests), strict=True
+        ):
+            if reply.code == FORBIDDEN:
+                self._may_ask_mailboxes = False
+                return found
+            if not reply.good and (reply.code == THROTTLED or reply.code >= BROKEN):
+                self._reads.told(reply)
+                reply = self.read(f"mailbox of {owner}", request, missing_is_fine=True)
+            if reply.good and reply.body.get("value"):
+                found.append((owner, reply.body["value"]))
+        return found
 
     def related(self, row: Entity, owners: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
         for found in self.at_once(

@@ -20,6 +20,9 @@ KEEPS_DELETED_DAYS = 30
 FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
 MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
+# user, linked, shared, room, equipment, others
+PURPOSE = Route("GET /users/{owner}/mailboxSettings/userPurpose")
+ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
 CLASS = "/education/classes/{class_id}"
 
 
@@ -46,8 +49,6 @@ def roster(name: str) -> Entity:
     )
 
 
-ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
-
 ENTITIES = (
     Entity(
         "users",
@@ -57,9 +58,11 @@ ENTITIES = (
             field("is_admin", "isAdmin"),
             field("is_synced", "onPremisesSyncEnabled"),
             field("user_type", "userType"),
+            field("user_purpose", "userPurpose"),
         ),
         asked=("proxyAddresses", "createdDateTime", "licenseAssignmentStates"),
-        derived=("isAdmin",),  # by the adapter, of users without our key, from what they belong to
+        # by the adapter, of users without our key: from what they belong to, and of their mailbox
+        derived=("isAdmin", "userPurpose"),
         named_by="user_principal_name",
         unique_names="user",
         keeps_deleted_days=KEEPS_DELETED_DAYS,
