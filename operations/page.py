@@ -116,11 +116,14 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     }
 
 
+NOT_BEGUN = "Not begun: nothing was read and nothing was written."
 EQUAL = "Done: every target equals its export tables."
 
 
 def headline(summary: dict[str, Any]) -> str:
     """How the night ended; that all is equal only where all was read back and nothing waits."""
+    if summary["exit_code"] and not summary.get("steps", True):
+        return NOT_BEGUN
     three = history.read_back(summary)
     whole = all(row.get("equal") is not None for row in summary["targets"])
     if summary["exit_code"] == 0 and whole and three and not three["waiting"] + three["different"]:

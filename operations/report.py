@@ -267,7 +267,7 @@ def let_read() -> None:
 def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     """The report a person reads at 7 am: one line, the feeds, the targets, what needs a human."""
     console.print()
-    ended = HEADLINE[summary["exit_code"]] if page.headline(summary) != page.EQUAL else ALL_EQUAL
+    ended = SAID.get(page.headline(summary), HEADLINE[summary["exit_code"]])
     if summary["exit_code"] == 0 and history.read_back(summary) is None:
         ended = "[green]done[/], no target was read back"
     what = "Night" if summary["verb"] in BY_NIGHT else f"By hand ({summary['verb']}), day"
@@ -314,7 +314,10 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     _print_findings(run, console)
 
 
-ALL_EQUAL = "[green]done[/], every target equals its export tables"
+SAID = {
+    page.EQUAL: "[green]done[/], every target equals its export tables",
+    page.NOT_BEGUN: "[red]not begun[/], nothing was read and nothing was written",
+}
 HEADLINE = {
     0: "[green]done[/], what could be written is written",
     2: "[yellow]held[/], some changes wait for a person",

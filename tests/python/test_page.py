@@ -15,7 +15,8 @@ import pytest
 from night_kit import feed, finding, night
 
 from common import paths, problems
-from operations import acknowledged, history, interventions, page, page_rows
+from common.terminal import Terminal
+from operations import acknowledged, history, interventions, page, page_rows, report
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,19 @@ def test_the_night_in_five_lines_comes_first():
         "For a person to look at: 1 critical finding, 1 warning.",
         "It took 1 min 50 s.",
     ]
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_a_night_that_could_not_begin_does_not_say_that_changes_wait(code, capsys):
+    """As one whose ledger is damaged, whose disk is full."""
+    run, summary = night(3, exit_code=code)
+    never = summary | {"steps": [], "targets": [], "feeds": []}
+    assert page.headline(summary) != page.NOT_BEGUN
+    assert page.headline(never) == "Not begun: nothing was read and nothing was written."
+    report.show(run, never, Terminal())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not begun, nothing was read and nothing was written" in said
+    assert "wait for a person" not in said
 
 
 def test_findings_stand_under_who_can_mend_them_the_worst_first():
