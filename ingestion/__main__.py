@@ -1,6 +1,6 @@
 """The verb: read the configured sources into `raw_<source>`.
 
-    python -m ingestion [--source NAME …] [--accept-smaller FEED …]
+    python -m ingestion [--source NAME …] [--accept FEED=WORD …]
     python -m ingestion check
     python -m ingestion retention [--really]      which archived files and memories of old nights
                                                   are past their keep_days
@@ -18,6 +18,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +37,7 @@ from ingestion.land import LandingError
 from ingestion.layout import LayoutError
 from ingestion.model import Look, SourceUnreachableError
 from ingestion.source import FeedResult, Source, ingest, reader_of, source_of, tolerances
+from ingestion.tolerance import ACCEPT
 
 DONE, ERROR, HELD, PARTLY = 0, 1, 2, 3
 OF_ARCHIVE = ("archive_damaged", "archive_healed")  # which no feed of tonight rests on
@@ -68,9 +70,17 @@ def _run(
             help="take this feed tonight although it shrank more than min_row_ratio allows",
         ),
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEED=WORD",
+            help=f"take this feed tonight although it is refused; {', '.join(ACCEPT)}",
+        ),
+    ] = None,
     really: Annotated[bool, typer.Option("--really", help="retention: let the files go")] = False,
 ) -> None:
-    raise SystemExit(_told(verb, source or [], accept_smaller or [], really=really))
+    said = [*(f"{feed}=smaller" for feed in accept_smaller or []), *(accept or [])]
+    raise SystemExit(_told(verb, source or [], said, really=really))
 
 
 @terminal.streams()
@@ -83,17 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _told(verb: Verb, names: Sequence[str], accept_smaller: Sequence[str], *, really: bool) -> int:
+def _told(verb: Verb, names: Sequence[str], said: Sequence[str], *, really: bool) -> int:
     try:
         access.begin(verb)
         sources, wrong = _sources(names)
         if wrong and verb in (Verb.RETENTION, Verb.REPLAY):
             raise LayoutError(*wrong.values())
-        unknown = sorted(
-            set(accept_smaller) - {feed.name for source in sources for feed in source.layout.feeds}
-        )
-        if unknown:
-            raise LayoutError(f"--accept-smaller {', '.join(unknown)}: no source has such a feed")
+        accepted = _accepted(said, {feed.name for one in sources for feed in one.layout.feeds})
         match verb:
             case Verb.CHECK:
                 return _check(sources, wrong)
@@ -103,7 +109,7 @@ def _told(verb: Verb, names: Sequence[str], accept_smaller: Sequence[str], *, re
                 replay.replay(sources, Run.current("replay"))
                 return DONE
         with turns.taken("ingest"):
-            return _ingest(sources, wrong, accept_smaller)
+            return _ingest(sources, wrong, accepted)
     except LockHeldError as error:
         print(f"ingestion: {error}", file=sys.stderr)
         return HELD
@@ -120,6 +126,19 @@ def _told(verb: Verb, names: Sequence[str], accept_smaller: Sequence[str], *, re
     except PermissionError as error:
         print(f"ingestion: {paths.whose(error.filename or paths.var())}", file=sys.stderr)
         return ERROR
+
+
+def _accepted(said: Sequence[str], feeds: AbstractSet[str]) -> dict[str, set[str]]:
+    """Feed -> what a person accepts of it. Raises LayoutError."""
+    accepted: dict[str, set[str]] = {}
+    for one in said:
+        feed, _, word = one.partition("=")
+        if feed not in feeds:
+            raise LayoutError(f"--accept {one}: no source has a feed {feed}")
+        if word not in ACCEPT:
+            raise LayoutError(f"--accept {one}: write FEED=WORD, one of {', '.join(ACCEPT)}")
+        accepted.setdefault(feed, set()).add(word)
+    return accepted
 
 
 def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
@@ -152,7 +171,7 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
 
 
 def _ingest(
-    sources: Sequence[Source], wrong: Mapping[str, str], accept_smaller: Sequence[str]
+    sources: Sequence[Source], wrong: Mapping[str, str], accepted: Mapping[str, set[str]]
 ) -> int:
     """Read each source. One that fails, in whatever way, has its feeds missing tonight; the others
     are read.
@@ -172,7 +191,7 @@ def _ingest(
     failed += _looked_over(sources, run)
     for source in sources:
         try:
-            results[source.name] = ingest(source, run, accept_smaller)
+            results[source.name] = ingest(source, run, accepted)
         except store.StoreError:
             raise
         except Exception as error:

@@ -383,7 +383,9 @@ class FeedDocument(Tolerance):
     opt_in: bool = False
     """Read only where the settings name it."""
     may_be_empty: bool = False
-    """Empty in summer is no news: what was landed stays, nothing waits for it."""
+    """Empty or half made in summer is no news: what was landed stays, nothing waits for it."""
+    empty_after_closed_days: bool = False
+    """No row is the answer where there was no school on the day or on the one before."""
     check_digit: Text = ""
     """The column of a number whose last digit proves the others."""
     format: Literal["delimited", "fixed", "excel"] = "delimited"

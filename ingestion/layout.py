@@ -147,6 +147,9 @@ class Feed:
     may_be_empty: bool = (
         False  # empty in summer is no news: what was landed before stays, and nothing waits for it
     )
+    empty_after_closed_days: bool = (
+        False  # where there was no school on the day or the one before, no row is an answer
+    )
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
     limits: Limits = field(default_factory=Limits)
     aliases: Mapping[str, str] = field(default_factory=dict)  # plain other heading -> column name
@@ -514,6 +517,7 @@ def _feed(
         optional_columns=_names(where, columns, aliases, facts.optional_columns),
         opt_in=facts.opt_in,
         may_be_empty=facts.may_be_empty,
+        empty_after_closed_days=facts.empty_after_closed_days,
         **_kind(where, facts, document, len(columns)),
         limits=document.limits,
         aliases=aliases,

@@ -12,6 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib import import_module
@@ -35,7 +36,7 @@ from ingestion.model import (
     Trusted,
 )
 from ingestion.tolerance import Tolerance, closed_days, nights, tolerance
-from ingestion.trust import Rules, check, check_references, keys_of
+from ingestion.trust import Rules, check, check_references, keys_of, of_nothing
 
 # what the catalogue calls a file that is not there, one without a row, a source that is silent
 NOT_THERE = {
@@ -53,6 +54,9 @@ EMPTY = {
     "feed_blank",
     "feed_without_sheets",
 }
+SHRUNK = {"feed_collapsed", "feed_schools_collapsed"}
+NONE: AbstractSet[str] = frozenset()
+NOTHING: Mapping[str, AbstractSet[str]] = {}
 UNREACHABLE = "feed_unreachable"
 SAID_ONCE = {UNREACHABLE, "feed_in_archive"}  # one cause, one finding for all its feeds
 READERS = {
@@ -189,9 +193,11 @@ def _layout(name: str, said: SourceSettings) -> Layout:
     return layout.from_tables(name, tables, said.kind, said.flags)
 
 
-def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> list[FeedResult]:
-    """Read one source into its raw tables. Raises only what nobody expected: a bad feed is a
-    result, not an error.
+def ingest(
+    source: Source, run: Run, accepted: Mapping[str, AbstractSet[str]] = NOTHING
+) -> list[FeedResult]:
+    """Read one source into its raw tables; `accepted` says of which feed a person accepts what.
+    Raises only what nobody expected: a bad feed is a result, not an error.
     """
     at = datetime.now(UTC)
     feeds = source.layout.feeds
@@ -199,19 +205,23 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
     with store.connect() as connection:
         last = {feed.name: land.last_good(connection, source.name, feed) for feed in feeds}
         land.prepare(connection, source.name, (*feeds, *source.layout.tables))
-    limits = tolerances(source)
+    limits = {
+        name: limit.accepting(accepted.get(name, NONE))
+        for name, limit in tolerances(source).items()
+    }
     outcomes: dict[str, Outcome] = {}
     for feed in feeds:
         rules = Rules(
             last[feed.name],
             limits[feed.name],
-            feed.name in accept_smaller,
+            "smaller" in accepted.get(feed.name, NONE),
+            frozenset(accepted.get(feed.name, NONE)),
             run.as_of,
             _landed_keys(source, feed),
             _landed_columns(source, feed, last[feed.name]),
         )
         outcomes[feed.name] = _judge(source, feed, fetched.feeds[feed.name], rules)
-    _judge_references(source, outcomes, limits)
+    _judge_references(source, outcomes, limits, run.as_of)
     trusted = [outcome for outcome in outcomes.values() if isinstance(outcome, Trusted)]
     restored = [
         file
@@ -251,7 +261,8 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
                 outcomes[feed.name],
                 fetched.feeds[feed.name],
                 at=at,
-                accepted=feed.name in accept_smaller,
+                accepted=bool(accepted.get(feed.name)),
+                live=source.settings.kind != "files",
             )
         connection.execute("commit")
         standing = [
@@ -264,7 +275,7 @@ def ingest(source: Source, run: Run, accept_smaller: Collection[str] = ()) -> li
         *fetched.findings,
         *standing,
         *healed,
-        *_notes(source, outcomes, results, last, accept_smaller),
+        *_notes(source, outcomes, results, last, accepted),
         *_stale(source, results, outcomes, last, limits),
     ]
     findings.record(run, [replace(note, owner=note.owner or source.layout.owner) for note in notes])
@@ -337,16 +348,30 @@ def _judge(source: Source, feed: Feed, file: Fetched | Problem, rules: Rules) ->
         rules.accept_smaller and rules.last.held_partitions
     ):
         return Unchanged(file)
+    clean, quiet = file.path.with_suffix(".clean"), rules.tolerance.is_quiet(rules.as_of)
     try:
-        if source.settings.kind == "files":
+        if source.settings.kind == "files" and "older" not in rules.accept:
             _refuse_older(file, rules.last)
-        return check(source.name, feed, file, rules, file.path.with_suffix(".clean"))
+        found = check(source.name, feed, file, rules, clean)
+        if found.held_partitions and _is_resting(feed, rules.tolerance, rules.as_of):
+            said = str(RefusedError("feed_lists_half_made", {"file": file.name}))
+            return NotLanded("resting", "feed_resting", {"said": said}, file)
+        return found
     except RefusedError as refused:
+        empty = refused.code in EMPTY
+        # a file of nothing is the answer where nothing is one, and where somebody said so
+        if empty and ("empty" in rules.accept or (quiet and feed.empty_after_closed_days)):
+            return of_nothing(feed, file, clean)
         if never_sent and refused.code in EMPTY:
             return NotLanded("absent", refused.code, refused.values, file)
-        if feed.may_be_empty and refused.code in EMPTY and rules.tolerance.is_summer(rules.as_of):
+        if refused.code in EMPTY | SHRUNK and _is_resting(feed, rules.tolerance, rules.as_of):
             return NotLanded("resting", "feed_resting", {"said": str(refused)}, file)
         return NotLanded("refused", refused.code, refused.values, file, refused.line)
+
+
+def _is_resting(feed: Feed, limit: Tolerance, day: date) -> bool:
+    """Whether a list may be empty, or half made, between school years."""
+    return feed.may_be_empty and limit.is_summer(day)
 
 
 def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
@@ -356,7 +381,8 @@ def _is_landed(feed: Feed, file: Fetched, last: LastGood) -> bool:
     columns = set(feed.landed) | set(land.PROVENANCE)
     return (
         last.sha256 == file.sha256
-        and last.tag.endswith(f"#{file.sha256[:12]}")
+        # a table without a row cannot say what it was read from
+        and (last.tag.endswith(f"#{file.sha256[:12]}") or not (last.rows or last.was))
         and set(last.columns) == columns
         and last.read_as == land.read_as(feed)
     )
@@ -399,7 +425,7 @@ def _landed_columns(source: Source, feed: Feed, last: LastGood) -> people.Landed
 
 
 def _judge_references(
-    source: Source, outcomes: dict[str, Outcome], limits: Mapping[str, Tolerance]
+    source: Source, outcomes: dict[str, Outcome], limits: Mapping[str, Tolerance], day: date
 ) -> None:
     """Refuse feeds whose rows point nowhere. What counts as there: the parent's rows of tonight and
     of its last good load.
@@ -410,8 +436,12 @@ def _judge_references(
             try:
                 outcomes[name] = _with_references(source, child, outcomes, limits[name])
             except RefusedError as refused:
-                outcomes[name] = NotLanded(
-                    "refused", refused.code, refused.values, child.file, refused.line
+                outcomes[name] = (
+                    NotLanded("resting", "feed_resting", {"said": str(refused)}, child.file)
+                    if _is_resting(child.feed, limits[name], day)
+                    else NotLanded(
+                        "refused", refused.code, refused.values, child.file, refused.line
+                    )
                 )
 
 
@@ -608,7 +638,7 @@ def _notes(
     outcomes: Mapping[str, Outcome],
     results: list[FeedResult],
     last: Mapping[str, LastGood],
-    accepted: Collection[str],
+    accepted: Mapping[str, AbstractSet[str]],
 ) -> list[Finding]:
     notes: list[Finding] = []
     for result in results:
@@ -617,8 +647,8 @@ def _notes(
             notes += outcome.findings
         elif not result.is_good and result.code not in SAID_ONCE:
             notes.append(_critical(source, result, outcome))
-        if isinstance(outcome, Trusted) and result.feed in accepted:
-            notes.append(_accepted(source, result, last[result.feed]))
+        if isinstance(outcome, Trusted) and (words := accepted.get(result.feed)):
+            notes.append(_accepted(source, result, last[result.feed], words))
     unreachable = [result for result in results if result.code == UNREACHABLE]
     if unreachable:
         # One cause, one finding: the feeds' own sentences stand in feeds.json.
@@ -645,10 +675,12 @@ def _critical(source: Source, result: FeedResult, outcome: Outcome) -> Finding:
     )
 
 
-def _accepted(source: Source, result: FeedResult, last: LastGood) -> Finding:
+def _accepted(
+    source: Source, result: FeedResult, last: LastGood, words: AbstractSet[str]
+) -> Finding:
     return Finding(
-        "smaller_accepted",
-        {"rows": result.landed, "before": last.rows or last.was},
+        "feed_accepted",
+        {"rows": result.landed, "before": last.rows or last.was, "words": ", ".join(sorted(words))},
         source=source.name,
         feed=result.feed,
         file=result.file,
@@ -664,6 +696,7 @@ def _remember(
     *,
     at: datetime,
     accepted: bool,
+    live: bool,
 ) -> None:
     """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured
     against.
@@ -671,7 +704,7 @@ def _remember(
     archived = archive.path_of(source=result.source, feed=result.feed, sha256=result.sha256)
     doubt_since, rejected_keys = (
         land.doubts(connection, result.source, result.feed)
-        if result.status == "loaded"
+        if result.status == "loaded" or (live and result.status == "unchanged")
         else (None, [])
     )
     row = asdict(result) | {
@@ -683,6 +716,7 @@ def _remember(
         "rejected_keys": json.dumps(rejected_keys) if rejected_keys else None,
         "content_on": outcome.content_on if isinstance(outcome, Trusted) else None,
         "accepted": accepted and result.status == "loaded",
+        "is_live": live,
         "modified_at": file.modified_at if isinstance(file, Fetched) else None,
         "read_at": at,
         "archived_as": (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from pathlib import Path
@@ -90,6 +91,18 @@ class Tolerance(Section):
     summer: Season = ("06-25", "09-15")
     """First and last day, as month-day: feeds that rest then may come empty."""
 
+    def accepting(self, words: AbstractSet[str]) -> Tolerance:
+        """The same thresholds but those a person lifted for tonight."""
+        lifted = [ACCEPT[word] for word in sorted(words)]
+        return self.model_copy(update={name: at for one in lifted for name, at in one.items()})
+
+    def is_quiet(self, day: date) -> bool:
+        """Whether nothing may have happened that a file of this night tells of: there was no school
+        on the day, or on the one before.
+        """
+        days = (day, day - timedelta(days=1))
+        return any(one.weekday() > 4 or one in self._closed for one in days)
+
     def resting_on(self, closed: AbstractSet[date]) -> Tolerance:
         """The same thresholds, with the days on which the source rests."""
         found = self.model_copy()
@@ -103,6 +116,19 @@ class Tolerance(Section):
     def is_summer(self, day: date) -> bool:
         """Whether class lists may be empty on a day."""
         return self.summer is not None and self.summer[0] <= f"{day:%m-%d}" <= self.summer[1]
+
+
+# what a person may accept of a feed once, by its word, and the thresholds that lifts
+ACCEPT: Mapping[str, Mapping[str, Any]] = {
+    "smaller": {},
+    "empty": {},
+    "older": {},
+    "shape": {},
+    "rejects": {"most_rejected": 1.0},
+    "unreadable": {"most_unreadable": 1.0},
+    "orphans": {"orphan_share": 1.0},
+    "doubled": {"max_row_growth": None},
+}
 
 
 def given(section: Tolerance) -> dict[str, Any]:

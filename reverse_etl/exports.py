@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -63,7 +64,11 @@ KNOWN = (
     "expected",
     "opt_in",
     "file",
+    "rests",
 )
+# which of its feeds an export rests on: per row by a column's value, on those of one kind,
+# without those of a part
+RESTS = ("by", "as", "without")
 COLUMN_KNOWN = (
     "owner",
     "personal_data",
@@ -124,7 +129,7 @@ def declared(target: str, folder: Path | None = None) -> dict[str, Export]:
     found: dict[str, Export] = {}
     for path in sorted((folder or paths.project() / "models" / "exports").rglob("*.yml")):
         for model in _models(path, path.stat().st_mtime_ns):
-            meta = _meta(model).get("export")
+            meta = meta_of(model).get("export")
             if not isinstance(meta, Mapping) or str(meta.get("target")) != target:
                 continue
             node = {
@@ -150,7 +155,7 @@ def targets(folder: Path | None = None) -> tuple[str, ...]:
             described = _models(path, path.stat().st_mtime_ns)
         except ExportError:
             continue
-        metas = [_meta(model).get("export") for model in described]
+        metas = [meta_of(model).get("export") for model in described]
         found |= {
             str(meta["target"])
             for meta in metas
@@ -167,7 +172,7 @@ def opt_ins(folder: Path | None = None) -> tuple[tuple[str, str], ...]:
             described = _models(path, path.stat().st_mtime_ns)
         except ExportError:
             continue
-        for meta in (_meta(model).get("export") for model in described):
+        for meta in (meta_of(model).get("export") for model in described):
             if isinstance(meta, Mapping) and meta.get("opt_in"):
                 found.add((str(meta.get("target", "")), str(meta["opt_in"])))
     return tuple(sorted(found))
@@ -223,7 +228,7 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
     unreadable: list[RefusalError] = []
     taken: dict[tuple[str, str], str] = {}
     for unique_id, node in sorted(manifest["nodes"].items()):
-        meta = _meta(node).get("export") if node["resource_type"] == "model" else None
+        meta = meta_of(node).get("export") if node["resource_type"] == "model" else None
         if meta is None:
             continue
         target, entity = (
@@ -231,7 +236,7 @@ def read(manifest: Mapping[str, Any], results: Mapping[str, Any]) -> Exports:
             for name in ("target", "entity")
         )
         try:
-            export = parsed(node, meta, feeds(manifest, unique_id))
+            export = of_manifest(manifest, unique_id)
             if (target, entity) in taken:
                 raise _twice(node, export, taken[target, entity])
         except (ExportError, LimitError) as error:
@@ -286,6 +291,7 @@ def parsed(
         raise ExportError(f"{where}.needs names column {strange[0]!r}, which `references` does not")
     seats = {column: str(entity) for column, entity in dict(meta.get("seats", {})).items()}
     limits = parse(meta.get("limits", {}), where)
+    rests = _rests(meta.get("rests", {}), f"{where}.rests")
     known_by = tuple(meta.get("known_by", ()))
     used = {
         "key": key,
@@ -294,6 +300,7 @@ def parsed(
         "references": references,
         "after": after,
         "seats": seats,
+        "rests.by": (rests["by"],) if "by" in rests else (),
         **{setting: (name,) if name else () for setting, name in named.items()},
         "limits.columns": limits.columns,
         "limits.per_partition.columns": limits.columns_per_partition,
@@ -347,6 +354,53 @@ def parsed(
         if meta.get("file")
         else None,
         feeds=made_from,
+        kind=rests.get("by"),
+    )
+
+
+def _rests(rests: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(rests, Mapping):
+        raise ExportError(f"{where} must be a table of settings, not {rests!r}")
+    _strict(rests, RESTS, where)
+    if not isinstance(rests.get("without", []), list):
+        raise ExportError(f"{where}.without is {rests['without']!r}; it must be a list of parts")
+    return rests
+
+
+def of_manifest(manifest: Mapping[str, Any], unique_id: str) -> Export:
+    """An export of a build, with the feeds it rests on, and those the rows of each kind do. A
+    model says of what kind it is, or what part, in its `meta.rests`: a walk that is of another
+    kind, or without that part, ends there.
+    """
+    meta = meta_of(manifest["nodes"][unique_id])["export"]
+    export = parsed(manifest["nodes"][unique_id], meta)
+    rests = _rests(meta.get("rests", {}), export.model)
+    marked = {
+        name: dict(found)
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and (found := meta_of(node).get("rests"))
+    }
+    kinds = {one["kind"] for one in marked.values() if "kind" in one}
+    without = set(rests.get("without", []))
+    if strange := sorted(without - {one.get("part") for one in marked.values()}):
+        raise ExportError(f"{export.model}: no model is of part {strange[0]!r} (meta.rests.part)")
+    if rests.get("as", None) not in {None, *kinds}:
+        raise ExportError(f"{export.model}: no model is of kind {rests['as']!r} (meta.rests.kind)")
+
+    def of(kind: str | None) -> tuple[tuple[str, str], ...]:
+        ends = {
+            name
+            for name, one in marked.items()
+            if one.get("part") in without or (kind and one.get("kind", kind) != kind)
+        }
+        return feeds(manifest, unique_id, ends - {unique_id})
+
+    return replace(
+        export,
+        feeds=of(rests.get("as")),
+        feeds_of={kind: of(kind) for kind in sorted(kinds)}
+        if export.kind or export.subject
+        else {},
     )
 
 
@@ -366,7 +420,7 @@ def _after(there: Any, where: str) -> tuple[str, str]:
 
 
 def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> Column:
-    meta = _meta(column)
+    meta = meta_of(column)
     _strict(meta, COLUMN_KNOWN, f"{where}, column {name}")
     owner = meta.get("owner", "ours")
     if owner not in OWNERS:
@@ -479,11 +533,14 @@ def _strict(settings: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
         raise ExportError(str(error)) from None
 
 
-def feeds(manifest: Mapping[str, Any], unique_id: str) -> tuple[tuple[str, str], ...]:
+def feeds(
+    manifest: Mapping[str, Any], unique_id: str, ends: AbstractSet[str] = frozenset()
+) -> tuple[tuple[str, str], ...]:
     """The (source, feed) pairs a model is made from, however far up: every `raw_<source>.<feed>`
-    among its ancestors.
+    among its ancestors, but for what it has by way of `ends` alone.
     """
-    parents, found, seen, waiting = manifest["parent_map"], set(), {unique_id}, [unique_id]
+    parents, found, waiting = manifest["parent_map"], set(), [unique_id]
+    seen = {unique_id, *ends}
     while waiting:
         for parent in parents.get(waiting.pop(), ()):
             if parent in seen:
@@ -559,7 +616,8 @@ def _uncounted(manifest: Mapping[str, Any], status: Mapping[str, str], export: E
     return ""
 
 
-def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def meta_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a node of the manifest says of itself under `meta`."""
     return {**(node.get("meta") or {}), **((node.get("config") or {}).get("meta") or {})}
 
 

@@ -76,6 +76,53 @@ def of_night(
     return None
 
 
+def kinds(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> None:
+    """Make the temporary table `kinds`: of what kind each subject is, as an export says that knows,
+    or said when it was written.
+    """
+    connection.execute("create or replace temp table kinds (subject text, kind text)")
+    for export in exports:
+        if not (export.kind and export.subject):
+            continue
+        for relation in (export.relation, applied.table(export.target, export.entity)):
+            if {export.kind, export.subject} <= set(applied.columns(connection, relation)):
+                connection.execute(
+                    f"""
+                    insert into kinds
+                    select distinct {sql.name(export.subject)}, {sql.name(export.kind)}
+                    from {relation}"""
+                )
+
+
+def of_other_kinds(export: Export, feeds: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """The kinds whose rows rest on good feeds, though the export as a whole does not. A file's rows
+    go together.
+    """
+    if export.file is not None or not export.subject:
+        return frozenset()
+    bad = {(feed["source"], feed["feed"]) for feed in feeds if _distrust(feed)}
+    return frozenset(kind for kind, of in export.feeds_of.items() if not bad & set(of))
+
+
+def by_kind(
+    connection: duckdb.DuckDBPyConnection, export: Export, why: Reason, free: frozenset[str]
+) -> str:
+    """Hold the changes but those of a kind that rests on good feeds; the sentence, '' when none
+    waits. Of whom nothing says the kind waits.
+    """
+    one = Reason("hold_feed_kind", {**why.values, "kinds": ", ".join(sorted(free))})
+    held = _count(
+        connection,
+        """
+        update changes set hold = $hold where target = $target and entity = $entity
+        and (subject is null or subject not in
+        (select subject from kinds where subject is not null group by subject
+        having bool_and(coalesce(kind in (select unnest($free)), false))))""",
+        {"hold": one.json, "target": export.target, "entity": export.entity, "free": sorted(free)},
+    )
+    return str(one) if held else ""
+
+
 def _distrust(feed: Mapping[str, Any]) -> str:
     """Why nothing may be written from a feed tonight; '' when what is in force of it is good
     enough. Ingestion says so in `hold`.

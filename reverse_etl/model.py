@@ -171,6 +171,10 @@ class Export:
     opt_in: str = ""  # the setting of the target that has to be true for it
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
+    kind: str | None = None  # the column that says of what kind a row's subject is
+    feeds_of: Mapping[str, tuple[tuple[str, str], ...]] = field(
+        default_factory=dict
+    )  # kind -> those of the feeds its rows rest on
 
     @property
     def sent(self) -> tuple[Column, ...]:

@@ -149,6 +149,8 @@ def build_plan(
     compared: list[Export] = []
     seasons = _seasons(connection)
     holds.protect(connection, night.exports.every)
+    holds.kinds(connection, night.exports.every)
+    waiting: list[tuple[Export, Reason, frozenset[str]]] = []  # of which rows of one kind wait
     for export, refusal in _ordered(night.exports, scope):
         part = parts.setdefault(
             (export.target, export.entity), ExportPlan(export.target, export.entity)
@@ -181,7 +183,11 @@ def build_plan(
         part.set_aside = holds.set_aside(connection, export)
         moves.pair(connection, export)
         compared.append(export)
-        why = holds.of_night(export, night.feeds, night.observed, night.written_at)
+        facts = night.observed, night.written_at
+        why = holds.of_night(export, night.feeds, *facts)
+        if why and (free := holds.of_other_kinds(export, night.feeds)):
+            waiting.append((export, why, free))
+            why = holds.of_night(replace(export, feeds=()), night.feeds, *facts)
         reasons = [why] if why else []
         if not reasons and night.undo is None:
             reasons = holds.refusals(connection, export, part.desired, part.observed, allowed)
@@ -209,6 +215,11 @@ def build_plan(
     for key, why in stopped.items():
         parts[key].holds.append(str(why))
         _hold(connection, key, why)
+    for export, why, free in waiting:
+        if (export.target, export.entity) not in stopped and (
+            said := holds.by_kind(connection, export, why, free)
+        ):
+            parts[export.target, export.entity].holds.append(said)
     in_files = holds.files(compared).values()
     with_members = {one.model: members for members in in_files for one in members}
     for export in compared:

@@ -7,10 +7,6 @@ with source_files as (
     from {{ source('ledger_audit', 'source_files') }} as source_files
 ),
 
-schools as (
-    select * from {{ ref('intake_schools') }}
-),
-
 taken as (
     select
         source_files.source,
@@ -22,16 +18,15 @@ taken as (
     group by source_files.source, source_files.feed, source_files.source_file
 ),
 
+-- a list as JSON writes it, of numbers
 held as (
     select
         loads.source,
         loads.feed,
         loads.source_file,
         loads.read_at,
-        schools.school_number
+        {{ split_to_rows(regex_replace('loads.held_schools', '[^0-9A-Za-z,]', '')) }} as school_number
     from {{ ref('school_night_loads') }} as loads
-    inner join schools
-        on {{ dbt.position("'\"' || schools.school_number || '\"'", 'loads.held_schools') }} > 0
 ),
 
 final as (
@@ -45,6 +40,7 @@ final as (
             taken.source = held.source
             and taken.feed = held.feed
             and taken.last_read_at < held.read_at
+    where held.school_number <> ''
     group by taken.source_file, held.school_number
 )
 

@@ -460,6 +460,78 @@ def test_an_export_rests_on_every_feed_however_far_up() -> None:
     assert exports.feeds(manifest, "s1") == ()
 
 
+def test_an_export_rests_on_no_feed_by_way_of_what_it_does_without_or_of_another_kind() -> None:
+    models = {
+        "crm": {"rests": {"without": ["lists"], "by": "population"}},
+        "pupils": {"kind": "student"},
+        "employees": {"kind": "staff"},
+        "classes": {"part": "lists"},
+        "both": {},
+    }
+    manifest = {
+        "parent_map": {
+            "crm": ["pupils", "employees", "classes", "both"],
+            "pupils": ["raw.pupils", "classes"],
+            "employees": ["raw.staff", "classes"],
+            "classes": ["raw.classes"],
+            "both": ["raw.schools"],
+        },
+        "nodes": {
+            name: {
+                "resource_type": "model",
+                "name": f"exp_{name}__users",
+                "schema": "exports",
+                "columns": {
+                    one: {"name": one, "data_type": "string"} for one in ("id", "population")
+                },
+                "config": {
+                    "meta": {
+                        "export": {
+                            "target": "crm",
+                            "entity": "users",
+                            "key": ["id"],
+                            "subject": "id",
+                            "context": ["population"],
+                            **said,
+                        }
+                    }
+                    if name == "crm"
+                    else {"rests": said}
+                },
+            }
+            for name, said in models.items()
+        },
+        "sources": {
+            f"raw.{name}": {"schema": "raw_sis", "name": name, "identifier": name}
+            for name in ("pupils", "staff", "classes", "schools")
+        },
+    }
+
+    def named(feeds: tuple[tuple[str, str], ...]) -> list[str]:
+        return [feed for _, feed in feeds]
+
+    one = exports.of_manifest(manifest, "crm")
+    assert named(one.feeds) == ["pupils", "schools", "staff"]
+    assert {kind: named(feeds) for kind, feeds in one.feeds_of.items()} == {
+        "staff": ["schools", "staff"],
+        "student": ["pupils", "schools"],
+    }
+    settings = manifest["nodes"]["crm"]["config"]["meta"]["export"]
+    settings["rests"] = {"as": "student"}
+    assert named(exports.of_manifest(manifest, "crm").feeds) == ["classes", "pupils", "schools"]
+    for wrong in (
+        {"without": ["list"]},
+        {"as": "teacher"},
+        {"by": "colour"},
+        {"kind": "staff"},
+        {"without": "lists"},
+        "lists",
+    ):
+        settings["rests"] = wrong
+        with pytest.raises(exports.ExportError):
+            exports.of_manifest(manifest, "crm")
+
+
 def test_before_the_build_an_export_says_the_same_as_after_it(tmp_path: Path) -> None:
     (tmp_path / "crm").mkdir()
     (tmp_path / "crm" / "exp_crm__contacts.yml").write_text(CONTACTS)

@@ -96,6 +96,48 @@ def test_a_target_is_written_only_as_it_was_seen() -> None:
     )
 
 
+STAFF, STUDENTS = ("hr", "staff"), ("myedbc", "students")
+
+
+def test_a_change_to_one_person_goes_though_the_feed_of_others_is_old(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Of the account by its own column, of memberships by what the accounts say of the subject."""
+    columns = ("person_id", "email", "school", "population")
+    users = replace(
+        export("users", columns),
+        kind="population",
+        feeds=(STUDENTS, STAFF),
+        context=("population",),
+    )
+    users = replace(users, feeds_of={"staff": (STAFF,), "student": (STUDENTS,)})
+    members = replace(export("members", ("member_id", "person_id", "school")), subject="person_id")
+    members = replace(members, feeds=users.feeds, feeds_of=users.feeds_of)
+    stand(
+        connection,
+        users,
+        wanted=[("boss", "e", "s", "staff"), ("kid", "e", "s", "student"), ("who", "e", "s", None)],
+        written=[("gone", "e", "s", "staff"), ("kid", "e", "s", "staff")],
+    )
+    holds.kinds(connection, [users, members])
+    for person in ("boss", "kid", "who", "gone", "new"):
+        change(connection, person)
+        change(connection, f"m-{person}", entity="members", subject=person)
+    change(connection, "nobody", subject=None)
+    feeds = [feed(status="loaded", hold="10 nights old"), feed("staff", "hr")]
+    assert holds.of_other_kinds(users, feeds) == {"staff"}
+    why = holds.of_night(users, feeds, SEEN, never)
+    assert why
+    for one in (users, members):
+        said = holds.by_kind(connection, one, why, holds.of_other_kinds(one, feeds))
+        assert "only what is of staff is written" in said
+    assert held(connection) == ["kid", "m-kid", "m-new", "m-who", "new", "nobody", "who"]
+    both = [feed(status="missing"), feed("staff", "hr", status="missing")]
+    assert holds.of_other_kinds(users, both) == frozenset()
+    assert holds.of_other_kinds(replace(users, file=FileFormat("users.csv")), feeds) == frozenset()
+    assert holds.of_other_kinds(replace(users, subject=None), feeds) == frozenset()
+
+
 # ---------------------------------------------------------------- subjects and partitions
 
 

@@ -462,7 +462,7 @@ def test_a_real_drop_can_be_accepted_once_and_is_recorded(library: Library) -> N
     library.drop(People=people(3))
     assert library.ingest("--accept-smaller", "people") == 0
     assert library.ask("select count(*) from raw_library.people") == [(3,)]
-    assert [finding["code"] for finding in library.findings()] == ["smaller_accepted"]
+    assert [finding["code"] for finding in library.findings()] == ["feed_accepted"]
     assert library.ingest("--accept-smaller", "nobody") == 1
 
 

@@ -4,6 +4,7 @@ refer in.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import ROOT, District
 from common import store
 from common.runs import Run
 from operations import build
+from scripts import rests_on
 
 # a model may refer to its own layer and to those before it
 LAYERS = "seeds staging intake feeds remembered core last_seen identity exports audit"
@@ -92,6 +94,39 @@ def test_a_second_night_of_the_same_project_leaves_seeds_and_staging_as_they_are
         and str(node.get("attached_node")).startswith("model.homeroom.exp_")
     }
     assert exports <= second
+
+
+def test_what_rests_on_what_is_as_the_table_in_docs_says(manifest):
+    """A new dependence shows in the change that makes it: `python -m scripts.rests_on`."""
+    text = rests_on.TARGET.read_text(encoding="utf-8")
+    assert rests_on.matrix(manifest) == text
+    rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(text.splitlines())]
+    lists = {
+        f"{system}.{feed}"
+        for system, feeds in {
+            "myedbc": "class_information_enhanced student_schedule course_information",
+            "oneroster": "classes enrollments courses academic_sessions",
+        }.items()
+        for feed in feeds.split()
+    }
+    accounts = {"users", "aliases", "org_units", "licences"}
+    of_accounts = [row for row in rows if row["export"].split("__")[1] in accounts]
+    assert len(of_accounts) > 6
+    assert [row for row in of_accounts if lists & row.keys()] == []
+    bus = next(row for row in rows if row["export"] == "exp_transport__students")
+    assert {"hr.employees", "myedbc.staff_information", *lists} & bus.keys() == set()
+    people = {
+        "staff": {"hr.employees", "myedbc.staff_information"},
+        "student": {
+            "myedbc.student_demographic_enhanced",
+            "myedbc.student_demographic_information",
+        },
+    }
+    for kind, other in (("staff", "student"), ("student", "staff")):
+        for row in rows:
+            if row["rows of"] == kind and row["export"].endswith("__users"):
+                assert people[kind] <= row.keys(), row["export"]
+                assert not people[other] & row.keys(), row["export"]
 
 
 def test_models_refer_backwards_only(manifest):

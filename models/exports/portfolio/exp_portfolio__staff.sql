@@ -17,17 +17,25 @@ roles as (
     select * from {{ ref('portfolio_roles') }}
 ),
 
+-- who teaches is asked of the classes here and nowhere before: no account waits for a class list
+teachers_of_record as (
+    select distinct section_staff.staff_key
+    from {{ ref('section_staff') }} as section_staff
+),
+
 with_roles as (
     select
         staff.*,
         -- an administrator is one whose position says so: the teaching flag says who teaches, not who may see it all
         case
             when roles.role is not null then roles.role
-            when staff.is_teacher then 'teacher'
+            when staff.is_teacher or teachers_of_record.staff_key is not null then 'teacher'
         end as role
     from staff
     left join roles
         on lower(staff.position) = lower(roles.position)
+    left join teachers_of_record
+        on staff.staff_key = teachers_of_record.staff_key
 ),
 
 final as (

@@ -24,6 +24,11 @@ roles as (
     select * from {{ ref('portfolio_roles') }}
 ),
 
+teachers_of_record as (
+    select distinct section_staff.staff_key
+    from {{ ref('section_staff') }} as section_staff
+),
+
 listed_students as (
     select * from {{ ref('exp_portfolio__students') }}
 ),
@@ -85,13 +90,15 @@ missing_staff as (
         on people.source_key = staff.staff_key
     left join roles
         on lower(staff.position) = lower(roles.position)
+    left join teachers_of_record
+        on staff.staff_key = teachers_of_record.staff_key
     left join listed_staff
         on people.person_id = listed_staff.person_id
     where
         people.population = 'staff'
         and people.is_in_groups
         -- the vendor has no place for others
-        and (roles.role is not null or staff.is_teacher)
+        and (roles.role is not null or staff.is_teacher or teachers_of_record.staff_key is not null)
         and listed_staff.person_id is null
 ),
 

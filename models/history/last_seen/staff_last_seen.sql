@@ -4,10 +4,6 @@ with staff as (
     select * from {{ ref('staff') }}
 ),
 
-section_staff as (
-    select * from {{ ref('section_staff') }}
-),
-
 night as (
     select * from {{ source('homeroom', 'run_context') }}
 ),
@@ -22,18 +18,9 @@ people as (
     cross join night
 ),
 
-teachers_of_record as (
-    select distinct section_staff.staff_key
-    from section_staff
-),
-
 known_staff as (
-    select
-        {{ all_but('staff', ['email', 'is_teacher', 'is_in_sis', 'is_in_hr']) }},
-        staff.is_teacher or teachers_of_record.staff_key is not null as is_teacher
+    select {{ all_but('staff', ['email', 'is_in_sis', 'is_in_hr']) }}
     from staff
-    left join teachers_of_record
-        on staff.staff_key = teachers_of_record.staff_key
 ),
 
 final as (
