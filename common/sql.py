@@ -31,16 +31,26 @@ def value(given: object) -> str:
 
 def key(columns: Iterable[str], alias: str = "") -> str:
     """The expression of `model.key_text` over these columns; of one written `~column` a stand-in
-    for its value, which does not tell it.
+    for its value, which does not tell it; one written `^column` ignores letter case.
     """
     prefix = f"{alias}." if alias else ""
-    parts = [
-        f"'~' || substr(sha256(cast({prefix}{name(column[1:])} as varchar)), 1, 16)"
-        if column.startswith("~")
-        else rf"replace(replace(cast({prefix}{name(column)} as varchar), '\', '\\'), '|', '\|')"
-        for column in columns
-    ]
-    return " || '|' || ".join(parts)
+
+    def part(column: str) -> str:
+        text = f"cast({prefix}{name(column.lstrip('~^'))} as varchar)"
+        if column.startswith("~"):
+            return f"'~' || substr(sha256({text}), 1, 16)"
+        escaped = rf"replace(replace({text}, '\', '\\'), '|', '\|')"
+        return f"lower({escaped})" if column.startswith("^") else escaped
+
+    return " || '|' || ".join(map(part, columns))
+
+
+def key_like(columns: Iterable[str], key_columns: Iterable[str]) -> list[str]:
+    """Columns that name an object of another table, written as that one's key is: a name that
+    ignores letter case there is compared so here.
+    """
+    folds = any(column.startswith("^") for column in key_columns)
+    return [f"^{column}" if folds else column for column in columns]
 
 
 def key_part(expression: str, number: int) -> str:

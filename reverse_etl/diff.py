@@ -83,14 +83,20 @@ def existing(connection: duckdb.DuckDBPyConnection, target: str, entity: str) ->
     """A query of the keys of the objects of ours that a target holds, as its key columns were last
     registered.
     """
+    view = f"staging.{sql.name(f'stg_{target}__{entity}')}"
+    columns = key_of(connection, target, entity)
+    if not columns or not applied.columns(connection, view):
+        return "select null where false"
+    key = sql.key(columns)
+    return f"select {key} from {view} where {key} is not null"
+
+
+def key_of(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> list[str]:
+    """The key columns of an entity as they were last registered; none of one never seen."""
     row = connection.execute(
         "select key from ledger.applied.tables where target = ? and entity = ?", [target, entity]
     ).fetchone()
-    view = f"staging.{sql.name(f'stg_{target}__{entity}')}"
-    if row is None or not applied.columns(connection, view):
-        return "select null where false"
-    key = sql.key(json.loads(row[0]))
-    return f"select {key} from {view} where {key} is not null"
+    return list(json.loads(row[0])) if row else []
 
 
 def compare(

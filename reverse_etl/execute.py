@@ -144,6 +144,7 @@ class Execution:
     waiting: Mapping[tuple[str, str], str] = field(
         default_factory=dict
     )  # (entity, key text) -> what it waits for in another target
+    folded: frozenset[str] = frozenset()  # entities whose keys ignore letter case
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -454,7 +455,9 @@ class Execution:
         for column, entity in self.references.get(change.entity, {}).items():
             value = values.get(column)
             if value not in (None, ""):
-                yield column, entity, key_text((value,)), column in self.keys.get(change.entity, ())
+                key = key_text((value,))
+                key = key.lower() if entity in self.folded else key
+                yield column, entity, key, column in self.keys.get(change.entity, ())
 
     def _waits_for(self, change: Change) -> str:
         """What a change waits for: the object of a key column, one that this plan was to create and

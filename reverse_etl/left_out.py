@@ -41,6 +41,7 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
         " (subject text, target text, entity text, key text)"
     )
     for column, (target, entity) in export.after.items():
+        pointer = sql.key(sql.key_like([column], diff.key_of(connection, target, entity)))
         place = {"target": sql.text(target), "entity": sql.text(entity), "key": "wanted.needed"}
         held = sql.reason(HELD, **place, action="others.action", why="others.why")
         _others(connection, target, entity)
@@ -50,7 +51,7 @@ def wait(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
                 when wanted.needed in (select key from protected where target = $other
                 and entity = $kind) then {sql.reason(PROTECTED, **place)}
                 else {sql.reason(PLAIN, **place)} end
-            from (select {sql.key(export.shown_key)} as _key, {sql.key([column])} as needed
+            from (select {sql.key(export.shown_key)} as _key, {pointer} as needed
             from {export.relation}) as wanted
             left join others on others.key = wanted.needed
             where wanted._key = changes.key and changes.target = $target
@@ -87,9 +88,10 @@ def not_there(
     waiting: dict[tuple[str, str], str] = {}
     for export in exports:
         for column, (target, entity) in export.after.items():
+            key = diff.key_of(connection, target, entity)
             rows = connection.execute(
                 f"""
-                select planned.key, {sql.key([column], "wanted")} as needed
+                select planned.key, {sql.key(sql.key_like([column], key), "wanted")} as needed
                 from ledger.audit.planned_changes as planned
                 join {export.relation} as wanted
                 on {sql.key(export.shown_key, "wanted")} = planned.key

@@ -196,10 +196,24 @@ class Export:
     def shown_key(self) -> tuple[str, ...]:
         """The key's columns as `sql.key` takes them. Of a file's rows a column that tells something
         of somebody is written `~column`: its stand-in is the key wherever one is shown or stored.
-        Objects of other targets are reached by their key, which stays what it is.
+        Objects of other targets are reached by their key, which stays what it is, but where their
+        identity ignores letter case (`^column`): `/students` is `/Students`, wherever keys meet.
         """
         telling = {c.name for c in self.columns if self.file and c.personal_data in PERSONAL}
-        return tuple(f"~{name}" if name in telling else name for name in self.key)
+        marks = {name: "~" if name in telling else "^" for name in telling | self.folded}
+        return tuple(f"{marks.get(name, '')}{name}" for name in self.key)
+
+    @property
+    def folded(self) -> frozenset[str]:
+        """The key's columns in which letter case tells no object from another."""
+        return frozenset(
+            c.name for c in self.columns if c.name in self.key and "case" in c.ignoring
+        )
+
+    def folded_key(self, values: Sequence[str]) -> tuple[str, ...]:
+        """Key values as the key of a change has them."""
+        pairs = zip(self.key, values, strict=True)
+        return tuple(value.lower() if name in self.folded else value for name, value in pairs)
 
     def of_role(self, role: str) -> Column | None:
         """The column that has a role; the first, should several have it."""

@@ -435,19 +435,17 @@ def lacking(connection: duckdb.DuckDBPyConnection, export: Export) -> list[str]:
     for column, needed in export.needs.items():
         entity = export.references[column]
         view = diff.observed_view(replace(export, entity=entity))
-        row = connection.execute(
-            "select key from ledger.applied.tables where target = ? and entity = ?",
-            [export.target, entity],
-        ).fetchone()
-        if row is None or needed not in applied.columns(connection, view):
+        key = diff.key_of(connection, export.target, entity)
+        if not key or needed not in applied.columns(connection, view):
             continue
+        pointer = sql.key(sql.key_like([column], key))
         why = Reason("hold_needs", {"target": export.target, "entity": entity, "column": needed})
         ((count,),) = connection.execute(
             f"""
             update changes set hold = $hold
-            from (select {sql.key(export.shown_key)} as _key, {sql.key([column])} as owner
+            from (select {sql.key(export.shown_key)} as _key, {pointer} as owner
             from {export.relation}) as wanted
-            join (select {sql.key(json.loads(row[0]))} as owner from {view}
+            join (select {sql.key(key)} as owner from {view}
             where {sql.name(needed)} is null) as empty on empty.owner = wanted.owner
             where wanted._key = changes.key and changes.target = $target
             and changes.entity = $entity and changes.action = 'create' and hold is null

@@ -70,6 +70,7 @@ class Work:
     )  # (entity, key) -> what it waits for in another target
     kept_back: list[Finding] = field(default_factory=list)  # files that would lack too much
     told: list[Finding] = field(default_factory=list)  # what stands in files otherwise than it is
+    folded: frozenset[str] = frozenset()  # entities whose keys ignore letter case
 
 
 def push(
@@ -386,6 +387,7 @@ def _work(  # noqa: PLR0917
         waiting,
         kept_back,
         told,
+        frozenset(e.entity for e in exports if e.folded),
     )
 
 
@@ -515,6 +517,7 @@ def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[
                 stop,
                 job.held,
                 job.waiting,
+                job.folded,
                 tally=tally,
             ).run()
         except Exception as error:

@@ -460,7 +460,9 @@ class ApiTarget(Target):
         plain = {**change.old, **change.new}
         words = Words({name: value for name, value in plain.items() if name not in refers})
         words |= {name: value for name, value in change.references.items() if value}
-        words |= {"key": change.key[0]} | ({"id": change.remote_id} if change.remote_id else {})
+        # as the row spells it, where the key ignores letter case
+        key = plain.get(export.key[0], change.key[0]) if export else change.key[0]
+        words |= {"key": key} | ({"id": change.remote_id} if change.remote_id else {})
         words.made = {"password": lambda: self.password(change)}
         tied = " or ".join(
             "the " + name.removesuffix("_id") for name in row.links or sorted(refers)
@@ -497,7 +499,8 @@ class ApiTarget(Target):
     def call(self, change: Change) -> Call:
         """What kind of call a change makes, as the error table wants to know."""
         row = self.rows[change.entity]
-        touched = {change.remote_id, *change.references.values(), change.new.get(row.inside)}
+        within = change.new.get(row.inside)
+        touched = {change.remote_id, *change.references.values(), within and str(within).lower()}
         return Call(
             repeatable=bool(row.links) or row.upserts or change.action not in CREATING,
             removing=change.action in REMOVALS,
@@ -531,7 +534,7 @@ class ApiTarget(Target):
         if row.links:
             remote_id = change.references.get(row.links[-1])
         if remote_id:
-            self._young |= {remote_id, change.key[0] if row.parents_first else None}
+            self._young |= {remote_id, change.key[0].lower() if row.parents_first else None}
             return outcome_of(change, verdict, reply, remote_id)
         # an upsert that found its object may answer nothing: the id is asked for
         try:
@@ -585,8 +588,8 @@ class ApiTarget(Target):
         if row.links:
             return remote_id if remote_id == change.references.get(row.links[-1]) else None
         carried, wanted = self.key_of(row, found) or "", key_text(change.key)
-        if row.key_ignores_case:
-            carried, wanted = carried.casefold(), wanted.casefold()
+        if self.exports[row.name].folded:
+            carried, wanted = carried.lower(), wanted.lower()
         return remote_id if carried == wanted else None
 
     def is_called(self, change: Change, found: Mapping[str, Any]) -> bool:

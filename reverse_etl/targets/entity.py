@@ -61,7 +61,6 @@ class Entity:
     listed_per: str = ""  # the entity whose objects of ours are asked for theirs, one by one
     upserts: bool = False  # creating it twice makes one
     parents_first: bool = False  # its key is a path, and what is above must be there before
-    key_ignores_case: bool = False
     unique_names: str = ""  # whose addresses nobody else may have: `user` or `group`
     keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
     never_deleted: str = ""  # why

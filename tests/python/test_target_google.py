@@ -90,7 +90,7 @@ def test_a_unit_whose_parent_is_missing_is_refused_and_one_whose_parent_was_just
         {"name": "Child", "parent_org_unit_path": "/Missing"},
     )
     assert google.apply(orphan).status == "failed"
-    google.adapter._young.add("/Missing")
+    google.adapter._young.add("/missing")
     assert (google.apply(orphan).status, google.apply(orphan).reason) == ("retry", "not_ready")
 
 
@@ -418,3 +418,16 @@ def test_a_group_that_was_there_is_adopted_with_what_others_wrote_on_it(google, 
         "library": "L7",
         "homeroom": ours.key[0],
     }
+
+
+def test_a_unit_made_by_hand_in_another_letter_case_is_the_one_that_is_meant(google):
+    google.done(unit(google, "/pupils"))
+    for _ in range(2):
+        wanted = unit(google, "/Pupils")
+        again = google.apply(replace(wanted, key=("/pupils",)))
+        assert (again.status, again.note) == ("applied", "already there")
+    below = unit(google, "/Pupils/Grade 3")
+    google.done(replace(below, key=("/pupils/grade 3",)))
+    paths = {row["org_unit_path"] for row in google.observed("org_units")}
+    assert {"/pupils", "/pupils/Grade 3"} <= paths
+    google.done(google.user(org_unit_path="/Pupils/grade 3"))

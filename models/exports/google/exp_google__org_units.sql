@@ -26,14 +26,22 @@ paths as (
     {% endfor %}
 ),
 
-final as (
+-- two spellings of a path that differ by letter case are one unit
+spelled as (
     select
-        paths.org_unit_path,
-        {{ regex_replace('paths.org_unit_path', '^.*/', '') }} as name,
-        {{ parent_org_unit_path('paths.org_unit_path') }} as parent_org_unit_path
+        min(paths.org_unit_path) as org_unit_path
     from paths
     -- the root is the tenant's own
     where paths.org_unit_path <> '/'
+    group by lower(paths.org_unit_path)
+),
+
+final as (
+    select
+        spelled.org_unit_path,
+        {{ regex_replace('spelled.org_unit_path', '^.*/', '') }} as name,
+        {{ parent_org_unit_path('spelled.org_unit_path') }} as parent_org_unit_path
+    from spelled
 )
 
 select * from final

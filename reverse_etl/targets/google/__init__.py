@@ -130,7 +130,7 @@ class Google(ApiTarget):
         words = super().words(change)
         if change.entity == "org_units":
             creating = change.action in CREATING
-            words["path"] = path_in_url(change.key[0] if creating else words["id"])
+            words["path"] = path_in_url(words["key"] if creating else words["id"])
         if change.entity == "courses":
             fields = {each.column: each.path[0] for each in self.tables["courses"] if each.sent}
             words["changed"] = ",".join(fields[name] for name in change.new if name in fields)

@@ -57,7 +57,6 @@ ENTITIES = (
         "schemas",
         remote_id="schemaId",
         items="schemas",
-        key_ignores_case=True,
         never_deleted="a schema holds the durable key of every account",
         routes={
             "list": Route("schemas.list", IN_CUSTOMER),
@@ -90,7 +89,6 @@ ENTITIES = (
         read_only=("orgUnitPath",),  # made of the two others
         inside="parent_org_unit_path",
         parents_first=True,
-        key_ignores_case=True,
         routes={
             "list": Route("org_units.list", IN_CUSTOMER | {"type": "all"}),
             "find": Route("org_units.get", IN_CUSTOMER | UNIT),

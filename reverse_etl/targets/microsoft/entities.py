@@ -104,7 +104,6 @@ ENTITIES = (
         read_only=("uniqueName",),  # stands in the address of the upsert
         unique_names="group",
         upserts=True,
-        key_ignores_case=True,
         routes={
             "list": Route("GET /groups", FULL),
             "deleted": Route(

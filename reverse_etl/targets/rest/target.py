@@ -297,7 +297,7 @@ class Rest(ApiTarget):
             if other := self._refers(change.entity, name):
                 wanted = change.references.get(name) or wanted
                 found = parent or "" if other == self._of[change.entity].list.each else found
-            if "case" in named[name].ignoring:
+            if name in self.exports[change.entity].folded:
                 found, wanted = found.lower(), wanted.lower()
             if found != wanted:
                 return False
@@ -588,7 +588,7 @@ class Rest(ApiTarget):
     def words(self, change: Change) -> Words:
         """What may stand in the calls of a change."""
         words, export = super().words(change), self.exports[change.entity]
-        plain = {**change.old, **change.new, **dict(zip(export.key, change.key, strict=True))}
+        plain = {**dict(zip(export.key, change.key, strict=True)), **change.old, **change.new}
         refers = {name for name in plain if self._refers(change.entity, name)}
         words.update({name: value for name, value in plain.items() if name not in refers})
         return words

@@ -71,7 +71,13 @@ class Table:
             *(sa.column(quoted_name(name, quote=True)) for name in sorted(more)),
             schema=quoted_name(entity.schema_name, quote=True) if entity.schema_name else None,
         )
-        self.key = tuple(self.at(self.column(name)) for name in export.key)
+        # of a key that ignores letter case the folded one, as changes have it
+        self.key = tuple(
+            sa.func.lower(self.at(self.column(name)))
+            if name in export.folded
+            else self.at(self.column(name))
+            for name in export.key
+        )
 
     def column(self, name: str) -> Column:
         """An export column by its name. Raises KeyError with a reason."""
@@ -96,7 +102,9 @@ class Table:
         if self.entity.owner:
             return self.table.c[self.entity.owner.column] == self.entity.owner.value
         if self.entity.prefix:
-            return sa.cast(self.key[0], sa.String).startswith(self.entity.prefix, autoescape=True)
+            folds = self.export.key[0] in self.export.folded
+            prefix = self.entity.prefix.lower() if folds else self.entity.prefix
+            return sa.cast(self.key[0], sa.String).startswith(prefix, autoescape=True)
         return sa.true()
 
     def readable(self) -> ColumnElement[bool]:
@@ -242,7 +250,8 @@ class Sql(Target):
 
     def _key_of(self, table: Table, row: Sequence[str | None]) -> str:
         columns = [column.name for column in table.sent]
-        return key_text(str(row[columns.index(name)]) for name in table.export.key)
+        values = [str(row[columns.index(name)]) for name in table.export.key]
+        return key_text(table.export.folded_key(values))
 
     def _keys_of(self, entity: str) -> dict[str, str]:
         """Id -> our key, of the rows of a table that other tables refer to by id."""
