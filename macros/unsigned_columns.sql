@@ -1,16 +1,17 @@
 {#-
     Columns of an export that nobody classed, whose class nobody signed for, or that the privacy register classes otherwise: a column does not
     leave the register by being called something else. And what it does with families that it may not. `export` is its node
-    in the graph, `nodes` all of them.
+    in the graph, `nodes` all of them. A district adds a class in `vars: more_personal_data_classes` of dbt_project.yml.
 -#}
 {% macro unsigned_columns(export, nodes) -%}
     {%- set faults = [] -%}
     {%- do family_faults(export, nodes, faults) -%}
-    {%- set classes = ['none', 'key', 'name', 'contact', 'birth', 'address', 'family', 'attendance', 'enrolment'] -%}
+    {%- set classes = ['none', 'key', 'name', 'contact', 'birth', 'address', 'family', 'attendance', 'enrolment'] + var('more_personal_data_classes', []) -%}
     select
         declared.model,
         declared.column_name,
-        declared.personal_data
+        declared.personal_data,
+        '{{ classes | join(", ") }}' as allowed
     from (
         {%- for column in export.columns.values() %}
         select
@@ -35,6 +36,7 @@
     select
         '{{ export.name }}' as model,
         '{{ fault.column }}' as column_name,
-        '{{ fault.what }}' as personal_data
+        '{{ fault.what }}' as personal_data,
+        '{{ classes | join(", ") }}' as allowed
     {%- endfor %}
 {%- endmacro %}

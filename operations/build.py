@@ -19,14 +19,13 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from common import findings, paths, sql, store
-from common.printable import without_values
 from common.runs import Run
 from ingestion import tables as sources
+from operations import failures as told
 from operations import seeds, snapshots
 from reverse_etl import observe as targets
 
@@ -96,22 +95,25 @@ def build(run: Run, select: str = "") -> int:
     DuckDBConnectionManager.close_all_connections()
     results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
     if not results:
-        reason = _without_values(str(outcome.exception or "dbt gave no result"))
+        reason = told.without(str(outcome.exception or "dbt gave no result"))
         findings.record(run, [findings.Finding("build_impossible", {"why": reason})])
         print(f"build: dbt could not run: {reason}", file=sys.stderr)
+        _in_lines(str(outcome.exception or ""))
         return 1
     folder = run.folder / "dbt"
     folder.mkdir(exist_ok=True)
     for name in ("manifest.json", "run_results.json"):
         shutil.copyfile(target / name, folder / name)
-    failures = [_finding(result) for result in results if str(result.status) in FAILED]
+    broken = [result for result in results if str(result.status) in FAILED]
+    failures = [told.finding(result) for result in broken]
     findings.record(run, failures)
     findings.record(run, _from_models())
     snapshots.record(run)
     if not select and not failures and not wrong:
         _built_from(project)
-    for failure in failures:
+    for result, failure in zip(broken, failures, strict=True):
         print(f"build: {failure.message}", file=sys.stderr)
+        _in_lines(str(result.message or ""))
     counts = {
         kind: sum(1 for result in results if result.node.resource_type == kind)
         for kind in ("seed", "model", "test")
@@ -121,6 +123,12 @@ def build(run: Run, select: str = "") -> int:
         f" {len(failures)} failed"
     )
     return 3 if failures or wrong else 0
+
+
+def _in_lines(said: str) -> None:
+    """What dbt says of a file reads as it stands there."""
+    for line in told.spread(said).splitlines():
+        print(f"    {line}", file=sys.stderr)
 
 
 def _ensure_described() -> None:
@@ -199,15 +207,6 @@ def _inside(var: Path, **environment: str) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _finding(result: Any) -> findings.Finding:
-    node = result.node
-    kind = "test" if node.resource_type == "test" else "model"
-    reason = _without_values(str(result.message or "")).strip() or "no message"
-    return findings.Finding(
-        f"{kind}_failed", {"name": node.name, "why": reason}, file=node.original_file_path
-    )
-
-
 def _from_models() -> list[findings.Finding]:
     """What the models themselves found: the rows of audit.findings_tonight."""
     with store.connect(read_only=True) as connection:
@@ -230,11 +229,3 @@ def _from_models() -> list[findings.Finding]:
             )
             for row in rows
         ]
-
-
-def _without_values(text: str) -> str:
-    """A database message may quote a cell, and a cell may be somebody's name; what dbt says before
-    it asks the database quotes files only.
-    """
-    of_dbt = text.lstrip().startswith(("Compilation Error", "Parsing Error"))
-    return (" ".join(text.split()) if of_dbt else without_values(text))[:500]

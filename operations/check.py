@@ -14,7 +14,10 @@ from collections.abc import Callable
 
 from common import access, paths, settings
 from common.runs import business_date
-from operations import backup, channels, retention, routes, schedule
+from common.words import Words
+from ingestion.configured import Archive
+from ingestion.tolerance import Tolerance
+from operations import backup, channels, preflight, retention, routes, schedule
 from operations.configured import Backup
 from operations.night import Limits, NightRefusedError
 from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
@@ -30,6 +33,7 @@ def check(say: Callable[[str], object] = print) -> int:
     for name, look in {
         "access": access.check,
         "settings": _tables,
+        "folders": _folders,
         "night": _night,
         "schedule": _schedule,
         "backup": _backup,
@@ -53,9 +57,18 @@ def check(say: Callable[[str], object] = print) -> int:
 
 
 def _tables() -> str:
-    if strangers := settings.strangers():
-        raise settings.SettingsError(*strangers)
+    wrong = settings.strangers()
+    for model, table in ((Words, "words"), (Tolerance, "trust"), (Archive, "archive")):
+        wrong += settings.read_what_can_be(model, table)[1]
+    if wrong:
+        raise settings.SettingsError(*wrong)
     return "every table is one that is read"
+
+
+def _folders() -> str:
+    if missing := preflight.folders_missing():
+        raise settings.SettingsError(*missing)
+    return "every folder of this machine that sources and targets name is there"
 
 
 def _night() -> str:

@@ -24,14 +24,7 @@ from common.words import words
 from reverse_etl import exports
 from reverse_etl.model import Export
 
-PERSONAL = (  # classes of personal data that stay hidden
-    "name",
-    "contact",
-    "birth",
-    "address",
-    "family",
-    "attendance",
-)
+OPEN = ("none", "key", "enrolment")  # classes of personal data that are shown unasked
 # its sections
 WHO, WHEN, PENDING, DONE, MENDED = (
     "Who",
@@ -259,7 +252,7 @@ def _differences(
     yield f"{what}: {', '.join(state)}; " + (
         "as it should be" if not unlike else f"{len(unlike)} columns differ"
     )
-    hidden = {one.name for one in export.columns if one.personal_data in PERSONAL and not names}
+    hidden = {one.name for one in export.columns if one.personal_data not in OPEN and not names}
     for column in unlike:
         shown = (
             ("not shown", "not shown")

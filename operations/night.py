@@ -147,6 +147,7 @@ def _nightly(allow: str, why: str, verb: str, steps: Sequence[Step]) -> int:
     if strangers := settings.strangers():
         raise settings.SettingsError(*strangers)
     _not_paused(verb)
+    _not_nowhere(steps)
     if not settings.read(Backup, "backup").nightly:
         steps = [step for step in steps if step[0] != "backup"]
     what = turns.NIGHT if verb == "nightly" else "a run by day"
@@ -180,6 +181,19 @@ def _not_paused(verb: str) -> None:
     if pause is not None:
         interventions.record("not_run", details=f"{verb}: {pause.sentence}")
         raise NightRefusedError(f"no {verb} run: {pause.sentence}")
+
+
+def _not_nowhere(steps: Sequence[Step]) -> None:
+    """A first night that nothing can come to ends before it begins: no waiting makes a folder of a
+    typing error. Later ones go on without what is gone.
+    """
+    if STEPS[0] not in steps or any(run.is_nights for run in Run.finished()):
+        return
+    if missing := preflight.folders_missing():
+        raise NightRefusedError(
+            f"the first night does not begin: {'; '.join(missing)}. Make the folder, or mend"
+            ' .dlt/config.toml; "make check" looks at everything'
+        )
 
 
 def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:

@@ -16,7 +16,9 @@ from pathlib import Path
 from common import disk_reserve, paths, problems, settings, store
 from common.findings import Finding
 from common.log import event
+from ingestion import fetch
 from operations.configured import Night
+from reverse_etl import configured
 
 # Left by something that was killed, or made again whenever it is asked for.
 LEFT_OVERS = ("tmp", "published/.next", "replay", "inbox/.fetched")
@@ -57,6 +59,27 @@ def ready() -> tuple[list[Finding], int]:
             _unusable("ledger_gone" if not paths.ledger().is_file() else "store_refused", error),
         ], 2
     return found, 0
+
+
+def folders_missing() -> list[str]:
+    """A sentence for each folder of this machine that sources and targets name and that is not
+    there. Settings nobody can follow are left to the steps, which say so.
+    """
+    asked = [
+        (f"[sources.{name}] location", str(said.get("location", "")), fetch.local_folder)
+        for name, said in settings.section("sources").items()
+        if isinstance(said, dict) and settings.says_on(said) and said.get("kind") == "files"
+    ]
+    asked += [
+        (f"[targets.{name}] folder", str(said.get("folder", "")), Path)
+        for name in configured.names()
+        if (said := settings.section("targets", name)).get("via") == "folder"
+    ]
+    return [
+        f"{setting}: {place(written)} does not exist"
+        for setting, written, place in asked
+        if written and "://" not in written and not place(written).is_dir()
+    ]
 
 
 def shortage() -> problems.Values:

@@ -55,8 +55,8 @@ MOVE = "move"
 LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
 ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 
-# classes of personal data that tell who somebody is, beyond a key
-PERSONAL = frozenset({"name", "birth", "contact", "address", "family"})
+# classes of personal data that do not tell who somebody is; a house may add classes, which do
+TELLS_NOBODY = frozenset({"none", "key", "attendance", "enrolment"})
 
 OWNERS = ("ours", "theirs", "initial")
 # What becomes of a value of ours that somebody changed in the target since our last push. revert:
@@ -199,7 +199,9 @@ class Export:
         Objects of other targets are reached by their key, which stays what it is, but where their
         identity ignores letter case (`^column`): `/students` is `/Students`, wherever keys meet.
         """
-        telling = {c.name for c in self.columns if self.file and c.personal_data in PERSONAL}
+        telling = {
+            c.name for c in self.columns if self.file and c.personal_data not in TELLS_NOBODY
+        }
         marks = {name: "~" if name in telling else "^" for name in telling | self.folded}
         return tuple(f"{marks.get(name, '')}{name}" for name in self.key)
 

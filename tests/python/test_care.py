@@ -46,6 +46,7 @@ def var(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(disk_reserve, "MEGABYTES", 1)
     monkeypatch.setattr(night, "_start", start)
     monkeypatch.setattr(night, "_closing", closing)
+    (tmp_path / "var" / "inbox" / "myedbc").mkdir(parents=True)
     return tmp_path / "var"
 
 

@@ -16,8 +16,11 @@ import pytest
 from sftp_server import running
 
 from common import paths, settings, store
+from common.runs import Run
 from demo import platforms as emulated
+from ingestion.source import source_of
 from operations import check as operations_check
+from operations import night, preflight
 from reverse_etl import check, configured
 
 CANARY = "secret-canary-5"
@@ -102,6 +105,10 @@ WRONG = {
         "[access] names the group 'readers-of-no-machine', which this machine has not",
     ),
     "settings": ({}, "[trsut]: no such table; the nearest is trust; known are district, trust,"),
+    "folders": (
+        {"SOURCES__MYEDBC__LOCATION": "var/inbox/myedcb"},
+        "var/inbox/myedcb does not exist",
+    ),
     "night": (
         {"NIGHT__MAXIMUM_MINUTES": "soon"},
         "[night] maximum_minutes is 'soon'; it must be a number, 0 or more",
@@ -131,6 +138,7 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    (tmp_path / "var" / "inbox" / "myedbc").mkdir(parents=True)
     (tmp_path / "file").write_text("", encoding="utf-8")
     given, sentence = WRONG.get(part, ({}, ""))
     for name, value in given.items():
@@ -144,6 +152,50 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
         [part] if part in WRONG else []
     )
     assert any(sentence in line for line in said)
+
+
+@pytest.mark.parametrize("table", settings.TABLES)
+def test_a_key_nobody_knows_is_refused_in_every_table(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    (tmp_path / "var" / "inbox" / "myedbc").mkdir(parents=True)
+    of_one = {"sources": "SOURCES__MYEDBC__BOGUS", "targets": "TARGETS__TRANSPORT__BOGUS"}
+    monkeypatch.setenv(of_one.get(table, f"{table.upper()}__BOGUS"), "1")
+    said: list[str] = []
+    code = operations_check.check(said.append)
+    if table == "sources":
+        written = settings.section("sources", "myedbc")
+        with pytest.raises(settings.SettingsError, match="bogus: no such key"):
+            source_of("myedbc", written)
+    elif table == "targets":
+        look = lambda name: configured.adapter(name, "check")  # noqa: E731
+        assert check.check(["transport"], look, said.append) == 3
+        assert any("bogus: no such key" in line for line in said)
+    else:
+        assert code == 3
+        assert any("bogus: no such key" in line for line in said)
+
+
+def test_a_first_night_whose_folders_are_not_there_ends_at_once_with_every_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("TARGETS__TRANSPORT__VIA", "folder")
+    monkeypatch.setenv("TARGETS__TRANSPORT__FOLDER", str(tmp_path / "bus"))
+    monkeypatch.setattr(night, "_live", lambda *_, **__: pytest.fail("it began"))
+    with pytest.raises(night.NightRefusedError) as refused:
+        night.nightly()
+    inbox = tmp_path / "var" / "inbox" / "myedbc"
+    assert f"[sources.myedbc] location: {inbox} does not exist" in str(refused.value)
+    assert f"[targets.transport] folder: {tmp_path / 'bus'} does not exist" in str(refused.value)
+    assert Run.finished() == [] and not (tmp_path / "var" / "runs").exists()
+    said: list[str] = []
+    assert operations_check.check(said.append) == 3
+    assert any(str(inbox) in line for line in said), "make check refuses what the night would"
+    inbox.mkdir(parents=True)
+    (tmp_path / "bus").mkdir()
+    assert preflight.folders_missing() == []
 
 
 ROOMS = ("ingestion", "reverse_etl", "operations")

@@ -15,7 +15,7 @@ from conftest import ROOT, District
 
 from common import store
 from common.runs import Run
-from operations import build
+from operations import build, failures
 from scripts import rests_on
 
 # a model may refer to its own layer and to those before it
@@ -231,7 +231,7 @@ def test_core_and_exports_never_name_a_source_system(manifest):
 
 
 def test_what_dbt_says_names_models_and_quotes_no_cell():
-    said = build._without_values(
+    said = failures.without(
         "Runtime Error in model students\n  Conversion Error: Could not convert string 'Wu, Amy' to"
         " INT32"
     )
@@ -239,7 +239,7 @@ def test_what_dbt_says_names_models_and_quotes_no_cell():
         said
         == "Runtime Error in model students Conversion Error: Could not convert string '…' to INT32"
     )
-    said = build._without_values(
+    said = failures.without(
         "Compilation Error\n  Model 'model.homeroom.staff' depends on a node named 'schols' which"
         " was not found"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from common import disk_reserve, lock, paths, store
-from operations import build, preflight, publish
+from operations import failures, preflight, publish
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +303,7 @@ def test_the_lock_says_who_holds_it_until_it_is_free(var):
     ],
 )
 def test_a_database_message_is_told_without_the_cell_it_quotes(said, kept):
-    assert build._without_values(said) == kept
+    assert failures.without(said) == kept
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def test_a_database_message_is_told_without_the_cell_it_quotes(said, kept):
 )
 def test_what_failed_in_the_build_is_a_finding_with_its_file(kind, message, says):
     node = SimpleNamespace(resource_type=kind, name="a", original_file_path="models/a.sql")
-    found = build._finding(SimpleNamespace(node=node, message=message))
+    found = failures.finding(SimpleNamespace(node=node, message=message, status="error"))
     assert found.message.startswith(says)
     assert (found.level, found.code, found.file) == (
         "critical",
@@ -323,3 +324,121 @@ def test_what_failed_in_the_build_is_a_finding_with_its_file(kind, message, says
         "models/a.sql",
     )
     assert "make build SELECT=a" in found.action
+
+
+UNKEPT = """Compilation Error in model exp_a (models/exports/a/exp_a.sql)
+  This model has an enforced contract that failed.
+  Please ensure the name, data_type, and number of columns in your contract match the columns in \
+your model's definition.
+
+  | column_name | definition_type | contract_type | mismatch_reason       |
+  | ----------- | --------------- | ------------- | --------------------- |
+  | seats       | INTEGER         | VARCHAR       | data type mismatch    |
+  | gone        |                 | VARCHAR       | missing in definition |
+  | stop        | DATE            |               | missing in contract   |
+
+  > in macro assert_columns_equivalent (macros/relations/column/columns_spec_ddl.sql)"""
+DESCRIBED = """models:
+  - name: exp_b
+    columns: [{name: seats}]
+  - name: exp_a
+    columns:
+      - name: id
+      - name: seats
+        data_type: string
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one YAML and one seed, and a warehouse of one table."""
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("HOMEROOM_PROJECT", str(tmp_path))
+    for folder in ("models", "seeds", "var"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / "models" / "a.yml").write_text(DESCRIBED, encoding="utf-8")
+    (tmp_path / "seeds" / "grades.csv").write_text("grade,unit\n01,/A\n02,/B\n01,/C\n", "utf-8")
+    with store.connect() as connection:
+        connection.execute("select 1")
+    return tmp_path
+
+
+def failed(kind: str, message: str, **node):
+    of = {"resource_type": kind, "name": "exp_a", "original_file_path": "models/a.yml"}
+    node = SimpleNamespace(**(of | {"patch_path": "homeroom://models/a.yml"} | node))
+    status = "fail" if kind == "test" else "error"
+    return SimpleNamespace(node=node, message=message, status=status)
+
+
+def test_a_contract_that_is_not_kept_names_column_line_and_what_to_type(project):
+    found = failures.finding(failed("model", UNKEPT))
+    assert (found.code, found.file, found.line, found.column) == (
+        "contract_failed",
+        "models/a.yml",
+        7,
+        "seats",
+    )
+    assert (
+        "column seats is integer in the SQL and varchar in the YAML: cast(seats as varchar), or"
+        " data_type: integer; column gone is in the YAML and not in the SQL; column stop is not in"
+        ' the YAML: add "- name: stop" with data_type: date' in found.message
+    )
+    assert "models/a.yml" in found.action
+    spread = failures.spread(UNKEPT).splitlines()
+    assert (
+        spread[-1] == "  | stop        | DATE            |               | missing in contract   |"
+    )
+    assert len(spread) == 8, "its lines, without where in dbt"
+    assert failures.spread("Runtime Error in model a\n  Conversion Error: 'Wu, Amy'") == ""
+
+
+def test_columns_nobody_signed_for_are_named_with_the_classes_and_the_rows_to_add(project):
+    rows = (
+        "select * from (values ('exp_a', 'seats', 'unclassed', 'none, key, name'),"
+        " ('exp_a', 'id', 'name', 'none, key, name'), ('exp_a', 'diet', 'health', 'none, key, name'"
+        ")) as found(model, column_name, personal_data, allowed)"
+    )
+    test = SimpleNamespace(name="personal_data_is_signed")
+    node = {"compiled_code": rows, "test_metadata": test, "attached_node": "model.homeroom.exp_a"}
+    found = failures.finding(failed("test", "Got 3 results", **node))
+    assert (found.code, found.line) == ("columns_unsigned", 4), "diet has no line: its model's"
+    assert found.message == (
+        "exp_a has columns nobody signed for: diet is classed 'health', which is none; id (name) is"
+        " not signed for with that class; seats has no class: write personal_data: <class> under"
+        " its meta. Classes: none, key, name. The export is not planned tonight."
+    )
+    today = datetime.now(UTC).date()
+    assert f"exp_a,id,name,<what for>,<who signs>,{today}" in found.action
+    assert f"exp_a,seats,<class>,<what for>,<who signs>,{today}" in found.action
+
+
+@pytest.mark.parametrize(
+    ("found", "says", "hides"),
+    [
+        (
+            "select '1000001' as student_number, 'Amy' as first_name",
+            "student_number 1000001",
+            "Amy",
+        ),
+        ("select null as school_number, 3 as n", "school_number empty", "n 3"),
+        ("select 'amy@example.org' as contact_key, 'x' as section_id", "section_id x", "amy"),
+    ],
+)
+def test_a_test_that_failed_names_the_keys_it_found_and_nobody(project, found, says, hides):
+    said = failures.finding(failed("test", "Got 1 result", compiled_code=found)).message
+    assert f"Got 1 result; {says}" in said and hides not in said
+
+
+@pytest.mark.parametrize(
+    ("found", "column", "line", "says"),
+    [
+        ("select '01' as grade", "", 4, "grade 01"),
+        ("select '/B' as value_field, 1 as n_records", "unit", 3, "value_field /B"),
+        ("select '/C' as from_field", "unit", 4, "from_field /C"),
+    ],
+)
+def test_a_bad_value_of_a_seed_names_its_line(project, found, column, line, says):
+    node = {"compiled_code": found, "attached_node": "seed.homeroom.grades", "column_name": column}
+    said = failures.finding(failed("test", "Got 1 result", **node))
+    assert (said.file, said.line, said.column) == ("seeds/grades.csv", line, column)
+    assert f"{says}" in said.message and f"seeds/grades.csv, line {line}" in said.message

@@ -80,6 +80,7 @@ SAID_BY_OTHERS = {
     ("common/store.py", "corrupt database|not a valid duckdb|version number"),
     ("common/store.py", "PID (\\d+)"),
     ("common/settings.py", "which "),
+    ("operations/failures.py", "enforced contract"),  # as dbt says it
     # what exporting systems put behind the rows
     ("ingestion/ends.py", "\\W*(?:trailer|"),
     ("ingestion/ends.py", "\\bend of (?:file"),

@@ -9,6 +9,6 @@
 {%- if export.node is none %}
 select '{{ model.identifier }}' as model
 {%- else %}
-select model, column_name, personal_data from ({{ unsigned_columns(export.node, graph.nodes) }}) as unsigned
+select model, column_name, personal_data, allowed from ({{ unsigned_columns(export.node, graph.nodes) }}) as unsigned
 {%- endif %}
 {% endtest %}
