@@ -16,6 +16,8 @@ found as (
     select * from {{ ref('findings_of_families') }}
     union all
     select * from {{ ref('findings_of_events') }}
+    union all
+    select * from {{ ref('findings_of_classes') }}
 ),
 
 problems as (

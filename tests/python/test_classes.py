@@ -5,18 +5,24 @@ is read back, a repeat makes nothing twice, a class is handed over and archived 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from target_kit import Kit, kit
+from target_kit import Kit, as_text, kit
 
 from demo import platforms as emulated
-from reverse_etl.model import Change
+from reverse_etl.execute import Execution
+from reverse_etl.journal import Past
+from reverse_etl.model import Change, key_text
+from reverse_etl.targets.google import client as google_client
 from reverse_etl.targets.google.client import scopes_of
 from reverse_etl.targets.google.settings import Settings
+from reverse_etl.targets.microsoft import client as graph_client
+from reverse_etl.targets.replies import Call, Reply
 
 COURSE = {"name": "Jazz 10", "section": "A, B", "course_state": "ACTIVE"}
 KEY = "class-07474001-{}-2027"
@@ -400,3 +406,170 @@ def test_without_the_settings_no_class_is_asked_for(
         if not wanted:
             assert plain.observed(entity) == []
     plain.adapter.close()
+
+
+# ---------------------------------------------------------------- killed at any moment
+
+
+class Dies:
+    """A journal of one push that is cut off at its n-th record; what it holds is what is left."""
+
+    def __init__(self, past: Past, records: int) -> None:
+        self.past, self.left, self.ended = past, records, False
+
+    def _record(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("killed")
+
+    def intend(self, change_ids: list[str], attempt: int) -> None:
+        self._record()
+        self.past.intents.update(dict.fromkeys(change_ids, str(attempt)))
+
+    def conclude(self, lines: list[dict[str, Any]]) -> None:
+        self._record()
+        self.past.outcomes.update({line["change_id"]: line for line in lines})
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def pushed(kind: type[Classes], target: Kit, cut: int) -> tuple[Any, ...]:
+    """A class whose teacher leaves and is replaced, pushed and killed at each record up to a number
+    of them, then resumed to its end: what the platform holds then.
+    """
+    made = kind(target)
+    gone, new, student, late = (made.person() for _ in range(4))
+    course = target.done(made.course(gone))
+    teachers = "course_teachers" if kind is Classes else "class_teachers"
+    students = "course_students" if kind is Classes else "class_members"
+    both = {teachers} if kind is Classes else {teachers, students}
+    for entity in sorted(both):
+        target.done(made.link(entity, course, gone))
+    target.done(made.link(students, course, student))
+    if isinstance(made, EducationClasses):
+        target.done(made.team(course))
+    changes = [
+        target.to(gone, "suspend", **target.off),
+        *([made.owned(course, new)] if kind is Classes else []),
+        *(made.link(entity, course, new) for entity in sorted(both)),
+        made.link(students, course, late),
+        *(made.link(entity, course, gone, "remove") for entity in sorted(both)),
+    ]
+    roles = {"class_id": "courses" if kind is Classes else "classes"}
+    roles |= {"person_id": "users", "owner_id": "users"}
+    known = {(entity, key_text(key)): remote for (entity, key), remote in target.made.items()}
+    past = Past()
+    for records in (cut, 1_000_000):
+        journal = Dies(past, records)
+        execution = Execution(
+            target.another() if cut else target.adapter,
+            changes,
+            journal=journal,  # type: ignore[arg-type]
+            past=past,
+            stop=threading.Event(),
+            references={
+                "course_owners": {k: roles[k] for k in ("class_id", "owner_id")},
+                teachers: {k: roles[k] for k in ("class_id", "person_id")},
+                students: {k: roles[k] for k in ("class_id", "person_id")},
+            },
+            keys={
+                "course_owners": ("class_id",),
+                teachers: ("class_id", "person_id"),
+                students: ("class_id", "person_id"),
+                "users": ("person_id",),
+            },
+            known=dict(known),
+        )
+        execution.run()
+    assert journal.ended
+    names = {made.id(one): word for one, word in ((gone, "gone"), (new, "new"), (student, "s"))}
+    names[made.id(late)] = "late"
+    there = [{names[one] for one in made.people(entity, course)} for entity in (teachers, students)]
+    states = {line["status"] for line in past.outcomes.values()}
+    is_open = target.row(gone)[next(iter(target.off))] == as_text(next(iter(target.on.values())))
+    owner = names[made.owner(course)] if kind is Classes else ""
+    return states, there, owner, is_open
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 5, 9])  # after an odd one a call nobody recorded
+def test_a_course_is_handed_over_whole_wherever_the_push_is_killed(google: Kit, cut: int) -> None:
+    found = pushed(Classes, google, cut)
+    assert found == ({"applied"}, [{"new"}, {"s", "late"}], "new", False)
+
+
+@pytest.mark.parametrize("cut", [1, 4, 7])
+def test_a_class_is_followed_whole_wherever_the_push_is_killed(microsoft: Kit, cut: int) -> None:
+    found = pushed(EducationClasses, microsoft, cut)
+    assert found == ({"applied"}, [{"new"}, {"s", "late", "new"}], "", False)
+
+
+# ---------------------------------------------------------------- what a refusal means
+
+
+def said_by(name: str, code: int, reason: str, message: str) -> Reply:
+    error = {"code": code, "status": reason, "message": message} if name == "google" else None
+    if error:
+        return google_client.reply_of(code, json.dumps({"error": error}), {})
+    return graph_client.reply_of(code, {"error": {"code": reason, "message": message}}, {})
+
+
+CREATING, REPEATABLE, REMOVING = Call(False), Call(True), Call(True, removing=True)
+F = "FAILED_PRECONDITION"
+ERRORS = [
+    ("google", CREATING, 409, "ALREADY_EXISTS", "Requested entity already exists", "look"),
+    ("google", REPEATABLE, 409, "ABORTED", "The operation was aborted.", "retry"),
+    ("google", REPEATABLE, 429, "RESOURCE_EXHAUSTED", "Quota exceeded.", "retry"),
+    ("google", REMOVING, 404, "NOT_FOUND", "Requested entity was not found.", "applied"),
+    ("google", REPEATABLE, 404, "NOT_FOUND", "Requested entity was not found.", "not_found"),
+    ("google", REPEATABLE, 403, "PERMISSION_DENIED", "The caller does not have.", "permission"),
+    ("google", CREATING, 503, "UNAVAILABLE", "The service is unavailable.", "unknown"),
+    ("google", REPEATABLE, 503, "UNAVAILABLE", "The service is unavailable.", "retry"),
+    ("google", REPEATABLE, 400, F, "@CourseNotModifiable", "class_archived"),
+    ("google", REPEATABLE, 400, F, "@CourseMemberLimitReached", "class_full"),
+    ("google", REPEATABLE, 400, F, "@CourseTeacherLimitReached", "class_full"),
+    ("google", REPEATABLE, 400, F, "@UserGroupsMembershipLimitReached", "class_groups"),
+    ("google", REPEATABLE, 400, F, "@InactiveCourseOwner", "class_no_owner"),
+    ("google", REMOVING, 400, F, "The course no longer has an active owner.", "class_no_owner"),
+    ("google", REPEATABLE, 400, F, "@IneligibleOwner", "class_owner"),
+    ("google", CREATING, 400, F, "@UserCannotOwnCourse", "class_owner"),
+    ("google", CREATING, 400, F, "The course owner's account is disabled.", "class_owner"),
+    ("google", REMOVING, 400, F, "The user is the primary teacher.", "class_owner_stays"),
+    ("google", REMOVING, 400, F, "The owner of the course Drive folder.", "class_owner_stays"),
+    ("google", CREATING, 400, F, "@CourseTitleCannotContainUrl", "class_title"),
+    ("microsoft", REPEATABLE, 400, "BadRequest", "The team needs an owner.", "class_no_owner"),
+    (
+        "microsoft",
+        REMOVING,
+        400,
+        "Request_BadRequest",
+        "The group must have at least one owner, hence this owner cannot be removed.",
+        "class_owner_stays",
+    ),
+    (
+        "microsoft",
+        REPEATABLE,
+        400,
+        "Request_BadRequest",
+        "One or more added object references already exist for the following modified properties.",
+        "look",
+    ),
+    ("microsoft", REMOVING, 404, "Request_ResourceNotFound", "does not exist", "applied"),
+    ("microsoft", REPEATABLE, 409, "Conflict", "The group has a team already.", "retry"),
+    ("microsoft", REPEATABLE, 429, "TooManyRequests", "Please wait.", "retry"),
+    ("microsoft", REPEATABLE, 423, "Locked", "Locked.", "retry"),
+    ("microsoft", REPEATABLE, 403, "Authorization_RequestDenied", "Insufficient.", "permission"),
+    ("microsoft", CREATING, 500, "InternalServerError", "Unexpected.", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("name", "call", "code", "reason", "message", "means"), ERRORS)
+def test_each_refusal_of_a_class_leads_to_what_is_documented(
+    name: str, call: Call, code: int, reason: str, message: str, means: str
+) -> None:
+    reply = said_by(name, code, reason, message)
+    verdict = (google_client if name == "google" else graph_client).verdict(call, reply)
+    if verdict.status == "failed":
+        assert reply.refusal and reply.refusal.code == f"refused_{means}"
+    else:
+        assert verdict.status == means
