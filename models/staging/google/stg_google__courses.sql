@@ -4,16 +4,20 @@ with source as (
     select * from {{ source('google', 'courses') }}
 ),
 
+owners as (
+    select * from {{ ref('stg_google__course_owners') }}
+),
+
 renamed as (
     select
         -- ids
         source.remote_id,
         source.class_id,
+        owners.owner_id,
 
         -- names
         source.name,
         source.section,
-        source.room,
 
         -- codes: what nobody can use is closed, whoever did it
         case
@@ -21,6 +25,8 @@ renamed as (
             else source.course_state
         end as course_state
     from source
+    left join owners
+        on source.remote_id = owners.remote_id
     where source.class_id is not null
 )
 
