@@ -32,6 +32,7 @@ from reverse_etl.model import (
     DELIVER,
     FILE_ENTITY,
     REMOVALS,
+    RESTORE,
     SESSIONS_LEFT,
     SUSPEND,
     UNDELETE,
@@ -145,6 +146,8 @@ class Execution:
         default_factory=dict
     )  # (entity, key text) -> what it waits for in another target
     folded: frozenset[str] = frozenset()  # entities whose keys ignore letter case
+    # entity -> its column of role deleted: who is had back is not there before
+    deleted: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None  # default: wait, but not past a stop
     chance: Callable[[], float] = random.random
@@ -156,13 +159,19 @@ class Execution:
         self._in_a_row = 0
         self._not_created = {
             *self.held,
-            *((c.entity, key_text(c.key)) for c in self.changes if c.action in ARRIVALS),
+            *((c.entity, key_text(c.key)) for c in self.changes if self._comes(c)),
         }
         self._moving: dict[tuple[str, str | None, str], dict[str, str]] = {}
         for change in self.changes:
             if change.family and change.action in ARRIVALS:
                 arriving = self._moving.setdefault(exchanges.unit(change), {})
                 arriving[change.change_id] = key_text(change.key)
+
+    def _comes(self, change: Change) -> bool:
+        """Whether an object is there only after a change: who points to it waits."""
+        gone = self.deleted.get(change.entity, "")
+        back = change.action == RESTORE and change.new.get(gone) is False
+        return back or change.action in ARRIVALS
 
     @property
     def stopped(self) -> bool:
@@ -421,7 +430,7 @@ class Execution:
             self._count(item.change, outcome)
 
     def _learn(self, change: Change, status: str, remote_id: str | None) -> None:
-        if change.action in ARRIVALS and status == "applied":
+        if self._comes(change) and status == "applied":
             with self._lock:
                 self._moving.get(exchanges.unit(change), {}).pop(change.change_id, None)
                 self._not_created.discard((change.entity, key_text(change.key)))

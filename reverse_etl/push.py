@@ -39,7 +39,9 @@ from reverse_etl.journal import Journal, Past
 from reverse_etl.limits import Allowed
 from reverse_etl.model import (
     ARRIVALS,
+    DELETED,
     FILE_ENTITY,
+    RESTORE,
     Adapter,
     Change,
     Export,
@@ -71,6 +73,7 @@ class Work:
     kept_back: list[Finding] = field(default_factory=list)  # files that would lack too much
     told: list[Finding] = field(default_factory=list)  # what stands in files otherwise than it is
     folded: frozenset[str] = frozenset()  # entities whose keys ignore letter case
+    deleted: Mapping[str, str] = field(default_factory=dict)  # entity -> its column of that role
 
 
 def push(
@@ -368,10 +371,13 @@ def _work(  # noqa: PLR0917
             )
             for change in changes
         ]
+    deleted = {e.entity: gone.name for e in exports if (gone := e.of_role(DELETED))}
     held = connection.execute(
         "select entity, key from ledger.audit.planned_changes "
-        "where plan_id = ? and target = ? and list_contains(?, action) and hold is not null",
-        [plan_id, target, sorted(ARRIVALS)],
+        "where plan_id = ? and target = ? and hold is not null and (list_contains(?, action)"
+        f" or (action = '{RESTORE}' and list_has_any(list_transform(json_keys(new),"
+        " lambda name: entity || '|' || name), ?)))",
+        [plan_id, target, sorted(ARRIVALS), [f"{e}|{name}" for e, name in deleted.items()]],
     ).fetchall()
     referred = {entity for e in exports if not e.file for entity in e.references.values()}
     return Work(
@@ -388,6 +394,7 @@ def _work(  # noqa: PLR0917
         kept_back,
         told,
         frozenset(e.entity for e in exports if e.folded),
+        deleted,
     )
 
 
@@ -518,6 +525,7 @@ def _execute(work: Sequence[Work], plan_id: str, stop: threading.Event) -> dict[
                 job.held,
                 job.waiting,
                 job.folded,
+                job.deleted,
                 tally=tally,
             ).run()
         except Exception as error:

@@ -157,12 +157,28 @@ strangers as (
     where persons.person_id is null
 ),
 
+-- who deleted an account with our key and made another by hand made it for the same person: both are named
+deleted_names as (
+    select
+        names_taken.target,
+        names_taken.person_id,
+        min(names_taken.remote_id) as remote_id
+    from {{ ref('names_taken') }} as names_taken
+    where names_taken.kind = 'deleted' and names_taken.person_id is not null
+    group by names_taken.target, names_taken.person_id
+),
+
 waiting_matches as (
     select
         account_matches.*,
+        coalesce('; the deleted account ' || deleted_names.remote_id || ' carries our key', '') as beside,
         row_number() over (order by account_matches.target, account_matches.source_key, account_matches.remote_id) as place,
         count(*) over () as of_this_kind
     from account_matches
+    left join deleted_names
+        on
+            account_matches.target = deleted_names.target
+            and account_matches.person_id = deleted_names.person_id
     where account_matches.decision = 'wait'
 ),
 
@@ -178,7 +194,7 @@ matches_to_decide as (
             'population': "waiting_matches.population",
             'remote_id': "waiting_matches.remote_id",
             'rule': "waiting_matches.rule",
-            'doubt': "waiting_matches.doubt",
+            'doubt': "waiting_matches.doubt || waiting_matches.beside",
             'key': "waiting_matches.source_key",
             'target': "waiting_matches.target",
             'of_this_kind': "waiting_matches.of_this_kind",

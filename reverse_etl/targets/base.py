@@ -53,6 +53,11 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, advised, general, 
 ALREADY = Verdict("applied", "duplicate")
 SIGN_OUTS = 3  # so often sessions are to be ended; fewer than a change is tried
 
+DELETED_AND_ANEW = (
+    "it cannot be had back: another object has its address by now; say in"
+    " seeds/identity_decisions.csv that the other is the same person's, or free the address"
+)
+
 Name = tuple[str, str, str, str | None]  # a row of names_taken
 
 
@@ -438,11 +443,14 @@ class ApiTarget(Target):
             )
         outcomes: dict[str, Outcome] = {}
         for change, reply in zip(back, self.send(requests), strict=True):
-            self._young.add(change.remote_id)
             # 404: an attempt whose reply was lost has brought it back already
-            if not reply.good and reply.code != 404:
-                verdict = self._client.verdict(self.call(change), reply)
-                outcomes[change.change_id] = outcome_of(change, verdict, reply, change.remote_id)
+            if reply.good or reply.code == 404:
+                self._young.add(change.remote_id)
+                continue
+            verdict, note = self._client.verdict(self.call(change), reply), ""
+            if verdict.status == "look":  # its address is somebody else's by now
+                verdict, note = Verdict("failed", verdict.reason), DELETED_AND_ANEW
+            outcomes[change.change_id] = outcome_of(change, verdict, reply, change.remote_id, note)
         return outcomes
 
     def _is_undeletion(self, change: Change) -> bool:

@@ -125,6 +125,26 @@ def made(world: World, *changes: Change, past: Past | None = None, **more: Any) 
 # ---------------------------------------------------------------- the order of things
 
 
+def test_who_points_to_an_account_that_is_not_had_back_waits_and_tries_nothing() -> None:
+    world = World(answers={"p": [REFUSED]})
+    back = user("p", "restore", remote_id="r", new={"deleted": False})
+    known = {("users", "p"): "r", ("users", "g"): "r-g"}
+    more = {"deleted": {"users": "deleted"}, "known": known}
+    tally = run(world, back, member("g", "p"), member("h", "p", "remove", remote_id="r"), **more)
+    assert dict(tally.done) == {
+        ("users", "failed"): 1,
+        ("members", "skipped"): 1,
+        ("members", "applied"): 1,
+    }
+    world = World()
+    tally = run(world, back, member("g", "p"), **more)
+    assert dict(tally.done) == {("users", "applied"): 1, ("members", "applied"): 1}
+    opened = user("p", "restore", remote_id="r", new={"suspended": False})
+    world = World(answers={"p": [REFUSED]})
+    tally = run(world, opened, member("g", "p"), **more)
+    assert tally.done["members", "applied"] == 1, "an account that is closed is there"
+
+
 def test_an_intent_is_recorded_before_the_call_and_its_outcome_before_the_next_and_the_end_last() -> (  # noqa: E501
     None
 ):

@@ -569,6 +569,25 @@ def test_a_deleted_account_that_is_wanted_again_is_had_back_before_it_is_written
     assert len(client.asked) == first + 3, "what stays deleted is not written to"
 
 
+def test_a_deleted_account_whose_address_is_somebody_elses_is_refused_at_once(
+    scim, client, monkeypatch
+):
+    remote_id = made(scim, user())
+    do(scim, change("users", "p1", "delete", {}, remote_id=remote_id))
+    monkeypatch.setattr(client, "send", lambda requests: [Reply(409, {}) for _ in requests])
+    new = {"deleted": False, "display_name": "Zoë"}
+    back = change("users", "p1", "restore", new, remote_id=remote_id)
+    refused = do(scim, back)
+    assert (refused.status, refused.reason, refused.calls) == ("failed", "duplicate", 1)
+    assert "identity_decisions" in refused.note
+    strange = change("users", "p1", "update", {"display_name": "Z"}, remote_id="r77")
+    scim._young.clear()
+    do(scim, back)
+    monkeypatch.setattr(client, "send", lambda requests: [Reply(404, {}) for _ in requests])
+    late = replace(strange, remote_id=remote_id)
+    assert do(scim, late).status == "failed", "who stayed deleted is no newcomer to wait for"
+
+
 def test_an_account_had_back_is_had_back_by_its_id(scim, client):
     remote_id = made(scim, user())
     do(scim, change("users", "p1", "delete", {}, remote_id=remote_id))
