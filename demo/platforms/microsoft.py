@@ -27,7 +27,8 @@ from urllib.parse import parse_qsl, unquote
 from demo.platforms import microsoft_classes, microsoft_groups, microsoft_users
 from demo.platforms.faults import Faults
 from demo.platforms.http import RefusalError, Reply, Request
-from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, refuse
+from demo.platforms.microsoft_query import listed, selected, shown
+from demo.platforms.microsoft_tenant import DOMAINS, TENANT_ID, Call, Tenant, missing, refuse
 from demo.platforms.platform import Platform, RequestLog
 from demo.platforms.store import Store, Window
 
@@ -304,9 +305,28 @@ def _answer(parts: tuple[str, ...]) -> Callable[[Tenant, Call], Reply]:
         return microsoft_classes.teams
     if parts[:2] == ("directory", "deletedItems"):
         return microsoft_users.deleted_items
+    if parts[0] in ("contacts", "directoryObjects"):
+        return _objects
     if parts[0] in ("subscribedSkus", "organization", "domains"):
         return _tenant_facts
     raise refuse(400, "BadRequest", f"Resource not found for the segment '{parts[0]}'.")
+
+
+def _objects(tenant: Tenant, asked: Call) -> Reply:
+    """Contacts of the organisation, read only; and any object that is there, by its id."""
+    match (asked.method, asked.parts):
+        case ("GET", ("contacts",)):
+            return listed(tenant, asked, "orgContact", "contacts", tenant.seen("contacts"))
+        case ("GET", ("directoryObjects", key)):
+            kinds = (("users", "user"), ("groups", "group"), ("contacts", "orgContact"))
+            for table, kind in kinds:
+                if found := tenant.store[table].get(key.lower()):
+                    marked = {"@odata.type": f"#microsoft.graph.{kind}"}
+                    return Reply(200, marked | shown(found, selected(kind, {})))
+            raise missing(key)
+    raise refuse(
+        405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
+    )
 
 
 def _tenant_facts(tenant: Tenant, asked: Call) -> Reply:

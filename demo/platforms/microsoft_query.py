@@ -61,6 +61,7 @@ FILTERS = {
 SELECTED = {
     "user": (USER_DEFAULTS, {*USER_PROPERTIES, *USER_READ_ONLY}),
     "group": (GROUP_DEFAULTS, {*GROUP_PROPERTIES, *GROUP_READ_ONLY}),
+    "orgContact": (("id", "mail", "proxyAddresses"), {"id", "mail", "proxyAddresses"}),
     "educationClass": (("id", *CLASS_PROPERTIES), {*CLASS_PROPERTIES, *CLASS_READ_ONLY}),
 }
 _EXTENSION = "onPremisesExtensionAttributes/"

@@ -35,6 +35,7 @@ TABLES = (
     "counters",
     "classes",
     "teams",
+    "contacts",
 )
 MOST_OBJECTS = 300_000  # of a tenant with a verified domain; deleted ones count
 UPN = re.compile(r"[A-Za-z0-9'.\-_!#^~]{1,64}@[A-Za-z0-9.-]{1,48}")
@@ -190,9 +191,13 @@ def bad(message: str, details: list[dict[str, str]] | None = None) -> RefusalErr
     return refuse(400, "Request_BadRequest", message, details)
 
 
-def conflict(target: str) -> RefusalError:
+def conflict(target: str, named: str = "") -> RefusalError:
+    """Somebody has that value; some answers name who, as `User_…` or `Contact_…`."""
     message = f"Another object with the same value for property {target} already exists."
-    return bad(message, [{"code": "ObjectConflict", "message": message, "target": target}])
+    details = [{"code": "ObjectConflict", "message": message, "target": target}]
+    if named:
+        details.append({"code": "ConflictingObjects", "message": "", "target": named})
+    return bad(message, details)
 
 
 def missing(key: str) -> RefusalError:

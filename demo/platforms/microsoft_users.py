@@ -270,7 +270,8 @@ def _claim(tenant: Tenant, user_id: str, address: str, target: str) -> None:
         raise conflict(
             target
             if target == "userPrincipalName" and _is_principal(tenant, holder, address)
-            else "proxyAddresses"
+            else "proxyAddresses",
+            f"{holder[0].removesuffix('s').title()}_{holder[1]}",
         )
     tenant.store.put("addresses", address.lower(), ["users", user_id])
 

@@ -14,7 +14,16 @@ from common.settings import Section
 from reverse_etl.targets.entity import Entity
 from reverse_etl.targets.google import Google, client
 from reverse_etl.targets.microsoft import Microsoft
-from reverse_etl.targets.microsoft.entities import MEMBER_OF, PURPOSE, ROLE_GROUPS
+from reverse_etl.targets.microsoft.entities import (
+    CONTACTS,
+    DELETED_NAMED,
+    MEMBER_OF,
+    NAMED,
+    PURPOSE,
+    ROLE_GROUPS,
+)
+
+BESIDE = (CONTACTS, DELETED_NAMED, MEMBER_OF, NAMED, PURPOSE, ROLE_GROUPS)
 
 PAGE = (paths.root() / "docs" / "permissions.md").read_text(encoding="utf-8")
 PART = {part.split("\n", 1)[0]: part for part in PAGE.split("\n## ")[1:]}
@@ -71,9 +80,7 @@ def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
 def test_every_call_of_graph_stands_beside_one_permission() -> None:
     table = rows("Microsoft 365", "permission")
     listed = [call for row in table for call in named(row[2])]
-    assert sorted(listed) == sorted(
-        {*calls(Microsoft.rows), MEMBER_OF.call, PURPOSE.call, ROLE_GROUPS.call}
-    )
+    assert sorted(listed) == sorted({*calls(Microsoft.rows), *(route.call for route in BESIDE)})
     by_setting = {named(permission)[0]: setting for permission, _, _, setting in table if setting}
     assert by_setting == {
         "User.RevokeSessions.All": "`end_sessions = false`",

@@ -5,6 +5,7 @@ errors.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from target_kit import Kit, kit
 
 from demo import platforms as emulated
 from demo.platforms import microsoft_tenant, microsoft_users
+from demo.platforms.microsoft_tenant import refuse
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change
 from reverse_etl.targets.entity import Route
@@ -583,3 +585,40 @@ def test_a_group_that_was_there_is_adopted_by_giving_it_our_key(microsoft):
     other = microsoft.group()
     refused = microsoft.apply(replace(other, action="adopt", remote_id=made.body["id"]))
     assert refused.status == "failed", "a key is given once"
+
+
+def test_an_address_a_contact_has_is_taken_and_the_refusal_says_whose_it_is(microsoft, platforms):
+    wanted = microsoft.user()
+    name = wanted.new["user_principal_name"]
+    contact = str(uuid.uuid4())
+    store = platforms.microsoft.tenant.store
+    held = {"id": contact, "mail": name, "proxyAddresses": [f"SMTP:{name}", "smtp:b@x.example"]}
+    store.put("contacts", contact, held)
+    store.put("addresses", name.lower(), ["contacts", contact])
+    taken = {row["address"]: row["kind"] for row in microsoft.observed("names_taken")}
+    assert (taken[name.lower()], taken["b@x.example"]) == ("contact", "contact")
+    refused = microsoft.apply(wanted)
+    assert (refused.status, refused.reason) == ("failed", "duplicate")
+    assert f"belongs to org contact {contact}, which does not carry this key" in refused.note
+    assert name not in refused.note
+
+
+def test_a_refusal_that_names_a_group_or_somebody_of_ours_is_told(microsoft):
+    known = microsoft.done(microsoft.user())
+    other = microsoft.user(user_principal_name=known.new["user_principal_name"])
+    named = microsoft.made["users", known.key]
+    assert f"user {named}, which carries our key {known.key[0]}" in microsoft.apply(other).note
+
+
+def test_without_the_right_to_read_contacts_names_are_those_of_users_and_groups(
+    microsoft, monkeypatch
+):
+    monkeypatch.setattr(
+        "demo.platforms.microsoft._objects",
+        lambda tenant, asked: (_ for _ in ()).throw(
+            refuse(403, "Authorization_RequestDenied", "Insufficient privileges.")
+        ),
+    )
+    user = microsoft.done(microsoft.user())
+    names = {row["address"] for row in microsoft.observed("names_taken")}
+    assert user.new["user_principal_name"] in names

@@ -9,6 +9,8 @@ their users, that what belongs to many objects is read by batches too, and that 
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +19,20 @@ from typing import Any
 from reverse_etl.configured import settings_of
 from reverse_etl.exchanges import whole
 from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
-from reverse_etl.targets.base import ALREADY, ApiTarget, owned_by
+from reverse_etl.targets.base import ALREADY, ApiTarget, Name, owned_by
 from reverse_etl.targets.entity import CREATING, Entity, Route
+from reverse_etl.targets.fields import Table
 from reverse_etl.targets.microsoft.client import BATCH, Client
-from reverse_etl.targets.microsoft.entities import ENTITIES, MEMBER_OF, PURPOSE, ROLE_GROUPS
+from reverse_etl.targets.microsoft.entities import (
+    CONTACTS,
+    DELETED_NAMED,
+    ENTITIES,
+    MEMBER_OF,
+    NAMED,
+    PAGE,
+    PURPOSE,
+    ROLE_GROUPS,
+)
 from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
@@ -28,6 +40,7 @@ from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 # a group that was just made may be unknown where teams are made: so often, and so long apart
 # (https://learn.microsoft.com/graph/api/team-post)
 TEAM_TRIES, TEAM_PAUSE = 3, 10.0
+GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 FORBIDDEN, THROTTLED, BROKEN = 403, 429, 500
 
@@ -172,6 +185,51 @@ class Microsoft(ApiTarget):
         """Teams are teams of classes."""
         also = entity != "class_teams" or self.said.classes
         return also and super().is_wanted(entity)
+
+    def names_taken(self) -> list[Name]:
+        """What users and groups hold, and the contacts: without OrgContact.Read.All theirs are
+        known only by what is refused.
+        """
+        names = super().names_taken()
+        row = Entity("contacts", page=PAGE)
+        words = {"page": str(PAGE)}
+        if self._client.ask(self._client.request(self.filled(CONTACTS, words))).code == FORBIDDEN:
+            return names
+        for page in self.listed(row, CONTACTS):
+            for found in page:
+                held = [one.partition(":")[2] for one in found.get("proxyAddresses") or ()]
+                taken = dict.fromkeys(one.lower() for one in (found.get("mail"), *held) if one)
+                names += [(address, "contact", str(found["id"]), None) for address in taken]
+        return names
+
+    def seen(self, entity: str) -> Table:
+        """Contacts are read for their addresses alone."""
+        return super().seen(entity) if entity in self.rows else ()
+
+    def holder(self, reply: Reply) -> str:
+        """Who or what a refusal says has the name, in words: its kind and id, never its name."""
+        told = json.dumps((reply.body.get("error") or {}).get("details") or [])
+        for named in dict.fromkeys(GUID.findall(told)):
+            for route, where in ((NAMED, ""), (DELETED_NAMED, "deleted ")):
+                asked = self._client.request(self.filled(route, {"named": named}))
+                try:
+                    found = self.read(f"object {named}", asked, missing_is_fine=True)
+                except TargetUnreadableError:
+                    return f"object {named}"
+                if found.good:
+                    kind = str(found.body.get("@odata.type", "")).rpartition(".")[2] or "object"
+                    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+                    key = self._key_of_user(named) if (kind, where) == ("user", "") else None
+                    carries = f"carries our key {key}" if key else "does not carry this key"
+                    return f"{where}{words} {named}, which {carries}"
+        return ""
+
+    def _key_of_user(self, named: str) -> str | None:
+        """The key of ours somebody carries, asked for by their id."""
+        row = self.rows["users"]
+        route = self.filled(row.routes["find"], {"user_principal_name": named})
+        asked = self._client.request(route)
+        return self.key_of(row, self.read(f"users {named}", asked, missing_is_fine=True).body)
 
     def _purposes(self, owners: Sequence[str]) -> list[tuple[str, str]]:
         """What the mailboxes of up to 20 users are for. Who has none is a user; and so is everybody

@@ -21,6 +21,11 @@ FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
 MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
 # user, linked, shared, room, equipment, others
+# contacts of the organisation hold addresses too; somebody named so is refused
+CONTACTS = Route("GET /contacts", {"$select": "id,mail,proxyAddresses", "$top": "{page}"})
+# what a refusal names, whatever it is; and among the deleted
+NAMED = Route("GET /directoryObjects/{named}")
+DELETED_NAMED = Route("GET /directory/deletedItems/{named}")
 PURPOSE = Route("GET /users/{owner}/mailboxSettings/userPurpose")
 ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
 CLASS = "/education/classes/{class_id}"
