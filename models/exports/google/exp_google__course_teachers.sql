@@ -28,53 +28,70 @@ states as (
     where target = 'google' and in_groups
 ),
 
+held as (
+    select * from {{ ref('stg_google__course_teachers') }}
+),
+
+running as (
+    select
+        courses.class_id,
+        classes.keeps_people
+    from courses
+    inner join classes
+        on courses.class_id = classes.class_id
+    left join closed
+        on courses.class_id = closed.class_id
+    where closed.class_id is null
+),
+
 wanted as (
     select
         people.class_id,
         people.person_id
     from people
+    inner join running
+        on people.class_id = running.class_id
     inner join states
         on people.person_id = states.person_id
 
     union
 
     select
-        class_id,
-        owner_id
-    from {{ ref('exp_google__course_owners') }}
+        owned.class_id,
+        owned.owner_id
+    from {{ ref('exp_google__course_owners') }} as owned
 
     union
 
     select
-        class_id,
-        owner_id
-    from {{ ref('stg_google__course_owners') }}
+        owned.class_id,
+        owned.owner_id
+    from {{ ref('stg_google__course_owners') }} as owned
+    inner join running
+        on owned.class_id = running.class_id
 
     union
 
+    -- who is in a class that lost its list, is over, or that nobody asks for any more stays in it
     select
         held.class_id,
         held.person_id
-    from {{ ref('stg_google__course_teachers') }} as held
-    inner join classes
-        on held.class_id = classes.class_id
-    where classes.keeps_people
+    from held
+    left join running
+        on held.class_id = running.class_id
+    where running.class_id is null or running.keeps_people
 ),
 
 final as (
     select
         wanted.class_id,
         wanted.person_id,
-        courses.school_number,
+        -- it is a part of the key, of classes nobody asks for any more too
+        {{ dbt.split_part('wanted.class_id', "'-'", 2) }} as school_number,
         users.source
     from wanted
-    inner join courses
-        on wanted.class_id = courses.class_id
     inner join users
         on wanted.person_id = users.person_id
-    left join closed
-        on wanted.class_id = closed.class_id
-    where closed.class_id is null
 )
 
 select * from final

@@ -1,4 +1,4 @@
-with classes as (
+with active_classes as (
     select * from {{ ref('exp_microsoft__classes') }}
     where state = 'active'
 ),
@@ -8,9 +8,8 @@ closed as (
     where is_archived
 ),
 
-kept as (
+classes as (
     select * from {{ ref('classes') }}
-    where keeps_people
 ),
 
 people as (
@@ -36,11 +35,25 @@ held as (
     select * from {{ ref('stg_microsoft__class_teachers') }}
 ),
 
+running as (
+    select
+        active_classes.class_id,
+        classes.keeps_people
+    from active_classes
+    inner join classes
+        on active_classes.class_id = classes.class_id
+    left join closed
+        on active_classes.class_id = closed.class_id
+    where closed.class_id is null
+),
+
 wanted as (
     select
         people.class_id,
         people.person_id
     from people
+    inner join running
+        on people.class_id = running.class_id
     inner join states
         on people.person_id = states.person_id
 
@@ -50,35 +63,34 @@ wanted as (
         owners.class_id,
         owners.person_id
     from owners
+    inner join running
+        on owners.class_id = running.class_id
 
     union
 
-    -- where nobody is to own it, whoever does stays: a group is never without an owner
+    -- who is in a class that lost its list, is over, or that nobody asks for any more stays in it;
+    -- so does whoever owns one for whom nobody is found: a group is never without an owner
     select
         held.class_id,
         held.person_id
     from held
-    left join kept
-        on held.class_id = kept.class_id
+    left join running
+        on held.class_id = running.class_id
     left join owners
         on held.class_id = owners.class_id
-    where kept.class_id is not null or owners.person_id is null
+    where running.class_id is null or running.keeps_people or owners.person_id is null
 ),
 
 final as (
     select
         wanted.class_id,
         wanted.person_id,
-        classes.school_number,
+        -- it is a part of the key, of classes nobody asks for any more too
+        {{ dbt.split_part('wanted.class_id', "'-'", 2) }} as school_number,
         users.source
     from wanted
-    inner join classes
-        on wanted.class_id = classes.class_id
     inner join users
         on wanted.person_id = users.person_id
-    left join closed
-        on wanted.class_id = closed.class_id
-    where closed.class_id is null
 )
 
 select * from final

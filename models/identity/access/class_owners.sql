@@ -27,6 +27,10 @@ owner_order as (
     select * from {{ ref('class_owner_order') }}
 ),
 
+target_accounts as (
+    select * from {{ ref('target_accounts') }}
+),
+
 account_states as (
     select * from {{ ref('account_states') }}
     where in_groups
@@ -89,8 +93,13 @@ there as (
         on
             candidates.person_id = account_states.person_id
             and states.target = account_states.target
+    inner join target_accounts
+        on
+            candidates.person_id = target_accounts.person_id
+            and states.target = target_accounts.target
 ),
 
+-- a class is owned by an account, so whose account is still to be found owns none
 first_of_all as (
     {{ deduplicate('there', 'class_id, target', 'rank, person_id') }}
 ),

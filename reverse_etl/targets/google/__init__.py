@@ -26,6 +26,9 @@ from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, outcome_of
 
 REPEATABLE = Call(repeatable=True)
+CLOSED = frozenset(
+    {"ARCHIVED", "DECLINED", "SUSPENDED"}
+)  # states in which a course takes no change
 
 
 class Google(ApiTarget):
@@ -93,7 +96,7 @@ class Google(ApiTarget):
             ours += [course for course in page if self.key_of(row, course)]
             yield page
         self._courses = ours
-        self._ours["courses"] = [c["id"] for c in ours if c.get("courseState") != "ARCHIVED"]
+        self._ours["courses"] = [c["id"] for c in ours if c.get("courseState") not in CLOSED]
 
     def listed(
         self, row: Entity, route: Route, what: str = "", **values: str
