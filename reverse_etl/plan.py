@@ -205,6 +205,7 @@ def build_plan(
     for target, entity, why in holds.spread_over_files(every, stopped, night.exports.unreadable):
         stopped.setdefault((target, entity), why)
     releases.of_rows(connection, night.as_of, CLOSED)
+    releases.of_standing_rows(connection, night.as_of, CLOSED)
     releases.mark(connection)
     releases.set_apart(connection)
     moves.release_together(connection)

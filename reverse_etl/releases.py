@@ -6,7 +6,8 @@ limits, and does not count them against them. A release is used up when its chan
 void when the change is no longer the same or after DAYS. It opens limits only: what waits for a
 feed, for an object of another target or for a word of `ALLOW` still waits. A row of
 `seeds/openings.csv` is a release of what somebody else closed, written down: once, within DAYS of
-its day.
+its day. A row of `seeds/standing_releases.csv` is one made anew whenever it is needed, until its
+day: these are right, whenever they come.
 
 Alone: `python -m reverse_etl release --run R --only KEY,KEY --why "…" [--target T] [--partition P]
 [--action A]`.
@@ -70,6 +71,29 @@ OF_ROWS = f"""
     where {{closed}} and rows.id not in (select release_id from ledger.audit.releases)
     group by all"""
 
+STANDING = "seeds/standing_releases.csv"
+OF_STANDING_ROWS = f"""
+    insert into ledger.audit.releases
+    with found as (
+        select changes.target, changes.entity, changes.key, changes.action, rows.decided_by,
+            rows.why, {SEAL.format("changes")} as seal
+        from (select * from changes where coalesce(not ({{closed}}), true)) as changes
+        join seeds.standing_releases as rows
+            on coalesce(rows.target, changes.target) = changes.target
+            and coalesce(rows.entity, changes.entity) = changes.entity
+            and coalesce(rows.action, changes.action) = changes.action
+            and rows.key in (changes.key, changes.subject)
+        where cast(rows.until as date) >= cast($day as date)
+    ),
+    named as (
+        select *, left(sha256(concat_ws('|', '{STANDING}', target, entity, key, seal, $day)), 16)
+            as id
+        from found
+    )
+    select id, now(), min(decided_by), min(why), '{STANDING}', '', target, entity, key, action, seal
+    from named where id not in (select release_id from ledger.audit.releases)
+    group by all"""
+
 
 class NothingToReleaseError(Exception):
     """No held change answers to what was said; the message says how to find the held ones."""
@@ -93,6 +117,14 @@ def of_rows(connection: duckdb.DuckDBPyConnection, day: str, closed: str) -> Non
     """
     if applied.columns(connection, "seeds.openings"):
         connection.execute(OF_ROWS.format(closed=closed), {"day": day})
+
+
+def of_standing_rows(connection: duckdb.DuckDBPyConnection, day: str, closed: str) -> None:
+    """Release what the district's rows say is right whenever it comes, but for what somebody else
+    closed (`closed`: those changes).
+    """
+    if applied.columns(connection, "seeds.standing_releases"):
+        connection.execute(OF_STANDING_ROWS.format(closed=closed), {"day": day})
 
 
 def mark(connection: duckdb.DuckDBPyConnection) -> None:

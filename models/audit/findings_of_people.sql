@@ -47,6 +47,7 @@ people as (
         records.source_key,
         records.school_number,
         records.position,
+        records.admitted_on,
         lifecycle.record as state,
         lifecycle.state as account_state,
         lifecycle.since,
@@ -212,6 +213,15 @@ hold_of_nobody as (
     where presence.person_id is null
 ),
 
+-- the first day of the school year, in the weeks after it
+begun as (
+    select max(calendar.starts_on) as first_day
+    from {{ ref('school_calendar') }} as calendar
+    inner join night
+        on night.as_of between calendar.starts_on and calendar.ends_on
+    where calendar.population = 'student' and calendar.period = 'rollover'
+),
+
 calendar_over as (
     select
         'calendar_ends' as code,
@@ -231,6 +241,30 @@ calendar_over as (
     having max(calendar.ends_on) < {{ dbt.dateadd('day', 60, 'night.as_of') }}
 ),
 
+-- enrolled late, or never: the school knows
+late_to_begin as (
+    select
+        'preregistered_past_first_day' as code,
+        '' as source,
+        '' as target,
+        'student' as entity,
+        people.school_number,
+        people.source_key as key,
+        {{ problem_values({
+            'key': 'people.source_key',
+            'day': "cast(coalesce(people.admitted_on, begun.first_day) as " ~ dbt.type_string() ~ ")",
+        }) }} as values,
+        '' as owner
+    from people
+    cross join night
+    left join begun
+        on people.admitted_on is null
+    where
+        people.population = 'student'
+        and people.state = 'preregistered'
+        and coalesce(people.admitted_on, begun.first_day) < night.as_of
+),
+
 unmatched_staff as (
     select
         case when staff.is_in_sis then 'staff_unmatched' else 'teacher_unmatched' end as code,
@@ -243,9 +277,12 @@ unmatched_staff as (
         '' as owner
     from staff
     cross join hr_is_read
+    cross join night
     where
         hr_is_read.people_in_hr > 0
         and staff.is_active
+        -- who is hired for later need not be known everywhere yet
+        and coalesce(staff.hired_on <= night.as_of, true)
         -- whom human resources lost is told by itself
         and (staff.is_in_hr or staff.hr_staff_id is null)
         -- most support staff need no login to the student information system, so only its own people are asked for there
@@ -357,6 +394,8 @@ final as (
     select * from hold_of_nobody
     union all
     select * from calendar_over
+    union all
+    select * from late_to_begin
     union all
     select * from unmatched_staff
     union all

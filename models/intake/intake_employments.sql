@@ -23,14 +23,26 @@ ranked as (
     cross join night
 ),
 
+-- who has several places at once has been here since the first of them; one that says no day is no later one
+begun as (
+    select
+        ranked.*,
+        case
+            when max(case when ranked.is_open and ranked.hired_on is null then 1 else 0 end) over (partition by ranked.staff_id) = 0
+                then min(case when ranked.is_open then ranked.hired_on end) over (partition by ranked.staff_id)
+        end as first_hired_on
+    from ranked
+),
+
 final as (
     select
-        {{ all_but('ranked', ['precedence', 'usual_first_name', 'is_open', 'system_rank', 'place']) }},
-        coalesce(ranked.usual_first_name, ranked.first_name) as usual_first_name,
-        ranked.place = 1 as is_main
-    from ranked
+        {{ all_but('begun', ['precedence', 'usual_first_name', 'hired_on', 'first_hired_on', 'is_open', 'system_rank', 'place']) }},
+        coalesce(begun.usual_first_name, begun.first_name) as usual_first_name,
+        case when begun.is_open then begun.first_hired_on else begun.hired_on end as hired_on,
+        begun.place = 1 as is_main
+    from begun
     -- where somebody works no longer is no place of theirs; of who left everywhere the last one stays
-    where ranked.place = 1 or (ranked.is_open and ranked.system_rank = 1)
+    where begun.place = 1 or (begun.is_open and begun.system_rank = 1)
 )
 
 select * from final

@@ -279,6 +279,48 @@ def test_an_export_that_no_longer_is_is_passed_over(connection: duckdb.DuckDBPyC
     applied.record(connection, "fake", "nothing", "ledger.audit.planned_changes")
 
 
+CLOSED = "key = 'closed'"
+
+
+def test_a_release_stands_until_its_day_for_whoever_it_names_and_opens_limits_only(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute("create schema if not exists seeds")
+    releases.of_standing_rows(connection, "2027-01-01", CLOSED)  # before the seed was built
+    connection.execute(
+        """
+        create table seeds.standing_releases as select * from (values
+        ('fake', 'users', 'suspend', 'p1', date '2027-09-30', 'principal', 'they go home'),
+        ('fake', 'users', 'suspend', 'closed', date '2027-09-30', 'principal', 'they go home'),
+        (null, null, null, 'p2', date '2027-09-29', 'clerk', 'whatever comes'),
+        ('other', null, null, 'p3', date '2027-09-30', 'clerk', 'another target'))
+        as rows (target, entity, action, key, until, decided_by, why)"""
+    )
+    for key in ("p1", "p2", "p3", "closed"):
+        change(connection, key, "suspend", new='{"suspended": true}')
+    change(connection, "g7", entity="members", subject="p2")
+    change(connection, "p1", entity="cards")
+
+    def let_go(day: str) -> list[str]:
+        releases.of_standing_rows(connection, day, CLOSED)
+        return released(connection)
+
+    assert let_go("2027-09-29") == ["g7", "p1", "p2"]
+    recorded = "select key, who, why, plan_id, count(*) from ledger.audit.releases group by all"
+    assert connection.execute(f"{recorded} order by all").fetchall() == [
+        ("g7", "clerk", "whatever comes", releases.STANDING, 1),
+        ("p1", "principal", "they go home", releases.STANDING, 1),
+        ("p2", "clerk", "whatever comes", releases.STANDING, 1),
+    ]
+    assert let_go("2027-09-29") == ["g7", "p1", "p2"], "planned twice in a night, recorded once"
+    assert connection.execute("select count(*) from ledger.audit.releases").fetchone() == (3,)
+    connection.execute("update changes set new = '{\"suspended\": 1}' where key = 'p1'")
+    connection.execute("delete from ledger.audit.releases")
+    assert let_go("2027-09-30") == ["p1"], "another change of the same person is right as well"
+    connection.execute("delete from ledger.audit.releases")
+    assert let_go("2027-10-01") == []
+
+
 def test_a_table_gains_columns_changes_types_and_is_keyed_anew(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:

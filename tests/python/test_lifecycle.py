@@ -260,10 +260,8 @@ def test_every_state_is_reached_and_left_again_but_nobody_is_deleted_unless_a_di
     steps = ways(machine, switched_on(shipped))
     for population in ("student", "staff"):
         states = {state for _, state, _ in reached(steps, {(population, "new", 0)})} - {"new"}
-        # human resources knows nobody before the first day, and who leaves staff has no grace
-        assert states == everything - (
-            set() if population == "student" else {"preregistered", "grace", "leaving"}
-        )
+        # who leaves staff has no grace
+        assert states == everything - (set() if population == "student" else {"grace", "leaving"})
         for state in states:
             assert fewest_nights(steps, population, state, "active") is not None, (
                 f"nobody comes back from {state}"

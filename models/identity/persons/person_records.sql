@@ -3,6 +3,10 @@
     'is_in_feed', 'last_seen_on', 'school_number', 'grade_code', 'homeroom', 'homeroom_teacher_id', 'staff_id', 'position',
     'source_file', 'source_line', 'hr_feeds_absent',
 ] %}
+{#- somebody hired for 1 September is nobody in August, but for as many days before as a row says -#}
+{% set begins_later %}
+staff_last_seen.hired_on > {{ dbt.dateadd('day', 'coalesce(of_position.days_before, of_others.days_before, 0)', 'night.as_of') }}
+{%- endset %}
 
 with students as (
     select * from {{ ref('students') }}
@@ -30,6 +34,10 @@ held_loads as (
 
 absence_policy as (
     select * from {{ ref('absence_policy') }}
+),
+
+first_days as (
+    select * from {{ ref('first_days') }}
 ),
 
 merged_keys as (
@@ -155,6 +163,7 @@ staff_records as (
             when hr_absences.feeds_absent >= absence_policy.good_feeds_before_left then 'left'
             -- the end date stands in the record though the record is no longer sent
             when staff_last_seen.ended_on < night.as_of then 'left'
+            when {{ begins_later }} then 'preregistered'
             else 'active'
         end as state,
         case
@@ -167,6 +176,7 @@ staff_records as (
                 and feed_loads.good_loads_since - coalesce(held_loads.held_loads_since, 0) >= absence_policy.good_feeds_before_left
                 then 'absent'
             when hr_absences.feeds_absent >= absence_policy.good_feeds_before_left then 'absent_from_hr'
+            when {{ begins_later }} then 'hired_for_later'
             else 'employed'
         end as reason,
         staff.staff_key is not null as is_in_feed,
@@ -200,6 +210,10 @@ staff_records as (
         on staff_last_seen.staff_key = hr_absences.staff_key
     left join doubted_staff
         on staff_last_seen.staff_key = doubted_staff.held_key
+    left join first_days as of_position
+        on lower(staff_last_seen.position) = lower(of_position.position)
+    left join first_days as of_others
+        on of_others.position is null
 ),
 
 keyed_records as (
