@@ -167,8 +167,10 @@ bench: .venv/dev ##+ seconds per step at 5,000 and 20,000 students, beside DuckD
 	@$(PY) -m tests.bench
 
 lock: .venv/dev ##+ pin what pyproject.toml asks for, with hashes
-	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt"; do \
-		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o $$part; done
+	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt" \
+		"requirements-ldap.txt --group ldap -c requirements-dev.txt"; do \
+		case $$part in *group*) from= ;; *) from=pyproject.toml ;; esac; \
+		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 $$from -o $$part; done
 
 audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@$(PY) -m scripts.audit_deps
@@ -184,6 +186,11 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 .venv/dev: requirements-dev.txt .venv/nightly
 	@echo "installing what the demo and the tests need …"
 	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/ldap: requirements-ldap.txt .venv/nightly
+	@echo "compiling what a directory on premises needs (libldap2-dev, libsasl2-dev and a compiler) …"
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-ldap.txt
 	@touch $@
 
 .DEFAULT_GOAL := help

@@ -20,6 +20,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import pytest
+
 from common import settings as common_settings
 from demo import platforms as emulated
 from demo.platforms import Platforms
@@ -271,9 +273,18 @@ def served(name: str, folder: Path) -> Iterator[Any]:
         return
     server = dict(tomllib.loads((FOLDER / name / "settings.toml").read_text("utf-8"))["server"])
     module = importlib.import_module(server.pop("kind"))
+    if why := missing(name):
+        pytest.skip(why)
     folder.mkdir(parents=True, exist_ok=True)
     with module.running(folder, **server) as running:
         yield running
+
+
+def missing(name: str) -> str:
+    """What this machine lacks to run what a target writes to; '' where it lacks nothing."""
+    said = tomllib.loads((FOLDER / name / "settings.toml").read_text("utf-8"))
+    module = importlib.import_module(said["server"]["kind"])
+    return str(getattr(module, "missing", str)())
 
 
 def lacks(name: str) -> dict[str, str]:

@@ -307,6 +307,7 @@ def test_a_push_that_is_killed_and_lied_to_ends_well(shop: Shop, nights: list[tu
 
 
 def test_the_page_names_every_setting_of_all_kinds():
+    from reverse_etl.targets.ldap import settings as ldap
     from reverse_etl.targets.rest import settings as rest
     from reverse_etl.targets.scim import settings as scim
     from reverse_etl.targets.sql import settings as sql
@@ -314,7 +315,7 @@ def test_the_page_names_every_setting_of_all_kinds():
     text = PAGE.read_text("utf-8")
     models = [
         model
-        for module in (rest, scim, sql)
+        for module in (ldap, rest, scim, sql)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, settings.Section)
     ]
