@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +28,11 @@ from common.runs import Run
 from ingestion import tables as sources
 from operations import failures as told
 from operations import seeds, snapshots
+from reverse_etl import configured
 from reverse_etl import observe as targets
 
+REFERENCE = re.compile(r"""ref\(['"](\w+)['"]\)""")
+FOR_TARGETS = "identity/rosters"  # what is made for whichever targets read it, and for nobody else
 FAILED = ("error", "fail", "runtime error", "partial success")
 
 
@@ -77,18 +81,20 @@ def build(run: Run, select: str = "") -> int:
             # what is built from here on, be it a selection, is of another project, also once the edit  # noqa: E501
             # is taken back
         )
+    without: list[str] = []
     if unread:
-        arguments += ["--exclude", *(f"{name}+" for name in unread)]
+        without += [f"{name}+" for name in unread]
     elif (
         as_noted and not select
     ):  # seeds and staging views are as they were made: only what rests on data is built
-        arguments += [
-            "--exclude",
-            "resource_type:seed",
-            "path:models/staging",
-            "--indirect-selection",
-            "cautious",
-        ]
+        without += ["resource_type:seed", "path:models/staging"]
+        arguments += ["--indirect-selection", "cautious"]
+    if not select:
+        unused = _unused()
+        without += [f"path:{room.relative_to(paths.project())}" for room in unused]
+        _drop(unused)
+    if without:
+        arguments += ["--exclude", *without]
     with _inside(paths.var(), DBT_TARGET_PATH=str(target), **seeds.environment()):
         outcome = dbtRunner().invoke(arguments)
     # else it holds the warehouse until this process ends
@@ -129,6 +135,41 @@ def _in_lines(said: str) -> None:
     """What dbt says of a file reads as it stands there."""
     for line in told.spread(said).splitlines():
         print(f"    {line}", file=sys.stderr)
+
+
+def _unused() -> list[Path]:
+    """The rooms of which nothing is built tonight: of targets that are off, and what is there for
+    targets alone, where no model and no test elsewhere reads a table of them. What others read of
+    a target that is off is built without a row (`macros/materializations.sql`).
+    """
+    models = paths.project() / "models"
+    rooms = {models / "exports" / name for name in configured.off()} | {models / FOR_TARGETS}
+    unused = {room for room in rooms if room.is_dir()}
+    home = {file.stem: room for room in unused for file in room.glob("*.sql")}
+    readers = [
+        (file.parent, {home[name] for name in found if name in home} - {file.parent})
+        for room in (models, paths.project() / "tests" / "dbt")
+        for file in room.rglob("*.sql")
+        for found in [REFERENCE.findall(file.read_text(encoding="utf-8"))]
+    ]
+    while (
+        used := {one for reader, read in readers if reader not in unused for one in read} & unused
+    ):
+        unused -= used
+    return sorted(unused)
+
+
+def _drop(rooms: Sequence[Path]) -> None:
+    """What was built before a target was switched off stands no longer: it would go stale."""
+    with store.connect() as connection:
+        there = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+            " where table_schema in ('exports', 'identity') and table_catalog = current_database()"
+        ).fetchall()
+        gone = {file.stem for room in rooms for file in room.glob("*.sql")}
+        for schema, name in there:
+            if name in gone:
+                connection.execute(f"drop table {sql.name(schema, name)}")
 
 
 def _ensure_described() -> None:

@@ -23,8 +23,8 @@ def check(
 ) -> int:
     """Look at each target; the exit code."""
     good = [_look(name, adapter, say) for name in targets or configured.names()]
-    for name in () if targets else configured.off():
-        say(f"{name}: off; nothing of it is built, read or written (docs/add-a-target.md)")
+    if not targets and (off := configured.off()):
+        say(f"off: {', '.join(off)}; nothing of them is read or written (docs/targets/README.md)")
     if not good:
         say("no target is configured: write [targets.<name>] in .dlt/config.toml")
     return 0 if all(good) else 3

@@ -162,12 +162,21 @@ def kind(name: str) -> Any:
             f"target {name} is not configured: write [targets.{name}] with its kind"
             f" ({', '.join(ADAPTERS)}) in .dlt/config.toml"
         )
-    if table.get("kind") not in ADAPTERS:
+    said = table.get("kind") or _of_exports(name)
+    if said not in ADAPTERS:
         raise TargetSettingsError(
-            f"[targets.{name}] kind is {table.get('kind')!r}; it must be one of"
-            f" {', '.join(ADAPTERS)}"
+            f"[targets.{name}] kind is {said!r}; it must be one of {', '.join(ADAPTERS)}"
         )
-    return ADAPTERS[table["kind"]]
+    return ADAPTERS[said]
+
+
+def _of_exports(name: str) -> str | None:
+    """The kind that needs no line of settings: who takes nothing but files is of kind `files`."""
+    try:
+        declared = exports.declared(name).values()
+    except (exports.ExportError, LimitError):
+        return None
+    return "files" if declared and all(export.file for export in declared) else None
 
 
 def adapter(name: str, run_id: str) -> Adapter:

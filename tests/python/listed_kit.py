@@ -311,6 +311,11 @@ def tables(of: District) -> Tables:
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
         "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
+        # one of them no feed describes
+        "schools": (
+            "school_number school_name ministry_school_number:varchar",
+            *((number, name, None) for number, name in list(SCHOOLS.items())[:-1]),
+        ),
         "lifecycle": (
             "person_id state",
             *((account.person, account.state) for account, _ in of.accounts()),
@@ -356,7 +361,7 @@ def tables(of: District) -> Tables:
                 "student_number enrolment_status usual_first_name usual_last_name legal_first_name"
                 " legal_last_name date_of_birth:date grade_code homeroom school_number"
                 " next_school_number may_call:boolean home_phone street_number street_name"
-                " apartment municipality province postal_code gender_code"
+                " apartment municipality province postal_code gender_code legal_middle_name"
             ),
             *(
                 (
@@ -378,6 +383,7 @@ def tables(of: District) -> Tables:
                     "BC",
                     "V0X 1L0",
                     "X",
+                    f"Middle{one.number}",
                 )
                 for one in students
             ),
@@ -412,10 +418,19 @@ def tables(of: District) -> Tables:
         "sections": (
             (
                 "section_id school_number kind title section_letter grade_code:varchar starts_on"
-                " ends_on"
+                " ends_on course_code"
             ),
             *(
-                (key, school, kind, f"Title {key}", "A", None, *days)
+                (
+                    key,
+                    school,
+                    kind,
+                    f"Title {key}",
+                    "A",
+                    None,
+                    *days,
+                    None if kind == "homeroom" else f"C{key}",
+                )
                 for key, (school, kind) in of.sections.items()
             ),
         ),
@@ -424,8 +439,12 @@ def tables(of: District) -> Tables:
             *((key, one.number) for one in students for key in one.sections),
         ),
         "section_staff": (
-            "section_id staff_key",
-            *((key, one.key) for one in workers for key in one.sections),
+            "section_id staff_key is_primary",
+            *(
+                (key, one.key, place == 0)
+                for place, one in enumerate(workers)
+                for key in one.sections
+            ),
         ),
         "staff_last_seen": (
             "staff_key staff_id position is_teacher school_number",

@@ -884,6 +884,155 @@ CASES["matches_pattern"] = Case(
     arguments={"model": Relation("model"), "column_name": "a", "pattern": "^[0-9]*$"},
 )
 
+# --- OneRoster ------------------------------------------------------------------------------------
+
+KEPT = "sourced_id status:varchar date_last_modified:varchar"
+ORGS, SESSIONS = f"{KEPT} type", f"{KEPT} start_date end_date parent_sourced_id"
+CLASSES = f"{KEPT} course_sourced_id school_sourced_id term_sourced_ids"
+USERS_11, USERS_12 = f"{KEPT} role org_sourced_ids", KEPT
+ROLES = f"{KEPT} user_sourced_id role org_sourced_id"
+MEMBERS = f"{KEPT} class_sourced_id school_sourced_id user_sourced_id role is_primary"
+NO = (None, None)
+YEAR = ("y", *NO, "2026-09-01", "2027-06-30", None)
+PACKAGE: dict[str, Table] = {
+    "orgs": (ORGS, ("A", *NO, "school"), ("B", *NO, "school"), ("D", *NO, "district")),
+    "sessions": (SESSIONS, YEAR, ("y-1", *NO, "2026-09-01", "2027-01-31", "y")),
+    "courses": (KEPT, ("A_MA", *NO)),
+    "classes": (CLASSES, ("c", *NO, "A_MA", "A", "y-1"), ("d", *NO, "A_MA", "B", "y")),
+    "users": (USERS_12, ("u", *NO), ("t", *NO)),
+    "roles": (
+        ROLES,
+        ("u-A", *NO, "u", "student", "A"),
+        ("t-A", *NO, "t", "teacher", "A"),
+        ("t-B", *NO, "t", "teacher", "B"),
+    ),
+    "model": (
+        MEMBERS,
+        ("c-u", *NO, "c", "A", "u", "student", None),
+        ("c-t", *NO, "c", "A", "t", "teacher", "true"),
+        ("c-s", *NO, "c", "A", "t", "teacher", "false"),
+        ("d-t", *NO, "d", "B", "t", "teacher", "false"),
+    ),
+}
+ONEROSTER = {name: Relation(name) for name in PACKAGE}
+
+
+def broken(table: str, rule: str, *rows: object) -> Broken:
+    """These rows beside the good ones break this rule."""
+    return Broken([rule], {table: (*PACKAGE[table], *rows)})
+
+
+BROKEN = {
+    "a class of a district": broken(
+        "classes", "classes: at no school", ("x", *NO, "A_MA", "D", "y")
+    ),
+    "a class of no school": broken(
+        "classes", "classes: at no school", ("x", *NO, "A_MA", None, "y")
+    ),
+    "a term nobody lists": broken("classes", "classes: of no term", ("x", *NO, "A_MA", "A", "z")),
+    "no term": broken("classes", "classes: of no term", ("x", *NO, "A_MA", "A", None)),
+    "a course nobody lists": broken("classes", "classes: of no course", ("x", *NO, "Q", "A", "y")),
+    "no course": broken("classes", "classes: of no course", ("x", *NO, None, "A", "y")),
+    "a member of no class": broken(
+        "model",
+        "enrollments: of nobody, or in no class of that school",
+        ("x", *NO, "q", "A", "u", "student", None),
+    ),
+    "a member at another school": broken(
+        "model",
+        "enrollments: of nobody, or in no class of that school",
+        ("x", *NO, "c", "B", "u", "student", None),
+    ),
+    "a member who is nobody": broken(
+        "model",
+        "enrollments: of nobody, or in no class of that school",
+        ("x", *NO, "c", "A", "q", "student", None),
+    ),
+    "two primary teachers": broken(
+        "model",
+        "enrollments: several primary teachers",
+        ("x", *NO, "c", "A", "t", "teacher", "true"),
+    ),
+    "a primary student": broken(
+        "model",
+        "enrollments: primary, and no teacher",
+        ("x", *NO, "c", "A", "u", "student", "false"),
+    ),
+    "a teacher of whom it is not said": broken(
+        "model", "enrollments: primary, and no teacher", ("x", *NO, "c", "A", "t", "teacher", None)
+    ),
+    "a session turned round": broken(
+        "sessions",
+        "academicSessions: ends before it begins, or outside its year",
+        ("x", *NO, "2027-01-31", "2026-09-01", None),
+    ),
+    "a semester before its year": broken(
+        "sessions",
+        "academicSessions: ends before it begins, or outside its year",
+        ("x", *NO, "2026-08-31", "2027-01-31", "y"),
+    ),
+    "a semester after its year": broken(
+        "sessions",
+        "academicSessions: ends before it begins, or outside its year",
+        ("x", *NO, "2027-02-01", "2027-07-01", "y"),
+    ),
+}
+FILLED = {"orgs": ("A", "school"), "sessions": YEAR[:1] + YEAR[3:], "courses": ("A_MA",)}
+FILLED |= {"classes": ("c", "A_MA", "A", "y"), "users": ("u",)}
+FILLED |= {"roles": ("u-A", "u", "student", "A")}
+FILLED |= {"model": ("c-u", "c", "A", "u", "student", None)}
+SAID = {"sessions": "academicSessions", "model": "enrollments"}
+for table, (key, *rest) in FILLED.items():
+    said_of = SAID.get(table, table)
+    for status in (("active", None), (None, "2026-10-05T00:00:00Z")):
+        BROKEN[f"{table}: {status}"] = broken(
+            table, f"{said_of}: status or date in a bulk file", ("new", *status, *rest)
+        )
+    BROKEN[f"{table}: twice"] = broken(table, f"{said_of}: an id twice", (key, *NO, *rest))
+# somebody new is somebody of a school, an id twice doubles what refers to it
+for of in ("('active', None)", "(None, '2026-10-05T00:00:00Z')"):
+    BROKEN[f"users: {of}"].tables["roles"] = (
+        *PACKAGE["roles"],
+        ("new-A", *NO, "new", "student", "A"),
+    )
+CASES["oneroster_rules of 1.2"] = Case(
+    PACKAGE,
+    BROKEN
+    | {
+        "somebody of no school": broken("users", "users: somebody of no school", ("x", *NO)),
+        "a school nobody lists": broken(
+            "roles", "users: a school nobody lists", ("x", *NO, "u", "student", "Q")
+        ),
+        "a role at the district": broken(
+            "roles", "users: a school nobody lists", ("x", *NO, "u", "student", "D")
+        ),
+    },
+    arguments=ONEROSTER,
+)
+CASES["oneroster_rules of 1.1"] = Case(
+    {
+        **{name: table for name, table in PACKAGE.items() if name != "roles"},
+        "users": (USERS_11, ("u", *NO, "student", "A"), ("t", *NO, "teacher", "A,B")),
+    },
+    {
+        "somebody of no school": one(
+            "users",
+            "users: somebody of no school",
+            USERS_11,
+            ("u", *NO, "student", None),
+            ("t", *NO, "teacher", "A,B"),
+        ),
+        "a second school nobody lists": one(
+            "users",
+            "users: a school nobody lists",
+            USERS_11,
+            ("u", *NO, "student", "A,Q"),
+            ("t", *NO, "teacher", "A,B"),
+        ),
+    },
+    arguments={name: table for name, table in ONEROSTER.items() if name != "roles"},
+)
+
 
 def said(name: str, case: Case, broken: Broken | None = None) -> list[Any]:
     """What a data test reports: nothing of the good world, of a broken one its rows, or the first

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import shelf_kit
 import yaml
 from listed_kit import (
     IN_GROUPS,
@@ -56,6 +57,7 @@ MODELS = (
     "exp_callout__contacts",
     "exp_callout__absences",
     "exp_transport__students",
+    *shelf_kit.MODELS,
 )
 Rows = list[tuple[Any, ...]]
 
@@ -467,6 +469,9 @@ ANSWERS = {
 }
 
 
+ANSWERS |= shelf_kit.ANSWERS
+
+
 @pytest.mark.parametrize("export", ANSWERS)
 def test_an_export_lists_who_belongs_there_and_nobody_else(export: str):
     answer, columns = ANSWERS[export]
@@ -505,6 +510,7 @@ VENDORS = {
     "exp_callout__contacts": "student_id",
     "exp_callout__absences": "student_id",
     "exp_transport__students": "student_id",
+    **shelf_kit.CHILDREN,
 }
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pytest
 import sftp_server
+import shelf_kit
 import yaml
 
 from reverse_etl import exports
@@ -181,6 +182,7 @@ ROWS: dict[str, list[tuple[str | None, ...]]] = {
             "",
         ),
     ],
+    **shelf_kit.rows(),
 }
 
 

@@ -20,7 +20,7 @@ night as (
 
 final as (
     select
-        class_enrolments.class_id as timetable_id,
+        {{ class_of_year('class_enrolments.class_id') }} as timetable_id,
         orgs.school_number,
         users.staff_id,
         case

@@ -44,7 +44,7 @@ class_years as (
 
 final as (
     select
-        class_enrolments.class_id as timetable_id,
+        {{ class_of_year('class_enrolments.class_id') }} as timetable_id,
         users.student_number,
         orgs.school_number,
         courses.course_code,

@@ -35,7 +35,7 @@ class_dates as (
 
 final as (
     select
-        classes.class_id as timetable_id,
+        {{ class_of_year('classes.class_id') }} as timetable_id,
         orgs.school_number,
         courses.course_code,
         classes.class_code as section_letter,
