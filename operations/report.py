@@ -30,7 +30,7 @@ from common.printable import lines
 from common.runs import BY_NIGHT, Run
 from common.terminal import Terminal
 from common.words import words
-from operations import history, interventions, metrics, page, preflight
+from operations import history, interventions, metrics, page, preflight, repeats
 from operations.closing import place_of
 from operations.publish import documents, publish
 
@@ -371,6 +371,7 @@ def _print_findings(run: Run, console: Console) -> None:
         markup=False,
     )
     style = {"critical": "red", "warning": "yellow", "info": "dim"}
+    found, stand = repeats.apart(run, found)
     first: dict[str, dict[str, Any]] = {}
     per_code = Counter(finding["code"] for finding in found)
     for finding in sorted(found, key=lambda one: order[one["level"]]):
@@ -388,6 +389,8 @@ def _print_findings(run: Run, console: Console) -> None:
         if finding["action"]:
             owner = f"{finding['owner']}: " if finding["owner"] else ""
             rows.add_row("", Text(lines(owner + finding["action"]), "dim"))
+    for one in stand:
+        rows.add_row(Text(f"  {one.level}", style[one.level]), Text(lines(one.sentence)))
     console.print(rows)
     if len(first) > SHOWN_FINDINGS:
         console.print(f"  … and {len(first) - SHOWN_FINDINGS:,} more kinds: see audit.findings")

@@ -116,6 +116,11 @@ def environment() -> dict[str, str]:
     return {"HOMEROOM_SEEDS": json.dumps(told(), sort_keys=True)}
 
 
+def readable(seed: str) -> list[dict[str, str]]:
+    """The rows of a seed; none of one nobody can read, which `trouble` names."""
+    return _readable(seed) or []
+
+
 def _readable(seed: str) -> list[dict[str, str]] | None:
     try:
         return [row for _, row in _rows(paths.project() / "seeds" / f"{seed}.csv", _columns(seed))]

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from common import findings, lock, paths
-from common.runs import Run
-from operations import acknowledged, alerts, history, interventions, page
+from common.runs import Run, business_date
+from operations import acknowledged, alerts, coming, history, interventions, page
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 SHOWN_HOLDS = 4
@@ -73,6 +73,8 @@ def show(console: Console) -> int:
     if summary and (odd := history.unusual(summary, history.nights(before=latest.run_id))):
         for one in odd:
             console.print(f"[yellow]Unusual:[/]   {escape(one.sentence)}", highlight=False)
+    for line in coming.lines(business_date("nightly", None)):
+        console.print(f"Coming:    {line}", markup=False, highlight=False, soft_wrap=True)
     recent = nights[-14:]
     signs = {0: ".", 1: "E", 2: "h", 3: "p"}
     strip = "".join(signs.get(run.facts()["exit_code"], "?") for run in recent)
