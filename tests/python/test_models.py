@@ -153,7 +153,7 @@ def test_what_was_seen_last_is_read_by_what_is_named_so_and_by_nothing_else(mani
         for source in node["depends_on"]["nodes"]
         if source.startswith("source.") and source.split(".")[3] in written
     }
-    assert len(written) == 6
+    assert len(written) == 7
     assert read == {(name.replace("_last_seen", "_remembered"), name) for name in written}
 
 

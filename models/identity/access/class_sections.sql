@@ -1,7 +1,38 @@
--- combined sections are one class, under the district's own word for them; every other section is a class of its own
+-- combined sections are one class, under the district's own word for them; every other section is a class of its own.
+-- One that vanished from the timetable is here as it was last seen: absence needs a reason
 
-with sections as (
+with listed as (
     select * from {{ ref('sections') }}
+),
+
+night as (
+    select * from {{ source('homeroom', 'run_context') }}
+),
+
+vanished as (
+    select remembered.*
+    from {{ ref('sections_remembered') }} as remembered
+    cross join night
+    left join listed
+        on remembered.section_id = listed.section_id
+    where
+        listed.section_id is null
+        -- over for more than a year it has long been archived, and stays so
+        and remembered.ends_on > night.as_of - 400
+),
+
+sections as (
+    select
+        listed.*,
+        night.as_of as last_seen_on,
+        true as is_listed
+    from listed
+    cross join night
+    {{ union_by_name() }}
+    select
+        vanished.*,
+        false as is_listed
+    from vanished
 ),
 
 combined as (
@@ -64,7 +95,9 @@ final as (
         chosen.semester,
         chosen.grade_code,
         chosen.starts_on,
-        chosen.ends_on
+        chosen.ends_on,
+        chosen.is_listed,
+        chosen.last_seen_on
     from chosen
 )
 

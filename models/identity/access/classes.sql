@@ -1,19 +1,9 @@
--- a class that vanished from the timetable stays as it was last seen until its own end: absence needs a reason
-
 with sections as (
     select * from {{ ref('class_sections') }}
 ),
 
 section_students as (
     select * from {{ ref('section_students') }}
-),
-
-remembered as (
-    select * from {{ ref('classes_remembered') }}
-),
-
-night as (
-    select * from {{ source('homeroom', 'run_context') }}
 ),
 
 -- between school years lists are empty or half made: nobody is taken from a class of a school by them
@@ -29,58 +19,59 @@ attended as (
         on sections.section_id = section_students.section_id
 ),
 
-tonight as (
-    select
-        sections.class_id,
-        min(sections.kind) as kind,
-        min(sections.school_number) as school_number,
-        min(sections.course_code) as course_code,
-        {{ truncate_text(listagg('sections.title', ' / '), 200) }} as title,
-        nullif({{ listagg('sections.section_letter', ', ') }}, '') as section,
-        min(sections.semester) as term,
-        min(sections.starts_on) as starts_on,
-        max(sections.ends_on) as ends_on
+-- a class is what its sections of tonight are; one that vanished with all of them is what they were
+telling as (
+    select sections.*
     from sections
-    group by sections.class_id
+    inner join (
+        select
+            class_id,
+            bool_or(is_listed) as is_listed
+        from sections
+        group by class_id
+    ) as known
+        on
+            sections.class_id = known.class_id
+            and sections.is_listed = known.is_listed
+),
+
+made as (
+    select
+        telling.class_id,
+        min(telling.kind) as kind,
+        min(telling.school_number) as school_number,
+        min(telling.course_code) as course_code,
+        {{ truncate_text(listagg('telling.title', ' / '), 200) }} as title,
+        nullif({{ listagg('telling.section_letter', ', ') }}, '') as section,
+        min(telling.semester) as term,
+        min(telling.starts_on) as starts_on,
+        max(telling.ends_on) as ends_on,
+        bool_or(telling.is_listed) as is_listed,
+        max(telling.last_seen_on) as last_seen_on
+    from telling
+    group by telling.class_id
 ),
 
 final as (
     select
-        tonight.*,
-        true as is_listed,
+        made.class_id,
+        made.kind,
+        made.school_number,
+        made.course_code,
+        made.title,
+        made.section,
+        made.term,
+        made.starts_on,
+        made.ends_on,
+        made.is_listed,
         -- a class without a student tonight has lost its list, not its students
-        attended.class_id is null or kept_lists.school_number is not null as keeps_people,
-        night.as_of as last_seen_on
-    from tonight
-    cross join night
+        not made.is_listed or attended.class_id is null or kept_lists.school_number is not null as keeps_people,
+        made.last_seen_on
+    from made
     left join attended
-        on tonight.class_id = attended.class_id
+        on made.class_id = attended.class_id
     left join kept_lists
-        on tonight.school_number = kept_lists.school_number
-
-    union all
-
-    select
-        remembered.class_id,
-        remembered.kind,
-        remembered.school_number,
-        remembered.course_code,
-        remembered.title,
-        remembered.section,
-        remembered.term,
-        remembered.starts_on,
-        remembered.ends_on,
-        false as is_listed,
-        true as keeps_people,
-        remembered.last_seen_on
-    from remembered
-    cross join night
-    left join tonight
-        on remembered.class_id = tonight.class_id
-    where
-        tonight.class_id is null
-        -- over for more than a year it has long been archived, and stays so
-        and remembered.ends_on > night.as_of - 400
+        on made.school_number = kept_lists.school_number
 )
 
 select * from final

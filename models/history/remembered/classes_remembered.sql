@@ -1,1 +1,0 @@
-{{ remembered(source('ledger_identity', 'classes_last_seen'), like=['classes']) }}

@@ -1,0 +1,1 @@
+{{ remembered(source('ledger_identity', 'sections_last_seen'), like=['sections']) }}
