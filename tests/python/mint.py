@@ -22,6 +22,7 @@ create table warehouse.seeds.name_policy (
     population text, school_number text, policy text, pattern text, names text, hyphens text,
     max_length integer, fallback_suffix text, domain text,
     on_name_change text, alias_days integer);
+create table warehouse.seeds.name_decisions (population text, source_key text, account_name text);
 create table warehouse.seeds.unfortunate_words (word text, where_found text);
 create table warehouse.identity.person_records (
     person_id text, population text, source_key text, school_number text, first_name text,

@@ -18,6 +18,10 @@ policies as (
     select * from {{ ref('name_policy') }}
 ),
 
+name_decisions as (
+    select * from {{ ref('name_decisions') }}
+),
+
 unfortunate_words as (
     select * from {{ ref('unfortunate_words') }}
 ),
@@ -85,6 +89,7 @@ people as (
         {{ account_name_letters('records.last_name') }} as last_part,
         {{ account_name_letters('coalesce(records.legal_first_name, records.first_name)') }} as legal_first_part,
         {{ account_name_letters('coalesce(records.legal_last_name, records.last_name)') }} as legal_last_part,
+        name_decisions.account_name as decided_name,
         current_accounts.named_from,
         current_accounts.base_name as base_before,
         coalesce(current_accounts.name_number, 0) as name_number
@@ -93,6 +98,10 @@ people as (
         on records.person_id = lifecycle.person_id
     left join current_accounts
         on records.person_id = current_accounts.person_id
+    left join name_decisions
+        on
+            records.population = name_decisions.population
+            and records.source_key = name_decisions.source_key
     left join waiting
         on records.person_id = waiting.person_id
     left join unnameable_people
@@ -124,7 +133,8 @@ named as (
         on
             people.population = policy_of.population
             and people.school_number = policy_of.school_number
-    where people.name_number = 0 or policy_of.on_name_change = 'rename'
+    -- what somebody decided stands, whatever else the person is called
+    where people.name_number = 0 or (policy_of.on_name_change = 'rename' and people.decided_name is null) or people.decided_name <> people.base_before
 ),
 
 -- most people have the names they had: nothing more is worked out for them
@@ -136,7 +146,7 @@ asking as (
         split_part(named.named_from, '|', case when named.names = 'legal' then 3 else 1 end) as first_then,
         split_part(named.named_from, '|', case when named.names = 'legal' then 4 else 2 end) as last_then
     from named
-    where named.name_number = 0 or named.named_from <> named.named_now
+    where named.name_number = 0 or named.decided_name is not null or named.named_from <> named.named_now
 ),
 
 bases as (
@@ -169,11 +179,13 @@ final as (
         bases.population,
         bases.name_number + 1 as name_number,
         case
+            when bases.decided_name is not null then bases.decided_name
             when bases.name_base is null or unfortunate.person_id is not null then {{ account_name_fallback('bases.number_part', 'bases') }}
             else bases.name_base
         end as base_name,
         bases.domain,
         bases.policy || '/' || case
+            when bases.decided_name is not null then 'decided'
             when unfortunate.person_id is not null then 'unfortunate'
             when bases.name_base is null then 'fallback'
             when bases.is_mononym then 'mononym'
@@ -186,6 +198,7 @@ final as (
         on bases.person_id = unfortunate.person_id
     where
         bases.name_number = 0
+        or bases.decided_name is not null
         -- the policy itself may have changed since: only another name of the person's makes another account name
         or (bases.name_base <> bases.base_then and bases.name_base <> bases.base_before)
 )
