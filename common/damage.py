@@ -51,6 +51,8 @@ def opened(path: Path, *, read: bool = False) -> str:
     """What opening it alone says, with every row read where that is asked for, or where it may have
     been cut. Of one that another process has, nothing.
     """
+    if path.is_dir():
+        return "it is a folder"
     if held(path, read_only=True):
         return ""
     if wrong := seen(path):

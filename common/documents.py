@@ -36,8 +36,9 @@ def read(path: Path, default: Any = None, fits: Fits | None = None) -> Any:
     except (FileNotFoundError, NotADirectoryError):
         if not path.is_symlink():
             return default
-    except PermissionError:  # not for us: whose it is, is said by whoever catches it
-        raise
+    except PermissionError:
+        if not _is_ours(path):  # whose it is, is said by whoever catches it
+            raise
     except (OSError, ValueError, RecursionError) as error:
         event("document_unreadable", path=path, error=type(error).__name__)
     else:
@@ -60,9 +61,9 @@ def lines(
         if path.is_symlink():  # to nothing
             set_aside(path)
         return []
-    except PermissionError:
-        raise
-    except OSError:
+    except OSError as error:
+        if isinstance(error, PermissionError) and not _is_ours(path):
+            raise
         set_aside(path)
         return []
     *ended, torn = content.split(b"\n")
@@ -82,6 +83,11 @@ def lines(
     if damaged and set_aside(path) and whole:
         write_text(path, b"".join(line + b"\n" for line in whole).decode("utf-8"))
     return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether what cannot be read may be set aside: it lies in a folder that is ours to change."""
+    return os.access(path.parent, os.W_OK | os.X_OK)
 
 
 def write_text(path: Path, text: str) -> None:

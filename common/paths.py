@@ -89,7 +89,7 @@ def whose(path: str | Path) -> str:
         return f"{there} may not be opened by {me}; let {me} read it"
     return (
         f"{there} may not be opened by {me}; give the state folder back as a whole: sudo chown -R"
-        f" {name_of(var().stat().st_uid)} {var()}"
+        f" {name_of(var().stat().st_uid)} {var()} && sudo chmod -R u+rwX {var()}"
     )
 
 

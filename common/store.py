@@ -76,7 +76,7 @@ def look() -> None:
 
 def whole_copy(*, read: bool = False) -> None:
     """Is the published copy one? Raises StoreError with the way out."""
-    if paths.published().is_file() and (wrong := damage.opened(paths.published(), read=read)):
+    if paths.published().exists() and (wrong := damage.opened(paths.published(), read=read)):
         raise StoreError(
             f"the published copy {paths.published()} cannot be read ({wrong}); the next night makes"
             " it anew"
@@ -169,6 +169,8 @@ def _is_busy(path: Path, error: duckdb.Error, *, read_only: bool) -> bool:
     """
     if isinstance(error, duckdb.ConnectionException | duckdb.ProgrammingError):
         return False
+    if path.is_symlink() and not path.exists():
+        raise StoreDamagedError(path, "it is a link to nothing") from error
     if not path.exists():
         if read_only:
             raise StoreError(f"{path} is not there; the next night makes it") from error

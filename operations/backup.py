@@ -29,7 +29,7 @@ from typing import Any
 
 import duckdb
 
-from common import damage, files, paths, settings, sql, store, turns, versions
+from common import damage, documents, files, paths, settings, sql, store, turns, versions
 from common.findings import Finding
 from common.runs import Run
 from operations import interventions
@@ -184,7 +184,7 @@ def restore(given: str) -> tuple[Path, Path]:
         aside.mkdir(parents=True, mode=0o700)
         target = paths.ledger()
         for file in (target, target.with_suffix(".duckdb.wal")):
-            if file.is_file():
+            if documents.exists(file):  # be it a folder somebody put there
                 file.replace(aside / file.name)
         ledger.replace(target)
         _put_back_documents(chosen / DOCUMENTS)

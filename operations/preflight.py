@@ -13,7 +13,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import disk_reserve, paths, problems, settings, store
+from common import disk_reserve, documents, paths, problems, settings, store
 from common.findings import Finding
 from common.log import event
 from ingestion import fetch
@@ -39,8 +39,9 @@ def ready() -> tuple[list[Finding], int]:
     try:
         store.whole_copy(read=True)
     except store.StoreError as error:
-        paths.published().unlink()
-        found.append(Finding("published_damaged", {"why": str(error)}))
+        found.append(_not_published(str(error)))
+    except PermissionError:
+        found.append(_not_published(paths.whose(paths.published())))
     try:
         store.look()
         with store.connect():
@@ -125,9 +126,18 @@ def _aside(path: Path) -> Path:
     folder = paths.var() / "replaced" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     folder.mkdir(parents=True, mode=0o700)
     for file in (path, path.with_suffix(".duckdb.wal")):
-        if file.is_file():
+        if documents.exists(file):
             file.replace(folder / file.name)
     return folder / path.name
+
+
+def _not_published(why: str) -> Finding:
+    """A published copy nobody can read makes room for the next one."""
+    if paths.published().is_dir():
+        shutil.rmtree(paths.published())
+    else:
+        paths.published().unlink()
+    return Finding("published_damaged", {"why": why})
 
 
 def _unusable(code: str, error: store.StoreError) -> Finding:

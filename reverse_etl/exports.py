@@ -36,6 +36,7 @@ from reverse_etl.model import (
     ON_ABSENT,
     ON_DRIFT,
     OWNERS,
+    PERSONAL,
     ROLES,
     SWITCH,
     Column,
@@ -311,6 +312,13 @@ def parsed(
                 raise ExportError(
                     f"{where}.{setting} names column {name!r}, which the model does not list"
                 )
+    telling = [c.name for c in columns if c.name in key and c.personal_data in PERSONAL]
+    if telling and not meta.get("file"):
+        raise ExportError(
+            f"{where}.key names column {telling[0]!r}, which tells who somebody is: an object's key"
+            " stands in the ledger, on pages and in the audit tables; take a number or an id of the"
+            " district's, and send this as any other column"
+        )
     if set(key) & set(context):
         raise ExportError(
             f"{where}.context holds key column {sorted(set(key) & set(context))[0]!r}; a key is"

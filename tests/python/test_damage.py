@@ -247,6 +247,62 @@ def test_who_reads_a_damaged_published_copy_is_told_so_and_the_night_says_it(var
     assert preflight.ready() == ([], 0)
 
 
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "x").touch()
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.parent / "elsewhere" / "gone")
+
+
+def random_bytes(path: Path) -> None:
+    path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("instead", [a_folder, a_link_to_nothing, random_bytes])
+@pytest.mark.parametrize("name", ["ledger", "warehouse", "published"])
+def test_whatever_stands_where_a_database_should_the_night_says_so_and_there_is_a_way_out(
+    var, name, instead
+):
+    night(0)
+    backup.backup()
+    paths.published().parent.mkdir()
+    with duckdb.connect(str(paths.published())) as connection:
+        connection.execute("create table t as select range as x from range(100000)")
+    instead({"ledger": paths.ledger, "warehouse": paths.warehouse}.get(name, paths.published)())
+    found, code = preflight.ready()
+    codes = [one.code for one in found]
+    if name == "ledger":
+        assert code == 2 and codes in (["ledger_damaged"], ["ledger_gone"])
+        assert "make restore FROM=latest" in found[0].message
+        backup.restore("latest")
+    elif instead is a_link_to_nothing and name == "published":
+        assert (codes, code) == ([], 0), "nothing is published, as before the first night"
+    else:
+        assert (codes, code) == ([f"{name}_damaged"], 0)
+    assert preflight.ready() == ([], 0)
+
+
+def test_a_published_copy_whose_mode_lets_nobody_read_it_is_made_anew(var, monkeypatch):
+    night(0)
+    backup.backup()
+    paths.published().parent.mkdir()
+    paths.published().write_bytes(b"x" * 50_000)
+    monkeypatch.setattr(damage, "opened", lambda *_, **__: refuse())  # root may read everything
+
+    def refuse():
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store, "look", lambda: None)
+    found, code = preflight.ready()
+    assert ([one.code for one in found], code) == (["published_damaged"], 0)
+    assert "sudo chmod -R u+rwX" in found[0].message
+    assert not paths.published().exists()
+
+
 # ---------------------------------------------------------------- the archive, the backups
 
 

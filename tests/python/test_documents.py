@@ -5,6 +5,7 @@ and say what was wrong.
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -119,6 +120,33 @@ def test_no_document_beside_the_runs_stops_them_either(var, name, damage):
     interventions.record("not_run", details="another")
     assert [one["details"] for one in interventions.lines()][-1] == "another"
     assert "document_damaged" in found
+
+
+@pytest.mark.parametrize("name", ["run.json", "findings.jsonl", "incidents.json"])
+def test_a_document_whose_mode_lets_nobody_read_it_is_set_aside_by_the_one_whose_folder_it_is(
+    var, name, monkeypatch
+):
+    run = a_past(1)
+    findings.record(run, [finding()])
+    (var / "incidents.json").write_text("{}")
+    path = var / name if name == "incidents.json" else run.folder / name
+    real = Path.open  # root, as in a test, may read everything
+
+    def no(self, *given, **more):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, *given, **more)
+
+    monkeypatch.setattr(Path, "open", no)
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: self.open().read())
+    monkeypatch.setattr(Path, "read_bytes", lambda self: self.open("rb").read())
+    with monkeypatch.context() as patch:  # who only reads is told whose it is
+        patch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(PermissionError):
+            documents.lines(path) if path.suffix == ".jsonl" else documents.read(path)
+    found = documents.lines(path) if path.suffix == ".jsonl" else documents.read(path, [])
+    assert found == []
+    assert [inside.name for inside, _ in documents.untold()] == [name]
 
 
 def test_interventions_that_were_cut_are_there_again_from_the_ledger():

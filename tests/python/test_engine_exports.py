@@ -336,6 +336,22 @@ def test_of(name: str, **more: Any) -> dict[str, Any]:
 test_of.__test__ = False  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("kind", ["name", "birth", "contact", "address", "family"])
+def test_the_key_of_an_object_never_tells_who_somebody_is_and_a_files_is_shown_as_a_stand_in(
+    kind: str,
+) -> None:
+    columns = {"mail": {"personal_data": kind}}
+    meta: dict[str, Any] = {"key": ["id", "mail"]}
+    with pytest.raises(exports.ExportError, match="names column 'mail', which tells who"):
+        exports.parsed(node(meta, columns), {"target": "fake", "entity": "users"} | meta)
+    of_a_file = {"target": "fake", "entity": "users", "file": {"name": "a.csv"}} | meta
+    assert exports.parsed(node(of_a_file, columns), of_a_file).shown_key == ("id", "~mail")
+    for harmless in ("none", "key", "account"):
+        columns = {"mail": {"personal_data": harmless}}
+        found = exports.parsed(node(meta, columns), {"target": "fake", "entity": "users"} | meta)
+        assert found.shown_key == ("id", "mail")
+
+
 def test_an_export_is_written_only_from_tonights_table_with_every_test_passed() -> None:
     assert judged({}) == ""
     assert 'model exp_fake__users is "error" in this run\'s build' in judged({UID: "error"})
