@@ -296,16 +296,40 @@ one_per_problem as (
     {{ deduplicate('counted', 'problem_id', 'source_file nulls last, source_line nulls last') }}
 ),
 
+-- what points nowhere and has no digit may be a name somebody typed: file, line and column say which it is
+told as (
+    select
+        one_per_problem.problem_id,
+        one_per_problem.code,
+        one_per_problem.source_system,
+        one_per_problem.entity,
+        case
+            when one_per_problem.code not in (
+                'unknown_teacher', 'unknown_school', 'section_of_unknown_student', 'student_in_unknown_section',
+                'absence_of_unknown_student', 'contact_of_unknown_student', 'unknown_absence_code'
+            ) then one_per_problem.key
+            when {{ regexp_like('one_per_problem.key', '[0-9]') }} then one_per_problem.key
+            when one_per_problem.code = 'unknown_absence_code' and length(one_per_problem.key) <= 4
+                then one_per_problem.key
+        end as key,
+        one_per_problem.school_number,
+        one_per_problem.column_name,
+        one_per_problem.source_file,
+        one_per_problem.source_line,
+        one_per_problem.lines
+    from one_per_problem
+),
+
 valued as (
     select
-        one_per_problem.*,
+        told.*,
         {{ problem_values({
-            'column': "coalesce(one_per_problem.column_name, '')",
-            'key': "coalesce(one_per_problem.key, '')",
-            'rows': "case one_per_problem.lines when 1 then '1 row' else cast(one_per_problem.lines as "
+            'column': "coalesce(told.column_name, '')",
+            'key': "coalesce(told.key, '')",
+            'rows': "case told.lines when 1 then '1 row' else cast(told.lines as "
                 ~ dbt.type_string() ~ ") || ' rows' end",
         }) }} as values
-    from one_per_problem
+    from told
 ),
 
 final as (
