@@ -36,9 +36,9 @@ from reverse_etl.model import (
     ON_ABSENT,
     ON_DRIFT,
     OWNERS,
-    PERSONAL,
     ROLES,
     SWITCH,
+    TELLS_NOBODY,
     Column,
     Export,
     FileFormat,
@@ -312,7 +312,7 @@ def parsed(
                 raise ExportError(
                     f"{where}.{setting} names column {name!r}, which the model does not list"
                 )
-    telling = [c.name for c in columns if c.name in key and c.personal_data in PERSONAL]
+    telling = [c.name for c in columns if c.name in key and c.personal_data not in TELLS_NOBODY]
     if telling and not meta.get("file"):
         raise ExportError(
             f"{where}.key names column {telling[0]!r}, which tells who somebody is: an object's key"
