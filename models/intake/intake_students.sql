@@ -6,6 +6,25 @@ night as (
     select * from {{ source('homeroom', 'run_context') }}
 ),
 
+-- schools that will have closed, or will stand elsewhere, on the day that is rehearsed
+moving_schools as (
+    select
+        events.school_number,
+        events.to_school_number,
+        events.starts_on
+    from {{ ref('district_events') }} as events
+    inner join night
+        on
+            events.starts_on > night.data_as_of
+            and events.starts_on <= night.as_of
+            and (events.event = 'closes' or events.ends_on >= night.as_of)
+    where events.event in ('closes', 'moves') and events.to_school_number is not null
+),
+
+moved_schools as (
+    {{ deduplicate('moving_schools', 'school_number', 'starts_on desc, to_school_number') }}
+),
+
 ranked as (
     select
         enrolments.*,
@@ -40,39 +59,55 @@ foreseen as (
     cross join night
 ),
 
-final as (
+placed as (
     select
-        {{ all_but('foreseen', [
-            'school_number', 'next_school_number', 'usual_first_name', 'usual_last_name', 'grade_code', 'homeroom',
-            'homeroom_teacher_id', 'homeroom_teacher_name', 'enrolment_status', 'withdrawn_on', 'precedence', 'status_rank',
-            'has_begun', 'has_moved_up', 'rolled_over_on', 'next_grade_code',
-        ]) }},
+        foreseen.*,
         case
             when foreseen.has_moved_up then coalesce(foreseen.next_school_number, foreseen.school_number)
             else foreseen.school_number
-        end as school_number,
-        case when not foreseen.has_moved_up then foreseen.next_school_number end as next_school_number,
-        -- a person with one name has it as the last name: no usual first name is filled in from anywhere
-        coalesce(foreseen.usual_first_name, foreseen.legal_first_name) as usual_first_name,
-        coalesce(foreseen.usual_last_name, foreseen.legal_last_name) as usual_last_name,
+        end as place
+    from foreseen
+),
+
+final as (
+    select
+        {{ all_but('placed', [
+            'school_number', 'next_school_number', 'usual_first_name', 'usual_last_name', 'grade_code', 'homeroom',
+            'homeroom_teacher_id', 'homeroom_teacher_name', 'enrolment_status', 'withdrawn_on', 'precedence', 'status_rank',
+            'has_begun', 'has_moved_up', 'rolled_over_on', 'next_grade_code', 'place',
+        ]) }},
         case
-            when foreseen.has_moved_up and foreseen.next_grade_code <> 'graduated' then foreseen.next_grade_code
-            else foreseen.grade_code
+            when elsewhere.student_number is null then coalesce(moved_schools.to_school_number, placed.place)
+            else placed.place
+        end as school_number,
+        case when not placed.has_moved_up then placed.next_school_number end as next_school_number,
+        -- a person with one name has it as the last name: no usual first name is filled in from anywhere
+        coalesce(placed.usual_first_name, placed.legal_first_name) as usual_first_name,
+        coalesce(placed.usual_last_name, placed.legal_last_name) as usual_last_name,
+        case
+            when placed.has_moved_up and placed.next_grade_code <> 'graduated' then placed.next_grade_code
+            else placed.grade_code
         end as grade_code,
         -- next year's homerooms are not known yet
-        case when not foreseen.has_moved_up then foreseen.homeroom end as homeroom,
-        case when not foreseen.has_moved_up then foreseen.homeroom_teacher_id end as homeroom_teacher_id,
-        case when not foreseen.has_moved_up then foreseen.homeroom_teacher_name end as homeroom_teacher_name,
+        case when not placed.has_moved_up then placed.homeroom end as homeroom,
+        case when not placed.has_moved_up then placed.homeroom_teacher_id end as homeroom_teacher_id,
+        case when not placed.has_moved_up then placed.homeroom_teacher_name end as homeroom_teacher_name,
         case
-            when foreseen.has_begun then 'active'
-            when foreseen.has_moved_up and foreseen.next_grade_code = 'graduated' then 'inactive'
-            else foreseen.enrolment_status
+            when placed.has_begun then 'active'
+            when placed.has_moved_up and placed.next_grade_code = 'graduated' then 'inactive'
+            else placed.enrolment_status
         end as enrolment_status,
         case
-            when foreseen.has_moved_up and foreseen.next_grade_code = 'graduated' then foreseen.rolled_over_on
-            else foreseen.withdrawn_on
+            when placed.has_moved_up and placed.next_grade_code = 'graduated' then placed.rolled_over_on
+            else placed.withdrawn_on
         end as withdrawn_on
-    from foreseen
+    from placed
+    left join moved_schools on placed.place = moved_schools.school_number
+    -- who attends both already keeps two enrolments
+    left join placed as elsewhere
+        on
+            placed.student_number = elsewhere.student_number
+            and moved_schools.to_school_number = elsewhere.place
 )
 
 select * from final

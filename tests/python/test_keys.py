@@ -138,6 +138,10 @@ def night(
             "source_file:varchar good_loads_since:integer latest_rejected_keys:varchar",
         ),
         "held_loads": ("source_file:varchar school_number:varchar held_loads_since:integer",),
+        "district_events": (
+            "event:varchar school_number:varchar to_school_number:varchar starts_on:date"
+            " ends_on:date",
+        ),
         "first_days": ("position:varchar days_before:integer", (None, 0)),
         "absence_policy": ("population good_feeds_before_left", ("student", 5), ("staff", 5)),
         "school_calendar": ("population:varchar starts_on:date ends_on:date class_lists:varchar",),
