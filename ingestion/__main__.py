@@ -308,13 +308,13 @@ def _retention(sources: Sequence[Source], *, really: bool) -> int:
         }
     for name, keep in days.items():
         files = found.get(name, [])
-        size = sum(file.stat().st_size for file in files) / 1e6
+        size = sum(file.lstat().st_size for file in files) / 1e6
         old = f"{len(files):,} files older than {keep} days, {size:,.1f} MB"
         print(f"{name}: " + ("keep_days is not set, everything is kept" if keep is None else old))
         for file in files:
             print(f"  {file.relative_to(archive.folder())}")
             if really:
-                file.unlink()
+                archive.let_go(file)
     memories = archive.past_memories(default) if default is not None else []
     if default is not None:
         print(

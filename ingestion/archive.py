@@ -25,7 +25,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import files, paths
+from common import documents, files, paths
 from common.log import event
 
 ROUND = 30  # nights in which every byte is read once
@@ -68,7 +68,7 @@ def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> 
             *(folder() / source).glob(f"*/*{DAMAGED}"),
         ]
         if (key := (file.parent.name, file.name.partition(".")[0])) not in set(newest)
-        and met.get(key, file.stat().st_mtime) < oldest
+        and met.get(key, file.lstat().st_mtime) < oldest
     )
 
 
@@ -119,7 +119,7 @@ def keep(source: str, feed: str, file: Path, sha256: str, *, there: bool) -> boo
     """
     path = path_of(source, feed, sha256)
     lost = there and not path.is_file()
-    if path.is_file() and _wrong(path, file.stat().st_size, read=False):
+    if documents.exists(path) and _wrong(path, file.stat().st_size, read=False):
         path.rename(path.with_name(path.name + DAMAGED))
         lost = True
     store(source, feed, file, sha256)
@@ -150,8 +150,16 @@ def damaged() -> list[Path]:
     every = sorted(folder().glob(f"*/*/*.gz{DAMAGED}"))
     for path in every:
         if path.with_suffix("").is_file():
-            path.unlink()
-    return [path for path in every if path.is_file()]
+            let_go(path)
+    return [path for path in every if documents.exists(path)]
+
+
+def let_go(path: Path) -> None:
+    """Remove an archived file, or what somebody put in the place of one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _wrong(path: Path, size: int | None, *, read: bool) -> bool:

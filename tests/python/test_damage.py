@@ -467,3 +467,35 @@ def test_a_damaged_copy_of_an_upgrade_is_named_too(var):
     assert backup.looked_over(DAY) == []
     cut(copy, 20_000)
     assert [one.code for one in backup.looked_over(DAY)] == ["backup_damaged"]
+
+
+@pytest.mark.parametrize("instead", [a_folder, a_link_to_nothing, random_bytes])
+def test_whatever_stands_where_an_archived_file_should_is_named(var, instead):
+    first, second = archived(1), archived(2)
+    instead(first[0])
+    assert looked(31, known(first, second)) == 1
+    assert [path.name for path in archive.damaged()] == [first[0].name + archive.DAMAGED]
+    archive.store("sis", "people", first[1], first[0].stem)  # its copy is put back
+    assert archive.damaged() == []
+
+
+@pytest.mark.parametrize("instead", [a_folder, a_link_to_nothing, random_bytes])
+def test_the_file_of_tonight_takes_the_place_of_whatever_stands_in_its_own(var, instead):
+    path, original = archived(1)
+    instead(path)
+    assert archive.keep("sis", "people", original, path.stem, there=True)
+    assert archive.restore("sis", "people", path.stem, paths.var() / "back").read_bytes() == (
+        original.read_bytes()
+    )
+
+
+@pytest.mark.parametrize("instead", [a_folder, a_link_to_nothing, random_bytes])
+@pytest.mark.parametrize("name", [backup.LEDGER, backup.DOCUMENTS, backup.MANIFEST])
+def test_whatever_stands_where_a_part_of_a_backup_should_is_named(var, instead, name):
+    night(0)
+    with store.connect():
+        pass
+    instead(backup.backup() / name)
+    (found,) = backup.looked_over(DAY)
+    assert found.code == "backup_damaged"
+    assert backup.backups() == [], "nothing is put back from it by mistake"
