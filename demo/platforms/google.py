@@ -27,7 +27,13 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from demo.platforms import google_classroom, google_groups, google_units, google_users
+from demo.platforms import (
+    google_classroom,
+    google_groups,
+    google_licences,
+    google_units,
+    google_users,
+)
 from demo.platforms.faults import Faults
 from demo.platforms.fields import masked
 from demo.platforms.google_tenant import Call, Tenant, refuse
@@ -37,6 +43,9 @@ from demo.platforms.store import Store, Window
 
 PRODUCTION = "https://admin.googleapis.com"
 CLASSROOM = "https://classroom.googleapis.com"
+LICENSING = "https://licensing.googleapis.com"
+LICENCES = "/apps/licensing/v1/"
+LICENCE_CALLS_PER_MINUTE = 60
 PRODUCTION_TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105  an address, no secret
 DIRECTORY, COURSES = "/admin/directory/v1/", "/v1/"
 QUERIES_PER_MINUTE = 2400
@@ -60,7 +69,7 @@ AUTHORIZED = frozenset(
         "admin.directory.domain",
     )
     for access in ("", ".readonly")
-) | {SCOPE + "classroom.courses", SCOPE + "classroom.rosters"}
+) | {SCOPE + "classroom.courses", SCOPE + "classroom.rosters", SCOPE + "apps.licensing"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,8 @@ class Google(Platform):
     def production_url(self, request: Request) -> str:
         if request.path.startswith(COURSES):
             return CLASSROOM + request.target
+        if request.path.startswith(LICENCES):
+            return LICENSING + request.target
         return PRODUCTION_TOKEN if request.path == "/token" else PRODUCTION + request.target
 
     def password_is_accepted(self, password: str) -> bool:
@@ -120,6 +131,8 @@ class Google(Platform):
             return self._directory(request)
         if request.path.startswith(COURSES):
             return self._course(request)
+        if request.path.startswith(LICENCES):
+            return self._licence(request)
         return refuse(404, "notFound", "Not Found").reply
 
     # --- tokens
@@ -237,6 +250,16 @@ class Google(Platform):
         answer = google_classroom.call if parts[0] == "courses" else None
         return self._answered(request, parts, answer)
 
+    def _licence(self, request: Request) -> Reply:
+        """A call of the licensing API: one a second, and too many are a 503."""
+        parts = tuple(unquote(part) for part in request.path[len(LICENCES) :].split("/"))
+        token = self._allowed(request, parts)
+        window = Window(LICENCE_CALLS_PER_MINUTE, self._window_seconds)
+        quota = self._quotas.setdefault(f"licences {token.subject}", window)
+        if quota.wait(1) > 0 or self.faults.happens("throttle"):
+            raise refuse(503, "backendError", "The service is currently unavailable.")
+        return self._answered(request, parts, google_licences.call)
+
     def _answered(
         self,
         request: Request,
@@ -335,6 +358,7 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
             }.get(below, ("admin.directory.domain",))
         ),
         "customers": ("admin.directory.customer",),
+        "product": ("apps.licensing",),
         "courses": (
             ("classroom.rosters",) if below in ("teachers", "students") else ("classroom.courses",)
         ),

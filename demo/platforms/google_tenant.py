@@ -33,6 +33,7 @@ TABLES = (
     "course_aliases",
     "course_teachers",
     "course_students",
+    "licences",
 )
 UNDELETE_DAYS = 20
 _LOCAL_PART = re.compile(r"[A-Za-z0-9_'\-]+(\.[A-Za-z0-9_'\-]+)*")

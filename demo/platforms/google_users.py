@@ -501,6 +501,8 @@ def _delete(tenant: Tenant, key: str) -> Reply:
                 group_id,
                 {one: role for one, role in members.items() if one != user["id"]},
             )
+    for held in [key for key in tenant.store["licences"] if key.endswith(f"/{user['id']}")]:
+        tenant.store.remove("licences", held)
     tenant.store.remove("users", user["id"])
     tenant.store.put("deleted", user["id"], user | {"deletionTime": now(), "aliases": []})
     return Reply(204)

@@ -59,6 +59,8 @@ def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
     assert sorted(listed) == sorted({*calls(Google.rows), "schemas.update", "course_aliases.list"})
     resources = json.loads(client.DESCRIPTION.read_text(encoding="utf-8"))["resources"]
     courses = json.loads(client.CLASSROOM.read_text(encoding="utf-8"))["resources"]["courses"]
+    licensing = json.loads(client.LICENSING.read_text(encoding="utf-8"))["resources"]
+    resources["licences"] = licensing["licenseAssignments"]
     resources |= {"courses": courses, "aliases": resources["users"]["resources"]["aliases"]}
     resources |= {f"course_{name}": one for name, one in courses["resources"].items()}
     for scope, _, some, _ in table:

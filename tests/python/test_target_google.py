@@ -292,6 +292,7 @@ def test_exactly_the_scopes_that_are_used_are_asked_for():
         "admin.directory.user.security",
         "classroom.courses",
         "classroom.rosters",
+        "apps.licensing",
     ]
 
 
@@ -431,3 +432,80 @@ def test_a_unit_made_by_hand_in_another_letter_case_is_the_one_that_is_meant(goo
     paths = {row["org_unit_path"] for row in google.observed("org_units")}
     assert {"/pupils", "/pupils/Grade 3"} <= paths
     google.done(google.user(org_unit_path="/Pupils/grade 3"))
+
+
+PLUS, STANDARD, UPGRADE = "101031/1010310008", "101031/1010310005", "101037/1010370001"
+
+
+@pytest.fixture
+def licensed(platforms, tmp_path, monkeypatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setattr("reverse_etl.targets.google.client.LICENSING_RATE", 1e6)
+    made = kit("google", platforms, licences=True, products=["101031", "101037"])
+    yield made
+    made.faults(licence_seats=1_000_000, expired_pages=0)
+    made.adapter.close()
+
+
+def licence(google: Kit, user: Change, name: str, action: str = "create") -> Change:
+    remote_id = google.made["users", user.key]
+    new = {"person_id": user.key[0], "licence": name} if action == "create" else {}
+    made = google.change("licences", (*user.key, name), action, new)
+    removed = None if action == "create" else f"{remote_id}/{name}"
+    return replace(made, references={"person_id": remote_id}, remote_id=removed)
+
+
+def held(google: Kit, user: Change) -> set[str]:
+    return {
+        row["licence"]
+        for row in google.observed("licences")
+        if row["user_email"] == user.new["primary_email"]
+    }
+
+
+def test_a_licence_is_given_read_back_and_taken_back_and_repeats_are_harmless(licensed):
+    user = licensed.done(licensed.user())
+    for name in (PLUS, UPGRADE, PLUS):
+        licensed.done(licence(licensed, user, name))
+    assert held(licensed, user) == {PLUS, UPGRADE}
+    for _ in range(2):
+        licensed.done(licence(licensed, user, PLUS, "remove"))
+    assert held(licensed, user) == {UPGRADE}
+
+
+def test_one_sku_for_another_of_its_product_is_one_call_or_none(licensed, platforms):
+    user = licensed.done(licensed.user())
+    licensed.done(licence(licensed, user, STANDARD))
+    refused = licensed.apply(licence(licensed, user, PLUS))
+    assert (refused.status, refused.reason) == ("failed", "licence_clash")
+    removal = licence(licensed, user, STANDARD, "remove")
+    exchange = replace(licence(licensed, user, PLUS), others=(removal,))
+    assert licensed.adapter.exchanges([exchange, removal])
+    licensed.faults(licence_seats=0)
+    refused = licensed.apply(exchange)
+    assert (refused.status, refused.reason) == ("failed", "no_seats")
+    assert held(licensed, user) == {STANDARD}, "nothing is taken away"
+    licensed.faults(licence_seats=1_000_000)
+    before = len(sent(platforms))
+    assert licensed.apply(exchange).status == "applied"
+    methods = [one["method"] for one in sent(platforms)[before:] if "/licensing/" in one["url"]]
+    assert methods == ["PUT"]
+    assert licensed.apply(exchange).note == "already there", "as after a lost reply"
+    assert held(licensed, user) == {PLUS}
+    licensed.done(licence(licensed, user, PLUS, "remove"))
+    assert licensed.apply(exchange).status == "applied", "somebody took the old one away"
+    assert held(licensed, user) == {PLUS}
+
+
+def test_what_is_of_two_products_is_no_exchange(licensed):
+    user = licensed.done(licensed.user())
+    gets, loses = licence(licensed, user, UPGRADE), licence(licensed, user, PLUS, "remove")
+    assert not licensed.adapter.exchanges([gets, loses])
+    assert not licensed.adapter.exchanges([licence(licensed, user, PLUS), gets])
+
+
+def test_licences_are_neither_asked_for_nor_read_unless_a_district_says_so(google, platforms):
+    before = len(sent(platforms))
+    assert google.observed("licences") == []
+    assert "licences" not in google.adapter.entities
+    assert not [one for one in sent(platforms)[before:] if "/licensing/" in one["url"]]

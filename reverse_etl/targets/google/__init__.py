@@ -16,14 +16,14 @@ from urllib.parse import quote
 
 from common.problems import Reason
 from reverse_etl.configured import settings_of
-from reverse_etl.model import ADOPT, Change, Export, Outcome, key_text
+from reverse_etl.model import ADOPT, REMOVALS, Change, Export, Outcome, key_text
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.google.client import Client
-from reverse_etl.targets.google.entities import ENTITIES
+from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, outcome_of
+from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 REPEATABLE = Call(repeatable=True)
 CLOSED = frozenset(
@@ -73,6 +73,9 @@ class Google(ApiTarget):
         if entity == "courses":
             yield from self._course_pages()
             return
+        if entity == "licences":
+            yield from self._licence_pages()
+            return
         aliases: list[dict[str, str]] = []
         for page in super().pages(entity):
             if entity == "users":
@@ -85,6 +88,27 @@ class Google(ApiTarget):
             yield page
         if entity == "users":
             self._aliases = aliases
+
+    def _licence_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Who holds what of the products the settings name, called `product/sku`."""
+        row = self.rows["licences"]
+        for product in self.said.products:
+            values = {"product": product, "customer_id": self._customer_id()}
+            for page in self.listed(row, row.routes["list"], **values):
+                yield [{**one, "licence": f"{one['productId']}/{one['skuId']}"} for one in page]
+
+    def _customer_id(self) -> str:
+        if self.said.customer != "my_customer":
+            return self.said.customer
+        reply = self.read("customer", self._client.request(self.filled(CUSTOMER, {})))
+        return str(next(iter(reply.body.get("users", [])), {}).get("customerId", ""))
+
+    def exchanges(self, changes: Sequence[Change]) -> bool:
+        """One SKU of a product for another is one call."""
+        kinds = [change.action in REMOVALS for change in changes]
+        products = {change.key[-1].partition("/")[0] for change in changes}
+        licences = all(change.entity == "licences" for change in changes)
+        return licences and sorted(kinds) == [False, True] and len(products) == 1
 
     def _course_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Courses, each with its key; of those that are archived nobody's list is read, for nobody
@@ -134,15 +158,48 @@ class Google(ApiTarget):
         if change.entity == "org_units":
             creating = change.action in CREATING
             words["path"] = path_in_url(words["key"] if creating else words["id"])
+        if change.entity == "licences":
+            words |= self._of_licence(change)
         if change.entity == "courses":
             fields = {each.column: each.path[0] for each in self.tables["courses"] if each.sent}
             words["changed"] = ",".join(fields[name] for name in change.new if name in fields)
         return words
 
+    def _of_licence(self, change: Change) -> dict[str, str]:
+        """The words of a licence: of an exchange the new SKU, and which it is given for."""
+        product, _, sku = change.key[1].partition("/")
+        said = {"product": product, "sku": sku}
+        for other in change.others:
+            said["old_sku"] = other.key[1].partition("/")[2]
+        if user := change.references.get("person_id"):
+            query = {"userKey": user, "fields": "primaryEmail"}
+            asked = self._client.request(Route("users.get", query))
+            found = self.read(f"users {change.key[0]}", asked, missing_is_fine=True).body
+            said |= {"user": found["primaryEmail"]} if found.get("primaryEmail") else {}
+        return said
+
+    def _licence_looked_at(self, change: Change, reply: Reply) -> Outcome:
+        """There already, or, of an exchange, the old one gone: what is held says which, and who
+        holds neither is given the new one.
+        """
+        row, user = self.rows["licences"], change.references.get("person_id")
+        words = self.words(change)
+        asked = self._client.request(self.filled(row.routes["held"], words))
+        if self.read(f"licences of {change.key[0]}", asked, missing_is_fine=True).good:
+            return outcome_of(change, ALREADY, reply, user, "already there", 2)
+        if not change.others:
+            return outcome_of(change, Verdict("failed", "licence_clash"), reply, None, calls=2)
+        (again,) = self.send([self._client.request(self.filled(row.routes["create"], words))])
+        verdict = self._client.verdict(REPEATABLE, again)
+        return outcome_of(change, verdict, again, user, "the rest of an exchange", 3)
+
     def request(self, change: Change) -> Any:
         """A group that was there before us keeps the ids others gave it: the list is replaced
         whole, so it is read first.
         """
+        if change.others:
+            route = self.rows[change.entity].routes["exchange"]
+            return self._client.request(self.filled(route, self.words(change)))
         if (change.entity, change.action) != ("groups", ADOPT):
             return super().request(change)
         row = self.rows["groups"]
@@ -171,6 +228,13 @@ class Google(ApiTarget):
         """Who is to own a course and is no teacher of it is made one first, where Google wants that
         (IneligibleOwner, https://developers.google.com/workspace/classroom/reference/Request.Errors).
         """
+        gone = reply.code == 409 or (reply.code == 404 and bool(change.others))
+        if change.entity == "licences" and gone:
+            try:
+                return self._licence_looked_at(change, reply)
+            except TargetUnreadableError as error:
+                unread = Verdict("retry", "unreadable")
+                return outcome_of(change, unread, reply, None, str(error), 2)
         refused = reply.code == 400 and "IneligibleOwner" in reply.message
         if change.entity == "course_owners" and refused:
             words = self.words(change)
@@ -184,6 +248,8 @@ class Google(ApiTarget):
     def refusal(self, change: Change, reply: Reply) -> Reason | None:
         known = super().refusal(change, reply)
         unit = change.entity == "org_units" and known and known.code == "refused_unit"
+        if change.entity == "licences" and known and known.code == "refused_no_licence":
+            return Reason("refused_no_seats")
         return Reason("refused_unit_name") if unit else known
 
     def look(self, change: Change, reply: Reply, reason: str) -> Outcome:

@@ -72,11 +72,15 @@ SCOPES: Mapping[str, str] = {
         "admin.directory.user.security": "end_sessions",
         "classroom.courses": "classes",
         "classroom.rosters": "classes",
+        "apps.licensing": "licences",
     }.items()
 }
 DESCRIPTIONS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 DESCRIPTION = DESCRIPTIONS / "admin.directory_v1.json"
 CLASSROOM = DESCRIPTIONS / "classroom.v1.json"
+LICENSING = DESCRIPTIONS / "licensing.v1.json"
+# calls a second, https://developers.google.com/workspace/admin/licensing/v1/limits
+LICENSING_RATE = 1.0
 # calls a second for one delegated user, https://developers.google.com/workspace/classroom/reference/limits
 CLASSROOM_RATE = 20.0
 
@@ -156,7 +160,8 @@ class Client:
         self._local = threading.local()
         self._connections: list[Any] = []
         self._opened: tuple[SimpleNamespace, Any] | None = None
-        self._classroom = Bucket(CLASSROOM_RATE)  # its quota is half the Directory's
+        # quotas of their own: half the Directory's, and one call a second
+        self._slow = {"classroom": Bucket(CLASSROOM_RATE), "licensing": Bucket(LICENSING_RATE)}
         self.clock = Clock()
 
     @property
@@ -193,8 +198,8 @@ class Client:
         """Send one request once."""
         headers: dict[str, str] = {}
         request.add_response_callback(headers.update)
-        if request.methodId.startswith("classroom."):
-            self._classroom.take()
+        if slow := self._slow.get(request.methodId.partition(".")[0]):
+            slow.take()
         try:
             body = request.execute(http=self._connection(), num_retries=0)
             self.clock.told(headers.get("date"))
@@ -343,8 +348,10 @@ def _build(settings: Settings) -> SimpleNamespace:
         "groups": directory.groups(),
         "members": directory.members(),
     }
+    elsewhere = "" if settings.address.endswith(".googleapis.com") else settings.address
+    if settings.licences:
+        made["licences"] = _service(LICENSING, elsewhere).licenseAssignments()
     if settings.classes:
-        elsewhere = "" if settings.address.endswith(".googleapis.com") else settings.address
         courses = _service(CLASSROOM, settings.classroom_address or elsewhere).courses()
         made |= {
             "courses": courses,

@@ -23,6 +23,12 @@ WITH_KEY = {"projection": "custom", "customFieldMask": SCHEMA}
 USER, GROUP, UNIT = {"userKey": "{id}"}, {"groupKey": "{id}"}, {"orgUnitPath": "{path}"}
 MEMBER = {"groupKey": "{group_id}", "memberKey": "{person_id}"}
 ID = {"fields": "id"}
+LICENCES_PER_PAGE = 1000
+LICENCE = {"productId": "{product}", "skuId": "{sku}", "userId": "{user}"}
+# whose directory it is: the licensing API knows no my_customer
+CUSTOMER = Route(
+    "users.list", {"customer": "{customer}", "maxResults": "1", "fields": "users(customerId)"}
+)
 COURSES_PER_PAGE, ROSTER_PER_PAGE = 500, 100
 COURSE = {"courseId": "{class_id}"}
 IN_COURSE = COURSE | {"userId": "{person_id}"}
@@ -200,6 +206,35 @@ ENTITIES = (
             ),
             "update": Route("members.patch", MEMBER | ID, columns=True),
             "remove": Route("members.delete", MEMBER),
+        },
+    ),
+    Entity(
+        "licences",  # by product and SKU; the API knows people by their address of the moment
+        items="items",
+        page=LICENCES_PER_PAGE,
+        observed=(field("user_email", "userId"),),
+        derived=("licence",),
+        read_only=("licence",),
+        links=("person_id",),
+        opt_in="licences",
+        routes={
+            "list": Route(
+                "licences.listForProduct",
+                {"productId": "{product}", "customerId": "{customer_id}", "maxResults": "{page}"},
+            ),
+            "held": Route("licences.get", LICENCE),
+            "create": Route(
+                "licences.insert",
+                {"productId": "{product}", "skuId": "{sku}"},
+                body={"userId": "{user}"},
+            ),
+            # one SKU for another of the product: both at once, or neither
+            "exchange": Route(
+                "licences.update",
+                LICENCE | {"skuId": "{old_sku}"},
+                body={"productId": "{product}", "skuId": "{sku}", "userId": "{user}"},
+            ),
+            "remove": Route("licences.delete", LICENCE),
         },
     ),
     Entity(

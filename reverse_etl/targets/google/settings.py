@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.settings import Some, Text
+from common.settings import Some, Text, Texts
 from reverse_etl.configured import AccountSettings, PerMinute
 
 
@@ -19,6 +19,10 @@ class Settings(AccountSettings):
     """The admin the service account acts for."""
     classes: bool = False
     """Whether classes are kept as courses of Classroom; it wants permissions of its own."""
+    licences: bool = False
+    """Whether licences are given and taken back; it wants a permission of its own."""
+    products: Texts = ("101031",)
+    """The products whose licences are read, as Google numbers them; 101031 is Education."""
     classroom_address: Text = ""
     """Where Classroom is asked; empty: where Google's own client does, or at `address` where that
     is none of Google's."""
