@@ -27,7 +27,7 @@ override TOLD = export HOMEROOM_SEEDS="$$($(PY) -m operations seeds)"
 help: ##+ this list; every verb with ALL=1
 	@awk -F ' ##[+]? ' -v all=$${ALL:+1} '/^##@ / { heading = "\n" substr($$0, 5) } \
 		/^[a-z-]+:.* ##[+]? / && (all || !/ ##[+] /) { if (heading) print heading; heading = ""; sub(/:.*/, "", $$1); \
-			printf "  make %-11s %s\n", $$1, $$2; if ($$3) printf "%-18s %s\n", "", $$3 } \
+			printf "  make %-12s %s\n", $$1, $$2; if ($$3) printf "%-19s %s\n", "", $$3 } \
 		END { if (!all) print "\nEvery verb: make help ALL=1" }' Makefile
 
 ##@ See it work
@@ -41,7 +41,7 @@ demo-again: .venv/dev ## one more night on the same files: nothing is written
 demo-next: .venv/dev ##+ move the district one school day on, and run its night
 	@$(PY) -m demo next
 
-year: .venv/dev ##+ a synthetic year in twelve nights, each checked (ten minutes) ## STUDENTS=60 SEED=1
+year: .venv/dev ##+ a synthetic year in twelve nights, each checked (10 minutes) ## STUDENTS=60 SEED=1
 	@$(PY) -m demo year --students="$${STUDENTS:-60}" --seed="$${SEED:-1}"
 
 ##@ Every night
@@ -83,6 +83,10 @@ build: .venv/nightly ## run the models and their tests ## SELECT=exp_transport__
 
 plan: build ## build, then what would change; writes to no target ## TARGET= SCHOOL= PERSON= ACTION=
 	@$(NEAR); "$$@" -m reverse_etl plan $(SCOPE) $(LIFT)
+
+preview-file: build ##+ a vendor's file as it would go out; sends nothing ## TARGET=transport
+	@$(NEAR); code=0; "$$@" -m reverse_etl plan $(SCOPE) $(LIFT) || code=$$?; [ $$code = 0 ] || [ $$code = 2 ] || exit $$code; \
+		"$$@" -m reverse_etl preview-file $(call given,--target,TARGET)
 
 show: .venv/nightly ## the plan, change by change ## TARGET= SCHOOL= PERSON= STATUS=held FORMAT=csv NAMES=1
 	@$(PY) -m reverse_etl show $(SCOPE) $(call given,--status,STATUS) $(call given,--format,FORMAT) \
@@ -176,7 +180,10 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@$(PY) -m scripts.audit_deps
 
 .venv/nightly: requirements.txt
-	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13; say which with PYTHON=python3.12")'
+	@command -v "$$PYTHON" > /dev/null || { echo "there is no $$PYTHON here: install it (Debian, Ubuntu: apt install python3 python3-venv), or say which with PYTHON=python3.12" >&2; exit 2; }
+	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13, and this is %d.%d: say which with PYTHON=python3.12" % sys.version_info[:2])'
+	@test -w . || { echo "$$PWD cannot be written to by $$(id -un): clone Homeroom into a folder of yours, or have this one given to you" >&2; exit 2; }
+	@test -x $(PY) || "$$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || { echo "this Python has no venv module: install it (Debian, Ubuntu: apt install python3-venv, or python3.12-venv for a Python of that version)" >&2; exit 2; }
 	@test -x $(PY) || { umask 022 && "$$PYTHON" -m venv .venv; }
 	@echo "installing what a night needs (once, about a minute) …"
 	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
@@ -194,5 +201,5 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan show release undo push verify report replay rehearse status alert nightly explain \
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly explain \
 	pause resume acknowledge backup restore retention compact install audit test chaos month mutants lint bench docs lock audit-deps clean

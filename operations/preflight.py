@@ -21,7 +21,7 @@ from operations.configured import Night
 from reverse_etl import configured
 
 # Left by something that was killed, or made again whenever it is asked for.
-LEFT_OVERS = ("tmp", "published/.next", "replay", "inbox/.fetched")
+LEFT_OVERS = ("tmp", "published/.next", "replay", "preview", "inbox/.fetched")
 
 
 def ready() -> tuple[list[Finding], int]:

@@ -215,6 +215,29 @@ def show(
 
 
 @app.command()
+def preview_file(target: Targets = None, run: RunId = "") -> None:
+    """Write a target's files as they would go out, and send nothing. Exit 2 where one would not
+    go.
+    """
+    from reverse_etl.preview import preview
+
+    with _sentences():
+        current = _run(run) or Run.latest()
+        if current is None or not current.read("plan.json"):
+            raise planning.NoPlanError('there is no plan yet; run "make plan"')
+        codes = [0]
+        found = configured.exports_of(current).every
+        for name in target or sorted({one.target for one in found if one.file}):
+            chosen = [one for one in found if one.target == name]
+            if not chosen:
+                known = ", ".join(sorted({one.target for one in found if one.file}))
+                raise planning.ScopeError(f"no export is for {name!r}; files go to {known}")
+            with store.connect(read_only=True) as connection:
+                codes.append(preview(connection, current, chosen, _adapter(current)(name)))
+    raise SystemExit(max(codes))
+
+
+@app.command()
 def release(
     *,
     target: Targets = None,

@@ -79,27 +79,35 @@ def plan(
     """Plan the files of these exports, in the temporary table `changes`."""
     district = settings.read(settings.District, "district").number
     moment = Moment(date.fromisoformat(night.as_of), night.at, district)
-    for export in filter(_is_delta, exports):
+    for export in filter(is_delta, exports):
         deltas.say_again(connection, export, night.run_id)
-    for (target, template), members in holds.files(exports).items():
-        for partition in _partitions(connection, target, members, template):
+    for (_, template), members in holds.files(exports).items():
+        changed = (
+            "select partition from changes where target = $target"
+            " and entity in (select unnest($entities))"
+        )
+        for partition in partitions(connection, members, template, changed):
             _plan_one(connection, moment, members, partition, parts, allowed)
 
 
-def _partitions(
-    connection: duckdb.DuckDBPyConnection, target: str, members: Sequence[Export], template: str
+def partitions(
+    connection: duckdb.DuckDBPyConnection,
+    members: Sequence[Export],
+    template: str,
+    changed: str = "",
 ) -> list[str | None]:
-    """The parts there is a file of; None: one file of all."""
+    """The parts there is a file of, those of a query of what changed too; None: one file of all."""
     if not per_partition(template):
         return [None]
     queries = [
         f"select cast({sql.name(export.partition or '')} as varchar) from {export.relation}"
         for export in members
     ]
-    changed = "select partition from changes where target = ? and entity in (select unnest(?))"
+    given = {"target": members[0].target, "entities": [export.entity for export in members]}
     rows = connection.execute(
-        f"select distinct * from ({' union all '.join([*queries, changed])}) order by 1",
-        [target, [export.entity for export in members]],
+        f"select distinct * from ({' union all '.join(filter(None, [*queries, changed]))})"
+        " order by 1",
+        given if changed else {},
     ).fetchall()
     return [row[0] for row in rows if row[0] is not None]
 
@@ -133,7 +141,7 @@ def _plan_one(  # noqa: PLR0917
     desired = {  # rows of tonight, and rows that stand though tonight's export has them no more
         e.entity: _desired(connection, e, partition, parts) + counts[e.entity].kept for e in members
     }
-    sending = [e for e in members if _is_sent(e, desired[e.entity], counts[e.entity].moved)]
+    sending = [e for e in members if is_sent(e, desired[e.entity], counts[e.entity].moved)]
     for skipped in (e for e in members if e not in sending):
         # Nothing to say is said by sending nothing: the rows that vanished stay as they were
         # delivered.
@@ -147,7 +155,7 @@ def _plan_one(  # noqa: PLR0917
     reshaped = [
         e.entity
         for e in sending
-        if not _is_delta(e)
+        if not is_delta(e)
         and (applied.shape(connection, target, e.entity) or shapes[e.entity]) != shapes[e.entity]
     ]
     if not sending or not (moved or reshaped):
@@ -159,7 +167,7 @@ def _plan_one(  # noqa: PLR0917
         "time": _time(connection, target, template, moment, partition).isoformat(),
     }
     name = _moment(new, moment.district).filled(template, partition)
-    if any(map(_is_delta, sending)) and deltas.went(connection, target, name, new):
+    if any(map(is_delta, sending)) and deltas.went(connection, target, name, new):
         _postpone(connection, members, partition, parts, Reason("file_sent_today", {"file": name}))
         return
     for export in sending:
@@ -173,7 +181,7 @@ def _plan_one(  # noqa: PLR0917
             {**of_file, "hold": hold},
         )
     rows = {
-        e.entity: found.moved if _is_delta(e) else desired[e.entity] - found.waiting - found.not_yet
+        e.entity: found.moved if is_delta(e) else desired[e.entity] - found.waiting - found.not_yet
         for e in sending
         for found in [counts[e.entity]]
     }
@@ -183,7 +191,7 @@ def _plan_one(  # noqa: PLR0917
         "rows": sum(rows.values()),
         "waiting": sum(one.waiting for one in counts.values()),
         "shapes": shapes,
-        "delta": any(map(_is_delta, sending)),
+        "delta": any(map(is_delta, sending)),
     }
     _insert(connection, members, parts, new, moved, reshaped, hold)
 
@@ -222,12 +230,14 @@ def _insert(  # noqa: PLR0917
     )
 
 
-def _is_delta(export: Export) -> bool:
+def is_delta(export: Export) -> bool:
+    """Whether its file has only what changed."""
     return bool(export.file and export.file.actions)
 
 
-def _is_sent(export: Export, desired: int, moved: int) -> bool:
-    return bool(moved if _is_delta(export) else desired) or bool(
+def is_sent(export: Export, desired: int, moved: int) -> bool:
+    """Whether a file without a row goes, or there is one."""
+    return bool(moved if is_delta(export) else desired) or bool(
         export.file and export.file.when_empty == "send"
     )
 
@@ -237,9 +247,16 @@ def _desired(
 ) -> int:
     if partition is None:
         return parts[export.target, export.entity].desired
-    column = sql.name(export.partition or "")
+    return counted(connection, export, partition)
+
+
+def counted(connection: duckdb.DuckDBPyConnection, export: Export, partition: str | None) -> int:
+    """How many rows an export has, all or of one part."""
+    column = sql.name(export.partition) if partition is not None and export.partition else "null"
     ((count,),) = connection.execute(
-        f"select count(*) from {export.relation} where cast({column} as varchar) = ?", [partition]
+        f"select count(*) from {export.relation}"
+        f" where $part is null or cast({column} as varchar) = $part",
+        {"part": partition},
     ).fetchall()
     return int(count)
 
@@ -267,7 +284,7 @@ def _stopped(
         frozenset(key for key, *_, waits in rows if waits),
         partition,
         {key: (action, old) for key, action, old, waits in rows if not waits}
-        if _is_delta(export)
+        if is_delta(export)
         else None,
     )
     return _read(connection, export, part).stops()
@@ -322,6 +339,12 @@ def _time(
         [target, FILE_ENTITY, template, moment.date.isoformat(), partition],
     ).fetchone()
     return time.fromisoformat(row[0]) if row and row[1] != "applied" else moment.time
+
+
+def filled(new: Mapping[str, Any], template: str) -> str:
+    """A file's name, of the values a `deliver` change has."""
+    district = settings.read(settings.District, "district").number
+    return _moment(new, district).filled(template, new.get("partition"))
 
 
 def _moment(new: Mapping[str, Any], district: str) -> Moment:
@@ -383,7 +406,7 @@ def delivery(  # noqa: PLR0917
                     ).items()
                     if key not in left
                 }
-                if _is_delta(export)
+                if is_delta(export)
                 else None
             )
             name = moment.filled(export.file.name, partition)
@@ -419,7 +442,7 @@ def _within(
         select distinct cast({column} as varchar) from {export.relation}
         union select distinct partition from ledger.audit.planned_changes
         where plan_id = ? and target = ? and entity = ? and $delta order by 1""".replace(
-            "$delta", str(_is_delta(export)).lower()
+            "$delta", str(is_delta(export)).lower()
         ),
         [plan_id, export.target, export.entity],
     ).fetchall()

@@ -334,6 +334,7 @@ def parsed(
         if named[name] and not named["subject"]:
             raise ExportError(f"{where}.{name} needs `subject`: it says of whom")
     _roles(columns, context, where)
+    _not_sent(node, columns, context, where, is_file="file" in meta)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
         raise ExportError(
@@ -509,6 +510,35 @@ def _roles(columns: Sequence[Column], context: Sequence[str], where: str) -> Non
                     f"{where}, column {name}: role {role} is for a column that"
                     f" {'is' if role == ADOPTS else 'is not'} context"
                 )
+
+
+SAYS_HOW_IT_IS_SENT = ("header", "field", "width", "align", "pad", "max_length", "format")
+
+
+def _not_sent(
+    node: Mapping[str, Any],
+    columns: Sequence[Column],
+    context: Sequence[str],
+    where: str,
+    *,
+    is_file: bool,
+) -> None:
+    """Refuse a column that says how it is sent and is not, or that a file cannot leave to whoever
+    it belongs to.
+    """
+    for column in columns:
+        meta = meta_of(node["columns"][column.name])
+        says = next((name for name in SAYS_HOW_IT_IS_SENT if name in meta), "")
+        if says and column.name in context and column.role != ADOPTS:
+            raise ExportError(
+                f"{where}, column {column.name}: has {says} and would not be sent, for it is named"
+                f" in context; take it out there, or take {says} away"
+            )
+        if is_file and column.owner == "theirs" and column.name not in context:
+            raise ExportError(
+                f"{where}, column {column.name}: owner is theirs, so it would not be sent; a file"
+                " has no value of theirs to keep: take the column out of the export"
+            )
 
 
 def _file_format(

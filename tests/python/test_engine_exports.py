@@ -198,6 +198,19 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
             {"name": {"role": "adopt"}},
             "column name: role adopt is for a column that is context",
         ),
+        *(
+            (
+                {"context": ["name"]},
+                {"name": {says: value}},
+                f"column name: has {says} and would not be sent, for it is named in context",
+            )
+            for says, value in (("header", "Name"), ("field", "a.b"), ("max_length", 3))
+        ),
+        (
+            {"file": {"name": "a.csv"}},
+            {"name": {"owner": "theirs"}},
+            "column name: owner is theirs, so it would not be sent",
+        ),
         ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
         (
             {"limits": {"per_partition": {"columns": {"x": 1}}}},

@@ -15,10 +15,12 @@ from engine_bench import NO_LIMITS, USERS, Bench, FakeFolder, Model, user
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import findings
+from common import findings, paths, store
+from reverse_etl import exports, preview
 from reverse_etl import push as pushing
 from reverse_etl.limits import Allowed, left_out_hold, parse
 from reverse_etl.model import Export, Outcome
+from reverse_etl.plan import ScopeError
 
 STUDENTS = Model(
     "students",
@@ -122,6 +124,57 @@ def test_a_changed_row_sends_the_file_again_and_says_which_row_changed(bench: Be
     assert bench.ask(
         "select _key, name, person_id from ledger.applied.folder__students order by 1"
     ) == [("1", "S1", "p1"), ("2", "B", "p2")]
+
+
+def previewed(bench: Bench, target: str = "folder") -> tuple[int, dict[str, str], list[str]]:
+    """Code, the files a preview made, what it said."""
+    said: list[str] = []
+    with store.connect(read_only=True) as connection:
+        chosen = [one for one in exports.load(bench.run).every if one.target == target]
+        code = preview.preview(connection, bench.run, chosen, bench._adapter(target), said.append)
+    made = (paths.var() / "preview" / target).iterdir()
+    return code, {path.name: path.read_text(encoding="utf-8") for path in made}, said
+
+
+def test_a_preview_is_the_file_that_goes_and_sends_nothing(bench: Bench, tmp_path: Path) -> None:
+    family = [{"student_id": "1", "relation": "Mother"}]
+    bench.desire(students=[student(1), student(2)], family=family)
+    bench.observe()
+    bench.build()
+    bench.plan()
+    code, made, said = previewed(bench)
+    assert code == 0 and bench.folder is not None and bench.folder.write_calls == 0
+    assert not list((tmp_path / "vendor").iterdir()), "nothing was sent"
+    bench.push()
+    (sent,) = (tmp_path / "vendor").iterdir()
+    assert made == {sent.name: sent.read_text(encoding="utf-8")}
+    assert "3 rows" in said[0]
+    bench.whole_night()
+    code, made, said = previewed(bench)
+    assert made == {sent.name: sent.read_text(encoding="utf-8")}, "as it stands"
+    assert said[1] == "  it would not go: nothing in it changed since it was last delivered"
+    assert code == 0
+
+
+def test_a_preview_says_what_holds_the_file_and_makes_it_all_the_same(bench: Bench) -> None:
+    bench.desire(students=[student(n) for n in range(40)], family=[])
+    assert bench.whole_night() == 0
+    bench.new_night()
+    bench.desire(students=[student(1)], family=[])
+    bench.observe()
+    bench.build()
+    bench.plan()
+    code, made, said = previewed(bench)
+    assert code == 2 and [name[:3] for name in made] == ["all"], "an empty file is skipped"
+    assert any(line.startswith("  it would not go: ") and "limit" in line for line in said)
+
+
+def test_a_target_that_takes_no_files_has_none_to_look_at(bench: Bench) -> None:
+    bench.desire(students=[student(1)], family=[])
+    bench.whole_night()
+    chosen = [one for one in exports.load(bench.run).every if one.target == "folder"]
+    with store.connect(read_only=True) as connection, pytest.raises(ScopeError, match="no files"):
+        preview.preview(connection, bench.run, chosen, bench.target)
 
 
 def test_a_row_whose_source_line_moved_is_no_change(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,44 @@ def test_a_program_named_by_a_value_is_looked_for_and_not_run_as_a_line(folder: 
     assert not list(folder.rglob("ran-*"))
 
 
+WITHOUT_VENV = """#!/bin/sh
+case "$2" in *ensurepip*) exit 1 ;; esac
+"""
+TOO_OLD = "#!/bin/sh\nexec {python} -c 'import sys; sys.version_info = (3, 9, 2)\n'\"$2\"\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        (None, "there is no {name} here: install it (Debian, Ubuntu: apt install python3"),
+        (WITHOUT_VENV, "this Python has no venv module: install it (Debian, Ubuntu: apt install"),
+        (TOO_OLD, "Homeroom needs Python 3.11, 3.12 or 3.13, and this is 3.9: say which with"),
+    ],
+    ids=["no python", "no venv", "too old"],
+)
+def test_a_machine_that_lacks_something_is_told_what_to_install(
+    folder: Path, program: str | None, says: str
+) -> None:
+    """As a Debian or an Ubuntu comes: no `python`, no `venv` module, another Python."""
+    shutil.rmtree(folder / ".venv")
+    name = folder / "python-of-here"
+    if program:
+        name.write_text(program.replace("{python}", sys.executable), encoding="utf-8")
+        name.chmod(0o755)
+    ended = subprocess.run(
+        ["make", "setup", f"PYTHON={name}"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert says.format(name=name) in ended.stderr
+    assert "Traceback" not in ended.stderr and not (folder / ".venv").exists()
+
+
 def test_clean_removes_the_folder_that_is_named_and_no_other(folder: Path) -> None:
     for name in ("a b", "a", "b", "-rf"):
         (folder / name / "demo").mkdir(parents=True)
@@ -261,3 +300,29 @@ def test_where_the_state_is_a_demos_a_verb_starts_its_platforms_and_a_second_tim
     assert sorted(about) == sorted([*before, *words] for words in plain)
     inside = make(folder, verb, there | {"HOMEROOM_DEMO": "running"}, by="environment")
     assert sorted(one.words for one in inside) == sorted(plain)
+
+
+PAPERS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHOWN = [
+    (paper.name, command)
+    for paper in PAPERS
+    for command in re.findall(r"(?:^|`)(make [a-z][^`\n]*)", paper.read_text("utf-8"), re.M)
+]
+
+
+@pytest.mark.parametrize("paper", [paper.name for paper in PAPERS])
+def test_every_value_the_documents_give_a_verb_is_one_it_takes(paper: str) -> None:
+    """What is typed as the documents show it does what they say: no value is passed over."""
+    wrong = []
+    for where, command in SHOWN:
+        words = re.match(r"make ([a-z-]+)((?: +[A-Z_]+=(?:\"[^\"]*\"|\S*))*)", command)
+        if where == paper and words and words[1] in VERBS:
+            given = set(re.findall(r"([A-Z_]+)=", re.sub(r'"[^"]*"', "", words[2])))
+            takes = used(words[1]) | set(re.findall(r"[A-Z_]{2,}", recipe(words[1])))
+            takes |= {"PYTHON", "RUN"}  # of every verb
+            wrong += [(command, name) for name in sorted(given - takes)]
+    assert wrong == []
+
+
+def test_the_documents_show_commands() -> None:
+    assert len(SHOWN) > 100
