@@ -23,6 +23,22 @@ MODELS = (
     *(f"rostered_{name}" for name in ROSTERS),
     *(f"exp_oneroster11__{entity}" for entity in ONEROSTER),
     *(f"exp_oneroster12__{entity}" for entity in (*ONEROSTER, "roles")),
+    *(
+        f"exp_sds__{entity}"
+        for entity in ("orgs", "academic_sessions", "users", "roles", "classes", "enrolments")
+    ),
+    *(
+        f"exp_clever__{entity}"
+        for entity in ("schools", "students", "teachers", "staff", "sections", "enrolments")
+    ),
+    *(
+        f"exp_apple__{entity}"
+        for entity in ("locations", "students", "staff", "courses", "classes", "rosters")
+    ),
+    *(f"exp_xello__{entity}" for entity in ("schools", "students")),
+    "exp_seesaw__classes",
+    *(f"exp_{target}__students" for target in ("destiny", "insignia", "l4u", "lifetouch")),
+    *(f"exp_{target}__students" for target in ("papercut", "transfinder", "versatrans")),
 )
 
 
@@ -255,8 +271,255 @@ ANSWERS: dict[str, tuple[Callable[[District], Rows], str]] = {
     "exp_oneroster11__manifest": (lambda _: manifest("1.1"), "property_name property_value"),
     "exp_oneroster12__manifest": (lambda _: manifest("1.2"), "property_name property_value"),
 }
+
+
+# --- School Data Sync, Clever, Apple --------------------------------------------------------------
+
+
+def rostered(of: District) -> list[Student | Worker]:
+    return [*with_account(of), *on_staff(of)]
+
+
+def person(one: Student | Worker) -> str:
+    return one.account.person
+
+
+def called(one: Student | Worker) -> tuple[str, str]:
+    first, last = one.usual if isinstance(one, Student) else one.name
+    return first or "-", last
+
+
+def teaching(of: District) -> dict[str, list[Worker]]:
+    """Class -> its teachers, the primary one first."""
+    found: dict[str, list[Worker]] = {}
+    for key, one, primary in teachers(of):
+        found.setdefault(key, []).insert(0 if primary else len(found.get(key, [])), one)
+    return found
+
+
+def sds_roles(of: District) -> Rows:
+    return [
+        (
+            person(one),
+            school,
+            "student" if isinstance(one, Student) else role(one),
+            "TRUE" if school == one.school else "FALSE",
+            cedar(one.grade) if isinstance(one, Student) else None,
+        )
+        for one in rostered(of)
+        for school in places(one)
+    ]
+
+
+def members(of: District) -> Rows:
+    return [(key, person(one), "student") for key, one in learners(of)] + [
+        (key, person(one), "teacher") for key, one, _ in teachers(of)
+    ]
+
+
+def clever_grade(grade: str | None) -> str:
+    return {"KF": "Kindergarten", "05": "5", "12": "12"}.get(grade or "", "Ungraded")
+
+
+def clever_teachers(of: District) -> Rows:
+    """Whoever teaches, by their record or in a class, at each school they belong to or teach at."""
+    taught = [(one, of.sections[key][0]) for key, one, _ in teachers(of)]
+    busy = {person(one) for one, _ in taught}
+    belong = [
+        (one, school)
+        for one in on_staff(of)
+        if role(one) == "teacher" or person(one) in busy
+        for school in places(one)
+    ]
+    return list(
+        {(school, person(one), number(one), *called(one)) for one, school in (*belong, *taught)}
+    )
+
+
+def clever_staff(of: District) -> Rows:
+    busy = {person(one) for _, one, _ in teachers(of)}
+    return [
+        (school, person(one))
+        for one in on_staff(of)
+        if role(one) != "teacher" and person(one) not in busy
+        for school in places(one)
+    ]
+
+
+def clever_sections(of: District) -> Rows:
+    return [
+        (of.sections[key][0], key, *([person(one) for one in having] + [None, None])[:3])
+        for key, having in teaching(of).items()
+    ]
+
+
+def plain(text: str) -> str:
+    return text.replace("_", "-")
+
+
+def apple_classes(of: District) -> Rows:
+    teach = teaching(of)
+    return [
+        (
+            key,
+            plain(f"{school}_HOMEROOM" if kind == "homeroom" else f"{school}_C{key}"),
+            *([person(one) for one in teach.get(key, [])] + [None, None, None])[:3],
+            school,
+        )
+        for key, (school, kind) in classes(of).items()
+    ]
+
+
+# --- lists of students ----------------------------------------------------------------------------
+
+
+def library(of: District) -> Rows:
+    return [(one.school, one.number, *called(one), one.grade or "") for one in enrolled(of)]
+
+
+def housed(of: District) -> Rows:
+    return [
+        (one.number, one.school, one.street_number, one.street)
+        for one in enrolled(of)
+        if one.street and one.street_number
+    ]
+
+
+def seesaw(of: District) -> Rows:
+    teach = teaching(of)
+    grades = {"KF": "K", "05": "5", "12": "12"}
+    return [
+        (
+            teach[key][0].account.address("google"),
+            f"Title {key}" + (" (A)" if of.sections[key][1] == "class" else ""),
+            grades.get(one.grade or "", "Other"),
+            " ".join(called(one)),
+            one.number,
+        )
+        for key, one in learners(of)
+        if key in teach
+    ]
+
+
+SCHOOL_ROWS = [("apple__locations", "location_id"), ("clever__schools", "school_id")]
+SCHOOL_ROWS += [("sds__orgs", "sourced_id"), ("xello__schools", "school_code")]
+ANSWERS |= {
+    **{
+        f"exp_{export}": (lambda of: [(one,) for one in school_numbers(of)], column)
+        for export, column in SCHOOL_ROWS
+    },
+    "exp_sds__academic_sessions": ANSWERS["exp_oneroster11__academic_sessions"],
+    "exp_sds__users": (
+        lambda of: [
+            (person(one), one.account.address("google"), *called(one)) for one in rostered(of)
+        ],
+        "sourced_id username given_name family_name",
+    ),
+    "exp_sds__roles": (sds_roles, "user_sourced_id org_sourced_id role is_primary grade"),
+    "exp_sds__classes": (
+        lambda of: [(key, school, "2027-year") for key, (school, _) in classes(of).items()],
+        "sourced_id org_sourced_id session_sourced_ids",
+    ),
+    "exp_sds__enrolments": (members, "class_sourced_id user_sourced_id role"),
+    "exp_clever__students": (
+        lambda of: [
+            (one.school, person(one), one.number, *called(one), clever_grade(one.grade))
+            for one in with_account(of)
+        ],
+        "school_id student_id student_number first_name last_name grade",
+    ),
+    "exp_clever__teachers": (
+        clever_teachers,
+        "school_id teacher_id teacher_number first_name last_name",
+    ),
+    "exp_clever__staff": (clever_staff, "school_id staff_id"),
+    "exp_clever__sections": (
+        clever_sections,
+        "school_id section_id teacher_id teacher_2_id teacher_3_id",
+    ),
+    "exp_clever__enrolments": (
+        lambda of: [
+            (of.sections[key][0], key, person(one))
+            for key, one in learners(of)
+            if key in teaching(of)
+        ],
+        "school_id section_id student_id",
+    ),
+    "exp_apple__students": (
+        lambda of: [
+            (person(one), one.number, *called(one), cedar(one.grade), one.school)
+            for one in with_account(of)
+        ],
+        "person_id person_number first_name last_name grade_level location_id",
+    ),
+    "exp_apple__staff": (
+        lambda of: [(person(one), number(one), *called(one), one.school) for one in on_staff(of)],
+        "person_id person_number first_name last_name location_id",
+    ),
+    "exp_apple__courses": (
+        lambda of: list({(plain(row[2]), row[4]) for row in oneroster_classes(of)}),
+        "course_id location_id",
+    ),
+    "exp_apple__classes": (
+        apple_classes,
+        "class_id course_id instructor_id instructor_id_2 instructor_id_3 location_id",
+    ),
+    "exp_apple__rosters": (
+        lambda of: [(f"{key}-{person(one)}", key, person(one)) for key, one in learners(of)],
+        "roster_id class_id student_id",
+    ),
+    "exp_xello__students": (
+        lambda of: [
+            (
+                one.number,
+                *called(one),
+                {"KF": "0", "05": "5", "12": "12"}.get(one.grade or "", ""),
+                one.school,
+                one.next_school,
+                None,
+            )
+            for one in with_account(of)
+        ],
+        "student_id first_name last_name current_grade current_school_code pre_reg_school_code"
+        " state_prov_number",
+    ),
+    "exp_seesaw__classes": (seesaw, "teacher_email class_name grade_level student_name student_id"),
+    "exp_destiny__students": (library, "site_short_name district_id first_name last_name grade"),
+    "exp_insignia__students": (library, "building_id student_id first_name last_name grade"),
+    "exp_l4u__students": (library, "school student_id given_name surname grade"),
+    "exp_lifetouch__students": (library, "school_number student_number first_name last_name grade"),
+    "exp_papercut__students": (
+        lambda of: [
+            (person(one), " ".join(called(one)), one.account.address("google"), one.number)
+            for one in with_account(of)
+        ],
+        "username full_name email card_number",
+    ),
+    "exp_transfinder__students": (
+        housed,
+        "id_number current_school_code street_number street_name",
+    ),
+    "exp_versatrans__students": (
+        housed,
+        "student_id school_building_number street_number street_name",
+    ),
+}
 # the column of a file in which a pupil number stands
-CHILDREN = {"exp_oneroster11__users": "identifier", "exp_oneroster12__users": "identifier"}
+CHILDREN = {
+    "exp_oneroster11__users": "identifier",
+    "exp_oneroster12__users": "identifier",
+    "exp_clever__students": "student_number",
+    "exp_apple__students": "person_number",
+    "exp_xello__students": "student_id",
+    "exp_seesaw__classes": "student_id",
+    "exp_destiny__students": "district_id",
+    "exp_insignia__students": "student_id",
+    "exp_l4u__students": "student_id",
+    "exp_lifetouch__students": "student_number",
+    "exp_papercut__students": "card_number",
+    "exp_transfinder__students": "id_number",
+    "exp_versatrans__students": "student_id",
+}
 
 
 # --- bytes ----------------------------------------------------------------------------------------
@@ -301,7 +564,77 @@ SAMPLE: dict[str, tuple[str | None, str | None]] = {
     "is_primary": (None, "true"),
     "role_type": ("primary", "secondary"),
 }
-TARGETS = ("oneroster11", "oneroster12")
+# by column name where several layouts have it
+SAMPLE |= {
+    **dict.fromkeys(
+        ("school_id", "school_number", "site_short_name", "building_id", "school", "location_id"),
+        ("07474001", "07474002"),
+    ),
+    **dict.fromkeys(
+        ("current_school_code", "school_code", "school_building_number", "pre_reg_school_code"),
+        ("07474001", "07474002"),
+    ),
+    **dict.fromkeys(
+        ("student_id", "student_number", "district_id", "barcode", "card_number", "id_number"),
+        ("9000001", "9000002"),
+    ),
+    **dict.fromkeys(("person_number", "teacher_number"), ("9000001", "E100")),
+    **dict.fromkeys(("person_id", "teacher_id", "staff_id"), ("p000000000000001", "p000000000002")),
+    **dict.fromkeys(("teacher_2_id", "instructor_id"), ("p000000000000003", None)),
+    **dict.fromkeys(
+        ("first_name", "teacher_first_name", "student_name", "full_name"), ("Zoë", "Ann May")
+    ),
+    **dict.fromkeys(
+        ("last_name", "surname", "teacher_last_name"), ("O’Brien", 'De "La" Cruz, Jr.')
+    ),
+    **dict.fromkeys(
+        ("student_email", "teacher_email", "staff_email", "email_address"),
+        ("zoe.obrien@student.sd74.example", "ann@sd74.example"),
+    ),
+    **dict.fromkeys(("grade", "grade_level", "current_grade", "office"), ("05", "12")),
+    **dict.fromkeys(("homeroom", "home_room"), ("5 Łukasik", None)),
+    **dict.fromkeys(
+        ("school_name", "location_name", "current_school", "department"),
+        ("Nk’maplqs Elementary", "École Trois-Rivières, K-7"),
+    ),
+    **dict.fromkeys(("class_id", "section_id"), ("MST1-2027", "07474002-div-2-2027")),
+    **dict.fromkeys(
+        ("class_name", "class_number", "course_name", "term_name"),
+        ("Math 8, Łukasik (A)", "The Band"),
+    ),
+    **dict.fromkeys(("course_id", "course_number"), ("07474001-MMA--08", "07474002-HOMEROOM")),
+    "roster_id": ("MST1-2027-p1", "MST1-2027-p2"),
+    "patron_type": ("Student", "Student"),
+    "gender": ("F", "U"),
+    "graduation_year": ("2034", None),
+    "school_type": ("3", "3"),
+    "term_start": ("09/01/2026", "02/01/2027"),
+    "term_end": ("01/31/2027", "06/30/2027"),
+    "section_number": ("A", None),
+    "date_of_birth": ("2016-02-29", None),
+    "sis_username": ("zoe.obrien", "ann"),
+    "street_number": ("12", "7"),
+    "street_name": ("Main St, North", "Elm Rd"),
+    "city": ("Lytton", "Ashcroft"),
+    "postal_code": ("V0K 1Z0", "V0K 1A0"),
+    "session_sourced_ids": ("2027-1", "2027-year"),
+}
+TARGETS = (
+    "apple",
+    "clever",
+    "destiny",
+    "insignia",
+    "l4u",
+    "lifetouch",
+    "oneroster11",
+    "oneroster12",
+    "papercut",
+    "sds",
+    "seesaw",
+    "transfinder",
+    "versatrans",
+    "xello",
+)
 
 
 def rows() -> dict[str, list[tuple[str | None, ...]]]:

@@ -1,0 +1,24 @@
+with classes as (
+    select * from {{ ref('rostered_classes') }}
+),
+
+courses as (
+    select
+        classes.course_id,
+        classes.course_code,
+        classes.school_number,
+        min(classes.course_title) as title
+    from classes
+    group by classes.course_id, classes.course_code, classes.school_number
+),
+
+final as (
+    select
+        {{ regex_replace('courses.course_id', '[^A-Za-z0-9]+', '-') }} as course_id,
+        courses.course_code as course_number,
+        courses.title as course_name,
+        courses.school_number as location_id
+    from courses
+)
+
+select * from final
