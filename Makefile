@@ -152,7 +152,10 @@ clean: ##+ forget the virtual environment and the demo
 ##@ Prove it
 
 test: .venv/dev ##+ units, properties, real servers, whole nights
-	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long" tests/python
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long and not slow" tests/python
+
+test-slow: .venv/dev ##+ what is slower: more nights, longer draws
+	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "slow and not long" tests/python
 
 lint: .venv/dev ##+ ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \
@@ -202,4 +205,4 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly explain \
-	pause resume acknowledge backup restore retention compact install audit test chaos month mutants lint bench docs lock audit-deps clean
+	pause resume acknowledge backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean
