@@ -55,6 +55,7 @@ class Place:
     folder: str = ""
     timeout: float = 30.0
     temporary_name: bool = True
+    password: str = ""  # of a server that takes no key; the host's key is pinned all the same
 
     def __str__(self) -> str:
         return f"sftp://{self.user}@{self.host}:{self.port}/{self.folder.lstrip('/')}"
@@ -63,7 +64,8 @@ class Place:
 async def connected(place: Place) -> asyncssh.SSHClientConnection:
     import asyncssh
 
-    pinned, key = _known_hosts(place), _private_key(place)
+    pinned = _known_hosts(place)
+    keys_of_ours = [] if place.password and not place.key_file else [_private_key(place)]
     shown: list[asyncssh.SSHKey] = []
 
     class Client(asyncssh.SSHClient):
@@ -81,10 +83,11 @@ async def connected(place: Place) -> asyncssh.SSHClientConnection:
             place.host,
             place.port,
             username=place.user,
-            client_keys=[key],
+            client_keys=keys_of_ours or None,
+            password=place.password or None,
             known_hosts=pinned,
             client_factory=Client,
-            preferred_auth="publickey",
+            preferred_auth="publickey" if keys_of_ours else "password",
             agent_path=None,
             gss_host=None,
             config=None,
@@ -114,8 +117,12 @@ async def connected(place: Place) -> asyncssh.SSHClientConnection:
         ) from None
     except asyncssh.PermissionDenied:
         raise SftpError(
-            f"{place}: the server does not accept user {place.user} with the key {place.key_file};"
-            " ask the other side to install its public half"
+            f"{place}: the server does not accept user {place.user} with"
+            + (
+                f" the key {place.key_file}; ask the other side to install its public half"
+                if keys_of_ours
+                else " this password; ask the other side for the right one, or to take a key"
+            )
         ) from None
     except TimeoutError:
         raise SftpError(

@@ -1,5 +1,5 @@
-"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP or in
-a folder of this machine, prove it.
+"""Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP, FTPS,
+HTTPS or in a folder of this machine, prove it.
 
 In: a `Delivery` (which exports go into which file), the export tables; then a `deliver` change with
 what was rendered. Out: the file, its rows, bytes and sha256 (`Rendered`); an outcome whose note is
@@ -26,11 +26,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from common import files, sftp
-from common.settings import Number, Some, Text
+from common.addresses import in_the_clear
+from common.settings import Number, Secret, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.file_rows import Cells
 from reverse_etl.form import LINE_ENDS, NO_MOMENT, FileFormat, Moment, words_in
 from reverse_etl.model import Change, Delivery, Export, Outcome, Rendered
+from reverse_etl.targets.files import ftps
+from reverse_etl.targets.files.https import NotAgainError, Web
+from reverse_etl.targets.rest.client import Client
+from reverse_etl.targets.rest.settings import Auth
+from reverse_etl.targets.rest.settings import Settings as ApiOf
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest a zip can hold
 
@@ -121,12 +127,23 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 class Settings(TargetSettings):
     """[targets.<name>] of kind `files`: one folder of a vendor's SFTP server."""
 
-    via: Literal["sftp", "folder"] = "sftp"
-    """How files get there: by SFTP, or into a folder of this machine (a mounted share)."""
+    via: Literal["sftp", "ftps", "https", "folder"] = "sftp"
+    """How files get there: by SFTP, by FTP over TLS, to an address, or into a folder of this
+    machine (a mounted share)."""
     host: Text = ""
     """The server."""
-    port: Some = 22
-    """Where it listens."""
+    port: Some | None = None
+    """Where it listens; unset: 22 of SFTP, 21 of FTPS."""
+    address: Text = ""
+    """By HTTPS: where files go; `{name}` in it is the file's name."""
+    method: Literal["PUT", "POST"] = "PUT"
+    form_field: Text = ""
+    """The field of the form a file is sent in; unset: it is the whole body."""
+    auth: Auth = Auth()
+    password: Secret = ""
+    """Of FTPS; of SFTP where a vendor takes no key. To secrets.toml or the environment."""
+    ca_file: Text = ""
+    """The certificate authority of the server, as PEM; unset: those of the machine."""
     user: Text = ""
     """Who signs in."""
     key_file: Text = ""
@@ -180,6 +197,9 @@ class Folder:
         return sftp.Receipt(name, path.stat().st_size, files.sha256(self._path / name))
 
 
+Remote = sftp.Sftp | ftps.Ftps | Web | Folder
+
+
 class Files:
     """One folder of a vendor."""
 
@@ -206,6 +226,8 @@ class Files:
         or SftpError.
         """
         with self._open() as remote:
+            if isinstance(remote, Web):
+                return f"{self._where()} is where files go; nothing is shown there"
             count = len(remote.list())
         return f"{self._where()} lets us in, {count:,} {'file' if count == 1 else 'files'} there"
 
@@ -297,7 +319,7 @@ class Files:
             return Outcome(
                 change.change_id, "failed", reason="not_configured", calls=0, note=str(error)
             )
-        except sftp.HostKeyError as error:
+        except (sftp.HostKeyError, NotAgainError) as error:
             return Outcome(change.change_id, "failed", reason="not_delivered", note=str(error))
         except sftp.SftpError as error:
             # The same bytes under the same name can be sent again without harm.
@@ -312,50 +334,93 @@ class Files:
             calls=0 if there else 1,
         )
 
-    def _is_taken(self, remote: sftp.Sftp | Folder, change: Change) -> bool:
+    def _is_taken(self, remote: Remote, change: Change) -> bool:
         """Whether a file of this name is there."""
         return any(entry.name == change.key[0] for entry in remote.list())
 
     @contextmanager
-    def _open(self) -> Iterator[sftp.Sftp | Folder]:
-        if self._said.via == "folder":
-            yield Folder(Path(self._where()))
-            return
-        with sftp.connect(self._place()) as remote:
-            yield remote
+    def _open(self) -> Iterator[Remote]:
+        match self._said.via:
+            case "folder":
+                yield Folder(Path(self._where()))
+            case "https":
+                yield self._web()
+            case "ftps":
+                with ftps.connect(self._ftps()) as server:
+                    yield server
+            case _:
+                with sftp.connect(self._place()) as remote:
+                    yield remote
 
     def _where(self) -> str:
-        if self._said.via == "sftp":
-            return str(self._place())
-        if not self._said.folder:
-            raise TargetNotConfiguredError(
-                f"target {self.name}: folder not set; put the path of the folder of this machine"
-                f" under [targets.{self.name}] in .dlt/config.toml"
-            )
+        match self._said.via:
+            case "sftp":
+                return str(self._place())
+            case "ftps":
+                return str(self._ftps())
+            case "https":
+                self._needs("address")
+                return self._said.address
+        self._needs("folder")
         return self._said.folder
 
-    def _is_there(self, remote: sftp.Sftp | Folder, change: Change) -> bool:
+    def _needs(self, *settings: str) -> None:
+        """Raises TargetNotConfiguredError for what is not set."""
+        if missing := [one for one in settings if not getattr(self._said, one)]:
+            raise TargetNotConfiguredError(
+                f"target {self.name}: {', '.join(missing)} not set; put it under"
+                f" [targets.{self.name}] in .dlt/config.toml, what is secret in .dlt/secrets.toml"
+            )
+
+    def _web(self) -> Web:
+        self._needs("address")
+        said = self._said
+        if clear := in_the_clear("address", said.address):
+            raise TargetNotConfiguredError(f"target {self.name}: {clear}")
+        root = "/".join(said.address.split("/")[:3])
+        api = ApiOf(
+            kind="rest",
+            address=root,
+            auth=said.auth,
+            ca_file=said.ca_file,
+            entities={},
+            timeout=said.timeout,
+        )
+        return Web(Client(self.name, api), said.address, said.method, said.form_field)
+
+    def _ftps(self) -> ftps.Place:
+        self._needs("host", "user", "password")
+        said = self._said
+        return ftps.Place(
+            host=said.host,
+            port=said.port or 21,
+            user=said.user,
+            password=said.password,
+            ca_file=said.ca_file,
+            folder=said.folder,
+            timeout=said.timeout,
+            temporary_name=said.temporary_name,
+        )
+
+    def _is_there(self, remote: Remote, change: Change) -> bool:
         self.read_calls += 1
         return remote.holds(change.key[0], change.new["bytes"], change.new["sha256"])
 
     def _path(self, change: Change) -> str:
+        if self._said.via == "https":
+            return self._said.address.replace("{name}", change.key[0])
         folder = self._said.folder.rstrip("/")
         return f"{folder}/{change.key[0]}" if folder else change.key[0]
 
     def _place(self) -> sftp.Place:
-        given, needed = self._said, ("host", "user", "key_file", "known_hosts")
-        missing = [key for key in needed if not getattr(given, key)]
-        if missing:
-            raise TargetNotConfiguredError(
-                f"target {self.name}: {', '.join(missing)} not set; put it under"
-                f" [targets.{self.name}] in .dlt/config.toml, the path of the private key in"
-                " .dlt/secrets.toml"
-            )
+        given = self._said
+        self._needs("host", "user", *(["key_file"] * (not given.password)), "known_hosts")
         return sftp.Place(
             host=given.host,
-            port=given.port,
+            port=given.port or 22,
             user=given.user,
             key_file=given.key_file,
+            password=given.password,
             known_hosts=given.known_hosts,
             folder=given.folder,
             timeout=given.timeout,

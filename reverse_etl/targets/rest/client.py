@@ -16,7 +16,9 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -60,6 +62,15 @@ class Answer(Reply):
     @property
     def good(self) -> bool:
         return super().good and not self.refused
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as what a call sends: as its whole body, or as one field of a form."""
+
+    path: Path
+    name: str
+    form_field: str = ""
 
 
 class Client:
@@ -203,14 +214,21 @@ class Client:
         body: Any,
         headers: Mapping[str, str],
     ) -> Answer:
+        sent: dict[str, Any] = {"json": body} if body is not None else {}
         try:
-            response = self._connection().request(
-                method,
-                url,
-                params={name: _param(value) for name, value in params.items()} if params else None,
-                json=body if body is not None else None,
-                headers=dict(headers),
-            )
+            with ExitStack() as stack:
+                if isinstance(body, Upload):
+                    file = stack.enter_context(body.path.open("rb"))
+                    sent = {"content": file}
+                    if body.form_field:
+                        sent = {"files": {body.form_field: (body.name, file)}}
+                response = self._connection().request(
+                    method,
+                    url,
+                    params={n: _param(value) for n, value in params.items()} if params else None,
+                    headers=dict(headers),
+                    **sent,
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return Answer(None, {}, "unreachable", sent=False)
         except httpx.HTTPError:
