@@ -385,7 +385,7 @@ class FeedDocument(Tolerance):
     may_be_empty: bool = False
     """Empty or half made in summer is no news: what was landed stays, nothing waits for it."""
     empty_after_closed_days: bool = False
-    """No row is the answer where there was no school on the day or on the one before."""
+    """No row is an answer without school on the day, or on the weekday before it."""
     check_digit: Text = ""
     """The column of a number whose last digit proves the others."""
     format: Literal["delimited", "fixed", "excel"] = "delimited"

@@ -148,7 +148,7 @@ class Feed:
         False  # empty in summer is no news: what was landed before stays, and nothing waits for it
     )
     empty_after_closed_days: bool = (
-        False  # where there was no school on the day or the one before, no row is an answer
+        False  # without school on the day, or on the weekday before, no row is an answer
     )
     skip_lines: int = 0  # fixed, excel: lines or rows above the headings or the data
     limits: Limits = field(default_factory=Limits)

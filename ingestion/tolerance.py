@@ -97,11 +97,13 @@ class Tolerance(Section):
         return self.model_copy(update={name: at for one in lifted for name, at in one.items()})
 
     def is_quiet(self, day: date) -> bool:
-        """Whether nothing may have happened that a file of this night tells of: there was no school
-        on the day, or on the one before.
+        """Whether nothing may have happened that a file of this night tells of: there is no school
+        on the day, or there was none on the weekday before it. Monday comes after Friday.
         """
-        days = (day, day - timedelta(days=1))
-        return any(one.weekday() > 4 or one in self._closed for one in days)
+        before = day - timedelta(days=1)
+        while before.weekday() > 4:
+            before -= timedelta(days=1)
+        return day.weekday() > 4 or day in self._closed or before in self._closed
 
     def resting_on(self, closed: AbstractSet[date]) -> Tolerance:
         """The same thresholds, with the days on which the source rests."""
