@@ -22,6 +22,7 @@ from reverse_etl import plan as planning
 
 TARGETS = ("callout", "google", "microsoft", "portfolio", "transport")
 SHELF = shelf_kit.TARGETS  # off as they ship
+PARTS = ["google.classes", "microsoft.class_teams", "microsoft.classes"]  # nobody asked for
 SUBSETS = [on for count in range(6) for on in combinations(TARGETS, count)]
 
 
@@ -56,7 +57,7 @@ def test_any_subset_of_the_targets_is_a_normal_district(on: tuple[str, ...], wit
     off = [name for name in TARGETS if name not in on]
     assert configured.names() == on
     assert configured.off() == tuple(sorted([*off, *SHELF]))
-    assert seeds.told()["off"] == sorted([*off, *SHELF])
+    assert seeds.told()["off"] == [*sorted([*off, *SHELF]), *PARTS]
 
     ours = configured.of_district(as_loaded())
     assert {export.target for export in ours.every} == set(on)
@@ -68,6 +69,28 @@ def test_any_subset_of_the_targets_is_a_normal_district(on: tuple[str, ...], wit
     (said_off,) = [line for line in said if line.startswith("off: ")]
     assert said_off.removeprefix("off: ").split(";")[0].split(", ") == sorted([*off, *SHELF])
     assert len([line for line in said if line.endswith("lets us in")]) == len(on)
+
+
+@pytest.mark.parametrize("said", ["true", "True", "yes", "1", "false", "", "no"])
+def test_a_part_of_a_target_is_the_districts_when_it_asks_for_it(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = said in ("true", "True", "yes", "1")
+    monkeypatch.setenv("TARGETS__GOOGLE__CLASSES", said)
+    assert configured.parts_off() == tuple(PARTS[1:] if asked else PARTS)
+    ours = {(one.target, one.entity) for one in configured.of_district(as_loaded()).every}
+    courses = {"courses", "course_owners", "course_teachers", "course_students"}
+    assert {entity for target, entity in ours if target == "google"} >= {"users", "members"}
+    assert ({("google", one) for one in courses} <= ours) is asked
+    assert not {entity for target, entity in ours if target == "microsoft"} & {
+        "classes",
+        "class_members",
+        "class_teachers",
+        "class_teams",
+    }
+    # a target that is off has no parts
+    monkeypatch.setenv("TARGETS__GOOGLE__ENABLED", "false")
+    assert "google.classes" in configured.parts_off()
 
 
 @pytest.mark.parametrize("on", SUBSETS, ids=lambda on: "+".join(on) or "none")
