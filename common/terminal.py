@@ -52,6 +52,9 @@ def streams() -> Iterator[None]:
     sys.stdout, sys.stderr = _Stream(sys.stdout), _Stream(sys.stderr)  # type: ignore[assignment]
     try:
         yield
+    except Exception as error:  # here, for typer puts a hook of its own in the place of ours
+        _unexpected(type(error), error, error.__traceback__)
+        raise SystemExit(1) from None
     finally:
         sys.stdout, sys.stderr = before
 

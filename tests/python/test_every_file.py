@@ -1,5 +1,6 @@
-"""Every file of the state, cut to half and to nothing, one by one: the night after has no
-traceback, ends well only if it said what was wrong, and whoever watches hears how it ended.
+"""Every file of the state, cut to half and to nothing, turned into a folder and into random bytes,
+one by one: the night after has no traceback, ends well only if it said what was wrong, and whoever
+watches hears how it ended.
 
 Some files of a small state, and nights of few steps, in `make test`; all of them, and those of a
 whole district with every step, in `make month`.
@@ -8,6 +9,7 @@ whole district with every step, in `make month`.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -61,6 +63,15 @@ def half(path: Path) -> None:
 
 def nothing(path: Path) -> None:
     os.truncate(path, 0)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def random_bytes(path: Path) -> None:
+    path.write_bytes(random.Random(0).randbytes(path.stat().st_size))
 
 
 def every_file(var: Path) -> list[str]:
@@ -223,8 +234,9 @@ def test_after_a_file_of_a_small_state_was_cut_a_night_says_so_and_the_heart_bea
 def test_after_any_file_of_a_small_state_was_cut_a_night_says_so_and_the_heart_beats_right(
     small: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    every = [(name, damage) for name in every_file(small) for damage in (half, nothing)]
-    assert len(every) >= 36
+    damages = (half, nothing, a_folder, random_bytes)
+    every = [(name, damage) for name in every_file(small) for damage in damages]
+    assert len(every) >= 72
     assert wrong_of(small, inbox, monkeypatch, tmp_path, every) == {}
 
 

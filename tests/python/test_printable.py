@@ -279,6 +279,43 @@ def test_the_words_of_a_database_are_told_without_the_row_they_quote(words, cell
     )
 
 
+BREAKS = """
+import runpy, sys
+def breaks(*_, **__):
+    raise ValueError(("2734160", "Canary" + "son", "2011-" + "11-11"))
+{patch} = breaks
+sys.argv = {words!r}
+runpy.run_module({words[0]!r}, run_name="__main__", alter_sys=False)
+"""
+
+
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [
+        ("import operations.schedule; operations.schedule.cron", "operations install --show cron"),
+        ("import operations.retention; operations.retention.past", "operations retention"),
+        ("import reverse_etl.check; reverse_etl.check.check", "reverse_etl check"),
+        ("import common.access; common.access.begin", "reverse_etl show"),
+        ("import common.access; common.access.begin", "ingestion check"),
+    ],
+)
+def test_no_verb_tells_the_row_an_error_nobody_expected_quotes(
+    patch: str, words: str, tmp_path: Path
+) -> None:
+    """By the verbs themselves: a library for commands has a hook of its own."""
+    said = subprocess.run(
+        [sys.executable, "-c", BREAKS.format(patch=patch, words=words.split())],
+        cwd=ROOT,
+        env=os.environ | {"HOMEROOM_VAR": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "ValueError" in said.stderr, said.stderr
+    assert not re.search("2734160|Canaryson|2011-11", said.stdout + said.stderr), said.stderr
+
+
 def test_an_error_nobody_expected_is_told_without_the_row_it_quotes() -> None:
     said = subprocess.run(
         [
