@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -78,8 +78,8 @@ resume: .venv/nightly ##+ end the pause
 
 ##@ Change a rule
 
-build: .venv/nightly ## run the models and their tests ## SELECT=exp_transport__riders
-	@$(NEAR); "$$@" -m operations build $(call given,--select,SELECT)
+build: .venv/nightly ## run the models and their tests ## SELECT=exp_transport__riders TARGET= FULL=1
+	@$(NEAR); "$$@" -m operations build $(call given,--select,SELECT) $(call given,--target,TARGET) $(call given,--full,FULL,flag)
 
 plan: build ## build, then what would change; writes to no target ## TARGET= SCHOOL= PERSON= ACTION=
 	@$(NEAR); "$$@" -m reverse_etl plan $(SCOPE) $(LIFT)

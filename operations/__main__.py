@@ -236,11 +236,21 @@ def restore(which: Annotated[str, typer.Argument(help="latest, a name, or a fold
 @app.command()
 def build(
     select: Annotated[str, typer.Option(help="dbt selection, e.g. +exp_crm__contacts")] = "",
+    *,
+    target: Annotated[str, typer.Option(help="only what this target's exports rest on")] = "",
+    full: Annotated[
+        bool, typer.Option("--full", help="build also what is as it was when it was last built")
+    ] = False,
 ) -> None:
     """Run the models and their tests; keep what dbt said with the run."""
     from operations.build import build as run_build
+    from reverse_etl.configured import names, off
 
-    raise SystemExit(run_build(Run.current("build"), select))
+    if target in off():
+        raise SystemExit(_refuse(f"{target!r} is off, so nothing of it is built"))
+    if target and target not in names():
+        raise SystemExit(_refuse(f"{target!r} is no target; configured are {', '.join(names())}"))
+    raise SystemExit(run_build(Run.current("build"), select, only=target, full=full))
 
 
 @app.command()

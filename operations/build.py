@@ -18,16 +18,19 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from common import findings, paths, sql, store
+from common import findings, paths, settings, sql, store, versions
 from common.runs import Run
 from ingestion import tables as sources
 from operations import failures as told
-from operations import seeds, snapshots
+from operations import interventions, schedule, seeds, snapshots, unchanged
+from operations.configured import Build
 from reverse_etl import configured
 from reverse_etl import observe as targets
 
@@ -36,13 +39,15 @@ FOR_TARGETS = "identity/rosters"  # what is made for whichever targets read it, 
 FAILED = ("error", "fail", "runtime error", "partial success")
 
 
-def build(run: Run, select: str = "") -> int:
+def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> int:
     """Run `dbt build`; 0 when everything held, 3 when models or tests failed, 1 when dbt could not
-    run at all.
+    run at all. What is proved to be as it was is not built again (`unchanged`), unless `full`; what
+    the exports of one target rest on is all that is looked at, where `only` names it.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner  # three seconds of imports that `--help` should not pay
 
+    select = select or (schedule.NEEDED.format(only) if only else "")
     store.begin_night(run)
     sources.ensure_tables()
     targets.ensure_tables()
@@ -66,6 +71,7 @@ def build(run: Run, select: str = "") -> int:
         str(_profiles()),
         "--log-path",
         str(paths.var() / "logs"),
+        "--no-write-json",  # dbt does it twice and slowly
         "--log-level",
         "none",
         "--no-use-colors",
@@ -76,16 +82,16 @@ def build(run: Run, select: str = "") -> int:
     project = _fingerprint()
     as_noted = _built_from() == project
     if not as_noted:
-        _built_from(
-            ""
-            # what is built from here on, be it a selection, is of another project, also once the edit  # noqa: E501
-            # is taken back
-        )
+        # what is built from here on, be it a selection, is of another project, also once the edit is
+        # taken back
+        _built_from("")
+    world = _world()
+    before, whole, whole_on = _before(run, select, world, full=full)
     without: list[str] = []
     if unread:
         without += [f"{name}+" for name in unread]
     elif (
-        as_noted and not select
+        as_noted and not select and not whole
     ):  # seeds and staging views are as they were made: only what rests on data is built
         without += ["resource_type:seed", "path:models/staging"]
         arguments += ["--indirect-selection", "cautious"]
@@ -95,7 +101,11 @@ def build(run: Run, select: str = "") -> int:
         _drop(unused)
     if without:
         arguments += ["--exclude", *without]
-    with _inside(paths.var(), DBT_TARGET_PATH=str(target), **seeds.environment()):
+    watch = unchanged.Watch(before, configured.off())
+    with (
+        _inside(paths.var(), DBT_TARGET_PATH=str(target), **seeds.environment()),
+        unchanged.watching(watch),
+    ):
         outcome = dbtRunner().invoke(arguments)
     # else it holds the warehouse until this process ends
     DuckDBConnectionManager.close_all_connections()
@@ -106,12 +116,10 @@ def build(run: Run, select: str = "") -> int:
         print(f"build: dbt could not run: {reason}", file=sys.stderr)
         _in_lines(str(outcome.exception or ""))
         return 1
-    folder = run.folder / "dbt"
-    folder.mkdir(exist_ok=True)
-    for name in ("manifest.json", "run_results.json"):
-        shutil.copyfile(target / name, folder / name)
+    _write_documents(run, target, watch.manifest, outcome.result)
     broken = [result for result in results if str(result.status) in FAILED]
     failures = [told.finding(result) for result in broken]
+    unchanged.leave(watch.nodes, world, whole_on)
     findings.record(run, failures)
     findings.record(run, _from_models())
     snapshots.record(run)
@@ -126,8 +134,18 @@ def build(run: Run, select: str = "") -> int:
     }
     print(
         f"build: {counts['seed']} seeds, {counts['model']} models, {counts['test']} tests,"
-        f" {len(failures)} failed"
+        f" {len(failures)} failed; {len(watch.unchanged)} as they were"
     )
+    if only:
+        built = {result.node.unique_id for result in results}
+        left = sum(
+            node.resource_type == "model" and name not in built
+            for name, node in watch.manifest.nodes.items()
+        )
+        print(
+            f"build: for {only} alone; left out are {left} models it does not rest on, which are"
+            ' as the build before left them: "make build" builds them too'
+        )
     return 3 if failures or wrong else 0
 
 
@@ -172,6 +190,63 @@ def _drop(rooms: Sequence[Path]) -> None:
                 connection.execute(f"drop table {sql.name(schema, name)}")
 
 
+def _write_documents(run: Run, target: Path, manifest: Any, result: Any) -> None:
+    """What dbt would have written: its manifest and the results, beside each other and with the
+    run.
+    """
+    from dbt.artifacts.schemas.run import RunResultsArtifact
+    from dbt_common.utils.encoding import JSONEncoder
+
+    results = RunResultsArtifact.from_execution_results(
+        results=result.results,
+        elapsed_time=result.elapsed_time,
+        generated_at=result.generated_at,
+        args=result.args,
+    )
+    folder = run.folder / "dbt"
+    folder.mkdir(exist_ok=True)
+    for name, document in (
+        ("manifest.json", manifest.writable_manifest().to_dict(omit_none=False)),
+        ("run_results.json", results.to_dict(omit_none=False)),
+    ):
+        (target / name).write_text(json.dumps(document, cls=JSONEncoder), encoding="utf-8")
+        shutil.copyfile(target / name, folder / name)
+
+
+def _before(
+    run: Run, select: str, world: str, *, full: bool
+) -> tuple[dict[str, unchanged.Built], bool, str]:
+    """What the build before left, whether everything is built all the same, and the day of the last
+    build that did. It is on the first, after another one was killed or found another world, and
+    when the last one is `[build] whole_after_days` ago; a selection is never the whole.
+    """
+    left, of_world, whole_on = unchanged.known()
+    if world != of_world:
+        left, whole_on = {}, ""
+    if select:
+        return ({} if full else left), full, whole_on
+    days = settings.read_what_can_be(Build, "build")[0].whole_after_days
+    past = run.as_of.toordinal() - date.fromisoformat(whole_on).toordinal() if whole_on else days
+    if full or not 0 <= past < days:
+        return {}, True, run.as_of.isoformat()
+    return left, False, whole_on
+
+
+def _world() -> str:
+    """What models rest on beside the project and the rows: this program's code, dbt and DuckDB, and
+    which backup was put back last.
+    """
+    total = hashlib.sha256(versions.PROGRAM.encode())
+    for name in ("dbt-core", "dbt-duckdb", "duckdb"):
+        total.update(version(name).encode())
+    for room in ("common", "ingestion", "operations", "reverse_etl"):
+        for file in sorted((paths.root() / room).rglob("*.py")):
+            total.update(file.read_bytes())
+    restored = [line["happened_at"] for line in interventions.lines() if line["what"] == "restored"]
+    total.update(str(restored[-1:]).encode())
+    return total.hexdigest()
+
+
 def _ensure_described() -> None:
     """Make the empty raw tables of targets that seeds speak of and settings do not: their staging
     views then hold nobody, and everything else is built.
@@ -180,7 +255,7 @@ def _ensure_described() -> None:
     with store.connect() as connection:
         for target in sorted({one for some in said.values() for one in some}):
             file = paths.project() / "models" / "staging" / target / "_sources.yml"
-            described = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            described = _yaml(file) if file.is_file() else {}
             for source in described.get("sources", []):
                 connection.execute(f"create schema if not exists {sql.name(source['schema'])}")
                 for table in source["tables"]:
@@ -191,6 +266,10 @@ def _ensure_described() -> None:
                         f" ({', '.join(f'{sql.name(column)} varchar' for column in columns)},"
                         " _observed_at timestamptz, _dlt_load_id varchar)"
                     )
+
+
+def _yaml(file: Path) -> Any:
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def _profiles() -> Path:

@@ -1,5 +1,5 @@
 """What the tables of the settings say that the night itself follows: `[night]`, `[schedule]`,
-`[backup]` and `[retention]`. Those of alerts stand in operations/routes.py.
+`[build]`, `[backup]` and `[retention]`. Those of alerts stand in operations/routes.py.
 """
 
 from __future__ import annotations
@@ -105,6 +105,13 @@ class Schedule(Section):
     """Whether nights run on them all the same."""
     intraday: dict[str, Intraday] = Field(default_factory=dict)
     """The short runs by day."""
+
+
+class Build(Section):
+    """[build]: how often everything is built, also what is proved to be as it was."""
+
+    whole_after_days: Some = 7
+    """A build as many days after the last whole one is whole; 1: every night's is."""
 
 
 class Backup(Section):

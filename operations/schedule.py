@@ -26,6 +26,8 @@ from operations import backup
 from operations.configured import Schedule, days
 from operations.night import Limits, Step, nightly
 
+NEEDED = "+path:models/exports/{}"  # a selection of dbt: a target's exports, and all they rest on
+
 DEPLOY = paths.root() / "deploy"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -110,7 +112,7 @@ def intraday(name: str, day: date) -> int:
 def steps(entry: Entry) -> tuple[Step, ...]:
     """The steps of a short run."""
     scope = tuple(word for target in entry.targets for word in ("--target", target))
-    models = " ".join(f"+path:models/exports/{target}" for target in entry.targets)
+    models = " ".join(NEEDED.format(target) for target in entry.targets)
     return (
         ("ingest", ("ingestion",), ()),
         ("build", ("operations", "build", "--select", models), ()),

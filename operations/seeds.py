@@ -154,7 +154,7 @@ def _described(folder: Path) -> dict[str, dict[str, Column]]:
     described = {}
     for file in sorted(folder.glob("*.yml")):
         try:
-            seeds = yaml.safe_load(file.read_text(encoding="utf-8"))["seeds"]
+            seeds = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["seeds"]
             for seed in seeds:
                 types = seed.get("config", {}).get("column_types", {})
                 described[seed["name"]] = {

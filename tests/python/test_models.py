@@ -267,6 +267,7 @@ def test_an_edit_that_was_built_in_part_and_taken_back_is_built_again(
     project, wrong = "as it was", []
     monkeypatch.setattr(build, "_fingerprint", lambda: project)
     monkeypatch.setattr(build.seeds, "trouble", lambda: ([], wrong, True))
+    monkeypatch.setattr(build, "_before", lambda *_, **__: ({}, False, ""))
     store.begin_night(run)
     build._built_from(project)
     build.build(run)

@@ -24,6 +24,7 @@ MEANT = {  # what these letters also say
     "a person": "whoever looks at the night",
     "application/vnd.microsoft.card.adaptive": "the media type of a card",
     "first-child": "a word of style sheets",
+    '"children"': "what a plan of DuckDB calls the steps below one",
     '"persons": "first_seen_on"': "a table of the ledger, by the name it is kept under",
 }
 THEIR_OWN = re.compile(
