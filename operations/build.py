@@ -82,8 +82,8 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
     project = _fingerprint()
     as_noted = _built_from() == project
     if not as_noted:
-        # what is built from here on, be it a selection, is of another project, also once the edit is
-        # taken back
+        # what is built from here on, be it a selection, is of another project, also once the edit
+        # is taken back
         _built_from("")
     world = _world()
     before, whole, whole_on = _before(run, select, world, full=full)

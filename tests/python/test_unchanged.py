@@ -327,13 +327,19 @@ def _a_build_that_failed(small: Small) -> None:
 
 def _a_test_that_failed(small: Small) -> None:
     with small.open() as run:
-        run("insert into raw.people values ('5', 'Bad', 'A', '2026-09-08', now())")
+        run(
+            "insert into raw.people (id, name, school, starts_on, _loaded_at)"
+            " values ('5', 'Bad', 'A', '2026-09-08', now())"
+        )
     small.both()
 
 
 def _a_test_that_warns(small: Small) -> None:
     with small.open() as run:
-        run("insert into raw.people values ('6', 'Odd', 'A', '2026-09-08', now())")
+        run(
+            "insert into raw.people (id, name, school, starts_on, _loaded_at)"
+            " values ('6', 'Odd', 'A', '2026-09-08', now())"
+        )
     small.both()
 
 
