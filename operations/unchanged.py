@@ -1,5 +1,5 @@
 """What a build need not do again: a model or a test that reads what it read and would say what it
-said. docs/decisions/0031 tells why it is looked at this way.
+said. docs/decisions/0032 tells why it is looked at this way.
 
 In: every node as dbt is about to run it, compiled; the warehouse and the ledger as they are at that
 moment; what the build before left in `raw_homeroom.built`. Out: the result of before for what is
