@@ -1,8 +1,8 @@
 """Coming: what the district's rows say of the days ahead.
 
-In: `seeds/district_events.csv` and `seeds/school_calendar.csv`. Out: a line each for what begins
-within a week, or has begun and is not over, with both days; a row nobody can read says nothing
-here, and the night names it.
+In: the seeds of events and of the calendar, known by their columns. Out: a line each for what
+begins within a week, or has begun and is not over, with both days; a row nobody can read says
+nothing here, and the night names it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+from common import findings
 from operations import seeds
 
 DAYS = 7
+EVENTS = {"event", "starts_on", "ends_on", "why", findings.PARTITION}
+CALENDAR = {"period", "starts_on", "ends_on", "timers", "class_lists"}
 
 
 def lines(today: date) -> list[str]:
@@ -21,12 +24,13 @@ def lines(today: date) -> list[str]:
 
 
 def _found(today: date) -> Iterator[tuple[date, str]]:
-    for row in seeds.readable("district_events"):
+    for row in seeds.having(EVENTS):
         first, last = date.fromisoformat(row["starts_on"]), date.fromisoformat(row["ends_on"])
         if first <= today + timedelta(DAYS) and today <= last:
-            school = f" of {row['school_number']}" if row["school_number"] else ""
-            yield first, f"{row['event']}{school}, {first} to {last}: {row['why']}"
-    for row in seeds.readable("school_calendar"):
+            of = row[findings.PARTITION]
+            whose = f" of {of}" if of else ""
+            yield first, f"{row['event']}{whose}, {first} to {last}: {row['why']}"
+    for row in seeds.having(CALENDAR):
         first, last = date.fromisoformat(row["starts_on"]), date.fromisoformat(row["ends_on"])
         if today < first <= today + timedelta(DAYS):
             timers, kept = row["timers"], row["class_lists"].replace("_", " ")

@@ -2,8 +2,9 @@
 night it began.
 
 In: the findings of a run and of those before it. Out: what is new, and what stands, by its code.
-What is critical is never folded. Two nights say the same where code, source, feed, target, school,
-key and column are the same; how old something is, or in which line it stands, changes every night.
+What is critical is never folded. Two nights say the same where code, source, feed, target,
+partition, key and column are the same; how old something is, or in which line it stands, changes
+every night.
 """
 
 from __future__ import annotations

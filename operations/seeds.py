@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
@@ -116,9 +117,13 @@ def environment() -> dict[str, str]:
     return {"HOMEROOM_SEEDS": json.dumps(told(), sort_keys=True)}
 
 
-def readable(seed: str) -> list[dict[str, str]]:
-    """The rows of a seed; none of one nobody can read, which `trouble` names."""
-    return _readable(seed) or []
+def having(columns: AbstractSet[str]) -> list[dict[str, str]]:
+    """The rows of the seeds with these columns; none of one nobody can read, which `trouble`
+    names.
+    """
+    described = _described(paths.project() / "seeds")
+    found = [_readable(name) or [] for name, known in described.items() if columns <= set(known)]
+    return [row for rows in found for row in rows]
 
 
 def _readable(seed: str) -> list[dict[str, str]] | None:

@@ -10,18 +10,27 @@ from night_kit import finding, night
 from rich.console import Console
 
 from common import findings
+from common.findings import Finding
 from common.paths import project
 from common.runs import Run
 from operations import coming, repeats, report, status
-
-STALE = finding("warning", "feed_stale", "The same for a week.", source="hr", feed="employees")
-WORD = finding("warning", "unknown_status", "A new word.", key="Gone")
-LOST = finding("critical", "feed_empty", "It is empty.", source="hr", feed="leave")
 
 
 @pytest.fixture(autouse=True)
 def _state(tmp_path, monkeypatch):
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+
+
+def stale() -> Finding:
+    return finding("warning", "feed_stale", "The same for a week.", source="hr", feed="employees")
+
+
+def word(key: str = "Gone") -> Finding:
+    return finding("warning", "unknown_status", "A new word.", key=key)
+
+
+def lost() -> Finding:
+    return finding("critical", "feed_empty", "It is empty.", source="hr", feed="leave")
 
 
 def told(run: Run) -> tuple[list[str], list[str]]:
@@ -30,15 +39,15 @@ def told(run: Run) -> tuple[list[str], list[str]]:
 
 
 def test_what_three_nights_said_before_is_one_line_with_since_when(capsys):
-    older = replace(STALE, values={**STALE.values, "said": "The same for longer."}, line=7)
-    night(0, found=(WORD,))
+    older = replace(stale(), values={**stale().values, "said": "The same for longer."}, line=7)
+    night(0, found=(word(),))
     for number in (1, 2, 3):
-        run, _ = night(number, found=(STALE, WORD, LOST))
+        run, _ = night(number, found=(stale(), word(), lost()))
     assert told(run) == (
         ["feed_stale", "feed_empty"],
         ["unknown_status: 1 finding as before, since the night of 2026-10-01; A new word."],
     )
-    run, _ = night(4, found=(older, WORD, LOST, replace(WORD, key="Left")))
+    run, _ = night(4, found=(older, word(), lost(), word("Left")))
     fresh, stand = told(run)
     assert fresh == ["feed_empty", "unknown_status"], "another word is new, and critical stays"
     assert stand == [
@@ -53,7 +62,7 @@ def test_what_three_nights_said_before_is_one_line_with_since_when(capsys):
 
 def test_a_night_without_it_begins_anew_and_so_many_of_a_kind_are_one_line():
     for number in range(5):
-        many = tuple(replace(WORD, key=str(at)) for at in range(4))
+        many = tuple(word(str(at)) for at in range(4))
         run, _ = night(number, found=many if number != 1 else (), verb="nightly")
     assert told(run)[1] == [], "two nights before tonight, and then none"
     night(5, found=many, verb="ingest")
