@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 import smtplib
-import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -22,7 +21,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_incrementing
 
-from common import settings
+from common import mail, settings
 from common.addresses import is_sealed
 from common.printable import lines, printable
 from operations import metrics, routes
@@ -95,7 +94,11 @@ def deliver(channel: str, call: Callable[[], None]) -> Told:
     except (
         Exception
     ) as error:  # one place's surprise is not the others', and its text may quote a secret
-        reason = str(error) if isinstance(error, UndeliverableError) else type(error).__name__
+        reason = (
+            str(error)
+            if isinstance(error, UndeliverableError | mail.ClearTextError)
+            else type(error).__name__
+        )
     return {
         "channel": channel,
         "status": "failed" if reason else "sent",
@@ -117,42 +120,21 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str] | None = None)
     return httpx.post(url, json=body, headers=headers or {}, timeout=10).raise_for_status()
 
 
-@contextmanager
-def post_office() -> Iterator[smtplib.SMTP]:
-    """The district's mail server, signed in to: `[alerts.smtp]` host, port, user, password,
-    security (starttls, tls or none), ca_file.
-    """
-    smtp = routes.alerts().smtp
-    context = ssl.create_default_context(cafile=smtp.ca_file)
-    port = smtp.port or (465 if smtp.security == "tls" else 587)
-    opened = (
-        smtplib.SMTP_SSL(smtp.host, port, timeout=20, context=context)
-        if smtp.security == "tls"
-        else smtplib.SMTP(smtp.host, port, timeout=20)
-    )
-    with opened as server:
-        if smtp.security == "starttls":
-            server.starttls(context=context)
-        if smtp.user:
-            if smtp.security == "none":
-                raise UndeliverableError(
-                    '[alerts.smtp] user with security = "none" would send the password in the'
-                    " clear: use starttls or tls"
-                )
-            server.login(smtp.user, smtp.password)
-        yield server
+def post_office() -> AbstractContextManager[smtplib.SMTP]:
+    """The district's mail server, signed in to."""
+    return mail.post_office(routes.alerts().smtp, "alerts.smtp")
 
 
 def _email(address: str, message: Message) -> None:
     smtp = routes.alerts().smtp
     if not smtp.host or not smtp.sender:
         raise UndeliverableError("[alerts.smtp] wants host and from in .dlt/config.toml")
-    mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = smtp.sender, address, message.subject
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    mail.set_content(message.text)
+    note = EmailMessage()
+    note["From"], note["To"], note["Subject"] = smtp.sender, address, message.subject
+    note["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+    note.set_content(message.text)
     with post_office() as server:
-        server.send_message(mail)
+        server.send_message(note)
 
 
 def _teams(url: str, message: Message) -> None:

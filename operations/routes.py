@@ -16,7 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common import settings
 from common.findings import PARTITION, Finding
-from common.settings import Number, OneOrMore, Secret, Section, Some, Text
+from common.mail import Smtp
+from common.settings import Number, OneOrMore, Secret, Section, Text
 
 LEVELS = ("info", "warning", "critical")
 CHANNELS = ("email", "teams", "slack", "webhook")
@@ -128,25 +129,6 @@ class Silence(Section):
             and self.begins <= day <= self.ends
             and _fits(self, finding)
         )
-
-
-class Smtp(Section):
-    """[alerts.smtp]: the district's mail server."""
-
-    host: Text = ""
-    """Its name."""
-    port: Some | None = None
-    """Unset: 465 for tls, else 587."""
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    """How the connection is kept from others."""
-    user: Text = ""
-    """Who signs in; empty: nobody does."""
-    password: Secret = ""
-    """With what."""
-    sender: Text = Field("", alias="from")
-    """Whom messages come from."""
-    ca_file: Text | None = None
-    """Certificates to trust, when the server's is the district's own."""
 
 
 class Incidents(Section):

@@ -5,6 +5,7 @@ never half, never twice, or a sentence that says what to do.
 from __future__ import annotations
 
 import http.server
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -382,3 +383,58 @@ def test_a_vendor_who_takes_no_key_is_signed_in_to_by_password(tmp_path):
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+# ---------------------------------------------------------------- mail
+
+
+def test_a_file_goes_by_mail_and_only_the_recipient_opens_it(tmp_path):
+    import inbox
+    import pyrage
+
+    identity = pyrage.x25519.Identity.generate()
+    with inbox.open_inbox(tmp_path) as received:
+        said: dict[str, Any] = {"kind": "files", "via": "mail", "to": "in@vendor.example"}
+        said |= {"recipient": str(identity.to_public()), "smtp": received.smtp}
+        target = Files("vendor", said)
+        assert "is where files go" in target.check_connection()
+        outcome = only(target, deliver(tmp_path))
+        assert (outcome.status, outcome.calls) == ("applied", 1)
+        ((to, mail),) = received.mails
+        assert to == "in@vendor.example"
+        (attachment,) = mail.iter_attachments()
+        assert attachment.get_filename() == f"{NAME}.age"
+        assert pyrage.decrypt(attachment.get_content(), [identity]) == CONTENT
+        assert CONTENT[:16] not in attachment.get_content()
+        for wrong, words in (
+            ({"recipient": "age1nobody"}, "is not an age public key"),
+            ({"smtp": received.smtp | {"password": "wrong"}}, "does not let us in"),
+            ({"smtp": received.smtp | {"security": "none"}}, "does not let us in|in the clear"),
+            ({"smtp": {}}, "wants host and from"),
+            ({"to": ""}, "to not set"),
+        ):
+            refused = only(Files("vendor", said | wrong), deliver(tmp_path))
+            assert refused.status in {"failed", "retry"}
+            assert re.search(words, refused.note), refused.note
+        assert len(received.mails) == 1
+        received.close_post_office()
+        assert only(target, deliver(tmp_path)).status == "retry"
+
+
+def test_a_mail_whose_answer_is_lost_is_not_sent_twice(tmp_path, monkeypatch):
+    import smtplib
+
+    import inbox
+    import pyrage
+
+    def lost(self: smtplib.SMTP, message: Any) -> None:
+        raise smtplib.SMTPServerDisconnected("gone")
+
+    key = str(pyrage.x25519.Identity.generate().to_public())
+    with inbox.open_inbox(tmp_path) as received:
+        said = {"kind": "files", "via": "mail", "to": "in@vendor.example", "recipient": key}
+        target = Files("vendor", said | {"smtp": received.smtp})
+        monkeypatch.setattr(smtplib.SMTP, "send_message", lost)
+        outcome = only(target, deliver(tmp_path))
+    assert (outcome.status, outcome.reason) == ("failed", "not_delivered")
+    assert "not sent again tonight" in outcome.note

@@ -1,5 +1,5 @@
 """Targets that take files: render exactly the bytes the vendor reads, hand them over by SFTP, FTPS,
-HTTPS or in a folder of this machine, prove it.
+HTTPS, mail or in a folder of this machine, prove it.
 
 In: a `Delivery` (which exports go into which file), the export tables; then a `deliver` change with
 what was rendered. Out: the file, its rows, bytes and sha256 (`Rendered`); an outcome whose note is
@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, Literal
 
 from common import files, sftp
 from common.addresses import in_the_clear
+from common.mail import Smtp
 from common.settings import Number, Secret, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.file_rows import Cells
@@ -34,6 +35,7 @@ from reverse_etl.form import LINE_ENDS, NO_MOMENT, FileFormat, Moment, words_in
 from reverse_etl.model import Change, Delivery, Export, Outcome, Rendered
 from reverse_etl.targets.files import ftps
 from reverse_etl.targets.files.https import NotAgainError, Web
+from reverse_etl.targets.files.mail import Mail
 from reverse_etl.targets.rest.client import Client
 from reverse_etl.targets.rest.settings import Auth
 from reverse_etl.targets.rest.settings import Settings as ApiOf
@@ -127,9 +129,9 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 class Settings(TargetSettings):
     """[targets.<name>] of kind `files`: one folder of a vendor's SFTP server."""
 
-    via: Literal["sftp", "ftps", "https", "folder"] = "sftp"
-    """How files get there: by SFTP, by FTP over TLS, to an address, or into a folder of this
-    machine (a mounted share)."""
+    via: Literal["sftp", "ftps", "https", "mail", "folder"] = "sftp"
+    """How files get there: by SFTP, by FTP over TLS, to an address, sealed by mail, or into a
+    folder of this machine (a mounted share)."""
     host: Text = ""
     """The server."""
     port: Some | None = None
@@ -140,6 +142,12 @@ class Settings(TargetSettings):
     form_field: Text = ""
     """The field of the form a file is sent in; unset: it is the whole body."""
     auth: Auth = Auth()
+    smtp: Smtp = Smtp()
+    """By mail: the server, and whom mails come from."""
+    to: Text = ""
+    """By mail: whom they go to."""
+    recipient: Text = ""
+    """By mail: the age public key of whoever opens them."""
     password: Secret = ""
     """Of FTPS; of SFTP where a vendor takes no key. To secrets.toml or the environment."""
     ca_file: Text = ""
@@ -197,7 +205,7 @@ class Folder:
         return sftp.Receipt(name, path.stat().st_size, files.sha256(self._path / name))
 
 
-Remote = sftp.Sftp | ftps.Ftps | Web | Folder
+Remote = sftp.Sftp | ftps.Ftps | Web | Mail | Folder
 
 
 class Files:
@@ -226,7 +234,9 @@ class Files:
         or SftpError.
         """
         with self._open() as remote:
-            if isinstance(remote, Web):
+            if isinstance(remote, Mail):
+                remote.signed_in()
+            if isinstance(remote, Web | Mail):
                 return f"{self._where()} is where files go; nothing is shown there"
             count = len(remote.list())
         return f"{self._where()} lets us in, {count:,} {'file' if count == 1 else 'files'} there"
@@ -345,6 +355,8 @@ class Files:
                 yield Folder(Path(self._where()))
             case "https":
                 yield self._web()
+            case "mail":
+                yield self._mail()
             case "ftps":
                 with ftps.connect(self._ftps()) as server:
                     yield server
@@ -361,6 +373,9 @@ class Files:
             case "https":
                 self._needs("address")
                 return self._said.address
+            case "mail":
+                self._needs("to")
+                return f"mailto:{self._said.to}"
         self._needs("folder")
         return self._said.folder
 
@@ -388,6 +403,16 @@ class Files:
         )
         return Web(Client(self.name, api), said.address, said.method, said.form_field)
 
+    def _mail(self) -> Mail:
+        self._needs("to", "recipient")
+        smtp = self._said.smtp
+        if not (smtp.host and smtp.sender):
+            raise TargetNotConfiguredError(
+                f"target {self.name}: [targets.{self.name}.smtp] wants host and from in"
+                " .dlt/config.toml, its password in .dlt/secrets.toml"
+            )
+        return Mail(self.name, smtp, self._said.to, self._said.recipient)
+
     def _ftps(self) -> ftps.Place:
         self._needs("host", "user", "password")
         said = self._said
@@ -409,6 +434,8 @@ class Files:
     def _path(self, change: Change) -> str:
         if self._said.via == "https":
             return self._said.address.replace("{name}", change.key[0])
+        if self._said.via == "mail":
+            return f"{self._where()}/{change.key[0]}"
         folder = self._said.folder.rstrip("/")
         return f"{folder}/{change.key[0]}" if folder else change.key[0]
 
