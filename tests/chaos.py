@@ -236,6 +236,8 @@ def nodes(targets: tuple[str, ...] = TARGETS) -> dict[str, dict[str, Any]]:
     ]
     for path, model in models:
         meta = model["config"]["meta"]["export"]
+        if meta.get("opt_in"):  # of a district that does not ask for it
+            continue
         if meta["entity"] in ("users", "groups"):
             meta["on_absent"] = "delete"
         meta["limits"] = {}

@@ -356,6 +356,11 @@ def tables(of: District) -> Tables:
             ),
         ),
         "stg_microsoft__subscriptions": ("licence", ("STANDARDWOFFPACK_STUDENT",)),
+        # no group is there before ours; which one is adopted the tests of the exports ask
+        "stg_google__groups": ("remote_id group_id",),
+        "stg_google__orphan_groups": ("remote_id email",),
+        "stg_microsoft__groups": ("remote_id group_id",),
+        "stg_microsoft__orphan_groups": ("remote_id mail_nickname",),
         "students": (
             (
                 "student_number enrolment_status usual_first_name usual_last_name legal_first_name"
