@@ -122,7 +122,7 @@ EQUAL = "Done: every target equals its export tables."
 
 def headline(summary: dict[str, Any]) -> str:
     """How the night ended; that all is equal only where all was read back and nothing waits."""
-    if summary["exit_code"] and not summary.get("steps", True):
+    if summary["exit_code"] and not summary.get("steps", True) and not summary["targets"]:
         return NOT_BEGUN
     three = history.read_back(summary)
     whole = all(row.get("equal") is not None for row in summary["targets"])
