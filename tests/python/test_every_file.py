@@ -40,6 +40,7 @@ SAID = {
     "document_damaged",
     "warehouse_damaged",
     "ledger_damaged",
+    "ledger_gone",
     "published_damaged",
     "archive_damaged",
     "archive_healed",
