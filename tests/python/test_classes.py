@@ -66,10 +66,8 @@ class Classes:
         return replace(change, references={"owner_id": self.id(owner)})
 
     def owned(self, course: Change, owner: Change) -> Change:
-        row = {"owner_id": owner.key[0]}
-        change = self.target.change("course_owners", course.key, "update", row)
-        refers = {"class_id": self.of(course), "owner_id": self.id(owner)}
-        return replace(change, references=refers, remote_id=self.of(course))
+        change = self.target.change("courses", course.key, "update", {"owner_id": owner.key[0]})
+        return replace(change, references={"owner_id": self.id(owner)})
 
     def of(self, course: Change) -> str:
         return self.target.made["courses", course.key]
@@ -85,7 +83,7 @@ class Classes:
         return {r["member_remote_id"] for r in rows if r["class_remote_id"] == self.of(course)}
 
     def owner(self, course: Change) -> str:
-        rows = self.target.observed("course_owners")
+        rows = self.target.observed("courses")
         (row,) = [row for row in rows if row["class_id"] == course.key[0]]
         return str(row["owner_remote_id"])
 
@@ -221,7 +219,7 @@ def test_without_the_setting_classroom_is_not_asked_and_no_scope_of_it(
     before = len(sent(platforms))
     assert plain.observed("courses") == [] == plain.observed("course_students")
     assert not sent(platforms, before)
-    assert not {"courses", "course_owners", "course_students"} & set(plain.adapter.entities)
+    assert not {"courses", "course_students"} & set(plain.adapter.entities)
     plain.adapter.close()
     asked = {True: set(), False: set()}
     for classes in asked:
@@ -457,7 +455,7 @@ def pushed(kind: type[Classes], target: Kit, cut: int) -> tuple[Any, ...]:
         *(made.link(entity, course, gone, "remove") for entity in sorted(both)),
     ]
     roles = {"class_id": "courses" if kind is Classes else "classes"}
-    roles |= {"person_id": "users", "owner_id": "users"}
+    roles |= {"person_id": "users"}
     known = {(entity, key_text(key)): remote for (entity, key), remote in target.made.items()}
     past = Past()
     for records in (cut, 1_000_000):
@@ -469,12 +467,12 @@ def pushed(kind: type[Classes], target: Kit, cut: int) -> tuple[Any, ...]:
             past=past,
             stop=threading.Event(),
             references={
-                "course_owners": {k: roles[k] for k in ("class_id", "owner_id")},
+                "courses": {"owner_id": "users"},
                 teachers: {k: roles[k] for k in ("class_id", "person_id")},
                 students: {k: roles[k] for k in ("class_id", "person_id")},
             },
             keys={
-                "course_owners": ("class_id",),
+                "courses": ("class_id",),
                 teachers: ("class_id", "person_id"),
                 students: ("class_id", "person_id"),
                 "users": ("person_id",),

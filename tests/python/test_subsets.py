@@ -79,7 +79,7 @@ def test_a_part_of_a_target_is_the_districts_when_it_asks_for_it(
     monkeypatch.setenv("TARGETS__GOOGLE__CLASSES", said)
     assert configured.parts_off() == tuple(PARTS[1:] if asked else PARTS)
     ours = {(one.target, one.entity) for one in configured.of_district(as_loaded()).every}
-    courses = {"courses", "course_owners", "course_teachers", "course_students"}
+    courses = {"courses", "course_teachers", "course_students"}
     assert {entity for target, entity in ours if target == "google"} >= {"users", "members"}
     assert ({("google", one) for one in courses} <= ours) is asked
     assert not {entity for target, entity in ours if target == "microsoft"} & {

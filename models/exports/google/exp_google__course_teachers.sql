@@ -57,16 +57,18 @@ wanted as (
     union
 
     select
-        owned.class_id,
-        owned.owner_id
-    from {{ ref('exp_google__course_owners') }} as owned
+        courses.class_id,
+        courses.owner_id
+    from courses
+    inner join running
+        on courses.class_id = running.class_id
 
     union
 
     select
         owned.class_id,
         owned.owner_id
-    from {{ ref('stg_google__course_owners') }} as owned
+    from {{ ref('stg_google__courses') }} as owned
     inner join running
         on owned.class_id = running.class_id
 

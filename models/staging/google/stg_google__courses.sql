@@ -4,8 +4,8 @@ with source as (
     select * from {{ source('google', 'courses') }}
 ),
 
-owners as (
-    select * from {{ ref('stg_google__course_owners') }}
+users as (
+    select * from {{ ref('stg_google__users') }}
 ),
 
 renamed as (
@@ -13,7 +13,7 @@ renamed as (
         -- ids
         source.remote_id,
         source.class_id,
-        owners.owner_id,
+        users.person_id as owner_id,
 
         -- names
         source.name,
@@ -25,8 +25,8 @@ renamed as (
             else source.course_state
         end as course_state
     from source
-    left join owners
-        on source.remote_id = owners.remote_id
+    left join users
+        on source.owner_remote_id = users.remote_id
     where source.class_id is not null
 )
 

@@ -44,31 +44,26 @@ class Google(ApiTarget):
         super().__init__(name, settings, exports, client)
         self.constants = {"customer": self.said.customer}
         self._aliases: list[dict[str, str]] = []  # of our users, once observed
-        self._courses: list[Mapping[str, Any]] = []  # ours, once observed
 
     @property
     def entities(self) -> tuple[str, ...]:
-        """Courses that are there change hands right behind the accounts, and before one is closed:
-        of who is suspended Classroom takes nothing.
+        """Courses right behind the accounts that own them, and before one is closed: of who is
+        suspended Classroom takes nothing.
         """
-        others = [name for name in super().entities if name != "course_owners"]
-        if self.is_wanted("course_owners"):
-            others.insert(others.index("users") + 1, "course_owners")
+        others = [name for name in super().entities if name != "courses"]
+        if self.is_wanted("courses"):
+            others.insert(others.index("users") + 1, "courses")
         return tuple(others)
 
     @property
     def closes_after(self) -> Mapping[str, str]:
-        """Whose closing waits for what."""
-        return {"users": "course_owners"} if self.is_wanted("course_owners") else {}
+        """Whose closing waits for what: first a course is handed over."""
+        return {"users": "courses"} if self.is_wanted("courses") else {}
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         if entity == "aliases":
             self.look_through("users")
             yield self._aliases
-            return
-        if entity == "course_owners":
-            self.look_through("courses")
-            yield self._courses
             return
         if entity == "courses":
             yield from self._course_pages()
@@ -119,7 +114,6 @@ class Google(ApiTarget):
         for page in super().pages("courses"):
             ours += [course for course in page if self.key_of(row, course)]
             yield page
-        self._courses = ours
         self._ours["courses"] = [c["id"] for c in ours if c.get("courseState") not in CLOSED]
 
     def listed(
@@ -161,7 +155,8 @@ class Google(ApiTarget):
         if change.entity == "licences":
             words |= self._of_licence(change)
         if change.entity == "courses":
-            fields = {each.column: each.path[0] for each in self.tables["courses"] if each.sent}
+            sent = [each for each in self.tables["courses"] if each.sent]
+            fields = {"owner_id": "ownerId", **{each.column: each.path[0] for each in sent}}
             words["changed"] = ",".join(fields[name] for name in change.new if name in fields)
         return words
 
@@ -214,11 +209,17 @@ class Google(ApiTarget):
         return self._client.request(replace(route, body=body))
 
     def filled(self, route: Route, words: Mapping[str, Any], change: Change | None = None) -> Route:
-        """Of a course what stands in the mask and not in the body is cleared; null is refused."""
-        made = super().filled(route, words, change)
-        if change is None or change.entity != "courses" or made.body is None:
-            return made
-        return replace(made, body={k: v for k, v in made.body.items() if v is not None})
+        """Of a course what stands in the mask and not in the body is cleared; null is refused. Its
+        owner stands there as Google knows them.
+        """
+        if change is None or change.entity != "courses" or not route.columns:
+            return super().filled(route, words, change)
+        plain = tuple(name for name in change.new if name != "owner_id")
+        made = super().filled(replace(route, columns=plain), words, change)
+        body = {k: v for k, v in (made.body or {}).items() if v is not None}
+        if "owner_id" in change.new:
+            body["ownerId"] = words["owner_id"]
+        return replace(made, body=body)
 
     def ours(self, change: Change, found: Mapping[str, Any]) -> str | None:
         """A course is looked up by its alias, which is its key."""
@@ -236,7 +237,7 @@ class Google(ApiTarget):
                 unread = Verdict("retry", "unreadable")
                 return outcome_of(change, unread, reply, None, str(error), 2)
         refused = reply.code == 400 and "IneligibleOwner" in reply.message
-        if change.entity == "course_owners" and refused:
+        if change.entity == "courses" and change.action not in CREATING and refused:
             words = self.words(change)
             query = {"courseId": words["id"], "fields": "userId"}
             route = Route("course_teachers.create", query, {"userId": words["owner_id"]})

@@ -241,7 +241,7 @@ ENTITIES = (
         "courses",
         items="courses",
         page=COURSES_PER_PAGE,
-        asked=("ownerId",),
+        observed=(field("owner_remote_id", "ownerId"),),
         derived=("alias",),  # by the adapter: a list shows none
         read_only=("alias",),
         opt_in="classes",
@@ -257,24 +257,6 @@ ENTITIES = (
             ),
             "update": Route(
                 "courses.patch", {"id": "{id}", "updateMask": "{changed}"} | ID, columns=True
-            ),
-        },
-    ),
-    Entity(
-        "course_owners",  # before its teachers: without an active owner a course takes none
-        observed=(field("class_id", "alias"), field("owner_remote_id", "ownerId")),
-        opt_in="classes",
-        never_deleted="a course always belongs to somebody",
-        routes={
-            "create": Route(
-                "courses.patch",
-                {"id": "{class_id}", "updateMask": "ownerId"} | ID,
-                body={"ownerId": "{owner_id}"},
-            ),
-            "update": Route(
-                "courses.patch",
-                {"id": "{id}", "updateMask": "ownerId"} | ID,
-                body={"ownerId": "{owner_id}"},
             ),
         },
     ),
