@@ -3,9 +3,10 @@
 Out: a table of seconds per step for each size of district (first night, second night, a night
 without any change), rows per second landed beside bare DuckDB `read_csv` of the same files, API
 write calls per changed record, the share of a full ingestion that a night without any change costs,
-and the peak memory of any step. `landing` writes one big extract and compares landing it, and the
-whole of ingestion (fetch, hash, gate, archive, land), with `read_csv` into a table, each in a
-process of its own. `names` gives so many new people account names in one build.
+the seconds of processor of that whole night, and the peak memory of any step. `landing` writes one
+big extract and compares landing it, and the whole of ingestion (fetch, hash, gate, archive, land),
+with `read_csv` into a table, each in a process of its own. `names` gives so many new people account
+names in one build.
 
 Alone: `make bench`, `python -m tests.bench 5000 20000`, `python -m tests.bench landing 5000000`, or
 `python -m tests.bench names 600000`.
@@ -36,13 +37,14 @@ from tests import bench_engine
 STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
 
 
-def nights_of(students: int, folder: Path) -> list[dict[str, Any]]:
+def nights_of(students: int, folder: Path) -> tuple[list[dict[str, Any]], float]:
     """Run the demo's two nights, and a third on the extracts of the second; return their summaries,
-    first night first.
+    first night first, and the seconds of processor of the third, its platforms included.
     """
     environment = os.environ | {"HOMEROOM_VAR": str(folder)}
-    started = time.monotonic()
+    started, quiet = time.monotonic(), 0.0
     for words in (("run", "--students", str(students), "--seed", "1"), ("again",)):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         ended = subprocess.run(
             [sys.executable, "-m", "demo", *words],
             cwd=paths.root(),
@@ -51,6 +53,8 @@ def nights_of(students: int, folder: Path) -> list[dict[str, Any]]:
             capture_output=True,
             text=True,
         )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        quiet = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if ended.returncode not in (0, 2, 3):
             raise SystemExit(
                 f"the demo of {students:,} students ended with"
@@ -64,7 +68,8 @@ def nights_of(students: int, folder: Path) -> list[dict[str, Any]]:
     runs = sorted(
         path for path in (folder / "runs").iterdir() if path.is_dir() and not path.is_symlink()
     )
-    return [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs]
+    summaries = [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs]
+    return summaries, quiet
 
 
 def bare_read(folder: Path) -> tuple[int, float]:
@@ -300,12 +305,13 @@ def main(sizes: list[int]) -> None:
         "night 2: changes",
         "write calls",
         "calls per change",
+        "quiet night, processor s",
     ):
         rates.add_column(heading, justify="right")
     for students in sizes:
         with tempfile.TemporaryDirectory(prefix="homeroom-bench-") as scratch:
             folder = Path(scratch) / "var"
-            summaries = nights_of(students, folder)
+            summaries, quiet = nights_of(students, folder)
             for number, summary in enumerate(summaries, 1):
                 seconds = {step["name"]: step["seconds"] for step in summary["steps"]}
                 peak = max(step["peak_megabytes"] or 0 for step in summary["steps"])
@@ -339,6 +345,7 @@ def main(sizes: list[int]) -> None:
                 f"{changes:,}",
                 f"{calls:,}",
                 f"{calls / max(changes, 1):.2f}",
+                f"{quiet:.0f}",
             )
     console.print(steps)
     console.print(rates)
