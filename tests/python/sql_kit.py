@@ -46,6 +46,7 @@ ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do"])
 KINDS = SimpleNamespace(
     type_string=lambda: "varchar",
     type_float=lambda: "float",
+    dateadd=lambda part, count, day: f"{day} + ((interval '1 {part}') * ({count}))",
     position=lambda text, within: f"position({text} in {within})",
     split_part=lambda text, mark, place: f"split_part({text}, {mark}, {place})",
 )

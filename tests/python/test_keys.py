@@ -48,7 +48,8 @@ RECORD = (
 STAFF = (
     "staff_key:varchar staff_id:varchar hr_staff_id:varchar first_name:varchar"
     " usual_first_name:varchar last_name:varchar position:varchar school_number:varchar"
-    " is_active:boolean is_in_hr:boolean ended_on:date match_rule:varchar email:varchar"
+    " is_active:boolean is_in_hr:boolean ended_on:date hired_on:date match_rule:varchar"
+    " email:varchar"
     " last_seen_on:date source_file:varchar source_line:bigint hr_source_file:varchar"
 )
 Rows = list[dict[str, Any]]
