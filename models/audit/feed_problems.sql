@@ -40,6 +40,10 @@ employees as (
     select * from {{ ref('intake_employees') }}
 ),
 
+employments as (
+    select * from {{ ref('intake_employments') }}
+),
+
 schools as (
     select * from {{ ref('schools') }}
 ),
@@ -68,6 +72,10 @@ catalogue as (
     select * from {{ ref('problems') }}
 ),
 
+night as (
+    select * from {{ source('homeroom', 'run_context') }}
+),
+
 found_at_intake as (
     select
         intake_problems.code,
@@ -94,6 +102,26 @@ unknown_schools as (
     from student_records
     left join schools on student_records.school_number = schools.school_number
     where schools.school_number is null
+),
+
+-- of who left nobody asks any more where it was
+workplaces_unknown as (
+    select
+        'unknown_workplace' as code,
+        employments.source_system,
+        'schools' as entity,
+        employments.school_number as key,
+        employments.school_number,
+        'school_number' as column_name,
+        employments.source_file,
+        employments.source_line
+    from employments
+    cross join night
+    left join schools on employments.school_number = schools.school_number
+    where
+        employments.school_number is not null
+        and schools.school_number is null
+        and coalesce(employments.ended_on >= night.as_of, true)
 ),
 
 members_unknown as (
@@ -257,6 +285,8 @@ found as (
     select * from found_at_intake
     union all
     select * from unknown_schools
+    union all
+    select * from workplaces_unknown
     union all
     select * from members_unknown
     union all
