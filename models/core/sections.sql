@@ -105,30 +105,42 @@ all_sections as (
     from homerooms
 ),
 
+terms as (
+    select * from {{ ref('section_terms') }}
+),
+
+-- the row FY is of whatever has no semester that is listed
+dated as (
+    select
+        all_sections.*,
+        coalesce(terms.first_day, whole_year.first_day) as first_day,
+        coalesce(terms.last_day, whole_year.last_day) as last_day
+    from all_sections
+    left join terms
+        on all_sections.semester = terms.semester
+    left join terms as whole_year
+        on whole_year.semester = 'FY'
+),
+
 final as (
     select
-        all_sections.section_id,
-        all_sections.timetable_id,
-        all_sections.school_number,
-        all_sections.course_code,
-        all_sections.section_letter,
-        all_sections.title,
-        all_sections.kind,
-        all_sections.semester,
-        all_sections.grade_code,
+        dated.section_id,
+        dated.timetable_id,
+        dated.school_number,
+        dated.course_code,
+        dated.section_letter,
+        dated.title,
+        dated.kind,
+        dated.semester,
+        dated.grade_code,
+        -- a school year ends in the year it is called after, and begins in July of the one before
         cast(
-            case
-                when all_sections.semester = '2' then all_sections.school_year || '-02-01'
-                else (all_sections.school_year - 1) || '-09-01'
-            end as date
+            dated.school_year - (case when dated.first_day >= '07' then 1 else 0 end) || '-' || dated.first_day as date
         ) as starts_on,
         cast(
-            case
-                when all_sections.semester = '1' then all_sections.school_year || '-01-31'
-                else all_sections.school_year || '-06-30'
-            end as date
+            dated.school_year - (case when dated.last_day >= '07' then 1 else 0 end) || '-' || dated.last_day as date
         ) as ends_on
-    from all_sections
+    from dated
 )
 
 select * from final

@@ -14,6 +14,10 @@ grades as (
     select * from {{ ref('portfolio_grades') }}
 ),
 
+rules as (
+    {{ portfolio_rules() }}
+),
+
 -- classes nobody in the students file attends are left out: they would stand empty at the vendor
 attended as (
     select distinct section_students.section_id
@@ -24,20 +28,23 @@ attended as (
 
 final as (
     select
-        sections.section_id as class_id,
         case
-            when sections.kind = 'class' and sections.section_letter is not null
-                then
-                    {{ truncate_text('sections.title', 80) }}
-                    || ' (' || {{ truncate_text('sections.section_letter', 17) }} || ')'
-            else {{ truncate_text('sections.title', 100) }}
+            when sections.kind = 'homeroom' then {{ portfolio_words('rules.homeroom_id', 'sections') }}
+            else {{ portfolio_words('rules.class_id', 'sections') }}
+        end as class_id,
+        case
+            when sections.kind = 'homeroom' then {{ portfolio_words('rules.homeroom_name', 'sections') }}
+            else {{ portfolio_words('rules.class_name', 'sections') }}
         end as name,
         -- blank when the class is mixed: the vendor takes the students' own grades
         grades.grade,
-        sections.school_number as school_id,
+        {{ portfolio_school('sections.school_number') }} as school_id,
         {{ date_text('sections.starts_on') }} as start_date,
-        {{ date_text('sections.ends_on') }} as end_date
+        {{ date_text('sections.ends_on') }} as end_date,
+        sections.section_id,
+        sections.school_number
     from sections
+    cross join rules
     inner join attended
         on sections.section_id = attended.section_id
     left join grades

@@ -32,11 +32,12 @@ student_rows as (
         students.user_id,
         'student' as role,
         classes.school_id,
+        classes.school_number,
         students.person_id,
         students.source
     from section_students
     inner join classes
-        on section_students.section_id = classes.class_id
+        on section_students.section_id = classes.section_id
     inner join students
         on section_students.student_number = students.student_number
 ),
@@ -47,11 +48,12 @@ teacher_rows as (
         staff.user_id,
         'teacher' as role,
         classes.school_id,
+        classes.school_number,
         staff.person_id,
         staff.source
     from section_staff
     inner join classes
-        on section_staff.section_id = classes.class_id
+        on section_staff.section_id = classes.section_id
     inner join staff_keys
         on section_staff.staff_key = staff_keys.staff_key
     inner join staff

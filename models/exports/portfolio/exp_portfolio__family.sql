@@ -15,7 +15,7 @@ invited as (
         family_contacts.contact_priority,
         family_contacts.guardian_id,
         students.person_id,
-        students.school_code as school_number,
+        students.school_number,
         students.source
     from students
     -- only who may be told about the child: the portfolio shows a child's work

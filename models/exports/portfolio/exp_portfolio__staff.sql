@@ -38,6 +38,10 @@ with_roles as (
         on staff.staff_key = teachers_of_record.staff_key
 ),
 
+rules as (
+    {{ portfolio_rules() }}
+),
+
 final as (
     select
         with_roles.staff_id as user_id,
@@ -45,10 +49,12 @@ final as (
         holders.last_name,
         holders.address as email,
         with_roles.role,
-        with_roles.school_number as school_id,
+        {{ portfolio_school('with_roles.school_number') }} as school_id,
+        with_roles.school_number,
         holders.person_id,
         holders.source
     from with_roles
+    cross join rules
     -- a number that was merged into another is the first one's person: the account it was given before is nobody's to list
     inner join records
         on

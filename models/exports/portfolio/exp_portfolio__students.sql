@@ -14,6 +14,10 @@ grades as (
     select * from {{ ref('portfolio_grades') }}
 ),
 
+rules as (
+    {{ portfolio_rules() }}
+),
+
 final as (
     select
         students.student_number as user_id,
@@ -25,18 +29,20 @@ final as (
         -- a grade the vendor has no code for is ungraded, never left blank
         coalesce(grades.grade, 'UG') as grade,
         case holders.state when 'preregistered' then 'PreReg' else 'Active' end as enroll_status,
-        students.school_number as school_code,
+        {{ portfolio_school('students.school_number') }} as school_code,
         students.homeroom,
-        students.next_school_number as pre_reg_school_code,
+        {{ portfolio_school('students.next_school_number') }} as pre_reg_school_code,
         students.usual_first_name as preferred_first_name,
         students.usual_last_name as preferred_last_name,
         -- kept for the vendor's column order; the district holds no such records
         cast(null as {{ dbt.type_string() }}) as community_hours,
         cast(null as {{ dbt.type_string() }}) as literacy_test_completed,
         holders.address as email_address,
+        students.school_number,
         holders.person_id,
         holders.source
     from students
+    cross join rules
     -- a number that was merged into another is the first one's person: the account it was given before is nobody's to list
     inner join records
         on
