@@ -306,8 +306,15 @@ def tables(of: District) -> Tables:
                 "group_targets",
                 "portfolio_grades",
                 "portfolio_roles",
+                "portfolio_rules",
+                "section_terms",
             )
         },
+        # no group of before is there
+        "stg_google__groups": ("group_id:varchar",),
+        "stg_google__orphan_groups": ("email:varchar remote_id:varchar",),
+        "stg_microsoft__groups": ("group_id:varchar",),
+        "stg_microsoft__orphan_groups": ("mail_nickname:varchar remote_id:varchar",),
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
         "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
@@ -423,7 +430,7 @@ def tables(of: District) -> Tables:
         "sections": (
             (
                 "section_id school_number kind title section_letter grade_code:varchar starts_on"
-                " ends_on course_code"
+                " ends_on course_code timetable_id:varchar"
             ),
             *(
                 (
@@ -435,6 +442,7 @@ def tables(of: District) -> Tables:
                     None,
                     *days,
                     None if kind == "homeroom" else f"C{key}",
+                    None if kind == "homeroom" else key,
                 )
                 for key, (school, kind) in of.sections.items()
             ),

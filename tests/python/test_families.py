@@ -326,7 +326,7 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
             *((f"p{one.number}", "student", one.number, "enrolled", "s:1") for one in children),
         ),
         "exp_portfolio__students": (
-            "user_id student_number person_id school_code source",
+            "user_id student_number person_id school_number source",
             *((one.number, one.number, f"p{one.number}", "07474001", "s:1") for one in children),
         ),
         "absences": (

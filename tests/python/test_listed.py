@@ -269,7 +269,7 @@ def role(one: Worker) -> str | None:
         "administrator"
         if (one.position or "").lower() in ("principal", "vice-principal")
         else "teacher"
-        if one.teaches
+        if one.teaches or one.sections  # who has a class teaches
         else None
     )
 
