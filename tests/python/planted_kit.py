@@ -49,6 +49,7 @@ class Planted:
     barred: dict[str, list[str]] = field(default_factory=dict)  # child -> ways to who may not
     told: dict[str, set[str]] = field(default_factory=dict)  # code -> keys, some of them
     left: dict[str, date] = field(default_factory=dict)  # number -> day they left
+    by_hand_alone: str = ""  # who left and can be closed by a person alone
     taken: list[str] = field(default_factory=list)  # whoever a plant befell
 
     # --- files ---
@@ -343,6 +344,7 @@ def employees(planted: Planted, child: Iterator[str]) -> None:
         )
         hr.execute(ended, (UNREADABLE, unread))
     planted.taken += [twice, leaver, role, unread]
+    planted.by_hand_alone = role
     planted.told["values_unreadable"] = planted.told["still_open"] = set()
     # 5, 8: made by hand for the new employee, marked by another program, without a country
     by_hand, guest = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"
