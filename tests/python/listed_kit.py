@@ -310,11 +310,6 @@ def tables(of: District) -> Tables:
                 "section_terms",
             )
         },
-        # no group of before is there
-        "stg_google__groups": ("group_id:varchar",),
-        "stg_google__orphan_groups": ("email:varchar remote_id:varchar",),
-        "stg_microsoft__groups": ("group_id:varchar",),
-        "stg_microsoft__orphan_groups": ("mail_nickname:varchar remote_id:varchar",),
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
         "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),

@@ -180,6 +180,7 @@ def held(planted: Planted) -> set[str]:
 # --- a short night, and long ones -----------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_befell_others_is_planned_safely(district: District) -> None:
     """The night of the planted up to where the first write would be."""
     planted = before(district)
