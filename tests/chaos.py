@@ -241,6 +241,7 @@ def nodes(targets: tuple[str, ...] = TARGETS) -> dict[str, dict[str, Any]]:
         if meta["entity"] in ("users", "groups"):
             meta["on_absent"] = "delete"
         meta["limits"] = {}
+        meta.pop("rests", None)  # there are no feeds here for it to rest on
         found[f"model.homeroom.{model['name']}"] = {
             "resource_type": "model",
             "name": model["name"],
