@@ -65,6 +65,9 @@ def counted(monkeypatch) -> Callable[[str, dict[str, int]], list[str]]:
             "source_precedence": (f"source_system {kind}:integer", *precedence.items()),
             "run_context": NIGHT,
             "grades": ("grade_text grade_code",),
+            "district_events": (
+                "event school_number to_school_number starts_on:date ends_on:date",
+            ),
             "intake_sections": ("timetable_id period",),
             "guardian_rules": ("source_system relationship decided_by decided_on:date",),
         }
