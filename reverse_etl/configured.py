@@ -116,7 +116,7 @@ def exports_of(run: Run) -> exports.Exports:
 
 
 def parts_off() -> tuple[str, ...]:
-    """What of its targets the district has not asked for: `google.classes`."""
+    """What of its targets the district has not asked for, as `target.part`."""
     return tuple(
         f"{target}.{part}"
         for target, part in exports.opt_ins()

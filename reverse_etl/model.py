@@ -197,7 +197,7 @@ class Export:
         """The key's columns as `sql.key` takes them. Of a file's rows a column that tells something
         of somebody is written `~column`: its stand-in is the key wherever one is shown or stored.
         Objects of other targets are reached by their key, which stays what it is, but where their
-        identity ignores letter case (`^column`): `/students` is `/Students`, wherever keys meet.
+        identity ignores letter case (`^column`): `/a/b` is `/A/B`, wherever keys meet.
         """
         telling = {
             c.name for c in self.columns if self.file and c.personal_data not in TELLS_NOBODY

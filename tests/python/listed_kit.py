@@ -308,8 +308,14 @@ def tables(of: District) -> Tables:
                 "portfolio_roles",
                 "portfolio_rules",
                 "section_terms",
+                "combined_sections",
             )
         },
+        "class_targets": (
+            "target kind school_number days_before:integer days_after:integer",
+            *seed("class_targets")[1:],
+        ),
+        "class_owner_order": ("rank:integer who position", *seed("class_owner_order")[1:]),
         "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
         "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
@@ -358,6 +364,24 @@ def tables(of: District) -> Tables:
             ),
         ),
         "stg_microsoft__subscriptions": ("licence", ("STANDARDWOFFPACK_STUDENT",)),
+        # no class is there before ours, none vanished and no list waits: the tests of classes ask
+        "sections_remembered": (
+            "section_id:varchar school_number:varchar kind:varchar title:varchar"
+            " section_letter:varchar grade_code:varchar starts_on:date ends_on:date"
+            " course_code:varchar timetable_id:varchar semester:varchar last_seen_on:date",
+        ),
+        "kept_lists": ("school_number:varchar is_filled:boolean",),
+        "stg_google__courses": (
+            "class_id:varchar name:varchar section:varchar course_state:varchar owner_id:varchar",
+        ),
+        "stg_google__course_students": ("class_id:varchar person_id:varchar",),
+        "stg_google__course_teachers": ("class_id:varchar person_id:varchar",),
+        "stg_microsoft__classes": (
+            "class_id:varchar display_name:varchar class_code:varchar external_name:varchar",
+        ),
+        "stg_microsoft__class_members": ("class_id:varchar person_id:varchar",),
+        "stg_microsoft__class_teachers": ("class_id:varchar person_id:varchar",),
+        "stg_microsoft__class_teams": ("class_id:varchar is_archived:boolean",),
         # no group is there before ours; which one is adopted the tests of the exports ask
         "stg_google__groups": ("remote_id group_id",),
         "stg_google__orphan_groups": ("remote_id email",),
@@ -425,7 +449,7 @@ def tables(of: District) -> Tables:
         "sections": (
             (
                 "section_id school_number kind title section_letter grade_code:varchar starts_on"
-                " ends_on course_code timetable_id:varchar"
+                " ends_on course_code timetable_id:varchar semester:varchar"
             ),
             *(
                 (
@@ -438,6 +462,7 @@ def tables(of: District) -> Tables:
                     *days,
                     None if kind == "homeroom" else f"C{key}",
                     None if kind == "homeroom" else key,
+                    None,
                 )
                 for key, (school, kind) in of.sections.items()
             ),

@@ -45,11 +45,39 @@ MODELS = (
     "group_members",
     "groups",
     "licences",
+    "class_sections",
+    "classes",
+    "class_people",
+    "class_states",
+    "class_owners",
     *(
         f"exp_google__{entity}"
-        for entity in ("users", "org_units", "aliases", "groups", "members", "schemas")
+        for entity in (
+            "users",
+            "org_units",
+            "aliases",
+            "groups",
+            "members",
+            "schemas",
+            "licences",
+            "courses",
+            "course_students",
+            "course_teachers",
+        )
     ),
-    *(f"exp_microsoft__{entity}" for entity in ("users", "groups", "licences", "members")),
+    *(
+        f"exp_microsoft__{entity}"
+        for entity in (
+            "users",
+            "groups",
+            "licences",
+            "members",
+            "classes",
+            "class_teachers",
+            "class_members",
+            "class_teams",
+        )
+    ),
     *(
         f"exp_portfolio__{entity}"
         for entity in ("students", "staff", "family", "classes", "enrolments")
@@ -196,6 +224,58 @@ def google_members(of: District) -> Rows:
 def microsoft_members(of: District) -> Rows:
     there = {account.person for account, _ in held_by(of, "microsoft")}
     return [(group, person) for group, person in memberships(of) if person in there]
+
+
+def taught(of: District, target: str) -> dict[str, tuple[str, set[str], set[str]]]:
+    """Class -> who owns it, who else teaches it, who attends it: people with an account whose
+    state keeps them in groups. A class nobody there would own is none.
+    """
+    there = {
+        account.person: person
+        for account, person in held_by(of, target)
+        if account.state in IN_GROUPS
+    }
+    found = {}
+    for section, (school, kind) in of.sections.items():
+        owners, teachers, pupils = [], set(), set()
+        for key, person in there.items():
+            teaches = section in person.sections
+            if isinstance(person, Student):
+                pupils |= {key} if teaches else set()
+                continue
+            teachers |= {key} if teaches else set()
+            at = {person.school, person.other_school}
+            if teaches:
+                owners.append((1 if person is of.workers[0] else 2, key))
+            elif (person.position or "").lower() == "principal" and school in at:
+                owners.append((3, key))
+        if kind == "class" and owners:
+            found[f"class-{school}-{section}"] = min(owners)[1], teachers, pupils
+    return found
+
+
+def courses(of: District) -> Rows:
+    return [
+        (one, f"Title {one.rpartition('-')[2]}", "ACTIVE", owner)
+        for one, (owner, _, _) in taught(of, "google").items()
+    ]
+
+
+def classes(of: District) -> Rows:
+    return [(one, f"Title {one.rpartition('-')[2]}", "active") for one in taught(of, "microsoft")]
+
+
+def in_class(target: str, *, teachers: bool, pupils: bool) -> Any:
+    """Those who teach, the owner among them, or those who attend, or both."""
+
+    def rows(of: District) -> Rows:
+        return [
+            (one, person)
+            for one, (owner, teach, attend) in taught(of, target).items()
+            for person in ({owner, *teach} if teachers else set()) | (attend if pupils else set())
+        ]
+
+    return rows
 
 
 def groups(of: District) -> Rows:
@@ -430,6 +510,29 @@ ANSWERS = {
     "exp_google__groups": (groups, "group_id"),
     "exp_google__members": (google_members, "group_id person_id role"),
     "exp_google__schemas": (lambda _: [("Homeroom", "person_id")], "schema_name field_name"),
+    "exp_google__licences": (lambda _: [], "person_id licence"),
+    "exp_google__courses": (courses, "class_id name course_state owner_id"),
+    "exp_google__course_students": (
+        in_class("google", teachers=False, pupils=True),
+        "class_id person_id",
+    ),
+    "exp_google__course_teachers": (
+        in_class("google", teachers=True, pupils=False),
+        "class_id person_id",
+    ),
+    "exp_microsoft__classes": (classes, "class_id display_name state"),
+    "exp_microsoft__class_teams": (
+        lambda of: [(one, False) for one in taught(of, "microsoft")],
+        "class_id is_archived",
+    ),
+    "exp_microsoft__class_teachers": (
+        in_class("microsoft", teachers=True, pupils=False),
+        "class_id person_id",
+    ),
+    "exp_microsoft__class_members": (
+        in_class("microsoft", teachers=True, pupils=True),
+        "class_id person_id",
+    ),
     "exp_microsoft__users": (
         microsoft_users,
         "person_id user_principal_name display_name account_enabled deleted department job_title",

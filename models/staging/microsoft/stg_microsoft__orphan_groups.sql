@@ -27,7 +27,7 @@ renamed as (
         and coalesce(cast(source.security_enabled as boolean), false)
         and not coalesce(cast(source.is_synced as boolean), false)
         and not coalesce(cast(source.is_role_group as boolean), false)
-        and coalesce(source.group_types, '') not like '%Dynamic%'
+        and strpos(coalesce(source.group_types, ''), 'DynamicMembership') = 0
 )
 
 select * from renamed
