@@ -18,7 +18,7 @@ from common.words import Words
 from ingestion.configured import Archive
 from ingestion.tolerance import Tolerance
 from operations import backup, channels, preflight, retention, routes, schedule
-from operations.configured import Backup
+from operations.configured import Backup, Build
 from operations.night import Limits, NightRefusedError
 from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
 
@@ -58,7 +58,12 @@ def check(say: Callable[[str], object] = print) -> int:
 
 def _tables() -> str:
     wrong = settings.strangers()
-    for model, table in ((Words, "words"), (Tolerance, "trust"), (Archive, "archive")):
+    for model, table in (
+        (Words, "words"),
+        (Tolerance, "trust"),
+        (Archive, "archive"),
+        (Build, "build"),
+    ):
         wrong += settings.read_what_can_be(model, table)[1]
     if wrong:
         raise settings.SettingsError(*wrong)
