@@ -334,7 +334,8 @@ def parsed(
         if named[name] and not named["subject"]:
             raise ExportError(f"{where}.{name} needs `subject`: it says of whom")
     _roles(columns, context, where)
-    _not_sent(node, columns, context, where, is_file="file" in meta)
+    file = _file_format(meta["file"], f"{where}.file", columns, meta) if meta.get("file") else None
+    _not_sent(node, columns, context, where, is_file=file is not None)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
         raise ExportError(
@@ -359,9 +360,7 @@ def parsed(
         known_by=known_by,
         opt_in=str(meta.get("opt_in", "")),
         when_empty=meta.get("when_empty", "hold"),
-        file=_file_format(meta["file"], f"{where}.file", columns, meta)
-        if meta.get("file")
-        else None,
+        file=file,
         feeds=made_from,
         kind=rests.get("by"),
     )
