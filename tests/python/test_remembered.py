@@ -80,13 +80,16 @@ def test_the_last_good_load_is_the_newest_one_and_what_came_before_it_is_kept_ap
     )
     visit(3, "unchanged", landed=41, sha256="sha2")
     visit(4, "refused", landed=0, encoding="cp1252")
+    changed = (MOMENT - timedelta(days=4)).timestamp()
     assert remembered() == LastGood(
+        run_id="r2",
+        loads=(("sha2", "People2.csv", changed), ("sha1", "People1.csv", 0.0)),
         sha256="sha2",
         file="People2.csv",
         encoding="utf-8",
         was=41,
         was_rejected=3,
-        modified_at=(MOMENT - timedelta(days=4)).timestamp(),
+        modified_at=changed,
         earlier=frozenset({"sha1"}),
         history=(41, 40),
         schools={"a": 40},

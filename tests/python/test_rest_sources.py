@@ -216,7 +216,10 @@ MIDWAY = {
     "a page without rows": ([None, "no rows"], "page 2 has no rows at data.items"),
     "a circle": ([None, "circle"], "the server's paging goes in a circle"),
     "a page that is refused": ([None, 403], "does not let us in (status 403)"),
-    "a page that is gone": ([None, 404], "answered with status 404"),
+    "a page that is gone, also from the start": (
+        [None, 404, None, 404],
+        "could not be read to its end",
+    ),
     "a line that stays dead": ([None, *["drop"] * 5], "the connection broke off"),
 }
 

@@ -501,5 +501,5 @@ def test_an_account_renamed_gets_its_former_name_back(target):
 
 
 def test_what_lasts_is_named_with_its_reason(target):
-    assert set(target.adapter.lasting) <= set(target.adapter.entities)
+    assert set(target.adapter.lasting) <= set(target.adapter.rows), "also what is off"
     assert all(reason for reason in target.adapter.lasting.values())
