@@ -11,6 +11,8 @@ from conftest import District, checkout
 
 from demo import before
 
+pytestmark = pytest.mark.slow
+
 STUDENTS, SEED = 100, 5
 NUMBERS = (
     "select coalesce(r.staff_id, p.source_key), p.person_id from identity.persons as p join"

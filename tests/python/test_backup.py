@@ -462,6 +462,7 @@ def test_large_documents_and_other_programs_files_are_left_out(state):
     assert made.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_a_district_that_lost_ledger_and_warehouse_restores_one_and_the_next_night_builds_the_other_and_writes_nothing(  # noqa: E501
     district,
 ):

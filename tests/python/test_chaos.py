@@ -13,6 +13,8 @@ import pytest
 from demo.platforms import running
 from tests import chaos, chaos_by_settings
 
+pytestmark = pytest.mark.slow
+
 PUSHES = 3
 
 

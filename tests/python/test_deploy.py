@@ -28,6 +28,8 @@ from conftest import ROOT, District, equal_to_exports
 from demo import extracts, hr
 from demo.platforms import running
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 GROUPS = (100, 33)  # two groups of the machine the other user may be put in
 CANARIES = ("Canaryson", "Zz-Canaria", "2011-11-11", "250-555-0177", "canary.parent@example.org")

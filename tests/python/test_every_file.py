@@ -54,6 +54,8 @@ SHORT: tuple[nights.Step, ...] = (
 LIVE = """
 from operations import night
 from test_every_file import SHORT
+
+pytestmark = pytest.mark.slow
 raise SystemExit(night.nightly(steps=SHORT))
 """
 

@@ -20,6 +20,8 @@ from sql_kit import database, rendered
 
 from common import paths
 
+pytestmark = pytest.mark.slow
+
 LAST, TONIGHT = date(2026, 10, 5), date(2026, 10, 6)
 SYSTEMS = '{"systems": {"students": ["myedbc", "oneroster"]}}'
 MODELS = (

@@ -22,6 +22,8 @@ from conftest import ROOT, District
 from demo import extracts, hr
 from demo.platforms import running
 
+pytestmark = pytest.mark.slow
+
 TRIALS, KILLS = 5, 4  # each push is killed so often before it is let to its end
 
 

@@ -511,6 +511,7 @@ class Year:
         return found
 
 
+@pytest.mark.slow
 def test_in_twelve_nights_of_a_year_nobody_is_cut_off_and_nobody_stays_past_their_days(
     district, manifest, monkeypatch
 ):

@@ -30,6 +30,8 @@ from ingestion.layout import LayoutError, load
 from ingestion.model import Fetched, Problem
 from ingestion.source import source_of
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DAY = {"students": 200, "seed": 22, "day": 1}
 AS_OF = "2026-10-06"

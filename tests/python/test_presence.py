@@ -8,9 +8,12 @@ import csv
 from pathlib import Path
 
 import duckdb
+import pytest
 from conftest import District
 
 from demo import cases
+
+pytestmark = pytest.mark.slow
 
 FEEDS = (
     "StudentDemographicEnhanced.txt",

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, District
 
+pytestmark = pytest.mark.slow
+
 # Of the district's three schools two are large enough to be watched: one of them may collapse
 # without the feed being refused.
 TWO_SCHOOLS = {"TRUST__MAX_LOST_PARTITIONS": "0.6"}
@@ -25,7 +27,9 @@ def test_an_old_night_is_built_again_and_its_exports_are_equal(district: Distric
     ended = district.run("operations", "replay", "2026-10-05")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     lines = [line.split() for line in ended.stdout.splitlines() if line.startswith("  exp_")]
-    assert len(lines) == len(list((ROOT / "models" / "exports").rglob("exp_*.sql")))
+    has = ("google", "microsoft", "portfolio", "callout", "transport")  # all others are off
+    files = [file for one in has for file in (ROOT / "models" / "exports" / one).glob("exp_*.sql")]
+    assert sorted(line[0] for line in lines) == sorted(file.stem for file in files)
     assert {line[1] for line in lines} == {"equal"}, ended.stdout
     assert (district.var / "warehouse.duckdb").read_bytes() == warehouse
     assert (district.var / "ledger.duckdb").read_bytes() == ledger

@@ -17,6 +17,8 @@ from conftest import District, checkout
 from common import paths
 from operations import build, seeds
 
+pytestmark = pytest.mark.slow
+
 OKTA = {
     "users": "remote_id, person_id",
     "accounts": "remote_id, person_id, lower(login) as address, number as employee_id, first_name,"

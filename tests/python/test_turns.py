@@ -111,6 +111,7 @@ def test_while_a_night_is_under_way_a_verb_refuses_with_who_it_is_and_at_which_s
         assert state(var) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb",
     [

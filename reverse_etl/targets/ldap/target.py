@@ -189,7 +189,7 @@ class Ldap(Target):
         self._keys[entity] = seen
 
     def _members(self) -> Iterator[list[str | None]]:
-        """Who is in our groups; a member that is no user of ours has no key."""
+        """Who is in our groups; a member that is no user of ours has neither key nor id."""
         users = self._known(USERS)
         group_of, attribute = self._ties(), self._of[MEMBERS].member
         self._known(GROUPS)
@@ -205,7 +205,9 @@ class Ldap(Target):
                 tied = {group_of[GROUPS]: group[1], group_of[USERS]: key}
                 columns = [tied.get(column.name) for column in self._read(MEMBERS)]
                 whole = json.dumps({"group": entry.dn, attribute: dn}, ensure_ascii=False)
-                yield [remote_id or None, *columns, whole]
+                own = [tied[name] for name in self.exports[MEMBERS].key]
+                # a tie has no id of its own: somebody has as many as groups
+                yield [None if key is None else key_text(map(str, own)), *columns, whole]
 
     def _listed(self, entity: str, more: Sequence[str] = ()) -> Iterator[Entry]:
         condition, asked = self._filter(entity), [*self._asked(entity), *more]
@@ -368,8 +370,8 @@ class Ldap(Target):
     # ------------------------------------------------------------ find
 
     def find(self, change: Change) -> str | None:
-        """The id of the entry that carries the change's key; of a membership that of the person,
-        where they are in the group.
+        """The id of the entry that carries the change's key; of a membership its key, where the
+        person is in the group.
         """
         try:
             return self._sought(change)
@@ -382,7 +384,8 @@ class Ldap(Target):
             entry, user = self._by_id(group), self._by_id(person)
             there = entry.of(self._of[MEMBERS].member) if entry else ()
             tied = {self._names.folded(value.decode()) for value in there}
-            return person if user and self._names.folded(user.dn) in tied else None
+            is_in = user is not None and self._names.folded(user.dn) in tied
+            return key_text(change.key) if is_in else None
         return next((self._remote_id(entry) for entry in self._of_key(change)), None)
 
     def _of_key(self, change: Change) -> list[Entry]:
@@ -628,8 +631,8 @@ class Ldap(Target):
             except (TroubleError, TargetUnreadableError):
                 continue
             for change, _ in known:
-                person = self._ends(change)[1]
-                outcomes[change.change_id] = Outcome(change.change_id, "applied", remote_id=person)
+                done = Outcome(change.change_id, "applied", remote_id=key_text(change.key))
+                outcomes[change.change_id] = done
         return outcomes
 
     def _name_of(self, remote_id: str, entity: str = USERS) -> str | None:
@@ -643,7 +646,7 @@ class Ldap(Target):
         group, person = self._ends(change)
         taken, member = change.action in REMOVALS, self._of[MEMBERS].member
         entry, user = self._by_id(group, GROUPS), self._by_id(person)
-        done = Outcome(change.change_id, "applied", remote_id=person)
+        done = Outcome(change.change_id, "applied", remote_id=key_text(change.key))
         if entry is None or user is None:
             if taken:  # whoever is gone is in no group, and a group that is gone has nobody
                 return replace(done, reason="not_found", note="already gone", calls=0)

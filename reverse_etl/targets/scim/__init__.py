@@ -30,6 +30,7 @@ from reverse_etl.model import (
     Column,
     Export,
     Outcome,
+    key_text,
 )
 from reverse_etl.targets.entity import Words, fill
 from reverse_etl.targets.json_path import put, steps, value_at
@@ -161,12 +162,12 @@ class Scim(Rest):
         outcome = self._write(change, route, "PATCH", _patch([operation]))
         if outcome.code == 400 and removing:  # noTarget: is it out already?
             return self._out_already(change, outcome)
-        return replace(outcome, remote_id=person)
+        return replace(outcome, remote_id=key_text(change.key))
 
     def _person(self, change: Change) -> str:
         export = self.exports[MEMBERS]
         column = next((c for c, e in export.references.items() if e == "users"), "")
-        person = change.references.get(column) or (change.remote_id or "")
+        person = change.references.get(column)
         if not person:
             raise KeyError(f"what its {column} refers to does not exist in the target yet")
         return person
@@ -188,7 +189,8 @@ class Scim(Rest):
         there = [one for one in answer.body.get(MEMBERS) or () if one.get("value") != person]
         group = answer.body | {MEMBERS: [*there, *([] if removing else [{"value": person}])]}
         etag = self._if_match(answer.headers.get("etag", ""))
-        return replace(self._write(change, route, "PUT", group, etag), remote_id=person)
+        done = self._write(change, route, "PUT", group, etag)
+        return replace(done, remote_id=key_text(change.key))
 
     # ------------------------------------------------------------ what exists already
 

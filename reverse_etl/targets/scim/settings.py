@@ -73,8 +73,8 @@ def routes(exports: Mapping[str, Export], page: int) -> dict[str, Entity]:
     if "members" in exports:
         group = next((c for c, e in exports["members"].references.items() if e == "groups"), "")
         of_group = {"path": f"Groups/{{{group}}}"}
+        # a tie has no id of its own: somebody has as many as groups
         made["members"] = {
-            "id": "value",
             "list": {"path": "Groups/{parent}", "items": "members", "each": "groups"},
             "create": of_group,
             "delete": of_group,
