@@ -46,6 +46,8 @@ SAID = {
     "archive_healed",
     "backup_damaged",
 }
+pytestmark = pytest.mark.slow
+
 SHORT: tuple[nights.Step, ...] = (
     ("ingest", ("ingestion",), ()),
     ("build", ("operations", "alone", "true"), ()),
@@ -55,7 +57,6 @@ LIVE = """
 from operations import night
 from test_every_file import SHORT
 
-pytestmark = pytest.mark.slow
 raise SystemExit(night.nightly(steps=SHORT))
 """
 
