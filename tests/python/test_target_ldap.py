@@ -210,7 +210,10 @@ def test_units_are_made_below_each_other_and_their_base_is_none_of_them(director
 def test_what_is_protected_is_read_and_never_touched(server, directory):
     person, team = done(directory, user(given_name="Keep"), group(name="Keep"))
     careful = target(server, protected=["givenName=keep", "description=KEEP"])
+    (other,) = done(directory, user(2))
     before = server.ask()
+    both = [tie(team, person, user().key[0]), tie(team, other, user(2).key[0])]
+    assert {one.reason for one in careful.apply(both)} == {"role_group"}, "nor by one call for many"
     for change in (
         later(user(), person, unit="/B"),
         later(user(), person, "suspend", active=False),

@@ -294,12 +294,12 @@ class Ldap(Seen):
                 continue
             try:
                 ends = [(change, self._name_of(self._ends(change)[1])) for change in part]
-                where = self._name_of(group, GROUPS)
+                entry = self._by_id(group, GROUPS)
                 known = [(change, dn) for change, dn in ends if dn]
-                if where is None or len(known) < 2:
+                if entry is None or self._is_protected(entry) or len(known) < 2:
                     continue
                 values = [dn.encode() for _, dn in known if dn]
-                self._open().values(where, self._of[MEMBERS].member, values, taken=taken)
+                self._open().values(entry.dn, self._of[MEMBERS].member, values, taken=taken)
             except (TroubleError, TargetUnreadableError):
                 continue
             for change, _ in known:
@@ -307,10 +307,10 @@ class Ldap(Seen):
                 outcomes[change.change_id] = done
         return outcomes
 
-    def _name_of(self, remote_id: str, entity: str = USERS) -> str | None:
-        """The name of an entry by its id, as it was last seen."""
+    def _name_of(self, remote_id: str) -> str | None:
+        """The name of a person's entry by its id, as it was last seen."""
         if remote_id not in self._dns:
-            self._by_id(remote_id, entity)
+            self._by_id(remote_id)
         return self._dns.get(remote_id)
 
     def _tie(self, change: Change) -> Outcome:
