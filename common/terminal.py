@@ -15,6 +15,15 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from common.printable import lines, without_values
 
@@ -24,6 +33,46 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Any:  # type: ignore[override]
         return super().render_str(lines(text), **options)
+
+
+class Bars(Progress):
+    """Bars on standard error, a line each: what is done, how many of how many, the time it took,
+    the time left, and `words` (`add_task(…, words="")`). What is printed meanwhile stands above.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=console,
+            refresh_per_second=4,
+            redirect_stdout=False,  # rich's own way writes around our streams, and through them
+            redirect_stderr=False,
+        )
+
+    def start(self) -> None:
+        self._before = sys.stdout, sys.stderr
+        if sys.stdout.isatty():
+            sys.stdout = _Above(sys.stdout, self.console)  # type: ignore[assignment]
+        sys.stderr = _Above(sys.stderr, self.console)  # type: ignore[assignment]
+        super().start()
+
+    def stop(self) -> None:
+        begun = [one for one in (sys.stdout, sys.stderr) if isinstance(one, _Above)]
+        super().stop()
+        sys.stdout, sys.stderr = self._before
+        for one in begun:
+            one.end()
+
+
+def progress() -> Bars | None:
+    """Where somebody looks on; else None."""
+    console = Terminal(stderr=True)
+    return Bars(console) if console.is_terminal else None
 
 
 class _Stream:
@@ -41,6 +90,25 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rich_proxied_file, name)
+
+
+class _Above(_Stream):
+    """What `print` says while bars are drawn: whole lines, above them."""
+
+    def __init__(self, stream: Any, console: Console) -> None:
+        super().__init__(getattr(stream, "rich_proxied_file", stream))
+        self._console, self._line = console, ""
+
+    def write(self, text: str) -> int:
+        *whole, self._line = (self._line + text).split("\n")
+        for line in whole:
+            self._console.print(Text(lines(line)), soft_wrap=True)
+        return len(text)
+
+    def end(self) -> None:
+        """What no line end came after is said too."""
+        super().write(self._line)
+        self._line = ""
 
 
 @contextmanager

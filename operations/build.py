@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from datetime import date
 from importlib.metadata import version
@@ -27,6 +27,7 @@ import yaml
 
 from common import findings, paths, settings, sql, store, versions
 from common.runs import Run
+from common.terminal import progress
 from ingestion import tables as sources
 from operations import failures as told
 from operations import interventions, schedule, seeds, snapshots, unchanged
@@ -36,6 +37,7 @@ from reverse_etl import observe as targets
 
 REFERENCE = re.compile(r"""ref\(['"](\w+)['"]\)""")
 FOR_TARGETS = "identity/rosters"  # what is made for whichever targets read it, and for nobody else
+BESIDE_THE_BAR = 58  # columns of a bar of nodes before the name of the one under way
 FAILED = ("error", "fail", "runtime error", "partial success")
 
 
@@ -106,7 +108,8 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
         _inside(paths.var(), DBT_TARGET_PATH=str(target), **seeds.environment()),
         unchanged.watching(watch),
     ):
-        outcome = dbtRunner().invoke(arguments)
+        with _shown() as show:
+            outcome = dbtRunner(callbacks=[show]).invoke(arguments)
     # else it holds the warehouse until this process ends
     DuckDBConnectionManager.close_all_connections()
     results = [] if outcome.result is None else list(getattr(outcome.result, "results", []))
@@ -147,6 +150,27 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
             ' as the build before left them: "make build" builds them too'
         )
     return 3 if failures or wrong else 0
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Any], None]]:
+    """What dbt is to call with everything it does: a bar of its nodes where somebody looks on."""
+    bars = progress()
+    if bars is None:
+        yield lambda _: None
+        return
+    with bars:
+        task = bars.add_task("build", total=None, words="reading the project")
+
+        def show(told: Any) -> None:
+            if told.info.name == "LogStartLine":
+                here = told.data
+                words = here.node_info.node_name[: max(0, bars.console.width - BESIDE_THE_BAR)]
+                bars.update(task, completed=here.index - 1, total=here.total, words=words)
+            elif told.info.name == "FinishedRunningStats":
+                bars.update(task, completed=bars.tasks[task].total, words="")
+
+        yield show
 
 
 def _in_lines(said: str) -> None:

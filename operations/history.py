@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -146,6 +147,24 @@ def harm(summary: dict[str, Any]) -> list[str]:
             who = words().subject if many == 1 else words().subjects
             told.append((bad, -many, f"{many:,} {who} {said}" + (f" ({waits})" if waits else "")))
     return [sentence for _, _, sentence in sorted(told)]
+
+
+def seconds_left(facts: dict[str, Any], before: dict[str, Any]) -> float | None:
+    """How long the run that `facts` are of goes on, by what each step took the night `before`; None
+    where that night does not know the one under way.
+    """
+    known = {step["name"]: step["seconds"] for step in before.get("steps", ())}
+    running = facts.get("running")
+    if running not in known:
+        return None
+    done = {step["name"]: step["seconds"] for step in facts["steps"]}
+    began = datetime.fromisoformat(facts["started_at"])
+    here = (datetime.now(UTC) - began).total_seconds() - sum(done.values())
+    return sum(
+        max(0.0, seconds - (here if name == running else 0.0))
+        for name, seconds in known.items()
+        if name not in done
+    )
 
 
 def equal_share(summary: dict[str, Any]) -> float | None:

@@ -30,7 +30,7 @@ from common.commit import git_commit
 from common.findings import Finding
 from common.log import event
 from common.runs import Run, business_date
-from operations import closing, interventions, preflight, routes
+from operations import closing, history, interventions, preflight, routes
 from operations.configured import Backup, Night
 from reverse_etl import journal, settle
 
@@ -342,6 +342,7 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
     seconds, laid = keeper.seconds(name), disk_reserve.path().is_file()
     locks.tell(keeper.held, run=run.run_id, step=name)
     with run.step(name) as step:
+        _say_begun(run, name)
         process = _start(run, command, so_far, keeper.held)
         with keeper.stop.ending(process, seconds) as ended:
             _, status, usage = os.wait4(process.pid, 0)
@@ -354,6 +355,7 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         if step.exit_code not in SEVERITY or ended.why == OUT_OF_TIME:
             event("step_died", step=name, exit_code=step.exit_code, why=ended.why or None)
             step.exit_code = 1
+    event("step_ended", step=name, seconds=run.facts()["steps"][-1]["seconds"], code=step.exit_code)
     if step.exit_code and (preflight.is_full() or (laid and not disk_reserve.path().is_file())):
         trouble = Finding("disk_filled", {"var": str(paths.var()), "step": name})
     silent = sum(1 for finding in findings.read(run) if finding["level"] == "critical") == told
@@ -361,6 +363,22 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         findings.record(run, [trouble])
         print(f"night: {trouble.message}", file=sys.stderr)
     return step.exit_code
+
+
+def _say_begun(run: Run, name: str) -> None:
+    """Which step begins, what it took the night before, and how long the night still takes."""
+    nights = [one for one in Run.finished() if one.facts()["verb"] == run.facts()["verb"]]
+    before = nights[-1].facts() if nights else {}
+    usual = {step["name"]: step["seconds"] for step in before.get("steps", ())}.get(name)
+    left = history.seconds_left(run.facts(), before)
+    places = [step for step, *_ in STEPS]
+    event(
+        "step_begun",
+        step=name,
+        place=f"{places.index(name) + 1}/{len(places)}" if name in places else None,
+        usual_seconds=None if usual is None else round(usual),
+        seconds_left=None if left is None else round(left),
+    )
 
 
 def _trouble(name: str, code: int, why: str, seconds: float) -> Finding | None:

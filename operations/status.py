@@ -162,19 +162,10 @@ def _under_way(run: Run | None, last: Run | None) -> str:
     facts = run.facts() if run else {}
     if facts.get("finished_at") or not facts.get("running"):
         return ""
-    done = {step["name"]: step["seconds"] for step in facts["steps"]}
-    before = last.facts()["steps"] if last else []
-    told = f": {facts['running']}, {len(done)} {'step' if len(done) == 1 else 'steps'} done"
-    if not any(step["name"] == facts["running"] for step in before):
-        return told
-    began = datetime.fromisoformat(facts["started_at"])
-    here = (datetime.now(UTC) - began).total_seconds() - sum(done.values())
-    left = sum(
-        max(0.0, step["seconds"] - (here if step["name"] == facts["running"] else 0.0))
-        for step in before
-        if step["name"] not in done
-    )
-    return f"{told}, about {max(1, round(left / 60))} min to go"
+    steps = len(facts["steps"])
+    told = f": {facts['running']}, {steps} {'step' if steps == 1 else 'steps'} done"
+    left = history.seconds_left(facts, last.facts() if last else {})
+    return told if left is None else f"{told}, about {max(1, round(left / 60))} min to go"
 
 
 def _ago(hours: float) -> str:

@@ -190,6 +190,8 @@ class Watch:
                 # what it adds to or writes over is what it stands on
                 read.append((node.relation_name, None, self._content(node.relation_name, None)))
             return how, read_of, reads, _mark(*map(str, read))
+        except duckdb.CatalogException:  # what it reads is not there yet, as on a first night
+            return how, "", None, ""
         except duckdb.Error as error:
             event("unproved", node=node.name, why=type(error).__name__)
             return how, "", None, ""

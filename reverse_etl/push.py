@@ -32,6 +32,7 @@ from common.findings import Finding
 from common.lock import lock
 from common.log import event
 from common.runs import Run
+from common.terminal import progress
 from reverse_etl import applied, deliveries, diff, holds, journal, left_out, standing
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
@@ -551,40 +552,23 @@ def _watch(
     """Show how far each target is until all are done: a bar on a terminal, a line now and then
     elsewhere.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from common.terminal import Terminal
 
     def done(job: Work) -> int:
         tally = tallies.get(job.target)
         return sum(tally.done.values()) if tally else 0
 
-    console = Terminal(stderr=True)
     began = time.monotonic()
-    if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}"),
-        )
-        with Progress(*columns, console=console) as progress:
+    if (bars := progress()) is not None:
+        with bars:
             tasks = {
-                job.target: progress.add_task(job.target, total=len(job.changes), words="")
+                job.target: bars.add_task(job.target, total=len(job.changes), words="")
                 for job in work
             }
             while True:
                 alive = any(thread.is_alive() for thread in threads)
                 for job in work:
                     pace = done(job) / max(time.monotonic() - began, 0.001)
-                    progress.update(
+                    bars.update(
                         tasks[job.target],
                         completed=done(job),
                         words=f"{pace:.0f}/s{_failed_so_far(tallies.get(job.target))}",

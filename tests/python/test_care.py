@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,31 @@ def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_ni
     assert told()["alerts_wrong"].startswith(
         "ALERTS__ROUTES__OPERATOR__MAIL of the environment: [alerts.routes.operator] mail: no such"
     )
+
+
+def test_a_step_says_its_place_and_by_the_night_before_how_long_it_and_the_rest_take(capfd):
+    assert live(step("ingest", "import time; time.sleep(1.6)"), step("build")) == 0
+    first = capfd.readouterr().err
+    assert re.findall(r"step_begun (.+)", first) == [
+        "step=ingest place=1/9",
+        "step=build place=3/9",
+    ]
+    [seconds] = re.findall(r"step_ended step=ingest seconds=(\S+) code=0", first)
+    assert 1.6 <= float(seconds) < 60
+    facts = Run.latest().facts()
+    took = {"ingest": 100.0, "build": 50.0}
+    steps = [one | {"seconds": took[one["name"]]} for one in facts["steps"]]
+    Run.latest().write("run.json", facts | {"steps": steps})
+    assert live(step("ingest"), step("observe"), step("build", "raise SystemExit(3)")) == 3
+    second = re.findall(r"step_begun (.+)", (said := capfd.readouterr().err))
+    assert second[0] in {
+        f"step=ingest place=1/9 usual_seconds=100 seconds_left={n}" for n in (150, 149)
+    }
+    assert second[1] == "step=observe place=2/9"  # that night had none
+    assert second[2] in {
+        f"step=build place=3/9 usual_seconds=50 seconds_left={n}" for n in (50, 49)
+    }
+    assert re.search(r"step_ended step=build seconds=\S+ code=3", said)
 
 
 # ---------------------------------------------------------------- steps that fail

@@ -4,11 +4,13 @@ page, mail, chat or log takes any of it for an order.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -336,3 +338,44 @@ def test_an_error_nobody_expected_is_told_without_the_row_it_quotes() -> None:
     assert "ConversionException" in said.stderr and "ValueError" in said.stderr
     told = re.sub(r"(?m)^    .*$", "", said.stderr)  # a line of code is no row
     assert not re.search(r"Canaryson|Canaria|2011", told)
+
+
+BARS = """
+from common.terminal import progress, streams
+with streams():
+    bars = progress()
+    if bars is None:
+        print("nobody looks on")
+    else:
+        with bars:
+            task = bars.add_task("build", total=3, words="students")
+            print({hostile!a})
+            bars.update(task, completed=3)
+            print("not ended", end="")
+"""
+
+
+@pytest.mark.parametrize("hostile", HOSTILE[:5])
+def test_a_bar_is_drawn_and_what_is_printed_meanwhile_stands_above_it_as_text(hostile):
+    code = BARS.format(hostile=hostile)
+    drawn = bytearray()
+    child, terminal = pty.fork()
+    if not child:
+        os.environ |= {"TERM": "xterm", "COLUMNS": "80"}
+        os.execv(sys.executable, [sys.executable, "-c", code])
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while read := os.read(terminal, 65536):
+            drawn += read
+    assert os.waitpid(child, 0)[1] == 0, drawn
+    said = drawn.decode()
+    assert "3/3" in said and "\\x1b[2K" not in said  # drawn, not described
+    assert escaped_in(said, hostile) and "not ended" in said
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert elsewhere.stdout == "nobody looks on\n"
+
+
+def escaped_in(said: str, hostile: str) -> bool:
+    """Every line of it stands there as `lines` words it, and its orders do not."""
+    return all(line in said for line in lines(hostile).splitlines()) and hostile not in said
