@@ -34,6 +34,7 @@ class Faults:
         # Microsoft: since 2026 security groups go to the deleted items too; before, they were gone
         True
     )
+    settings_lag_seconds: float = 0.0  # Google: so long the settings of a new group are not found
     owners_must_teach: bool = True  # Google: a course is handed over to one of its teachers only
     licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
     exclusive_licences: bool = False  # Microsoft: no two products go together

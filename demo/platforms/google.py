@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from demo.platforms import (
     google_classroom,
+    google_group_settings,
     google_groups,
     google_licences,
     google_units,
@@ -46,6 +47,8 @@ CLASSROOM = "https://classroom.googleapis.com"
 LICENSING = "https://licensing.googleapis.com"
 LICENCES = "/apps/licensing/v1/"
 LICENCE_CALLS_PER_MINUTE = 60
+SETTINGS = "https://www.googleapis.com"
+SETTINGS_OF_GROUPS = "/groups/v1/"
 PRODUCTION_TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105  an address, no secret
 DIRECTORY, COURSES = "/admin/directory/v1/", "/v1/"
 QUERIES_PER_MINUTE = 2400
@@ -69,7 +72,12 @@ AUTHORIZED = frozenset(
         "admin.directory.domain",
     )
     for access in ("", ".readonly")
-) | {SCOPE + "classroom.courses", SCOPE + "classroom.rosters", SCOPE + "apps.licensing"}
+) | {
+    SCOPE + "classroom.courses",
+    SCOPE + "classroom.rosters",
+    SCOPE + "apps.licensing",
+    SCOPE + "apps.groups.settings",
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,8 @@ class Google(Platform):
             return CLASSROOM + request.target
         if request.path.startswith(LICENCES):
             return LICENSING + request.target
+        if request.path.startswith(SETTINGS_OF_GROUPS):
+            return SETTINGS + request.target
         return PRODUCTION_TOKEN if request.path == "/token" else PRODUCTION + request.target
 
     def password_is_accepted(self, password: str) -> bool:
@@ -133,6 +143,8 @@ class Google(Platform):
             return self._course(request)
         if request.path.startswith(LICENCES):
             return self._licence(request)
+        if request.path.startswith(SETTINGS_OF_GROUPS):
+            return self._settings(request)
         return refuse(404, "notFound", "Not Found").reply
 
     # --- tokens
@@ -260,6 +272,15 @@ class Google(Platform):
             raise refuse(503, "backendError", "The service is currently unavailable.")
         return self._answered(request, parts, google_licences.call)
 
+    def _settings(self, request: Request) -> Reply:
+        """A call of the Groups Settings API: 100,000 a day, which nothing here comes near."""
+        path = request.path[len(SETTINGS_OF_GROUPS) :]
+        parts = tuple(unquote(part) for part in path.split("/"))
+        self._allowed(request, ("settings",))
+        if self.faults.happens("throttle"):
+            raise refuse(403, "rateLimitExceeded", "Rate Limit Exceeded")
+        return self._answered(request, parts, google_group_settings.call)
+
     def _answered(
         self,
         request: Request,
@@ -359,6 +380,7 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
         ),
         "customers": ("admin.directory.customer",),
         "product": ("apps.licensing",),
+        "settings": ("apps.groups.settings",),
         "courses": (
             ("classroom.rosters",) if below in ("teachers", "students") else ("classroom.courses",)
         ),

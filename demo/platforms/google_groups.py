@@ -7,6 +7,7 @@ address at once.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -200,6 +201,7 @@ def _insert(tenant: Tenant, body: dict[str, Any]) -> Reply:
     } | given
     tenant.store.put("groups", group_id, group)
     tenant.store.put("addresses", email, ["group", group_id])
+    tenant.born[group_id] = time.monotonic()
     return Reply(200, shown(tenant, group))
 
 
@@ -221,6 +223,8 @@ def _delete(tenant: Tenant, key: str) -> Reply:
         tenant.store.remove("addresses", address)
     tenant.store.remove("groups", group["id"])
     tenant.store.remove("members", group["id"])
+    if group["id"] in tenant.store["group_settings"]:
+        tenant.store.remove("group_settings", group["id"])
     for group_id, members in list(tenant.store["members"].items()):
         if group["id"] in members:
             tenant.store.put(

@@ -34,6 +34,7 @@ TABLES = (
     "course_teachers",
     "course_students",
     "licences",
+    "group_settings",
 )
 UNDELETE_DAYS = 20
 _LOCAL_PART = re.compile(r"[A-Za-z0-9_'\-]+(\.[A-Za-z0-9_'\-]+)*")
@@ -91,7 +92,7 @@ class Tenant:
         self.pages = Pages()
         self.born: dict[
             str, float
-        ] = {}  # user id -> when it was created, for those created since the start
+        ] = {}  # id of a user or group -> when it was created, for those created since the start
         if store.is_new:
             store.put(
                 "org_units",

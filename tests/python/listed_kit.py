@@ -311,12 +311,19 @@ def tables(of: District) -> Tables:
                 "combined_sections",
             )
         },
+        "group_settings": (
+            " ".join(f"{column}:varchar" for column in seed("group_settings")[0].split()),
+            *(
+                tuple("false" if value is False else value for value in row)
+                for row in seed("group_settings")[1:]
+            ),
+        ),
         "class_targets": (
             "target kind school_number days_before:integer days_after:integer",
             *seed("class_targets")[1:],
         ),
         "class_owner_order": ("rank:integer who position", *seed("class_owner_order")[1:]),
-        "group_grants": ("rule population school_number grade_code position is_owner:boolean",),
+        "group_grants": ("rule population school_number grade_code position role",),
         "run_context": ("as_of", (TONIGHT,)),
         "school_names": ("school_number school_name", *SCHOOLS.items()),
         # one of them no feed describes
@@ -384,6 +391,9 @@ def tables(of: District) -> Tables:
         "stg_microsoft__class_teams": ("class_id:varchar is_archived:boolean",),
         # no group is there before ours; which one is adopted the tests of the exports ask
         "stg_google__groups": ("remote_id group_id",),
+        "stg_google__group_settings": (
+            " ".join(f"{c}:varchar" for c in ("group_id", *seed("group_settings")[0].split()[2:])),
+        ),
         "stg_google__orphan_groups": ("remote_id email",),
         "stg_microsoft__groups": ("remote_id group_id",),
         "stg_microsoft__orphan_groups": ("remote_id mail_nickname",),

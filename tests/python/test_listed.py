@@ -57,6 +57,7 @@ MODELS = (
             "org_units",
             "aliases",
             "groups",
+            "group_settings",
             "members",
             "schemas",
             "licences",
@@ -508,6 +509,10 @@ ANSWERS = {
     "exp_google__org_units": (google_org_units, "org_unit_path"),
     "exp_google__aliases": (google_aliases, "person_id alias"),
     "exp_google__groups": (groups, "group_id"),
+    "exp_google__group_settings": (
+        lambda of: [(group, "INVITED_CAN_JOIN", "false") for (group,) in groups(of)],
+        "group_id who_can_join allow_external_members",
+    ),
     "exp_google__members": (google_members, "group_id person_id role"),
     "exp_google__schemas": (lambda _: [("Homeroom", "person_id")], "schema_name field_name"),
     "exp_google__licences": (lambda _: [], "person_id licence"),

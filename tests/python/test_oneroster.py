@@ -78,11 +78,12 @@ EMPTY = {
     "exp_transport__students": "there are no addresses",
 }
 # nobody is renamed, no tenant has been read for its subscriptions, and nobody asked for the classes
-# or the licences of Google
+# or the licences of Google, or the settings of its groups
 LATER = (
     "exp_google__aliases",
     "exp_google__licences",
     "exp_google__courses",
+    "exp_google__group_settings",
     "exp_google__course_students",
     "exp_google__course_teachers",
     "exp_microsoft__licences",

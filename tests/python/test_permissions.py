@@ -60,6 +60,8 @@ def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
     resources = json.loads(client.DESCRIPTION.read_text(encoding="utf-8"))["resources"]
     courses = json.loads(client.CLASSROOM.read_text(encoding="utf-8"))["resources"]["courses"]
     licensing = json.loads(client.LICENSING.read_text(encoding="utf-8"))["resources"]
+    settings_of = json.loads(client.GROUP_SETTINGS.read_text(encoding="utf-8"))["resources"]
+    resources["group_settings"] = settings_of["groups"]
     resources["licences"] = licensing["licenseAssignments"]
     resources |= {"courses": courses, "aliases": resources["users"]["resources"]["aliases"]}
     resources |= {f"course_{name}": one for name, one in courses["resources"].items()}

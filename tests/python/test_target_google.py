@@ -293,6 +293,7 @@ def test_exactly_the_scopes_that_are_used_are_asked_for():
         "classroom.courses",
         "classroom.rosters",
         "apps.licensing",
+        "apps.groups.settings",
     ]
 
 
@@ -509,3 +510,60 @@ def test_licences_are_neither_asked_for_nor_read_unless_a_district_says_so(googl
     assert google.observed("licences") == []
     assert "licences" not in google.adapter.entities
     assert not [one for one in sent(platforms)[before:] if "/licensing/" in one["url"]]
+
+
+@pytest.fixture
+def with_settings(platforms, tmp_path, monkeypatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("google", platforms, group_settings=True)
+    yield made
+    made.faults(settings_lag_seconds=0)
+    made.adapter.close()
+
+
+def settings_of(google: Kit, group: Change, action: str = "create", **new: str) -> Change:
+    remote_id = google.made["groups", group.key]
+    made = google.change("group_settings", group.key, action, new)
+    return replace(made, references={"group_id": remote_id}, remote_id=remote_id)
+
+
+def set_so(google: Kit, group: Change) -> dict[str, Any]:
+    remote_id = google.made["groups", group.key]
+    found = google.observed("group_settings")
+    (row,) = (row for row in found if row["group_remote_id"] == remote_id)
+    return row
+
+
+def test_a_group_is_set_when_it_is_made_and_set_back_when_somebody_changes_it(with_settings):
+    google = with_settings
+    group = google.done(google.group())
+    wanted = {"who_can_join": "INVITED_CAN_JOIN", "allow_external_members": "false"}
+    google.done(settings_of(google, group, **wanted, who_can_post_message=None))
+    row = set_so(google, group)
+    assert wanted.items() <= row.items()
+    assert row["who_can_post_message"] == "ANYONE_CAN_POST", "what is not said stays"
+    # as another night sees it: nothing in memory, the address is asked for
+    google.adapter._emails.clear()
+    google.done(settings_of(google, group, "update", who_can_join="CAN_REQUEST_TO_JOIN"))
+    assert set_so(google, group)["who_can_join"] == "CAN_REQUEST_TO_JOIN"
+
+
+def test_settings_of_a_group_made_a_moment_ago_are_tried_again_and_a_wrong_word_is_not(
+    with_settings,
+):
+    google = with_settings
+    group = google.done(google.group())
+    google.faults(settings_lag_seconds=3600)
+    early = google.apply(settings_of(google, group, who_can_join="INVITED_CAN_JOIN"))
+    assert (early.status, early.reason) == ("retry", "not_found")
+    google.faults(settings_lag_seconds=0)
+    wrong = google.apply(settings_of(google, group, who_can_join="EVERYBODY"))
+    assert wrong.status == "failed"
+
+
+def test_settings_of_groups_are_not_asked_for_unless_a_district_says_so(google, platforms):
+    google.done(google.group())
+    before = len(sent(platforms))
+    assert google.observed("group_settings") == []
+    assert "group_settings" not in google.adapter.entities
+    assert not [one for one in sent(platforms)[before:] if "/groups/v1/" in one["url"]]

@@ -19,7 +19,7 @@ final as (
     select
         members.group_id,
         members.person_id,
-        case when members.is_owner then 'OWNER' else 'MEMBER' end as role,
+        case when members.is_owner then 'OWNER' when members.is_manager then 'MANAGER' else 'MEMBER' end as role,
         groups.family,
         groups.school_number,
         members.source

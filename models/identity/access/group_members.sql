@@ -169,7 +169,8 @@ granted as (
         grants.rule,
         placed_people.school_number,
         placed_people.person_id,
-        grants.is_owner,
+        grants.role = 'owner' as is_owner,
+        grants.role = 'manager' as is_manager,
         placed_people.source
     from placed_people
     inner join grants
@@ -184,6 +185,7 @@ members as (
         '' as part,
         student_schools.person_id,
         false as is_owner,
+        false as is_manager,
         student_schools.source
     from student_schools
 
@@ -196,6 +198,7 @@ members as (
         '' as part,
         staff_schools.person_id,
         false as is_owner,
+        false as is_manager,
         staff_schools.source
     from staff_schools
 
@@ -208,6 +211,7 @@ members as (
         active_students.grade_code as part,
         active_students.person_id,
         false as is_owner,
+        false as is_manager,
         active_students.source
     from active_students
     where active_students.grade_code is not null
@@ -221,6 +225,7 @@ members as (
         homerooms.homeroom as part,
         homerooms.person_id,
         false as is_owner,
+        false as is_manager,
         homerooms.source
     from homerooms
     where homerooms.homeroom_slug is not null
@@ -234,6 +239,7 @@ members as (
         homeroom_teachers.homeroom as part,
         homeroom_teachers.person_id,
         true as is_owner,
+        false as is_manager,
         homeroom_teachers.source
     from homeroom_teachers
 
@@ -246,6 +252,7 @@ members as (
         section_people.section_name as part,
         section_people.person_id,
         section_people.is_owner,
+        false as is_manager,
         section_people.source
     from section_people
 
@@ -258,6 +265,7 @@ members as (
         '' as part,
         granted.person_id,
         granted.is_owner,
+        granted.is_manager,
         granted.source
     from granted
 ),
@@ -271,6 +279,7 @@ final as (
         min(members.school_number) as school_number,
         min(members.part) as part,
         bool_or(members.is_owner) as is_owner,
+        bool_or(members.is_manager) and not bool_or(members.is_owner) as is_manager,
         min(members.source) as source
     from members
     group by members.group_id, members.person_id

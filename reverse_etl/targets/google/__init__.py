@@ -1,5 +1,6 @@
 """Google Workspace: schemas, org units, users, their aliases, groups and members by the Directory
-API; courses, whose they are and who is in them by Classroom, where a district asks for it.
+API; courses, whose they are and who is in them by Classroom, licences and settings of groups,
+where a district asks for it.
 
 Settings: address (root of the API), credentials (service account key file), subject (the admin it
 acts as), customer, writes_per_minute, threads, timeout. Here is what the rows of `entities` cannot
@@ -19,6 +20,7 @@ from reverse_etl.configured import settings_of
 from reverse_etl.model import ADOPT, REMOVALS, Change, Export, Outcome, key_text
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words
+from reverse_etl.targets.fields import mask
 from reverse_etl.targets.google.client import Client
 from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES
 from reverse_etl.targets.google.settings import Settings
@@ -44,6 +46,7 @@ class Google(ApiTarget):
         super().__init__(name, settings, exports, client)
         self.constants = {"customer": self.said.customer}
         self._aliases: list[dict[str, str]] = []  # of our users, once observed
+        self._emails: dict[str, str] = {}  # of our groups, seen or made by this process
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -71,6 +74,9 @@ class Google(ApiTarget):
         if entity == "licences":
             yield from self._licence_pages()
             return
+        if entity == "group_settings":
+            yield from self._settings_pages()
+            return
         aliases: list[dict[str, str]] = []
         for page in super().pages(entity):
             if entity == "users":
@@ -80,9 +86,35 @@ class Google(ApiTarget):
                     if (key := self.key_of(self.rows["users"], user))
                     for alias in user.get("aliases", ())
                 ]
+            if entity == "groups":
+                ours = (group for group in page if self.key_of(self.rows["groups"], group))
+                self._emails |= {group["id"]: group["email"] for group in ours}
             yield page
         if entity == "users":
             self._aliases = aliases
+
+    def _settings_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The settings of each group of ours, asked for by its address."""
+        self.look_through("groups")
+        row = self.rows["group_settings"]
+        fields = ",".join(mask(self.seen(row.name), without=row.derived))
+
+        def of(group: tuple[str, str]) -> list[Mapping[str, Any]]:
+            route = self.filled(row.routes["of"], {"email": group[1], "mask": fields})
+            request = self._client.request(route)
+            reply = self.read(f"{row.name} of {group[0]}", request, missing_is_fine=True)
+            return [{**reply.body, "group_remote_id": group[0]}] if reply.good else []
+
+        yield from self.at_once(of, self._emails.items())
+
+    def _email_of(self, group: str) -> str:
+        """The address of a group: as it was made or seen, or as Google says it."""
+        if group not in self._emails:
+            asked = self._client.request(
+                Route("groups.get", {"groupKey": group, "fields": "email"})
+            )
+            self._emails[group] = str(self.read(f"groups {group}", asked).body.get("email", ""))
+        return self._emails[group]
 
     def _licence_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Who holds what of the products the settings name, called `product/sku`."""
@@ -154,6 +186,8 @@ class Google(ApiTarget):
             words["path"] = path_in_url(words["key"] if creating else words["id"])
         if change.entity == "licences":
             words |= self._of_licence(change)
+        if change.entity == "group_settings" and (group := change.references.get("group_id")):
+            words["email"] = self._email_of(group)
         if change.entity == "courses":
             sent = [each for each in self.tables["courses"] if each.sent]
             fields = {"owner_id": "ownerId", **{each.column: each.path[0] for each in sent}}
@@ -229,6 +263,8 @@ class Google(ApiTarget):
         """Who is to own a course and is no teacher of it is made one first, where Google wants that
         (IneligibleOwner, https://developers.google.com/workspace/classroom/reference/Request.Errors).
         """
+        if change.entity == "groups" and change.action in CREATING and reply.body.get("id"):
+            self._emails[reply.body["id"]] = change.new["email"]
         gone = reply.code == 409 or (reply.code == 404 and bool(change.others))
         if change.entity == "licences" and gone:
             try:

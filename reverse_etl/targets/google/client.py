@@ -73,12 +73,14 @@ SCOPES: Mapping[str, str] = {
         "classroom.courses": "classes",
         "classroom.rosters": "classes",
         "apps.licensing": "licences",
+        "apps.groups.settings": "group_settings",
     }.items()
 }
 DESCRIPTIONS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 DESCRIPTION = DESCRIPTIONS / "admin.directory_v1.json"
 CLASSROOM = DESCRIPTIONS / "classroom.v1.json"
 LICENSING = DESCRIPTIONS / "licensing.v1.json"
+GROUP_SETTINGS = DESCRIPTIONS / "groupssettings.v1.json"
 # calls a second, https://developers.google.com/workspace/admin/licensing/v1/limits
 LICENSING_RATE = 1.0
 # calls a second for one delegated user, https://developers.google.com/workspace/classroom/reference/limits
@@ -351,6 +353,8 @@ def _build(settings: Settings) -> SimpleNamespace:
     elsewhere = "" if settings.address.endswith(".googleapis.com") else settings.address
     if settings.licences:
         made["licences"] = _service(LICENSING, elsewhere).licenseAssignments()
+    if settings.group_settings:
+        made["group_settings"] = _service(GROUP_SETTINGS, elsewhere).groups()
     if settings.classes:
         courses = _service(CLASSROOM, settings.classroom_address or elsewhere).courses()
         made |= {

@@ -3,6 +3,9 @@ by the names their library has for them
 (https://developers.google.com/workspace/admin/directory/reference/rest,
 https://developers.google.com/workspace/classroom/reference/rest).
 
+Settings of groups are another API's
+(https://developers.google.com/workspace/admin/groups-settings/v1/reference/groups).
+
 The key of a user is `person_id` in our custom schema, of a group its externalIds entry of namespace
 `homeroom`, of an org unit its path, of a schema its name, of a course its alias in the domain
 (`d:…`): a course made with an alias that is taken is refused, so that none is made twice.
@@ -23,6 +26,7 @@ WITH_KEY = {"projection": "custom", "customFieldMask": SCHEMA}
 USER, GROUP, UNIT = {"userKey": "{id}"}, {"groupKey": "{id}"}, {"orgUnitPath": "{path}"}
 MEMBER = {"groupKey": "{group_id}", "memberKey": "{person_id}"}
 ID = {"fields": "id"}
+SETTINGS_OF = {"groupUniqueId": "{email}"}
 LICENCES_PER_PAGE = 1000
 LICENCE = {"productId": "{product}", "skuId": "{sku}", "userId": "{user}"}
 # whose directory it is: the licensing API knows no my_customer
@@ -175,6 +179,24 @@ ENTITIES = (
             "create": Route("groups.insert", ID, columns=True),
             "update": Route("groups.patch", GROUP | ID, columns=True),
             "remove": Route("groups.delete", GROUP),
+        },
+    ),
+    Entity(
+        "group_settings",  # who may join, see and post: by the group's address, one by one
+        observed=(field("group_remote_id", "group_remote_id"),),
+        derived=("group_remote_id",),
+        links=("group_id",),
+        upserts=True,  # a group has them from the first; ours are written over them
+        opt_in="group_settings",
+        never_deleted="a group always has settings",
+        routes={
+            "of": Route("group_settings.get", SETTINGS_OF | {"fields": "{mask}"}),
+            "create": Route(
+                "group_settings.patch", SETTINGS_OF | {"fields": "email"}, columns=True
+            ),
+            "update": Route(
+                "group_settings.patch", SETTINGS_OF | {"fields": "email"}, columns=True
+            ),
         },
     ),
     Entity(

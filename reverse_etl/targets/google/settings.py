@@ -21,6 +21,9 @@ class Settings(AccountSettings):
     """Whether classes are kept as courses of Classroom; it wants permissions of its own."""
     licences: bool = False
     """Whether licences are given and taken back; it wants a permission of its own."""
+    group_settings: bool = False
+    """Whether who may join, see and post in our groups is set and kept; it wants a permission of
+    its own."""
     products: Texts = ("101031",)
     """The products whose licences are read, as Google numbers them; 101031 is Education."""
     classroom_address: Text = ""
