@@ -1,5 +1,6 @@
-"""Expected: changes an event that was told beforehand explains, subject by subject. They pass the
-limits, as they were decided when the event was; all else is limited as ever.
+"""Expected: changes an event that was told beforehand explains, subject by subject, or key by key
+where an object is nobody's (a group). They pass the limits, as they were decided when the event
+was; all else is limited as ever.
 
 In: exports whose YAML names a context column by `expected:`, where each row says which columns of
 it tonight's events explain (comma-separated, none: nothing). Out: `expected` on the changes of
@@ -18,19 +19,21 @@ from reverse_etl.model import CREATE, REMOVE, Export
 
 WHOSE = """
     create or replace temp table expecting
-    (target text, entity text, subject text, columns text[])"""
+    (target text, entity text, subject text, key text, columns text[])"""
 
 
 def mark(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> None:
     """Set `expected` on the changes that tonight's events explain."""
     connection.execute(WHOSE)
     for export in exports:
-        if export.expected and export.subject:
+        if export.expected:
             named = sql.name(export.expected)
+            subject = f"cast({sql.name(export.subject)} as varchar)" if export.subject else "null"
+            key = "null" if export.subject else sql.key(export.shown_key)
             connection.execute(
                 f"""
                 insert into expecting
-                select $target, $entity, cast({sql.name(export.subject)} as varchar),
+                select $target, $entity, {subject}, {key},
                 list_transform(string_split({named}, ','), lambda one: trim(one))
                 from {export.relation} where coalesce({named}, '') <> ''""",
                 {"target": export.target, "entity": export.entity},
@@ -39,7 +42,8 @@ def mark(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> No
         """
         update changes set expected = true from expecting
         where changes.target = expecting.target and changes.entity = expecting.entity
-        and changes.subject = expecting.subject and len(json_keys(new)) > 0
+        and (changes.subject = expecting.subject or changes.key = expecting.key)
+        and len(json_keys(new)) > 0
         and len(list_filter(json_keys(new), lambda one: not list_contains(expecting.columns, one)))
         = 0"""
     )

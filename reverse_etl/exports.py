@@ -330,9 +330,8 @@ def parsed(
                 f"{where}.{name} is {named[name]!r}, which is no context column; a {name} is never"
                 " sent"
             )
-    for name in ("family", "expected"):
-        if named[name] and not named["subject"]:
-            raise ExportError(f"{where}.{name} needs `subject`: it says of whom")
+    if named["family"] and not named["subject"]:
+        raise ExportError(f"{where}.family needs `subject`: it says of whom")
     _roles(columns, context, where)
     file = _file_format(meta["file"], f"{where}.file", columns, meta) if meta.get("file") else None
     _not_sent(node, columns, context, where, is_file=file is not None)

@@ -85,3 +85,43 @@ def test_who_graduates_is_closed_though_nobody_else_may_be(tmp_path: Path) -> No
     closed = {row["person_id"] for row in bench.platform.rows("users") if row["suspended"]}
     assert closed == {f"p{n}" for n in range(10)}
     assert set(there(bench)) == {"p10", "p11"}
+
+
+def test_what_is_nobodys_is_explained_by_its_key_and_only_in_the_columns_named(
+    tmp_path: Path,
+) -> None:
+    """A school takes another name: its groups are renamed in one night; others, or by more than the
+    name, are held.
+    """
+    limited = {**NO_LIMITS, "update": 0, "rename": 0}
+    groups = replace(
+        GROUPS,
+        columns={**GROUPS.columns, "expected_columns": "varchar"},
+        meta={
+            **GROUPS.meta,
+            "context": ["expected_columns"],
+            "expected": "expected_columns",
+            "limits": limited,
+        },
+    )
+    bench = Bench(tmp_path / "var", [USERS, GROUPS])
+    keys = [f"g{n}" for n in range(12)]
+    bench.desire(users=[user(0)], groups=[{"group_id": g, "email": g, "name": g} for g in keys])
+    assert bench.whole_night() == 0
+    bench.models = [USERS, groups]
+    named = {g: f"new {g}" for g in keys}
+    bench.desire(
+        users=[user(0)],
+        groups=[
+            {
+                "group_id": g,
+                "email": "other" if g == "g11" else g,
+                "name": name,
+                "expected_columns": None if g == "g10" else "name",
+            }
+            for g, name in named.items()
+        ],
+    )
+    assert bench.whole_night() == 2
+    there = {row["group_id"]: row["name"] for row in bench.platform.rows("groups")}
+    assert there == {**named, "g10": "g10", "g11": "g11"}

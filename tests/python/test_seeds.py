@@ -5,10 +5,12 @@ with its line and column.
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, District
 
 from common import paths
@@ -189,3 +191,20 @@ def test_columns_in_another_order_decide_the_same_and_a_spoiled_seed_stops_only_
         for (target, _), one in planned.items()
         if target == "portfolio"
     )
+
+
+def test_what_may_stand_empty_says_so_in_its_key_too():
+    """A column of a seed's key that its description says may be empty: the key takes the
+    empty ones, or the row of the documentation fails the build.
+    """
+    wrong = []
+    for described in sorted((ROOT / "seeds").glob("_*.yml")):
+        for seed in yaml.safe_load(described.read_text(encoding="utf-8"))["seeds"]:
+            said = {one["name"]: one.get("description", "") for one in seed.get("columns", [])}
+            for test in seed.get("data_tests", []):
+                key = test.get("unique_combination_of_columns") if isinstance(test, dict) else None
+                for name in key["arguments"]["columns"] if key else ():
+                    may = name in key["arguments"].get("may_be_null", ())
+                    if re.search(r"\b[Ee]mpty\b", said.get(name, "")) and not may:
+                        wrong.append(f"{seed['name']}.{name}: {said[name]}")
+    assert wrong == []

@@ -29,7 +29,8 @@ final as (
         {{ truncate_text('groups.description', 4096) }} as description,
         groups.family,
         groups.school_number,
-        case when ours.group_id is null then orphans.remote_id end as adopt_id
+        case when ours.group_id is null then orphans.remote_id end as adopt_id,
+        case when groups.is_renamed then 'name,description' end as expected_columns
     from groups
     inner join wanted
         on groups.rule = wanted.rule

@@ -6,6 +6,10 @@ with users as (
     select * from {{ ref('exp_google__users') }}
 ),
 
+renamed as (
+    select * from {{ ref('google__renamed_org_units') }}
+),
+
 level_0 as (
     select users.org_unit_path from users
     union
@@ -36,12 +40,24 @@ spelled as (
     group by lower(paths.org_unit_path)
 ),
 
+-- a unit that people still stand in, or shall, is no other's
+free as (
+    select renamed.*
+    from renamed
+    left join spelled
+        on lower(renamed.old_path) = lower(spelled.org_unit_path)
+    where spelled.org_unit_path is null
+),
+
 final as (
     select
         spelled.org_unit_path,
         {{ regex_replace('spelled.org_unit_path', '^.*/', '') }} as name,
-        {{ parent_org_unit_path('spelled.org_unit_path') }} as parent_org_unit_path
+        {{ parent_org_unit_path('spelled.org_unit_path') }} as parent_org_unit_path,
+        free.remote_id as adopt_id
     from spelled
+    left join free
+        on lower(spelled.org_unit_path) = lower(free.new_path)
 )
 
 select * from final

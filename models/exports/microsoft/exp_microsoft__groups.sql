@@ -31,7 +31,8 @@ final as (
         true as security_enabled,
         groups.family,
         groups.school_number,
-        case when ours.group_id is null then orphans.remote_id end as adopt_id
+        case when ours.group_id is null then orphans.remote_id end as adopt_id,
+        case when groups.is_renamed then 'display_name,description' end as expected_columns
     from groups
     inner join wanted
         on groups.rule = wanted.rule

@@ -13,6 +13,24 @@ school_names as (
     select * from {{ ref('school_names') }}
 ),
 
+events as (
+    select * from {{ ref('district_events') }}
+),
+
+night as (
+    select * from {{ source('homeroom', 'run_context') }}
+),
+
+renamed_schools as (
+    select distinct events.school_number
+    from events
+    cross join night
+    where
+        events.event = 'renamed'
+        and events.starts_on <= night.as_of
+        and events.ends_on >= night.as_of
+),
+
 kept as (
     select
         members.group_id,
@@ -36,12 +54,15 @@ final as (
             replace(rules.description, '{school}', coalesce(school_names.school_name, kept.school_number)),
             '{part}', kept.part
         ) as description,
-        rules.domain
+        rules.domain,
+        renamed_schools.school_number is not null as is_renamed
     from kept
     inner join rules
         on kept.rule = rules.rule
     left join school_names
         on kept.school_number = school_names.school_number
+    left join renamed_schools
+        on kept.school_number = renamed_schools.school_number
 )
 
 select * from final
