@@ -79,6 +79,7 @@ MODELS = (
             "class_teams",
         )
     ),
+    "portfolio__sections",
     *(
         f"exp_portfolio__{entity}"
         for entity in ("students", "staff", "family", "classes", "enrolments")

@@ -6,8 +6,16 @@ section_staff as (
     select * from {{ ref('section_staff') }}
 ),
 
+-- the classes of the file, for each of the sections that are one of them
 classes as (
-    select * from {{ ref('exp_portfolio__classes') }}
+    select
+        sections.section_id,
+        classes.class_id,
+        classes.school_id,
+        classes.school_number
+    from {{ ref('portfolio__sections') }} as sections
+    inner join {{ ref('exp_portfolio__classes') }} as classes
+        on sections.class_id = classes.class_id
 ),
 
 students as (
@@ -27,7 +35,7 @@ staff_keys as (
 ),
 
 student_rows as (
-    select
+    select distinct
         classes.class_id,
         students.user_id,
         'student' as role,

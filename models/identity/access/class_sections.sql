@@ -55,10 +55,7 @@ placed as (
         combined.section_letter as combined_letter
     from sections
     left join combined
-        on
-            sections.school_number = combined.school_number
-            and upper(sections.course_code) = upper(combined.course_code)
-            and coalesce(combined.section_letter, sections.section_letter, '') = coalesce(sections.section_letter, '')
+        on {{ is_taught_together('sections', 'combined') }}
     where exists (
         select 1
         from wanted
