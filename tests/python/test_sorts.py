@@ -32,7 +32,7 @@ ACCOUNT = (
 )
 SAID = st.sampled_from(["true", "false", None])
 # of a target of the district's own: whatever its staging says
-KINDS = ["member", "guest", "shared", "room", "synced", "once_synced", "equipment", "service"]
+KINDS = ["member", "guest", "shared", "room", "synced", "once_synced", "equipment", "service", None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def sorts(draw: st.DrawFn) -> Sort:
         kind, is_open = draw(st.sampled_from(KINDS)), draw(st.booleans())
         plain = kind == "member" and is_open and admin != "true"
         row = (*who, "a.li@d.x", "Ann", "Li", is_open, admin == "true", kind)
-        nobodys = kind not in ("member", "synced", "once_synced")
+        nobodys = kind not in ("member", "synced", "once_synced", None)
         return Sort(target, row, nobodys=nobodys, plain=plain)
     guest = draw(st.sampled_from(["", "by type", "by name", "by both"]))
     purpose = draw(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -375,7 +376,38 @@ def test_an_account_of_somebody_else_is_never_taken(server, ask, key, adopts) ->
     (outcome,) = scim.apply([change("users", "create", "p001", new=user(1))])
     assert (outcome.status, outcome.reason) == ("failed", "duplicate")
     assert "belongs to another object" in outcome.note
+    named = f"{before['id']}, which carries the key somebody-else"
+    assert (named in outcome.note) == adopts
     assert ask.get(f"/Users/{before['id']}").json() == before
+
+
+@pytest.mark.parametrize(
+    ("sort", "by"),
+    [
+        ({"active": False}, "active"),
+        ({"userType": "Guest"}, "userType"),
+        ({"userType": "Service"}, "userType"),
+        ({"roles": [{"value": "admin"}]}, "roles"),
+    ],
+)
+def test_only_a_persons_own_is_adopted_and_the_others_are_named(server, ask, sort, by) -> None:
+    there = {"userName": "u1@student.sd74.example", **sort}
+    there["schemas"] = ["urn:ietf:params:scim:schemas:core:2.0:User"]
+    before = ask.post("/Users", json=there).json()
+    scim = target(server)
+    (outcome,) = scim.apply([change("users", "create", "p001", new=user(1))])
+    assert (outcome.status, outcome.reason) == ("failed", "duplicate")
+    assert before["id"] in outcome.note
+    assert f"by {by} no person's own" in outcome.note
+    assert ask.get(f"/Users/{before['id']}").json() == before
+
+
+def test_which_sorts_are_a_persons_own_is_a_setting(server, ask) -> None:
+    there = {"userName": "u1@student.sd74.example", "roles": [{"value": "Pupil"}]}
+    there["schemas"] = ["urn:ietf:params:scim:schemas:core:2.0:User"]
+    before = ask.post("/Users", json=there).json()
+    scim = target(server, adopts_only={"roles": ["", "pupil"]})
+    assert made(scim, 1) == [before["id"]]
 
 
 def test_a_wrong_token_and_a_missing_one_say_so(server) -> None:
@@ -485,6 +517,22 @@ def test_the_pages_begin_at_one_and_a_service_that_caps_them_gives_every_row(mon
     ]
     Recorder(monkeypatch, scim, httpx.Response(200, json={"totalResults": 0}))
     assert seen(scim, "users") == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_cursor_that_expired_begins_the_list_again_once(monkeypatch, again) -> None:
+    scim = target("https://x.example/scim", pages="cursor")
+    first = httpx.Response(200, json={"Resources": [{"id": "1"}, {"id": "2"}], "nextCursor": "abc"})
+    last = httpx.Response(200, json={"Resources": [{"id": "3"}]})
+    expired = httpx.Response(400, json={"scimType": "expiredCursor", "status": "400"})
+    record = Recorder(monkeypatch, scim, first, expired, first, expired if again else last)
+    if again:
+        with pytest.raises(TargetUnreadableError, match="expired again"):
+            seen(scim, "users")
+    else:
+        assert [row["remote_id"] for row in seen(scim, "users")] == ["1", "2", "3"]
+    asked = [dict(parse_qsl(path.partition("?")[2], True)) for _, path, _ in record.asked]
+    assert [one["cursor"] for one in asked] == ["", "abc"] * 2
 
 
 def test_nobody_writes_the_calls_of_scim(server) -> None:

@@ -18,7 +18,7 @@ final as (
         accounts.employee_id,
         accounts.first_name,
         accounts.last_name,
-        accounts.kind not in ('member', 'synced', 'once_synced') as is_nobodys,
+        coalesce(accounts.kind not in ('member', 'synced', 'once_synced'), false) as is_nobodys,
         case
             when accounts.kind = 'guest' then 'the account is a guest''s'
             when accounts.kind = 'shared' then 'the account is a mailbox of several'
@@ -27,8 +27,10 @@ final as (
             when accounts.is_admin then 'the account is an administrator''s'
             when accounts.kind = 'synced' then 'an on-premises directory keeps the account'
             when accounts.kind = 'once_synced' then 'an on-premises directory kept the account'
+            -- what is not said is no member
+            when accounts.kind is null then 'nothing says what sort of account it is'
             when reserved_names.account_name is not null then 'the account has a reserved name'
-            when not accounts.is_open then 'the account is closed'
+            when not coalesce(accounts.is_open, false) then 'the account is closed'
         end as protection
     from accounts
     left join reserved_names

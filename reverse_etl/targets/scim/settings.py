@@ -36,6 +36,8 @@ class Settings(RestSettings):
     told."""
     page: Some = 100
     """How many are asked for at once."""
+    pages: Literal["index", "cursor"] = "index"
+    """How the next page is asked for: by number, or by the word the service gave (RFC 9865)."""
     member_removal: Literal["path", "value"] = "path"
     """How a PATCH takes a member out: `members[value eq "…"]`, or a value under `members`."""
     text_booleans: bool = False
@@ -43,24 +45,37 @@ class Settings(RestSettings):
     adopts: bool = True
     """Whether an object that has the name a new one is refused for, and nobody's key, becomes
     ours."""
+    adopts_only: dict[str, list[str]] = Field(
+        default_factory=lambda: {
+            "active": ["", "true"],
+            "userType": ["", "member", "employee", "student"],
+            "roles": [""],
+        }
+    )
+    """Which users are a person's own: per path the values that may stand there, in any letters;
+    "" is none. All others are adopted by nobody: guests, closed ones, role holders, services."""
 
 
-def routes(exports: Mapping[str, Export], page: int) -> dict[str, Entity]:
+def routes(exports: Mapping[str, Export], page: int, pages: str = "index") -> dict[str, Entity]:
     """The calls of each entity, in the order creates run."""
     made: dict[str, Any] = {}
     for entity, (path, _) in PLACES.items():
         if entity not in exports:
             continue
         export = exports[entity]
-        paging = {"style": "offset", "param": "startIndex", "first": 1}
+        paging: dict[str, Any] = {"style": "offset", "param": "startIndex", "first": 1}
+        if pages == "cursor":
+            paging = {"style": "cursor", "param": "cursor", "cursor": "nextCursor"}
         listed = {
             "path": path,
             "items": "Resources",
-            "total": "totalResults",
+            "total": "" if pages == "cursor" else "totalResults",  # by cursors it may be left out
             "paging": {**paging, "limit_param": "count", "limit": page},
         }
         # a group of thousands is read once, by `members`
         excluded = {"excludedAttributes": "members"} if entity == "groups" else {}
+        if pages == "cursor":
+            excluded["cursor"] = ""  # the first page of a list by cursors
         wanted = f"{field(export, export.key[0])} eq {{key!j}}"
         made[entity] = {
             "list": {**listed, "params": excluded},
