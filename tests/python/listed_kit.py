@@ -394,6 +394,15 @@ def tables(of: District) -> Tables:
         "stg_google__group_settings": (
             " ".join(f"{c}:varchar" for c in ("group_id", *seed("group_settings")[0].split()[2:])),
         ),
+        # nothing beside names and place is asked for as it ships
+        "google_details": (
+            "population school_number grade_code position field:varchar value:varchar"
+            " held_by:varchar",
+        ),
+        "stg_google__user_details": (
+            "person_id employee_id job_title department cost_center manager location building"
+            " school grade homeroom",
+        ),
         "stg_google__orphan_groups": ("remote_id email",),
         "stg_microsoft__groups": ("remote_id group_id",),
         "stg_microsoft__orphan_groups": ("remote_id mail_nickname",),

@@ -84,6 +84,8 @@ LATER = (
     "exp_google__licences",
     "exp_google__courses",
     "exp_google__group_settings",
+    "exp_google__schema_fields",
+    "exp_google__user_details",
     "exp_google__course_students",
     "exp_google__course_teachers",
     "exp_microsoft__licences",

@@ -24,6 +24,7 @@ TARGETS = ("callout", "google", "microsoft", "portfolio", "transport")
 SHELF = shelf_kit.TARGETS  # off as they ship
 PARTS = [
     "google.classes",
+    "google.details",
     "google.group_settings",
     "google.licences",
     "microsoft.class_teams",

@@ -567,3 +567,84 @@ def test_settings_of_groups_are_not_asked_for_unless_a_district_says_so(google, 
     assert google.observed("group_settings") == []
     assert "group_settings" not in google.adapter.entities
     assert not [one for one in sent(platforms)[before:] if "/groups/v1/" in one["url"]]
+
+
+@pytest.fixture
+def detailed(platforms, tmp_path, monkeypatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("google", platforms, details=True)
+    yield made
+    made.adapter.close()
+
+
+def details_of(google: Kit, user: Change, action: str = "create", **new: str | None) -> Change:
+    remote_id = google.made["users", user.key]
+    made = google.change("user_details", user.key, action, new)
+    return replace(made, references={"person_id": remote_id}, remote_id=remote_id)
+
+
+def on_account(google: Kit, user: Change) -> dict[str, Any]:
+    found = google.observed("user_details")
+    (row,) = (row for row in found if row["person_id"] == user.key[0])
+    return row
+
+
+DETAILS = {
+    "employee_id": "E17",
+    "job_title": "Teacher",
+    "department": "Music",
+    "cost_center": "4100",
+    "manager": "head@sd74.example",
+    "location": "Cedar",
+    "building": "B-7",
+}
+
+
+def test_what_stands_on_an_account_is_written_read_back_and_taken_away(detailed):
+    user = detailed.done(detailed.user())
+    detailed.done(details_of(detailed, user, **DETAILS))
+    assert DETAILS.items() <= on_account(detailed, user).items()
+    detailed.done(details_of(detailed, user, "update", job_title=None, manager=None, building=None))
+    row = on_account(detailed, user)
+    assert (row["job_title"], row["manager"], row["building"]) == (None, None, None)
+    assert (row["department"], row["location"], row["employee_id"]) == ("Music", "Cedar", "E17")
+
+
+def test_what_others_wrote_in_the_same_lists_stays(detailed, platforms):
+    user = detailed.done(detailed.user())
+    ids = [{"type": "login_id", "value": "x7"}, {"type": "organization", "value": "old"}]
+    theirs = {
+        "externalIds": ids,
+        "relations": [{"type": "assistant", "value": "ana@sd74.example"}],
+        "organizations": [{"type": "school", "title": "Coach"}],
+    }
+    client, remote_id = detailed.adapter._client, detailed.made["users", user.key]
+    (done,) = client.send([client.request(Route("users.update", {"userKey": remote_id}, theirs))])
+    assert done.good
+    detailed.done(details_of(detailed, user, "update", **DETAILS))
+    detailed.done(details_of(detailed, user, "update", manager=None, employee_id=None))
+    asked = client.request(Route("users.get", {"userKey": remote_id}))
+    now = client.ask(asked).body
+    assert now["externalIds"] == ids[:1]
+    assert now["relations"] == theirs["relations"]
+    assert theirs["organizations"][0] in now["organizations"] and len(now["organizations"]) == 2
+
+
+def test_a_field_of_our_own_is_added_to_our_schema_and_then_filled(detailed):
+    user = detailed.done(detailed.user())
+    early = detailed.apply(details_of(detailed, user, grade="05"))
+    assert early.status == "failed", "Google knows no such field"
+    new = {"schema_name": "Homeroom", "field_name": "grade"}
+    for _ in range(2):
+        detailed.done(detailed.change("schema_fields", ("Homeroom", "grade"), "create", new))
+    fields = {row["field_name"] for row in detailed.observed("schema_fields")}
+    assert {"person_id", "grade"} <= fields
+    detailed.done(details_of(detailed, user, grade="05"))
+    assert on_account(detailed, user)["grade"] == "05"
+    assert on_account(detailed, user)["person_id"] == user.key[0], "our key stays"
+
+
+def test_what_stands_on_accounts_is_not_asked_for_unless_a_district_says_so(google, platforms):
+    google.done(google.user())
+    assert google.observed("user_details") == google.observed("schema_fields") == []
+    assert "organizations" not in json.dumps(google.adapter.rows["users"].asked)

@@ -22,7 +22,8 @@ from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.fields import mask
 from reverse_etl.targets.google.client import Client
-from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES
+from reverse_etl.targets.google.details import merged
+from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES, LISTS
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
@@ -45,6 +46,10 @@ class Google(ApiTarget):
         client = Client(name, settings_of(Settings, name, settings))
         super().__init__(name, settings, exports, client)
         self.constants = {"customer": self.said.customer}
+        if self.said.details:
+            users = self.rows["users"]
+            self.rows = {**self.rows, "users": replace(users, asked=(*users.asked, *LISTS))}
+        self._details: list[dict[str, Any]] = []  # likewise
         self._aliases: list[dict[str, str]] = []  # of our users, once observed
         self._emails: dict[str, str] = {}  # of our groups, seen or made by this process
 
@@ -71,6 +76,14 @@ class Google(ApiTarget):
         if entity == "courses":
             yield from self._course_pages()
             return
+        if entity == "user_details":
+            self.look_through("users")
+            yield self._details
+            return
+        if entity == "schema_fields":
+            for page in super().pages("schemas"):
+                yield [{**one, **each} for one in page for each in one.get("fields", ())]
+            return
         if entity == "licences":
             yield from self._licence_pages()
             return
@@ -78,6 +91,7 @@ class Google(ApiTarget):
             yield from self._settings_pages()
             return
         aliases: list[dict[str, str]] = []
+        details: list[dict[str, Any]] = []
         for page in super().pages(entity):
             if entity == "users":
                 aliases += [
@@ -86,12 +100,18 @@ class Google(ApiTarget):
                     if (key := self.key_of(self.rows["users"], user))
                     for alias in user.get("aliases", ())
                 ]
+                kept = ("customSchemas", *LISTS) if self.said.details else ()
+                details += [
+                    {"person_id": key, **{name: user[name] for name in kept if name in user}}
+                    for user in page
+                    if kept and (key := self.key_of(self.rows["users"], user))
+                ]
             if entity == "groups":
                 ours = (group for group in page if self.key_of(self.rows["groups"], group))
                 self._emails |= {group["id"]: group["email"] for group in ours}
             yield page
         if entity == "users":
-            self._aliases = aliases
+            self._aliases, self._details = aliases, details
 
     def _settings_pages(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """The settings of each group of ours, asked for by its address."""
@@ -174,7 +194,8 @@ class Google(ApiTarget):
         """Apply each change by one call (two where the first says the object exists)."""
         return [
             self._extend_schema(change, 0)
-            if (change.entity, change.action) == ("schemas", "update")
+            if change.entity == "schema_fields"
+            or (change.entity, change.action) == ("schemas", "update")
             else super(Google, self).apply([change])[0]
             for change in changes
         ]
@@ -229,6 +250,8 @@ class Google(ApiTarget):
         if change.others:
             route = self.rows[change.entity].routes["exchange"]
             return self._client.request(self.filled(route, self.words(change)))
+        if change.entity == "user_details":
+            return self._detailed(change)
         if (change.entity, change.action) != ("groups", ADOPT):
             return super().request(change)
         row = self.rows["groups"]
@@ -240,6 +263,15 @@ class Google(ApiTarget):
         ours = body.get("externalIds", [])
         named = {one.get("namespace") for one in ours}
         body["externalIds"] = [*(one for one in found if one.get("namespace") not in named), *ours]
+        return self._client.request(replace(route, body=body))
+
+    def _detailed(self, change: Change) -> Any:
+        """What others wrote in the same lists stays: they are read first."""
+        row, words = self.rows["user_details"], self.words(change)
+        asked = self._client.request(self.filled(row.routes["of"], words))
+        found = self.read(f"users {change.key[0]}", asked).body
+        body = merged(self.tables["user_details"], change.new, found)
+        route = self.filled(replace(row.route(change.action), columns=False), words)
         return self._client.request(replace(route, body=body))
 
     def filled(self, route: Route, words: Mapping[str, Any], change: Change | None = None) -> Route:
@@ -323,10 +355,14 @@ class Google(ApiTarget):
         first.
         """
         try:
-            found = self._lookup(change).body
+            looked = self._lookup(change)
         except TargetUnreadableError as error:
             unreadable = Outcome(change.change_id, "retry", reason="unreadable", note=str(error))
             return replace(unreadable, calls=calls + 1)
+        if not looked.good:
+            missing = Verdict("retry", "not_ready")  # the schema itself could not be made yet
+            return outcome_of(change, missing, looked, None, calls=calls + 1)
+        found = looked.body
         words = self.words(change)
         create = self.filled(self.rows["schemas"].routes["create"], words)
         there = {each.get("fieldName") for each in found.get("fields", [])}

@@ -33,6 +33,8 @@ LICENCE = {"productId": "{product}", "skuId": "{sku}", "userId": "{user}"}
 CUSTOMER = Route(
     "users.list", {"customer": "{customer}", "maxResults": "1", "fields": "users(customerId)"}
 )
+# lists on an account in which others write too: replaced whole, so they are read first
+LISTS = ("externalIds", "organizations", "relations", "locations")
 COURSES_PER_PAGE, ROSTER_PER_PAGE = 500, 100
 COURSE = {"courseId": "{class_id}"}
 IN_COURSE = COURSE | {"userId": "{person_id}"}
@@ -90,6 +92,17 @@ ENTITIES = (
                     ],
                 },
             ),
+        },
+    ),
+    Entity(
+        "schema_fields",  # of our schema, beside the key
+        remote_id="schemaId",
+        opt_in="details",
+        upserts=True,
+        never_deleted="a field of a schema holds what people entered",
+        routes={
+            "find": Route("schemas.get", IN_CUSTOMER | {"schemaKey": "{key}"}),
+            "create": Route("schemas.update", IN_CUSTOMER | {"schemaKey": "{key}"}),
         },
     ),
     Entity(
@@ -154,6 +167,19 @@ ENTITIES = (
             "remove": Route("users.delete", USER),
             "undelete": Route("users.undelete", USER, columns=("org_unit_path",)),
             "end_sessions": Route("users.signOut", USER),
+        },
+    ),
+    Entity(
+        "user_details",  # what stands on an account beside names and place; read with the users
+        observed=(field("person_id", "person_id"),),
+        links=("person_id",),
+        upserts=True,
+        opt_in="details",
+        never_deleted="what stands on an account goes with it",
+        routes={
+            "of": Route("users.get", {"userKey": "{person_id}", "fields": ",".join(LISTS)}),
+            "create": Route("users.update", {"userKey": "{person_id}"} | ID, columns=True),
+            "update": Route("users.update", {"userKey": "{person_id}"} | ID, columns=True),
         },
     ),
     Entity(

@@ -24,6 +24,9 @@ class Settings(AccountSettings):
     group_settings: bool = False
     """Whether who may join, see and post in our groups is set and kept; it wants a permission of
     its own."""
+    details: bool = False
+    """Whether numbers, titles, managers, places and fields of our own stand on accounts, by rows of
+    seed `google_details`."""
     products: Texts = ("101031",)
     """The products whose licences are read, as Google numbers them; 101031 is Education."""
     classroom_address: Text = ""

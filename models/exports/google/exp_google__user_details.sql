@@ -1,0 +1,161 @@
+with users as (
+    select * from {{ ref('exp_google__users') }}
+),
+
+holders as (
+    select * from {{ ref('account_holders') }}
+),
+
+rules as (
+    select * from {{ ref('google_details') }}
+),
+
+there as (
+    select * from {{ ref('stg_google__user_details') }}
+),
+
+people as (
+    select
+        users.person_id,
+        users.primary_email,
+        users.suspended,
+        users.source,
+        users.school_number as export_school,
+        holders.population,
+        holders.school_number,
+        holders.school_name,
+        holders.grade_code,
+        holders.homeroom,
+        holders.position,
+        holders.source_key
+    from users
+    inner join holders
+        on users.person_id = holders.person_id
+    where not users.deleted
+),
+
+-- whoever has a position at a school; of several the first by address, so that it is the same one every night
+incumbents as (
+    select
+        people.school_number,
+        lower(people.position) as position,
+        min(people.primary_email) as address
+    from people
+    where people.population = 'staff' and not people.suspended
+    group by people.school_number, lower(people.position)
+),
+
+fitting as (
+    select
+        people.*,
+        rules.field,
+        rules.value,
+        incumbents.address as holder,
+        {{ rule_weight('rules') }} as weight
+    from people
+    inner join rules
+        on {{ rule_fits('rules', 'people') }}
+    -- nobody is their own
+    left join incumbents
+        on
+            coalesce(people.school_number, '') = coalesce(incumbents.school_number, '')
+            and lower(rules.held_by) = incumbents.position
+            and people.primary_email <> incumbents.address
+),
+
+chosen as (
+    {{ deduplicate('fitting', 'person_id, field', 'weight desc, value') }}
+),
+
+-- a row whose words say nothing of somebody empties the field
+worded as (
+    select
+        fitting.person_id,
+        fitting.source,
+        fitting.export_school,
+        fitting.field,
+        case
+            when
+                not (
+                    (fitting.value like '%{source_key}%' and fitting.source_key is null)
+                    or (fitting.value like '%{position}%' and fitting.position is null)
+                    or (fitting.value like '%{school_number}%' and fitting.school_number is null)
+                    or (fitting.value like '%{school}%' and fitting.school_name is null)
+                    or (fitting.value like '%{grade}%' and fitting.grade_code is null)
+                    or (fitting.value like '%{homeroom}%' and fitting.homeroom is null)
+                    or (fitting.value like '%{holder}%' and fitting.holder is null)
+                )
+                then nullif(trim(replace(
+                    replace(
+                        replace(
+                            replace(
+                                replace(
+                                    replace(
+                                        replace(fitting.value, '{source_key}', coalesce(fitting.source_key, '')),
+                                        '{position}', coalesce(fitting.position, '')
+                                    ),
+                                    '{school_number}', coalesce(fitting.school_number, '')
+                                ),
+                                '{school}', coalesce(fitting.school_name, '')
+                            ),
+                            '{grade}', coalesce(fitting.grade_code, '')
+                        ),
+                        '{homeroom}', coalesce(fitting.homeroom, '')
+                    ),
+                    '{holder}', coalesce(fitting.holder, '')
+                )), '')
+        end as value
+    from chosen as fitting
+),
+
+said as (
+    select
+        worded.person_id,
+        min(worded.source) as source,
+        min(worded.export_school) as school_number,
+        max(case when worded.field = 'employee_id' then worded.value end) as employee_id,
+        bool_or(worded.field = 'employee_id') as has_employee_id,
+        max(case when worded.field = 'job_title' then worded.value end) as job_title,
+        bool_or(worded.field = 'job_title') as has_job_title,
+        max(case when worded.field = 'department' then worded.value end) as department,
+        bool_or(worded.field = 'department') as has_department,
+        max(case when worded.field = 'cost_center' then worded.value end) as cost_center,
+        bool_or(worded.field = 'cost_center') as has_cost_center,
+        max(case when worded.field = 'manager' then worded.value end) as manager,
+        bool_or(worded.field = 'manager') as has_manager,
+        max(case when worded.field = 'location' then worded.value end) as location,
+        bool_or(worded.field = 'location') as has_location,
+        max(case when worded.field = 'building' then worded.value end) as building,
+        bool_or(worded.field = 'building') as has_building,
+        max(case when worded.field = 'school' then worded.value end) as school,
+        bool_or(worded.field = 'school') as has_school,
+        max(case when worded.field = 'grade' then worded.value end) as grade,
+        bool_or(worded.field = 'grade') as has_grade,
+        max(case when worded.field = 'homeroom' then worded.value end) as homeroom,
+        bool_or(worded.field = 'homeroom') as has_homeroom
+    from worded
+    group by worded.person_id
+),
+
+-- what no row fills stays as it is
+final as (
+    select
+        said.person_id,
+        case when said.has_employee_id then said.employee_id else there.employee_id end as employee_id,
+        case when said.has_job_title then said.job_title else there.job_title end as job_title,
+        case when said.has_department then said.department else there.department end as department,
+        case when said.has_cost_center then said.cost_center else there.cost_center end as cost_center,
+        case when said.has_manager then said.manager else there.manager end as manager,
+        case when said.has_location then said.location else there.location end as location,
+        case when said.has_building then said.building else there.building end as building,
+        case when said.has_school then said.school else there.school end as school,
+        case when said.has_grade then said.grade else there.grade end as grade,
+        case when said.has_homeroom then said.homeroom else there.homeroom end as homeroom,
+        said.school_number,
+        said.source
+    from said
+    left join there
+        on said.person_id = there.person_id
+)
+
+select * from final
