@@ -133,6 +133,9 @@ setup: .venv/nightly ##+ install what a night needs (every verb does this by its
 install: .venv/nightly ##+ have this machine run the nights; SHOW= only prints ## TO=/etc/systemd/system AS=user SHOW=cron|windows
 	@$(PY) -m operations install $(call given,--to,TO) $(call given,--user,AS) $(call given,--show,SHOW)
 
+serve: .venv/serve ##+ let others read what was delivered, by OneRoster
+	@$(PY) -m reverse_etl serve oneroster
+
 backup: .venv/nightly ##+ copy what cannot be built again, and prove the copy
 	@$(PY) -m operations backup
 
@@ -175,7 +178,7 @@ bench: .venv/dev ##+ seconds per step at 5,000 and 20,000 students, beside DuckD
 
 lock: .venv/dev ##+ pin what pyproject.toml asks for, with hashes
 	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt" \
-		"requirements-ldap.txt --group ldap -c requirements-dev.txt"; do \
+		"requirements-ldap.txt --group ldap -c requirements-dev.txt" "requirements-serve.txt --group serve -c requirements-dev.txt"; do \
 		case $$part in *group*) from= ;; *) from=pyproject.toml ;; esac; \
 		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 $$from -o $$part; done
 
@@ -203,6 +206,11 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-ldap.txt
 	@touch $@
 
+.venv/serve: requirements-serve.txt .venv/nightly
+	@echo "installing what letting others read needs …"
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-serve.txt
+	@touch $@
+
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly explain \
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain \
 	pause resume acknowledge backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean

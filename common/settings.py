@@ -42,7 +42,7 @@ from common.paths import mine, project
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
 TABLES = (
     *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
-    *("night", "build", "schedule", "backup", "retention", "words", "access"),
+    *("night", "build", "schedule", "backup", "retention", "words", "access", "serve"),
 )
 PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")

@@ -1,8 +1,9 @@
 """Check: can the settings of the night be followed, and does the mail server let us in? One line
 each; writes nothing, tells nobody.
 
-In: `[access]`, `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`, and
-who may read the state folder. Out: printed lines and an exit code (0 all, 3 some cannot).
+In: `[access]`, `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`,
+`[serve]`, and who may read the state folder. Out: printed lines and an exit code (0 all, 3 some
+cannot).
 
 Alone: `python -m operations check`; `make check` looks at sources and targets too.
 """
@@ -21,6 +22,7 @@ from operations import backup, channels, preflight, retention, routes, schedule
 from operations.configured import Backup, Build
 from operations.night import Limits, NightRefusedError
 from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
+from reverse_etl.serve import settings as serving
 
 
 class CheckError(Exception):
@@ -40,6 +42,7 @@ def check(say: Callable[[str], object] = print) -> int:
         "retention": _retention,
         "passwords": _passwords,
         "alerts": _alerts,
+        "serve": _serve,
     }.items():
         try:
             say(f"{name}: {look()}")
@@ -63,6 +66,7 @@ def _tables() -> str:
         (Tolerance, "trust"),
         (Archive, "archive"),
         (Build, "build"),
+        (serving.Serve, "serve"),
     ):
         wrong += settings.read_what_can_be(model, table)[1]
     if wrong:
@@ -138,3 +142,16 @@ def _alerts() -> str:
             ) from None
         told += "; the mail server lets us in"
     return f'{told}; "make alert TEST=1" sends each a message'
+
+
+def _serve() -> str:
+    if not settings.is_on("serve", "oneroster"):
+        return "nobody reads from here: no [serve.oneroster] in .dlt/config.toml"
+    said = serving.read()
+    if missing := [
+        name
+        for name in (said.certificate, said.key_file)
+        if name and not (paths.project() / name).is_file()
+    ]:
+        raise CheckError(f"[serve.oneroster] {missing[0]} is not there")
+    return f"{', '.join(sorted(said.clients))} may read at {said.host}:{said.port}"

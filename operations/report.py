@@ -33,6 +33,7 @@ from common.words import words
 from operations import history, interventions, metrics, page, preflight, repeats
 from operations.closing import place_of
 from operations.publish import documents, publish
+from reverse_etl.serve import copy
 
 SHOWN_FINDINGS = 12
 FINDING = (
@@ -227,8 +228,10 @@ def _published(run: Run) -> str:
         if preflight.is_full():  # what is left is for the page and the alerts
             raise OSError(errno.ENOSPC, "the disk is full")
         remember()
+        published = publish()
+        copy.renew()
         return (
-            f'{publish()} tables published for reading; "make audit" lists what you can ask them.'
+            f'{published} tables published for reading; "make audit" lists what you can ask them.'
         )
     except (
         store.StoreError,

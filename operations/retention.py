@@ -27,6 +27,7 @@ from operations.backup import DAMAGED, backups, folder
 from operations.configured import Retention
 from operations.preflight import size
 from operations.publish import publish
+from reverse_etl.serve import copy
 
 AIR = 0.5  # a file with more free blocks than this share is worth writing anew
 
@@ -161,6 +162,7 @@ def let_go(found: list[Past], now: datetime | None = None) -> None:
             _write_anew("ledger")
             if paths.published().is_file():
                 publish()
+                copy.renew()
         for path in (path for one in found for path in one.files):
             if path.is_dir():
                 shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""`python -m reverse_etl check | observe | plan | show | release | push | verify | undo`"""
+"""`python -m reverse_etl check | observe | plan | show | release | push | verify | undo | serve`"""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ RunId = Annotated[
 def _begin(context: typer.Context) -> None:
     verb = str(context.invoked_subcommand)
     access.begin(verb)
-    if verb not in (*access.READ, "check"):
+    if verb not in (*access.READ, "check", "serve"):
         context.with_resource(turns.taken(verb))
 
 
@@ -386,6 +386,20 @@ def verify(target: Targets = None, run: RunId = "") -> None:
                 level=configured.level,
             )
         )
+
+
+@app.command()
+def serve(
+    what: Annotated[str, typer.Argument(help="oneroster: OneRoster 1.1 and 1.2")] = "oneroster",
+) -> None:
+    """Let others read what was last delivered, until it is stopped; writes nothing."""
+    from reverse_etl.serve import server
+    from reverse_etl.serve import settings as serving
+
+    with _sentences():
+        if what != "oneroster":
+            raise serving.NotServedError(f"{what!r} is not served; known is oneroster")
+        raise SystemExit(server.run(serving.read()))
 
 
 # ---------------------------------------------------------------- what the verbs share

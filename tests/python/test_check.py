@@ -131,6 +131,10 @@ WRONG = {
         {"ALERTS__ROUTES__OPERATOR__MAIL": "a@sd74.example"},
         "[alerts.routes.operator] mail: no such key; the nearest is email",
     ),
+    "serve": (
+        {"SERVE__ONEROSTER__HOST": "0.0.0.0"},
+        "[serve.oneroster.clients] names nobody who may read",
+    ),
 }
 
 

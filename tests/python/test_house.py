@@ -165,6 +165,10 @@ def test_a_file_is_replaced_by_one_module():
         and re.search(r"\b(part|temporary|fresh|unpacked)\.(replace|rename)\(|os\.replace\(", line)
     ]
     assert found == [
+        (
+            "reverse_etl/serve/copy.py",
+            "fresh.replace(destination)",
+        ),  # a copy; the next run makes another
         ("operations/backup.py", "part.replace(final)"),  # a folder, whose files are whole
         ("operations/publish.py", "fresh.replace(destination)"),  # a copy; the next night's too
     ]

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from common import files, sftp
+from common import files, paths, sftp
 from common.addresses import in_the_clear
 from common.mail import Smtp
 from common.settings import Number, Secret, Some, Text
@@ -129,9 +129,10 @@ def zip_entry(name: str) -> zipfile.ZipInfo:
 class Settings(TargetSettings):
     """[targets.<name>] of kind `files`: one folder of a vendor's SFTP server."""
 
-    via: Literal["sftp", "ftps", "https", "mail", "folder"] = "sftp"
-    """How files get there: by SFTP, by FTP over TLS, to an address, sealed by mail, or into a
-    folder of this machine (a mounted share)."""
+    via: Literal["sftp", "ftps", "https", "mail", "folder", "served"] = "sftp"
+    """How files get there: by SFTP, by FTP over TLS, to an address, sealed by mail, into a folder
+    of this machine (a mounted share), or nowhere: they are kept here, and others fetch what is in
+    them (`make serve`)."""
     host: Text = ""
     """The server."""
     port: Some | None = None
@@ -353,6 +354,10 @@ class Files:
         match self._said.via:
             case "folder":
                 yield Folder(Path(self._where()))
+            case "served":
+                kept = Path(self._where())
+                kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+                yield Folder(kept)
             case "https":
                 yield self._web()
             case "mail":
@@ -376,6 +381,8 @@ class Files:
             case "mail":
                 self._needs("to")
                 return f"mailto:{self._said.to}"
+            case "served":
+                return str(paths.var() / "served" / self.name)
         self._needs("folder")
         return self._said.folder
 
@@ -435,6 +442,8 @@ class Files:
         if self._said.via == "https":
             return self._said.address.replace("{name}", change.key[0])
         if self._said.via == "mail":
+            return f"{self._where()}/{change.key[0]}"
+        if self._said.via == "served":
             return f"{self._where()}/{change.key[0]}"
         folder = self._said.folder.rstrip("/")
         return f"{folder}/{change.key[0]}" if folder else change.key[0]
