@@ -41,6 +41,7 @@ COUNTED = (  # what limits count: released changes were counted by somebody, ref
 ACTION = "case when move is not null then 'move' else action end"  # as limits know it
 PARTITION = "coalesce(left_from, partition)"  # a move counts where it leaves
 EDITED = 0.01  # so many of our keys may be edited by hand and are held alone; more are misread
+SEVERAL = 5  # and as many in a small district: each is held alone all the same
 CROWD = 50  # a tenant with as many objects of a kind that are not ours was lived in before we came
 
 
@@ -545,7 +546,7 @@ def _keys_changed(
     read: such a target would be given everybody twice, and lose them after.
     """
     pairs = _came_back(connection, export)
-    few = len(pairs) <= max(1, EDITED * written) and 2 * len(pairs) < written
+    few = len(pairs) <= max(SEVERAL, EDITED * written) and 2 * len(pairs) < written
     if not pairs or few:
         return None
     first = f"{pairs[0][0]} came back as {pairs[0][1]}"

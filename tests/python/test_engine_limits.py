@@ -666,6 +666,22 @@ def test_a_first_push_into_a_target_that_was_lived_in_waits_for_a_word(tmp_path:
     assert bench.whole_night() == 0
 
 
+@pytest.mark.parametrize("count", [2, 5, 6])
+def test_a_few_edited_keys_of_a_small_district_hold_their_rows_and_many_the_entity(
+    tmp_path: Path, count: int
+) -> None:
+    bench = Bench(tmp_path / "var", [USERS])
+    bench.desire(users=[user(n) for n in range(10, 30)])
+    assert bench.whole_night() == 0
+    for row in bench.platform.rows("users"):
+        if int(row["person_id"][1:]) < 10 + count:
+            row["person_id"] = row["person_id"].upper()
+    bench.desire(users=[user(n) for n in range(10, 31)])
+    assert bench.whole_night() == 2
+    assert len(bench.platform.rows("users")) == (21 if count <= 5 else 20)
+    assert ("p30" in [row["person_id"] for row in bench.platform.rows("users")]) == (count <= 5)
+
+
 def test_one_edited_key_holds_its_row_and_nothing_else(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "var", [replace(USERS, meta=USERS.meta | {"on_absent": "suspend"})])
     bench.desire(users=[user(n) for n in range(150)])
