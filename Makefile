@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -122,6 +122,10 @@ audit: .venv/nightly ## what was sent where, about whom, when and why ## ASK=1 P
 	@$(PY) -m operations audit $(call given,--set,SET) $(call given,--subject,PERSON) $(call given,--target,TARGET) $(call given,--from,FROM) \
 		$(call given,--to,TO) $(call given,--field,FIELD) $(call given,--format,FORMAT) -- $${ASK:+"$$ASK"}
 
+passwords: .venv/nightly ##+ open sealed first passwords, a sheet per school ## KEY=file SCHOOL= TARGET= RUN= FROM=folder TO=sheet.html
+	@$(PY) -m reverse_etl passwords $(call given,--key,KEY) $(call given,--partition,SCHOOL) $(call given,--target,TARGET) \
+		$(call given,--from,FROM) $(call given,--to,TO)
+
 docs: .venv/nightly ##+ the models' own documentation, as a site under var/docs
 	@$(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/docs" $(PY) -m operations alone .venv/bin/dbt docs generate --static --quiet --log-path "$$HOMEROOM_VAR/logs" \
 		&& echo "open $$HOMEROOM_VAR/docs/static_index.html"
@@ -212,5 +216,5 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain \
+.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
 	pause resume acknowledge backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean

@@ -20,7 +20,7 @@ from common import paths, settings
 from common.settings import Section, Text
 
 # Verbs that only read, and only what is made to be read when the rest is closed to their caller.
-READ = ("explain", "audit", "status", "show")
+READ = ("explain", "audit", "status", "show", "passwords")
 SECRET_FILES = ("key_file", "credentials", "certificate")  # settings that name a file with a key
 OTHERS = 0o077
 

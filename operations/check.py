@@ -116,7 +116,7 @@ def _retention() -> str:
 
 def _passwords() -> str:
     recipient = settings.read(Sealing, "passwords").recipient
-    Passwords(recipient, None).close()
+    Passwords(recipient, None, "check", "check").close()
     return (
         "first ones are sealed to the district's key"
         if recipient

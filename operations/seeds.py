@@ -2,7 +2,8 @@
 right and is another one.
 
 In: `seeds/*.csv`, the columns and types their YAML names, in that order; a column's `meta` there
-may say `digits: 8` (a number of so many) and `one_of: seed.column` (a value there).
+may say `digits: 8` (a number of so many), `one_of: seed.column` (a value there) and
+`first_password: true` (how one is made).
 Out: one finding per file that cannot be taken as it is, with line and column. Decimal commas,
 semicolons, dates turned round and zeros dropped from numbers are what is looked for; what the
 values mean is for dbt's tests.
@@ -25,7 +26,7 @@ import yaml
 from common import paths
 from common.findings import Finding
 from common.log import event
-from reverse_etl import configured
+from reverse_etl import configured, passwords
 
 
 class SeedError(Exception):
@@ -39,12 +40,13 @@ class SeedError(Exception):
 @dataclass(frozen=True)
 class Column:
     """What the YAML says of a column: its type ('' where dbt finds out by itself), how many digits
-    its numbers have, and the column of which seed has its values.
+    its numbers have, the column of which seed has its values, and whether passwords are made by it.
     """
 
     type: str
     digits: int | None = None
     one_of: str = ""
+    first_password: bool = False
 
 
 def trouble() -> tuple[list[Finding], list[str], bool]:
@@ -175,7 +177,9 @@ def _described(folder: Path) -> dict[str, dict[str, Column]]:
 
 def _column(type_: str, described: Mapping[str, Any]) -> Column:
     meta = described.get("config", {}).get("meta", {})
-    return Column(type_, meta.get("digits"), meta.get("one_of", ""))
+    return Column(
+        type_, meta.get("digits"), meta.get("one_of", ""), meta.get("first_password", False)
+    )
 
 
 def _rows(path: Path, columns: Mapping[str, Column]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -240,6 +244,8 @@ def _values(
                     line,
                     name,
                 )
+            if value and column.first_password and (why := passwords.fault(value)):
+                raise SeedError(f"{value!r}: {why}", line, name)
             values = known.get(column.one_of)
             if value and values and value not in values:
                 seed = column.one_of.partition(".")[0]

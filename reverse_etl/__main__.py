@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from common.runs import NoSuchRunError, Run
 from common.terminal import Terminal
 from common.words import words
 from reverse_etl import check as checking
-from reverse_etl import configured, exports, pacing, releases, settle
+from reverse_etl import configured, exports, first_sheet, pacing, releases, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -212,6 +213,36 @@ def show(
                 showing.show(connection, current, chosen, console=Terminal())
             else:
                 sys.stdout.write(showing.written(connection, current, chosen, form))
+
+
+@app.command()
+def passwords(
+    *,
+    target: Targets = None,
+    partition: Partition = "",
+    run: RunId = "",
+    key: Annotated[str, typer.Option(help="the file with the private key (age-keygen)")] = "",
+    source: Annotated[
+        str, typer.Option("--from", help="a folder or file with sealed passwords copied here")
+    ] = "",
+    to: Annotated[str, typer.Option(help="write a page to print there, and print nothing")] = "",
+) -> None:
+    """Open sealed first passwords with the district's private key: a sheet per partition."""
+    with _sentences():
+        if not key:
+            raise first_sheet.SheetError("say in which file the private key is: KEY=…")
+        given = Path(source).expanduser() if source else None
+        found = first_sheet.files(run or os.environ.get("HOMEROOM_RUN", ""), partition, given)
+        sheet = first_sheet.opened(found, first_sheet.key(Path(key).expanduser()))
+        sheet = sheet.of(target or ())
+        if not to:
+            for line in first_sheet.lines(sheet):
+                print(line)
+            return
+        district = settings.read(settings.District, "district").name
+        first_sheet.write(sheet, Path(to).expanduser(), district)
+        for line in (f"{len(sheet.slips):,} first passwords written to {to}", *sheet.remarks):
+            print(line)
 
 
 @app.command()
@@ -657,6 +688,7 @@ EXPECTED: tuple[tuple[type[Exception], int], ...] = (
     (undoing.NothingToUndoError, 2),
     (LockHeldError, 2),
     (showing.UnknownFormatError, 2),
+    (first_sheet.SheetError, 2),
 )
 
 

@@ -36,6 +36,7 @@ from reverse_etl.model import (
     ON_ABSENT,
     ON_DRIFT,
     OWNERS,
+    PASSWORD,
     ROLES,
     SWITCH,
     TELLS_NOBODY,
@@ -64,6 +65,7 @@ KNOWN = (
     "family",
     "expected",
     "opt_in",
+    "sheet",
     "file",
     "rests",
 )
@@ -268,7 +270,7 @@ def parsed(
     for name in ("target", "entity", "key"):
         if not meta.get(name):
             raise ExportError(f"{where}.{name} is missing")
-    for name in ("key", "context", "known_by"):
+    for name in ("key", "context", "known_by", "sheet"):
         if not isinstance(meta.get(name, []), list):
             raise ExportError(f"{where}.{name} is {meta[name]!r}; it must be a list of columns")
     _one_of(meta, "on_drift", ON_DRIFT, where)
@@ -293,10 +295,11 @@ def parsed(
     seats = {column: str(entity) for column, entity in dict(meta.get("seats", {})).items()}
     limits = parse(meta.get("limits", {}), where)
     rests = _rests(meta.get("rests", {}), f"{where}.rests")
-    known_by = tuple(meta.get("known_by", ()))
+    known_by, sheet = tuple(meta.get("known_by", ())), tuple(meta.get("sheet", ()))
     used = {
         "key": key,
         "known_by": known_by,
+        "sheet": sheet,
         "context": context,
         "references": references,
         "after": after,
@@ -333,6 +336,11 @@ def parsed(
     if named["family"] and not named["subject"]:
         raise ExportError(f"{where}.family needs `subject`: it says of whom")
     _roles(columns, context, where)
+    if sheet and (set(sheet) & set(context) or not any(c.role == PASSWORD for c in columns)):
+        raise ExportError(
+            f"{where}.sheet names what is printed beside a first password: columns that are sent"
+            " (not context), of an export that has one of role password"
+        )
     file = _file_format(meta["file"], f"{where}.file", columns, meta) if meta.get("file") else None
     _not_sent(node, columns, context, where, is_file=file is not None)
     on_absent = meta.get("on_absent", "ignore")
@@ -357,6 +365,7 @@ def parsed(
         context=context,
         **named,
         known_by=known_by,
+        sheet=sheet,
         opt_in=str(meta.get("opt_in", "")),
         when_empty=meta.get("when_empty", "hold"),
         file=file,

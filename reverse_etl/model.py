@@ -50,8 +50,8 @@ MOVE = "move"
 # somebody signs in or how mail reaches a group, and is an action of its own (rename); switch: its
 # `off_value` means closed, and several columns may be one; deleted: true of a row whose object is
 # to be deleted, and of what is observed when it lies among the deleted; adopt: the remote id of the
-# object without our key that the row is; password: made at push on create, never compared and never
-# planned.
+# object without our key that the row is; password: made at push on create by the recipe its column
+# holds, never compared.
 LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
 ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 
@@ -169,6 +169,7 @@ class Export:
     family: str | None = None  # a context column: a subject moves between rows of one family
     expected: str | None = None  # a context column: which columns tonight's events explain
     opt_in: str = ""  # the setting of the target that has to be true for it
+    sheet: tuple[str, ...] = ()  # what is printed beside a first password
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
     kind: str | None = None  # the column that says of what kind a row's subject is

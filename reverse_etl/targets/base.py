@@ -33,7 +33,7 @@ from reverse_etl.model import (
     Outcome,
     key_text,
 )
-from reverse_etl.passwords import PasswordRecipientError, Passwords
+from reverse_etl.passwords import PasswordError, Passwords
 from reverse_etl.targets.entity import CREATING, Entity, Route, Words, fill, table_of
 from reverse_etl.targets.fields import (
     NAMES_TAKEN,
@@ -147,7 +147,19 @@ class Target:
                 self._passwords = Passwords.of_run(
                     str(self._settings.get("run_id", "no-run")), self.name
                 )
-        return self._passwords.issue(change.change_id, change.key[0])
+        export = self.exports.get(change.entity)
+        column = export.of_role(PASSWORD) if export else None
+        recipe = change.new.get(column.name) if column else None
+        shown = {name: change.new.get(name) for name in (export.sheet if export else ())}
+        return self._passwords.issue(
+            change.change_id, change.key[0], recipe, change.partition, shown
+        )
+
+    def forget_passwords(self, outcomes: Iterable[Outcome]) -> None:
+        """Those of creates whose outcome is certain; of what failed nobody has one."""
+        for outcome in outcomes:
+            if self._passwords and outcome.status in {"applied", "failed"}:
+                self._passwords.forget(outcome.change_id, used=outcome.status == "applied")
 
     def close(self) -> None:
         """Forget passwords."""
@@ -338,7 +350,7 @@ class ApiTarget(Target):
         for change in changes:
             try:
                 calls.append((change, self.request(change)))
-            except (PasswordRecipientError, TargetUnreadableError) as error:
+            except (PasswordError, TargetUnreadableError) as error:
                 outcomes[change.change_id] = _unsent(change, "not_configured", str(error))
             except KeyError as error:
                 why = f"cannot {change.action} {change.entity}: {error.args[0]}"
@@ -353,9 +365,8 @@ class ApiTarget(Target):
             outcome = self.judge(change, reply)
             if self._is_undeletion(change):
                 outcome = replace(outcome, calls=outcome.calls + 1)
-            if outcome.status in {"applied", "failed"} and self._passwords:
-                self._passwords.forget(change.change_id)
             outcomes[change.change_id] = outcome
+        self.forget_passwords(outcomes.values())
         outcomes |= self._signed_out([change for change, _ in calls], outcomes)
         return [outcomes[change.change_id] for change in changes]
 

@@ -3,7 +3,8 @@
     {%- for export in graph.nodes.values() if export.resource_type == 'model' and export.config.get('meta', {}).get('export') %}
         {%- set meta = export.config.meta.export %}
         {%- for observed in graph.nodes.values() if observed.name == 'stg_' ~ meta.target ~ '__' ~ meta.entity %}
-            {%- for column in export.columns if column not in meta.get('context', []) and column not in observed.columns %}
+            {%- for column in export.columns if column not in meta.get('context', []) and column not in observed.columns
+                and export.columns[column].config.meta.get('role') != 'password' %}
                 {%- do missing.append((observed.name, column)) %}
             {%- endfor %}
         {%- endfor %}

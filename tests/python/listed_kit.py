@@ -302,6 +302,7 @@ def tables(of: District) -> Tables:
                 "org_unit_rules",
                 "group_rules",
                 "licence_rules",
+                "password_rules",
                 "targets",
                 "group_targets",
                 "portfolio_grades",

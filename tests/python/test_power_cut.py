@@ -308,7 +308,7 @@ def test_what_was_about_to_be_written_to_a_target_is_in_the_journal_before_it_is
 
 def test_a_first_password_is_sealed_on_the_disk_before_it_is_used(var: Path, up_again) -> None:
     with disk_of(var) as moments:
-        given = Passwords(KEY, var / "passwords" / "r.google.jsonl")
+        given = Passwords(KEY, var / "passwords", "r", "google")
         given.issue("c1", "p1")
         used = len(moments)
         given.issue("c2", "p2")
@@ -317,7 +317,9 @@ def test_a_first_password_is_sealed_on_the_disk_before_it_is_used(var: Path, up_
         for when, state in up_again([moment] * 3):
             lines = [
                 json.loads(line)
-                for line in (state / "passwords" / "r.google.jsonl").read_bytes().split(b"\n")[:-1]
+                for line in (state / "passwords" / "r.district.jsonl")
+                .read_bytes()
+                .split(b"\n")[:-1]
             ]
             assert [line["change_id"] for line in lines] == (
                 ["c1", "c2"] if when == "after" else ["c1"]

@@ -386,10 +386,10 @@ def test_a_password_is_made_for_a_create_and_for_nothing_else(scim, client):
 
 def test_a_password_is_kept_until_its_account_is_made_or_refused(scim, client):
     class Kept:
-        forgotten: ClassVar[list[str]] = []
+        forgotten: ClassVar[list[tuple[str, bool]]] = []
 
-        def forget(self, change_id: str) -> None:
-            self.forgotten.append(change_id)
+        def forget(self, change_id: str, *, used: bool) -> None:
+            self.forgotten.append((change_id, used))
 
     scim._passwords = Kept()
     one, other = user(), user("p2", user_name="p1@x")
@@ -397,7 +397,7 @@ def test_a_password_is_kept_until_its_account_is_made_or_refused(scim, client):
     assert do(scim, one).status == "unknown"
     assert Kept.forgotten == []
     assert (do(scim, one).status, do(scim, other).status) == ("applied", "failed")
-    assert Kept.forgotten == [one.change_id, other.change_id]
+    assert Kept.forgotten == [(one.change_id, True), (other.change_id, False)]
 
 
 def test_a_lost_create_is_unknown_and_a_lost_update_is_made_again(scim, client):

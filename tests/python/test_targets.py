@@ -419,10 +419,12 @@ def test_a_first_password_is_sealed_sent_and_nowhere_else(target, var, monkeypat
     assert outcome.status == "applied"
     (line,) = [
         json.loads(text)
-        for text in (var / "passwords" / f"run1.{target.name}.jsonl").read_text().splitlines()
+        for file in (var / "passwords").iterdir()
+        for text in file.read_text().splitlines()
     ]
-    password = pyrage.decrypt(line["sealed"].encode(), [key]).decode()
+    password = json.loads(pyrage.decrypt(line["sealed"].encode(), [key]))["password"]
     assert (line["change_id"], line["subject"]) == (user.change_id, user.key[0])
+    assert line["target"] == target.name
     assert password not in repr(outcome)
     assert password not in "".join(capfd.readouterr())
     assert not [

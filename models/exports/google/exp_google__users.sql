@@ -49,6 +49,12 @@ placed as (
         )
 ),
 
+passwords as (
+    select *
+    from {{ ref('first_passwords') }}
+    where target = 'google'
+),
+
 final as (
     select
         placed.person_id,
@@ -62,6 +68,8 @@ final as (
         placed.account <> 'open' as suspended,
         placed.account = 'archived' as archived,
         placed.account = 'deleted' as deleted,
+        -- how the first one is made, of an account that is made tonight
+        coalesce(passwords.recipe, 'random') as first_password,
         placed.population,
         placed.school_number,
         placed.source,
@@ -73,6 +81,8 @@ final as (
             when explained.person_id is not null then 'org_unit_path'
         end as expected_columns
     from placed
+    left join passwords
+        on placed.person_id = passwords.person_id
     left join explained
         on placed.person_id = explained.person_id
 )

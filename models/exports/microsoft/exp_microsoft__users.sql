@@ -17,6 +17,12 @@ explained as (
     select * from {{ ref('explained_by_events') }}
 ),
 
+passwords as (
+    select *
+    from {{ ref('first_passwords') }}
+    where target = 'microsoft'
+),
+
 final as (
     select
         holders.person_id,
@@ -38,6 +44,8 @@ final as (
             when holders.population = 'student' then 'Student'
             else {{ truncate_text('holders.position', 128) }}
         end as job_title,
+        -- how the first one is made, of an account that is made tonight
+        coalesce(passwords.recipe, 'random') as first_password,
         holders.population,
         holders.school_number,
         holders.source,
@@ -53,6 +61,8 @@ final as (
         on holders.person_id = explained.person_id
     inner join states
         on holders.person_id = states.person_id
+    left join passwords
+        on holders.person_id = passwords.person_id
     -- people whose match with an account already there waits for a decision are left out: they would get a second one
     inner join accounts
         on holders.person_id = accounts.person_id

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reverse_etl.model import CREATE, LOGIN, PASSWORD, REMOVALS, Change, Outcome, key_text
-from reverse_etl.passwords import PasswordRecipientError
+from reverse_etl.passwords import PasswordError
 from reverse_etl.targets.ldap.errors import ALREADY, CONSTRAINT, NO_VALUE, TAKEN_VALUE, TroubleError
 from reverse_etl.targets.ldap.seen import (
     GROUPS,
@@ -109,9 +109,7 @@ class Ldap(Seen):
                 outcomes[change.change_id] = self._applied(change)
         with self._lock:
             self.write_calls += sum(outcome.calls for outcome in outcomes.values())
-        for change_id, outcome in outcomes.items():
-            if outcome.status in {"applied", "failed"} and self._passwords:
-                self._passwords.forget(change_id)
+        self.forget_passwords(outcomes.values())
         return [outcomes[change.change_id] for change in changes]
 
     def _applied(self, change: Change) -> Outcome:
@@ -123,7 +121,7 @@ class Ldap(Seen):
             return self._change(change)
         except TroubleError as trouble:
             return trouble.outcome(change, calls=0 if trouble.reason == "unreachable" else 1)
-        except (PasswordRecipientError, UnsetError) as error:
+        except (PasswordError, UnsetError) as error:
             return _unsent(change, "failed", "not_configured", str(error))
         except TargetUnreadableError as error:
             return _unsent(change, "retry", "unreadable", str(error))

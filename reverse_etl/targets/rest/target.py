@@ -42,7 +42,7 @@ from reverse_etl.model import (
     Outcome,
     key_text,
 )
-from reverse_etl.passwords import PasswordRecipientError
+from reverse_etl.passwords import PasswordError
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import ALREADY, ApiTarget
 from reverse_etl.targets.entity import Words, fill
@@ -322,9 +322,7 @@ class Rest(ApiTarget):
             for change in changes
             if change.change_id not in outcomes
         }
-        for change_id, outcome in outcomes.items():
-            if outcome.status in {"applied", "failed"} and self._passwords:
-                self._passwords.forget(change_id)
+        self.forget_passwords(outcomes.values())
         return [outcomes[change.change_id] for change in changes]
 
     def _apply(self, change: Change) -> Outcome:
@@ -336,7 +334,7 @@ class Rest(ApiTarget):
                 calls += outcome.calls
                 if outcome.status != "applied":
                     break
-        except PasswordRecipientError as error:
+        except PasswordError as error:
             return _unsent(change, "failed", "not_configured", str(error))
         except TargetUnreadableError as error:
             # a secret that is not set, or an object that had to be read first
@@ -500,7 +498,7 @@ class Rest(ApiTarget):
         items, ready = [], []
         for change in changes:
             # what cannot be said of one change is said when it is tried alone
-            with suppress(KeyError, PasswordRecipientError):
+            with suppress(KeyError, PasswordError):
                 items.append(self._item(batch, kind, change))
                 ready.append(change)
         if len(ready) < 2:
