@@ -39,6 +39,11 @@ def _look(name: str, adapter: Callable[[str], Adapter], say: Callable[[str], obj
     try:
         chosen = adapter(name)
         try:
+            lacking = list(getattr(chosen, "lacking", list)())
+            for one in lacking:
+                say(f"{name}: not usable: {one}; {action(one.code, one.values)}")
+            if lacking:
+                return False
             say(f"{name}: {chosen.check_connection()}")
             if off := getattr(chosen, "clock_off", ""):
                 found = {"target": name, "off": off}

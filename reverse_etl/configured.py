@@ -63,6 +63,8 @@ class ApiSettings(TargetSettings):
     """Calls under way at once."""
     timeout: PerMinute = 60
     """Seconds without an answer that are no answer."""
+    read_only: bool = False
+    """Whether it is read and planned and never written, with permissions that allow no more."""
 
 
 class AccountSettings(ApiSettings):
@@ -113,6 +115,11 @@ def exports_of(run: Run) -> exports.Exports:
     ExportsMissingError.
     """
     return of_district(exports.load(run))
+
+
+def read_only(name: str) -> bool:
+    """Whether a target is planned and never pushed."""
+    return settings.asks_for("read_only", "targets", name)
 
 
 def parts_off() -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from common.lock import lock
 from common.log import event
 from common.runs import Run
 from common.terminal import progress
-from reverse_etl import applied, deliveries, diff, holds, journal, left_out, standing
+from reverse_etl import applied, configured, deliveries, diff, holds, journal, left_out, standing
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -118,6 +118,9 @@ def _push(
     pasts = {target: journal.read(run.folder / "journal" / f"{target}.jsonl") for target in chosen}
     if look:
         look([target for target in chosen if pasts[target].plan_id != plan_id])
+    for target in [name for name in chosen if configured.read_only(name)]:
+        del pasts[target]
+        print(f"push: {target} is read only: planned, and nothing written")
     night, cleared, found = _cleared(run, document, pasts, make_night, code=look is not None)
     allowed = Allowed.of(document["allowed"])
     work: list[Work] = []

@@ -75,9 +75,15 @@ AUTHORIZED = frozenset(
 ) | {
     SCOPE + "classroom.courses",
     SCOPE + "classroom.rosters",
+    SCOPE + "classroom.courses.readonly",
+    SCOPE + "classroom.rosters.readonly",
     SCOPE + "apps.licensing",
     SCOPE + "apps.groups.settings",
 }
+
+# what the project has not switched on, and the administrator's role does not allow, by scope
+APIS_OFF: frozenset[str] = frozenset()
+UNPRIVILEGED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -224,6 +230,11 @@ class Google(Platform):
         user = self.store["users"].get(holder[1]) if holder else None
         if user is None or not user["isAdmin"] or user["suspended"]:
             raise refuse(403, "forbidden", "Not Authorized to access this resource/api")
+        if APIS_OFF & set(_scopes(resource)):
+            text = "Google API has not been used in project 7 before or it is disabled."
+            raise refuse(403, "accessNotConfigured", text)
+        if UNPRIVILEGED & set(_scopes(resource)):
+            raise refuse(403, "forbidden", "Not Authorized to access this resource/api")
         return token
 
     # --- calls
@@ -364,7 +375,7 @@ def _scopes(parts: tuple[str, ...]) -> tuple[str, ...]:
             ("admin.directory.user", "admin.directory.user.alias")
             if below == "aliases"
             else ("admin.directory.user.security",)
-            if below == "signOut"
+            if below in ("signOut", "tokens")
             else ("admin.directory.user",)
         ),
         "groups": (

@@ -120,6 +120,9 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return _delete(tenant, key)
         case ("POST", ("users", key, "undelete")):
             return _undelete(tenant, key, asked.body)
+        case ("GET", ("users", key, "tokens")):
+            tenant.user(key)
+            return Reply(200, {"kind": "admin#directory#tokenList", "items": []})
         case ("POST", ("users", key, "signOut")):
             tenant.user(key)  # what it ends, web and device sessions, is not shown anywhere
             return Reply(204)

@@ -51,8 +51,10 @@ from reverse_etl.targets.reading import Reads, TargetUnreadableError, expired_tw
 from reverse_etl.targets.replies import Call, Reply, Verdict, advised, general, outcome_of
 
 ALREADY = Verdict("applied", "duplicate")
+PROBES = 3  # so often is asked whether a permission is there, where it says to come again
 SIGN_OUTS = 3  # so often sessions are to be ended; fewer than a change is tried
 
+READ_ONLY = "read_only = true: it is read and planned, and nothing is written"
 DELETED_AND_ANEW = (
     "it cannot be had back: another object has its address by now; say in"
     " seeds/identity_decisions.csv that the other is the same person's, or free the address"
@@ -212,6 +214,49 @@ class ApiTarget(Target):
         self.read(row.name, self._client.request(self.filled(row.routes["check"], {})))
         return f"signed in as {self._client.identity}, {row.name} can be read"
 
+    def lacking(self) -> Iterator[Reason]:
+        """What the platform has not permitted of what the district's settings ask for: each
+        permission by one call that only reads. None of a platform that nobody reaches, or that
+        lets nobody in: that says `check_connection`.
+        """
+        for row in self.rows.values():
+            if not self.is_wanted(row.name):
+                continue
+            for permission, probe in row.probes.items():
+                if permission in {row.needs(route) for route in self._used(row)}:
+                    yield from self._probed(row, permission, probe)
+
+    def _used(self, row: Entity) -> Iterator[Route]:
+        """The calls of an entity the settings lead to."""
+        ends = getattr(self.said, "end_sessions", True) and not self.said.read_only
+        yield from (route for name, route in row.routes.items() if name != "end_sessions" or ends)
+
+    def _probed(self, row: Entity, permission: str, probe: Route) -> Iterator[Reason]:
+        try:
+            request = self._client.request(self.filled(probe, self.probe_words(row.name)))
+        except (KeyError, TargetUnreadableError):
+            return  # there is no object yet to ask with
+        for _ in range(PROBES):
+            self._reads.one_call()
+            reply = self._client.ask(request)
+            verdict = self._client.verdict(Call(repeatable=True), reply)
+            if verdict.status != "retry":
+                break
+        if reply.code in {401, 403} and verdict.status != "retry":
+            yield self.lack(row, permission, reply)
+
+    def probe_words(self, entity: str) -> Words:  # noqa: ARG002 - for kinds that need an object
+        """What a probe of an entity asks with."""
+        return Words({})
+
+    def lack(self, row: Entity, permission: str, reply: Reply) -> Reason:
+        """A permission that is missing, in words that say where it is given."""
+        why = str(reply.refusal or general("permission"))
+        return Reason(
+            "permission_missing",
+            {"target": self.name, "permission": permission, "entity": row.name, "why": why},
+        )
+
     @property
     def clock_off(self) -> str:
         """How far this machine's clock is from the target's, by its answers; '' where it is
@@ -345,6 +390,8 @@ class ApiTarget(Target):
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Apply up to a batch of changes by one call; each is answered and judged by itself."""
+        if self.said.read_only:
+            return [_unsent(change, "not_configured", READ_ONLY) for change in changes]
         outcomes: dict[str, Outcome] = {}
         calls: list[tuple[Change, Any]] = []
         for change in changes:

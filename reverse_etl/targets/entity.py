@@ -34,6 +34,7 @@ class Route:
     body: Mapping[str, Any] | None = None  # sent beside the columns, over them
     columns: bool | tuple[str, ...] = False  # which of the change are sent: all, some, none
     headers: Mapping[str, str] = field(default_factory=dict)
+    permission: str = ""  # what it needs of the platform, where that is not its entity's
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ class Entity:
     keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
     never_deleted: str = ""  # why
     opt_in: str = ""  # the setting of the target without which it is neither read nor written
+    permission: str = ""  # what its calls need of the platform, in the platform's own word
+    # permission -> a call that only reads and is refused without it
+    probes: Mapping[str, Route] = field(default_factory=dict)
+
+    def needs(self, route: Route) -> str:
+        """What a call needs of the platform."""
+        return route.permission or self.permission
 
     def route(self, action: str) -> Route:
         """The call of an action. Raises KeyError with a reason where there is none."""

@@ -57,6 +57,19 @@ def test_every_target_of_the_demo_lets_us_in(looked):
     assert "lets us in" in said["portfolio"]
 
 
+def test_a_scope_that_is_missing_is_named_with_where_to_add_it(looked, monkeypatch):
+    from demo.platforms import google as emulator
+
+    lacks = emulator.SCOPE + "admin.directory.user.security"
+    monkeypatch.setattr(emulator, "AUTHORIZED", emulator.AUTHORIZED - {lacks})
+    code, said = looked("google")
+    assert code == 3
+    assert f"the scope {lacks} is not listed for the client id" in said["google"]
+    assert "(users want it)" in said["google"] and "Domain-wide delegation" in said["google"]
+    monkeypatch.setenv("TARGETS__GOOGLE__END_SESSIONS", "false")
+    assert looked("google")[0] == 0, "who does not end sessions needs none"
+
+
 def test_what_does_not_work_is_told_with_what_to_do_and_the_others_are_looked_at(
     looked, tmp_path, monkeypatch
 ):

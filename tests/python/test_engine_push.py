@@ -195,6 +195,18 @@ def test_an_adapter_that_breaks_costs_its_own_changes_only(bench: Bench) -> None
     assert "Jane" not in (bench.run.folder / "journal" / "fake.jsonl").read_text()
 
 
+def test_what_is_only_read_is_planned_and_never_pushed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARGETS__FAKE__READ_ONLY", "true")
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    assert not bench.platform.calls, "the plan is there to be looked at"
+    monkeypatch.setenv("TARGETS__FAKE__READ_ONLY", "false")
+    assert bench.push() == 0
+    assert len(bench.platform.calls) == 1
+
+
 def test_a_platform_that_is_down_is_given_up_and_the_push_can_be_resumed(bench: Bench) -> None:
     bench.target.faults = lambda change: Outcome(change.change_id, "retry", 503, "unavailable")
     bench.desire(users=[user(n) for n in range(300)])

@@ -13,6 +13,7 @@ from common import paths
 from common.settings import Section
 from reverse_etl.targets.entity import Entity
 from reverse_etl.targets.google import Google, client
+from reverse_etl.targets.google.permissions import NEEDS
 from reverse_etl.targets.microsoft import Microsoft
 from reverse_etl.targets.microsoft.entities import (
     CONTACTS,
@@ -71,6 +72,12 @@ def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
             name, _, method = call.partition(".")
             method = resources[name.replace("org_units", "orgunits")]["methods"][method]
             assert whole in method["scopes"], call
+    beside = {call: named(scope)[0] for scope, _, some, _ in table for call in named(some)}
+    for row in Google.rows.values():
+        for route in row.routes.values():
+            assert row.needs(route) == beside[route.call], (row.name, route.call)
+    probed = {permission for row in Google.rows.values() for permission in row.probes}
+    assert probed == {named(scope)[0] for scope, *_ in table} == NEEDS.keys()
     page = {
         f"https://www.googleapis.com/auth/{named(scope)[0]}": setting
         for scope, _, _, setting in table

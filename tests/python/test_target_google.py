@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from target_kit import STAFF, Kit, kit
+from target_kit import FIELDS, STAFF, Kit, adapter, kit
+from target_kit import settings_of as settings_of_target
 
+from common import problems
 from demo import platforms as emulated
+from demo.platforms import google as emulator
 from reverse_etl.model import Change
 from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google import Google, path_in_url
-from reverse_etl.targets.google.client import SCOPES, reply_of, verdict
+from reverse_etl.targets.google.client import READING, SCOPES, reply_of, scopes_of, verdict
 from reverse_etl.targets.replies import Call, Reply, Verdict
 
 
@@ -648,3 +651,108 @@ def test_what_stands_on_accounts_is_not_asked_for_unless_a_district_says_so(goog
     google.done(google.user())
     assert google.observed("user_details") == google.observed("schema_fields") == []
     assert "organizations" not in json.dumps(google.adapter.rows["users"].asked)
+
+
+PARTS = {"classes": True, "licences": True, "group_settings": True, "details": True}
+NEEDED = {scope.rpartition("/")[2]: part for scope, part in SCOPES.items()}
+
+
+@pytest.fixture
+def every_part(platforms, tmp_path, monkeypatch) -> Iterator[Any]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    monkeypatch.setattr("reverse_etl.targets.google.client.LICENSING_RATE", 1e6)
+    made = kit("google", platforms, **PARTS)
+    made.done(made.group())
+    yield made
+    made.adapter.close()
+
+
+def lacking(made: Kit) -> list[tuple[str, dict[str, Any]]]:
+    made.adapter._client._opened = None  # as `make check`, which comes without a token
+    found = [(one.code, one.values) for one in made.adapter.lacking()]
+    for code, values in found:
+        assert "{" not in problems.sentence(code, values) + problems.action(code, values)
+    return found
+
+
+def test_who_has_every_permission_lacks_none_and_is_asked_by_reads_alone(every_part, platforms):
+    before = len(sent(platforms))
+    assert lacking(every_part) == []
+    asked = sent(platforms)[before:]
+    assert {one["method"] for one in asked if not one["url"].endswith("/token")} == {"GET"}
+    assert len(asked) > len(SCOPES), "each is asked for by a call of its own"
+
+
+@pytest.mark.parametrize("scope", NEEDED)
+def test_a_scope_nobody_listed_is_named_with_the_client_id(every_part, monkeypatch, scope):
+    whole = emulator.SCOPE + scope
+    monkeypatch.setattr(emulator, "AUTHORIZED", emulator.AUTHORIZED - {whole})
+    (found,) = lacking(every_part)
+    assert found[0] == "scope_missing"
+    assert found[1]["scope"] == whole and found[1]["client_id"] and found[1]["entities"]
+
+
+# without a course there is nobody's list to ask for: Classroom says so by the other scope
+@pytest.mark.parametrize("scope", NEEDED.keys() - {"classroom.rosters"})
+def test_a_privilege_the_role_lacks_is_named(every_part, monkeypatch, scope):
+    monkeypatch.setattr(emulator, "UNPRIVILEGED", frozenset({emulator.SCOPE + scope}))
+    ((code, values), *more) = lacking(every_part)
+    assert (code, values["permission"], more) == ("privilege_missing", scope, [])
+
+
+@pytest.mark.parametrize(
+    ("scope", "api"),
+    [
+        ("admin.directory.orgunit", "Admin SDK API"),
+        ("apps.licensing", "Enterprise License Manager API"),
+        ("apps.groups.settings", "Groups Settings API"),
+        ("classroom.courses", "Google Classroom API"),
+    ],
+)
+def test_an_api_the_project_has_not_switched_on_is_named(every_part, monkeypatch, scope, api):
+    monkeypatch.setattr(emulator, "APIS_OFF", frozenset({emulator.SCOPE + scope}))
+    ((code, values),) = lacking(every_part)
+    assert (code, values["api"]) == ("api_missing", api)
+
+
+def test_what_a_district_has_not_asked_for_is_not_probed(google, monkeypatch):
+    off = frozenset(emulator.SCOPE + scope for scope, part in NEEDED.items() if part in PARTS)
+    monkeypatch.setattr(emulator, "UNPRIVILEGED", off)
+    monkeypatch.setattr(emulator, "AUTHORIZED", emulator.AUTHORIZED - off)
+    assert lacking(google) == []
+
+
+def test_who_is_not_reached_lacks_nothing_that_anybody_knows(google):
+    bare = Google("google", {"address": "http://127.0.0.1:9", **google_settings(google)})
+    assert list(bare.lacking()) == []
+
+
+def google_settings(google: Kit) -> dict[str, Any]:
+    return {name: getattr(google.adapter.said, name) for name in ("credentials", "subject")}
+
+
+def test_with_read_only_no_scope_can_write_and_nothing_is_written(platforms, monkeypatch):
+    only = frozenset(emulator.SCOPE + f"{scope}.readonly" for scope in READING)
+    monkeypatch.setattr(emulator, "AUTHORIZED", only)
+    settings = settings_of_target("google", platforms.environment)
+    with_it = settings | {"run_id": "r", "read_only": True, "classes": True}
+    made = Kit("google", adapter("google", with_it), platforms, FIELDS["google"])
+    assert set(scopes_of(made.adapter.said)) == only
+    assert lacking(made) == []
+    for entity in ("schemas", "org_units", "users", "groups", "members", "courses"):
+        made.observed(entity)
+    before = len(sent(platforms))
+    refused = made.apply(made.change("org_units", ("/X",), "create", {"name": "X"}))
+    assert (refused.status, refused.reason) == ("failed", "not_configured")
+    assert len(sent(platforms)) == before
+    made.adapter.close()
+
+
+def test_every_scope_that_only_reads_is_one_google_has():
+    from reverse_etl.targets.google import client
+
+    known = set()
+    for file in (client.DESCRIPTION, client.CLASSROOM, client.LICENSING, client.GROUP_SETTINGS):
+        known |= json.loads(file.read_text(encoding="utf-8"))["auth"]["oauth2"]["scopes"].keys()
+    reading = {scope for scope in SCOPES if f"{scope}.readonly" in known}
+    assert {scope.rpartition("/")[2] for scope in reading} == READING

@@ -49,7 +49,7 @@ fitting as (
     select
         people.*,
         rules.field,
-        rules.value,
+        rules.value as pattern,
         incumbents.address as holder,
         {{ rule_weight('rules') }} as weight
     from people
@@ -64,7 +64,7 @@ fitting as (
 ),
 
 chosen as (
-    {{ deduplicate('fitting', 'person_id, field', 'weight desc, value') }}
+    {{ deduplicate('fitting', 'person_id, field', 'weight desc, pattern') }}
 ),
 
 -- a row whose words say nothing of somebody empties the field
@@ -77,13 +77,13 @@ worded as (
         case
             when
                 not (
-                    (fitting.value like '%{source_key}%' and fitting.source_key is null)
-                    or (fitting.value like '%{position}%' and fitting.position is null)
-                    or (fitting.value like '%{school_number}%' and fitting.school_number is null)
-                    or (fitting.value like '%{school}%' and fitting.school_name is null)
-                    or (fitting.value like '%{grade}%' and fitting.grade_code is null)
-                    or (fitting.value like '%{homeroom}%' and fitting.homeroom is null)
-                    or (fitting.value like '%{holder}%' and fitting.holder is null)
+                    (fitting.pattern like '%{source_key}%' and fitting.source_key is null)
+                    or (fitting.pattern like '%{position}%' and fitting.position is null)
+                    or (fitting.pattern like '%{school_number}%' and fitting.school_number is null)
+                    or (fitting.pattern like '%{school}%' and fitting.school_name is null)
+                    or (fitting.pattern like '%{grade}%' and fitting.grade_code is null)
+                    or (fitting.pattern like '%{homeroom}%' and fitting.homeroom is null)
+                    or (fitting.pattern like '%{holder}%' and fitting.holder is null)
                 )
                 then nullif(trim(replace(
                     replace(
@@ -91,7 +91,7 @@ worded as (
                             replace(
                                 replace(
                                     replace(
-                                        replace(fitting.value, '{source_key}', coalesce(fitting.source_key, '')),
+                                        replace(fitting.pattern, '{source_key}', coalesce(fitting.source_key, '')),
                                         '{position}', coalesce(fitting.position, '')
                                     ),
                                     '{school_number}', coalesce(fitting.school_number, '')

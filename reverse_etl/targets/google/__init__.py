@@ -24,6 +24,7 @@ from reverse_etl.targets.fields import mask
 from reverse_etl.targets.google.client import Client
 from reverse_etl.targets.google.details import merged
 from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES, LISTS
+from reverse_etl.targets.google.permissions import NEEDS
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
@@ -143,6 +144,46 @@ class Google(ApiTarget):
             values = {"product": product, "customer_id": self._customer_id()}
             for page in self.listed(row, row.routes["list"], **values):
                 yield [{**one, "licence": f"{one['productId']}/{one['skuId']}"} for one in page]
+
+    def lacking(self) -> Iterator[Reason]:
+        """First the scopes, without which nothing can be asked; then what each of them needs."""
+        client_id, refused = self._client.refused_scopes()
+        for scope in refused:
+            name = scope.rpartition("/")[2]
+            said = {"target": self.name, "scope": scope, "client_id": client_id}
+            rows = [row for row in self.rows.values() if self.is_wanted(row.name)]
+            plain = name.removesuffix(".readonly")
+            wants = [row.name for row in rows for r in self._used(row) if row.needs(r) == plain]
+            yield Reason("scope_missing", said | {"entities": ", ".join(dict.fromkeys(wants))})
+        if not refused:
+            yield from super().lacking()
+
+    def lack(self, row: Entity, permission: str, reply: Reply) -> Reason:
+        needs, known = NEEDS[permission], reply.refusal
+        said = {"target": self.name, "entity": row.name, "permission": permission}
+        if known and known.code == "refused_api_off":
+            return Reason("api_missing", said | {"api": needs.api})
+        if known and known.code == "refused_permission":
+            who = {"subject": self.said.subject, "privilege": needs.privilege}
+            return Reason("privilege_missing", said | who)
+        return super().lack(row, permission, reply)
+
+    def probe_words(self, entity: str) -> Words:
+        """The admin, a product, a group, a course: what there is to ask with."""
+        words = Words({"subject": self.said.subject})
+        if entity == "licences" and self.said.products:
+            words |= {"product": self.said.products[0], "customer_id": self._customer_id()}
+        probe = {"group_settings": "groups", "course_teachers": "courses"}
+        listed = probe.get(entity.replace("students", "teachers"))
+        if listed:
+            row = self.rows[listed]
+            fields = f"{listed}(id,email)" if listed == "groups" else "courses(id)"
+            (route,) = row.probes.values()
+            asked = replace(route, query={**route.query, "fields": fields})
+            found = self._client.ask(self._client.request(self.filled(asked, {})))
+            for one in found.body.get(listed, []):
+                words |= {"email": one.get("email", ""), "owner": one["id"]}
+        return words
 
     def _customer_id(self) -> str:
         if self.said.customer != "my_customer":

@@ -76,6 +76,17 @@ SCOPES: Mapping[str, str] = {
         "apps.groups.settings": "group_settings",
     }.items()
 }
+# What only reads, where Google has such a scope; with `read_only` it is asked for instead.
+READING = frozenset(
+    {
+        "admin.directory.user",
+        "admin.directory.group",
+        "admin.directory.orgunit",
+        "admin.directory.userschema",
+        "classroom.courses",
+        "classroom.rosters",
+    }
+)
 DESCRIPTIONS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 DESCRIPTION = DESCRIPTIONS / "admin.directory_v1.json"
 CLASSROOM = DESCRIPTIONS / "classroom.v1.json"
@@ -90,6 +101,7 @@ logging.getLogger("googleapiclient.http").setLevel(
     logging.ERROR
 )  # its warnings quote replies, and replies name people
 
+NO_REASON = Reason("")
 SIGN_IN_REFUSALS, API_REFUSALS = (refusals("google", asked) for asked in ("sign_in", "api"))
 
 # ---------------------------------------------------------------- what Google answers
@@ -235,6 +247,29 @@ class Client:
         code, why = str(said.get("error", "")), str(said.get("error_description", ""))
         return sign_in_refused(SIGN_IN_REFUSALS, self.clock, code, why)
 
+    def refused_scopes(self) -> tuple[str, list[str]]:
+        """The service account's client id, and of the scopes it asks for those nobody has listed
+        for it, each tried by itself: one that is not listed refuses all.
+        """
+        try:
+            self._connection()
+            return "", []
+        except google.auth.exceptions.GoogleAuthError as error:
+            if (self._refused(error) or NO_REASON).code != "refused_scopes":
+                return "", []
+        except (OSError, httplib2.HttpLib2Error, http.client.HTTPException):
+            return "", []
+        refused = []
+        transport = self._asked_for_token(self._local.connection.http)
+        for scope in scopes_of(self._settings):
+            try:
+                self._open()[1].with_scopes([scope]).refresh(transport)
+            except google.auth.exceptions.GoogleAuthError:
+                refused.append(scope)
+        key = json.loads(Path(self._settings.credentials).read_text(encoding="utf-8"))
+        number = str(key.get("client_id", ""))
+        return number if number.isdigit() else "of that key", refused
+
     def _asked_for_token(self, connection: Any) -> Callable[..., Any]:
         """google-auth's transport; the answer's `Date` is what our clock is compared with."""
         plain = google_auth_httplib2.Request(connection)
@@ -334,8 +369,15 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def scopes_of(settings: Settings) -> list[str]:
-    """The scopes a district's settings make it ask for."""
-    return [scope for scope, asked in SCOPES.items() if not asked or getattr(settings, asked)]
+    """The scopes a district's settings make it ask for; of what is only read, those to read."""
+    asked = [scope for scope, part in SCOPES.items() if not part or getattr(settings, part)]
+    if not settings.read_only:
+        return asked
+    return [
+        f"{scope}.readonly" if scope.rpartition("/")[2] in READING else scope
+        for scope in asked
+        if SCOPES[scope] != "end_sessions"
+    ]
 
 
 def _build(settings: Settings) -> SimpleNamespace:
@@ -348,6 +390,7 @@ def _build(settings: Settings) -> SimpleNamespace:
         "users": users,
         "aliases": users.aliases(),
         "groups": directory.groups(),
+        "tokens": directory.tokens(),
         "members": directory.members(),
     }
     elsewhere = "" if settings.address.endswith(".googleapis.com") else settings.address

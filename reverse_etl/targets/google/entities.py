@@ -20,6 +20,8 @@ SCHEMA = "Homeroom"  # our custom schema on users
 USERS_PER_PAGE, GROUPS_PER_PAGE, MEMBERS_PER_PAGE = 500, 200, 200  # the most Google allows
 KEEPS_DELETED_DAYS = 20  # https://support.google.com/a/answer/1397578
 OF_CUSTOMER = {"customer": "{customer}", "maxResults": "{page}"}
+ONE = {"customer": "{customer}", "maxResults": "1"}
+SECURITY = "admin.directory.user.security"
 IN_CUSTOMER = {"customerId": "{customer}"}
 # users carry our key only when asked for it
 WITH_KEY = {"projection": "custom", "customFieldMask": SCHEMA}
@@ -53,6 +55,8 @@ def roster(name: str) -> Entity:
         links=("class_id", "person_id"),
         listed_per="courses",
         opt_in="classes",
+        permission="classroom.rosters",
+        probes={"classroom.rosters": Route(f"{name}.list", ROSTER | {"pageSize": "1"})},
         routes={
             "of": Route(f"{name}.list", ROSTER | {"fields": f"{role}(userId),nextPageToken"}),
             "find": Route(f"{name}.get", IN_COURSE | {"fields": "userId"}),
@@ -67,6 +71,8 @@ def roster(name: str) -> Entity:
 ENTITIES = (
     Entity(
         "schemas",
+        permission="admin.directory.userschema",
+        probes={"admin.directory.userschema": Route("schemas.list", IN_CUSTOMER)},
         remote_id="schemaId",
         items="schemas",
         never_deleted="a schema holds the durable key of every account",
@@ -96,6 +102,7 @@ ENTITIES = (
     ),
     Entity(
         "schema_fields",  # of our schema, beside the key
+        permission="admin.directory.userschema",
         remote_id="schemaId",
         opt_in="details",
         upserts=True,
@@ -107,6 +114,10 @@ ENTITIES = (
     ),
     Entity(
         "org_units",
+        permission="admin.directory.orgunit",
+        probes={
+            "admin.directory.orgunit": Route("org_units.list", IN_CUSTOMER | {"type": "children"})
+        },
         remote_id="orgUnitId",
         items="organizationUnits",
         read_only=("orgUnitPath",),  # made of the two others
@@ -122,6 +133,11 @@ ENTITIES = (
     ),
     Entity(
         "users",
+        permission="admin.directory.user",
+        probes={
+            "admin.directory.user": Route("users.list", ONE | {"fields": "users(id)"}),
+            SECURITY: Route("tokens.list", {"userKey": "{subject}", "fields": "kind"}),
+        },
         items="users",
         page=USERS_PER_PAGE,
         # who closed an account; by the others one without our key is matched to a person, or left
@@ -138,7 +154,7 @@ ENTITIES = (
         unique_names="user",
         keeps_deleted_days=KEEPS_DELETED_DAYS,
         routes={
-            "check": Route("users.list", {**OF_CUSTOMER, "maxResults": "1", "fields": "users(id)"}),
+            "check": Route("users.list", ONE | {"fields": "users(id)"}),
             "list": Route(
                 "users.list", OF_CUSTOMER | WITH_KEY | {"fields": "users({mask}),nextPageToken"}
             ),
@@ -166,11 +182,12 @@ ENTITIES = (
             "update": Route("users.update", USER | ID, columns=True),
             "remove": Route("users.delete", USER),
             "undelete": Route("users.undelete", USER, columns=("org_unit_path",)),
-            "end_sessions": Route("users.signOut", USER),
+            "end_sessions": Route("users.signOut", USER, permission=SECURITY),
         },
     ),
     Entity(
         "user_details",  # what stands on an account beside names and place; read with the users
+        permission="admin.directory.user",
         observed=(field("person_id", "person_id"),),
         links=("person_id",),
         upserts=True,
@@ -184,6 +201,7 @@ ENTITIES = (
     ),
     Entity(
         "aliases",
+        permission="admin.directory.user",
         observed=(field("person_id", "person_id"),),
         links=("person_id",),
         routes={
@@ -194,6 +212,8 @@ ENTITIES = (
     ),
     Entity(
         "groups",
+        permission="admin.directory.group",
+        probes={"admin.directory.group": Route("groups.list", ONE | {"fields": "groups(id)"})},
         items="groups",
         page=GROUPS_PER_PAGE,
         asked=("aliases", "nonEditableAliases"),
@@ -209,6 +229,8 @@ ENTITIES = (
     ),
     Entity(
         "group_settings",  # who may join, see and post: by the group's address, one by one
+        permission="apps.groups.settings",
+        probes={"apps.groups.settings": Route("group_settings.get", SETTINGS_OF)},
         observed=(field("group_remote_id", "group_remote_id"),),
         derived=("group_remote_id",),
         links=("group_id",),
@@ -227,6 +249,7 @@ ENTITIES = (
     ),
     Entity(
         "members",
+        permission="admin.directory.group",
         items="members",
         page=MEMBERS_PER_PAGE,
         observed=(
@@ -258,6 +281,13 @@ ENTITIES = (
     ),
     Entity(
         "licences",  # by product and SKU; the API knows people by their address of the moment
+        permission="apps.licensing",
+        probes={
+            "apps.licensing": Route(
+                "licences.listForProduct",
+                {"productId": "{product}", "customerId": "{customer_id}", "maxResults": "1"},
+            )
+        },
         items="items",
         page=LICENCES_PER_PAGE,
         observed=(field("user_email", "userId"),),
@@ -287,6 +317,10 @@ ENTITIES = (
     ),
     Entity(
         "courses",
+        permission="classroom.courses",
+        probes={
+            "classroom.courses": Route("courses.list", {"pageSize": "1", "fields": "courses(id)"})
+        },
         items="courses",
         page=COURSES_PER_PAGE,
         observed=(field("owner_remote_id", "ownerId"),),
