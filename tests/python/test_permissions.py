@@ -92,6 +92,13 @@ def test_every_call_of_graph_stands_beside_one_permission() -> None:
     table = rows("Microsoft 365", "permission")
     listed = [call for row in table for call in named(row[2])]
     assert sorted(listed) == sorted({*calls(Microsoft.rows), *(route.call for route in BESIDE)})
+    beside = {
+        call: named(permission)[0] for permission, _, some, _ in table for call in named(some)
+    }
+    for row in Microsoft.rows.values():
+        for route in row.routes.values():
+            assert row.needs(route) == beside[route.call], (row.name, route.call)
+    assert all(route.permission == beside[route.call] for route in BESIDE)
     by_setting = {named(permission)[0]: setting for permission, _, _, setting in table if setting}
     assert by_setting == {
         "User.RevokeSessions.All": "`end_sessions = false`",

@@ -33,7 +33,9 @@ LICENCES_PER_PAGE = 1000
 LICENCE = {"productId": "{product}", "skuId": "{sku}", "userId": "{user}"}
 # whose directory it is: the licensing API knows no my_customer
 CUSTOMER = Route(
-    "users.list", {"customer": "{customer}", "maxResults": "1", "fields": "users(customerId)"}
+    "users.list",
+    {"customer": "{customer}", "maxResults": "1", "fields": "users(customerId)"},
+    permission="admin.directory.user",
 )
 # lists on an account in which others write too: replaced whole, so they are read first
 LISTS = ("externalIds", "organizations", "relations", "locations")

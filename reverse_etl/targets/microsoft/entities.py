@@ -19,15 +19,26 @@ PAGE = 999  # the most Graph allows
 KEEPS_DELETED_DAYS = 30
 FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
-MEMBER_OF = Route("GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"})
+READ = "Directory.Read.All"
+MEMBER_OF = Route(
+    "GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"}, permission=READ
+)
 # user, linked, shared, room, equipment, others
 # contacts of the organisation hold addresses too; somebody named so is refused
-CONTACTS = Route("GET /contacts", {"$select": "id,mail,proxyAddresses", "$top": "{page}"})
+CONTACTS = Route(
+    "GET /contacts",
+    {"$select": "id,mail,proxyAddresses", "$top": "{page}"},
+    permission="OrgContact.Read.All",
+)
 # what a refusal names, whatever it is; and among the deleted
-NAMED = Route("GET /directoryObjects/{named}")
-DELETED_NAMED = Route("GET /directory/deletedItems/{named}")
-PURPOSE = Route("GET /users/{owner}/mailboxSettings/userPurpose")
-ROLE_GROUPS = Route("GET /groups", {"$select": "id,isAssignableToRole", "$top": "{page}"})
+NAMED = Route("GET /directoryObjects/{named}", permission=READ)
+DELETED_NAMED = Route("GET /directory/deletedItems/{named}", permission=READ)
+PURPOSE = Route("GET /users/{owner}/mailboxSettings/userPurpose", permission="MailboxSettings.Read")
+ROLE_GROUPS = Route(
+    "GET /groups",
+    {"$select": "id,isAssignableToRole", "$top": "{page}"},
+    permission="Group.ReadWrite.All",
+)
 CLASS = "/education/classes/{class_id}"
 
 
@@ -41,6 +52,7 @@ def roster(name: str) -> Entity:
         links=("class_id", "person_id"),
         listed_per="classes",
         opt_in="classes",
+        permission="EduRoster.ReadWrite.All",
         routes={
             "of": Route(
                 "GET /education/classes/{owner}/" + role, {"$select": "id", "$top": "{page}"}
@@ -57,6 +69,7 @@ def roster(name: str) -> Entity:
 ENTITIES = (
     Entity(
         "users",
+        permission="User.ReadWrite.All",
         page=PAGE,
         observed=(
             field("employee_id", "employeeId"),
@@ -93,11 +106,14 @@ ENTITIES = (
             ),
             "remove": Route("DELETE /users/{id}"),
             "undelete": Route("POST /directory/deletedItems/{id}/restore", body={}),
-            "end_sessions": Route("POST /users/{id}/revokeSignInSessions"),
+            "end_sessions": Route(
+                "POST /users/{id}/revokeSignInSessions", permission="User.RevokeSessions.All"
+            ),
         },
     ),
     Entity(
         "groups",
+        permission="Group.ReadWrite.All",
         page=PAGE,
         # by these one without our key is adopted, or left alone
         observed=(
@@ -129,6 +145,7 @@ ENTITIES = (
     ),
     Entity(
         "licences",  # licenseAssignmentStates of a user, each with whose it is and its name
+        permission="LicenseAssignment.ReadWrite.All",
         observed=(field("user_remote_id", "user_remote_id"), field("state", "state")),
         read_only=("skuPartNumber",),  # the calls want the id of the product
         links=("person_id",),
@@ -136,11 +153,16 @@ ENTITIES = (
             # what is given and what is taken of one user, by one call: the adapter fills it
             "create": Route("POST /users/{person_id}/assignLicense", body={}),
             "remove": Route("POST /users/{person_id}/assignLicense", body={}),
-            "held": Route("GET /users/{person_id}", {"$select": "id,licenseAssignmentStates"}),
+            "held": Route(
+                "GET /users/{person_id}",
+                {"$select": "id,licenseAssignmentStates"},
+                permission="User.ReadWrite.All",
+            ),
         },
     ),
     Entity(
         "members",
+        permission="Group.ReadWrite.All",
         page=PAGE,
         observed=(field("group_remote_id", "group_remote_id"), field("member_remote_id", "id")),
         links=("group_id", "person_id"),
@@ -157,6 +179,7 @@ ENTITIES = (
     ),
     Entity(
         "classes",  # each with a Microsoft 365 group of the same id
+        permission="EduRoster.ReadWrite.All",
         page=PAGE,
         opt_in="classes",
         never_deleted="a class holds the work of its students",
@@ -176,6 +199,7 @@ ENTITIES = (
     roster("class_teachers"),
     Entity(
         "class_teams",  # of a class under the same id; not before it has a teacher
+        permission="TeamSettings.ReadWrite.All",
         observed=(field("class_remote_id", "id"),),
         links=("class_id",),
         listed_per="classes",
@@ -186,6 +210,7 @@ ENTITIES = (
             "find": Route("GET /teams/{class_id}"),
             "create": Route(
                 "POST /teams",
+                permission="Team.Create",
                 body={
                     "template@odata.bind": "{address}/teamsTemplates('educationClass')",
                     "group@odata.bind": "{address}/groups('{class_id}')",
@@ -197,6 +222,7 @@ ENTITIES = (
     ),
     Entity(
         "subscriptions",  # what the tenant pays for; read only
+        permission="Directory.Read.All",
         remote_id="skuId",
         observed=(
             field("licence", "skuPartNumber"),
