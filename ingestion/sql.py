@@ -5,9 +5,9 @@ In: `[sources.<name>]` with `url` and `tables`. Out: per table a `Fetched` CSV f
 which then goes the way of all files: checked, archived, landed. A table with a `cursor` is read
 from its last value on and merged by key into the last good file; every seventh day it is read
 whole. The database is opened read-only where it can be. Refuses nothing itself but a database it
-cannot reach (SourceUnreachableError) and a table that is not there (Problem). SQLite and PostgreSQL
-are tried; SQL Server and MySQL take the same road, untried. The address, which holds a password,
-never enters a message.
+cannot reach (SourceUnreachableError) and a table that is not there (Problem). SQLite, PostgreSQL
+and DuckDB (`duck`) are tried; SQL Server and MySQL take the same road, untried. The address, which
+holds a password, never enters a message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pyarrow as pa
 from common import paths
 from common.addresses import postgres_in_the_clear
 from common.findings import Finding
-from ingestion import cursor, table
+from ingestion import cursor, duck, table
 from ingestion.configured import Limits, SqlSource, SqlTable
 from ingestion.layout import Feed, Layout, plain
 from ingestion.model import Fetch, Fetched, Look, Problem, SourceUnreachableError
@@ -68,7 +68,7 @@ def fetch(source: str, settings: SqlSource, layout: Layout) -> Fetch:
                     plain(column["name"]): column["name"]
                     for column in inspector.get_columns(name, schema=schema)
                 }
-            except sqlalchemy.exc.NoSuchTableError:
+            except (sqlalchemy.exc.NoSuchTableError, duck.MissingTableError):
                 feeds[feed.name] = Problem("feed_table_missing", {"table": name})
                 continue
             columns = [
@@ -132,12 +132,15 @@ def _engine(source: str, url: str) -> Any:
             f"sources.{source}.url is no database address: it must read like"
             " postgresql+psycopg2://user@host/database"
         ) from None
-    if address.get_backend_name() == "sqlite":
+    if address.get_backend_name() in {"sqlite", "duckdb"}:
         path = Path(address.database or "")
         if not path.is_file():
+            kind = "SQLite" if address.get_backend_name() == "sqlite" else "DuckDB"
             raise SourceUnreachableError(
-                f"the SQLite file {path} is not there; check sources.{source}.url"
+                f"the {kind} file {path} is not there; check sources.{source}.url"
             )
+        if address.get_backend_name() == "duckdb":
+            return _duckdb(source, path)
         # Opening a SQLite file that is not there would make one; read-only never does.
         return sqlalchemy.create_engine(
             "sqlite://",
@@ -170,9 +173,22 @@ def _engine(source: str, url: str) -> Any:
         ) from None
 
 
+def _duckdb(source: str, path: Path) -> duck.Engine:
+    try:
+        return duck.Engine(path)
+    except duck.DuckError as error:
+        raise SourceUnreachableError(
+            f"the DuckDB file {path} cannot be opened ({error}): it is no DuckDB file of a version"
+            " known here, or another program is writing to it; have it read from a copy, and check"
+            f" sources.{source}.url"
+        ) from None
+
+
 def _inspected(source: str, engine: Any) -> Any:
     import sqlalchemy
 
+    if isinstance(engine, duck.Engine):
+        return engine
     try:
         return sqlalchemy.inspect(engine)
     except sqlalchemy.exc.SQLAlchemyError as error:
@@ -220,7 +236,7 @@ def _read(
 
     try:
         return table.write(
-            _batches(engine, where, columns, changes, feed.limits),
+            _sized(_batches(engine, where, columns, changes, feed.limits), feed.limits),
             columns,
             feed,
             to,
@@ -228,9 +244,21 @@ def _read(
         )
     except TooManyRowsError:
         return Problem("feed_too_many_rows", {"most": feed.limits.file_megabytes})
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, duck.DuckError) as error:
         # The driver's own message may quote a value; only its kind is told.
+        if isinstance(error, duck.DuckError):
+            return Problem("feed_table_unread", {"table": where[1], "error": str(error)})
         return Problem("feed_table_unread", {"table": where[1], "error": type(error).__name__})
+
+
+def _sized(batches: Iterator[Any], limits: Limits) -> Iterator[Any]:
+    """The same, as long as they are no more in all than the limits allow."""
+    size = 0
+    for found in batches:
+        size += found.nbytes
+        if size > limits.file_bytes:
+            raise TooManyRowsError
+        yield found
 
 
 def _batches(
@@ -247,6 +275,10 @@ def _batches(
     import sqlalchemy
 
     schema, name = where
+    if isinstance(engine, duck.Engine):
+        by = {"at": changes.by, "since": changes.since.value} if changes else {}
+        yield from engine.batches(name, schema, columns, limits.value + 1, BATCH, **by)
+        return
     there = sqlalchemy.Table(
         name, sqlalchemy.MetaData(), schema=schema, autoload_with=engine, resolve_fks=False
     )
@@ -273,19 +305,14 @@ def _batches(
             by = sqlalchemy.type_coerce(by, sqlalchemy.String)
         # A row without a stamp may have changed at any time.
         query = query.where(sqlalchemy.or_(by >= value, by.is_(None)))
-    size = 0
     with engine.connect() as connection:
         for rows in connection.execution_options(yield_per=BATCH).execute(query).partitions():
-            found = pa.table(
+            yield pa.table(
                 {
                     column: pa.array(map(_text, values), pa.string())
                     for column, values in zip(columns, zip(*rows, strict=True), strict=True)
                 }
             )
-            size += found.nbytes
-            if size > limits.file_bytes:
-                raise TooManyRowsError
-            yield found
 
 
 def _text(value: Any) -> str | None:

@@ -19,7 +19,7 @@ from library_kit import MONDAY
 
 from common import findings, paths, store
 from common.runs import Run
-from ingestion import layout, values
+from ingestion import duck, layout, values
 from ingestion.__main__ import main
 from ingestion.source import source_of
 
@@ -148,7 +148,9 @@ class Employees:
             self._set("SOURCES__HR__LOCATION", str(folder))
             self._set("SOURCES__HR__LAYOUT", "hr")
         else:
-            self._set("SOURCES__HR__URL", f"sqlite:///{folder / 'hr.db'}")
+            scheme = "sqlite" if kind == "sql" else kind
+            self._set("SOURCES__HR__KIND", "sql")
+            self._set("SOURCES__HR__URL", f"{scheme}:///{folder / 'hr.db'}")
 
     def night(self, days: dict[str, tuple[str, str]]) -> int:
         """The employees with their first and last days, read; the exit code."""
@@ -158,14 +160,17 @@ class Employees:
             )
             (self.folder / "Employees.csv").write_text(HEAD + "".join(lines))
         else:
-            with closing(sqlite3.connect(self.folder / "hr.db")) as database, database:
+            connect = sqlite3.connect if self.kind == "sql" else duckdb.connect
+            with closing(connect(self.folder / "hr.db")) as database:
                 database.execute("drop table if exists employees")
                 names = "staff_id, first_name, last_name, usual_first_name, position, school_number"
-                database.execute(f"create table employees ({names}, email, hire_date, end_date)")
+                names = f"{names}, email, hire_date, end_date".replace(", ", " varchar, ")
+                database.execute(f"create table employees ({names} varchar)")
                 database.executemany(
                     "insert into employees values (?, 'Ann', 'Li', '', '', '7474001', '', ?, ?)",
                     [(key, *both) for key, both in days.items()],
                 )
+                database.commit()
         return self.read()
 
     def read(self) -> int:
@@ -189,7 +194,7 @@ class Employees:
         return [one for one in findings.read(Run.latest()) if one["code"] in codes]
 
 
-@pytest.fixture(params=["files", "sql"])
+@pytest.fixture(params=["files", "sql", "duckdb"])
 def employees(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Employees:
@@ -265,6 +270,47 @@ def test_words_of_a_server_are_the_day_they_say(employees: Employees) -> None:
     assert employees.night({**READABLE, **odd, "E105": ("", "06/30/2026")}) == 0
     assert employees.left() == {**ENDS, "E104": None, "E105": "2026-06-30"}
     assert employees.told("values_unreadable", "dates_before") == []
+
+
+def test_a_duckdb_file_gives_dates_as_dates_and_nothing_outside_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Vancouver")
+    file, other = tmp_path / "hr.db", tmp_path / "other.csv"
+    other.write_text("staff_id\nE9\n")
+    with duckdb.connect(str(file)) as made:
+        made.execute("create schema pay")
+        made.execute(
+            "create table pay.employees as select 'E' || i as staff_id, date '2026-06-30' as"
+            " end_date, timestamp '2015-09-01 07:00:00' as hire_date, i > 101 as is_on, null as why"
+            " from range(101, 104) as n(i)"
+        )
+        made.execute(f"create view pay.outside as select * from read_csv('{other}')")
+
+    def found(table: str, **by: str) -> list[dict]:
+        engine = duck.Engine(file)
+        try:
+            names = [one["name"] for one in engine.get_columns(table, "PAY")]
+            batches = engine.batches(table, "pay", names, 99, 2, **by)
+            return [row for batch in batches for row in batch.to_pylist()]
+        finally:
+            engine.dispose()
+
+    rows = found("Employees")
+    assert [row["staff_id"] for row in rows] == ["E101", "E102", "E103"]
+    assert {row["end_date"] for row in rows} == {"2026-06-30"}
+    assert {row["hire_date"] for row in rows} == {"2015-09-01 07:00:00"}
+    assert ([row["is_on"] for row in rows], rows[0]["why"]) == (["false", "true", "true"], None)
+    assert found("employees", at="hire_date", since="2015-09-01 07:00:01") == []
+    assert len(found("employees", at="hire_date", since="2015-09-01 07:00:00")) == 3
+    assert len(found("employees", at="why", since="1")) == 3  # no stamp: it may be new
+    with pytest.raises(duck.DuckError, match="PermissionException"):
+        found("outside")
+    with pytest.raises(duck.MissingTableError):
+        found("nowhere")
+    other.rename(tmp_path / "text.db")
+    with pytest.raises(duck.DuckError):
+        duck.Engine(tmp_path / "text.db")
 
 
 def test_a_day_that_was_never_read_is_not_known_and_not_none(employees: Employees) -> None:
