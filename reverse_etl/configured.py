@@ -133,14 +133,17 @@ def parts_off() -> tuple[str, ...]:
 
 def of_district(found: exports.Exports) -> exports.Exports:
     """Those of some exports that are for targets of this district. A row waits for no object of a
-    target it has not.
+    target it has not; files are in the form the target is sent.
     """
 
     def ours(export: Export) -> Export:
         after = {
             c: there for c, there in export.after.items() if settings.is_on("targets", there[0])
         }
-        return replace(export, after=after)
+        file = export.file
+        if file and file.delta and settings.asks_for("delta", "targets", export.target):
+            file = file.delta
+        return replace(export, after=after, file=file)
 
     def is_on(one: Export | exports.RefusalError) -> bool:
         # what says no target cannot be told from what is ours

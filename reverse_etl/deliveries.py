@@ -354,6 +354,11 @@ def _moment(new: Mapping[str, Any], district: str) -> Moment:
 def shape(export: Export) -> str:
     """Everything but the rows that makes a file what it is: its format, its headings, its cells."""
     form = {**asdict(export.file)} if export.file else {}
+    for name in ("words", "delta"):  # a file written before there were these is of the same form
+        if not form.get(name) or name == "delta":
+            form.pop(name, None)
+    if form.get("actions") and not form["actions"]["moment"]:
+        del form["actions"]["moment"]
     columns = [[c.name, c.header, list(asdict(c.cell).values())] for c in export.sent]
     return hashlib.sha256(json.dumps([form, columns], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -561,7 +561,9 @@ def _file_format(
         form.judge(made, {c.name: c.cell for c in sent}, {c.name: c.header or c.name for c in sent})
     except form.FormError as error:
         raise ExportError(f"{where}{error}") from None
-    names = (made.name, made.archive or "")
+    names = [
+        one for form_ in (made, made.delta) if form_ for one in (form_.name, form_.archive or "")
+    ]
     if any(map(form.per_partition, names)) and export.get("partition") not in export["key"]:
         raise ExportError(
             f"{where}.name is {made.name!r}, a file per {words().partition}; then the column that"

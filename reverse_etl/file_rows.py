@@ -85,6 +85,7 @@ class Cells:
 
     export: Export
     form: FileFormat
+    stamp: str = ""  # of a delta: since when its rows are as they are
     lost: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
     first: dict[tuple[str, str, bool], str] = field(default_factory=dict)
 
@@ -93,11 +94,15 @@ class Cells:
         columns, actions = self.export.sent, self.form.actions
         for row, key, action in raw(connection, self.export, part):
             texts = [self._text(c, value, key) for c, value in zip(columns, row, strict=True)]
-            if actions:
+            if actions and actions.is_added:
                 texts.insert(
                     0 if actions.at == "first" else len(texts),
                     self._padded(actions.word(action), actions.width, "left", " "),
                 )
+            for at, column in enumerate(columns) if actions else ():
+                if column.name in {actions.at, actions.moment}:
+                    said = actions.word(action) if column.name == actions.at else self.stamp
+                    texts[at] = self._padded(said, column.cell.width, "left", " ")
             yield texts
 
     def headings(self) -> list[str]:
@@ -106,7 +111,7 @@ class Cells:
         found = [
             self._padded(c.header or c.name, c.cell.width, "left", " ") for c in self.export.sent
         ]
-        if actions:
+        if actions and actions.is_added:
             at = 0 if actions.at == "first" else len(found)
             found.insert(at, self._padded(actions.header, actions.width, "left", " "))
         return found
@@ -144,6 +149,8 @@ class Cells:
 
     def _text(self, column: Column, value: str | None, key: str) -> str | None:
         text, cell = value, column.cell
+        if text is not None and column.name not in self.export.key:
+            text = self.form.words.get(text, text)
         if text is not None and (form := self._format(column)):
             text = formatted(text, form)
             if text is None:

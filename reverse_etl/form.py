@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from urllib.parse import quote
 
 CREATE, UPDATE, REMOVE = "create", "update", "remove"
+ENDS = ("first", "last")
 CODECS = {  # as a vendor calls it -> as Python does
     "utf-8": "utf-8",
     "utf-8-sig": "utf-8-sig",
@@ -57,14 +58,23 @@ class Cell:
 
 @dataclass(frozen=True)
 class Actions:
-    """Of a delta: the words in which the target reads what happened to a row, and their column."""
+    """Of a delta: the words in which the target reads what happened to a row, and where they stand:
+    in a column of their own, or in one of the export's. `moment`: the column that says since when
+    the row is so.
+    """
 
     create: str
     update: str
     remove: str
     header: str = "action"
-    at: str = "first"  # first | last
+    at: str = "first"  # first | last | a column
     width: int = 0
+    moment: str = ""
+
+    @property
+    def is_added(self) -> bool:
+        """Whether they have a column of their own."""
+        return self.at in ENDS
 
     def word(self, action: str) -> str:
         return {CREATE: self.create, UPDATE: self.update, REMOVE: self.remove}[action]
@@ -101,6 +111,8 @@ class FileFormat:
     replacements: Mapping[str, str] = field(default_factory=dict)
     actions: Actions | None = None  # set: only what changed is sent (a delta)
     days: tuple[str | int, ...] = ()  # weekdays, days of the month, "last"; none: any day
+    words: Mapping[str, str] = field(default_factory=dict)  # values written in another word
+    delta: FileFormat | None = None  # what it is where the target says `delta = true`
 
     @property
     def template(self) -> str:
@@ -189,7 +201,11 @@ def file_format(settings: Mapping[str, Any], partition_words: Sequence[str]) -> 
     types = get_type_hints(FileFormat)
     strict(settings, tuple(types), "")
     given: dict[str, Any] = dict(settings)
+    if "delta" in settings:
+        given["delta"] = _otherwise(settings, partition_words)
     for name, value in settings.items():
+        if name == "delta":
+            continue
         where = f".{name} is {value!r}"
         if name in CHOICES and value not in CHOICES[name]:
             raise FormError(f"{where}; it must be one of {', '.join(CHOICES[name])}")
@@ -199,6 +215,11 @@ def file_format(settings: Mapping[str, Any], partition_words: Sequence[str]) -> 
             given[name] = _days(value, where)
         elif name == "actions":
             given[name] = _actions(value, where)
+        elif name == "words":
+            if not isinstance(value, Mapping) or not all(
+                isinstance(one, str) for pair in value.items() for one in pair
+            ):
+                raise FormError(f"{where}; write a value and the word for it, in quotes")
         elif name == "replacements":
             if not isinstance(value, Mapping) or not all(
                 isinstance(one, str) and isinstance(other, str) and len(one) == 1
@@ -229,6 +250,18 @@ def file_format(settings: Mapping[str, Any], partition_words: Sequence[str]) -> 
     return made
 
 
+def _otherwise(settings: Mapping[str, Any], partition_words: Sequence[str]) -> FileFormat:
+    """`delta:` of a file: the keys that are otherwise where only changes are sent."""
+    said = settings["delta"]
+    if not isinstance(said, Mapping) or "delta" in said:
+        raise FormError(f".delta is {said!r}; write the keys of a file that are otherwise")
+    usual = {name: value for name, value in settings.items() if name != "delta"}
+    try:
+        return file_format({**usual, **said}, partition_words)
+    except FormError as error:
+        raise FormError(f".delta{error}") from None
+
+
 def cell(meta: Mapping[str, Any]) -> Cell:
     """What a column's meta says of its cells. Raises FormError."""
     given = {name: meta[name] for name in CELL if name in meta}
@@ -254,8 +287,15 @@ def judge(form: FileFormat, cells: Mapping[str, Cell], headings: Mapping[str, st
     """
     widths = {name: one.width for name, one in cells.items()}
     if form.actions:
-        headings = {**headings, ".actions": form.actions.header}
-        widths[".actions"] = form.actions.width
+        if form.actions.is_added:
+            headings = {**headings, ".actions": form.actions.header}
+        named = [("at", form.actions.at)] * (not form.actions.is_added)
+        for key, name in (*named, ("moment", form.actions.moment)):
+            if name and name not in cells:
+                raise FormError(
+                    f".actions.{key} is {name!r}; it must be one of {', '.join((*ENDS, *cells))}"
+                )
+        widths[".actions"] = widths.get(form.actions.at, form.actions.width)
     for name, heading in headings.items():
         where = f".layout is 'fixed': column {name}" if name in cells else ".actions"
         if form.layout == "fixed" and not widths[name]:
@@ -274,6 +314,11 @@ def judge(form: FileFormat, cells: Mapping[str, Cell], headings: Mapping[str, st
         _writable(form, ".actions", word)
         if form.layout == "fixed" and len(word) > widths[".actions"]:
             raise FormError(f".actions: {word!r} is longer than its width")
+    if form.delta:
+        try:
+            judge(form.delta, cells, headings)
+        except FormError as error:
+            raise FormError(f".delta{error}") from None
 
 
 def strict(settings: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -315,8 +360,6 @@ def _actions(value: Any, where: str) -> Actions:
     for name, one in value.items():
         if type(one) is not (int if name == "width" else str):
             raise FormError(f".actions.{name} is {one!r}; write it in quotes")
-    if value.get("at", "first") not in {"first", "last"}:
-        raise FormError(f".actions.at is {value['at']!r}; it must be one of first, last")
     if value[REMOVE] in {value[CREATE], value[UPDATE]}:
         raise FormError(f"{where}; who leaves and who stays have the same word")
     return Actions(**value)

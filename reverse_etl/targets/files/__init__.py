@@ -21,11 +21,11 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from common import files, paths, sftp
+from common import files, paths, settings, sftp
 from common.addresses import in_the_clear
 from common.mail import Smtp
 from common.settings import Number, Secret, Some, Text
@@ -117,6 +117,14 @@ def _bare(value: str, form: FileFormat) -> str:
     return plain
 
 
+def stamped(moment: Moment) -> str:
+    """A moment of the district's day in UTC, as OneRoster and others write it."""
+    if moment.date == date.min:
+        return ""
+    at = datetime.combine(moment.date, moment.time, settings.zone()).astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
 def zip_entry(name: str) -> zipfile.ZipInfo:
     """An entry whose bytes depend on nothing but its name and content."""
     entry = zipfile.ZipInfo(name, ZIP_DATE)
@@ -159,6 +167,8 @@ class Settings(TargetSettings):
     """The private key of that user."""
     known_hosts: Text = ""
     """The file with the server's pinned host key."""
+    delta: bool = False
+    """Whether only what changed is sent, of exports that say how a file of changes is written."""
     folder: Text = ""
     """Where files are put; empty: the login folder. Of a folder of this machine: its path."""
     timeout: Number = 30
@@ -222,13 +232,13 @@ class Files:
     def __init__(
         self,
         name: str,
-        settings: Mapping[str, Any],
+        written: Mapping[str, Any],
         exports: Mapping[str, Export] | None = None,  # noqa: ARG002 - the protocol's
     ) -> None:
         self.name = name
         self.write_calls = 0
         self.read_calls = 0
-        self._said = settings_of(Settings, name, settings)
+        self._said = settings_of(Settings, name, written)
 
     def check_connection(self) -> str:
         """Connect and list the folder; what was proved, in words. Raises TargetNotConfiguredError
@@ -266,7 +276,7 @@ class Files:
         self, connection: Any, export: Export, out: BinaryIO, delivery: Delivery, name: str
     ) -> int:
         form = export.file or FileFormat(name=export.entity)
-        cells = Cells(export, form)
+        cells = Cells(export, form, stamped(delivery.moment))
         rows = cells.rows(connection, delivery.part(name))
         count = write_rows(out, form, cells.headings(), rows, delivery.moment)
         if why := cells.stops():
