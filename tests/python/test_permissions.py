@@ -15,16 +15,7 @@ from reverse_etl.targets.entity import Entity
 from reverse_etl.targets.google import Google, client
 from reverse_etl.targets.google.permissions import NEEDS
 from reverse_etl.targets.microsoft import Microsoft
-from reverse_etl.targets.microsoft.entities import (
-    CONTACTS,
-    DELETED_NAMED,
-    MEMBER_OF,
-    NAMED,
-    PURPOSE,
-    ROLE_GROUPS,
-)
-
-BESIDE = (CONTACTS, DELETED_NAMED, MEMBER_OF, NAMED, PURPOSE, ROLE_GROUPS)
+from reverse_etl.targets.microsoft.entities import BESIDE
 
 PAGE = (paths.root() / "docs" / "permissions.md").read_text(encoding="utf-8")
 PART = {part.split("\n", 1)[0]: part for part in PAGE.split("\n## ")[1:]}
@@ -50,7 +41,11 @@ def named(cell: str) -> list[str]:
 
 
 def calls(entities: dict[str, Entity]) -> set[str]:
-    return {route.call for row in entities.values() for route in row.routes.values()}
+    return {
+        route.call
+        for row in entities.values()
+        for route in (*row.routes.values(), *row.probes.values())
+    }
 
 
 def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:

@@ -23,7 +23,7 @@ from reverse_etl.targets.entity import CREATING, Entity, Route, Words
 from reverse_etl.targets.fields import mask
 from reverse_etl.targets.google.client import Client
 from reverse_etl.targets.google.details import merged
-from reverse_etl.targets.google.entities import CUSTOMER, ENTITIES, LISTS
+from reverse_etl.targets.google.entities import COURSE_KEYS, CUSTOMER, ENTITIES, LISTS
 from reverse_etl.targets.google.permissions import NEEDS
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
@@ -217,8 +217,7 @@ class Google(ApiTarget):
 
     def _keyed(self, course: dict[str, Any]) -> dict[str, Any]:
         """A course with that one of its aliases in the domain that is a key of ours."""
-        query = {"courseId": course["id"], "fields": "aliases"}
-        request = self._client.request(Route("course_aliases.list", query))
+        request = self._client.request(self.filled(COURSE_KEYS, {"id": course["id"]}))
         reply = self.read(f"aliases of course {course['id']}", request, missing_is_fine=True)
         aliases = (str(one.get("alias", "")) for one in reply.body.get("aliases", ()))
         keys = (one.removeprefix("d:") for one in aliases if one.startswith("d:"))

@@ -39,6 +39,11 @@ CUSTOMER = Route(
 )
 # lists on an account in which others write too: replaced whole, so they are read first
 LISTS = ("externalIds", "organizations", "relations", "locations")
+# a list of courses shows no alias, and an alias of ours is the key
+COURSE_KEYS = Route(
+    "course_aliases.list", {"courseId": "{id}", "fields": "aliases"}, permission="classroom.courses"
+)
+BESIDE = (CUSTOMER, COURSE_KEYS)  # calls no row below has
 COURSES_PER_PAGE, ROSTER_PER_PAGE = 500, 100
 COURSE = {"courseId": "{class_id}"}
 IN_COURSE = COURSE | {"userId": "{person_id}"}

@@ -39,6 +39,8 @@ ROLE_GROUPS = Route(
     {"$select": "id,isAssignableToRole", "$top": "{page}"},
     permission="Group.ReadWrite.All",
 )
+# calls no row below has
+BESIDE = (CONTACTS, DELETED_NAMED, MEMBER_OF, NAMED, PURPOSE, ROLE_GROUPS)
 CLASS = "/education/classes/{class_id}"
 
 
