@@ -45,6 +45,7 @@ MODELS = (
     "group_members",
     "groups",
     "licences",
+    "first_passwords",
     "class_sections",
     "classes",
     "class_people",
