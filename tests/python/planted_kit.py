@@ -26,7 +26,8 @@ from demo.places import Places
 
 ATTRIBUTES, ATTRIBUTE = "onPremisesExtensionAttributes", "extensionAttribute15"
 STUDENTS, STAFF = "student.sd74.example", "sd74.example"
-GRACE = timedelta(days=14)  # seeds/lifecycle_rules.csv: from grace to suspended, of students
+GRACE = 14  # seeds/lifecycle_rules.csv: from grace to suspended, of students
+SUMMER = (date(2026, 7, 1), date(2026, 9, 30))  # seeds/school_calendar.csv: its days do not count
 UNREADABLE = "the 30th of last June"
 Rows = list[list[str]]
 
@@ -396,6 +397,17 @@ def junk(planted: Planted, child: Iterator[str]) -> None:
             one[section] = f" {one[section].lower()}"
 
 
+def after_grace(left: date) -> date:
+    """The day the account of a student who left is to be closed: the night that first read of it
+    counts, and a long weekend may lie before that one.
+    """
+    day, counted = left + timedelta(days=4), 0
+    while counted < GRACE:
+        day += timedelta(days=1)
+        counted += not SUMMER[0] <= day <= SUMMER[1]
+    return day
+
+
 def gone(planted: Planted) -> None:
     """Who left, and when, as the sources say in a form anybody reads."""
     names = [name.lower() for name in layouts.ENHANCED.columns]
@@ -406,7 +418,7 @@ def gone(planted: Planted) -> None:
     for one in rows:
         if one[withdrawn][:1].isdigit() and one[number] not in here:
             day = datetime.strptime(one[withdrawn], "%d-%b-%Y").date()
-            planted.left[one[number]] = day + GRACE
+            planted.left[one[number]] = after_grace(day)
     with planted.hr() as hr:
         for staff_id, ended in hr.execute("select staff_id, end_date from employees"):
             if ended == UNREADABLE:
