@@ -5,11 +5,14 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PYTHON HOMEROOM_VAR HOMEROOM_PROJECT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
 override HOMEROOM_RUN := $(RUN)
+endif
+ifneq ($(DISTRICT),)
+override HOMEROOM_DISTRICT := $(DISTRICT)
 endif
 
 override PY := .venv/bin/python
@@ -20,9 +23,10 @@ override LIFT = $(call given,--allow,ALLOW) $(call given,--why,WHY)
 # what is no room of ours and writes state: nobody else reads it, and it has its folder by name
 override HERE = umask 077 && HOMEROOM_VAR=$$($(PY) -c 'from common import paths; print(paths.var())') && export HOMEROOM_VAR
 # python, and where the state folder is a demo's, its platforms and its day about it: "$$@" -m …
-override NEAR = set -- $(PY); if [ -f "$${HOMEROOM_VAR:-var}/demo/district.json" ] && [ -z "$$HOMEROOM_DEMO" ]; then set -- $(PY) -m demo with -- $(PY); fi
-# what dbt is to know of seeds before it reads one
-override TOLD = export HOMEROOM_SEEDS="$$($(PY) -m operations seeds)"
+override NEAR = set -- $(PY); if [ -f "$${HOMEROOM_VAR:-$${HOMEROOM_DISTRICT:+$$HOMEROOM_DISTRICT/}var}/demo/district.json" ] && [ -z "$$HOMEROOM_DEMO" ]; then set -- $(PY) -m demo with -- $(PY); fi
+# what dbt is to know of seeds before it reads one, and where the project of a district's folder is
+override TOLD = export HOMEROOM_SEEDS="$$($(PY) -m operations seeds)" && { [ -z "$$HOMEROOM_DISTRICT" ] || \
+	export DBT_PROFILES_DIR=. DBT_PROJECT_DIR="$$($(PY) -c 'from common import paths; print(paths.dbt_project())')"; }
 
 help: ##+ this list; every verb with ALL=1
 	@awk -F ' ##[+]? ' -v all=$${ALL:+1} '/^##@ / { heading = "\n" substr($$0, 5) } \
@@ -134,6 +138,12 @@ docs: .venv/nightly ##+ the models' own documentation, as a site under var/docs
 
 setup: .venv/nightly ##+ install what a night needs (every verb does this by itself)
 
+init-district: .venv/nightly ##+ begin a district's own folder, beside the product ## DISTRICT=../sd74
+	@$(PY) -m operations init-district
+
+upgrade-plan: .venv/nightly ##+ what another version would mean for a district ## DISTRICT=../sd74 TO=v0.2.0
+	@$(NEAR); "$$@" -m operations upgrade-plan $(call given,--to,TO)
+
 install: .venv/nightly ##+ have this machine run the nights; SHOW= only prints ## TO=/etc/systemd/system AS=user SHOW=cron|windows
 	@$(PY) -m operations install $(call given,--to,TO) $(call given,--user,AS) $(call given,--show,SHOW)
 
@@ -154,7 +164,7 @@ compact: .venv/nightly ##+ write warehouse and ledger anew without the air in th
 
 clean: ##+ forget the virtual environment and the demo
 	@if [ -x $(PY) ]; then $(PY) -m operations alone true; fi
-	@var="$${HOMEROOM_VAR:-var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
+	@var="$${HOMEROOM_VAR:-$${HOMEROOM_DISTRICT:+$$HOMEROOM_DISTRICT/}var}"; if [ -f "$$var/demo/district.json" ]; then rm -rf -- "$$var"; fi; rm -rf .venv
 
 ##@ Prove it
 
@@ -217,4 +227,4 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
-	pause resume acknowledge backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean
+	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean

@@ -107,7 +107,7 @@ def _open_state() -> Iterator[str]:
 
 def _open_secrets() -> Iterator[str]:
     nights = paths.var().stat().st_uid
-    for path in (settings.project() / ".dlt" / "secrets.toml", *_secret_files()):
+    for path in (settings.home() / ".dlt" / "secrets.toml", *_secret_files()):
         try:
             found = path.stat()
         except OSError:  # not there, or not for us: whoever needs it says so
@@ -130,7 +130,7 @@ def _secret_files() -> list[Path]:
                 yield value
 
     try:
-        return [settings.project() / name for name in sorted(set(named(settings.everything())))]
+        return [settings.home() / name for name in sorted(set(named(settings.everything())))]
     except settings.SettingsError:  # said by whoever reads them
         return []
 

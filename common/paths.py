@@ -1,8 +1,10 @@
 """Where things are. All state lives under one folder, so that two districts, a test and a rehearsal
 never meet.
 
-`HOMEROOM_VAR` names that folder; without it, `var/` beside `dbt_project.yml`. `HOMEROOM_PROJECT`
-names a dbt project of somebody's own, with its models, seeds and settings, that this house serves.
+`HOMEROOM_DISTRICT` names a district's own folder: its settings, and what it adds to the product or
+puts in its place (`common/district.py`). `HOMEROOM_VAR` names the folder of state; without it,
+`var/` in the district's folder, or beside `dbt_project.yml`. `HOMEROOM_PROJECT` names a dbt project
+of somebody's own, with its models, seeds and settings, that this house serves.
 """
 
 from __future__ import annotations
@@ -21,14 +23,40 @@ def root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+def district() -> Path | None:
+    """The district's own folder, where one is named; a relative one is seen from the house."""
+    named = os.environ.get("HOMEROOM_DISTRICT")
+    return (root() / Path(named).expanduser()).resolve() if named else None
+
+
+def home() -> Path:
+    """The folder of the settings, and of what they name: the district's, or the project's."""
+    return district() or Path(os.environ.get("HOMEROOM_PROJECT") or root()).resolve()
+
+
 def project() -> Path:
-    """The folder of the dbt project and its settings: the house's own, unless another is named."""
-    return Path(os.environ.get("HOMEROOM_PROJECT") or root()).resolve()
+    """The folder of models, seeds and tests as they are in force: the house's own, unless another
+    is named; the house's and the district's together, where there is a district's folder.
+    """
+    if district() is None:
+        return home()
+    from common.district import whole  # which asks here where things are
+
+    return whole()
+
+
+def dbt_project() -> Path:
+    """The same as dbt is to be given it."""
+    if district() is None:
+        return home()
+    from common.district import project as composed
+
+    return composed()
 
 
 def var() -> Path:
     """The folder of all state, readable by its owner only (it holds children's data)."""
-    folder = Path(os.environ.get("HOMEROOM_VAR") or root() / "var").resolve()
+    folder = Path(os.environ.get("HOMEROOM_VAR") or (district() or root()) / "var").resolve()
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True, mode=0o700)

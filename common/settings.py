@@ -36,7 +36,7 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
-from common.paths import mine, project
+from common.paths import home, mine
 
 # dlt reads these itself; the rest of the first level is ours.
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
@@ -206,7 +206,7 @@ def _parsed(text: str) -> Any:
 def everything() -> dict[str, Any]:
     """All settings as one nested dict, environment included."""
     merged: dict[str, Any] = {}
-    _merge(merged, _files(project()))
+    _merge(merged, _files(home()))
     for name, parts in _variables():
         _merge(merged, _nested(parts, _parsed(os.environ[name])))
     return merged
@@ -273,7 +273,7 @@ def strangers() -> list[str]:
     known = (*TABLES, *OF_DLT)
     return [
         f"{_place((name,))}[{name}]: no such table; {nearest(name, known)}"
-        for name in _files(project())
+        for name in _files(home())
         if name not in known
     ]
 
@@ -544,7 +544,7 @@ def _origin(path: tuple[str, ...]) -> tuple[str, int | None]:
     for name, parts in _variables():
         if tuple(parts) == path[: len(parts)] or path == tuple(parts[: len(path)]):
             return name, None
-    for file in reversed(_paths(project())):
+    for file in reversed(_paths(home())):
         here: Any = _of_file(file)
         for name in path:
             here = here.get(name) if isinstance(here, dict) else None

@@ -304,14 +304,14 @@ def place(source: str, settings: FilesSource) -> Iterator[tuple[str, Place]]:
 
 def local_folder(location: str) -> Path:
     """A folder by its setting: absolute, or `var/…` below the folder of all state, or below the
-    project.
+    folder of the settings.
     """
     path = Path(location).expanduser()
     if path.is_absolute():
         return path
     if path.parts[:1] == ("var",):
         return paths.var().joinpath(*path.parts[1:])
-    return paths.project() / path
+    return paths.home() / path
 
 
 def sftp_place(source: str, location: str, settings: FilesSource) -> sftp.Place:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from common import settings
+from common import paths, settings
 from ingestion import flags as flag_words
 from ingestion.configured import FeedDocument, FlagWords, LayoutDocument, Limits, TableSettings
 from ingestion.flags import Flag
@@ -261,10 +261,18 @@ class Layout:
 
 
 def load(name: str) -> Layout:
-    """The layout `ingestion/layouts/<name>.toml`, or a path that ends in .toml."""
-    path = Path(name) if name.endswith(".toml") else LAYOUTS / f"{name}.toml"
+    """The layout `ingestion/layouts/<name>.toml`, the district's own `layouts/<name>.toml` before
+    it, or a path that ends in .toml.
+    """
+    folders = [folder / "layouts" for folder in (paths.district(),) if folder] + [LAYOUTS]
+    there = (folder / f"{name}.toml" for folder in folders)
+    path = next((one for one in there if one.is_file()), LAYOUTS / f"{name}.toml")
+    if name.endswith(".toml"):
+        path = (paths.district() or Path()) / name
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in LAYOUTS.glob("*.toml")))
+        known = ", ".join(
+            sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+        )
         raise LayoutError(
             f"there is no layout {path}; known layouts: {known}; add the file or mend `layout` in"
             " the settings"

@@ -2,8 +2,10 @@
     {#- no rows of the columns core has today, then the ledger's: a table that is not there yet is empty, and a column it does not
        have yet is empty in its rows -#}
     {%- set columns = {} %}
-    {%- for name in like if execute and 'model.homeroom.' ~ name in graph.nodes %}
-    {%- do columns.update(graph.nodes['model.homeroom.' ~ name].columns) %}
+    {%- for name in like if execute %}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name %}
+    {%- do columns.update(node.columns) %}
+    {%- endfor %}
     {%- endfor %}
     select
         {%- for column in columns.values() if column.name not in ('is_in_feed', 'last_seen_on') %}

@@ -35,7 +35,8 @@ app = typer.Typer(
 @app.callback()
 def _begin(context: typer.Context) -> None:
     verb = str(context.invoked_subcommand)
-    if verb != "install":  # which root types for whoever the nights run as
+    # root types install for whoever the nights run as; nothing is there yet to be somebody's
+    if verb not in ("install", "init-district"):
         access.begin(verb)
     if verb in ("build", "report", "backup"):
         context.with_resource(turns.taken(verb))
@@ -251,6 +252,27 @@ def build(
     if target and target not in names():
         raise SystemExit(_refuse(f"{target!r} is no target; configured are {', '.join(names())}"))
     raise SystemExit(run_build(Run.current("build"), select, only=target, full=full))
+
+
+@app.command("init-district")
+def init_district() -> None:
+    """Begin a district's own folder, where HOMEROOM_DISTRICT names one that holds nothing yet."""
+    from operations.init_district import begin
+
+    print(begin())
+
+
+@app.command("upgrade-plan")
+def upgrade_plan(
+    to: Annotated[str, typer.Option(help="a folder with the other version, or a tag of this one")],
+) -> None:
+    """What another version of Homeroom would mean for this district; writes to no target."""
+    from operations.upgrade import NotUpgradableError, plan
+
+    try:
+        raise SystemExit(plan(to, Terminal()))
+    except NotUpgradableError as error:
+        raise SystemExit(_refuse(str(error))) from None
 
 
 @app.command()

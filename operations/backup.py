@@ -65,7 +65,7 @@ class NotRestorableError(Exception):
 def folder() -> Path:
     """Where backups are kept: `[backup] folder`, else `backups/` under the state folder."""
     given = settings.read_what_can_be(Backup, "backup")[0].folder
-    return (paths.root() / given) if given else paths.var() / "backups"
+    return ((paths.district() or paths.root()) / given) if given else paths.var() / "backups"
 
 
 def backups() -> list[Path]:

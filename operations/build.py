@@ -68,7 +68,7 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
         "--exclude-resource-type",
         "unit_test",
         "--project-dir",
-        str(paths.project()),
+        str(paths.dbt_project()),
         "--profiles-dir",
         str(_profiles()),
         "--log-path",
@@ -299,7 +299,9 @@ def _yaml(file: Path) -> Any:
 def _profiles() -> Path:
     """Where profiles.yml is: the project's own, else the house's."""
     return next(
-        folder for folder in (paths.project(), paths.root()) if (folder / "profiles.yml").is_file()
+        folder
+        for folder in (paths.dbt_project(), paths.root())
+        if (folder / "profiles.yml").is_file()
     )
 
 
@@ -315,7 +317,7 @@ def _fingerprint() -> str:
         for file in sorted((paths.project() / room).rglob("*"))
         if file.is_file()
     ]
-    named = [paths.project() / "dbt_project.yml", _profiles() / "profiles.yml"]
+    named = [paths.dbt_project() / "dbt_project.yml", _profiles() / "profiles.yml"]
     named += [paths.root() / "common" / name for name in ("problems.csv", "problems.yml")]
     for file in [*files, *named]:
         total.update(f"\n{os.path.relpath(file, paths.project())}\n".encode())

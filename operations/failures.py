@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from common import findings, paths, store
+from common import district, findings, paths, store
 from common.printable import lines as printable_lines
 from common.printable import without_values
 
@@ -54,8 +54,9 @@ def finding(result: Any) -> findings.Finding:
         of_seed = attached.startswith("seed.")
         shown = [_shown(row, node, of_seed) for row in rows[:SHOWN]]
         if of_seed and (line := _line_of_seed(model, rows[0], _column_of(node))):
-            where = {"file": f"seeds/{model}.csv", "line": line, "column": _column_of(node)}
-            shown[0] += f" in seeds/{model}.csv, line {line:,}"
+            typed, line = district.seed_file(model, line)
+            where = {"file": typed, "line": line, "column": _column_of(node)}
+            shown[0] += f" in {typed}, line {line:,}"
         reason += "".join(f"; {one}" for one in shown if one)
     return findings.Finding(f"{kind}_failed", {"name": node.name, "why": reason}, **where)
 
@@ -178,6 +179,8 @@ def _described(node: Any) -> str:
 
 def _text(file: str) -> Iterable[str]:
     path: Path = paths.project() / file
+    if not path.is_file():  # the product's words for what a district put in its place
+        path = paths.project() / file.replace(f".{district.PACKAGE}.", ".")
     return path.read_text(encoding="utf-8").splitlines() if file and path.is_file() else ()
 
 

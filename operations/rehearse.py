@@ -126,9 +126,9 @@ def rehearse(day: date, console: Console) -> int:
 
 def look_ahead(day: date) -> Rehearsed:
     """Copy, let the days pass, build and plan. Raises NotRehearsableError."""
-    documents = _documents()
+    found = documents()
     run = Run.latest()
-    if run is None or "observed.json" not in documents or not paths.warehouse().is_file():
+    if run is None or "observed.json" not in found or not paths.warehouse().is_file():
         raise NotRehearsableError(
             'nothing has been built and observed yet; run "make nightly" once, then rehearse'
         )
@@ -138,23 +138,23 @@ def look_ahead(day: date) -> Rehearsed:
             f"a rehearsal looks ahead, and the last run was of {today.isoformat()}: choose a later"
             f" day, AS_OF={today + timedelta(days=1)}"
         )
-    scratch = _copied(day)
+    scratch = copied(paths.var() / "rehearsal" / day.isoformat())
     with _living_in(scratch):
         before = _states()
-        models = _compiled(scratch, _opened(scratch, today, documents))
+        models = _compiled(scratch, opened(scratch, today, found))
         rollovers = _rollovers(today, day)
         _pass_days(models, today, day, rollovers)
         passed = {
             "data_as_of": today.isoformat(),
             "rolled_over_on": max(rollovers).isoformat() if rollovers else None,
         }
-        then = _opened(scratch, day, documents, **passed)
+        then = opened(scratch, day, found, **passed)
         for command in (("operations", "build"), ("reverse_etl", "plan")):
             _step(then, day, command)
         return Rehearsed(scratch, _moves(before, _states()), _planned(then), tuple(_holds(then)))
 
 
-def _documents() -> dict[str, Path]:
+def documents() -> dict[str, Path]:
     """What a plan rests on besides the warehouse, each from the newest run that has it."""
     return {
         name: newest[-1]
@@ -163,12 +163,11 @@ def _documents() -> dict[str, Path]:
     }
 
 
-def _copied(day: date) -> Path:
-    """The scratch folder with its own warehouse and ledger, copied while nobody writes."""
-    scratch = paths.var() / "rehearsal" / day.isoformat()
+def copied(scratch: Path, verb: str = "rehearse") -> Path:
+    """A scratch folder with its own warehouse and ledger, copied while nobody writes."""
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, mode=0o700)
-    with turns.taken("rehearse"), store.connect(read_only=True):
+    with turns.taken(verb), store.connect(read_only=True):
         for file in (paths.warehouse(), paths.ledger()):
             for part in (file, file.with_name(file.name + ".wal")):
                 if part.is_file():
@@ -210,7 +209,7 @@ def _compiled(scratch: Path, run: Run) -> Models:
         "unit_test",
         "test",
         "--project-dir",
-        str(paths.root()),
+        str(paths.dbt_project()),
         "--profiles-dir",
         str(paths.root()),
         "--log-path",
@@ -269,7 +268,7 @@ def _rollovers(today: date, day: date) -> list[date]:
 # ---------------------------------------------------------------- the day itself
 
 
-def _opened(scratch: Path, day: date, documents: dict[str, Path], **facts: str | None) -> Run:
+def opened(scratch: Path, day: date, kept: dict[str, Path], **facts: str | None) -> Run:
     """A run in the scratch folder, resting on the feeds and the observation of the last night."""
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
@@ -292,7 +291,7 @@ def _opened(scratch: Path, day: date, documents: dict[str, Path], **facts: str |
             **facts,
         },
     )
-    for name, path in documents.items():
+    for name, path in kept.items():
         shutil.copyfile(path, folder / name)
     latest = scratch / "runs" / "latest"
     latest.unlink(missing_ok=True)

@@ -132,7 +132,7 @@ def units(user: str, python: str = "") -> dict[str, str]:
     given = {
         "root": str(paths.root()),
         "var": str(paths.var()),
-        "project": str(paths.project()),
+        "project": str(paths.home()),
         "python": python or str(paths.root() / ".venv" / "bin" / "python"),
         "user": user,
         "minutes": f"{Limits.given().night / 60 + 60:.0f}",
@@ -271,8 +271,9 @@ def cron(user: str = "") -> str:
 
 def _environment() -> dict[str, str]:
     """What a run is told of where things are."""
-    project = {} if paths.project() == paths.root() else {"HOMEROOM_PROJECT": str(paths.project())}
-    return {"HOMEROOM_VAR": str(paths.var()), **project}
+    name = "HOMEROOM_DISTRICT" if paths.district() else "HOMEROOM_PROJECT"
+    own = {} if paths.home() == paths.root() else {name: str(paths.home())}
+    return {"HOMEROOM_VAR": str(paths.var()), **own}
 
 
 def _elsewhere() -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from common import paths
+from common import district, paths
 from common.findings import Finding
 from common.log import event
 from reverse_etl import configured, passwords
@@ -67,15 +67,14 @@ def trouble() -> tuple[list[Finding], list[str], bool]:
         try:
             _values(list(_rows(path, columns)), columns, known)
         except SeedError as wrong:
-            where = f"seeds/{path.name}, line {wrong.line:,}" + (
-                f", column {wrong.column}" if wrong.column else ""
-            )
+            typed, line = district.seed_file(name, wrong.line)
+            where = f"{typed}, line {line:,}" + (f", column {wrong.column}" if wrong.column else "")
             found.append(
                 Finding(
                     "seed_wrong" if wrong.readable else "seed_unreadable",
                     {"where": where, "why": str(wrong)},
-                    file=f"seeds/{path.name}",
-                    line=wrong.line,
+                    file=typed,
+                    line=line,
                     column=wrong.column,
                 )
             )

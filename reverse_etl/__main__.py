@@ -133,6 +133,8 @@ def plan(
             document = planning.store(connection, made, current.run_id)
         _planned_document(current, document)
         planned, held = planning.totals(document)
+        for sentence in document["own"]:
+            print(f"plan: {sentence}")
         for part in document["exports"]:
             planned_words = [
                 f"{count:,} {what}"

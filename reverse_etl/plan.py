@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 
-from common import sql
+from common import district, sql
 from common.commit import git_commit
 from common.problems import Reason, said
 from common.runs import Run
@@ -316,6 +316,7 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
         "exports": [asdict(part) for part in plan.parts],
         "undoes": plan.undo.run_id if plan.undo else "",
         "cannot": plan.undo.cannot if plan.undo else [],
+        "own": district.sentences(),
     }
 
 

@@ -96,6 +96,8 @@ def show(
         console.print(f"It undoes run {document['undoes']}.", markup=False, highlight=False)
         for sentence in document["cannot"]:
             console.print(f"not undone: {sentence}", markup=False, highlight=False)
+    for sentence in document.get("own", ()):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     if document["allowed"]["words"]:
         console.print(
             f"Limits lifted by {document['allowed'].get('who') or 'somebody'}:"

@@ -38,7 +38,7 @@ ROOMS = {
 def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     (tmp_path / "house" / ".dlt").mkdir(parents=True)
-    monkeypatch.setattr(settings, "project", lambda: tmp_path / "house")
+    monkeypatch.setattr(settings, "home", lambda: tmp_path / "house")
     settings._files.cache_clear()
     before = os.umask(0o077)
     os.umask(before)

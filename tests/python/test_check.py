@@ -252,7 +252,7 @@ def test_a_file_of_settings_that_cannot_be_read_is_one_sentence_and_keeps_its_se
     content, sentence = BROKEN[how]
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_bytes(content)
-    monkeypatch.setattr(settings, "project", lambda: tmp_path)
+    monkeypatch.setattr(settings, "home", lambda: tmp_path)
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     settings._files.cache_clear()
     try:

@@ -119,7 +119,7 @@ def used(verb: str) -> set[str]:
 def test_every_variable_of_the_makefile_is_a_value_or_cannot_be_given() -> None:
     inside = set(re.findall(r"\$\(([A-Z_a-z]+)\)", MAKEFILE)) - {"NAME", "name"}
     fixed = set(re.findall(r"^\s*override (\w+)", MAKEFILE, re.M))
-    assert inside <= fixed | {"RUN", "VALUES"}, "a new variable belongs into VALUES"
+    assert inside <= fixed | {"RUN", "DISTRICT", "VALUES"}, "a new variable belongs into VALUES"
     in_recipes = set(re.findall(r"\$\$\{?([A-Z_]{2,})", MAKEFILE)) | set(
         re.findall(r"given,[^,]*,([A-Z_]+)", MAKEFILE)
     )
@@ -141,7 +141,8 @@ def test_no_value_is_ever_run_and_each_reaches_its_command_as_it_was_typed(
         assert not list(folder.rglob("ran-*")), (verb, form)
         assert asked or verb in ("help", "setup"), verb
         for one in asked:
-            changed = {"HOMEROOM_RUN"} | ({"HOMEROOM_VAR"} if verb in ("lint", "docs") else set())
+            changed = {"HOMEROOM_RUN", "HOMEROOM_DISTRICT"}
+            changed |= {"HOMEROOM_VAR"} if verb in ("lint", "docs") else set()
             for name in values.keys() - changed:
                 assert one.given[name] == values[name], (verb, name)
         said = [word for one in asked for word in one.words]
@@ -259,6 +260,13 @@ def test_run_names_the_run_of_every_command_and_undo_works_on_none(folder: Path)
     assert asked.given["HOMEROOM_RUN"] == "of-the-environment"
 
 
+def test_the_folder_of_a_district_is_named_for_every_verb(folder: Path) -> None:
+    (asked,) = make(folder, "plan", {"DISTRICT": "../our district"})[:1]
+    assert asked.given["HOMEROOM_DISTRICT"] == "../our district"
+    (asked,) = make(folder, "show", {"HOMEROOM_DISTRICT": "../sd74"}, by="environment")
+    assert asked.given["HOMEROOM_DISTRICT"] == "../sd74"
+
+
 def listed(folder: Path, *words: str) -> str:
     return subprocess.run(
         ["make", "help", *words],
@@ -320,7 +328,7 @@ def test_every_value_the_documents_give_a_verb_is_one_it_takes(paper: str) -> No
         if where == paper and words and words[1] in VERBS:
             given = set(re.findall(r"([A-Z_]+)=", re.sub(r'"[^"]*"', "", words[2])))
             takes = used(words[1]) | set(re.findall(r"[A-Z_]{2,}", recipe(words[1])))
-            takes |= {"PYTHON", "RUN"}  # of every verb
+            takes |= {"PYTHON", "RUN", "DISTRICT"}  # of every verb
             wrong += [(command, name) for name in sorted(given - takes)]
     assert wrong == []
 

@@ -62,7 +62,7 @@ RIGHT = {"kind": "k"}
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Settings as somebody wrote them: (config.toml, secrets.toml)."""
     (tmp_path / ".dlt").mkdir()
-    monkeypatch.setattr(settings, "project", lambda: tmp_path)
+    monkeypatch.setattr(settings, "home", lambda: tmp_path)
 
     def write(config: str, secrets: str = "") -> None:
         (tmp_path / ".dlt" / "config.toml").write_text(config, encoding="utf-8")
