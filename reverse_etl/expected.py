@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import duckdb
 
 from common import sql
+from reverse_etl import applied
 from reverse_etl.model import CREATE, REMOVE, Export
 
 WHOSE = """
@@ -57,3 +58,19 @@ def mark(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> No
                 and subject in (select subject from expecting where target = $target)""",
                 {"target": export.target, "entity": export.entity},
             )
+
+
+def expired(connection: duckdb.DuckDBPyConnection, export: Export, as_of: str) -> int:
+    """Of a file whose rows have a last day of their own (`expires:`), such as classes of a school
+    year: how many of the last delivery are past it, and in tonight's export no more.
+    """
+    if export.expires is None or not as_of:
+        return 0
+    ((count,),) = connection.execute(
+        f"""
+        select count(*) from {applied.table(export.target, export.entity)}
+        where try_cast({sql.name(export.expires)} as date) < cast($as_of as date)
+        and _key not in (select {sql.key(export.shown_key)} from {export.relation})""",
+        {"as_of": as_of},
+    ).fetchall()
+    return int(count)

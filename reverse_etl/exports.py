@@ -64,6 +64,7 @@ KNOWN = (
     "hold",
     "family",
     "expected",
+    "expires",
     "opt_in",
     "sheet",
     "file",
@@ -283,7 +284,8 @@ def parsed(
     key, context = tuple(meta["key"]), tuple(meta.get("context", ()))
     references = dict(meta.get("references", {}))
     named = {
-        name: meta.get(name) for name in ("subject", "partition", "hold", "family", "expected")
+        name: meta.get(name)
+        for name in ("subject", "partition", "hold", "family", "expected", "expires")
     }
     after = {
         column: _after(there, f"{where}.after.{column}")
@@ -333,6 +335,8 @@ def parsed(
                 f"{where}.{name} is {named[name]!r}, which is no context column; a {name} is never"
                 " sent"
             )
+    if named["expires"] and not meta.get("file"):
+        raise ExportError(f"{where}.expires is for files: of what else vanishes `on_absent` says")
     if named["family"] and not named["subject"]:
         raise ExportError(f"{where}.family needs `subject`: it says of whom")
     _roles(columns, context, where)

@@ -17,7 +17,7 @@ import duckdb
 from common import sql
 from common.problems import WITHIN, Reason
 from common.words import words
-from reverse_etl import applied, diff
+from reverse_etl import applied, diff, expected
 from reverse_etl.exports import RefusalError
 from reverse_etl.form import per_partition
 from reverse_etl.limits import (
@@ -253,7 +253,11 @@ def spread_over_files(
 
 
 def by_limits(
-    connection: duckdb.DuckDBPyConnection, export: Export, observed: int, allowed: Allowed
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    observed: int,
+    allowed: Allowed,
+    as_of: str = "",
 ) -> list[str]:
     """Hold what exceeds the limits of this export; returns the sentences."""
     target, entity = export.target, export.entity
@@ -271,7 +275,9 @@ def by_limits(
         ):
             return []  # nothing is sent, so nothing vanishes at the target
         counts = {"before": observed, "after": observed - gone}
-        why = drop_hold(target, entity, export.limits, **counts, allowed=allowed)
+        over = expected.expired(connection, export, as_of)
+        kept = {**counts, "before": observed - over}  # of what was still to be there
+        why = drop_hold(target, entity, export.limits, **kept, allowed=allowed)
         # a day's rows are others every day: as many as there are, unless somebody limits them
         if CREATE in export.limits.per_run or not export.file.daily:
             why = why or growth_hold(target, entity, export.limits, **counts, allowed=allowed)

@@ -18,6 +18,7 @@ import duckdb
 from common import sql
 from common.problems import Reason, said, sentence
 from reverse_etl import applied, diff
+from reverse_etl.expected import expired
 from reverse_etl.exports import left_out_model
 from reverse_etl.limits import Allowed, drop_hold, left_out_hold
 from reverse_etl.model import Export
@@ -189,12 +190,17 @@ def too_many(
 
 
 def too_few(
-    connection: duckdb.DuckDBPyConnection, export: Export, after: int, allowed: Allowed
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    after: int,
+    allowed: Allowed,
+    as_of: str = "",
 ) -> Reason | None:
     """Why a file must not go that would hold so much less than the one delivered last; None when
     it may.
     """
     before = rows(connection, applied.table(export.target, export.entity))
+    before -= expired(connection, export, as_of)
     target, entity = export.target, export.entity
     return drop_hold(target, entity, export.limits, before=before, after=after, allowed=allowed)
 

@@ -168,6 +168,7 @@ class Export:
     hold: str | None = None  # a context column: filled, the subject's changes wait
     family: str | None = None  # a context column: a subject moves between rows of one family
     expected: str | None = None  # a context column: which columns tonight's events explain
+    expires: str | None = None  # files: the column of a row's own last day; past it, it may vanish
     opt_in: str = ""  # the setting of the target that has to be true for it
     sheet: tuple[str, ...] = ()  # what is printed beside a first password
     file: FileFormat | None = None  # set: a file target

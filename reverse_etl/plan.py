@@ -240,7 +240,11 @@ def build_plan(
             parts[export.target, export.entity].holds += seatless(connection, export)
         moves.hold_together(connection, export)
         sentences = holds.by_limits(
-            connection, export, parts[export.target, export.entity].observed, allowed
+            connection,
+            export,
+            parts[export.target, export.entity].observed,
+            allowed,
+            night.as_of if night.undo is None else "",
         )
         parts[export.target, export.entity].holds += sentences
         moves.hold_together(connection, export)

@@ -422,7 +422,9 @@ def _kept_back(  # noqa: PLR0917
             new = lacking.total() - len(keys)  # rows that are not in what is rendered
             why = left_out.too_many(
                 connection, export, desired + new, lacking, allowed
-            ) or left_out.too_few(connection, export, desired - len(keys), allowed)
+            ) or left_out.too_few(
+                connection, export, desired - len(keys), allowed, change.new.get("as_of", "")
+            )
             if why:
                 values = {"file": change.key[0], "why": str(why)}
                 found.append(Finding("file_not_sent", values, target=change.target))

@@ -20,6 +20,7 @@ DBT = SimpleNamespace(
     type_string=lambda: "varchar",
     type_float=lambda: "float",
     position=lambda part, text: f"position({part} in {text})",
+    dateadd=lambda unit, many, day: f"cast({day} + interval ({many}) {unit} as date)",
     datediff=lambda first, last, unit: f"date_diff('{unit}', {first}, {last})",
 )
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from engine_bench import GROUPS, NO_LIMITS, USERS, Bench, user
+import pytest
+from engine_bench import GROUPS, NO_LIMITS, USERS, Bench, FakeFolder, Model, user
 from test_engine_moves import FAMILIES, members, rows, there
 
 EXPECTING = replace(
@@ -125,3 +126,40 @@ def test_what_is_nobodys_is_explained_by_its_key_and_only_in_the_columns_named(
     assert bench.whole_night() == 2
     there = {row["group_id"]: row["name"] for row in bench.platform.rows("groups")}
     assert there == {**named, "g10": "g10", "g11": "g11"}
+
+
+OVER, AHEAD = "2020-06-30", "2099-06-30"  # last days before and after any night a test runs
+
+
+@pytest.mark.parametrize(
+    ("kept", "new", "code"),
+    [
+        (10, 0, 0),  # those of last year are gone
+        (10, 6, 0),  # and this year's are there
+        (7, 0, 2),  # three of ten whose days last went as well
+        (10, 60, 2),  # what came is counted by all that were there
+    ],
+)
+def test_what_is_past_its_own_last_day_vanishes_from_a_file_and_counts_against_no_limit(
+    tmp_path: Path, kept: int, new: int, code: int
+) -> None:
+    (tmp_path / "vendor").mkdir()
+    classes = Model(
+        "classes",
+        dict.fromkeys(("class", "last_day"), "varchar"),
+        {
+            "key": ["class"],
+            "limits": {"drop": "20%", "create": "100%"},
+            "expires": "last_day",
+            "file": {"name": "classes.csv", "when_empty": "send"},
+        },
+        target="folder",
+    )
+    bench = Bench(tmp_path / "var", [classes])
+    bench.folder = FakeFolder(tmp_path / "vendor")
+    ongoing = [{"class": f"on{n}", "last_day": AHEAD} for n in range(10)]
+    bench.desire(classes=ongoing + [{"class": f"old{n}", "last_day": OVER} for n in range(20)])
+    assert bench.whole_night(allow="first", why="the first night") == 0
+    later = ongoing[:kept] + [{"class": f"new{n}", "last_day": AHEAD} for n in range(new)]
+    bench.desire(classes=later)
+    assert bench.whole_night() == code

@@ -12,7 +12,8 @@ classes as (
         sections.section_id,
         classes.class_id,
         classes.school_id,
-        classes.school_number
+        classes.school_number,
+        classes.end_date
     from {{ ref('portfolio__sections') }} as sections
     inner join {{ ref('exp_portfolio__classes') }} as classes
         on sections.class_id = classes.class_id
@@ -42,7 +43,8 @@ student_rows as (
         classes.school_id,
         classes.school_number,
         students.person_id,
-        students.source
+        students.source,
+        classes.end_date as ends_on
     from section_students
     inner join classes
         on section_students.section_id = classes.section_id
@@ -58,7 +60,8 @@ teacher_rows as (
         classes.school_id,
         classes.school_number,
         staff.person_id,
-        staff.source
+        staff.source,
+        classes.end_date as ends_on
     from section_staff
     inner join classes
         on section_staff.section_id = classes.section_id

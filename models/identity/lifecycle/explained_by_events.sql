@@ -21,6 +21,7 @@ night as (
 tonight as (
     select
         events.*,
+        night.as_of,
         events.event = 'moves' and events.ends_on < night.as_of as goes_back
     from events
     cross join night
@@ -39,6 +40,7 @@ earlier as (
         tonight.to_school_number,
         tonight.starts_on,
         tonight.goes_back,
+        tonight.as_of,
         places_seen.person_id,
         places_seen.school_number,
         places_seen.grade_code,
@@ -74,6 +76,15 @@ taught as (
 compared as (
     select
         stood.*,
+        -- a school closes, opens or moves on the day the year turns, or stays so past it: its people are elsewhere a grade up
+        exists (
+            select 1 from events as rollovers
+            where
+                rollovers.event = 'rollover'
+                and rollovers.starts_on <= stood.as_of
+                and rollovers.ends_on >= stood.starts_on
+                and coalesce(rollovers.school_number, stood.school_number) = stood.school_number
+        ) as is_turned,
         records.population,
         records.school_number as now_school,
         records.grade_code as now_grade,
@@ -121,11 +132,17 @@ explained as (
                     compared.now_school = compared.of_school
                     and compared.school_number is distinct from compared.of_school
                     and compared.now_state <> 'left'
-                    and compared.now_grade is not distinct from compared.grade_code
-            -- closes, moves: elsewhere, in the same grade
+                    and (
+                        compared.now_grade is not distinct from compared.grade_code
+                        or (compared.is_turned and compared.now_grade = compared.next_grade)
+                    )
+            -- closes, moves: elsewhere, in the same grade, or in the next where the year turned meanwhile
             else
                 compared.now_state <> 'left'
-                and compared.now_grade is not distinct from compared.grade_code
+                and (
+                    compared.now_grade is not distinct from compared.grade_code
+                    or (compared.is_turned and compared.now_grade = compared.next_grade)
+                )
                 and (
                     (
                         compared.school_number = compared.of_school
