@@ -57,6 +57,9 @@ class Entity:
     read_only: tuple[str, ...] = ()  # fields that go in no body: the platform makes them
     named_by: str = ""  # the column an object is looked up by
     inside: str = ""  # the column that names what an object lives in
+    permission: str = ""  # what its calls need of the platform, in the platform's own word
+    # permission -> a call that only reads and is refused without it
+    probes: Mapping[str, Route] = field(default_factory=dict)
     # traits
     links: tuple[str, ...] = ()  # the references it ties: it is no object of its own
     listed_per: str = ""  # the entity whose objects of ours are asked for theirs, one by one
@@ -66,9 +69,6 @@ class Entity:
     keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
     never_deleted: str = ""  # why
     opt_in: str = ""  # the setting of the target without which it is neither read nor written
-    permission: str = ""  # what its calls need of the platform, in the platform's own word
-    # permission -> a call that only reads and is refused without it
-    probes: Mapping[str, Route] = field(default_factory=dict)
 
     def needs(self, route: Route) -> str:
         """What a call needs of the platform."""

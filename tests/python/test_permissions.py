@@ -13,7 +13,7 @@ from common import paths
 from common.settings import Section
 from reverse_etl.targets.entity import Entity
 from reverse_etl.targets.google import Google, client
-from reverse_etl.targets.google.permissions import NEEDS
+from reverse_etl.targets.google.permissions import NEEDS, SCOPES
 from reverse_etl.targets.microsoft import Microsoft
 from reverse_etl.targets.microsoft.entities import BESIDE
 
@@ -78,7 +78,7 @@ def test_every_call_stands_beside_the_scope_that_google_asks_for_it() -> None:
         for scope, _, _, setting in table
     }
     settings = {
-        scope: f"`{setting} = false`" if setting else "" for scope, setting in client.SCOPES.items()
+        scope: f"`{setting} = false`" if setting else "" for scope, setting in SCOPES.items()
     }
     assert page == settings
 
@@ -119,6 +119,7 @@ def test_every_setting_of_the_page_is_one_and_those_of_signing_in_are_there(
     assert listed <= model.model_fields.keys()
     signing_in = {"credentials", "subject", "authority", "client_id", "certificate"}
     signing_in |= {"client_secret", "ca_file", "end_sessions"}
+    signing_in |= {"subjects", "hashed_passwords"}
     assert listed == signing_in & model.model_fields.keys()
 
 
@@ -136,7 +137,7 @@ def test_google_is_believed_by_the_certificates_the_district_names(
     good = SimpleNamespace(token_state=client.TokenState.FRESH)
     for settings in (Google.Settings(), Google.Settings(ca_file="/etc/proxy.pem")):
         wire = client.Client("google", settings)
-        wire._opened = (SimpleNamespace(), good)
+        wire._opened = (SimpleNamespace(), (good,))
         wire._connection()
     assert made == [None, "/etc/proxy.pem"]
 

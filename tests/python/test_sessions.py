@@ -18,7 +18,7 @@ from reverse_etl.execute import Tally
 from reverse_etl.model import SESSIONS_LEFT
 from reverse_etl.push import _troubles
 from reverse_etl.targets.base import SIGN_OUTS
-from reverse_etl.targets.google.client import SCOPES, scopes_of
+from reverse_etl.targets.google.permissions import SCOPES, scopes_of
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.replies import Reply
 

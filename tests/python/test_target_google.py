@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,11 @@ from common import problems
 from demo import platforms as emulated
 from demo.platforms import google as emulator
 from reverse_etl.model import Change
+from reverse_etl.passwords import Passwords
 from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google import Google, path_in_url
-from reverse_etl.targets.google.client import READING, SCOPES, reply_of, scopes_of, verdict
+from reverse_etl.targets.google.client import reply_of, verdict
+from reverse_etl.targets.google.permissions import READING, SCOPES, scopes_of
 from reverse_etl.targets.replies import Call, Reply, Verdict
 
 
@@ -756,3 +761,77 @@ def test_every_scope_that_only_reads_is_one_google_has():
         known |= json.loads(file.read_text(encoding="utf-8"))["auth"]["oauth2"]["scopes"].keys()
     reading = {scope for scope in SCOPES if f"{scope}.readonly" in known}
     assert {scope.rpartition("/")[2] for scope in reading} == READING
+
+
+OTHER = "second.admin@sd74.example"
+
+
+@pytest.fixture
+def two_admins(platforms, tmp_path, monkeypatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    first = kit("google", platforms)
+    if not first.adapter._client.ask(
+        first.adapter._client.request(Route("users.get", {"userKey": OTHER}))
+    ).good:
+        made = first.done(first.user(primary_email=OTHER))
+        key = first.made["users", made.key]
+        store = platforms.google.tenant.store
+        store.put("users", key, store["users"][key] | {"isAdmin": True})
+        store.commit(0)
+    first.adapter.close()
+    made = kit("google", platforms, subjects=[OTHER])
+    yield made
+    made.adapter.close()
+
+
+def test_each_admin_it_acts_for_has_a_quota_of_its_own(two_admins, platforms, monkeypatch):
+    adapter = two_admins.adapter
+    first = adapter.said.subject
+    assert adapter.rate == 2 * adapter.said.writes_per_minute / 60
+    asked: list[str] = []
+    plain = emulator.Google._allowed
+
+    def allowed(self: Any, request: Any, resource: Any) -> Any:
+        token = plain(self, request, resource)
+        asked.append(token.subject)
+        return token
+
+    monkeypatch.setattr(emulator.Google, "_allowed", allowed)
+    barrier = threading.Barrier(4)
+
+    def read(_: int) -> bool:
+        barrier.wait(10)  # four threads, none of which does it all
+        request = adapter._client.request(Route("users.get", {"userKey": first}))
+        return adapter._client.ask(request).good
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(4)))
+    assert sorted(asked) == sorted([first, OTHER] * 2)
+
+
+def test_each_admin_is_asked_for_what_it_may(two_admins, platforms):
+    assert lacking(two_admins) == []
+    store = platforms.google.tenant.store
+    (key,) = (k for k, one in store["users"].items() if one["primaryEmail"] == OTHER)
+    store.put("users", key, store["users"][key] | {"isAdmin": False})
+    store.commit(0)
+    found = lacking(two_admins)
+    assert found and {values["subject"] for _, values in found} == {OTHER}
+
+
+def test_a_first_password_may_go_as_its_hash_alone(platforms, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("google", platforms, hashed_passwords=True)
+    plain: list[str] = []
+    issue = Passwords.issue
+
+    def issued(self: Passwords, *given: Any, **named: Any) -> str:
+        plain.append(issue(self, *given, **named))
+        return plain[-1]
+
+    monkeypatch.setattr(Passwords, "issue", issued)
+    body = json.loads(made.adapter.request(made.user()).body)
+    assert body["hashFunction"] == "SHA-1"
+    assert body["password"] == hashlib.sha1(plain[-1].encode(), usedforsecurity=False).hexdigest()
+    made.done(made.user())
+    made.adapter.close()

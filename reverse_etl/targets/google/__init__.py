@@ -10,6 +10,7 @@ itself, and what Google means by some of its answers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from reverse_etl.targets.google.details import merged
 from reverse_etl.targets.google.entities import COURSE_KEYS, CUSTOMER, ENTITIES, LISTS
 from reverse_etl.targets.google.permissions import NEEDS
 from reverse_etl.targets.google.settings import Settings
-from reverse_etl.targets.reading import TargetUnreadableError
+from reverse_etl.targets.reading import Reads, TargetUnreadableError
 from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
 
 REPEATABLE = Call(repeatable=True)
@@ -46,6 +47,9 @@ class Google(ApiTarget):
     ) -> None:
         client = Client(name, settings_of(Settings, name, settings))
         super().__init__(name, settings, exports, client)
+        if len(self.said.everybody) > 1:  # the quota is each admin's own
+            self.rate *= len(self.said.everybody)
+            self._reads = Reads(name, self.rate, client.verdict)
         self.constants = {"customer": self.said.customer}
         if self.said.details:
             users = self.rows["users"]
@@ -155,7 +159,9 @@ class Google(ApiTarget):
             plain = name.removesuffix(".readonly")
             wants = [row.name for row in rows for r in self._used(row) if row.needs(r) == plain]
             yield Reason("scope_missing", said | {"entities": ", ".join(dict.fromkeys(wants))})
-        if not refused:
+        if refused:
+            return
+        for _ in self._client.each():
             yield from super().lacking()
 
     def lack(self, row: Entity, permission: str, reply: Reply) -> Reason:
@@ -164,13 +170,13 @@ class Google(ApiTarget):
         if known and known.code == "refused_api_off":
             return Reason("api_missing", said | {"api": needs.api})
         if known and known.code == "refused_permission":
-            who = {"subject": self.said.subject, "privilege": needs.privilege}
+            who = {"subject": self._client.acting, "privilege": needs.privilege}
             return Reason("privilege_missing", said | who)
         return super().lack(row, permission, reply)
 
     def probe_words(self, entity: str) -> Words:
         """The admin, a product, a group, a course: what there is to ask with."""
-        words = Words({"subject": self.said.subject})
+        words = Words({"subject": self._client.acting})
         if entity == "licences" and self.said.products:
             words |= {"product": self.said.products[0], "customer_id": self._customer_id()}
         probe = {"group_settings": "groups", "course_teachers": "courses"}
@@ -305,6 +311,13 @@ class Google(ApiTarget):
         body["externalIds"] = [*(one for one in found if one.get("namespace") not in named), *ours]
         return self._client.request(replace(route, body=body))
 
+    def password(self, change: Change) -> str:
+        """As it is, or as its hash: sealed it is as it is either way."""
+        plain = super().password(change)
+        if not self.said.hashed_passwords:
+            return plain
+        return hashlib.sha1(plain.encode(), usedforsecurity=False).hexdigest()
+
     def _detailed(self, change: Change) -> Any:
         """What others wrote in the same lists stays: they are read first."""
         row, words = self.rows["user_details"], self.words(change)
@@ -319,7 +332,10 @@ class Google(ApiTarget):
         owner stands there as Google knows them.
         """
         if change is None or change.entity != "courses" or not route.columns:
-            return super().filled(route, words, change)
+            made = super().filled(route, words, change)
+            if made.body and "password" in made.body and self.said.hashed_passwords:
+                return replace(made, body={**made.body, "hashFunction": "SHA-1"})
+            return made
         plain = tuple(name for name in change.new if name != "owner_id")
         made = super().filled(replace(route, columns=plain), words, change)
         body = {k: v for k, v in (made.body or {}).items() if v is not None}

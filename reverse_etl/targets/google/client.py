@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import errno
 import http.client
+import itertools
 import json
 import logging
 import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,7 @@ from common.clock import Clock
 from common.problems import Reason
 from reverse_etl.pacing import Bucket
 from reverse_etl.targets.entity import Route
+from reverse_etl.targets.google.permissions import scopes_of
 from reverse_etl.targets.google.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import (
@@ -59,34 +61,6 @@ from reverse_etl.targets.replies import (
     word,
 )
 
-# Exactly what is called; the admin console must list them for the client id, and one that is not
-# listed refuses all. Members are covered by the scope of groups. Scope -> the setting without which
-# it is not asked for.
-SCOPES: Mapping[str, str] = {
-    f"https://www.googleapis.com/auth/{name}": setting
-    for name, setting in {
-        "admin.directory.user": "",
-        "admin.directory.group": "",
-        "admin.directory.orgunit": "",
-        "admin.directory.userschema": "",
-        "admin.directory.user.security": "end_sessions",
-        "classroom.courses": "classes",
-        "classroom.rosters": "classes",
-        "apps.licensing": "licences",
-        "apps.groups.settings": "group_settings",
-    }.items()
-}
-# What only reads, where Google has such a scope; with `read_only` it is asked for instead.
-READING = frozenset(
-    {
-        "admin.directory.user",
-        "admin.directory.group",
-        "admin.directory.orgunit",
-        "admin.directory.userschema",
-        "classroom.courses",
-        "classroom.rosters",
-    }
-)
 DESCRIPTIONS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
 DESCRIPTION = DESCRIPTIONS / "admin.directory_v1.json"
 CLASSROOM = DESCRIPTIONS / "classroom.v1.json"
@@ -173,9 +147,11 @@ class Client:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._connections: list[Any] = []
-        self._opened: tuple[SimpleNamespace, Any] | None = None
-        # quotas of their own: half the Directory's, and one call a second
-        self._slow = {"classroom": Bucket(CLASSROOM_RATE), "licensing": Bucket(LICENSING_RATE)}
+        self._opened: tuple[SimpleNamespace, tuple[Any, ...]] | None = None
+        self._turns = itertools.count()  # whose turn it is when a thread first asks
+        # quotas of their own: half the Directory's for each admin, and one call a second
+        classroom = Bucket(CLASSROOM_RATE * len(settings.everybody))
+        self._slow = {"classroom": classroom, "licensing": Bucket(LICENSING_RATE)}
         self.clock = Clock()
 
     @property
@@ -188,7 +164,20 @@ class Client:
     @property
     def identity(self) -> str:
         """As whom it signs in."""
-        return self._settings.subject
+        return " and ".join(self._settings.everybody)
+
+    @property
+    def acting(self) -> str:
+        """The admin this thread acts for: several share the work, each with a quota of its own."""
+        if not hasattr(self._local, "turn"):
+            self._local.turn = next(self._turns)
+        return self._settings.everybody[self._local.turn % len(self._settings.everybody)]
+
+    def each(self) -> Iterator[str]:
+        """This thread as each admin in turn."""
+        for turn, subject in enumerate(self._settings.everybody):
+            self._local.turn, self._local.connection = turn, None
+            yield subject
 
     def request(self, route: Route) -> Any:
         """The request of a route, whose call is a method of the API: `users.insert`."""
@@ -263,7 +252,7 @@ class Client:
         transport = self._asked_for_token(self._local.connection.http)
         for scope in scopes_of(self._settings):
             try:
-                self._open()[1].with_scopes([scope]).refresh(transport)
+                self._open()[1][0].with_scopes([scope]).refresh(transport)
             except google.auth.exceptions.GoogleAuthError:
                 refused.append(scope)
         key = json.loads(Path(self._settings.credentials).read_text(encoding="utf-8"))
@@ -292,7 +281,8 @@ class Client:
     def _connection(self) -> Any:
         """This thread's own connection, with a token that is good for this call."""
         connection = getattr(self._local, "connection", None)
-        credentials = self._open()[1]
+        whose = self._settings.everybody.index(self.acting)
+        credentials = self._open()[1][whose]
         if connection is None:
             plain = _WritesOnce(
                 timeout=self._settings.timeout, ca_certs=self._settings.ca_file or None
@@ -368,18 +358,6 @@ def _is_closed(connection: socket.socket) -> bool:
             return True
 
 
-def scopes_of(settings: Settings) -> list[str]:
-    """The scopes a district's settings make it ask for; of what is only read, those to read."""
-    asked = [scope for scope, part in SCOPES.items() if not part or getattr(settings, part)]
-    if not settings.read_only:
-        return asked
-    return [
-        f"{scope}.readonly" if scope.rpartition("/")[2] in READING else scope
-        for scope in asked
-        if SCOPES[scope] != "end_sessions"
-    ]
-
-
 def _build(settings: Settings) -> SimpleNamespace:
     directory = _service(DESCRIPTION, settings.address)
     users = directory.users()
@@ -418,7 +396,8 @@ def _service(description: Path, address: str) -> Any:
     return build_from_document(said, http=httplib2.Http())
 
 
-def _credentials(name: str, settings: Settings) -> Any:
+def _credentials(name: str, settings: Settings) -> tuple[Any, ...]:
+    """Those of each admin it acts for."""
     for key in ("credentials", "subject"):
         if not getattr(settings, key):
             raise TargetUnreadableError(
@@ -439,4 +418,4 @@ def _credentials(name: str, settings: Settings) -> Any:
         ) from None
     if clear := in_the_clear("token_uri of the service account key", found._token_uri):
         raise TargetUnreadableError(f"{name}: {clear}")
-    return found
+    return tuple(found.with_subject(subject) for subject in settings.everybody)

@@ -17,6 +17,10 @@ class Settings(AccountSettings):
     """The service account's key, a JSON file."""
     subject: Text = ""
     """The admin the service account acts for."""
+    subjects: Texts = ()
+    """More admins it acts for: each has a quota of its own, so that each makes it faster."""
+    hashed_passwords: bool = False
+    """Whether first passwords are sent as their SHA-1 alone."""
     classes: bool = False
     """Whether classes are kept as courses of Classroom; it wants permissions of its own."""
     licences: bool = False
@@ -38,3 +42,8 @@ class Settings(AccountSettings):
     """Google's quota per delegated subject and project."""
     threads: Some = 32
     """Calls under way at once."""
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """The admins it acts for, the first one first."""
+        return tuple(dict.fromkeys((self.subject, *self.subjects)))
