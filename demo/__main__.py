@@ -7,7 +7,7 @@
                                                     they are adopted
     python -m demo again                            one more night on the same files
     python -m demo next                             one school day on, and its night
-    python -m demo year --students 60               from nothing: a year in twelve nights, checked
+    python -m demo year                             from nothing: a year of turning days, judged
     python -m demo state google                     what the platform holds, as JSON
     python -m demo with -- make push                any command, with the platforms running
     python -m demo serve --state DIR --requests FILE   the platforms alone; prints the environment
@@ -167,24 +167,24 @@ def next_day() -> None:
 
 @app.command()
 def year(
-    students: Annotated[int, typer.Option(min=1, help="How many students the district has.")] = 60,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same district.")] = 1,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Two years, every night on which something may change.")
+    ] = False,
 ) -> None:
-    """A year in twelve nights, each checked against what the platforms hold; exit 1 when an account
-    is not as it should be.
+    """A year's turning days under the shipped limits, each night judged by the district's own
+    state; exit 1 when anything is not as it says.
     """
-    from demo.year import NIGHTS, live
+    from demo import year as judge
 
+    nights = tuple(judge.every()) if every else judge.SHORT
+    _say(f"A district with its own calendar: {len(nights)} nights, and nobody types anything")
+    begin(50, 1)
+    wrong = judge.live(nights, _say)
     _say(
-        f"A year of a synthetic district of {students:,} students, seed {seed}:"
-        f" {len(NIGHTS)} nights"
-    )
-    begin(students, seed)
-    wrong = live(students, seed, _say)
-    _say(
-        "Every account was as it should be on every night"
+        "Everything was as the district's own state says, on every night"
         if not wrong
-        else f"{wrong} accounts or memberships were not as they should be"
+        else f"{wrong} things were not as the district's own state says"
     )
     raise typer.Exit(1 if wrong else 0)
 

@@ -1,318 +1,246 @@
-"""A year of the synthetic district in twelve nights, each checked against what the platforms
-themselves hold.
+"""`make year`: two school years of a district with its own calendar, and a judge who asks after
+each night whether every person, platform and file is as the district's own state says.
 
-In: a district, the nights of NIGHTS (first days, the end of a grace, June, a July without class
-lists, the rollover, October). Out: one line a night and an exit code. What is expected is worked
-out here, from the district's own story and the days of `seeds/`, by other means than the models':
-who is enrolled or employed has an open account in both tenants and in summer keeps every group; who
-has left has a closed one once the days of grace are over; who waits for somebody to say whether an
-account is theirs has none of ours.
+In: the nights to live, each with the exit code foretold. Out: one line a night and how many things
+were wrong. Limits and trust are as they ship, in a copy of the project whose seeds have the
+district's rows (`year_district.ROWS`); after the first night nobody types anything.
 
-Limits are lifted by name, for between two of these nights lie weeks.
-
-Alone: `python -m demo year --students 60` (a night takes what a night takes: about ten minutes).
+    python -m demo year         the days on which everything changes at once (a quarter of an hour)
+    python -m demo year --all   two years, every night of the weeks in which something turns (hours)
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from common.paths import published, root
-from demo import hr
-from demo.calendar import DAY_0, is_summer
-from demo.district import INACTIVE
-from demo.district import District as Story
+from common.paths import root, var
 from demo.holdings import holdings
-from demo.nights import District, folder, night, platforms
-from demo.places import Places
+from demo.nights import folder, platforms
+from demo.places import PLATFORMS, Places
+from demo.year_district import FIRST_NIGHT, Place, State, read_rows, write_rows
 
-NIGHTS = (
-    date(2026, 10, 5),
-    date(2026, 10, 6),
-    date(2026, 10, 20),
-    date(2027, 1, 11),
-    date(2027, 2, 1),
-    date(2027, 6, 15),
-    date(2027, 6, 30),
-    date(2027, 7, 2),
-    date(2027, 8, 16),
-    date(2027, 9, 7),
-    date(2027, 10, 1),
-    date(2027, 10, 15),
-)
-ALLOW = (
-    "--allow",
-    "create,update,rename,suspend,restore,remove,drop",
-    "--why",
-    "weeks lie between two nights of the demo's year",
-)
-# files stay the same for weeks, and in a school of a handful the summer looks like a collapse
-TRUST = {"TRUST__HOLD_AFTER_DAYS": "false", "TRUST__SCHOOL_ROWS": "20"}
-NIGHTS_UNTIL_LEFT = (
-    5  # seeds/absence_policy.csv: a student in no extract may be taken for gone from then on
-)
+LEFT_OUT = (".venv", ".git", "var", "__pycache__", ".*_cache", ".hypothesis", "python", "docs")
+FIRST_NIGHT_IS_TYPED = ("--allow", "adopt,create", "--why", "the first night")
 
 
 @dataclass(frozen=True)
-class Days:
-    """Of students: the days of grace, over how many nights more those are spread who waited through
-    a summer, the day of the year from which graduates are closed, and the spans on which timers
-    stand.
+class Night:
+    """A night and the exit code it must end with; `why` is said where that is not 0."""
+
+    day: date
+    exit: int = 0
+    why: str = ""
+
+
+SHORT = tuple(
+    Night(date(*day))
+    for day in (
+        (2026, 10, 5),  # the first
+        (2026, 10, 6),  # a child leaves
+        (2026, 11, 2),  # Alder stands at Birch
+        (2026, 11, 30),  # and is back
+        (2027, 2, 1),  # the semester turns
+        (2027, 3, 18),  # in spring break somebody is dismissed
+        (2027, 5, 24),
+        (2027, 6, 30),  # the last day of school
+        (2027, 7, 1),  # the year turns, a school closes, one is renamed, grade 12 has graduated
+        (2027, 7, 2),
+        (2027, 9, 1),  # who left is in no list
+        (2027, 9, 7),  # the first day; half of the homerooms are blank
+        (2027, 9, 8),
+        (2027, 11, 16),
+    )
+)
+
+
+def every() -> Iterator[Night]:
+    """Every weekday of the weeks in which something turns, and each Monday between."""
+    turns = [night.day for night in SHORT] + [date(2028, 7, 1), date(2028, 9, 1), date(2028, 9, 5)]
+    day = FIRST_NIGHT
+    while day <= date(2028, 10, 31):
+        near = any(abs((day - turn).days) <= 4 for turn in turns)
+        if day.weekday() == 0 or (day.weekday() < 5 and near):
+            yield Night(day)
+        day += timedelta(1)
+
+
+def live(nights: Iterable[Night], say: Any = print, *, begun: bool = False) -> int:
+    """Live through the nights; how many things were wrong in all. `begun`: go on from the state
+    that is there.
     """
-
-    grace: int
-    spread: int
-    graduates: str
-    standing: list[tuple[date, date]]
-
-
-@dataclass
-class Expected:
-    """What the year has shown so far: since which night each student has been gone, and for how
-    many nights unlisted.
-    """
-
-    gone_since: dict[str, date] = field(default_factory=dict)
-    unlisted: dict[str, int] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
-
-    def students(
-        self,
-        listed: Iterable[tuple[str, bool]],
-        tonight: date,
-        days: Days,
-        graduates: AbstractSet[str] = frozenset(),
-    ) -> dict[str, bool]:
-        """Student number -> must the account be open tonight (True) or closed (False); left out
-        where either may be: whom the summer made wait together go one after another.
-        """
-        wanted: dict[str, bool] = {}
-        now = dict(listed)
-        for number, enrolled in now.items():
-            self.unlisted.pop(number, None)
-            if enrolled:
-                self.gone_since.pop(number, None)
-                self.known.add(number)
-                wanted[number] = True
-            elif number in self.known:
-                since = self.gone_since.setdefault(number, tonight)
-                passed = counted(since, tonight, days.standing)
-                together = days.spread if passed < (tonight - since).days else 0
-                if passed >= days.grace + together:
-                    wanted[number] = False
-                elif passed < days.grace and not (
-                    together and number in graduates and f"{tonight:%m-%d}" >= days.graduates
-                ):
-                    wanted[number] = True
-        for number in self.known - now.keys():
-            self.unlisted[number] = self.unlisted.get(number, 0) + 1
-            if self.unlisted[number] < NIGHTS_UNTIL_LEFT and number not in self.gone_since:
-                wanted[number] = True
-        return wanted
-
-
-def counted(since: date, until: date, standing: list[tuple[date, date]]) -> int:
-    """The days from one night to another on which timers run."""
-    days = (since + timedelta(days=n) for n in range(1, (until - since).days + 1))
-    return sum(not any(first <= day <= last for first, last in standing) for day in days)
-
-
-def day_of(when: date) -> int:
-    """The number of a weekday in the demo; the inverse of `date_of`."""
-    weeks, weekday = divmod((when - DAY_0).days, 7)
-    return weeks * 5 + weekday
-
-
-def live(students: int, seed: int, say: Any = print) -> int:
-    """Live through the nights in the folder of a district that was just begun; how many accounts
-    were wrong in all.
-    """
-    days = seed_days()
-    expected, wrong = Expected(), 0
-    places: dict[str, tuple[str, int]] = {}  # student number -> school and grade, the night before
-    groups: dict[str, dict[str, set[str]]] = {}
-    for when in NIGHTS:
-        today = District(students, seed, day_of(when))
-        today.write()
+    project = folder() / "project"
+    if not begun:
+        shutil.copytree(root(), project, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        write_rows(project)
+    wrong = 0
+    for night in nights:
+        state = State(night.day)
+        places = Places.within(folder())
+        state.write(places.extracts, places.hr)
+        typed = FIRST_NIGHT_IS_TYPED if night.day == FIRST_NIGHT else ()
         with platforms() as environment:
-            code = night(today, environment | TRUST, *ALLOW)
-        if code == 1:
-            raise RuntimeError(
-                f"the night of {when} ended in an error; its report stands in"
-                f" {folder().parent / 'runs' / 'latest'}"
-            )
-        story = [
-            student
-            for zone in Story(students, seed).on(today.day).zones()
-            for student in zone.students
-        ]
-        wanted = expected.students(
-            ((s.number, s.status != INACTIVE) for s in story),
-            when,
-            days,
-            {s.number for s in story if s.grade == 12},
-        )
-        staff = {
-            str(row[0]): not row[8] or date.fromisoformat(row[8]) >= when
-            for row in hr.employees(students=students, seed=seed, day=today.day)
-        }
-        people = _people()
-        must = {
-            person: (wanted if population == "student" else staff).get(key)
-            for person, population, key in people
-        }
-        before, places = places, {s.number: (s.school.number, s.grade) for s in story}
-        stayed = {
-            person
-            for person, population, key in people
-            if population == "student" and before.get(key) == places.get(key) and wanted.get(key)
-        }
-        words = []
-        for platform in ("google", "microsoft"):
-            state = holdings(
-                platform,
-                json.loads(Places.within(folder()).state_of(platform).read_text(encoding="utf-8")),
-            )
-            open_now = _accounts(platform, state["users"])
-            earlier, groups[platform] = groups.get(platform, {}), _groups(platform, state)
-            trouble = [
-                f"{person} is {'closed' if wants else 'open'}"
-                for person, wants in must.items()
-                if person in open_now and wants is (not open_now[person])
-            ]
-            waiting = _waiting(
-                platform
-            )  # for a person's word: an account of others bears their name
-            trouble += [
-                f"{person} has no account"
-                for person, wants in must.items()
-                if wants and person not in open_now and person not in waiting
-            ]
-            trouble += [
-                f"{person} has an account before anybody decided"
-                for person in waiting & open_now.keys()
-            ]
-            if is_summer(when):
-                trouble += [
-                    f"{person} lost a group"
-                    for person in stayed
-                    if earlier.get(person, set()) - groups[platform].get(person, set())
-                ]
-            wrong += len(trouble)
-            belong = sum(map(len, groups[platform].values()))
-            words.append(
-                f"{platform} {sum(open_now.values())} open,"
-                f" {len(open_now) - sum(open_now.values())} closed, {len(waiting)} wait,"
-                f" {belong} memberships"
-                + (f"; WRONG: {', '.join(trouble[:5])} ({len(trouble)} in all)" if trouble else "")
-            )
-        say(f"{when} exit {code}: " + "; ".join(words))
+            code = subprocess.run(
+                [sys.executable, "-m", "operations", "nightly", *typed],
+                cwd=project,
+                env=environment
+                | {
+                    "HOMEROOM_AS_OF": night.day.isoformat(),
+                    "HOMEROOM_VAR": str(var()),
+                    "HOMEROOM_RUN": "",
+                    "NIGHT__RETRY_AFTER_MINUTES": "false",  # nothing here only needs time
+                },
+                check=False,
+                stdout=subprocess.DEVNULL if os.environ.get("HOMEROOM_QUIET") else None,
+            ).returncode
+        trouble = list(judged(state, code, night))
+        wrong += len(trouble)
+        say(f"{night.day} exit {code}: {'; '.join(trouble[:40]) or 'as it should be'}")
+        if len(trouble) > 40:
+            say(f"{night.day}: {len(trouble)} in all")
     return wrong
 
 
-def seed_days() -> Days:
-    """What the seeds say of students who leave."""
-    rules = [
-        r
-        for r in _rows("lifecycle_rules")
-        if (r["population"], r["record"], r["to_state"]) == ("student", "left", "suspended")
-        and r["from_state"] != "new"
-    ]
-    ordinary = [r for r in rules if not (r["grade_code"] or r["first_day"])]
-    (grace,) = {int(r["days"]) for r in ordinary}
-    (graduates,) = (r["first_day"] for r in rules if r["first_day"])
-    spans = [
-        r
-        for r in _rows("school_calendar")
-        if r["population"] == "student" and r["timers"] == "stand"
-    ]
-    return Days(
-        grace,
-        max(int(r["spread_days"] or 0) for r in ordinary),
-        graduates,
-        [(date.fromisoformat(r["starts_on"]), date.fromisoformat(r["ends_on"])) for r in spans],
-    )
+def judged(state: State, code: int, night: Night) -> Iterator[str]:
+    """Everything that is not as the district's own state says."""
+    if code != night.exit:
+        yield f"exit {code}, not {night.exit} {night.why}"
+    if not night.exit:
+        yield from (f"held: {one}" for one in held())
+    must = {child.number: state.student(child) for child, _ in state.listed()} | {
+        one.staff_id: state.employee(one) for one in state.employees if one.is_listed(state.day)
+    }
+    for child in state.children:
+        if child.number not in must and child.gone_since(state.day):
+            must[child.number] = state.student(child)
+    for one in state.employees:
+        if one.staff_id not in must and one.purged_on and state.day >= one.purged_on:
+            must[one.staff_id] = state.employee(one)
+    numbers = {(one.first, one.last): one.number for one in state.children} | {
+        (one.first, one.last): one.staff_id for one in state.employees
+    }
+    for platform in PLATFORMS:
+        tables = json.loads(Places.within(folder()).state_of(platform).read_text(encoding="utf-8"))
+        tenant = holdings(platform, tables)
+        found = list(accounts(platform, tenant, numbers))
+        yield from (f"{platform}: {one}" for one in compared(must, found))
+        yield from (f"{platform}: {one}" for one in named(state, platform, tenant))
+    listed = lists(Places.within(folder()).received)
+    for name, there in listed.items():
+        for number, place in must.items():
+            if place.in_lists is not None and place.in_lists is not (number in there):
+                is_child = number.startswith("1")
+                if is_child is (name != "portfolio Staff.csv"):
+                    yield f"{name}: {number} is {'not ' if place.in_lists else ''}in it"
 
 
-def _rows(seed: str) -> list[dict[str, str]]:
-    with (root() / "seeds" / f"{seed}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+@dataclass(frozen=True)
+class Account:
+    number: str
+    is_open: bool
+    groups: frozenset[str]
+    unit: str | None
 
 
-def _people() -> list[tuple[str, str, str]]:
-    """(person id, population, student number or staff id), as the ledger knows them; students no
-    school lists are left out.
-    """
-    with duckdb.connect(str(published()), read_only=True) as connection:
-        return connection.execute(
-            """
-            select persons.person_id, persons.population, coalesce(staff.staff_id,
-            persons.source_key)
-            from identity.persons as persons
-            join identity.person_records as records using (person_id)
-            left join core.staff as staff on staff.staff_key = persons.source_key
-            and persons.population = 'staff'
-            where persons.population = 'staff' or records.school_number is not null"""
-        ).fetchall()
-
-
-def _waiting(platform: str) -> set[str]:
-    """Whose account somebody has to decide on first."""
-    with duckdb.connect(str(published()), read_only=True) as connection:
-        found = connection.execute(
-            "select person_id from identity.account_matches where target = ? and decision = 'wait'",
-            [platform],
-        ).fetchall()
-    return {person for (person,) in found}
-
-
-def _accounts(platform: str, users: list[dict[str, Any]]) -> dict[str, bool]:
-    """Person id -> is the account open."""
-    if platform == "google":
-        keyed = (
-            (
-                user.get("customSchemas", {}).get("Homeroom", {}).get("person_id"),
-                not user["suspended"],
-            )
-            for user in users
-        )
-    else:
-        keyed = (
-            (
-                (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15"),
+def accounts(
+    platform: str, tenant: dict[str, Any], numbers: dict[tuple[str, str], str]
+) -> Iterator[Account]:
+    """Ours, by the names on them, which are nobody else's here."""
+    groups: dict[str, set[str]] = {}
+    for one in tenant["members"]:
+        group = one["group"].split("@")[0] if platform == "google" else one["uniqueName"]
+        if group:
+            groups.setdefault(one["member"], set()).add(group)
+    for user in tenant["users"]:
+        if platform == "google":
+            if user.get("customSchemas", {}).get("Homeroom", {}).get("person_id"):
+                name = (user["name"]["givenName"], user["name"]["familyName"])
+                yield Account(
+                    numbers.get(name, " ".join(name)),
+                    not user["suspended"] and not user.get("archived"),
+                    frozenset(groups.get(user["primaryEmail"], ())),
+                    user["orgUnitPath"],
+                )
+        elif (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15"):
+            name = (user["givenName"], user["surname"])
+            yield Account(
+                numbers.get(name, " ".join(name)),
                 user["accountEnabled"],
+                frozenset(groups.get(user["id"], ())),
+                None,
             )
-            for user in users
-        )
-    return {person: is_open for person, is_open in keyed if person}
 
 
-def _groups(platform: str, state: dict[str, Any]) -> dict[str, set[str]]:
-    """Person id -> the groups the person is in."""
-    if platform == "google":
-        names = {
-            user["primaryEmail"]: user.get("customSchemas", {}).get("Homeroom", {}).get("person_id")
-            for user in state["users"]
-        }
-        pairs = [(names.get(one["member"]), one["group"]) for one in state["members"]]
-    else:
-        names = {
-            user["userPrincipalName"]: (
-                (user.get("onPremisesExtensionAttributes") or {}).get("extensionAttribute15")
-            )
-            for user in state["users"]
-        }
-        pairs = [(names.get(one["userPrincipalName"]), one["group"]) for one in state["members"]]
+def compared(must: dict[str, Place], found: list[Account]) -> Iterator[str]:
+    there = {one.number: one for one in found}
+    if len(there) != len(found):
+        yield f"{len(found) - len(there)} people have two accounts"
+    for number, place in must.items():
+        account = there.get(number)
+        if account is None:
+            if place.is_open:
+                yield f"{number} has no account"
+            continue
+        if place.is_open is not None and place.is_open is not account.is_open:
+            yield f"{number} is {'open' if account.is_open else 'closed'}"
+        if place.groups is not None and place.groups != account.groups:
+            lacks, more = place.groups - account.groups, account.groups - place.groups
+            yield f"{number} lacks {sorted(lacks)} and is in {sorted(more)}"
+        if place.unit and account.unit and place.unit != account.unit:
+            yield f"{number} stands in {account.unit}, not {place.unit}"
+    for number in there.keys() - must.keys():
+        yield f"{number} is nobody's"
+
+
+def named(state: State, platform: str, tenant: dict[str, Any]) -> Iterator[str]:
+    """Groups carry the name their school has today; one nobody is in waits for its first member."""
+    peopled = {one["group"] for one in tenant["members"]}
+    for group in tenant["groups"]:
+        key = group["email"].split("@")[0] if platform == "google" else group.get("uniqueName")
+        name = group["name"] if platform == "google" else group["displayName"]
+        for school in state.schools():
+            there = (group["email"] if platform == "google" else group["id"]) in peopled
+            if (
+                there
+                and key
+                and f"-0{school}" in key
+                and not name.startswith(f"{state.name_of(school)}: ")
+            ):
+                yield f"group {key} is called {name}"
+
+
+def lists(received: Path) -> dict[str, set[str]]:
+    """The people in what each vendor was sent last, by their number."""
     found: dict[str, set[str]] = {}
-    for person, group in pairs:
-        if person:
-            found.setdefault(person, set()).add(group)
+    for path in sorted(received.glob("*/*")):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as packed:
+                for name in ("Students.csv", "Staff.csv"):
+                    rows = read_rows(packed.read(name).decode("utf-8-sig"))
+                    found[f"{path.parent.name} {name}"] = {one["User ID"] for one in rows}
+        elif path.name != "absences.csv":
+            text = path.read_text(encoding="utf-8-sig")
+            rows = read_rows(text, "\t" if path.suffix == ".txt" else ",")
+            found[f"{path.parent.name} {path.name}"] = {one["StudentID"] for one in rows}
     return found
+
+
+def held() -> Iterator[str]:
+    """What tonight's plan holds, by target and action."""
+    path = var() / "runs" / "latest" / "plan.json"
+    if not path.is_file():
+        yield "there is no plan"
+        return
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    for one in plan["exports"]:
+        if any(one.get("held", {}).values()):
+            yield f"{one['target']} {one['entity']} {one['held']}: {' '.join(one['holds'])[:300]}"

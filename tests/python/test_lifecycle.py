@@ -18,9 +18,9 @@ import pytest
 from conftest import ROOT, District
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from year_kit import Expected, seed_days
 
 from common import store
-from demo.year import Expected, seed_days
 from operations.compiled_models import Models
 
 TONIGHT = date(2027, 3, 1)
