@@ -45,7 +45,7 @@ demo-again: .venv/dev ## one more night on the same files: nothing is written
 demo-next: .venv/dev ##+ move the district one school day on, and run its night
 	@$(PY) -m demo next
 
-year: .venv/dev ##+ a year's turning days under the shipped limits, each night judged; ALL=1 two years ## ALL=1
+year: .venv/dev ##+ a year of turning days, each night judged (20 minutes) ## ALL=1
 	@$(PY) -m demo year $(call given,--all,ALL,flag)
 
 ##@ Every night
