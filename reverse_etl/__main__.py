@@ -31,6 +31,7 @@ from reverse_etl.holds import TargetUnusableError
 from reverse_etl.journal import JournalDamagedError
 from reverse_etl.limits import Allowed, LimitError
 from reverse_etl.model import Adapter
+from reverse_etl.receipts import read as receipts
 
 app = typer.Typer(
     add_completion=False,
@@ -86,9 +87,13 @@ def check(target: Targets = None) -> None:
 
 @app.command()
 def observe(target: Targets = None, run: RunId = "") -> None:
-    """Read what the API targets hold now into raw_<target>."""
+    """Read what the API targets hold now, and what others answered to files, into raw_<target>."""
     with _step("observe", _mine(run) or Run.current("observe")) as (current, done):
         scope = tuple(target or ())
+        told = receipts.read(scope)
+        findings.record(current, told)
+        for finding in told:
+            print(f"observe: {finding.message}", file=sys.stderr)
         done(
             observing.observe(
                 current,

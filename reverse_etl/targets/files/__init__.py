@@ -33,6 +33,7 @@ from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.file_rows import Cells
 from reverse_etl.form import LINE_ENDS, NO_MOMENT, FileFormat, Moment, words_in
 from reverse_etl.model import Change, Delivery, Export, Outcome, Rendered
+from reverse_etl.receipts.places import Receipts
 from reverse_etl.targets.files import ftps
 from reverse_etl.targets.files.https import NotAgainError, Web
 from reverse_etl.targets.files.mail import Mail
@@ -173,6 +174,8 @@ class Settings(TargetSettings):
     """Where files are put; empty: the login folder. Of a folder of this machine: its path."""
     timeout: Number = 30
     """Seconds without an answer that are no answer."""
+    receipts: Receipts | None = None
+    """Where the other side's answers lie; unset: nobody asks for them."""
     temporary_name: bool = True
     """Written as `name.part` and renamed when it is whole. False for a server that takes files as
     soon as they are closed, or renames nothing: a reader may then see half a file."""
@@ -239,6 +242,20 @@ class Files:
         self.write_calls = 0
         self.read_calls = 0
         self._said = settings_of(Settings, name, written)
+
+    @property
+    def receipts(self) -> Receipts | None:
+        """Where the other side's answers lie."""
+        return self._said.receipts
+
+    @property
+    def via(self) -> str:
+        """How files get there."""
+        return self._said.via
+
+    def place(self) -> sftp.Place:
+        """The folder of the server, by SFTP. Raises TargetNotConfiguredError."""
+        return self._place()
 
     def check_connection(self) -> str:
         """Connect and list the folder; what was proved, in words. Raises TargetNotConfiguredError
