@@ -145,6 +145,7 @@ def listed(
             "$count",
             "$skiptoken",
             "$orderby",
+            *(["$expand"] if kind == "user" else []),
         ):
             raise refuse(400, "Request_UnsupportedQuery", f"Unsupported query option {name}.")
     top = params.get("$top", str(DEFAULT_PAGE))
@@ -201,8 +202,27 @@ def listed(
             f"{tenant.origin}/v1.0/{quote(path)}?{urlencode(kept, safe='$,')}"
         )
     mark = {"@odata.type": f"#microsoft.graph.{kind}"} if typed else {}
-    resource["value"] = [mark | shown(rows[key], names) for key in page if key in rows]
+    expanded = _expanded(tenant, params.get("$expand", ""))
+    resource["value"] = [
+        mark | shown(rows[key], names) | expanded(key) for key in page if key in rows
+    ]
     return Reply(200, resource)
+
+
+def _expanded(tenant: Tenant, expand: str) -> Callable[[str], dict[str, Any]]:
+    """The manager of each user, of whom only the id may be asked; left out where there is none."""
+    if not expand:
+        return lambda _: {}
+    if expand != "manager($select=id)":
+        raise refuse(400, "Request_UnsupportedQuery", f"Unsupported expansion {expand}.")
+    managers, users = tenant.store["managers"], tenant.store["users"]
+
+    def of(key: str) -> dict[str, Any]:
+        held = managers.get(key)
+        found = {"@odata.type": "#microsoft.graph.user", "id": held}
+        return {"manager": found} if held in users else {}
+
+    return of
 
 
 def _filter(text: str, kind: str, advanced: bool) -> Callable[[Row], bool]:

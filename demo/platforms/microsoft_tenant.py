@@ -30,6 +30,7 @@ TABLES = (
     "nicknames",
     "members",
     "owners",
+    "managers",
     "skus",
     "roles",
     "counters",

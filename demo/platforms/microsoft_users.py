@@ -31,6 +31,10 @@ from demo.platforms.microsoft_tenant import (
 )
 
 NICKNAME_BAD = re.compile(r"""[@()\\\[\]";:<>, ]""")
+CHOICES = {
+    "ageGroup": ("Minor", "NotAdult", "Adult"),
+    "consentProvidedForMinor": ("Granted", "Denied", "NotRequired"),
+}
 CLEARABLE_NOT = (
     "displayName",
     "userPrincipalName",
@@ -53,6 +57,12 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return _belonging(tenant, tenant.user(key)["id"])
         case ("GET", ("users", key, "mailboxSettings", "userPurpose")):
             return _purpose(tenant.user(key))
+        case ("GET", ("users", key, "manager")):
+            return _manager(tenant, tenant.user(key))
+        case ("PUT", ("users", key, "manager", "$ref")):
+            return _managed_by(tenant, tenant.user(key), asked.body)
+        case ("DELETE", ("users", key, "manager", "$ref")):
+            return _managed_by(tenant, tenant.user(key), None)
         case ("PATCH", ("users", key)):
             return _update(tenant, tenant.user(key), asked.body)
         case ("DELETE", ("users", key)):
@@ -65,6 +75,27 @@ def call(tenant: Tenant, asked: Call) -> Reply:
     raise refuse(
         405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
     )
+
+
+def _manager(tenant: Tenant, user: dict[str, Any]) -> Reply:
+    held = tenant.store["managers"].get(user["id"])
+    if held is None or held not in tenant.store["users"]:
+        raise missing("manager")
+    return Reply(200, {"@odata.type": "#microsoft.graph.user", "id": held})
+
+
+def _managed_by(tenant: Tenant, user: dict[str, Any], body: dict[str, Any] | None) -> Reply:
+    """A manager is one at most: a PUT replaces it, and nobody is their own."""
+    if body is None:
+        if user["id"] not in tenant.store["managers"]:
+            raise missing("manager")
+        tenant.store.remove("managers", user["id"])
+        return Reply(204)
+    manager = tenant.bound(body.get("@odata.id"))
+    if manager == user["id"] or manager not in tenant.store["users"]:
+        raise bad("Invalid value specified for property 'manager' of resource 'User'.")
+    tenant.store.put("managers", user["id"], manager)
+    return Reply(204)
 
 
 def _purpose(user: dict[str, Any]) -> Reply:
@@ -217,6 +248,8 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
             changed[name] = {key: text for key, text in merged.items() if text is not None}
         elif name == "businessPhones" and len(value or []) > 1:
             raise bad("Invalid value specified for property 'businessPhones' of resource 'User'.")
+        elif name in CHOICES and value not in (None, *CHOICES[name]):
+            raise bad(f"Invalid value specified for property '{name}' of resource 'User'.")
         elif value is None:
             changed.pop(name, None)
         else:

@@ -410,6 +410,16 @@ def tables(of: District) -> Tables:
             "person_id employee_id job_title department cost_center manager location building"
             " school grade homeroom",
         ),
+        "microsoft_details": (
+            "population school_number grade_code position field:varchar value:varchar"
+            " held_by:varchar",
+        ),
+        "stg_microsoft__user_details": (
+            "person_id employee_id company_name office_location age_group"
+            " consent_provided_for_minor "
+            + " ".join(f"extension_attribute_{number}" for number in range(1, 15)),
+        ),
+        "stg_microsoft__managers": ("person_id manager_id",),
         "stg_google__orphan_groups": ("remote_id email",),
         "stg_microsoft__groups": ("remote_id group_id",),
         "stg_microsoft__orphan_groups": ("remote_id mail_nickname",),

@@ -80,8 +80,11 @@ MODELS = (
             "class_teachers",
             "class_members",
             "class_teams",
+            "user_details",
+            "managers",
         )
     ),
+    "microsoft__details",
     "portfolio__sections",
     *(
         f"exp_portfolio__{entity}"
@@ -544,6 +547,8 @@ ANSWERS = {
         in_class("microsoft", teachers=True, pupils=True),
         "class_id person_id",
     ),
+    "exp_microsoft__user_details": (lambda _: [], "person_id"),
+    "exp_microsoft__managers": (lambda _: [], "person_id"),
     "exp_microsoft__users": (
         microsoft_users,
         "person_id user_principal_name display_name account_enabled deleted department job_title",

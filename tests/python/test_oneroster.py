@@ -93,6 +93,8 @@ LATER = (
     "exp_microsoft__class_members",
     "exp_microsoft__class_teachers",
     "exp_microsoft__class_teams",
+    "exp_microsoft__user_details",
+    "exp_microsoft__managers",
 )
 # Columns that differ, whatever the row.
 LOST = {"exp_portfolio__students": {"pre_reg_school_code": "next year's school is not carried"}}

@@ -29,6 +29,7 @@ PARTS = [
     "google.licences",
     "microsoft.class_teams",
     "microsoft.classes",
+    "microsoft.details",
 ]  # nobody asked for
 SUBSETS = [on for count in range(6) for on in combinations(TARGETS, count)]
 

@@ -622,3 +622,103 @@ def test_without_the_right_to_read_contacts_names_are_those_of_users_and_groups(
     user = microsoft.done(microsoft.user())
     names = {row["address"] for row in microsoft.observed("names_taken")}
     assert user.new["user_principal_name"] in names
+
+
+# ---------------------------------------------------------------- what stands on accounts
+
+
+@pytest.fixture
+def detailed(platforms, tmp_path, monkeypatch) -> Iterator[Kit]:
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("microsoft", platforms, details=True)
+    yield made
+    made.adapter.close()
+
+
+def of_account(
+    kit: Kit, entity: str, user: Change, action: str = "create", **new: str | None
+) -> Change:
+    remote_id = kit.made["users", user.key]
+    made = kit.change(entity, user.key, action, new)
+    return replace(made, references={"person_id": remote_id}, remote_id=remote_id)
+
+
+def on_account(kit: Kit, entity: str, user: Change) -> dict[str, Any] | None:
+    again = kit.another()
+    found = [row for batch in again.observe(entity) for row in batch.to_pylist()]
+    again.close()
+    return next((row for row in found if row["person_id"] == user.key[0]), None)
+
+
+DETAILS = {
+    "employee_id": "E17",
+    "company_name": "SD 74",
+    "office_location": "Cedar, room 7",
+    "age_group": "Minor",
+    "consent_provided_for_minor": "Granted",
+    "extension_attribute_2": "2031",
+    "extension_attribute_14": "Cedar",
+}
+
+
+def test_what_stands_on_an_account_is_written_read_back_and_taken_away(detailed, platforms):
+    user = detailed.done(detailed.user())
+    detailed.done(of_account(detailed, "user_details", user, **DETAILS))
+    assert items(platforms)[-1]["method"] == "PATCH"
+    assert DETAILS.items() <= on_account(detailed, "user_details", user).items()
+    gone = {"age_group": None, "extension_attribute_2": None, "company_name": None}
+    detailed.done(of_account(detailed, "user_details", user, "update", **gone))
+    row = on_account(detailed, "user_details", user)
+    assert {name: row[name] for name in DETAILS} == {**DETAILS, **gone}
+    assert on_account(detailed, "users", user), "our key stays"
+
+
+def test_a_value_graph_has_no_word_for_is_refused_alone(detailed):
+    user = detailed.done(detailed.user())
+    outcome = detailed.apply(of_account(detailed, "user_details", user, age_group="Young"))
+    assert (outcome.status, outcome.code) == ("failed", 400)
+
+
+def test_the_attribute_that_carries_our_key_is_never_written_over(platforms, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
+    made = kit("microsoft", platforms, details=True, key_attribute="extensionAttribute2")
+    user = made.done(made.user())
+    for action, value in (("create", "x"), ("update", "x"), ("update", None)):
+        outcome = made.apply(
+            of_account(made, "user_details", user, action, extension_attribute_2=value)
+        )
+        assert (outcome.status, outcome.reason, outcome.calls) == ("failed", "unsupported", 0)
+    made.done(of_account(made, "user_details", user, extension_attribute_2=None, employee_id="E1"))
+    made.adapter.close()
+
+
+def test_a_manager_is_set_replaced_and_taken_away(detailed, platforms):
+    user, head, other = (detailed.done(detailed.user()) for _ in range(3))
+
+    def by(action: str, manager: Change | None) -> Change:
+        made = of_account(
+            detailed, "managers", user, action, manager_id=manager.key[0] if manager else None
+        )
+        if manager is None:
+            return made
+        told = {**made.references, "manager_id": detailed.made["users", manager.key]}
+        return replace(made, references=told)
+
+    assert on_account(detailed, "managers", user) is None
+    for action, manager in (("create", head), ("update", other), ("update", other)):
+        detailed.done(by(action, manager))
+        row = on_account(detailed, "managers", user)
+        assert row["manager_remote_id"] == detailed.made["users", manager.key]
+    for _ in range(2):  # whom nobody manages has nobody taken away
+        detailed.done(by("update", None))
+        assert items(platforms)[-1]["method"] == "DELETE"
+        assert items(platforms)[-1]["url"].endswith("/manager/$ref")
+        assert on_account(detailed, "managers", user) is None
+    later = replace(by("update", head), references={"person_id": user.key[0]})
+    assert detailed.apply(later).reason == "unsupported", "who is not there yet takes nobody away"
+
+
+def test_what_stands_on_accounts_is_not_asked_for_unless_a_district_says_so(microsoft):
+    microsoft.done(microsoft.user())
+    assert microsoft.observed("user_details") == microsoft.observed("managers") == []
+    assert not {"user_details", "managers"} & set(microsoft.adapter.entities)

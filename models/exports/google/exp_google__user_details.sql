@@ -74,37 +74,7 @@ worded as (
         fitting.source,
         fitting.export_school,
         fitting.field,
-        case
-            when
-                not (
-                    (fitting.pattern like '%{source_key}%' and fitting.source_key is null)
-                    or (fitting.pattern like '%{position}%' and fitting.position is null)
-                    or (fitting.pattern like '%{school_number}%' and fitting.school_number is null)
-                    or (fitting.pattern like '%{school}%' and fitting.school_name is null)
-                    or (fitting.pattern like '%{grade}%' and fitting.grade_code is null)
-                    or (fitting.pattern like '%{homeroom}%' and fitting.homeroom is null)
-                    or (fitting.pattern like '%{holder}%' and fitting.holder is null)
-                )
-                then nullif(trim(replace(
-                    replace(
-                        replace(
-                            replace(
-                                replace(
-                                    replace(
-                                        replace(fitting.pattern, '{source_key}', coalesce(fitting.source_key, '')),
-                                        '{position}', coalesce(fitting.position, '')
-                                    ),
-                                    '{school_number}', coalesce(fitting.school_number, '')
-                                ),
-                                '{school}', coalesce(fitting.school_name, '')
-                            ),
-                            '{grade}', coalesce(fitting.grade_code, '')
-                        ),
-                        '{homeroom}', coalesce(fitting.homeroom, '')
-                    ),
-                    '{holder}', coalesce(fitting.holder, '')
-                )), '')
-        end as value
+        {{ detail_words('fitting') }} as value
     from chosen as fitting
 ),
 

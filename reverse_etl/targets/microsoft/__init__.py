@@ -21,7 +21,7 @@ from reverse_etl.exchanges import whole
 from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget, Name, owned_by
 from reverse_etl.targets.entity import CREATING, Entity, Route
-from reverse_etl.targets.fields import Table
+from reverse_etl.targets.fields import Table, mask
 from reverse_etl.targets.microsoft.client import BATCH, Client
 from reverse_etl.targets.microsoft.entities import (
     CONTACTS,
@@ -32,6 +32,7 @@ from reverse_etl.targets.microsoft.entities import (
     PAGE,
     PURPOSE,
     ROLE_GROUPS,
+    WITH_MANAGER,
 )
 from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
@@ -63,11 +64,27 @@ class Microsoft(ApiTarget):
             exports = {**exports, "users": _keyed_by(exports["users"], said.key_attribute)}
         super().__init__(name, settings, exports, client)
         self.constants = {"address": client.address}
+        if said.details:
+            self.rows = {**self.rows, "users": self._with_details()}
+        self._details: list[dict[str, Any]] = []  # of accounts of ours, once observed
         self._licences: list[dict[str, Any]] = []  # what users hold directly, once observed
         self._products: list[dict[str, Any]] | None = None  # subscribed to, once read
         self._teams: list[dict[str, Any]] = []  # of our classes, once observed
         self._team_tries: Counter[str] = Counter()  # change -> how often its group was unknown
         self._may_ask_mailboxes = True  # until we hear otherwise
+
+    def _facts(self) -> list[str]:
+        """The fields of a user that hold its details; none where no export writes some."""
+        return mask(tuple(one for one in self.tables["user_details"] if one.path))
+
+    def _with_details(self) -> Entity:
+        """The row of the users, whose list brings the details and the manager of each too."""
+        row = self.rows["users"]
+        known = {*row.asked, *mask(self.seen("users"))}
+        more = [name for name in self._facts() if name not in known]
+        route = row.routes["list"]
+        listing = replace(route, query={**route.query, **WITH_MANAGER})
+        return replace(row, asked=(*row.asked, *more), routes={**row.routes, "list": listing})
 
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         match entity:
@@ -80,6 +97,10 @@ class Microsoft(ApiTarget):
                     {**one, "skuPartNumber": called.get(one["skuId"], one["skuId"])}
                     for one in self._licences
                 ]
+            case "user_details" | "managers":
+                self.look_through("users")
+                managed = entity == "managers"
+                yield [one for one in self._details if not managed or one.get("manager")]
             case "subscriptions":
                 yield self._subscribed()
             case "classes":
@@ -93,6 +114,8 @@ class Microsoft(ApiTarget):
     def _users(self) -> Iterator[list[dict[str, Any]]]:
         """The users, each with whether it is an administrator, and what they hold put aside."""
         held: list[dict[str, Any]] = []
+        details: list[dict[str, Any]] = []
+        facts = ("id", "manager", *self._facts())
         roles = {
             group["id"]
             for page in self.listed(self.rows["groups"], ROLE_GROUPS)
@@ -107,6 +130,12 @@ class Microsoft(ApiTarget):
                 for one in user.get("licenseAssignmentStates") or []
                 if is_direct(one)
             ]
+            if self.said.details:
+                details += [
+                    {"person_id": key, **{name: user.get(name) for name in facts}}
+                    for user in page
+                    if (key := self.key_of(users, user))
+                ]
             # only these are ever asked about: theirs is no account of ours
             strangers = [user["id"] for user in page if not self.key_of(users, user)]
             admins = {
@@ -130,7 +159,7 @@ class Microsoft(ApiTarget):
                 }
                 for user in page
             ]
-        self._licences = held
+        self._licences, self._details = held, details
 
     def _classes(self) -> Iterator[Sequence[Mapping[str, Any]]]:
         """The classes; of those whose team is archived nobody's list is read, for nobody may change
@@ -305,9 +334,31 @@ class Microsoft(ApiTarget):
         return all(change.entity == "licences" for change in changes)
 
     def request(self, change: Change) -> Any:
+        if self.call(change).removing and change.entity == "managers":
+            route = self.rows["managers"].routes["remove"]
+            return self._client.request(self.filled(route, self.words(change)))
+        if change.entity == "user_details" and (own := self._own_attribute(change)):
+            raise KeyError(f"{own} carries our key; take its rows out of the seed")
         if change.entity != "licences":
             return super().request(change)
         return self._assigning(change, *self._sides(change))
+
+    def _own_attribute(self, change: Change) -> str:
+        """The column of a change that would overwrite our key."""
+        keys = {one.path for one in self._key_fields["users"]}
+        given = {
+            name
+            for name, value in change.new.items()
+            if value is not None or change.action != CREATE
+        }
+        own = (one.column for one in self.tables["user_details"] if one.path in keys)
+        return next((name for name in own if name in given), "")
+
+    def call(self, change: Change) -> Call:
+        """A manager who is to be nobody, and is so already, is taken away."""
+        nobody = change.entity == "managers" and change.new.get("manager_id") is None
+        made = super().call(change)
+        return replace(made, removing=True) if nobody else made
 
     def _sides(self, change: Change) -> tuple[list[str], list[str]]:
         """The products a change, or an exchange, gives and takes back."""

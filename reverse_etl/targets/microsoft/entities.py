@@ -20,6 +20,8 @@ KEEPS_DELETED_DAYS = 30
 FULL = {"$select": "{mask}", "$top": "{page}"}
 PASSWORD = {"password": "{password}", "forceChangePasswordNextSignIn": True}
 READ = "Directory.Read.All"
+MANAGER = {"@odata.id": "{address}/users/{manager_id}"}
+WITH_MANAGER = {"$expand": "manager($select=id)"}
 MEMBER_OF = Route(
     "GET /users/{owner}/memberOf", {"$select": "id", "$top": "{page}"}, permission=READ
 )
@@ -111,6 +113,32 @@ ENTITIES = (
             "end_sessions": Route(
                 "POST /users/{id}/revokeSignInSessions", permission="User.RevokeSessions.All"
             ),
+        },
+    ),
+    Entity(
+        "user_details",  # what stands on an account beside names and place; read with the users
+        observed=(field("person_id", "person_id"),),
+        links=("person_id",),
+        upserts=True,
+        permission="User.ReadWrite.All",
+        opt_in="details",
+        never_deleted="what stands on an account goes with it",
+        routes={
+            "create": Route("PATCH /users/{person_id}", columns=True),
+            "update": Route("PATCH /users/{person_id}", columns=True),
+        },
+    ),
+    Entity(
+        "managers",  # one of each account at most: a PUT replaces it
+        observed=(field("person_id", "person_id"), field("manager_remote_id", "manager.id")),
+        links=("person_id",),
+        upserts=True,
+        permission="User.ReadWrite.All",
+        opt_in="details",
+        routes={
+            "create": Route("PUT /users/{person_id}/manager/$ref", body=MANAGER),
+            "update": Route("PUT /users/{person_id}/manager/$ref", body=MANAGER),
+            "remove": Route("DELETE /users/{person_id}/manager/$ref"),
         },
     ),
     Entity(

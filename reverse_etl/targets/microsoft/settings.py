@@ -36,6 +36,9 @@ class Settings(AccountSettings):
     """Whether classes are kept as education classes; it wants permissions of its own."""
     class_teams: bool = False
     """Whether each of them has a team by Microsoft's template for classes."""
+    details: bool = False
+    """Whether numbers, offices, managers, age groups and extension attributes stand on accounts, by
+    rows of seed `microsoft_details`."""
     ca_file: Text = ""
     """Certificates to trust instead of the machine's; a test's own authority."""
     writes_per_minute: PerMinute = 1200
