@@ -33,6 +33,7 @@ from common.runs import Run, business_date
 from operations import closing, history, interventions, preflight, routes
 from operations.configured import Backup, Night
 from reverse_etl import journal, settle
+from reverse_etl import plan as planning
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make
 # sense
@@ -48,6 +49,7 @@ STEPS: tuple[Step, ...] = (
     ("report", ("operations", "report"), ()),
     ("alert", ("operations", "alert"), ()),
 )
+NOT_EMPTY = {"undoes": "", "exports": [{"planned": True}]}  # a plan nobody can read
 # These look back on the run, so they are no steps of it; they run whatever has happened.
 CLOSING = ("report", "alert")
 SEVERITY = (0, 2, 3, 1)
@@ -320,6 +322,9 @@ def _live(
             codes[name] = 1
             late += [name] if because == TIME_OVER else []
             continue
+        if name == "push" and planning.is_empty(run.read("plan.json", NOT_EMPTY)):
+            codes[name] = _rested(run, name)
+            continue
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()
         codes[name] = _step(run, name, (*command, *extra), keeper, worst(codes.values()))
     if late:
@@ -363,6 +368,15 @@ def _step(run: Run, name: str, command: tuple[str, ...], keeper: _Keeper, so_far
         findings.record(run, [trouble])
         print(f"night: {trouble.message}", file=sys.stderr)
     return step.exit_code
+
+
+def _rested(run: Run, name: str) -> int:
+    """A push of nothing: no process is started for it, and its outcome is what it would be."""
+    with run.step(name) as step:
+        step.exit_code = 0
+        run.write("outcome.json", {})
+    event("step_rested", step=name, because="nothing is planned")
+    return 0
 
 
 def _say_begun(run: Run, name: str) -> None:

@@ -422,6 +422,7 @@ def verify(target: Targets = None, run: RunId = "") -> None:
                 _look(current),
                 tuple(target or ()),
                 level=configured.level,
+                in_one_go="HOMEROOM_EXIT_CODE" in os.environ,
             )
         )
 

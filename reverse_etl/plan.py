@@ -324,6 +324,14 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
     }
 
 
+def is_empty(document: Mapping[str, Any]) -> bool:
+    """Whether a stored plan leaves a push nothing to do, to say or to remember."""
+    asks = ("planned", "held", "holds", "drift")
+    return not document["undoes"] and not any(
+        part[one] for part in document["exports"] for one in asks
+    )
+
+
 def moved(connection: duckdb.DuckDBPyConnection, plan_id: str, target: str) -> str:
     """What differs between the stored plan and the changes just computed, for one
     target, in words.

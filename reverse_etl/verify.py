@@ -1,7 +1,8 @@
 """Verify: read the targets back and measure what is left. Green means converged, not "no
 exception".
 
-In: the run's plan, a fresh observation, the share each target declares as its level. Out:
+In: the run's plan, a fresh observation (in a night: of what was written to; of the rest, the one it
+was planned on), the share each target declares as its level. Out:
 `verify.json`: per target and entity what still differs and why, without what the plan held or what
 waits for it, the share of those rows that are as they should be, three numbers that add up (how
 many rows equal their export, wait with a reason, differ), and of how many subjects each is, by
@@ -18,13 +19,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from common import findings, problems, store
 from common.findings import Finding
+from common.log import event
 from common.runs import Run
+from reverse_etl import journal
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
 from reverse_etl.model import SUSPEND, SWITCH
@@ -45,8 +49,11 @@ def verify(
     pauses: Sequence[float] = PAUSES,
     sleep: Callable[[float], object] = time.sleep,
     level: Callable[[str], float] = lambda _: 1.0,
+    in_one_go: bool = False,
 ) -> int:
-    """Observe, compare, and write `verify.json`; returns the exit code."""
+    """Observe, compare, and write `verify.json`; returns the exit code. `in_one_go`: the steps
+    before were steps of this night, so what a target held then it holds, unless we wrote to it.
+    """
     document = run.read("plan.json")
     if document is None:
         raise planning.NoPlanError(
@@ -68,8 +75,12 @@ def verify(
         for t, one in run.read("observed.json", {}).items()
         if one.get("status") == "failed" and not _wrote(run, (t,))
     }
+    rested = _as_observed(run, chosen) if in_one_go else set()
+    for target in sorted(rested):
+        event("not_read_again", target=target)
     while True:
-        observe(left)
+        observe(tuple(target for target in left if target not in rested))
+        rested = set()
         with store.connect() as connection:
             settle(connection)
             night = make_night()
@@ -338,6 +349,24 @@ def _wrote(run: Run, targets: Sequence[str]) -> bool:
         for counts in outcome.get(t, {}).values()
         if isinstance(counts, Mapping)
     )
+
+
+def _as_observed(run: Run, targets: Sequence[str]) -> set[str]:
+    """Those of some targets that were read in this run, and to which nothing was sent since."""
+    found = set()
+    for target in targets:
+        seen = run.read("observed.json", {}).get(target, {})
+        if seen.get("status") != "ok" or datetime.fromisoformat(
+            seen["observed_at"]
+        ) < run.started_at.replace(microsecond=0):
+            continue
+        try:
+            past = journal.read(run.folder / "journal" / f"{target}.jsonl")
+        except journal.JournalDamagedError:  # what was sent is not known
+            continue
+        if not past.outcomes and not past.unclear:
+            found.add(target)
+    return found
 
 
 def _finding(target: str, entity: str, one: Mapping[str, Any], level: float) -> Finding:

@@ -4,6 +4,8 @@ night that wrote nothing is not called equal.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from engine_bench import NO_LIMITS, USERS, Bench, user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reverse_etl import plan as planning
+from reverse_etl import verify as verifying
 from reverse_etl.model import Outcome
 
 
@@ -152,3 +156,86 @@ def test_equal_waiting_and_different_add_up_to_all_rows_whatever_became_of_each(
     assert why.get("protected", 0) == fates.count("protected")
     over = fates.count("new") + fates.count("fails") > creates
     assert why.get("limit", 0) == (fates.count("new") + fates.count("fails") if over else 0)
+
+
+# ---------------------------------------------------------------- what rests
+
+
+def read_again(bench: Bench) -> list[str]:
+    """The targets a verify of the night reads again, and that its numbers are those of one that
+    reads everything.
+    """
+    read: list[str] = []
+
+    def observe(targets: Sequence[str]) -> int:
+        read.extend(targets)
+        return bench.observe() if targets else 0
+
+    code = verifying.verify(bench.run, bench.night, observe, pauses=(), in_one_go=True)
+    rested = bench.run.read("verify.json")
+    assert bench.verify() == code
+    assert bench.run.read("verify.json") == rested
+    return read
+
+
+def test_a_target_nobody_wrote_to_since_it_was_observed_is_not_read_again(bench: Bench) -> None:
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    assert read_again(bench) == ["fake"], "a push that wrote is read back"
+    assert bench.whole_night() == 0
+    assert read_again(bench) == []
+
+
+def test_a_change_that_is_held_is_measured_on_what_was_observed(bench: Bench) -> None:
+    bench.models = [replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})]
+    bench.desire(users=[user(n) for n in range(1, 9)])
+    assert bench.whole_night() == 2
+    assert read_again(bench) == []
+    assert three(bench) == (0, 8, 0, {"limit": 8})
+
+
+def test_what_was_about_to_be_written_when_a_push_died_is_read_again(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    assert bench.whole_night() == 0
+    journal = bench.run.folder / "journal" / "fake.jsonl"
+    journal.parent.mkdir(exist_ok=True)
+    line = {"line": "intent", "change_id": "x", "at": "2026-10-05T00:00:00Z"}
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(f"{json.dumps(line)}\n")
+    assert read_again(bench) == ["fake"]
+    journal.write_text("no line\n{}\n", encoding="utf-8")
+    assert "fake" not in verifying._as_observed(bench.run, ["fake"]), "a damaged one says nothing"
+
+
+def test_what_an_earlier_run_observed_is_read_again(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    assert bench.whole_night() == 0
+    assert bench.whole_night() == 0
+    seen = bench.run.read("observed.json")
+    seen["fake"]["observed_at"] = "2020-01-01T00:00:00+00:00"
+    bench.run.write("observed.json", seen)
+    assert read_again(bench) == ["fake"]
+
+
+def test_a_plan_is_empty_when_a_push_has_nothing_to_do_to_say_or_to_remember(bench: Bench) -> None:
+    bench.desire(users=[user(1)])
+    bench.new_night()
+    bench.observe()
+    assert not planning.is_empty(bench.plan())
+    assert bench.push() == 0
+    bench.new_night()
+    bench.observe()
+    empty = bench.plan()
+    assert planning.is_empty(empty)
+    assert bench.push() == 0
+    assert bench.run.read("outcome.json") == {}, "what the night writes without a push"
+    part = empty["exports"][0]
+    for key, value in {
+        "planned": {"create": 1},
+        "held": {"create": 1},
+        "holds": ["its feed is old"],
+        "drift": {"give_back": {"name": 1}},
+    }.items():
+        assert not planning.is_empty(empty | {"exports": [part | {key: value}]}), key
+    assert not planning.is_empty(empty | {"undoes": "20261005T100000Z-ab12"})
