@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import sql
+from common import database, sql
 
 HEADER = 4096  # bytes: one header of the file, then two of its state, of which the newer counts
 # Of a state, behind its checksum: how often it was written, where its tables and its free blocks
@@ -61,7 +61,7 @@ def opened(path: Path, *, read: bool = False) -> str:
     # somebody may have begun with it meanwhile, and have ended since: it is tried twice
     for _ in range(2):
         try:
-            with duckdb.connect() as connection:
+            with database.connect() as connection:
                 connection.execute(f"attach {sql.text(path)} as looked_at (read_only)")
                 if read:
                     _read(connection)

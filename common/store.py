@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import damage, paths, sql, turns, versions
+from common import damage, database, paths, sql, turns, versions
 from common.runs import Run
 
 WAIT_SECONDS = 30.0
@@ -99,7 +99,7 @@ def to_read() -> Iterator[duckdb.DuckDBPyConnection]:
             f"nothing is published yet ({paths.published()}); the next night publishes"
         )
     whole_copy()
-    with duckdb.connect() as connection:
+    with database.connect() as connection:
         connection.execute(
             f"attach {sql.text(paths.published())} as warehouse (read_only); use warehouse"
         )
@@ -136,10 +136,7 @@ def _opened(read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         connection, path = None, paths.warehouse()
         try:
-            temporary = paths.var() / "tmp"
-            connection = duckdb.connect(
-                str(path), read_only=read_only, config={"temp_directory": str(temporary)}
-            )
+            connection = database.connect(path, read_only=read_only)
             connection.execute("set TimeZone = 'UTC'")
             mode = " (read_only)" if read_only else ""
             path = paths.ledger()

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import sql
+from common import database, sql
 
 GUARDED = {"enable_external_access": "false", "threads": "1"}
 
@@ -42,7 +42,7 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = duckdb.connect(str(path), read_only=True, config=GUARDED)
+            self._connection = database.connect(path, read_only=True, **GUARDED)
         except duckdb.Error as error:
             raise DuckError(type(error).__name__) from None
 

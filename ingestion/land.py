@@ -24,7 +24,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import paths, sql
+from common import database, paths, sql
 from common.runs import Run
 from ingestion import junk
 from ingestion.layout import Feed
@@ -317,9 +317,7 @@ def _as_parquet(file: Trusted, run: Run, at: datetime, path: Path) -> Path:
             for place, name in enumerate(("first", "count"))
         }
     )
-    with duckdb.connect(
-        ":memory:", config={"memory_limit": memory(), "temp_directory": str(path.parent)}
-    ) as reader:
+    with database.connect(memory_limit=memory(), temp_directory=str(path.parent)) as reader:
         reader.execute("set TimeZone = 'UTC'")
         reader.register("runs", runs)
         reader.register("kept", kept_of(file))

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
-from common import findings, log, paths, sql
+from common import database, findings, log, paths, sql
 from common.findings import Finding
 from common.runs import NoSuchRunError, Run
 from ingestion import archive, land, people
@@ -59,7 +59,7 @@ def columns(file: Trusted | None, names: Sequence[str]) -> pa.Table:
     """These columns of its rows, as they were landed."""
     if file is None or not file.good or names[0] not in file.places:
         return pa.table({name: pa.array([], pa.string()) for name in names})
-    with duckdb.connect() as connection:
+    with database.connect() as connection:
         kept = land.kept_of(file)
         connection.register("kept", kept)
         listed = ", ".join(f"{land.landed_as(file, name)} as {sql.name(name)}" for name in names)

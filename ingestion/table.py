@@ -9,7 +9,6 @@ row that came replaces the one it had.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from common import files, paths, sql
+from common import database, files, sql
 from ingestion.layout import Feed, plain
 from ingestion.model import Fetched
 
@@ -67,9 +66,7 @@ def earlier(path: Path, columns: Sequence[str]) -> str:
 
 def connected() -> duckdb.DuckDBPyConnection:
     """A database in memory that spills below var/ and thinks in UTC."""
-    connection = duckdb.connect(
-        ":memory:", config={"temp_directory": str(paths.var() / "tmp"), "memory_limit": memory()}
-    )
+    connection = database.connect(memory_limit=memory())
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
@@ -78,4 +75,4 @@ def memory() -> str:
     """How much DuckDB may hold before it spills, as `HOMEROOM_MEMORY` says: half of what a whole
     night may take.
     """
-    return os.environ.get("HOMEROOM_MEMORY", "512MB")
+    return database.memory("512MB")

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common import paths, settings, store
+from common import database, paths, settings, store
 from common.printable import inert, printable
 from common.words import words
 from operations import explain
@@ -94,7 +94,7 @@ def answer(question: Question, asked: Asked) -> Answer:
             " first"
         )
     store.whole_copy()
-    with duckdb.connect(str(paths.published()), read_only=True) as connection:
+    with database.connect(paths.published(), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         values = _values(connection, question, asked)
         _known(connection, asked)

@@ -29,7 +29,7 @@ from typing import Any
 
 import duckdb
 
-from common import damage, documents, files, paths, settings, sql, store, turns, versions
+from common import damage, database, documents, files, paths, settings, sql, store, turns, versions
 from common.findings import Finding
 from common.runs import Run
 from operations import interventions
@@ -220,7 +220,7 @@ def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
         with store.connect(read_only=paths.warehouse().is_file()) as held:
             # waited for whoever wrote last; now from an empty one that may write beside it
             held.close()
-            with duckdb.connect() as connection:
+            with database.connect() as connection:
                 connection.execute(f"attach {sql.text(paths.ledger())} as ledger (read_only)")
                 versions.copy_database(connection, "ledger", plain)
                 tables = _tables(connection)
@@ -301,7 +301,7 @@ def _proven(chosen: Path) -> Iterator[Path]:
             with gzip.open(chosen / LEDGER, "rb") as packed, plain.open("wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
                 os.fsync(file.fileno())
-            with duckdb.connect() as connection:
+            with database.connect() as connection:
                 connection.execute(f"attach {sql.text(plain)} as ledger (read_only)")
                 there = _tables(connection)
         except (OSError, EOFError, duckdb.Error) as error:

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths, sql, store
+from common import database, paths, sql, store
 from common.printable import printable
 from common.words import words
 from reverse_etl import exports
@@ -57,7 +57,7 @@ def explain(who: str, console: Console, *, names: bool = False) -> int:
             f'nothing is published yet ({paths.published()}); run "make nightly" first'
         )
     store.whole_copy()
-    with duckdb.connect(str(paths.published()), read_only=True) as connection:
+    with database.connect(paths.published(), read_only=True) as connection:
         subject = resolve(connection, who, names=names)
         for title, lines in sections(connection, subject, names=names):
             console.print(title, markup=False, style="bold")

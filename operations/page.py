@@ -22,7 +22,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
-from common import documents, findings, paths, settings
+from common import database, documents, findings, paths, settings
 from common.printable import lines
 from common.runs import Run
 from common.settings import District
@@ -190,7 +190,7 @@ def by_partition(run: Run) -> list[dict[str, Any]]:
         where run_id = ? order by partition = '', partition, action, status
     """
     try:
-        with duckdb.connect(str(paths.published()), read_only=True) as connection:
+        with database.connect(paths.published(), read_only=True) as connection:
             rows = connection.execute(query, [run.run_id]).fetchall()
     # of a build that never came so far, or damaged, which the night says
     except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException):

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from common import findings, paths, problems
+from common import database, findings, paths, problems
 from common.runs import Run
 
 MOST = 300_000  # rows a browser still searches while somebody types
@@ -87,7 +87,7 @@ def changes(run: Run) -> list[Row]:
     if not paths.published().is_file():
         return []
     try:
-        with duckdb.connect(str(paths.published()), read_only=True) as connection:
+        with database.connect(paths.published(), read_only=True) as connection:
             known = connection.execute(
                 "select count(*) from duckdb_tables()"
                 " where schema_name = 'audit' and table_name = 'known_as'"

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from common import files, paths, sql, store
+from common import database, files, paths, sql, store
 from common.runs import Run
 from operations import history
 
@@ -74,7 +74,7 @@ def documents() -> None:
 
 def _copy(fresh: Path) -> int:
     copied: set[tuple[str, str]] = set()
-    with store.connect(read_only=True) as held, duckdb.connect() as connection:
+    with store.connect(read_only=True) as held, database.connect() as connection:
         # waited for whoever wrote last; now both files are opened from an empty one that may write
         # beside them
         held.close()

@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from common import paths, sql, turns
+from common import database, paths, sql, turns
 from common.commit import git_commit
 from common.runs import Run
 from operations.snapshots import GROWING, identity_tables
@@ -143,7 +143,7 @@ def _prepared(run: Run) -> Path:
         shutil.copyfile(paths.ledger(), scratch / "ledger.duckdb")
         if (log := paths.ledger().with_suffix(".duckdb.wal")).is_file():
             shutil.copyfile(log, scratch / log.name)
-    with duckdb.connect() as connection:
+    with database.connect() as connection:
         connection.execute(f"attach {sql.text(scratch / 'ledger.duckdb')} as ledger")
         _forget(connection, run)
     return scratch
@@ -175,7 +175,7 @@ def _forget(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
 
 def _observe(run: Run, scratch: Path) -> None:
     """The targets as they were seen that night, from what the night remembered of them."""
-    with duckdb.connect(str(scratch / "warehouse.duckdb")) as connection:
+    with database.connect(scratch / "warehouse.duckdb") as connection:
         for kept in sorted((run.folder / "memory").glob("raw_*.*.parquet")):
             schema, table, _ = kept.name.split(".")
             connection.execute(f"create schema if not exists {sql.name(schema)}")
@@ -230,7 +230,7 @@ def _differing(then: Path, now: Path, model: str) -> int | None:
         f"select greatest((select count(*) from ({rows} except all {rows})), (select count(*) from"
         f" ({rows} except all {rows})))"
     )
-    with duckdb.connect() as connection:
+    with database.connect() as connection:
         found = connection.execute(
             query, [files[0], model, files[1], model, files[1], model, files[0], model]
         ).fetchone()

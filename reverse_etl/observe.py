@@ -226,12 +226,6 @@ def land(target: str, tables: Mapping[str, pa.Table]) -> None:
 
 
 def _load(dlt: Any, target: str, tables: Mapping[str, pa.Table], folder: Path) -> None:
-    pipeline = dlt.pipeline(
-        f"observe_{target}",
-        pipelines_dir=str(folder),
-        dataset_name=f"raw_{target}",
-        destination=dlt.destinations.duckdb(str(paths.warehouse())),
-    )
     hints = {"_observed_at": {"data_type": "timestamp", "timezone": True}}
     resources = [
         dlt.resource(
@@ -245,7 +239,14 @@ def _load(dlt: Any, target: str, tables: Mapping[str, pa.Table], folder: Path) -
         )  # type: ignore[arg-type]
         for entity, table in tables.items()
     ]
-    pipeline.run(resources).raise_on_failed_jobs()
+    with store.connect() as connection:  # dlt's own would know no limit of memory
+        pipeline = dlt.pipeline(
+            f"observe_{target}",
+            pipelines_dir=str(folder),
+            dataset_name=f"raw_{target}",
+            destination=dlt.destinations.duckdb(connection.cursor()),
+        )
+        pipeline.run(resources).raise_on_failed_jobs()
 
 
 def _failed(error: Exception, calls: int, seconds: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from common import paths, settings, sql, store
+from common import database, paths, settings, sql, store
 from reverse_etl import applied, configured, exports
 from reverse_etl.limits import LimitError
 from reverse_etl.model import Export
@@ -46,7 +46,7 @@ def renew() -> int:
     try:
         with store.connect(read_only=True) as held:
             held.close()  # waited for whoever wrote last; a file that is written is attached anew
-        with duckdb.connect() as connection:
+        with database.connect() as connection:
             for name, there, mode in (
                 ("ledger", paths.ledger(), " (read_only)"),
                 ("served", fresh, ""),

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import duckdb
 
-from common import sql
+from common import database, sql
 from reverse_etl.serve.copy import SERVED
 
 
@@ -281,7 +281,7 @@ def stamp(at: datetime) -> str:
 def load(path: Path) -> dict[str, Rosters]:
     """Version -> what a copy holds of it. Raises duckdb.Error, OSError."""
     found = {}
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database.connect(path, read_only=True) as connection:
         there = {row[0] for row in connection.execute("show tables").fetchall()}
         for version in SERVED:
             if all(f"{version}__{entity}" in there for entity in TABLES.values()):

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
+import yaml
 from rich.console import Console
 
+from common import database, settings
 from common.runs import Run
 from operations import report
 
@@ -277,3 +280,62 @@ def test_a_fresh_machine_is_scheduled_in_fewer_than_ten_commands_that_exist():
     assert any("systemctl enable --now homeroom-nightly.timer" in line for line in commands), (
         "what schedule.install says to type next"
     )
+
+
+# ---------------------------------------------------------------- memory
+
+
+def connects(source: str) -> list[int]:
+    """The lines of a module on which DuckDB is opened by itself, or dlt is left to open it."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (
+            (node.func.attr == "connect" and getattr(node.func.value, "id", "") == "duckdb")
+            or (
+                node.func.attr == "duckdb"
+                and not (node.args and ast.unparse(node.args[0]).endswith(".cursor()"))
+            )
+        )
+    ]
+
+
+def test_every_connection_to_duckdb_has_a_limit_of_memory():
+    opened = {
+        path.relative_to(ROOT).as_posix(): found
+        for room in (*ROOMS, "demo")
+        for path in (ROOT / room).rglob("*.py")
+        if (found := connects(path.read_text(encoding="utf-8")))
+    }
+    assert list(opened) == ["common/database.py"], "open it by common/database.py"
+    assert connects("import duckdb\nwith duckdb.connect() as one: pass") == [2]
+    assert connects("dlt.destinations.duckdb(str(path))") == [1]
+    profile = yaml.safe_load((ROOT / "profiles.yml").read_text(encoding="utf-8"))
+    settings = profile["homeroom"]["outputs"]["duckdb"]["settings"]
+    assert settings["memory_limit"] == "{{ env_var('HOMEROOM_MEMORY', '1GB') }}"
+    assert database.DEFAULT == "1GB"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_right"),
+    [("4GB", True), ("512 MB", True), ("1.5GiB", True)]
+    + [(wrong, False) for wrong in ("four", "4", "60%", "0GB", "-1GB", "4GB; drop", "4 gigs")],
+)
+def test_the_limit_of_memory_is_one_setting_of_every_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, is_right: bool
+):
+    monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path))
+    monkeypatch.setenv("HOMEROOM_MEMORY", said)
+    if not is_right:
+        with pytest.raises(settings.SettingsError, match="write it as 4GB or 512MB"):
+            database.connect()
+        return
+    with database.connect() as connection:
+        limits = connection.execute(
+            "select current_setting('memory_limit'), current_setting('temp_directory')"
+        ).fetchone()
+    with duckdb.connect(config={"memory_limit": said}) as plain:
+        assert limits[0] == plain.execute("select current_setting('memory_limit')").fetchone()[0]
+    assert limits[1] == str(tmp_path / "tmp")
