@@ -145,8 +145,12 @@ def _alerts() -> str:
 
 
 def _serve() -> str:
+    hooks = settings.read(serving.Serve, "serve").webhooks
+    for name, hook in hooks.items():
+        hook.usable(name)
+    told = f"; {', '.join(sorted(hooks))} told what happened" if hooks else ""
     if not settings.is_on("serve", "oneroster"):
-        return "nobody reads from here: no [serve.oneroster] in .dlt/config.toml"
+        return f"nobody reads from here: no [serve.oneroster] in .dlt/config.toml{told}"
     said = serving.read()
     if missing := [
         name
@@ -154,4 +158,4 @@ def _serve() -> str:
         if name and not (paths.project() / name).is_file()
     ]:
         raise CheckError(f"[serve.oneroster] {missing[0]} is not there")
-    return f"{', '.join(sorted(said.clients))} may read at {said.host}:{said.port}"
+    return f"{', '.join(sorted(said.clients))} may read at {said.host}:{said.port}{told}"

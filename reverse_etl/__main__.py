@@ -32,6 +32,7 @@ from reverse_etl.journal import JournalDamagedError
 from reverse_etl.limits import Allowed, LimitError
 from reverse_etl.model import Adapter
 from reverse_etl.receipts import read as receipts
+from reverse_etl.serve import events
 
 app = typer.Typer(
     add_completion=False,
@@ -397,16 +398,14 @@ def push(
     """
     with _step("push", _planned(run, "push")) as (current, done):
         look = None if "HOMEROOM_EXIT_CODE" in os.environ else _look(current)
-        done(
-            pushing.push(
-                current,
-                _night(current),
-                _adapter(current),
-                tuple(target or ()),
-                look=look,
-                wait=wait,
-            )
+        code = pushing.push(
+            current, _night(current), _adapter(current), tuple(target or ()), look=look, wait=wait
         )
+        untold = events.tell()
+        findings.record(current, untold)
+        for finding in untold:
+            print(f"push: {finding.message}", file=sys.stderr)
+        done(code)
 
 
 @app.command()

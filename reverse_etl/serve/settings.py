@@ -6,13 +6,16 @@ certificate, a secret anybody could guess.
 
 from __future__ import annotations
 
+import base64
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from common import settings
-from common.settings import Count, Secret, Section, Some, Text, Words
+from common.addresses import in_the_clear
+from common.settings import Count, Number, Secret, Section, Some, Text, Words
 
 SHORTEST = 16
 
@@ -27,6 +30,10 @@ def _a_path_on_the_web(address: str) -> str:
     if address and not address.startswith("https://"):
         raise ValueError("it must begin with https://")
     return address.rstrip("/")
+
+
+class NotServedError(settings.SettingsError):
+    """The service cannot be begun as it is configured; the message says what to write where."""
 
 
 Scope = Literal["roster-core.readonly", "roster.readonly"]
@@ -67,15 +74,65 @@ class Service(Section):
     """Who may read."""
 
 
+def _signing(secret: str) -> str:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if secret and not (secret.startswith("whsec_") and 24 <= len(key) <= 64):
+        raise ValueError("it must be whsec_ and 24 to 64 bytes in base64")
+    return secret
+
+
+Kind = Literal["created", "changed", "renamed", "closed", "opened", "removed", "moved", "held"]
+KINDS = "a list of created, changed, renamed, closed, opened, removed, moved, held"
+
+
+class Hook(Section):
+    """[serve.webhooks.<name>]: who is told what happened."""
+
+    address: Text = ""
+    """Where it is sent, https://…"""
+    secret: Annotated[Secret, AfterValidator(_signing)] = ""
+    """What it is signed with: `whsec_` and 24 to 64 bytes in base64. To secrets.toml."""
+    of: list[str] = Field(default_factory=list)
+    """Of which objects, as target.entity."""
+    types: Annotated[list[Kind], Words(KINDS)] = Field(
+        default_factory=lambda: ["created", "moved", "closed", "held"]
+    )
+    """What of them."""
+    timeout: Number = 10
+    """Seconds without an answer that are no answer."""
+    days: Some = 7
+    """What could not be told for so long is not told any more."""
+
+    @property
+    def kept(self) -> timedelta:
+        """For how long an event may wait."""
+        return timedelta(days=self.days)
+
+    def usable(self, name: str) -> None:
+        """Raises NotServedError for what it lacks."""
+        here = f"[serve.webhooks.{name}]"
+        wrong = [
+            f"{here} {key} is not set"
+            for key in ("address", "secret", "of")
+            if not getattr(self, key)
+        ]
+        if clear := self.address and in_the_clear("address", self.address):
+            wrong.append(f"{here} {clear}")
+        wrong += settings.in_sight(Hook, "serve", "webhooks", name)
+        if wrong:
+            raise NotServedError(*wrong)
+
+
 class Serve(Section):
-    """[serve]: what others may read here."""
+    """[serve]: what others may read here, and who is told what happened."""
 
     oneroster: Service | None = None
     """The OneRoster service; unset: nobody reads."""
-
-
-class NotServedError(settings.SettingsError):
-    """The service cannot be begun as it is configured; the message says what to write where."""
+    webhooks: dict[str, Hook] = Field(default_factory=dict)
+    """Who is told."""
 
 
 def read() -> Service:
