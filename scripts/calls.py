@@ -1,8 +1,8 @@
-"""Write `docs/targets/google.md` and `microsoft.md`: every call Homeroom sends, what it needs, what
-it costs and what becomes of each answer.
+"""Write a page of calls under `docs/targets/` for each platform that has a table of answers: every
+call Homeroom sends, what it needs, what it costs and what becomes of each answer.
 
-In: the rows of the targets' `entities.py`, their tables of answers (`answers.csv`) and of refusals
-(`refusals.csv`). Out: a page each. Run it after a change of one of them:
+In: the rows of `entities.py` and `quota.py` of a kind, its tables of answers (`answers.csv`) and
+of refusals (`refusals.csv`). Out: a page each. Run it after a change of one of them:
 
     python -m scripts.calls
 
@@ -15,27 +15,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from common import problems
+from reverse_etl.targets import ADAPTERS
 from reverse_etl.targets.entity import CREATING, Entity, Route
-from reverse_etl.targets.google import Google
-from reverse_etl.targets.google.entities import BESIDE as GOOGLE_BESIDE
-from reverse_etl.targets.google.permissions import NEEDS
-from reverse_etl.targets.microsoft import Microsoft
-from reverse_etl.targets.microsoft.entities import BESIDE as MICROSOFT_BESIDE
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "targets"
-READS = ("list", "of", "deleted", "find", "held", "check")
-# resource units of reads, https://learn.microsoft.com/graph/throttling-limits (identity and access)
-UNITS = {
-    "GET /users": 2,
-    "GET /groups/{owner}/members": 3,
-    "GET /subscribedSkus": 3,
-    "GET /users/{owner}/memberOf": 2,
-}
-FEW = 20  # a page of fewer costs one less
+TARGETS = ROOT / "reverse_etl" / "targets"
 
 
 @dataclass(frozen=True)
@@ -50,50 +39,15 @@ class Platform:
     limits: str
 
 
-def graph_cost(route: Route, permission: str) -> str:  # noqa: ARG001 - as of any platform
-    """What a call takes of an application's quota in one tenant."""
-    method, _, path = route.call.partition(" ")
-    if path.startswith("/education"):
-        return "1 of 35,000 in 10 s (education)"
-    if path.startswith("/teams"):
-        return "of Teams' own quota"
-    if "mailboxSettings" in path:
-        return "of Outlook's own quota"
-    if method != "GET":
-        return "1 unit and 1 write"
-    units = UNITS.get(route.call, 1)
-    units += ("$expand" in route.query) - ("$select" in route.query)
-    top = route.query.get("$top", "")
-    units -= top.isdigit() and int(top) < FEW
-    return f"{max(units, 1)} unit{'s' * (units > 1)}"
+def platform_of(kind: str) -> Platform:
+    """A platform as the modules of its kind have it."""
+    beside = import_module(f"reverse_etl.targets.{kind}.entities").BESIDE
+    quota = import_module(f"reverse_etl.targets.{kind}.quota")
+    return Platform(kind, quota.NAME, dict(ADAPTERS[kind].rows), beside, quota.cost, quota.LIMITS)
 
 
-def google_cost(route: Route, permission: str) -> str:  # noqa: ARG001 - as of any platform
-    """Google counts calls, each as one, in the quota of the API."""
-    return f"1 of {NEEDS[permission].quota}"
-
-
-PLATFORMS = (
-    Platform(
-        "google",
-        "Google Workspace",
-        dict(Google.rows),
-        GOOGLE_BESIDE,
-        google_cost,
-        "Google counts each call once, for the administrator Homeroom acts as (`subject`) and the"
-        " project of its key; each call of a batch counts too.",
-    ),
-    Platform(
-        "microsoft",
-        "Microsoft 365",
-        dict(Microsoft.rows),
-        MICROSOFT_BESIDE,
-        graph_cost,
-        "Graph counts resource units, 8,000 in 10 s for an application in a tenant of more than 500"
-        " users (5,000 from 50, else 3,500), and writes, 3,000 in 150 s; each call of a batch of"
-        " twenty counts for itself.",
-    ),
-)
+KINDS = sorted(path.parent.name for path in TARGETS.glob("*/answers.csv"))
+PLATFORMS = tuple(platform_of(kind) for kind in KINDS)
 
 
 def used(platform: Platform) -> Iterator[tuple[Route, str, str, str]]:
@@ -128,14 +82,14 @@ def calls(platform: Platform) -> Iterator[str]:
 
 def answers(kind: str) -> list[dict[str, str]]:
     """The rows of a platform's table of answers."""
-    path = ROOT / "reverse_etl" / "targets" / kind / "answers.csv"
+    path = TARGETS / kind / "answers.csv"
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def refused(kind: str) -> Iterator[str]:
     """What is known of refusals, by the platform's codes and words, and what to do."""
-    path = ROOT / "reverse_etl" / "targets" / kind / "refusals.csv"
+    path = TARGETS / kind / "refusals.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     yield "| asked | status | code | words | what it means | what to do |"

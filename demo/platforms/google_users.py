@@ -413,9 +413,14 @@ def _changed(tenant: Tenant, user: dict[str, Any], body: dict[str, Any]) -> dict
     if not changed["suspended"] and user.get("suspensionReason") not in (None, "ADMIN"):
         raise refuse(412, "adminCannotUnsuspend", "The user is suspended by Google.")
     if changed["suspended"] and not user.get("suspended"):
-        changed["suspensionReason"] = "ADMIN"
+        changed |= {"suspensionReason": "ADMIN", "suspensionTime": now()}
     elif not changed["suspended"]:
-        changed.pop("suspensionReason", None)
+        for name in ("suspensionReason", "suspensionTime"):
+            changed.pop(name, None)
+    if changed["archived"] and not user.get("archived"):
+        changed["archivalTime"] = now()
+    elif not changed["archived"]:
+        changed.pop("archivalTime", None)
     changed["etag"] = tenant.etag()
     return changed
 

@@ -9,8 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from reverse_etl.targets.entity import Route
 from reverse_etl.targets.google import client as google
 from reverse_etl.targets.microsoft import client as microsoft
+from reverse_etl.targets.microsoft import quota
 from reverse_etl.targets.replies import Call
 from scripts import calls
 
@@ -75,4 +77,4 @@ def test_every_call_has_its_permission_and_its_cost() -> None:
     ],
 )
 def test_a_call_of_graph_costs_what_microsoft_says(call: str, query: dict, cost: str) -> None:
-    assert calls.graph_cost(calls.Route(call, query), "") == cost
+    assert quota.cost(Route(call, query), "") == cost

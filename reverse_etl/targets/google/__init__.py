@@ -323,7 +323,13 @@ class Google(ApiTarget):
         row, words = self.rows["user_details"], self.words(change)
         asked = self._client.request(self.filled(row.routes["of"], words))
         found = self.read(f"users {change.key[0]}", asked).body
-        body = merged(self.tables["user_details"], change.new, found)
+        # what never stood there is not emptied: our schema may have no such field
+        wanted = {
+            name: value
+            for name, value in change.new.items()
+            if value is not None or change.old.get(name) is not None
+        }
+        body = merged(self.tables["user_details"], wanted, found)
         route = self.filled(replace(row.route(change.action), columns=False), words)
         return self._client.request(replace(route, body=body))
 

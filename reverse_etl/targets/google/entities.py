@@ -151,6 +151,8 @@ ENTITIES = (
         # alone
         observed=(
             field("suspension_reason", "suspensionReason"),
+            field("suspension_time", "suspensionTime"),
+            field("archival_time", "archivalTime"),
             field("employee_id", "externalIds[type=organization].value"),
             field("is_admin", "isAdmin"),
             field("is_delegated_admin", "isDelegatedAdmin"),
