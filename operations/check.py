@@ -155,7 +155,7 @@ def _serve() -> str:
     if missing := [
         name
         for name in (said.certificate, said.key_file)
-        if name and not (paths.project() / name).is_file()
+        if name and not (paths.home() / name).is_file()
     ]:
         raise CheckError(f"[serve.oneroster] {missing[0]} is not there")
     return f"{', '.join(sorted(said.clients))} may read at {said.host}:{said.port}{told}"

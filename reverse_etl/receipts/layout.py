@@ -1,4 +1,4 @@
-"""Layout: how answers to a file are written, as `receipts/<name>.yml` of the project says it.
+"""Layout: how answers to a file are written, as `receipts/<name>.yml` beside the settings says it.
 
 In: the YAML, the bytes of an answer. Out: `Answer` values, a row of ours each. Pure but for reading
 the YAML. Refused (`ReceiptError`): a layout nobody can follow, a file that is not of its form.
@@ -116,7 +116,7 @@ class Answer:
 
 def load(name: str) -> Layout:
     """A layout of the project by name. Raises ReceiptError, SettingsError."""
-    path = paths.project() / "receipts" / f"{name}.yml"
+    path = paths.home() / "receipts" / f"{name}.yml"
     where = f"receipts/{path.name}"
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

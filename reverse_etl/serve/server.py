@@ -68,5 +68,5 @@ def run(said: Service) -> int:
 def _tls(said: Service) -> dict[str, str]:
     if not said.certificate:
         return {}
-    root = paths.project()
+    root = paths.home()
     return {"ssl_certfile": str(root / said.certificate), "ssl_keyfile": str(root / said.key_file)}

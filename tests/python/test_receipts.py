@@ -489,6 +489,15 @@ def test_a_layout_may_be_that_of_another_target(
     assert [one.key for one in told()] == ["c1"]
 
 
+def test_a_district_with_a_folder_of_its_own_has_its_layouts_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEROOM_DISTRICT", str(tmp_path))
+    (tmp_path / "receipts").mkdir()
+    say(tmp_path, DELIMITED)
+    assert layout.load("till").entity == "patrons"
+
+
 def test_the_layout_of_the_docs_can_be_followed(house: Path) -> None:
     text = (ROOT / "docs" / "receipts.md").read_text("utf-8")
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
