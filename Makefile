@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PART FOR PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -52,6 +52,12 @@ year: .venv/dev ##+ a year of turning days, each night judged (20 minutes) ## AL
 
 nightly: .venv/nightly ## the whole night in one go; what the scheduler calls ## ALLOW=create WHY="first night"
 	@$(NEAR); "$$@" -m operations nightly $(LIFT)
+
+run: .venv/nightly ##+ one run of a part of the whole, as [[schedules]] says ## PART=stock ALLOW= WHY=
+	@$(NEAR); "$$@" -m operations run $(LIFT) -- "$$PART"
+
+watch: .venv/nightly ##+ stay, and run each part when its time or its file comes ## FOR=3600
+	@$(NEAR); exec "$$@" -m operations watch $(call given,--for,FOR)
 
 status: .venv/nightly ## how things stand: the latest night, what needs a person
 	@$(PY) -m operations status
@@ -226,5 +232,5 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
+.PHONY: help setup run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
 	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean

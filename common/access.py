@@ -96,9 +96,7 @@ def _open_state() -> Iterator[str]:
         return
     let_in = [place for place, group in _made_to_be_read() if group]
     if mode & OTHERS & ~_through():
-        yield (
-            f"{folder} holds children's records and others can read it: chmod -R go-rwx {folder}"
-        )
+        yield (f"{folder} holds people's records and others can read it: chmod -R go-rwx {folder}")
     else:
         for path in sorted(folder.iterdir()):
             if path not in let_in and not path.is_symlink() and path.stat().st_mode & OTHERS:

@@ -61,9 +61,10 @@ SHAPES: dict[str, documents.Fits] = {  # of the documents of a run, as far as re
     "dbt/manifest.json": documents.has(nodes=dict),
     "dbt/run_results.json": documents.has(results=list),
 }
-BY_NIGHT = ("nightly", "intraday")  # what lives a night; every other verb somebody typed
+PART = "part"  # of a part of the whole, by [[schedules]]
+BY_NIGHT = ("nightly", "intraday", PART)  # what no verb somebody typed goes on with
 LOOKED_OVER = 60  # runs, as many as a backup keeps
-READS_ANEW = ("nightly", "intraday", "ingest")  # the verbs that bring today's data
+READS_ANEW = ("nightly", "intraday", PART, "ingest")  # the verbs that bring today's data
 
 
 def business_date(verb: str, latest: Run | None) -> date:
@@ -116,13 +117,14 @@ class Run:
     started_at: datetime
 
     @classmethod
-    def open(cls, verb: str) -> Run:
-        """Begin a new run and point `runs/latest` at it. A run left open (killed, or planned and
-        never pushed) is closed as abandoned; a night's by another night alone.
+    def open(cls, verb: str, part: str = "") -> Run:
+        """Begin a new run and point `runs/latest` at it, or `runs/latest-<part>` at one of a part.
+        A run left open (killed, or planned and never pushed) is closed as abandoned; a night's by
+        another night alone, a part's by the next of that part, or by a night once it is dead.
         """
         left = cls.latest()
         for one in cls.every():
-            if not one.facts()["finished_at"] and (verb in BY_NIGHT or not one.is_nights):
+            if not one.facts()["finished_at"] and one._is_left(verb, part):
                 one.finish(1, "abandoned")
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
@@ -134,6 +136,7 @@ class Run:
             {
                 "run_id": run_id,
                 "verb": verb,
+                "part": part,
                 "started_at": now.isoformat(),
                 "finished_at": None,
                 "as_of": run.as_of.isoformat(),
@@ -144,7 +147,8 @@ class Run:
                 "steps": [],
             },
         )
-        link, latest = paths.runs() / f".latest-{run_id}", paths.runs() / "latest"
+        newest = f"latest-{part}" if part else "latest"
+        link, latest = paths.runs() / f".latest-{run_id}", paths.runs() / newest
         link.symlink_to(run_id)
         if latest.is_dir() and not latest.is_symlink():
             documents.set_aside(latest)
@@ -174,17 +178,18 @@ class Run:
 
     @classmethod
     def latest(cls) -> Run | None:
-        """The newest run, finished or not."""
+        """The newest run that is not of a part, finished or not."""
         link = paths.runs() / "latest"
         if link.is_symlink() and documents.exists(link / "run.json"):
             return cls.load("latest")
-        every = cls.every()
-        return every[-1] if every else None
+        return next((run for run in reversed(cls.every()) if not run.part), None)
 
     @classmethod
-    def latest_night(cls) -> Run | None:
-        """The newest that a night lived or lives."""
-        return next((run for run in reversed(cls.every()) if run.is_nights), None)
+    def latest_night(cls, part: str = "") -> Run | None:
+        """The newest that a night, or a part, lived or lives."""
+        return next(
+            (run for run in reversed(cls.every()) if run.is_nights and run.part == part), None
+        )
 
     @classmethod
     def every(cls) -> list[Run]:
@@ -222,6 +227,19 @@ class Run:
             for name in SHAPES:
                 if "/" not in name and (run.folder / name).is_file():
                     run.read(name)
+
+    def _is_left(self, verb: str, part: str) -> bool:
+        """Whether this run, which is open, is nobody's any more once another one begins."""
+        if verb == PART:
+            return self.part == part
+        if self.part:
+            return verb in BY_NIGHT and not turns.part_under_way(self.part)
+        return verb in BY_NIGHT or not self.is_nights
+
+    @property
+    def part(self) -> str:
+        """Which part of the whole it is of, '' for all of it."""
+        return str(self.facts().get("part") or "")
 
     @property
     def is_nights(self) -> bool:

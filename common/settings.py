@@ -42,7 +42,7 @@ from common.paths import home, mine
 OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "destination")
 TABLES = (
     *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
-    *("night", "build", "schedule", "backup", "retention", "words", "access", "serve"),
+    *("night", "build", "schedule", "backup", "retention", "words", "access", "serve", "schedules"),
 )
 PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")
@@ -286,6 +286,22 @@ def read(model: type[S], *table: str) -> S:
     wrong in it.
     """
     return parse(model, section(*table), table)
+
+
+def read_each(model: type[S], name: str) -> list[S]:
+    """Every table of `[[name]]`, in their order. Raises SettingsError with all that is wrong."""
+    written = everything().get(name, [])
+    if not isinstance(written, list) or not all(isinstance(one, dict) for one in written):
+        raise SettingsError(f"{_place((name,))}{name} must be tables, each headed [[{name}]]")
+    made, wrong = [], []
+    for number, one in enumerate(written, 1):
+        try:
+            made.append(parse(model, one, (name, str(one.get("name") or number)), lambda _: ""))
+        except SettingsError as error:
+            wrong += error.wrong
+    if wrong:
+        raise SettingsError(*wrong)
+    return made
 
 
 def read_what_can_be(model: type[S], *table: str) -> tuple[S, list[str]]:

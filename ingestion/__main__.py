@@ -1,6 +1,6 @@
 """The verb: read the configured sources into `raw_<source>`.
 
-    python -m ingestion [--source NAME …] [--accept FEED=WORD …]
+    python -m ingestion [--source NAME …] [--feed SOURCE.FEED …] [--accept FEED=WORD …]
     python -m ingestion check
     python -m ingestion retention [--really]      which archived files and memories of old nights
                                                   are past their keep_days
@@ -56,12 +56,18 @@ class Verb(StrEnum):
 
 
 @app.command(help="Read the configured sources into raw_<source>.")
-def _run(
+def _run(  # noqa: PLR0917
     verb: Annotated[
         Verb, typer.Argument(help="check only looks; see above", show_default=False)
     ] = Verb.INGEST,
     source: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="this source only; may be repeated")
+    ] = None,
+    feed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE.FEED", help="this feed only, or a whole source; may be repeated"
+        ),
     ] = None,
     accept_smaller: Annotated[
         list[str] | None,
@@ -80,7 +86,7 @@ def _run(
     really: Annotated[bool, typer.Option("--really", help="retention: let the files go")] = False,
 ) -> None:
     said = [*(f"{feed}=smaller" for feed in accept_smaller or []), *(accept or [])]
-    raise SystemExit(_told(verb, source or [], said, really=really))
+    raise SystemExit(_told(verb, [*(source or []), *(feed or [])], said, really=really))
 
 
 @terminal.streams()
@@ -142,9 +148,14 @@ def _accepted(said: Sequence[str], feeds: AbstractSet[str]) -> dict[str, set[str
 
 
 def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
-    """The sources that were asked for; and why those cannot be read whose settings or layout cannot
-    be followed.
+    """The sources that were asked for, or some of their feeds (`source.feed`); and why those cannot
+    be read whose settings or layout cannot be followed.
     """
+    asked: dict[str, set[str]] = {}
+    for one in names:
+        name, _, feed = one.partition(".")
+        asked.setdefault(name, set()).add(feed)
+    names = list(asked)
     configured = {
         name: written
         for name, written in settings.section("sources").items()
@@ -164,7 +175,9 @@ def _sources(names: Sequence[str]) -> tuple[list[Source], dict[str, str]]:
     for name, written in configured.items():
         if not names or name in names:
             try:
-                sources.append(source_of(name, written))
+                whole = source_of(name, written)
+                feeds = asked.get(name, {""})
+                sources.append(whole if "" in feeds else whole.only(feeds))
             except settings.SettingsError as error:
                 wrong[name] = str(error)
     return sources, wrong

@@ -75,6 +75,18 @@ class Source:
     name: str
     settings: SourceSettings
     layout: Layout
+    whole: bool = True  # false: some of its feeds alone are read
+
+    def only(self, feeds: Collection[str]) -> Source:
+        """The same, of which these feeds alone are read. Raises LayoutError."""
+        known = {feed.name: feed for feed in self.layout.feeds}
+        if strange := [name for name in feeds if name not in known]:
+            raise LayoutError(
+                f"source {self.name} has no feed {strange[0]};"
+                f" {settings.nearest(strange[0], known)}"
+            )
+        chosen = tuple(feed for name, feed in known.items() if name in feeds)
+        return replace(self, layout=replace(self.layout, feeds=chosen), whole=False)
 
 
 @dataclass(frozen=True)
@@ -272,7 +284,8 @@ def ingest(
             for note in past.standing(connection, source.name, name, last[name])
         ]
     notes = [
-        *fetched.findings,
+        # of the files of the feeds that were not asked for nobody says that they are nobody's
+        *(one for one in fetched.findings if source.whole or one.code != "unmatched_file"),
         *standing,
         *healed,
         *_notes(source, outcomes, results, last, accepted),

@@ -76,6 +76,34 @@ def intraday(
 
 
 @app.command()
+def run(
+    part: Annotated[str, typer.Argument(help="the name of one of [[schedules]] of the settings")],
+    allow: Annotated[str, typer.Option(help="lift limits for this run only")] = "",
+    why: Annotated[str, typer.Option(help="the reason, recorded with the plan")] = "",
+) -> None:
+    """One run of a part: some feeds, some targets, with all else as in a night."""
+    from operations import parts
+
+    if allow and not why:
+        raise SystemExit(
+            _refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"')
+        )
+    raise SystemExit(parts.run(part, allow, why))
+
+
+@app.command()
+def watch(
+    seconds: Annotated[
+        float, typer.Option("--for", help="end after so many seconds; 0: when asked to")
+    ] = 0.0,
+) -> None:
+    """Stay, and begin each part of [[schedules]] when its time comes or its file arrives."""
+    from operations import watch as watching
+
+    raise SystemExit(watching.watch(seconds))
+
+
+@app.command()
 def install(
     to: Annotated[str, typer.Option(help="folder of the systemd units")] = "/etc/systemd/system",
     user: Annotated[

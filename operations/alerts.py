@@ -22,9 +22,9 @@ from typing import Any
 
 from common import documents, findings, paths
 from common.log import event
-from common.runs import BY_NIGHT, Run
+from common.runs import BY_NIGHT, PART, Run
 from common.words import words
-from operations import acknowledged, channels, history
+from operations import acknowledged, channels, history, series
 from operations import routes as routing
 from operations.channels import CHANNELS, Message, Told, deliver
 from operations.closing import place_of
@@ -49,11 +49,14 @@ def send(run: Run, summary: dict[str, Any]) -> int:
         if not any(silence.covers(finding, run.as_of) for silence in given.silences)
         and not (finding["level"] != "critical" and any(o.which.covers(finding) for o in seen))
     ]
-    standing, opened, over = _incidents(summary, found)
+    standing, opened, over = _incidents(summary, found, run.part)
     closed = [one for one in over if not one.get("closing")]
+    fresh = series.news(run, found) if run.part else found
     told = [
         _hand_over(channel, address, message)
-        for channel, address, message in _messages(given.routes, summary, found, closed)
+        for channel, address, message in _messages(
+            given.routes, summary, fresh, closed, often=bool(run.part)
+        )
     ]
     # an incident that could not be opened or closed is told the next night; one nobody heard of
     # needs no closing
@@ -141,14 +144,17 @@ def _messages(
     summary: dict[str, Any],
     found: list[dict[str, Any]],
     closed: list[dict[str, Any]],
+    *,
+    often: bool = False,
 ) -> Iterable[tuple[str, str, Message]]:
     for (channel, address), some in _places(given).items():
         names = ", ".join(route.name for route in some)
         concerned = [finding for finding in found if any(route.concerns(finding) for route in some)]
         night = any(route.hears_of_the_night for route in some)
         recovered = [one for one in closed if night]
-        wrong = summary["exit_code"] != 0 and night
-        if concerned or wrong or recovered or any(route.always for route in some):
+        # a run every few minutes speaks when there is news
+        always = (summary["exit_code"] != 0 and night) or any(route.always for route in some)
+        if concerned or recovered or (always and not often):
             yield (channel, address, _composed(summary, concerned, recovered, night, names))
 
 
@@ -269,7 +275,11 @@ def conditions(summary: dict[str, Any], found: list[dict[str, Any]]) -> dict[str
         broken = next(
             (step["name"] for step in summary["steps"] if step["status"] == "failed"), "night"
         )
-        wrong["night_failed"] = f"The night ended with an error at step {broken}."
+        part = summary.get("part")
+        what = f"The run of {part}" if part else "The night"
+        wrong[f"night_failed.{part}" if part else "night_failed"] = (
+            f"{what} ended with an error at step {broken}."
+        )
     for finding in found:
         if finding["level"] == "critical":
             about = [
@@ -298,12 +308,12 @@ def _kept() -> list[dict[str, Any]]:
 
 
 def _incidents(
-    summary: dict[str, Any], found: list[dict[str, Any]]
+    summary: dict[str, Any], found: list[dict[str, Any]], part: str = ""
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Compare what is wrong with what was: (all that is wrong now, the new ones, the ones that are
     over).
 
-    Only a whole night closes anything, one verb sees too little.
+    Only a whole night closes anything, one verb sees too little; a part closes what it opened.
     """
     before = {one["condition"]: one for one in _kept()}
     wrong = conditions(summary, found) if summary["verb"] in BY_NIGHT else {}
@@ -313,13 +323,14 @@ def _incidents(
             "sentence": sentence,
             "since": summary["as_of"],
             "run_id": summary["run_id"],
+            **({"part": part} if part else {}),
         }
         for name, sentence in wrong.items()
     }
     new = [one for name, one in fresh.items() if name not in before]
     over = (
-        [one for name, one in before.items() if name not in wrong]
-        if summary["verb"] == "nightly" and summary["exit_code"] != 1
+        [one for name, one in before.items() if name not in wrong and one.get("part", "") == part]
+        if summary["verb"] in ("nightly", PART) and summary["exit_code"] != 1
         else []
     )
     # what is wrong again before anybody heard that it was over has never been over

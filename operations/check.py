@@ -18,7 +18,7 @@ from common.runs import business_date
 from common.words import Words
 from ingestion.configured import Archive
 from ingestion.tolerance import Tolerance
-from operations import backup, channels, preflight, retention, routes, schedule
+from operations import backup, channels, parts, preflight, retention, routes, schedule
 from operations.configured import Backup, Build
 from operations.night import Limits, NightRefusedError
 from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
@@ -38,6 +38,7 @@ def check(say: Callable[[str], object] = print) -> int:
         "folders": _folders,
         "night": _night,
         "schedule": _schedule,
+        "parts": _parts,
         "backup": _backup,
         "retention": _retention,
         "passwords": _passwords,
@@ -94,6 +95,10 @@ def _schedule() -> str:
     runs = ", ".join(f"{entry.name} {' and '.join(entry.times)}" for entry in schedule.entries())
     today = schedule.closed(business_date("nightly", None))
     return f"{runs}, {settings.zone().key}" + (f"; {today}" if today else "")
+
+
+def _parts() -> str:
+    return "; ".join(f"{one.name} {one.when}" for one in parts.parts()) or "none, nights only"
 
 
 def _backup() -> str:

@@ -1,5 +1,6 @@
 """What the tables of the settings say that the night itself follows: `[night]`, `[schedule]`,
-`[build]`, `[backup]` and `[retention]`. Those of alerts stand in operations/routes.py.
+`[[schedules]]`, `[build]`, `[backup]` and `[retention]`. Those of alerts stand in
+operations/routes.py.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.settings import KeepDays, Never, Number, Section, Some, Text, Texts
 
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+SPAN = re.compile(r"(\d+) (second|minute|hour)s?")
+UNITS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 def times(given: Any) -> tuple[str, ...]:
@@ -45,6 +48,31 @@ def _days_in_words(given: Any) -> str:
 
 def _listed(given: Any) -> Any:
     return tuple(given) if isinstance(given, list) else given
+
+
+def seconds(given: str) -> float:
+    """`5 minutes` in seconds."""
+    found = SPAN.fullmatch(given.strip())
+    count = int(found[1]) * UNITS[found[2]] if found else 0
+    if not count:
+        raise ValueError('write how often as "30 seconds", "5 minutes" or "1 hour"')
+    return float(count)
+
+
+def _span(given: str) -> str:
+    if given:
+        seconds(given)
+    return given
+
+
+def _plain(given: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", given):
+        raise ValueError("it must be a plain name: small letters, digits and _")
+    return given
+
+
+def _times_if_any(given: Any) -> tuple[str, ...]:
+    return times(given) if given != () else ()
 
 
 Times = Annotated[tuple[Text, ...], BeforeValidator(times)]
@@ -105,6 +133,37 @@ class Schedule(Section):
     """Whether nights run on them all the same."""
     intraday: dict[str, Intraday] = Field(default_factory=dict)
     """The short runs by day."""
+
+
+class Part(Section):
+    """[[schedules]]: a run of a part of the whole, as often as it says, with the trust, plan,
+    limits and audit of a night."""
+
+    name: Annotated[Text, AfterValidator(_plain)]
+    """What it is called: small letters, digits and _."""
+    every: Annotated[Text, AfterValidator(_span)] = ""
+    """How long after one began the next one does, like "5 minutes"."""
+    at: Annotated[tuple[Text, ...], BeforeValidator(_times_if_any)] = ()
+    """Local times it begins."""
+    on_arrival: bool = False
+    """Whether it begins when a file arrives in the folder of one of its feeds."""
+    feeds: Texts = ()
+    """The sources it reads, or single feeds as source.feed; none named: all of them."""
+    targets: Annotated[Texts, Field(min_length=1)]
+    """The targets it serves."""
+
+    @property
+    def seconds(self) -> float:
+        """`every` in seconds; 0 where it is not said."""
+        return seconds(self.every) if self.every else 0.0
+
+    @property
+    def when(self) -> str:
+        """When it runs, in words."""
+        said = [f"every {self.every}"] if self.every else []
+        said += [f"at {' and '.join(self.at)}"] if self.at else []
+        said += ["when a file arrives"] if self.on_arrival else []
+        return ", ".join(said) or "when asked for"
 
 
 class Build(Section):

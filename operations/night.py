@@ -7,7 +7,8 @@ the report always runs. A step that takes too long is ended and named; a night k
 pushed is gone on with; what only needed time is tried once more. What becomes of which trouble:
 docs/when-it-fails.md.
 
-Alone: `python -m operations nightly`, `python -m operations intraday attendance`.
+Alone: `python -m operations nightly`, `python -m operations intraday attendance`, `python -m
+operations run stock` (a part of it, `parts`).
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from common import disk_reserve, findings, paths, settings, store, turns
 from common import lock as locks
 from common.commit import git_commit
 from common.findings import Finding
 from common.log import event
-from common.runs import Run, business_date
+from common.runs import PART, Run, business_date
 from operations import closing, history, interventions, preflight, routes
 from operations.configured import Backup, Night
-from reverse_etl import journal, settle
+from reverse_etl import configured, journal, settle
 from reverse_etl import plan as planning
 
 # name, command, and the steps that must not have failed outright (exit 1) for this one to make
@@ -93,12 +94,17 @@ class NightRefusedError(Exception):
 
 
 @contextmanager
-def lock(what: str = turns.NIGHT) -> Iterator[int]:
-    """One night at a time per state folder; the lock file says who holds it. A verb typed by hand
-    is waited for. Yields what a step must inherit to hold it too.
+def lock(what: str = turns.NIGHT, targets: Sequence[str] = (), *, part: str = "") -> Iterator[int]:
+    """One night at a time per state folder, and nobody else at its targets; the lock file says who
+    holds it. A verb typed by hand is waited for, and a part that writes. Yields what a step must
+    inherit to hold it too.
     """
     try:
-        with turns.night(what) as held:
+        if part:
+            with turns.part(part, targets) as held:
+                yield held
+            return
+        with turns.writing(targets, what, turns.PATIENCE_SECONDS), turns.night(what) as held:
             yield held
     except locks.LockHeldError as error:
         raise NightRunningError(str(error)) from error
@@ -127,16 +133,23 @@ class Limits:
 
 
 def nightly(
-    allow: str = "", why: str = "", *, verb: str = "nightly", steps: Sequence[Step] = STEPS
+    allow: str = "",
+    why: str = "",
+    *,
+    verb: str = "nightly",
+    steps: Sequence[Step] = STEPS,
+    part: str = "",
+    targets: Sequence[str] = (),
 ) -> int:
     """Live one night, and once more if waiting may mend what failed; returns the exit code of what
-    stands then.
+    stands then. With `part` a run of that part, which serves some `targets` and is never lived
+    twice: the next one comes soon.
 
     Raises NightRunningError, and NightRefusedError when no night may begin. Whatever else breaks,
     whoever watches is told (`closing`).
     """
     try:
-        return _nightly(allow, why, verb, steps)
+        return _nightly(allow, why, verb, steps, part, targets)
     except (NightRunningError, NightRefusedError, settings.SettingsError, paths.NotOursError):
         raise
     except Exception as error:
@@ -144,8 +157,12 @@ def nightly(
         return closing.last_act(verb, "", 1, ["night"])
 
 
-def _nightly(allow: str, why: str, verb: str, steps: Sequence[Step]) -> int:
+def _nightly(  # noqa: PLR0917
+    allow: str, why: str, verb: str, steps: Sequence[Step], part: str, targets: Sequence[str]
+) -> int:
     limits = Limits.given()
+    if part:
+        limits = replace(limits, retry_after=None)
     if strangers := settings.strangers():
         raise settings.SettingsError(*strangers)
     _not_paused(verb)
@@ -153,9 +170,10 @@ def _nightly(allow: str, why: str, verb: str, steps: Sequence[Step]) -> int:
     if not settings.read(Backup, "backup").nightly:
         steps = [step for step in steps if step[0] != "backup"]
     what = turns.NIGHT if verb == "nightly" else "a run by day"
-    with lock(what) as held, _Stop() as stop:
+    served = targets or configured.names()
+    with lock(what, served, part=part) as held, _Stop() as stop:
         keeper = _Keeper(limits, held, stop, time.monotonic() + limits.night)
-        run, done = _begin(verb, limits, allow)
+        run, done = _begin(verb, limits, allow, part)
         code = _lived(run, steps, keeper, allow, why, done=done)
         if not _worth_another(run, code, keeper):
             return _close(run, steps, keeper, code)
@@ -198,14 +216,16 @@ def _not_nowhere(steps: Sequence[Step]) -> None:
         )
 
 
-def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
+def _begin(verb: str, limits: Limits, allow: str, part: str = "") -> tuple[Run, dict[str, int]]:
     """The run to live: a new one, or the one a kill interrupted while it wrote, with the codes of
     the steps it had done.
     """
-    left, newest = Run.latest_night(), Run.latest()
+    left = newest = Run.latest_night(part)
+    if not part:
+        newest = Run.latest()
     if left is None or left.facts()["finished_at"]:
         left = newest
-        run = Run.open(verb)
+        run = Run.open(verb, part)
         if left is not None and left.as_of > run.as_of:
             findings.record(
                 run, [Finding("clock_back", {"day": str(run.as_of), "other_day": str(left.as_of)})]
@@ -223,10 +243,11 @@ def _begin(verb: str, limits: Limits, allow: str) -> tuple[Run, dict[str, int]]:
         event("night_resumed", run=left.run_id, during=during)
         findings.record(left, [Finding("night_resumed", {"during": during})])
         return left, codes
-    run = Run.open(verb)
+    run = Run.open(verb, part)
     if facts["verb"] in (
         "nightly",
         "intraday",
+        PART,
     ):  # a plan somebody only looked at is left open every day
         findings.record(run, [Finding("night_was_killed", {"run": left.run_id, "during": during})])
     return run, {}
@@ -251,7 +272,7 @@ def _is_fresh(run: Run, facts: dict, limits: Limits) -> bool:
     young = datetime.now(UTC) - run.started_at < timedelta(seconds=limits.resume_within)
     return (
         young
-        and run.as_of == business_date("nightly", None)
+        and run.as_of == business_date("nightly", None)  # which a part asks too
         and facts["git_commit"] == git_commit()
     )
 
@@ -282,7 +303,8 @@ def _lived(run: Run, *night: Any, **more: Any) -> int:
         event("night_broke", error=closing.place_of(error))
         broke = Finding("night_broke", {"error": closing.place_of(error)})
         code = closing.guarded("findings", lambda: findings.record(run, [broke]) or 1)
-    for what in (Run, findings, settle):
+    # what a night looks over need not be looked over every five minutes
+    for what in (Run, findings, settle) if not run.part else ():
         closing.guarded("documents", lambda whose=what: whose.look_over() or 0)
     closing.guarded("findings", lambda: bool(findings.notice(run)))
     return code
@@ -465,26 +487,47 @@ def _finished(run: Run, code: int) -> int:
 
 
 def _closing(run: Run, command: tuple[str, ...], keeper: _Keeper, code: int) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=paths.root(),
-        env=_environment(run, code),
-        check=False,
-        pass_fds=(keeper.held,),
-    ).returncode
+    return launch(command, _environment(run, code), _handed_on(keeper.held)).wait()
 
 
-def _start(run: Run, command: tuple[str, ...], so_far: int, held: int) -> subprocess.Popen:
+def _start(run: Run, command: tuple[str, ...], so_far: int, held: int) -> Process:
     """A step in a process group of its own. It holds the lock too: a night that is killed leaves it
     held until its step ends.
     """
+    return launch(command, _environment(run, so_far), _handed_on(held), own_group=True)
+
+
+class Process(Protocol):
+    """A step while it lasts, as `subprocess` has it."""
+
+    pid: int
+    returncode: int | None
+
+    def wait(self) -> int: ...
+
+
+def started(
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    held: tuple[int, ...],
+    *,
+    own_group: bool = False,
+) -> Process:
+    """A step in a new Python."""
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=paths.root(),
-        env=_environment(run, so_far),
-        pass_fds=(held,),
-        start_new_session=True,
+        env=environment,
+        pass_fds=held,
+        start_new_session=own_group,
     )
+
+
+launch: Callable[..., Process] = started  # `watch` begins a step as a copy of itself
+
+
+def _handed_on(held: int) -> tuple[int, ...]:
+    return tuple({held, *turns.inherited()})
 
 
 def _environment(run: Run, so_far: int) -> dict[str, str]:
@@ -535,7 +578,7 @@ class _Stop:
         self._event.wait(seconds)
 
     @contextmanager
-    def ending(self, process: subprocess.Popen, seconds: float) -> Iterator[_Ended]:
+    def ending(self, process: Process, seconds: float) -> Iterator[_Ended]:
         """While the context lasts, end the process when its seconds are over or somebody asks us to
         stop: politely, then not.
         """

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 from markupsafe import Markup
 
 from common import database, documents, findings, paths, settings
@@ -27,7 +27,7 @@ from common.printable import lines
 from common.runs import Run
 from common.settings import District
 from common.words import words
-from operations import acknowledged, history, page_rows
+from operations import acknowledged, history, page_rows, series
 
 ROWS_PER_CODE = (
     40  # a kind with more findings than this shows so many and says where the rest stands
@@ -48,6 +48,26 @@ HEADLINES = {
 def write(run: Run, summary: dict[str, Any]) -> Path:
     """Write the page of one run and the index of all; returns the page."""
     past = history.nights(before=run.run_id)
+    template, common = _template()
+    page, text = page_of(run), template.render(common | facts(run, summary, past))
+    documents.write_text(page, text)
+    if run.part:
+        documents.write_text(page.with_name(f"latest-{run.part}.html"), text)
+    elif run.run_id == (Run.latest_night() or Run.latest() or run).run_id:
+        documents.write_text(page.with_name("latest.html"), text)
+    write_index()
+    return page
+
+
+def write_index() -> None:
+    """Write the index of all runs: nights and what was typed by hand, and the parts as series."""
+    template, common = _template()
+    lists = {"runs": _index(), "series": series.every()}
+    documents.write_text(paths.pages() / "index.html", template.render(common | lists))
+
+
+def _template() -> tuple[Template, dict[str, Any]]:
+    """The template, and what every page says."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(["html"]),
@@ -70,12 +90,7 @@ def write(run: Run, summary: dict[str, Any]) -> Path:
     if documents.exists(paths.pages()) and not paths.pages().is_dir():
         documents.set_aside(paths.pages())
     paths.pages().mkdir(exist_ok=True, mode=0o700)
-    page, text = page_of(run), template.render(common | facts(run, summary, past))
-    documents.write_text(page, text)
-    if run.run_id == (Run.latest_night() or Run.latest() or run).run_id:
-        documents.write_text(page.with_name("latest.html"), text)
-    documents.write_text(page.with_name("index.html"), template.render(common | {"runs": _index()}))
-    return page
+    return template, common
 
 
 def page_of(run: Run) -> Path:
@@ -101,6 +116,7 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     rows, count, whole = page_rows.packed(run, every, shown)
     return {
         "summary": summary,
+        "title": f"Run of {run.part}" if run.part else f"Night of {summary['as_of']}",
         "lines": five_lines(summary, found, odd, len(seen)),
         "partitions": by_partition(run),
         "feeds": run.read("feeds.json", []),
@@ -396,6 +412,8 @@ def _index() -> list[dict[str, Any]]:
     """One row per run, newest first."""
     rows = []
     for run in reversed(Run.finished()):
+        if run.part:
+            continue
         recorded = run.facts()
         summary = run.read("summary.json")
         numbers = history.measures(summary) if summary and "verb" in summary else {}

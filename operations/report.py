@@ -30,7 +30,7 @@ from common.printable import lines
 from common.runs import BY_NIGHT, Run
 from common.terminal import Terminal
 from common.words import words
-from operations import history, interventions, metrics, page, preflight, repeats
+from operations import history, interventions, metrics, page, preflight, repeats, series
 from operations.closing import place_of
 from operations.publish import documents, publish
 from reverse_etl.serve import copy
@@ -118,6 +118,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "verb": facts["verb"],
+        "part": run.part,
         "started_at": facts["started_at"],
         "finished_at": facts["finished_at"],
         "as_of": facts["as_of"],
@@ -188,19 +189,24 @@ def report(run: Run, exit_code: int, console: Console | None = None) -> int:
     close(run, exit_code)
     console = console or Terminal()
     published: list[str] = []
-    parts: dict[str, Callable[[], object]] = {
+    if run.part and not series.note(run, summarise(run)):  # as the one before: a line of the series
+        page.write_index()
+        show(run, summarise(run), console)
+        let_read()
+        return 0
+    made: dict[str, Callable[[], object]] = {
         "the published copy": lambda: published.append(_published(run)),
         "the page": lambda: published.append(
             f"The page: {page.write(run, _again(run, exit_code))}"
         ),
         "the numbers": lambda: (
             metrics.write(_again(run, exit_code))
-            if run.is_nights or Run.latest_night() is None
+            if not run.part and (run.is_nights or Run.latest_night() is None)
             else None
         ),
         "the report": lambda: show(run, _again(run, exit_code), console),
     }
-    for part, make in parts.items():
+    for part, make in made.items():
         try:
             make()
         except Exception as error:
@@ -274,6 +280,7 @@ def show(run: Run, summary: dict[str, Any], console: Console) -> None:
     if summary["exit_code"] == 0 and history.read_back(summary) is None:
         ended = "[green]done[/], no target was read back"
     what = "Night" if summary["verb"] in BY_NIGHT else f"By hand ({summary['verb']}), day"
+    what = f"Run of {run.part}, day" if run.part else what
     console.rule(Text(lines(f"{what} of {summary['as_of']}: ")) + Text.from_markup(ended))
     code = summary["git_commit"][:9] or "unknown"
     console.print(f"run {run.run_id}, code {code}", markup=False, style="dim")

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from common import findings, lock, paths
 from common.runs import Run, business_date
-from operations import acknowledged, alerts, coming, history, interventions, page
+from operations import acknowledged, alerts, coming, history, interventions, page, series
 
 LATE_HOURS = 26.0  # a night a day, and two hours' grace
 SHOWN_HOLDS = 4
@@ -32,6 +32,10 @@ def show(console: Console) -> int:
         where = _under_way(Run.latest(), nights[-1] if nights else None)
         console.print(
             f"Now:       a night is running ({running}){where}", markup=False, highlight=False
+        )
+    for one in series.every():
+        console.print(
+            f"Part:      {one.name}: {one.sentence}", markup=False, highlight=False, soft_wrap=True
         )
     if not nights:
         console.print('Nights:    none yet; "make nightly" runs one', highlight=False)

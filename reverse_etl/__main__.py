@@ -587,14 +587,19 @@ def _closed(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _feeds(run: Run) -> list[dict]:
-    """What ingestion said last: a run that did not ingest still rests on the feeds of the night
-    that did.
+    """What ingestion said last of each feed: a run that did not ingest, or read a part, rests on
+    the feeds of the night that did.
     """
-    earlier = sorted(
-        (path for path in paths.runs().glob("2*/feeds.json") if path.parent.name <= run.run_id),
-        reverse=True,
-    )
-    return Run.load(earlier[0].parent.name).read("feeds.json") if earlier else []
+    said: dict[tuple[str, str], dict] = {}
+    for path in sorted(paths.runs().glob("2*/feeds.json"), reverse=True):
+        if path.parent.name > run.run_id:
+            continue
+        one = Run.load(path.parent.name)
+        for feed in one.read("feeds.json", []):
+            said.setdefault((feed["source"], feed["feed"]), feed)
+        if said and not one.part:
+            break
+    return list(said.values())
 
 
 def _entities(target: str) -> tuple[str, ...]:

@@ -27,9 +27,8 @@ from typing import Any
 
 import duckdb
 
-from common import documents, findings, paths, problems, sql, store
+from common import documents, findings, paths, problems, sql, store, turns
 from common.findings import Finding
-from common.lock import lock
 from common.log import event
 from common.runs import Run
 from common.terminal import progress
@@ -89,32 +88,33 @@ def push(
     """Push the run's plan to all its targets, or to some; returns the exit code.
 
     `look` observes targets anew: given where somebody approved the plan, left out in the night,
-    which plans and pushes in one go. `wait`: seconds to wait for another push. Raises NoPlanError,
-    lock.Held.
+    which plans and pushes in one go. `wait`: seconds to wait for another push to a target of this
+    one. Raises NoPlanError, lock.Held.
     """
-    with lock(paths.var() / "push.lock", f"a push of run {run.run_id}", wait):
-        return _push(run, make_night, adapter, targets, look)
-
-
-def _push(
-    run: Run,
-    make_night: Callable[[], planning.PlanInputs],
-    adapter: Callable[[str], Adapter],
-    targets: tuple[str, ...],
-    look: Callable[[Sequence[str]], Any] | None,
-) -> int:
     document = run.read("plan.json")
     if document is None:
         raise planning.NoPlanError(
             f'run {run.run_id} has no plan; run "make plan", look at it with "make show", then'
             ' "make push"'
         )
-    plan_id = document["plan_id"]
     chosen = [
         t
         for t in dict.fromkeys(part["target"] for part in document["exports"])
         if not targets or t in targets
     ]
+    with turns.writing(chosen, f"a push of run {run.run_id}", wait):
+        return _push(run, make_night, adapter, chosen, look, document)
+
+
+def _push(  # noqa: PLR0917
+    run: Run,
+    make_night: Callable[[], planning.PlanInputs],
+    adapter: Callable[[str], Adapter],
+    chosen: Sequence[str],
+    look: Callable[[Sequence[str]], Any] | None,
+    document: dict[str, Any],
+) -> int:
+    plan_id = document["plan_id"]
     pasts = {target: journal.read(run.folder / "journal" / f"{target}.jsonl") for target in chosen}
     if look:
         look([target for target in chosen if pasts[target].plan_id != plan_id])
@@ -134,7 +134,8 @@ def _push(
             )
             found += [*unusable, *(one for job in now for one in job.kept_back)]
             work += now
-            tallies |= _execute(now, plan_id, stop)
+            with turns.lent():
+                tallies |= _execute(now, plan_id, stop)
     findings.record(run, found)
     for finding in found:
         print(f"push: {finding.message}", file=sys.stderr)

@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from common import documents, files, paths, sql
+from common import documents, files, paths, sql, turns
 from reverse_etl import applied, journal
 from reverse_etl.model import FILE_ENTITY, Export
 
@@ -70,8 +70,14 @@ def look_over() -> None:
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> int:
-    """Take in every outcome not yet in the ledger; returns how many there were."""
-    return sum(_settle(connection, path) for path in journals() if not _is_settled(path))
+    """Take in every outcome not yet in the ledger; returns how many there were. What another run
+    writes to at this moment is for that run to take in.
+    """
+    return sum(
+        _settle(connection, path)
+        for path in journals()
+        if not _is_settled(path) and not turns.written_by_another(path.stem)
+    )
 
 
 def last_written(target: str) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeTarget, Model, Platform, user
 
-from common import findings
+from common import findings, turns
 from common.lock import LockHeldError, lock
 from common.runs import Run
 from reverse_etl import execute, journal, pacing
@@ -620,7 +620,7 @@ def test_a_second_push_waits_and_then_says_whose_turn_it_is(bench: Bench) -> Non
     bench.desire(users=[user(1)])
     bench.observe()
     bench.plan()
-    with lock(bench.run.folder.parents[1] / "push.lock", "a push of run X"):
+    with lock(turns.of_target("fake"), "a push of run X"):
         with pytest.raises(
             LockHeldError,
             match=(

@@ -1,0 +1,1 @@
+"""Projects outside schools, each a folder of its own, with the real systems it joins."""

@@ -1,0 +1,229 @@
+"""Watch: stay, and begin each part of `[[schedules]]` when its time comes or its file arrives.
+
+In: the settings, read anew whenever they change; the folders of feeds. Out: runs of parts
+(`parts`), each in a process of its own that is a copy of this one: what a run needs of Python is
+read once, here, and a quiet run costs what it asks and not what it imports. Between runs nothing
+is held: no lock, no connection, no file. Parts that share a target take turns; a night is waited
+for. Asked to stop, it begins nothing more and lets what is under way end well.
+
+Alone: `python -m operations watch`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+
+from common import lock, log, paths, settings, turns
+from operations import interventions, night, parts
+from operations.configured import Part
+
+TICK = 1.0  # seconds between two looks
+# what the steps of a run import, at once and before anybody forks
+WARM = (
+    "dbt.cli.main",
+    "dbt.adapters.duckdb",
+    "dbt.task.build",
+    "dlt",
+    "ingestion.__main__",
+    "ingestion.fetch",
+    "ingestion.sql",
+    "ingestion.rest",
+    "operations.alerts",
+    "operations.build",
+    "operations.report",
+    "reverse_etl.__main__",
+    "reverse_etl.targets",
+)
+
+
+@dataclass
+class Watched:
+    """What is remembered of a part between two looks."""
+
+    begun: datetime | None
+    seen: tuple[tuple[str, int, int], ...] = ()  # the files its last run found
+    there: tuple[tuple[str, int, int], ...] | None = None  # those of the look before
+    process: Copy | None = None
+
+
+@dataclass
+class Copy:
+    """A copy of this process, as `subprocess` has one."""
+
+    pid: int
+    returncode: int | None = None
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """The same, None while it lasts."""
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+@dataclass
+class Watch:
+    """The parts, what is under way, and whether somebody wants us to stop."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    of: dict[str, Watched] = field(default_factory=dict)
+    told: str = ""
+
+    def look(self) -> None:
+        """One look: reap what ended, begin what is due."""
+        self._reap()
+        settings._files.cache_clear()
+        try:
+            every = parts.parts()
+            paused = interventions.current()
+        except (settings.SettingsError, interventions.InterventionError) as error:
+            self._say(str(error))
+            return
+        self._say("no run begins: " + paused.sentence if paused else "")
+        for part in every:
+            known = self.of.setdefault(part.name, _known(part))
+            files = parts.arrived(part)
+            # a file that still grows has not arrived
+            whole, known.there = files == known.there, files
+            came = whole and bool(set(files) - set(known.seen))
+            due = came or parts.due(part, datetime.now(UTC), known.begun)
+            if due and not (paused or known.process or self.stop.is_set() or self._busy(part)):
+                known.begun, known.seen = datetime.now(UTC), files
+                log.event("part_begins", part=part.name, because="arrival" if came else "time")
+                known.process = forked(lambda name=part.name: parts.run(name), own_group=True)
+
+    def _busy(self, part: Part) -> bool:
+        """Whether somebody is at one of its targets: it begins once that is over."""
+        return any(lock.holder(turns.of_target(one)) for one in parts.served(part))
+
+    def _reap(self) -> None:
+        for name, known in self.of.items():
+            if known.process and (code := known.process.poll()) is not None:
+                known.process = None
+                log.event("part_ended", part=name, exit_code=code)
+
+    def end(self) -> None:
+        """Ask what is under way to stop, as a night is asked, and wait for it."""
+        for known in self.of.values():
+            if known.process:
+                os.kill(known.process.pid, signal.SIGTERM)
+        while any(known.process for known in self.of.values()):
+            self._reap()
+            time.sleep(0.05)
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self.told:
+            self.told = sentence
+            if sentence:
+                print(f"watch: {sentence}", file=sys.stderr)
+
+
+def watch(seconds: float = 0.0) -> int:
+    """Stay until asked to stop, or for so many seconds; 0. Raises SettingsError where there is no
+    part that could begin by itself.
+    """
+    every = parts.parts()
+    alone = [part for part in every if part.seconds or part.at or part.on_arrival]
+    if not alone:
+        raise parts.PartError(
+            "no part begins by itself: a [[schedules]] of the settings says every, at or on_arrival"
+        )
+    with lock.lock(turns.of_part("watch"), "a watch"):
+        return _watch(seconds, alone)
+
+
+def _watch(seconds: float, alone: Sequence[Part]) -> int:
+    for name in WARM:
+        import_module(name)
+    gc.freeze()  # so that copies share what was imported
+    night.launch = launched
+    watched = Watch()
+    before = {
+        number: signal.signal(number, lambda *_: watched.stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    print("watch: " + "; ".join(f"{part.name} {part.when}" for part in alone), file=sys.stderr)
+    deadline = time.monotonic() + seconds if seconds else float("inf")
+    try:
+        while not watched.stop.is_set() and time.monotonic() < deadline:
+            watched.look()
+            watched.stop.wait(min(TICK, max(deadline - time.monotonic(), 0.0)))
+    finally:
+        watched.stop.set()
+        watched.end()
+        night.launch = night.started
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _known(part: Part) -> Watched:
+    """A part nobody has looked at yet: files that came since its last run are new."""
+    begun = parts.last_begun(part.name)
+    since = begun.timestamp() * 1e9 if begun else 0
+    return Watched(begun, tuple(one for one in parts.arrived(part) if one[2] < since))
+
+
+def launched(
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    _: tuple[int, ...],
+    *,
+    own_group: bool = False,
+) -> Copy:
+    """A step, in a copy of this process. What is open here is open there."""
+
+    def step() -> int:
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = list(command)
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        return 0
+
+    return forked(step, own_group=own_group)
+
+
+def forked(act: Callable[[], int], *, own_group: bool) -> Copy:
+    """Do it in a copy of this process, which ends with the code of the act."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if process := os.fork():
+        return Copy(process)
+    code = 1
+    try:
+        if own_group:
+            os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(paths.root())
+        settings._files.cache_clear()
+        code = act()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    except (settings.SettingsError, night.NightRunningError, night.NightRefusedError) as error:
+        print(error, file=sys.stderr)
+        code = 2
+    except BaseException:
+        traceback.print_tb(sys.exc_info()[2])  # without its text, which may quote a row
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
