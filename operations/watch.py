@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
+from sys import argv
 
 from common import lock, log, paths, settings, turns
 from operations import interventions, night, parts
@@ -153,6 +154,8 @@ def watch(seconds: float = 0.0) -> int:
 def _watch(seconds: float, alone: Sequence[Part]) -> int:
     for name in WARM:
         import_module(name)
+        if name.endswith("__main__"):  # which is run anew each time
+            sys.modules.pop(name)
     gc.freeze()  # so that copies share what was imported
     night.launch = launched
     watched = Watch()
@@ -194,7 +197,7 @@ def launched(
     def step() -> int:
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv = list(command)
+        argv[:] = command  # where its Typer looks
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
         return 0
 

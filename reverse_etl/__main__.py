@@ -493,7 +493,8 @@ def _planned_document(run: Run, document: dict[str, Any]) -> None:
     """Keep a plan with its run: when it would be done, and what somebody should know of it."""
     document["estimate"] = _estimate(document)
     run.write("plan.json", document)
-    findings.record(run, [*_holds(document), *_drifts(document), *_closed(document)])
+    found = (_holds, _drifts, _conflicts, _closed)
+    findings.record(run, [one for of in found for one in of(document)])
 
 
 def _estimate(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -555,6 +556,22 @@ def _drifts(document: Mapping[str, Any]) -> list[Finding]:
         )
         for part in document["exports"]
         for policy, columns in part["drift"].items()
+    ]
+
+
+def _conflicts(document: Mapping[str, Any]) -> list[Finding]:
+    """What was changed on both sides, value by value: neither is written."""
+    return [
+        Finding(
+            "changed_on_both_sides",
+            {"column": one["column"]},
+            target=part["target"],
+            entity=part["entity"],
+            key=one["key"],
+            **{findings.PARTITION: one["partition"]},
+        )
+        for part in document["exports"]
+        for one in part["conflicts"]
     ]
 
 

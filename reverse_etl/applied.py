@@ -25,6 +25,8 @@ create table if not exists ledger.applied.tables (target text, entity text, key 
 partition text, shape text, subject text, family text);
 create table if not exists ledger.applied.unclear (
     change_id text, target text, entity text, key text, since timestamptz, struck boolean);
+create table if not exists ledger.applied.agreed (target text, entity text, key text,
+column_name text, value text);
 create table if not exists ledger.applied.taken_over (target text, entity text, key text,
 column_name text, theirs text, run_id text, taken_at timestamptz);
 """

@@ -24,11 +24,12 @@ import json
 import duckdb
 
 from common import problems, sql
-from reverse_etl import applied, switches
+from reverse_etl import applied, shared, switches
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,
     ADOPTS,
+    BOTH,
     CREATE,
     DELETE,
     DELETED,
@@ -248,22 +249,24 @@ def _of_objects(
             select key as _key, list(column_name) as columns from ledger.applied.taken_over
             where target = $target and entity = $entity group by key
         ),
+        shared as ({shared.agreed(export)}),
         -- only what may matter meets what was last applied: to carry everybody's columns through
         -- that join doubles the time
         unlike as (
-            select d, o, t.columns as taken, coalesce(d._key, o._key) as key
+            select d, o, t.columns as taken, s.agreed, coalesce(d._key, o._key) as key
             from desired as d
             full outer join observed as o on o._key = d._key
             left join taken as t on t._key = d._key
+            left join shared as s on s._key = d._key
             where d._key is null or o._key is null or o._adopts or t._key is not null
                 or {" or ".join(_differs(c, types) for c in export.compared) or "false"}
         )
-        select d, o, a, taken, unlike.key, {action} as action,
+        select d, o, a, taken, agreed, unlike.key, {action} as action,
             {switches.left_shut(export, types)} as left_shut,
             {switches.deleted_elsewhere(export, types)} as gone_elsewhere,
             {switches.why(export, types)} as why_shut,
             {switches.opened_elsewhere(export, types)} as opened,
-            {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert") or "false"} as differs
+            {" or ".join(_differs(c, types) for c in export.compared if c.on_drift != "revert" or c.owner == BOTH) or "false"} as differs
         from unlike
         left join {applied.table(export.target, export.entity)} as a on a._key = unlike.key
         -- filtered here, before the rows become values: that is most of the time at half a million
@@ -279,7 +282,8 @@ def _of_objects(
         drift.theirs, drift.policy
         from (select key, {context}, unnest(list_filter([{", ".join(drifts) or "null"}],
         lambda drift: drift is not null)) as drift
-              from decided where {both} and a._key is not null)""",
+              from decided where {both}
+              and (a._key is not null or {str(bool(shared.columns(export))).lower()}))""",
         {"target": export.target, "entity": export.entity},
     )
     query = f"""
@@ -386,6 +390,8 @@ def _changed(column: Column, types: dict[str, str]) -> str:
     differs, theirs = _differs(column, types), _theirs_moved(column, types)
     if column.role == SWITCH:
         return differs  # never left and never taken over: see `switches`
+    if column.owner == BOTH:
+        return shared.changed(column.name, _d(column), _o(column, types))
     if column.on_drift == "leave":
         return f"({differs} and not ({theirs} and not {_ours_moved(column)}))"
     if column.on_drift == "take_over":
@@ -397,6 +403,8 @@ def _drift(column: Column, types: dict[str, str]) -> str:
     """What is done about a value changed by hand, as text; null where nobody did, or where it is
     known and done with.
     """
+    if column.owner == BOTH:
+        return shared.drift(column.name, _d(column), _o(column, types))
     drifted = f"{_differs(column, types)} and {_theirs_moved(column, types)}"
     if column.on_drift == "leave":
         return (

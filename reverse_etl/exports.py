@@ -31,6 +31,7 @@ from reverse_etl import form
 from reverse_etl.limits import LimitError, parse
 from reverse_etl.model import (
     ADOPTS,
+    BOTH,
     IGNORING,
     LOGIN,
     ON_ABSENT,
@@ -448,6 +449,11 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: owner is {owner!r}; it must be one of {', '.join(OWNERS)}"
         )
     _one_of(meta, "on_drift", ON_DRIFT, f"{where}, column {name}")
+    if owner == BOTH and (said := next(filter(meta.get, ("on_drift", "role", "ignoring")), "")):
+        raise ExportError(
+            f"{where}, column {name}: owner is both, and it says {said}; what both sides may change"
+            " is compared as it is, has no role, and what they changed is no drift"
+        )
     ignoring = meta.get("ignoring", [])
     ignoring = tuple(ignoring) if isinstance(ignoring, list) else (str(ignoring),)
     if not set(ignoring) <= set(IGNORING):
@@ -545,10 +551,10 @@ def _not_sent(
                 f"{where}, column {column.name}: has {says} and would not be sent, for it is named"
                 f" in context; take it out there, or take {says} away"
             )
-        if is_file and column.owner == "theirs" and column.name not in context:
+        if is_file and column.owner in ("theirs", BOTH) and column.name not in context:
             raise ExportError(
-                f"{where}, column {column.name}: owner is theirs, so it would not be sent; a file"
-                " has no value of theirs to keep: take the column out of the export"
+                f"{where}, column {column.name}: owner is {column.owner}, and a file has no value"
+                " of theirs to keep: take the column out of the export, or say ours"
             )
 
 

@@ -58,7 +58,8 @@ ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
 # classes of personal data that do not tell who somebody is; a house may add classes, which do
 TELLS_NOBODY = frozenset({"none", "key", "attendance", "enrolment"})
 
-OWNERS = ("ours", "theirs", "initial")
+BOTH = "both"
+OWNERS = ("ours", "theirs", "initial", BOTH)
 # What becomes of a value of ours that somebody changed in the target since our last push. revert:
 # ours is written again; leave: theirs stays until the source itself changes; take_over: theirs
 # stays for good, the column of that object is theirs.
@@ -82,7 +83,8 @@ class Column:
     name: str
     type: str = "VARCHAR"
     owner: str = (
-        "ours"  # ours: compared and written; initial: written on create only; theirs: never written
+        "ours"  # ours: compared and written; initial: written on create only; theirs: never
+        # written; both: written where they did not change it, see `shared`
     )
     personal_data: str = "none"
     header: str = ""  # file targets: the heading in the file
@@ -191,7 +193,7 @@ class Export:
         return tuple(
             c
             for c in self.sent
-            if c.owner == "ours" and c.name not in self.key and c.role != PASSWORD
+            if c.owner in ("ours", BOTH) and c.name not in self.key and c.role != PASSWORD
         )
 
     @property

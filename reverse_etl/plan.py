@@ -35,6 +35,7 @@ from reverse_etl import (
     moves,
     releases,
     settle,
+    shared,
     standing,
     undo,
 )
@@ -97,6 +98,8 @@ class ExportPlan:
     closed: list[dict[str, str]] = field(default_factory=list)
     # what we had closed and somebody else opened: its key and partition; it is closed again
     opened: list[dict[str, str]] = field(default_factory=list)
+    # what was changed on both sides since they agreed: its key, partition, column and source
+    conflicts: list[dict[str, str]] = field(default_factory=list)
     drift: dict[str, dict[str, int]] = field(
         default_factory=dict
     )  # policy -> column -> values changed by hand
@@ -546,7 +549,15 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
         "select target, entity, policy, column_name, count(*) from drifts group by all order by all"
     ).fetchall()
     for target, entity, policy, column, drifted in rows:
-        parts[target, entity].drift.setdefault(policy, {})[column] = drifted
+        if policy not in (shared.THEIRS, shared.CONFLICT):
+            parts[target, entity].drift.setdefault(policy, {})[column] = drifted
+    for target, entity, key, partition, column in connection.execute(
+        "select target, entity, key, coalesce(partition, ''), column_name from drifts"
+        f" where policy = '{shared.CONFLICT}' order by all"
+    ).fetchall():
+        parts[target, entity].conflicts.append(
+            {"key": key, "partition": partition, "column": column}
+        )
     for target, entity, key, partition, why in connection.execute(
         "select target, entity, key, coalesce(partition, ''),"
         f" coalesce(hold ->> '$.values.why', '') from changes where {CLOSED} order by all"

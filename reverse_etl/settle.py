@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from common import documents, files, paths, sql, turns
-from reverse_etl import applied, journal
+from reverse_etl import applied, journal, shared
 from reverse_etl.model import FILE_ENTITY, Export
 
 OUTCOMES = pa.schema(
@@ -197,6 +197,7 @@ def _settle(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
             [target, entity],
         )
         applied.record(connection, target, entity, "settling_now")
+        shared.outdated(connection, target, entity, "settling_now")
     taken = connection.execute("select count(*) from settling").fetchone()
     _doubt(connection, past)
     connection.execute("commit")

@@ -97,6 +97,7 @@ class Systems:
     market: Path
     environment: Mapping[str, str]
     sent: set[tuple[int, bytes]] = field(default_factory=set)
+    runs: int = 1
 
     def change(self) -> None:
         """Counts, a reservation, sales, a new product, one taken off the list, a new price."""

@@ -131,6 +131,7 @@ WRONG = {
         {"DISTRICT__TIME_ZONE": "America/Vancuver"},
         "[district] time_zone is 'America/Vancuver', which is no time zone",
     ),
+    "parts": ({}, "[schedules.stock] evry: no such key; the nearest is every"),
     "backup": ({"BACKUP__FOLDER": "{file}/backups"}, "cannot be written to by this user"),
     "retention": (
         {"RETENTION__RUN_DAYS": "3"},
@@ -161,6 +162,9 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
     given, sentence = WRONG.get(part, ({}, ""))
     for name, value in given.items():
         monkeypatch.setenv(name, value.format(file=tmp_path / "file"))
+    if part == "parts":
+        wrong = {"name": "stock", "targets": ["transport"], "evry": "day"}
+        monkeypatch.setitem(settings._files(settings.project()), "schedules", [wrong])
     if part == "settings":
         monkeypatch.setattr(settings, "_files", lambda _: {"trsut": {}})
     said: list[str] = []
@@ -179,7 +183,11 @@ def test_a_key_nobody_knows_is_refused_in_every_table(
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path / "var"))
     (tmp_path / "var" / "inbox" / "myedbc").mkdir(parents=True)
     of_one = {"sources": "SOURCES__MYEDBC__BOGUS", "targets": "TARGETS__TRANSPORT__BOGUS"}
-    monkeypatch.setenv(of_one.get(table, f"{table.upper()}__BOGUS"), "1")
+    if table == "schedules":  # of which there are several
+        wrong = {"name": "stock", "targets": ["transport"], "bogus": 1}
+        monkeypatch.setitem(settings._files(settings.project()), "schedules", [wrong])
+    else:
+        monkeypatch.setenv(of_one.get(table, f"{table.upper()}__BOGUS"), "1")
     said: list[str] = []
     code = operations_check.check(said.append)
     if table == "sources":

@@ -24,9 +24,7 @@ OF_SCHOOLS = re.compile(
     r"schools?|students?|pupils?|teachers?|guardians?|child(?:ren)?|grades?|districts?|enrolments?",
     re.I,
 )
-OF_EXAMPLES = re.compile(
-    r"warehouses?_units|cartons?|marketplace|invoices?|skus?|tryton|oscar", re.I
-)
+OF_EXAMPLES = re.compile(r"cartons?|marketplaces?|invoices?|reservations?|tryton|oscar", re.I)
 ENGINE = ("common", "ingestion", "reverse_etl", "operations")
 
 
@@ -126,11 +124,13 @@ def test_an_example_converges_and_writes_nothing_when_quiet(
     name: str, tmp_path: Path, lived: Callable[..., Run]
 ):
     with kit.up(name, tmp_path / "systems") as systems:
-        lived(name, systems, "--allow", "create", "--why", "first run")
+        for words in (("--allow", "create", "--why", "first run"), *[()] * (systems.runs - 1)):
+            lived(name, systems, *words)
         assert systems.wrong() == []
         systems.change()
         changed = systems.written()
-        lived(name, systems)
+        for _ in range(systems.runs):
+            lived(name, systems)
         assert systems.wrong() == [] and systems.written() > changed
         written = systems.written()
         run = lived(name, systems)

@@ -1,0 +1,1 @@
+"""Customers of a CRM and parties of an ERP: who owns which field, both ways."""
