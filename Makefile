@@ -142,6 +142,9 @@ docs: .venv/nightly ##+ the models' own documentation, as a site under var/docs
 
 ##@ Run it on a server
 
+init: .venv/nightly ##+ begin a project of your own, outside schools; edits stay ## TO=../shop
+	@$(PY) -m operations init -- "$$TO"
+
 setup: .venv/nightly ##+ install what a night needs (every verb does this by itself)
 
 init-district: .venv/nightly ##+ begin a district's own folder, beside the product ## DISTRICT=../sd74
@@ -232,5 +235,5 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
+.PHONY: help setup init run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
 	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean

@@ -16,14 +16,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
+
+from demo.anything import Answer, page, service
+
+__all__ = ["Answer", "page", "service"]  # of the emulator of anything
 
 HERE = Path(__file__).resolve().parent
 HOUSE = HERE.parent
@@ -98,69 +100,19 @@ def postgres() -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
                 one.close()
 
 
-Answer = tuple[int, Any]
-
-
-@contextmanager
-def service(
-    token: str, answer: Callable[[str, str, Mapping[str, str], Any], Answer]
-) -> Iterator[str]:
-    """A JSON service on a free port of this machine, for whoever has the token; its address.
-    `answer` is given method, path, parameters and body, one request at a time.
-    """
-    turn = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _handle(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"null")
-            there = urlsplit(self.path)
-            if self.headers.get("Authorization") != f"Bearer {token}":
-                status, said = 401, {"code": "unauthorized"}
-            else:
-                with turn:
-                    status, said = answer(
-                        self.command, there.path, dict(parse_qsl(there.query)), body
-                    )
-            content = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: a run is told by its own log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def page(rows: list[dict[str, Any]], asked: Mapping[str, str], size: int = 50) -> Answer:
-    """One page of a list, as `{"results", "count", "pages"}`."""
-    number, pages = int(asked.get("page", 1)), max(1, -(-len(rows) // size))
-    some = rows[(number - 1) * size : number * size]
-    return 200, {"results": some, "count": len(rows), "pages": pages}
-
-
 # ---------------------------------------------------------------- runs
 
 
 def environment(name: str, var: Path, systems: Systems) -> dict[str, str]:
     """What a run of the example is told: its project, its state, where its systems are."""
     return {
-        **{key: value for key, value in os.environ.items() if "__" not in key},
+        **{
+            key: value
+            for key, value in os.environ.items()
+            if "__" not in key and key != "HOMEROOM_DISTRICT"
+        },
         **systems.environment,
+        "HOMEROOM_DISTRICT": "",
         "HOMEROOM_PROJECT": str(HERE / name),
         "HOMEROOM_VAR": str(var),
     }

@@ -36,7 +36,7 @@ app = typer.Typer(
 def _begin(context: typer.Context) -> None:
     verb = str(context.invoked_subcommand)
     # root types install for whoever the nights run as; nothing is there yet to be somebody's
-    if verb not in ("install", "init-district"):
+    if verb not in ("install", "init", "init-district"):
         access.begin(verb)
     if verb in ("build", "report", "backup"):
         context.with_resource(turns.taken(verb))
@@ -73,6 +73,16 @@ def intraday(
 ) -> None:
     """A short run by day for some targets, e.g. the call-out after attendance was taken."""
     raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
+
+
+@app.command()
+def init(
+    to: Annotated[str, typer.Argument(help="the folder of the new project, beside this one")],
+) -> None:
+    """Begin a project of your own: one source, one model, one target, one test; edits stay."""
+    from operations.init import begin
+
+    print(begin(to))
 
 
 @app.command()
