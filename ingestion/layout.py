@@ -261,10 +261,10 @@ class Layout:
 
 
 def load(name: str) -> Layout:
-    """The layout `ingestion/layouts/<name>.toml`, the district's own `layouts/<name>.toml` before
+    """The layout `ingestion/layouts/<name>.toml`, the project's own `layouts/<name>.toml` before
     it, or a path that ends in .toml.
     """
-    folders = [folder / "layouts" for folder in (paths.district(),) if folder] + [LAYOUTS]
+    folders = [paths.home() / "layouts", LAYOUTS]
     there = (folder / f"{name}.toml" for folder in folders)
     path = next((one for one in there if one.is_file()), LAYOUTS / f"{name}.toml")
     if name.endswith(".toml"):

@@ -164,4 +164,4 @@ def _folders(part: Part) -> list[Path]:
         for name in sorted(asked)
         if isinstance(sources.get(name), Mapping) and sources[name].get("kind") == "files"
     ]
-    return [paths.project() / place for place in places if place and "://" not in place]
+    return [paths.home() / place for place in places if place and "://" not in place]
