@@ -164,7 +164,7 @@ def test_a_setting_of_the_night_that_cannot_be_followed_is_said_before_the_night
         monkeypatch.setenv(name, value.format(file=tmp_path / "file"))
     if part == "parts":
         wrong = {"name": "stock", "targets": ["transport"], "evry": "day"}
-        monkeypatch.setitem(settings._files(settings.project()), "schedules", [wrong])
+        monkeypatch.setitem(settings._files(settings.home()), "schedules", [wrong])
     if part == "settings":
         monkeypatch.setattr(settings, "_files", lambda _: {"trsut": {}})
     said: list[str] = []
@@ -185,7 +185,7 @@ def test_a_key_nobody_knows_is_refused_in_every_table(
     of_one = {"sources": "SOURCES__MYEDBC__BOGUS", "targets": "TARGETS__TRANSPORT__BOGUS"}
     if table == "schedules":  # of which there are several
         wrong = {"name": "stock", "targets": ["transport"], "bogus": 1}
-        monkeypatch.setitem(settings._files(settings.project()), "schedules", [wrong])
+        monkeypatch.setitem(settings._files(settings.home()), "schedules", [wrong])
     else:
         monkeypatch.setenv(of_one.get(table, f"{table.upper()}__BOGUS"), "1")
     said: list[str] = []
