@@ -20,7 +20,7 @@ from common.runs import NoSuchRunError, Run
 from common.terminal import Terminal
 from common.words import words
 from reverse_etl import check as checking
-from reverse_etl import configured, exports, first_sheet, pacing, releases, settle
+from reverse_etl import configured, diff, exports, first_sheet, pacing, releases, settle, shared
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -135,8 +135,13 @@ def plan(
         _observe_again(current, found, scope)
         with store.connect() as connection:
             settle.settle(connection)
-            made = planning.build_plan(connection, _night(current, "")(), allowed, scope)
+            night = _night(current, "")()
+            made = planning.build_plan(connection, night, allowed, scope)
             document = planning.store(connection, made, current.run_id)
+            for export in night.exports.good:
+                seen = night.observed.get(export.target, {}).get("status") == "ok"
+                if seen and scope.covers(export.target) and shared.columns(export):
+                    shared.agree(connection, export, diff.observed_view(export))
         _planned_document(current, document)
         planned, held = planning.totals(document)
         for sentence in document["own"]:

@@ -32,17 +32,7 @@ from common.findings import Finding
 from common.log import event
 from common.runs import Run
 from common.terminal import progress
-from reverse_etl import (
-    applied,
-    configured,
-    deliveries,
-    diff,
-    holds,
-    journal,
-    left_out,
-    shared,
-    standing,
-)
+from reverse_etl import applied, configured, deliveries, diff, holds, journal, left_out, standing
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -260,9 +250,6 @@ def _cleared(
                     )
                     continue
                 _take_over(connection, plan_id, target)
-                for export in night.exports.good:
-                    if export.target == target and shared.columns(export):
-                        shared.agree(connection, export, diff.observed_view(export))
             cleared.append(target)
     return night, cleared, found
 
