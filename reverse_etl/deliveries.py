@@ -359,7 +359,7 @@ def shape(export: Export) -> str:
             form.pop(name, None)
     if form.get("actions") and not form["actions"]["moment"]:
         del form["actions"]["moment"]
-    columns = [[c.name, c.header, list(asdict(c.cell).values())] for c in export.sent]
+    columns = [[c.name, c.header, list(asdict(c.cell).values())] for c in export.written]
     return hashlib.sha256(json.dumps([form, columns], sort_keys=True).encode()).hexdigest()[:16]
 
 

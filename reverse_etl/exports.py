@@ -85,6 +85,7 @@ COLUMN_KNOWN = (
     "off_because",
     "on_drift",
     "ignoring",
+    "in_file",
     *form.CELL,
 )
 # Where a project has this seed, every export carries the test that compares its columns with it.
@@ -347,7 +348,7 @@ def parsed(
             " (not context), of an export that has one of role password"
         )
     file = _file_format(meta["file"], f"{where}.file", columns, meta) if meta.get("file") else None
-    _not_sent(node, columns, context, where, is_file=file is not None)
+    _not_sent(node, columns, (key, context), where, is_file=file is not None)
     on_absent = meta.get("on_absent", "ignore")
     if on_absent not in ON_ABSENT:
         raise ExportError(
@@ -507,6 +508,7 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         off_because=(str(because["column"]), str(because["ours"])) if because else None,
         on_drift="revert" if role == SWITCH else meta.get("on_drift", on_drift),
         ignoring=ignoring,
+        in_file=meta.get("in_file", True) is not False,
         cell=cell,
     )
 
@@ -535,7 +537,7 @@ SAYS_HOW_IT_IS_SENT = ("header", "field", "width", "align", "pad", "max_length",
 def _not_sent(
     node: Mapping[str, Any],
     columns: Sequence[Column],
-    context: Sequence[str],
+    named: tuple[Sequence[str], Sequence[str]],
     where: str,
     *,
     is_file: bool,
@@ -543,8 +545,14 @@ def _not_sent(
     """Refuse a column that says how it is sent and is not, or that a file cannot leave to whoever
     it belongs to.
     """
+    key, context = named
     for column in columns:
         meta = meta_of(node["columns"][column.name])
+        if "in_file" in meta and (not is_file or column.name not in key):
+            raise ExportError(
+                f"{where}, column {column.name}: in_file is for a key column of a file, which tells"
+                " rows apart that read the same; any other is named in context"
+            )
         says = next((name for name in SAYS_HOW_IT_IS_SENT if name in meta), "")
         if says and column.name in context and column.role != ADOPTS:
             raise ExportError(
@@ -564,6 +572,7 @@ def _file_format(
     """`file:` of an export, and the cells of its columns. Raises ExportError."""
     context = tuple(export.get("context", ()))
     sent = [one for one in columns if one.name not in context and one.owner != "theirs"]
+    sent = [one for one in sent if one.in_file]
     try:
         if not isinstance(settings, Mapping):
             raise form.FormError(f" must be a table of settings, not {settings!r}")

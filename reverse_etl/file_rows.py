@@ -63,7 +63,7 @@ def raw(connection: Any, export: Export, part: Part) -> Iterator[tuple[tuple[Any
             join said on {key} = _said where _action <> '{REMOVE}' and {kept}
             union all by name
             select {was}, _said as _key, _action from said where _action = '{REMOVE}'"""
-    texts = ", ".join(f"cast({sql.name(name)} as varchar)" for name in names)
+    texts = ", ".join(f"cast({sql.name(column.name)} as varchar)" for column in export.written)
     cursor = connection.cursor()
     try:
         cursor.execute(
@@ -91,7 +91,7 @@ class Cells:
 
     def rows(self, connection: Any, part: Part) -> Iterator[list[str | None]]:
         """The rows of a part as they stand in the file."""
-        columns, actions = self.export.sent, self.form.actions
+        columns, actions = self.export.written, self.form.actions
         for row, key, action in raw(connection, self.export, part):
             texts = [self._text(c, value, key) for c, value in zip(columns, row, strict=True)]
             if actions and actions.is_added:
@@ -109,7 +109,7 @@ class Cells:
         """The first line: what the target calls each column."""
         actions = self.form.actions
         found = [
-            self._padded(c.header or c.name, c.cell.width, "left", " ") for c in self.export.sent
+            self._padded(c.header or c.name, c.cell.width, "left", " ") for c in self.export.written
         ]
         if actions and actions.is_added:
             at = 0 if actions.at == "first" else len(found)
@@ -214,7 +214,7 @@ def is_plain(export: Export, form: FileFormat) -> bool:
     """Whether every value can be written as it is."""
     utf8 = form.encoding in {"utf-8", "utf-8-sig"} and form.layout != "fixed"
     formats = form.date or form.date_time or form.boolean
-    cells = any(column.cell.max_length or column.cell.format for column in export.sent)
+    cells = any(column.cell.max_length or column.cell.format for column in export.written)
     return utf8 and not formats and not cells
 
 

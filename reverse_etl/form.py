@@ -83,7 +83,8 @@ class Actions:
 @dataclass(frozen=True)
 class FileFormat:
     """How an export becomes a file. In its names, its banner and its trailer stand `{date}`,
-    `{time}`, `{district}` (in the last two also `{rows}`); in its names also the part a file is of.
+    `{time}`, `{district}` (in the last two also `{rows}`), and the part a file is of where its name
+    says it.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Moment:
     date: date
     time: time = time(0)
     district: str = ""
+    partition: str | None = None  # the part a file is of
 
     def filled(self, template: str, partition: str | None = None, rows: int | None = None) -> str:
         """A template with its words filled in. A word no file has names the part a file is of."""
@@ -153,7 +155,7 @@ class Moment:
                 return self.district
             if word == "rows":
                 return format(rows or 0, form or "d")
-            return quote(partition or "", safe="")
+            return quote(partition or self.partition or "", safe="")
 
         return PLACE.sub(told, template)
 
@@ -235,7 +237,9 @@ def file_format(settings: Mapping[str, Any], partition_words: Sequence[str]) -> 
         if re.search(r"[/\\]|^\.+$", PLACE.sub("", settings.get(name) or "")):
             raise FormError(f".{name} is {settings[name]!r}; it must be a plain file name")
     for name in ("name", "archive", "banner", "trailer"):
-        known = [*OF_A_FILE[:3], *(partition_words if name in {"name", "archive"} else ["rows"])]
+        known = list(OF_A_FILE[:3] if name in {"name", "archive"} else OF_A_FILE)
+        if name in {"name", "archive"} or per_partition(made.template):
+            known += partition_words
         text = getattr(made, name) or ""
         if strange := sorted(words_in(text) - set(known)):
             raise FormError(

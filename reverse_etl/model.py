@@ -99,6 +99,7 @@ class Column:
     ignoring: tuple[
         str, ...
     ] = ()  # what the target may answer otherwise than it was told without that being a difference
+    in_file: bool = True  # file targets, of a key: false tells rows apart and is not written
     cell: Cell = NO_CELL  # file targets: what its cells look like
 
 
@@ -186,6 +187,11 @@ class Export:
         hands.
         """
         return tuple(c for c in self.columns if c.name not in self.context and c.owner != "theirs")
+
+    @property
+    def written(self) -> tuple[Column, ...]:
+        """Of what is sent, the columns that stand in a file."""
+        return tuple(c for c in self.sent if c.in_file)
 
     @property
     def compared(self) -> tuple[Column, ...]:

@@ -65,7 +65,11 @@ def exposures() -> dict[str, dict[str, Any]]:
 def sent(model: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The columns that stand in the file."""
     context = model["config"]["meta"]["export"].get("context", ())
-    return [column for column in model["columns"] if column["name"] not in context]
+    return [
+        column
+        for column in model["columns"]
+        if column["name"] not in context and column["config"]["meta"].get("in_file", True)
+    ]
 
 
 def classes(models: list[dict[str, Any]]) -> str:

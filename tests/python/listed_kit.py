@@ -211,7 +211,7 @@ def _student(
         other_school=chance.choice((*SCHOOLS, None, None, None)) if school else None,
         next_school=chance.choice((*SCHOOLS, None)),
         may_call=chance.choice((True, True, False, None)),
-        phone=_maybe(chance, f"9{place:03}"),
+        phone=_maybe(chance, f"5559{place:03}"),
         street_number=chance.choice(("12", "12A", "7 1/2", "RR", None)),
         street=_maybe(chance, "Main St", 0.9),
         apartment=chance.choice(("4", None)),
@@ -530,21 +530,25 @@ def tables(of: District) -> Tables:
         ),
         "absences": (
             (
-                "student_number school_number absence_on:date part_of_day period"
+                "absence_id student_number school_number absence_on:date kind part_of_day period"
+                " absence_code"
                 " is_authorized:boolean is_late:boolean"
             ),
             *(
                 (
+                    f"{one.number}-{place}",
                     one.number,
                     school,
                     day,
+                    "daily" if part in ("AM", "PM") else "period",
                     part if part in ("AM", "PM") else None,
                     part if part not in ("AM", "PM") else None,
+                    "L" if late else "A",
                     excused,
                     late,
                 )
                 for one in students
-                for day, school, part, excused, late in one.absences
+                for place, (day, school, part, excused, late) in enumerate(one.absences)
             ),
         ),
     }

@@ -8,14 +8,15 @@ answer and the columns it is about.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
-from listed_kit import IN_GROUPS, SCHOOLS, District, Student, Worker
+from listed_kit import IN_GROUPS, SCHOOLS, TONIGHT, Contact, District, Student, Worker
 
 from reverse_etl import exports
 
 Rows = list[tuple[Any, ...]]
-ROSTERS = ("students", "staff", "places", "classes", "schools", "members")
+ROSTERS = ("students", "staff", "people", "places", "classes", "courses", "schools", "members")
 ONEROSTER = ("manifest", "orgs", "academic_sessions", "courses", "classes", "users", "enrolments")
 FAMILIES = ("barred_ways", "family_contacts", "family_telephones")  # made before any of these
 MODELS = (
@@ -39,6 +40,27 @@ MODELS = (
     "exp_seesaw__classes",
     *(f"exp_{target}__students" for target in ("destiny", "insignia", "l4u", "lifetouch")),
     *(f"exp_{target}__students" for target in ("papercut", "transfinder", "versatrans")),
+    *(
+        f"exp_canvas__{entity}"
+        for entity in ("accounts", "terms", "users", "courses", "sections", "enrolments")
+    ),
+    *(
+        f"exp_clevr__{entity}"
+        for entity in (
+            "locations",
+            "students",
+            "staff",
+            "classes",
+            "student_classes",
+            "staff_classes",
+        )
+    ),
+    *(f"exp_moodle__{entity}" for entity in ("users", "courses", "enrolments")),
+    *(f"exp_myblueprint__{entity}" for entity in ("course_info", "student_courses")),
+    *(f"exp_schoolcash__{entity}" for entity in ("students", "schedule", "staff")),
+    *(f"exp_schoolmessenger__{entity}" for entity in ("students", "sections", "enrolments")),
+    "exp_autodialer__students",
+    "exp_spacesedu__attendance",
 )
 
 
@@ -522,6 +544,225 @@ CHILDREN = {
 }
 
 
+# --- calls, fees, plans and lessons -------------------------------------------------------------
+
+
+def told(one: Student, *, reachable: bool = False) -> list[Contact]:
+    """Whom one may be told about, in their order."""
+    found = [who for who, _, authority in sorted(one.contacts, key=lambda c: c[1]) if authority]
+    return [c for c in found if c.home or c.mobile or c.work or c.email or not reachable]
+
+
+def padded(values: list[str | None], length: int) -> list[str | None]:
+    return [*values, *[None] * length][:length]
+
+
+def schoolcash_students(of: District) -> Rows:
+    return [
+        (
+            one.school,
+            one.number,
+            one.legal[0] or "-",
+            one.legal[1],
+            *padded([who.last for who in told(one)], 2),
+            next((who.email for who in told(one)[:2] if who.email), None),
+            one.born or date(1900, 1, 1),
+        )
+        for one in enrolled(of)
+    ]
+
+
+def enrolled_learners(of: District) -> Iterator[tuple[str, Student]]:
+    listed = enrolled(of)
+    return ((key, one) for key, one in learners(of) if one in listed)
+
+
+def primary(of: District) -> dict[str, Worker]:
+    return {key: having[0] for key, having in teaching(of).items()}
+
+
+def schoolcash_schedule(of: District) -> Rows:
+    first = primary(of)
+    return [
+        (key, one.number, f"S{number(first[key])}" if key in first else None)
+        for key, one in enrolled_learners(of)
+    ]
+
+
+def called_families(of: District) -> dict[str, Student]:
+    return {
+        one.number: one
+        for one in enrolled(of)
+        if one.may_call is True and told(one, reachable=True)
+    }
+
+
+def missed_today(of: District) -> Rows:
+    rows = []
+    for one in enrolled(of):
+        today = [
+            (school, part)
+            for day, school, part, excused, late in one.absences
+            if day == TONIGHT and not (excused or late)
+        ]
+        calls = one.may_call is True
+        rows += [
+            (
+                school,
+                one.number,
+                one.phone if calls else None,
+                "N" if calls else "Y",
+                "A" if {(school, "AM"), (school, "PM")} & set(today) else None,
+                "A" if (school, "3") in today else None,
+                "A" if (school, "4") in today else None,
+                None,
+            )
+            for school in {school for school, _ in today}
+        ]
+    return rows
+
+
+def spaces_attendance(of: District) -> Rows:
+    return [
+        (
+            school,
+            "2026-10-05",
+            ("L" if late else "A") + ("-E" if excused and part in ("AM", "PM") else ""),
+            one.number,
+        )
+        for one in with_account(of)
+        for day, school, part, excused, late in one.absences
+        if day == TONIGHT
+    ]
+
+
+def titled(of: District) -> Rows:
+    return [(row[0], row[1], row[4]) for row in oneroster_classes(of)]
+
+
+def moodle_role(role: str) -> str:
+    return "editingteacher" if role == "teacher" else role
+
+
+ANSWERS |= {
+    "exp_canvas__accounts": (lambda of: [(one,) for one in school_numbers(of)], "account_id"),
+    "exp_canvas__terms": (ANSWERS["exp_oneroster11__academic_sessions"][0], "term_id"),
+    "exp_canvas__users": (ANSWERS["exp_sds__users"][0], "user_id login_id first_name last_name"),
+    "exp_canvas__courses": (titled, "course_id long_name account_id"),
+    "exp_canvas__sections": (titled, "section_id name school_number"),
+    "exp_canvas__enrolments": (members, "section_id user_id role"),
+    "exp_moodle__users": (
+        lambda of: [
+            (person(one), one.account.address("google").lower(), *called(one))
+            for one in rostered(of)
+        ],
+        "idnumber username firstname lastname",
+    ),
+    "exp_moodle__courses": (titled, "idnumber fullname category_idnumber"),
+    "exp_moodle__enrolments": (
+        lambda of: [(key, who, moodle_role(role)) for key, who, role in members(of)],
+        "course_idnumber user_idnumber role",
+    ),
+    "exp_clevr__locations": (
+        lambda of: [("074", one) for one in school_numbers(of)],
+        "tenant_id proprietary_id",
+    ),
+    "exp_clevr__students": (
+        lambda of: [
+            (
+                "074",
+                person(one),
+                one.number,
+                one.school,
+                *(one.legal[0] or "-", one.legal[1], called(one)[0]),
+                one.born and one.born.isoformat(),
+            )
+            for one in enrolled(of)
+        ],
+        "tenant_id proprietary_id local_id primary_location first_name last_name common_name"
+        " birthdate",
+    ),
+    "exp_clevr__staff": (
+        lambda of: [(person(one), number(one), *called(one), one.school) for one in on_staff(of)],
+        "proprietary_id local_id first_name last_name primary_location",
+    ),
+    "exp_clevr__classes": (
+        lambda of: [(key, school) for key, (school, _) in classes(of).items()],
+        "proprietary_id location_id",
+    ),
+    "exp_clevr__student_classes": (
+        lambda of: [(key, person(one)) for key, one in enrolled_learners(of)],
+        "class_id student_id",
+    ),
+    "exp_clevr__staff_classes": (
+        lambda of: [(key, person(one)) for key, one, _ in teachers(of)],
+        "class_id staff_id",
+    ),
+    "exp_schoolcash__students": (
+        schoolcash_students,
+        "school_number student_number first_name last_name guardian1_last_name guardian2_last_name"
+        " guardian_email date_of_birth",
+    ),
+    "exp_schoolcash__schedule": (schoolcash_schedule, "section student_number teacher_number"),
+    "exp_schoolcash__staff": (
+        lambda of: [(f"S{number(one)}", *called(one), one.school) for one in on_staff(of)],
+        "staff_number first_name last_name school_number",
+    ),
+    "exp_schoolmessenger__students": (
+        lambda of: [
+            (one.school, key, *padded([who.last for who in told(one, reachable=True)], 3))
+            for key, one in called_families(of).items()
+        ],
+        "school_id student_id contact1_last_name contact2_last_name contact3_last_name",
+    ),
+    "exp_schoolmessenger__sections": (
+        lambda of: [
+            (key, title, school, number(primary(of)[key]) if key in primary(of) else None)
+            for key, title, school in titled(of)
+        ],
+        "section_id section_name school_id teacher_id",
+    ),
+    "exp_schoolmessenger__enrolments": (
+        lambda of: [
+            (key, one.number) for key, one in learners(of) if one.number in called_families(of)
+        ],
+        "section_id student_id",
+    ),
+    "exp_autodialer__students": (
+        missed_today,
+        "sis_identifier student_number telephone prevent daily_code period_3 period_4 period_32",
+    ),
+    "exp_spacesedu__attendance": (
+        spaces_attendance,
+        "school_number absence_date category student_number",
+    ),
+    "exp_myblueprint__course_info": (
+        lambda of: [row for row in oneroster_courses(of) if not row[0].endswith("_HOMEROOM")],
+        "integration_id course_name school_id",
+    ),
+    "exp_myblueprint__student_courses": (
+        lambda of: list(
+            {
+                (one.number, f"{of.sections[key][0]}_C{key}")
+                for key, one in learners(of)
+                if of.sections[key][1] == "class"
+            }
+        ),
+        "student_id integration_id",
+    ),
+}
+CHILDREN |= {
+    "exp_clevr__students": "local_id",
+    "exp_myblueprint__student_courses": "student_id",
+    "exp_schoolcash__students": "student_number",
+    "exp_schoolcash__schedule": "student_number",
+    "exp_schoolmessenger__students": "student_id",
+    "exp_schoolmessenger__enrolments": "student_id",
+    "exp_autodialer__students": "student_number",
+    "exp_spacesedu__attendance": "student_number",
+}
+
+
 # --- bytes ----------------------------------------------------------------------------------------
 
 # What stands in a column of that name in the two rows of every expected file, with what hurts:
@@ -564,6 +805,7 @@ SAMPLE: dict[str, tuple[str | None, str | None]] = {
     "is_primary": (None, "true"),
     "role_type": ("primary", "secondary"),
 }
+SCHOOL_NUMBERS = ("07474001", "07474002")
 # by column name where several layouts have it
 SAMPLE |= {
     **dict.fromkeys(
@@ -618,19 +860,125 @@ SAMPLE |= {
     "city": ("Lytton", "Ashcroft"),
     "postal_code": ("V0K 1Z0", "V0K 1A0"),
     "session_sourced_ids": ("2027-1", "2027-year"),
+    **dict.fromkeys(("primary_location", "category_idnumber"), SCHOOL_NUMBERS),
+    **dict.fromkeys(("idnumber", "section", "integration_id"), ("MST1-2027", "Div 2-2027")),
+    **dict.fromkeys(("shortname", "course_idnumber"), ("MST1-2027", "Div 2-2027")),
+    **dict.fromkeys(("user_id", "user_idnumber"), ("p000000000000001", "p000000000000002")),
+    **dict.fromkeys(("local_id", "staff_number"), ("9000001", "SE100")),
+    **dict.fromkeys(("firstname", "common_name", "preferred_first_name"), ("Zoë", "Ann May")),
+    **dict.fromkeys(
+        ("lastname", "student_last_name", "preferred_last_name"), ("O’Brien", 'De "La" Cruz, Jr.')
+    ),
+    **dict.fromkeys(("fullname", "section_name"), ('Math "8",\tŁukasik', "The Band")),
+    "proprietary_id": ("p000000000000001", "p000000000000002"),
+    "tenant_id": ("074", "074"),
+    "year_offered": ("2027", "2027"),
+}
+# by target, where other layouts mean something else by the word
+SAMPLE |= {
+    **{
+        f"canvas.{name}": value
+        for name, value in {
+            "account_id": SCHOOL_NUMBERS,
+            "course_id": SAMPLE["class_id"],
+            "short_name": ("MMA--08", "HOMEROOM"),
+            "long_name": ('Math "8",\tŁukasik', "The Band"),
+            "term_id": ("2027-1", "2027-2"),
+            "login_id": SAMPLE["email"],
+            "status": ("active", "active"),
+        }.items()
+    },
+    **{
+        f"clevr.{name}": value
+        for name, value in {
+            "location_id": SCHOOL_NUMBERS,
+            "student_id": SAMPLE["proprietary_id"],
+            "staff_id": SAMPLE["proprietary_id"],
+            "username": ("zoe.obrien", None),
+            "email": ("zoe.obrien@student.sd74.example", None),
+            "middle_name": (None, None),
+            "gender": (None, None),
+            "birthdate": ("2016-02-29", None),
+            "course_section": ("A", "Div\t2"),
+            "term_start_date": ("2026-09-01", "2027-02-01"),
+            "term_end_date": ("2027-01-31", "2027-06-30"),
+        }.items()
+    },
+    "moodle.role": ("student", "editingteacher"),
+    "moodle.startdate": ("2026-09-01", "2027-02-01"),
+    "moodle.enddate": ("2027-01-31", "2027-06-30"),
+    **{
+        f"schoolcash.{name}": value
+        for name, value in {
+            "middle_name": (None, None),
+            "gender": (None, None),
+            "city": (None, None),
+            "postal_code": (None, None),
+            "date_of_birth": ("2016-02-29", "1900-01-01"),
+            "guardian1_first_name": ("José", None),
+            "guardian1_last_name": ("Núñez-Ó Briain", None),
+            "guardian2_last_name": ('Smith "Jr."', None),
+            "guardian_email": ("ana@family.example", None),
+            "semester": ("Semester 1 2026/2027", "2026/2027"),
+            "semester_starts_on": ("2026-09-01", "2026-09-01"),
+            "semester_ends_on": ("2027-01-31", "2027-06-30"),
+            "school_year": ("2027", "2027"),
+            "teacher_number": ("SE100", None),
+        }.items()
+    },
+    **{
+        f"schoolmessenger.{name}": value
+        for name, value in {
+            "student_first_name": ("Zoë", "Ann May"),
+            "teacher_id": ("E100", None),
+            "contact1_relation": ("Mother", "Grandparent, legal"),
+            "contact1_last_name": ("Núñez-Ó Briain", 'Smith "Jr."'),
+            "contact1_first_name": ("José", None),
+            "contact1_home_phone": ("2505550102", None),
+            "contact2_cell_phone": ("2505550103", None),
+            "contact3_email": ("ana@family.example", None),
+        }.items()
+    },
+    **{
+        f"autodialer.{name}": value
+        for name, value in {
+            "sis_identifier": ("07474001", "07474001"),
+            "status": ("A", "A"),
+            "telephone": ("2505550102", None),
+            "prevent": ("N", "Y"),
+            "homeroom": ("5\tŁukasik", None),
+            "daily_code": ("A", None),
+            "period_1": (None, "A"),
+            "period_32": (None, "AE"),
+            "absence_on": ("2026-10-05", "2026-10-05"),
+        }.items()
+    },
+    "spacesedu.absence_date": ("2026-10-05", "2026-10-05"),
+    "spacesedu.category": ("A", "A"),
+    "spacesedu.absence_id": ("1", "2"),
+    "spacesedu.student_number": ("9000001", "9000001"),
+    "spacesedu.school_number": ("07474001", "07474001"),
 }
 TARGETS = (
     "apple",
+    "autodialer",
+    "canvas",
     "clever",
+    "clevr",
     "destiny",
     "insignia",
     "l4u",
     "lifetouch",
+    "moodle",
+    "myblueprint",
     "oneroster11",
     "oneroster12",
     "papercut",
+    "schoolcash",
+    "schoolmessenger",
     "sds",
     "seesaw",
+    "spacesedu",
     "transfinder",
     "versatrans",
     "xello",
@@ -641,7 +989,10 @@ def rows() -> dict[str, list[tuple[str | None, ...]]]:
     """`<target>__<entity>` -> two rows of it, in the order of its columns."""
     return {
         export.model.removeprefix("exp_"): [
-            tuple(SAMPLE.get(column.name, (None, None))[place] for column in export.sent)
+            tuple(
+                SAMPLE.get(f"{target}.{column.name}", SAMPLE.get(column.name, (None, None)))[place]
+                for column in export.sent
+            )
             for place in (0, 1)
         ]
         for target in TARGETS

@@ -43,6 +43,10 @@ MODELS = (
     "exp_callout__absences",
     "exp_portfolio__family",
     "exp_transport__students",
+    "rostered_students",
+    "exp_schoolcash__students",
+    "exp_schoolmessenger__students",
+    "exp_autodialer__students",
 )
 FILES = {
     "exp_callout__contacts": ("student_id", (("contact_first_name", "contact_last_name"),)),
@@ -55,6 +59,18 @@ FILES = {
             ("contact2_first_name", "contact2_last_name"),
         ),
     ),
+    "exp_schoolcash__students": (
+        "student_number",
+        (
+            ("guardian1_first_name", "guardian1_last_name"),
+            ("guardian2_first_name", "guardian2_last_name"),
+        ),
+    ),
+    "exp_schoolmessenger__students": (
+        "student_id",
+        tuple((f"contact{n}_first_name", f"contact{n}_last_name") for n in (1, 2, 3)),
+    ),
+    "exp_autodialer__students": ("student_number", ()),
 }
 # what the office writes, and what it means
 STATUS = {
@@ -295,7 +311,8 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
             "student_number school_number home_phone:varchar enrolment_status may_call:boolean"
             " usual_first_name usual_last_name grade_code homeroom date_of_birth:date gender_code"
             " street_number street_name apartment:varchar municipality province postal_code"
-            " is_in_feed:boolean last_seen_on:date",
+            " is_in_feed:boolean last_seen_on:date legal_first_name legal_middle_name:varchar"
+            " legal_last_name next_school_number:varchar",
             *(
                 (
                     child.number,
@@ -317,6 +334,10 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
                     "V0X 1L0",
                     True,
                     TONIGHT,
+                    "Ana",
+                    None,
+                    "Child",
+                    None,
                 )
                 for child in children
             ),
@@ -330,10 +351,17 @@ def others(children: tuple[Child, ...]) -> dict[str, tuple[Any, ...]]:
             *((one.number, one.number, f"p{one.number}", "07474001", "s:1") for one in children),
         ),
         "absences": (
-            "school_number student_number absence_on:date part_of_day period:varchar"
-            " is_authorized:boolean is_late:boolean",
-            *(("07474001", one.number, TONIGHT, "AM", None, False, False) for one in children),
+            "school_number student_number absence_on:date kind part_of_day period:varchar"
+            " absence_code is_authorized:boolean is_late:boolean",
+            *(
+                ("07474001", one.number, TONIGHT, "daily", "AM", None, "A", False, False)
+                for one in children
+            ),
         ),
+        # who may be listed rests on these; nobody is left out by them
+        "account_holders": ("person_id account_name address is_in_groups:boolean",),
+        "school_names": ("school_number school_name", ("07474001", "Cedar")),
+        "portfolio_grades": ("grade_code grade", ("05", "05")),
     }
 
 

@@ -20,7 +20,7 @@ from common import findings
 from common import settings as configuration
 from reverse_etl import exports
 from reverse_etl.file_rows import formatted, shortened
-from reverse_etl.form import FileFormat, Moment
+from reverse_etl.form import FileFormat, FormError, Moment, file_format
 from reverse_etl.model import Delivery, Export, Outcome, Part
 from reverse_etl.targets.files import Files, UnfitError, write_rows
 
@@ -583,3 +583,24 @@ def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(configuration.SettingsError, match="via"):
         Files("vendor", {"via": "pigeon"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_is_not_written_orders_and_tells_apart_rows_which_read_the_same(
+    tmp_path: Path,
+) -> None:
+    """Neither its heading nor its value stands in the file; whoever else would hide so is told."""
+    rows = [("2", "Twin", None, None, None), ("1", "Twin", None, None, None)]
+    one = export({"quoting": "none"}, id={"in_file": False})
+    assert rendered(tmp_path, one, rows) == b"name,born,phone,busy\r\nTwin,,,\r\nTwin,,,\r\n"
+    assert rendered(tmp_path, export({}, id={}), rows).startswith(b"id,name,born,phone,busy\r\n1,")
+    with pytest.raises(exports.ExportError, match="in_file is for a key column of a file"):
+        export({}, name={"in_file": False})
+
+
+def test_the_first_line_of_a_file_per_school_names_the_school_and_no_other_files() -> None:
+    form = {"name": "calls_{school}.txt", "banner": "{school} {date}"}
+    per_school = file_format(form, ("partition", "school"))
+    told = replace(DAY, partition="07474001").filled(per_school.banner)
+    assert told == f"07474001 {DAY.date.isoformat()}"
+    with pytest.raises(FormError, match=r"not \{school\}"):
+        file_format({**form, "name": "calls.txt"}, ("partition", "school"))

@@ -647,11 +647,45 @@ def test_who_left_is_in_no_vendors_file():
         assert not gone & {row["user_id"] for row in shown["exp_portfolio__staff"]}
 
 
-def test_who_just_left_is_not_called_and_rides_no_bus():
+def test_who_just_left_is_not_called_rides_no_bus_and_owes_no_fee():
     for of, shown in map(made, NUMBERS):
         left = {one.number for one in of.students if one.status == "inactive"}
-        for export in ("exp_callout__contacts", "exp_callout__absences", "exp_transport__students"):
-            assert not left & {row["student_id"] for row in shown[export]}, export
+        for target in ("callout", "transport", "transfinder", "versatrans", *CALLED):
+            for export, column in VENDORS.items():
+                if export.startswith(f"exp_{target}__"):
+                    assert not left & {row[column] for row in shown[export]}, export
+
+
+CALLED = ("autodialer", "schoolcash", "schoolmessenger")
+
+
+def test_nobody_without_an_account_signs_in_and_nobody_without_a_school_is_listed():
+    for of, shown in map(made, NUMBERS):
+        accountless = {
+            one.number for one in of.students if not one.account.minted or not one.school
+        }
+        assert accountless
+        for export, column in SIGNED_IN.items():
+            assert not accountless & {row[column] for row in shown[export]}, export
+        nowhere = {one.number for one in of.students if not one.school}
+        for export, column in VENDORS.items():
+            if export != "exp_callout__absences":  # called by the school they were absent from
+                assert not nowhere & {row[column] for row in shown[export]}, export
+
+
+SIGNED_IN = {
+    f"exp_{export}": shelf_kit.CHILDREN[f"exp_{export}"]
+    for export in (
+        "oneroster11__users",
+        "oneroster12__users",
+        "clever__students",
+        "apple__students",
+        "xello__students",
+        "papercut__students",
+        "spacesedu__attendance",
+        "myblueprint__student_courses",
+    )
+}
 
 
 def test_a_contact_without_authority_is_told_nothing():
@@ -671,13 +705,33 @@ def test_a_contact_without_authority_is_told_nothing():
                 "",
                 *(contact.last for contact in may[row["student_id"]]),
             }
+        for export, number, columns in (
+            ("schoolcash", "student_number", "guardian1_last_name guardian2_last_name"),
+            (
+                "schoolmessenger",
+                "student_id",
+                "contact1_last_name contact2_last_name contact3_last_name",
+            ),
+        ):
+            for row in shown[f"exp_{export}__students"]:
+                told = {row[column] for column in columns.split()} - {None}
+                assert told <= {contact.last for contact in may[row[number]]}, export
 
 
 def test_who_did_not_say_yes_is_not_called():
     for of, shown in map(made, NUMBERS):
         silent = {one.number for one in of.students if one.may_call is not True}
-        for export in ("exp_callout__contacts", "exp_callout__absences"):
+        for export in (
+            "exp_callout__contacts",
+            "exp_callout__absences",
+            "exp_schoolmessenger__students",
+            "exp_schoolmessenger__enrolments",
+        ):
             assert not silent & {row["student_id"] for row in shown[export]}
+        marked = [
+            row for row in shown["exp_autodialer__students"] if row["student_number"] in silent
+        ]
+        assert {(row["prevent"], row["telephone"]) for row in marked} == {("Y", None)}
 
 
 def test_a_student_without_a_school_has_no_open_account():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import time
 import zipfile
@@ -23,9 +24,21 @@ import pytest
 import sftp_server
 import shelf_kit
 import yaml
+from listed_kit import TONIGHT
 
 from reverse_etl import exports
-from reverse_etl.model import Change, Column, Delivery, Export, FileAdapter, FileFormat, Rendered
+from reverse_etl.form import PLACE, Moment, per_partition
+from reverse_etl.model import (
+    Change,
+    Column,
+    Delivery,
+    Export,
+    FileAdapter,
+    FileFormat,
+    Part,
+    Rendered,
+    key_text,
+)
 from reverse_etl.targets.files import Files, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,7 +238,25 @@ def tables(*names: str) -> duckdb.DuckDBPyConnection:
 
 def delivery(folder: Path, name: str, *members: str) -> Delivery:
     made = tuple((export.file.name, export) for export in map(real_export, members) if export.file)
-    return Delivery(made[0][1].target, name, made, bool(made[0][1].file.archive), folder / name)
+    parts = {file: part(export) for file, export in made}
+    whole = bool(made[0][1].file.archive)
+    return Delivery(made[0][1].target, name, made, whole, folder / name, parts, Moment(TONIGHT))
+
+
+def part(export: Export) -> Part:
+    """All rows: of a file per school those of one, of a delta one that came and one that left."""
+    school = "07474001" if per_partition(export.file.template) else None
+    if export.file.actions is None:
+        return Part(partition=school)
+    sent = [column.name for column in export.sent]
+    rows = [dict(zip(sent, row, strict=True)) for row in ROWS[f"{export.target}__{export.entity}"]]
+    return Part(
+        partition=school,
+        actions={
+            key_text([row[name] for name in export.key]): (action, json.dumps(row))
+            for row, action in zip(rows, ("create", "remove"), strict=True)
+        },
+    )
 
 
 def bare(folder: Path, name: str) -> tuple[Rendered, bytes]:
@@ -243,7 +274,8 @@ def test_a_vendor_file_is_byte_for_byte_what_the_vendor_reads(name, tmp_path):
     rendered, content = (
         bare(tmp_path, name) if not export.file.archive else zipped_alone(tmp_path, name)
     )
-    assert content == (EXPECTED / export.target / export.file.name).read_bytes()
+    bare_name = PLACE.sub("", export.file.name)
+    assert content == (EXPECTED / export.target / bare_name).read_bytes()
     assert rendered.rows == len(ROWS[name])
 
 

@@ -1,15 +1,5 @@
-with classes as (
-    select * from {{ ref('rostered_classes') }}
-),
-
-courses as (
-    select
-        classes.course_id,
-        classes.course_code,
-        classes.school_number,
-        min(classes.course_title) as title
-    from classes
-    group by classes.course_id, classes.course_code, classes.school_number
+with courses as (
+    select * from {{ ref('rostered_courses') }}
 ),
 
 final as (

@@ -2,8 +2,8 @@ with students as (
     select * from {{ ref('students') }}
 ),
 
-family_contacts as (
-    select * from {{ ref('family_contacts') }}
+contacts as (
+    {{ contacts_in_order(reachable=true) }}
 ),
 
 records as (
@@ -18,32 +18,25 @@ callable as (
         students.usual_first_name,
         students.grade_code,
         students.homeroom,
-        family_contacts.last_name as contact_last_name,
-        family_contacts.first_name as contact_first_name,
-        family_contacts.relationship,
-        family_contacts.home_phone,
-        family_contacts.mobile_phone,
-        family_contacts.work_phone,
-        family_contacts.email,
+        contacts.last_name as contact_last_name,
+        contacts.first_name as contact_first_name,
+        contacts.relationship,
+        contacts.home_phone,
+        contacts.mobile_phone,
+        contacts.work_phone,
+        contacts.email,
         -- counted from 1 without gaps, so that the order is the vendor's key
-        row_number() over (
-            partition by students.student_number
-            order by family_contacts.contact_priority nulls last, family_contacts.guardian_id
-        ) as contact_priority
+        contacts.place as contact_priority
     from students
     -- only who may be told about the child: an absence is their business
-    inner join family_contacts
-        on students.student_number = family_contacts.student_number
+    inner join contacts
+        on students.student_number = contacts.student_number
     where
         -- families who asked not to be called are left out, here too: who is not in the file cannot be called by mistake
         students.may_call
         and students.enrolment_status = 'active'
         -- students without a school are left out: the vendor calls in a school's name, and one such row would keep the file back
         and students.school_number is not null
-        -- contacts that cannot be reached in any way are left out
-        and coalesce(
-            family_contacts.home_phone, family_contacts.mobile_phone, family_contacts.work_phone, family_contacts.email
-        ) is not null
 ),
 
 final as (

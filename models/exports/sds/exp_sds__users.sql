@@ -1,30 +1,5 @@
-with students as (
-    select * from {{ ref('rostered_students') }}
-),
-
-staff as (
-    select * from {{ ref('rostered_staff') }}
-),
-
-people as (
-    select
-        students.person_id,
-        students.address,
-        students.usual_first_name as first_name,
-        students.usual_last_name as last_name,
-        students.school_number,
-        students.source
-    from students
-    where students.has_account
-    union all
-    select
-        staff.person_id,
-        staff.address,
-        staff.first_name,
-        staff.last_name,
-        staff.school_number,
-        staff.source
-    from staff
+with people as (
+    select * from {{ ref('rostered_people') }}
 ),
 
 final as (

@@ -9,27 +9,13 @@ records as (
     select * from {{ ref('person_records') }}
 ),
 
-family_contacts as (
-    select * from {{ ref('family_contacts') }}
-),
-
 family_telephones as (
     select * from {{ ref('family_telephones') }}
 ),
 
+-- the bus hands a child to them
 contacts as (
-    select
-        family_contacts.student_number,
-        family_contacts.first_name,
-        family_contacts.last_name,
-        family_contacts.home_phone,
-        family_contacts.mobile_phone,
-        row_number() over (
-            partition by family_contacts.student_number
-            order by family_contacts.contact_priority nulls last, family_contacts.guardian_id
-        ) as place
-    -- only who may be told about the child: the bus hands a child to them
-    from family_contacts
+    {{ contacts_in_order() }}
 ),
 
 addressed as (

@@ -21,6 +21,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -295,7 +296,8 @@ class Files:
         form = export.file or FileFormat(name=export.entity)
         cells = Cells(export, form, stamped(delivery.moment))
         rows = cells.rows(connection, delivery.part(name))
-        count = write_rows(out, form, cells.headings(), rows, delivery.moment)
+        moment = replace(delivery.moment, partition=delivery.part(name).partition)
+        count = write_rows(out, form, cells.headings(), rows, moment)
         if why := cells.stops():
             raise UnfitError(f"{name}: {why}")
         return count
