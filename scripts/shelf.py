@@ -147,8 +147,8 @@ def pages() -> dict[str, str]:
 def main() -> None:
     PAGES.mkdir(exist_ok=True)
     made = pages()
-    for path in PAGES.glob("*.md"):
-        if path.name not in made:
+    for path in PAGES.glob("*.md"):  # other pages there are another script's
+        if path.name not in made and "`python -m scripts.shelf`" in path.read_text("utf-8"):
             path.unlink()
     for name, text in made.items():
         (PAGES / name).write_text(text, encoding="utf-8")
