@@ -227,7 +227,7 @@ def _pack_ledger(to: Path) -> dict[str, dict[str, Any]]:
         with (
             plain.open("rb") as source,
             files.replacing(to, alone=True) as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as packed,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as packed,
         ):
             shutil.copyfileobj(source, packed, 1 << 20)
     return tables
