@@ -634,20 +634,21 @@ def _checked_column(where: str, columns: Iterable[Column], heading: str) -> Colu
 
 
 def _known_parents(where: str, feeds: Iterable[Feed]) -> None:
-    """Every reference names a feed and a column of this very source."""
+    """Every reference names a feed and a column of this very source; rows may name others of their
+    own feed, as a supervisor's.
+    """
     known = {
         feed.name: {column.name for column in feed.columns if not column.restricted}
         for feed in feeds
     }
     for feed in feeds:
         for reference in feed.references:
-            if reference.feed == feed.name or reference.parent_column not in known.get(
-                reference.feed, ()
-            ):
+            own = reference.feed == feed.name
+            itself = own and reference.column == reference.parent_column
+            if itself or reference.parent_column not in known.get(reference.feed, ()):
                 raise LayoutError(
                     f"{where}, feed {feed.name}: references names"
-                    f" {reference.feed}.{reference.parent_column}, which is no column of another"
-                    " feed"
+                    f" {reference.feed}.{reference.parent_column}, which is no other column"
                 )
 
 

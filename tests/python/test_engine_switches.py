@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from engine_bench import USERS, Bench, user
+from engine_bench import GROUPS, MEMBERS, USERS, Bench, user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_kit import column, export, ledger, stand
@@ -299,6 +299,21 @@ def test_what_somebody_else_opened_is_closed_again_named_and_no_drift(bench: Ben
     assert document["exports"][0]["drift"] == {}
     bench.new_night()
     assert bench.whole_night() == 0
+    assert _closed(bench.run.read("plan.json")) == []
+
+
+def test_a_tie_somebody_took_away_by_hand_is_given_again_and_no_closing(tmp_path: Path) -> None:
+    """A licence, a place in a group: of every target a row of ties."""
+    bench = Bench(tmp_path / "var", [USERS, GROUPS, MEMBERS])
+    tie = {"group_id": "g1", "person_id": "p1", "role": "MEMBER", "school_number": "07474001"}
+    group = {"group_id": "g1", "email": "e", "name": "G"}
+    bench.desire(users=[user(1)], groups=[group], members=[tie])
+    assert bench.whole_night() == 0
+    there = bench.platform.objects["members"]
+    there.clear()
+    bench.new_night()
+    assert bench.whole_night() == 0
+    assert len(there) == 1
     assert _closed(bench.run.read("plan.json")) == []
 
 
