@@ -99,6 +99,8 @@ def spelled(date_format: str) -> str:
 
 def reading(text: str, kind: str, date_format: str = "") -> str:
     """The SQL of what a trimmed text reads as; NULL where it does not."""
+    if kind in {"integer", "year"}:  # as a spreadsheet or a column of floats has it: 2027.0
+        text = f"regexp_replace({text}, '^([-+]?[0-9]+)[.]0+$', '\\1')"
     if kind != "date":
         return f"case when regexp_full_match({text}, {sql.text(TESTS[kind])}) then {text} end"
     bare = f"regexp_replace({text}, {sql.text(TIME)}, '')"

@@ -117,6 +117,12 @@ def test_answers_numbers_and_years_are_what_the_models_read(database) -> None:
     ):
         assert [read(database, text, kind) for text in good] == good
         assert [read(database, text, kind) for text in bad] == [None] * len(bad)
+    assert [read(database, text, "integer") for text in ("3.0", "-12.00", "3.01")] == [
+        "3",
+        "-12",
+        None,
+    ]
+    assert read(database, "2027.0", "year") == "2027"
 
 
 @pytest.mark.parametrize("form", ["dd/MM", "%Y", "slashed", "yyyy-yyyy", "%d/%m"])
