@@ -15,10 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import duckdb
+import pyrage
 import pytest
 from conftest import District
 from inbox import PASSWORD, Inbox, open_inbox
@@ -28,6 +32,7 @@ from demo.platforms import running
 from demo.platforms.google import Google
 from demo.platforms.http import Reply, Request
 from demo.platforms.microsoft import Microsoft
+from reverse_etl import first_sheet
 
 pytestmark = pytest.mark.long
 
@@ -301,3 +306,79 @@ def test_after_bad_nights_what_tells_who_somebody_is_stands_only_where_it_belong
 def found(var: Path, run_id: str) -> list[dict[str, Any]]:
     text = (var / "runs" / run_id / "findings.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+# ---------------------------------------------------------------- secrets and first passwords
+
+
+class Processes:
+    """What every process of this machine was started with, looked at again and again."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self._over = threading.Event()
+        self._looking = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.2):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    self.seen.add(path.read_bytes())
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+
+def in_tables(var: Path, wanted: str) -> list[str]:
+    """The tables of every database that hold a text which fits."""
+    found = []
+    for file in sorted(var.rglob("*.duckdb")):
+        with duckdb.connect() as memory:
+            memory.execute(f"attach '{file}' as held (read_only)")
+            tables = memory.execute(
+                "select schema_name, table_name from duckdb_tables() where database_name = 'held'"
+            ).fetchall()
+            for schema, table in tables:
+                (rows,) = memory.execute(
+                    f'select count(*) from held."{schema}"."{table}" as t'
+                    f" where regexp_matches(cast(t as varchar), '{wanted}')"
+                ).fetchone() or (0,)
+                found += [f"{file.name} {schema}.{table}"] * bool(rows)
+    return found
+
+
+def test_secrets_and_first_passwords_stand_nowhere_but_in_the_sealed_files(
+    two_nights: District, tmp_path: Path
+):
+    lived = two_nights.copy(tmp_path / "var")
+    key = pyrage.x25519.Identity.generate()
+    with Processes() as processes:
+        ended = lived.run("demo", "next", PASSWORDS__RECIPIENT=str(key.to_public()))
+    sheet = first_sheet.opened(sorted((lived.var / "passwords").iterdir()), key)
+    made = [slip.password for slip in sheet.slips]
+    assert {slip.target for slip in sheet.slips} == {"google", "microsoft"}
+    assert all(slip.shown for slip in sheet.slips), "a sheet says whose it is"
+    (secret,) = (lived.var / "demo").rglob("microsoft-client-secret")
+    wanted = "|".join(map(re.escape, [*made, secret.read_text()]))
+    said = {"what was printed": ended.stdout + ended.stderr}
+    files = {
+        str(path.relative_to(lived.var)): path.read_bytes().decode("utf-8", "replace")
+        for path in sorted(lived.var.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.suffix != ".duckdb"
+    }
+    where = [  # the emulated platforms know their own secret
+        name
+        for name, text in (said | files).items()
+        if not name.endswith(secret.name) and re.search(wanted, text)
+    ]
+    assert where == []
+    assert in_tables(lived.var, wanted) == []
+    assert not [line for line in processes.seen if re.search(wanted.encode(), line)]
+    names = [str(value) for slip in sheet.slips for value in slip.shown.values() if value]
+    sealed = "".join(path.read_text() for path in (lived.var / "passwords").iterdir())
+    assert not [name for name in names if name in sealed], "whose it is is sealed too"
