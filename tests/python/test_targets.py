@@ -8,9 +8,11 @@ refusal; what is not ours is not touched; what is written into records names nob
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +432,37 @@ def test_a_first_password_is_sealed_sent_and_nowhere_else(target, var, monkeypat
     assert not [
         path for path in var.rglob("*") if path.is_file() and password.encode() in path.read_bytes()
     ]
+
+
+@ACCOUNTS
+def test_a_first_password_is_made_by_its_recipe_and_a_bad_one_makes_no_account(
+    target, var, monkeypatch
+):
+    import pyrage
+
+    from reverse_etl import first_sheet
+    from reverse_etl.model import PASSWORD
+
+    key = pyrage.x25519.Identity.generate()
+    monkeypatch.setenv("PASSWORDS__RECIPIENT", str(key.to_public()))
+    column = target.adapter.exports["users"].of_role(PASSWORD)
+    if column is None:  # `{password}` stands in the call of its settings: random
+        pytest.skip("its export has no column of role password")
+    adapter = target.another()
+    user = replace(target.user(**{column.name: "passphrase"}), partition="07474001")
+    (made,) = adapter.apply([user])
+    (bad,) = adapter.apply([target.user(**{column.name: "Welcome2026"})])
+    adapter.close()
+    assert (made.status, bad.status, bad.reason, bad.calls) == (
+        "applied",
+        "failed",
+        "not_configured",
+        0,
+    )
+    (slip,) = first_sheet.opened(first_sheet.files("run1", "07474001"), key).slips
+    assert re.fullmatch(r"[A-Z][a-z]+(-[a-z]+){3}-[2-9]{2}", slip.password)
+    assert (slip.target, slip.subject) == (target.name, user.key[0])
+    assert set(slip.shown) == set(adapter.exports["users"].sheet)
 
 
 @ACCOUNTS
