@@ -646,6 +646,21 @@ def test_a_row_keeps_its_date_until_it_changes_and_one_that_went_is_told(
         assert active == set(before) - {gone["sourced_id"]}
 
 
+def test_who_went_and_came_back_is_listed_once_and_is_here(house: Path, delivered: Any) -> None:
+    model = "exp_oneroster12__users"
+    back = delivered[model][0]
+    deliver({model: [back]}, LATER, action="remove")
+    deliver({model: [back]}, "2026-10-02 06:00:00+00")
+    copy.renew()
+    with running() as address:
+        found = [
+            (one["status"], one["dateLastModified"])
+            for one in Reader(address).all(f"{V12}/users")
+            if one["sourcedId"] == back["sourced_id"]
+        ]
+    assert found == [("active", "2026-10-02T06:00:00.000Z")]
+
+
 def test_who_reads_while_a_night_ends_reads_one_night_to_the_end(
     house: Path, delivered: Any
 ) -> None:

@@ -197,6 +197,16 @@ def test_what_is_not_taken_is_tried_again_under_the_same_id_and_nobody_elses_wai
     assert told(house)[1:] == [("users.created", "p1"), ("users.closed", "p1")]
 
 
+def test_no_event_of_somebody_overtakes_the_one_before(house: Listener) -> None:
+    happen(1, "create", "p1", hours=9)
+    happen(2, "suspend", "p1", hours=8)
+    house.answers = [500] * 3  # all three tries of the first; then it listens again
+    (why,) = tell()
+    assert "2 events wait" in why and house.got == []
+    tell()
+    assert told(house) == [("users.created", "p1"), ("users.closed", "p1")]
+
+
 def test_a_lost_answer_is_asked_again_and_the_id_says_that_it_is_the_same(
     house: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
