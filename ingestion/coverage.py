@@ -57,10 +57,13 @@ def of_schools(
     *,
     accepted: bool,
     unwatched: Collection[str] = (),
+    elsewhere: Mapping[str, int] | None = None,
 ) -> Coverage:
-    """Which schools lost too many rows, but for those of which an event said so (`unwatched`).
-    Raises Refused when it is so many that the file itself must be wrong.
+    """Which schools lost too many rows, but for those of which an event said so (`unwatched`), and
+    for people who stand `elsewhere` in the same file. Raises Refused when it is so many that the
+    file itself must be wrong.
     """
+    moved = elsewhere or {}
     if accepted or not tolerance.min_row_ratio:
         return Coverage(dict(rows))
     watched = {
@@ -71,7 +74,8 @@ def of_schools(
     fallen = {
         school: before
         for school, before in watched.items()
-        if rows.get(school, 0) < tolerance.school_share * before or not rows.get(school)
+        if rows.get(school, 0) + moved.get(school, 0) < tolerance.school_share * before
+        or not rows.get(school, 0) + moved.get(school, 0)
     }
     if len(fallen) > tolerance.max_lost_partitions * len(watched):
         raise RefusedError(

@@ -293,6 +293,33 @@ def _other_encoding(
     )
 
 
+def _elsewhere(
+    connection: duckdb.DuckDBPyConnection, trusted: Trusted, rules: Rules
+) -> dict[str, int]:
+    """School -> its rows of the last load whose people stand at another school in this file, and
+    did not before: they have moved, and are not missing.
+    """
+    feed, found = trusted.feed, dict[str, int]()
+    if not feed.report_key or not {feed.report_key, feed.school} <= set(trusted.places):
+        return found
+    key, school = sql.name(feed.report_key), sql.name(feed.school)
+    connection.register("before", rules.landed([feed.report_key, feed.school]))
+    for where, count in _all(
+        connection,
+        f"""
+        with was as (select trim({key}) as who, trim({school}) as place from before),
+        now as (select distinct trim({key}) as who, trim({school}) as place from looked),
+        moved as (select distinct now.who from now anti join was using (who, place))
+        select place, count(*) from was
+        semi join moved using (who) anti join now using (who, place)
+        where place is not null group by 1""",
+        trusted,
+    ):
+        found[coverage.school_number(where)] = count
+    connection.unregister("before")
+    return found
+
+
 def _of_whole_district(
     connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted, rules: Rules
 ) -> Trusted:
@@ -319,6 +346,7 @@ def _of_whole_district(
         rules.tolerance,
         accepted=rules.accept_smaller,
         unwatched=events.unwatched(rules.as_of),
+        elsewhere=_elsewhere(connection, trusted, rules) if last.schools else {},
     )
 
     newest = None

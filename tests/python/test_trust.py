@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
+import duckdb
+import pyarrow as pa
 import pytest
 from library_kit import MONDAY, Library, loans, pen, people, schools, visits
 
-from ingestion import numbers, table
+from ingestion import numbers, table, trust
 
 # ---------------------------------------------------------------- values
 
@@ -212,6 +216,44 @@ def test_a_school_that_lost_most_of_its_rows_is_held(library: Library) -> None:
     assert library.ingest() == 2
     assert library.feed("people")["held_partitions"] == ["07474002"]
     assert "has 4 rows in People.csv and had 10" in library.only()["message"]
+
+
+@pytest.mark.parametrize(
+    ("move", "held"),
+    [
+        ((10, 0), []),  # everybody of the school stands at another
+        ((6, 0), []),  # most of them, and the rest left
+        ((4, 0), ["07474002"]),  # most are nowhere
+        ((4, 6), []),
+    ],
+)
+def test_who_stands_at_another_school_in_the_same_file_is_not_missing(
+    library: Library, move: tuple[int, int], held: list[str]
+) -> None:
+    library.good_night()
+    moved, stayed = move
+    rows = people().splitlines(keepends=True)
+    of_school = [line for line in rows if line.startswith('"7474002"')]
+    elsewhere = [line.replace('"7474002"', '"7474001"') for line in of_school[:moved]]
+    kept = [line for line in rows if not line.startswith('"7474002"')]
+    library.drop(People="".join(kept + elsewhere + of_school[moved : moved + stayed]))
+    assert library.ingest() == (2 if held else 0)
+    assert library.feed("people")["held_partitions"] == held
+
+
+def test_who_was_at_both_schools_and_is_at_one_no_more_has_not_moved() -> None:
+    """The cross-enrolled of a feed whose key is school and student."""
+    before = [("1", "both"), ("2", "both"), ("2", "moved"), ("2", "gone"), ("2", "stays")]
+    now = [("1", "both"), ("1", " moved"), ("2", "stays"), ("1", "new"), ("3", "stays")]
+    was = pa.table({"who": [who for _, who in before], "place": [at for at, _ in before]})
+    file = SimpleNamespace(
+        feed=SimpleNamespace(report_key="who", school="place"), places={"who": 0, "place": 1}
+    )
+    with duckdb.connect() as connection:
+        connection.execute("create table looked (place varchar, who varchar)")
+        connection.executemany("insert into looked values (?, ?)", now)
+        rules = trust.Rules(landed=lambda names: was.select(list(names)))
+        assert trust._elsewhere(connection, cast(Any, file), rules) == {"00000002": 1}
 
 
 def test_a_school_stays_held_until_its_rows_are_back_however_many_nights_pass(
