@@ -17,8 +17,6 @@ import pyarrow as pa
 
 from common import database, sql
 
-GUARDED = {"enable_external_access": "false", "threads": "1"}
-
 
 class DuckError(Exception):
     """The file cannot be opened, or a table of it not read; the message is the kind of error."""
@@ -42,7 +40,8 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = database.connect(path, read_only=True, **GUARDED)
+            self._connection = database.connect(path, read_only=True, threads="1")
+            self._connection.execute("set enable_external_access = false")  # for good
         except duckdb.Error as error:
             raise DuckError(type(error).__name__) from None
 
