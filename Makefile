@@ -205,6 +205,9 @@ lock: .venv/dev ##+ pin what pyproject.toml asks for, with hashes
 		case $$part in *group*) from= ;; *) from=pyproject.toml ;; esac; \
 		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 $$from -o $$part; done
 
+dist: .venv/dev ##+ what is shipped: source, list of parts, image steps, hashes
+	@$(PY) -m scripts.dist
+
 audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@$(PY) -m scripts.audit_deps
 
@@ -236,4 +239,4 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 
 .DEFAULT_GOAL := help
 .PHONY: help setup init run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
-	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps clean
+	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps dist clean

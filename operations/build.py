@@ -62,6 +62,7 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
         print(f"build: {finding.message}", file=sys.stderr)
     target = paths.var() / "target"
     (target / "run_results.json").unlink(missing_ok=True)
+    _forget_elsewhere(target)
     if not readable:
         return 1
     arguments = [
@@ -172,6 +173,17 @@ def _shown() -> Iterator[Callable[[Any], None]]:
                 bars.update(task, completed=bars.tasks[task].total, words="")
 
         yield show
+
+
+def _forget_elsewhere(target: Path) -> None:
+    """What dbt keeps of a project says where its seeds lie: of one that was built from another
+    folder it would go on reading those there.
+    """
+    here = target / "project.txt"
+    if here.is_file() and here.read_text(encoding="utf-8") != str(paths.project()):
+        (target / "partial_parse.msgpack").unlink(missing_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
+    here.write_text(str(paths.project()), encoding="utf-8")
 
 
 def _in_lines(said: str) -> None:

@@ -19,8 +19,18 @@ from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run
 from common.terminal import Terminal
 from common.words import words
+from reverse_etl import (
+    causes,
+    configured,
+    diff,
+    exports,
+    first_sheet,
+    pacing,
+    releases,
+    settle,
+    shared,
+)
 from reverse_etl import check as checking
-from reverse_etl import configured, diff, exports, first_sheet, pacing, releases, settle, shared
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -480,6 +490,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
             observed,
             _entities,
             settle.last_written,
+            before=causes.before(run.run_id),
             at=run.started_at.astimezone(settings.zone()).time().replace(microsecond=0),
         )
 

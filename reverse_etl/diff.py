@@ -24,7 +24,7 @@ import json
 import duckdb
 
 from common import problems, sql
-from reverse_etl import applied, shared, switches
+from reverse_etl import applied, causes, shared, switches
 from reverse_etl.model import (
     ACTIONS,
     ADOPT,
@@ -101,7 +101,10 @@ def key_of(connection: duckdb.DuckDBPyConnection, target: str, entity: str) -> l
 
 
 def compare(
-    connection: duckdb.DuckDBPyConnection, export: Export, entity_rank: int
+    connection: duckdb.DuckDBPyConnection,
+    export: Export,
+    entity_rank: int,
+    because: str = causes.SOURCE,
 ) -> tuple[int, int]:
     """Add the changes of one export to `changes`; returns (rows desired, rows of ours the target
     holds).
@@ -123,7 +126,7 @@ def compare(
         )
     desired = _checked(connection, export)
     applied.ensure(connection, export)
-    query, observed = (_of_rows if export.file else _of_objects)(connection, export, types)
+    query, observed = (_of_rows if export.file else _of_objects)(connection, export, types, because)
     values = {
         "target": export.target,
         "entity": export.entity,
@@ -156,7 +159,7 @@ def _checked(connection: duckdb.DuckDBPyConnection, export: Export) -> int:
 
 
 def _of_objects(
-    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]
+    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str], because: str
 ) -> tuple[str, int]:
     view = observed_view(export)
     there = applied.columns(connection, view)
@@ -289,7 +292,7 @@ def _of_objects(
     query = f"""
         select $target, $entity, $rank, key, {context}, action,
                {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
-               {_reason(export, changed, both, types)}, {hold},
+               {_reason(export, changed, both, types, because)}, {hold},
                {_context(export, "source", types, there)}, $model,
                {_context(export, export.family, types, there)}
         from decided where action is not null"""
@@ -463,10 +466,13 @@ def _renames(export: Export, changed: dict[str, str]) -> str:
     return f"when {' or '.join(names)} then '{RENAME}'" if names else ""
 
 
-def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str, str]) -> str:
+def _reason(
+    export: Export, changed: dict[str, str], both: str, types: dict[str, str], because: str
+) -> str:
     """In words: what is new, what left, which columns the source changed and which somebody changed
     in the target.
     """
+    new, left, columns = causes.WORDS[because]
     ours = {c.name: f"a._key is not null and {_ours_moved(c)}" for c in export.compared}
     theirs = {c.name: _theirs_moved(c, types) for c in export.compared}
     source = _listed(
@@ -480,7 +486,7 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
     )
     unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
     parts = [
-        _words("columns_in_source", export, source),
+        _words(columns, export, source),
         _words("columns_by_hand", export, drift),
         _words("columns_by_both", export, conflict),
         _words("columns_unlike", export, unlike),
@@ -492,10 +498,10 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
     return f"""case
             when action = '{CREATE}' and a._key is not null
             then {sql.reason("change_gone", target=target)}
-            when action = '{CREATE}' then {sql.reason("change_new")}
+            when action = '{CREATE}' then {sql.reason(new)}
             when action = '{ADOPT}' then {sql.reason("change_adopted")}
             when action = '{SUSPEND}' and opened then {sql.reason("change_opened_elsewhere")}
-            when not ({both}) then {sql.reason("change_left")}
+            when not ({both}) then {sql.reason(left)}
             {_of_deletion(export)}
             when {drift} is not null then {sql.reason("change_by_hand", parts=listed)}
             else {sql.reason("change_of_columns", parts=listed)} end"""
@@ -504,7 +510,10 @@ def _reason(export: Export, changed: dict[str, str], both: str, types: dict[str,
 def _words(code: str, export: Export, columns: str) -> str:
     """The words of the catalogue around a list of columns; null where there are none."""
     before, _, after = problems.problem(code).sentence.partition("{columns}")
-    around = [text.replace("{target}", export.target) for text in (before, after)]
+    around = [
+        text.replace("{target}", export.target).replace("{model}", export.model)
+        for text in (before, after)
+    ]
     return f"{sql.text(around[0])} || {columns} || {sql.text(around[1])}"
 
 
@@ -547,7 +556,7 @@ def _action_rank() -> str:
 
 
 def _of_rows(
-    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str]
+    connection: duckdb.DuckDBPyConnection, export: Export, types: dict[str, str], because: str
 ) -> tuple[str, int]:
     """A file is its rows: what it holds is what was delivered last, and a row that is not in the
     export is not in the file.
@@ -558,6 +567,7 @@ def _of_rows(
         c.name: f"(d.{sql.name(c.name)} is distinct from a.{sql.name(c.name)})" for c in values
     }
     names = _listed(changed)
+    new, left, columns = causes.WORDS[because]
     query = f"""
         with desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation}),
         decided as (
@@ -575,9 +585,9 @@ def _of_rows(
                case action when '{REMOVE}' then '{{}}'
                     when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
-               case action when '{CREATE}' then {sql.reason("change_new")}
-                    when '{REMOVE}' then {sql.reason("change_left")}
-                    else {sql.reason("change_of_columns", parts=_words("columns_in_source", export, names))} end,
+               case action when '{CREATE}' then {sql.reason(new)}
+                    when '{REMOVE}' then {sql.reason(left)}
+                    else {sql.reason("change_of_columns", parts=_words(columns, export, names))} end,
                null, {_context(export, "source", types, {})}, $model, null
         from decided where action is not null"""  # noqa: E501
     delivered = connection.execute(f"select count(*) from {table}").fetchone()

@@ -13,6 +13,7 @@ nothing.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -90,6 +91,9 @@ COLUMN_KNOWN = (
 )
 # Where a project has this seed, every export carries the test that compares its columns with it.
 REGISTER, SIGNED = "privacy_register", "personal_data_is_signed"
+
+
+DBTS_OWN = ("macro.dbt.", "macro.dbt_duckdb.")
 
 
 class ExportsMissingError(Exception):
@@ -420,6 +424,7 @@ def of_manifest(manifest: Mapping[str, Any], unique_id: str) -> Export:
     return replace(
         export,
         feeds=of(rests.get("as")),
+        made_by=made_by(manifest, unique_id),
         feeds_of={kind: of(kind) for kind in sorted(kinds)}
         if export.kind or export.subject
         else {},
@@ -622,6 +627,27 @@ def feeds(
                     )
                 )
     return tuple(sorted(found))
+
+
+def made_by(manifest: Mapping[str, Any], unique_id: str) -> str:
+    """A hash of every model, seed and macro a model is made by, however far up; dbt's own macros
+    are of its version.
+    """
+    macros, parents = manifest.get("macros", {}), manifest["parent_map"]
+    seen: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and not name.startswith(DBTS_OWN):
+            seen.add(name)
+            node = manifest["nodes"].get(name) or macros.get(name) or {}
+            waiting += [*parents.get(name, ()), *node.get("depends_on", {}).get("macros", ())]
+    said = hashlib.sha256()
+    for name in sorted(seen):
+        node = manifest["nodes"].get(name) or macros.get(name) or {}
+        made = node.get("raw_code") or node.get("macro_sql") or node.get("checksum", {})
+        said.update(f"{name}\x1f{made}\x1e".encode())
+    return said.hexdigest()
 
 
 def _tests(manifest: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -176,6 +176,7 @@ class Export:
     sheet: tuple[str, ...] = ()  # what is printed beside a first password
     file: FileFormat | None = None  # set: a file target
     feeds: tuple[tuple[str, str], ...] = ()  # (source, feed) this export is made from
+    made_by: str = ""  # a hash of the models, seeds and macros it is made by
     kind: str | None = None  # the column that says of what kind a row's subject is
     feeds_of: Mapping[str, tuple[tuple[str, str], ...]] = field(
         default_factory=dict

@@ -27,6 +27,7 @@ from common.problems import Reason, said
 from common.runs import Run
 from reverse_etl import (
     applied,
+    causes,
     deliveries,
     diff,
     expected,
@@ -103,6 +104,7 @@ class ExportPlan:
     drift: dict[str, dict[str, int]] = field(
         default_factory=dict
     )  # policy -> column -> values changed by hand
+    made_from: causes.Ground = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class PlanInputs:
         [str], float
     ]  # target -> when any journal was last written to (seconds), 0 for never
     undo: Undo | None = None  # set: the changes are the opposite of what a run did
+    # target.entity -> what its export stood on when its changes last all went out
+    before: Mapping[str, causes.Ground] = field(default_factory=dict)
     at: time = time(0)  # when the run began, in the district's time
 
 
@@ -177,7 +181,12 @@ def build_plan(
                 if seen.get("status") == "ok":
                     applied.ensure(connection, export)
                     settle.resolve(connection, export, seen["observed_at"])
-                part.desired, part.observed = diff.compare(connection, export, rank)
+                stands = causes.ground(export, night.feeds, night.run_id)
+                part.made_from = stands
+                then = night.before.get(f"{export.target}.{export.entity}")
+                part.desired, part.observed = diff.compare(
+                    connection, export, rank, causes.cause(stands, then)
+                )
         except (diff.DiffImpossibleError, holds.TargetUnusableError, LimitError) as error:
             stopped[export.target, export.entity] = holds.refused(str(error))
             continue

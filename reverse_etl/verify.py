@@ -28,7 +28,7 @@ from common import findings, problems, store
 from common.findings import Finding
 from common.log import event
 from common.runs import Run
-from reverse_etl import journal
+from reverse_etl import causes, journal
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
 from reverse_etl.model import SUSPEND, SWITCH
@@ -181,14 +181,14 @@ def _measured(
             case when planned.status = 'skipped' then 'skipped'
                 when planned.status = 'held'
                 then coalesce(substr(planned.hold ->> '$.code', 6), '') end,
-            (changes.reason ->> '$.code') = 'change_left', count(*),
+            (changes.reason ->> '$.code') in (select unnest($left)), count(*),
             count(distinct changes.subject)
         from changes
         left join (select * from ledger.audit.changes where plan_id = $plan) as planned
             on planned.target = changes.target and planned.entity = changes.entity
             and planned.key = changes.key
         group by all order by all""",
-        {"plan": document["plan_id"]},
+        {"plan": document["plan_id"], "left": sorted(causes.LEFT)},
     ).fetchall():
         left_behind[target, entity] += count if gone else 0
         if code is not None:

@@ -26,7 +26,7 @@ from ledger_kit import ROLES, speak
 
 from common import store
 from common.runs import Run
-from reverse_etl import exports, file_rows, settle
+from reverse_etl import causes, exports, file_rows, settle
 from reverse_etl import observe as observing
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
@@ -269,6 +269,7 @@ class Model:
     )  # column -> what its meta says besides the owner
     target: str = "fake"
     feeds: Sequence[str] = ()  # feeds of source myedbc it is made from
+    code: str = "select 1"
     status: str = "success"
     tests: Mapping[str, str] = field(default_factory=dict)  # name -> status
     signed: bool = True  # whether it has the test that its personal data is signed for
@@ -443,6 +444,7 @@ class Bench:
             lambda target: () if target == "folder" else FakeTarget.entities,
             settle.last_written,
             undo,
+            before=causes.before(self.run.run_id),
         )
 
     def plan(
@@ -553,6 +555,7 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
             "name": model.name,
             "schema": "exports",
             "alias": model.name,
+            "raw_code": model.code,
             "patch_path": f"homeroom://models/{model.name}.yml",
             "config": {
                 "meta": {"export": {"target": model.target, "entity": model.entity, **model.meta}}

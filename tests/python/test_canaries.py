@@ -32,6 +32,7 @@ from demo.platforms import running
 from demo.platforms.google import Google
 from demo.platforms.http import Reply, Request
 from demo.platforms.microsoft import Microsoft
+from operations import page_rows
 from reverse_etl import first_sheet
 
 pytestmark = pytest.mark.long
@@ -41,6 +42,7 @@ TELLING = re.compile(
     r"(?i)name|mail|teacher|street|address|apartment|community|municip|employ|prefix|lot|rural|box"
     r"|rr |concession|description|middle|band|country|language|custody|auth|proof|immigration"
 )
+PACKED = re.compile(r"(?<=>)\s*(?P<rows>H4sI[A-Za-z0-9+/=]{100,})\s*(?=<)")  # gzip's first bytes
 NUMBERS = {  # headings, and a number nobody has
     r"(?i)^pen$": "717171701",
     r"(?i)home phone|^phone": "250-717-1702",
@@ -236,6 +238,11 @@ LOOKS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def unpacked(packed: re.Match[str]) -> str:
+    """What a page's packed rows hold, for base64 spells any word of five letters by chance."""
+    return json.dumps(page_rows.unpacked(packed["rows"]), ensure_ascii=False)
+
+
 def leaks(said: dict[str, str]) -> dict[str, list[str]]:
     found = {where: sorted(set(PLANTED.findall(text)))[:5] for where, text in said.items()}
     return {where: words for where, words in found.items() if words}
@@ -243,7 +250,9 @@ def leaks(said: dict[str, str]) -> dict[str, list[str]]:
 
 def in_files(var: Path) -> dict[str, str]:
     return {
-        str(path.relative_to(var)): path.read_bytes().decode("utf-8", "replace")
+        str(path.relative_to(var)): PACKED.sub(
+            unpacked, path.read_bytes().decode("utf-8", "replace")
+        )
         for path in sorted(var.rglob("*"))
         if path.is_file()
         and not path.is_symlink()

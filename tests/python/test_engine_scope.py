@@ -17,11 +17,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from engine_bench import GROUPS, MEMBERS, USERS, Bench, FakeFolder, user
+from engine_bench import GROUPS, MEMBERS, NO_LIMITS, USERS, Bench, FakeFolder, user
 from ledger_kit import change, export, held, ledger, stand, waits_for
 
-from common.problems import Reason
-from reverse_etl import deliveries, diff, holds, journal, left_out
+from common import store
+from common.problems import Reason, said
+from reverse_etl import deliveries, diff, exports, holds, journal, left_out
 from reverse_etl import plan as planning
 from reverse_etl import push as pushing
 from reverse_etl.execute import Tally
@@ -1250,3 +1251,105 @@ def test_a_plan_speaks_of_every_export_in_its_scope_and_of_no_other(tmp_path: Pa
     )  # and so of another part, though the changes are the same
     assert part["digests"] == first["digests"]
     assert part["plan_id"] != first["plan_id"]
+
+
+# ---------------------------------------------------------------- whose doing a change is
+
+
+def reasons(bench: Bench) -> dict[str, str]:
+    bench.observe()
+    document = bench.plan()
+    with store.connect() as connection:
+        return {
+            key: said(reason)
+            for key, reason in connection.execute(
+                "select key, reason from ledger.audit.planned_changes where plan_id = ?",
+                [document["plan_id"]],
+            ).fetchall()
+        }
+
+
+@pytest.mark.parametrize(
+    ("rule", "brought", "new", "columns", "left"),
+    [
+        (False, "b", "new in source", "changed in source: given_name", "left: no longer in export"),
+        (
+            True,
+            "a",
+            "rule changed: new",
+            "rule changed: given_name of exp_fake__users",
+            "rule changed: no longer in export",
+        ),
+        (
+            True,
+            "b",
+            "new, by the source or by a rule that changed",
+            "changed in source, or by a rule of exp_fake__users that changed: given_name",
+            "left: no longer in export, by the source or by a rule that changed",
+        ),
+    ],
+)
+def test_a_change_says_whether_a_rule_made_it_or_the_source(
+    tmp_path: Path, rule: bool, brought: str, new: str, columns: str, left: str
+) -> None:
+    users = replace(USERS, feeds=["people"], meta={**USERS.meta, "on_absent": "delete"})
+    bench = Bench(tmp_path / "var", [users])
+    feed = {
+        "source": "myedbc",
+        "feed": "people",
+        "status": "loaded",
+        "hold": "",
+        "held_partitions": [],
+    }
+    bench.feeds = [feed | {"sha256": "a"}]
+    bench.desire(users=[user(1, person_id="kept"), user(2, person_id="goes")])
+    assert set(reasons(bench).values()) == {"new in source"}  # nobody knows better
+    assert bench.push() == 0
+    bench.new_night()
+    bench.models = [replace(bench.models[0], code="select 2" if rule else "select 1")]
+    bench.feeds = [feed | {"sha256": brought}]
+    bench.desire(users=[user(1, person_id="kept", given_name="Nia"), user(3, person_id="comes")])
+    assert reasons(bench) == {"kept": columns, "goes": left, "comes": new}
+
+
+def test_a_rule_counts_as_new_until_all_it_changed_went_out(tmp_path: Path) -> None:
+    limited = replace(USERS, meta={**USERS.meta, "limits": {**NO_LIMITS, "update": 0}})
+    bench = Bench(tmp_path / "var", [limited])
+    bench.desire(users=[user(1, person_id="a")])
+    reasons(bench)
+    assert bench.push() == 0
+    bench.new_night()
+    bench.models = [replace(limited, code="select 2")]
+    bench.desire(users=[user(1, person_id="a", given_name="Nia")])
+    held = {"a": "rule changed: given_name of exp_fake__users"}
+    assert reasons(bench) == held
+    assert bench.push() == 2
+    bench.new_night()
+    assert reasons(bench) == held
+
+
+def test_what_an_export_is_made_by_is_every_model_seed_and_macro_above_it() -> None:
+    def made(**changed: object) -> str:
+        nodes = {
+            "model.h.exp": {
+                "raw_code": changed.get("exp", "a"),
+                "depends_on": {"macros": ["macro.h.m"]},
+            },
+            "model.h.core": {"raw_code": changed.get("core", "b")},
+            "seed.h.rules": {"raw_code": "", "checksum": {"checksum": changed.get("seed", "c")}},
+            "model.h.other": {"raw_code": changed.get("other", "d")},
+        }
+        macros = {
+            "macro.h.m": {
+                "macro_sql": "m",
+                "depends_on": {"macros": ["macro.h.n", "macro.dbt.ref"]},
+            },
+            "macro.h.n": {"macro_sql": changed.get("macro", "n")},
+            "macro.dbt.ref": {"macro_sql": changed.get("dbt", "r")},
+        }
+        parents = {"model.h.exp": ["model.h.core"], "model.h.core": ["seed.h.rules", "source.h.s"]}
+        found = {"nodes": nodes, "macros": macros, "parent_map": parents}
+        return exports.made_by(found, "model.h.exp")
+
+    assert all(made(**{one: "!"}) != made() for one in ("exp", "core", "seed", "macro"))
+    assert all(made(**{one: "!"}) == made() for one in ("other", "dbt"))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sftp_server
 from workbook import workbook
 
 from reverse_etl.targets.replies import json_of
@@ -148,6 +149,30 @@ def test_a_file_of_a_terabyte_is_not_copied(place: Path) -> None:
     assert code == 3
     assert "loans.csv has 1,100,000 MB or more, limit 2,000 MB" in entry["message"]
     assert "raise file_megabytes in [sources.library.limits]" in entry["message"]
+
+
+@pytest.mark.parametrize("tells", ["its size", "no size"])
+def test_a_file_of_a_server_that_is_too_large_is_not_taken(place: Path, tells: str) -> None:
+    layout(place)
+    with (place / "in/loans.csv").open("wb") as file:  # of one that tells none, cut off as it comes
+        file.truncate((1_100_000 if tells == "its size" else 30) * MB)
+    awkward = sftp_server.Awkward(stat=None if tells == "its size" else "no size")
+    with sftp_server.running(place / "in", place / "keys", awkward=awkward) as server:
+        code, entry, said = ingest(
+            place,
+            KIND="files",
+            LOCATION=f"sftp://{server.user}@127.0.0.1:{server.port}/",
+            LAYOUT=str(place / "library.toml"),
+            KEY_FILE=str(server.key_file),
+            KNOWN_HOSTS=str(server.known_hosts),
+            LIMITS__FILE_MEGABYTES="3",
+        )
+    assert code == 3, said
+    assert "limit 3 MB" in entry["message"] and "file_megabytes" in entry["message"], entry
+    assert "source_retry" not in said  # no size gets smaller by asking again
+    kept = [path.stat().st_size for path in (place / "var").rglob("*") if path.is_file()]
+    assert max(kept, default=0) < 30 * MB  # but for what DuckDB makes of nothing
+    assert not [*(place / "var").rglob("loans*")]
 
 
 def test_a_line_of_a_fixed_file_that_is_too_long_is_rejected_alone(place: Path) -> None:

@@ -1,5 +1,6 @@
 -- members are the people whose state keeps them in groups (seed lifecycle_states): preregistered students get their
--- account early and their groups on the first day, and people who left are in none. People without a school are in no school's groups
+-- account early and their groups on the first day, and people who left are in none. People without a school are in no school's
+-- groups, and may be in those of the district
 
 with holders as (
     select * from {{ ref('account_holders') }}
@@ -27,6 +28,10 @@ section_staff as (
 
 grants as (
     select * from {{ ref('group_grants') }}
+),
+
+rules as (
+    select * from {{ ref('group_rules') }}
 ),
 
 kinds_wanted as (
@@ -152,6 +157,7 @@ placed_people as (
     select
         holders.person_id,
         holders.population,
+        holders.source_key,
         coalesce(student_schools.school_number, staff_schools.school_number) as school_number,
         holders.grade_code,
         holders.position,
@@ -161,13 +167,15 @@ placed_people as (
         on holders.person_id = student_schools.person_id
     left join staff_schools
         on holders.person_id = staff_schools.person_id
-    where student_schools.person_id is not null or staff_schools.person_id is not null
+    where holders.is_in_groups
 ),
 
 granted as (
     select
         grants.rule,
-        placed_people.school_number,
+        case when rules.per = 'school' then placed_people.school_number end as school_number,
+        coalesce(grants.part, '') as part,
+        {{ group_slug('grants.part') }} as part_slug,
         placed_people.person_id,
         grants.role = 'owner' as is_owner,
         grants.role = 'manager' as is_manager,
@@ -175,6 +183,11 @@ granted as (
     from placed_people
     inner join grants
         on {{ rule_fits('grants', 'placed_people') }}
+    inner join rules
+        on grants.rule = rules.rule
+    where
+        coalesce(grants.source_key, placed_people.source_key) = placed_people.source_key
+        and (rules.per = 'district' or placed_people.school_number is not null)
 ),
 
 members as (
@@ -259,10 +272,10 @@ members as (
     union all
 
     select
-        granted.rule || '-' || granted.school_number as group_id,
+        concat_ws('-', granted.rule, granted.school_number, granted.part_slug) as group_id,
         granted.rule,
         granted.school_number,
-        '' as part,
+        granted.part,
         granted.person_id,
         granted.is_owner,
         granted.is_manager,

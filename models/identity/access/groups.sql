@@ -48,10 +48,10 @@ final as (
         coalesce(rules.family, kept.rule) as family,
         kept.school_number,
         replace(
-            replace(rules.name, '{school}', coalesce(school_names.school_name, kept.school_number)), '{part}', kept.part
+            replace(rules.name, '{school}', coalesce(school_names.school_name, kept.school_number, '')), '{part}', kept.part
         ) as name,
         replace(
-            replace(rules.description, '{school}', coalesce(school_names.school_name, kept.school_number)),
+            replace(rules.description, '{school}', coalesce(school_names.school_name, kept.school_number, '')),
             '{part}', kept.part
         ) as description,
         rules.domain,
