@@ -324,9 +324,7 @@ def tables(of: District) -> Tables:
             *seed("class_targets")[1:],
         ),
         "class_owner_order": ("rank:integer who position", *seed("class_owner_order")[1:]),
-        "group_grants": (
-            "rule population school_number grade_code position source_key part role",
-        ),
+        "group_grants": ("rule population school_number grade_code position source_key part role",),
         "district_events": (
             "event school_number to_school_number starts_on:date ends_on:date why",
             *seed("district_events")[1:],
