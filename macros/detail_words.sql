@@ -1,4 +1,4 @@
-{#- The words of a row of seed `google_details` or `microsoft_details`, filled in for somebody; empty where one of them says nothing of them. -#}
+{#- The words of a row of a seed of details (`<target>_details`), filled in for somebody; empty where one of them says nothing of them. -#}
 {% macro detail_words(row) -%}
     {%- set words = {
         '{source_key}': row ~ '.source_key', '{position}': row ~ '.position', '{school_number}': row ~ '.school_number',
