@@ -28,6 +28,8 @@ from common.findings import Finding
 from common.log import event
 from reverse_etl import configured, passwords
 
+MODELS = paths.root() / "models" / "staging"
+
 
 class SeedError(Exception):
     """What is wrong with a file, and where."""
@@ -99,6 +101,12 @@ def told() -> dict[str, Any]:
             for name in _columns("targets")
             if name.startswith("has_")
         }
+        # who says since when an account is closed has a view of it
+        said["targets"]["closings"] = [
+            target
+            for target in said["targets"].get("accounts", ())
+            if (MODELS / target / f"stg_{target}__closings.sql").is_file()
+        ]
     if (rows := _readable("source_precedence")) is not None:
         said["systems"] = {
             kind: [row["source_system"] for row in rows if row[kind]]

@@ -18,6 +18,8 @@ found as (
     select * from {{ ref('findings_of_events') }}
     union all
     select * from {{ ref('findings_of_classes') }}
+    union all
+    select * from {{ ref('findings_of_closings') }}
 ),
 
 problems as (
