@@ -80,11 +80,11 @@ MODELS = (
             "class_teachers",
             "class_members",
             "class_teams",
-            "user_details",
-            "managers",
         )
     ),
     "microsoft__details",
+    "exp_microsoft__user_details",
+    "exp_microsoft__managers",
     "portfolio__sections",
     *(
         f"exp_portfolio__{entity}"
