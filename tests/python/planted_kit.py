@@ -50,6 +50,7 @@ class Planted:
     barred: dict[str, list[str]] = field(default_factory=dict)  # child -> ways to who may not
     told: dict[str, set[str]] = field(default_factory=dict)  # code -> keys, some of them
     left: dict[str, date] = field(default_factory=dict)  # number -> day they left
+    twice: tuple[str, set[str]] = ("", set())  # who has two positions, and where
     by_hand_alone: str = ""  # who left and can be closed by a person alone
     taken: list[str] = field(default_factory=list)  # whoever a plant befell
 
@@ -328,6 +329,9 @@ def employees(planted: Planted, child: Iterator[str]) -> None:
             if all(planted.account(target, number) for target in ("google", "microsoft"))
         ]
         twice, leaver, role = here[:3]
+        where = "select school_number from employees where staff_id = ?"
+        first = {school for (school,) in hr.execute(where, (twice,)) if school}
+        planted.twice = (twice, {*first, "07474002"})
         hr.execute(
             "insert into employees select staff_id, first_name, last_name, usual_first_name,"
             " 'Custodian', '07474002', email, hire_date, end_date from employees"

@@ -170,6 +170,18 @@ def nobody_barred_is_told(planted: Planted) -> None:
             assert [way for way in ways if way in said] == [], table
 
 
+def who_has_two_positions_is_one_person_at_both(planted: Planted) -> None:
+    """14: no row of human resources is lost, and nobody is made twice."""
+    number, schools = planted.twice
+    found = planted.district.ask(
+        "select s.staff_key, lpad(a.school_number, 8, '0') from core.staff as s"
+        " join core.staff_assignments as a using (staff_key) where s.staff_id = ?",
+        number,
+    )
+    assert len({key for key, _ in found}) == 1
+    assert {school for _, school in found} >= {school.zfill(8) for school in schools}
+
+
 def held(planted: Planted) -> set[str]:
     """Whose account somebody said is not to be touched."""
     path = planted.district.root / "seeds" / "holds.csv"
@@ -213,6 +225,7 @@ def test_what_befell_others_is_planned_safely(district: District) -> None:
     every_finding_has_who_can_mend_it(planted)
     everything_planted_is_told(planted, "still_open")  # which only a push finds
     nobody_barred_is_told(planted)
+    who_has_two_positions_is_one_person_at_both(planted)
 
 
 @pytest.mark.long
@@ -238,4 +251,5 @@ def test_what_befell_others_befalls_nobody_here(
         every_finding_has_who_can_mend_it(planted)
         everything_planted_is_told(planted)
         nobody_barred_is_told(planted)
+        who_has_two_positions_is_one_person_at_both(planted)
         planted.were = {**after, **{account: planted.were[account] for account in planted.closed}}
