@@ -50,7 +50,6 @@ STEPS: tuple[Step, ...] = (
     ("report", ("operations", "report"), ()),
     ("alert", ("operations", "alert"), ()),
 )
-NOT_EMPTY = {"undoes": "", "exports": [{"planned": True}]}  # a plan nobody can read
 # These look back on the run, so they are no steps of it; they run whatever has happened.
 CLOSING = ("report", "alert")
 SEVERITY = (0, 2, 3, 1)
@@ -344,7 +343,7 @@ def _live(
             codes[name] = 1
             late += [name] if because == TIME_OVER else []
             continue
-        if name == "push" and planning.is_empty(run.read("plan.json", NOT_EMPTY)):
+        if name == "push" and planning.is_empty(run.read("plan.json", {})):
             codes[name] = _rested(run, name)
             continue
         extra = ("--allow", allow, "--why", why) if name == "plan" and allow else ()

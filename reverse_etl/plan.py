@@ -339,8 +339,8 @@ def store(connection: duckdb.DuckDBPyConnection, plan: Plan, run_id: str) -> dic
 def is_empty(document: Mapping[str, Any]) -> bool:
     """Whether a stored plan leaves a push nothing to do, to say or to remember."""
     asks = ("planned", "held", "holds", "drift")
-    return not document["undoes"] and not any(
-        part[one] for part in document["exports"] for one in asks
+    return not document.get("undoes", True) and not any(
+        part.get(one, True) for part in document.get("exports", [{}]) for one in asks
     )
 
 

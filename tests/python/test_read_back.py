@@ -239,3 +239,5 @@ def test_a_plan_is_empty_when_a_push_has_nothing_to_do_to_say_or_to_remember(ben
     }.items():
         assert not planning.is_empty(empty | {"exports": [part | {key: value}]}), key
     assert not planning.is_empty(empty | {"undoes": "20261005T100000Z-ab12"})
+    assert not planning.is_empty({}), "one that is not there, or says less, is none"
+    assert not planning.is_empty({"undoes": "", "exports": [{"planned": {}}]})
