@@ -93,7 +93,10 @@ SAID_BY_OTHERS = {
     ("reverse_etl/targets/fields.py", '^\\[(\\S+) eq "?([^"]*)"?\\]$'),
 }
 # columns whose texts are of people, rules or vendors, never of ours
-NO_PROSE = ("address", "user_principal_name", "position", "pattern", "name_letters", "table_name")
+NO_PROSE = (
+    *("absence_code", "address", "user_principal_name", "position", "pattern", "name_letters"),
+    "table_name",
+)
 
 
 def prose(text: str) -> bool:
