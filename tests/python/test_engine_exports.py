@@ -209,7 +209,7 @@ def test_an_export_that_says_all_is_taken_at_its_word() -> None:
         (
             {"file": {"name": "a.csv"}},
             {"name": {"owner": "theirs"}},
-            "column name: owner is theirs, so it would not be sent",
+            "column name: owner is theirs, and a file has no value of theirs to keep",
         ),
         ({"limits": {"columns": {"x": 1}}}, {}, "meta.export.limits.columns names column 'x'"),
         (
