@@ -58,7 +58,13 @@ SHORT = tuple(
         (2027, 9, 1),  # who left is in no list
         (2027, 9, 7),  # the first day; half of the homerooms are blank
         (2027, 9, 8),
-        (2027, 11, 16),
+        (2027, 9, 15),  # who left closes one after another
+        (2027, 9, 24),
+        (2027, 10, 15),
+        (2027, 10, 20),
+        (2027, 10, 26),
+        (2027, 11, 1),
+        (2027, 11, 16),  # and is closed
     )
 )
 

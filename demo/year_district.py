@@ -398,6 +398,13 @@ class State:
                 "Send Email and Autodialer Calls?": "Y",
             }
 
+    def _is_news(self, child: Child) -> bool:
+        """A child of whom a file says something else than the day before: none stays the same."""
+        return (int(child.number) + self.day.toordinal()) % 50 == 0
+
+    def _phone(self, child: Child) -> str:
+        return f"778555{100 + (int(child.number) + 50 * self._is_news(child)) % 100:04d}"
+
     def _born(self, child: Child) -> str:
         return gde_date(date(2021 - child.grade, 1 + int(child.number) % 12, 11))
 
@@ -447,7 +454,7 @@ class State:
                     "First name": "Robin",
                     "Parent Type description": "Mother",
                     "Parent type": "M",
-                    "Home PHONE": f"778555{100 + int(child.number) % 100:04d}",
+                    "Home PHONE": self._phone(child),
                     "Email ADDRESS": f"robin.{child.number}@example.com",
                     "Custody status": "Joint",
                     "Living with Student": "Y",
@@ -467,7 +474,7 @@ class State:
                     "Relationship description": "Mother",
                     "Last name": child.last,
                     "First name": "Robin",
-                    "Home phone": f"778555{100 + int(child.number) % 100:04d}",
+                    "Home phone": self._phone(child),
                     "Email address": f"robin.{child.number}@example.com",
                     "Parent Auth / Guardian": "Y",
                 }
@@ -535,7 +542,7 @@ class State:
                 "District Course Code": course,
                 "Course Title": course,
                 "Period": "AM" if semester == "FY" else semester,
-                "Day": "1",
+                "Day": "1-2" if self._is_news(child) else "1",
                 "Semester": semester,
                 "Section Letter": letter,
                 "Master Timetable ID": made,
