@@ -443,16 +443,14 @@ def verify(target: Targets = None, run: RunId = "") -> None:
 
 @app.command()
 def serve(
-    what: Annotated[str, typer.Argument(help="oneroster: OneRoster 1.1 and 1.2")] = "oneroster",
+    what: Annotated[str, typer.Argument(help="which service; the only one unless said")] = "",
 ) -> None:
     """Let others read what was last delivered, until it is stopped; writes nothing."""
     from reverse_etl.serve import server
     from reverse_etl.serve import settings as serving
 
     with _sentences():
-        if what != "oneroster":
-            raise serving.NotServedError(f"{what!r} is not served; known is oneroster")
-        raise SystemExit(server.run(serving.read()))
+        raise SystemExit(server.run(serving.read(what)))
 
 
 # ---------------------------------------------------------------- what the verbs share

@@ -61,8 +61,8 @@ def mark(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> No
 
 
 def expired(connection: duckdb.DuckDBPyConnection, export: Export, as_of: str) -> int:
-    """Of a file whose rows have a last day of their own (`expires:`), such as classes of a school
-    year: how many of the last delivery are past it, and in tonight's export no more.
+    """Of a file whose rows have a last day of their own (`expires:`), such as what is
+    there for a year: how many of the last delivery are past it, and in tonight's export no more.
     """
     if export.expires is None or not as_of:
         return 0

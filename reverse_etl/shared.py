@@ -59,7 +59,7 @@ def agree(connection: duckdb.DuckDBPyConnection, export: Export, view: str) -> N
             select d._key, cast(d.value as varchar) as value
             from (select {key} as _key, {column} as value from {export.relation}) as d
             join (select {key} as _key, {column} as value from {view}) as o
-                on o._key = d._key and o.value is not distinct from d.value"""
+                on o._key = d._key and (o.value = d.value or coalesce(o.value, d.value) is null)"""
         )
         values = {"target": export.target, "entity": export.entity, "column": name}
         connection.execute(

@@ -135,8 +135,10 @@ class Serve(Section):
     """Who is told."""
 
 
-def read() -> Service:
+def read(what: str = "") -> Service:
     """The settings of the service. Raises NotServedError, SettingsError."""
+    if what not in {"", "oneroster"}:
+        raise NotServedError(f"{what!r} is not served; known is oneroster")
     where = ("serve", "oneroster")
     said = settings.read(Service, *where)
     wrong = [
