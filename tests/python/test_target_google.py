@@ -700,7 +700,7 @@ def test_a_scope_nobody_listed_is_named_with_the_client_id(every_part, monkeypat
 
 
 # without a course there is nobody's list to ask for: Classroom says so by the other scope
-@pytest.mark.parametrize("scope", NEEDED.keys() - {"classroom.rosters"})
+@pytest.mark.parametrize("scope", sorted(NEEDED.keys() - {"classroom.rosters"}))
 def test_a_privilege_the_role_lacks_is_named(every_part, monkeypatch, scope):
     monkeypatch.setattr(emulator, "UNPRIVILEGED", frozenset({emulator.SCOPE + scope}))
     ((code, values), *more) = lacking(every_part)
