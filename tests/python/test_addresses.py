@@ -110,7 +110,7 @@ def test_google_and_alerts_follow_no_redirect(
 ) -> None:
     client = google.Google("google", {})._client
     fresh = SimpleNamespace(token_state=google.client.TokenState.FRESH)
-    monkeypatch.setattr(client, "_opened", (None, fresh))
+    monkeypatch.setattr(client, "_opened", (None, [fresh]))
     plain = client._connection().http
     assert isinstance(plain, httplib2.Http)
     assert plain.request(f"{hosts.near}/{code}/far")[0].status == code
@@ -148,7 +148,7 @@ def test_no_write_is_repeated_when_its_connection_dies(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client = google.Google("google", {})._client
     fresh = SimpleNamespace(token_state=google.client.TokenState.FRESH)
-    monkeypatch.setattr(client, "_opened", (None, fresh))
+    monkeypatch.setattr(client, "_opened", (None, [fresh]))
     plain, at = client._connection().http, f"http://127.0.0.1:{server.server_port}"
     if kept:
         assert plain.request(f"{at}/well")[0].status == 200
@@ -186,7 +186,7 @@ def test_a_write_on_a_kept_connection_that_was_closed_meanwhile_is_sent_on_a_new
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client = google.Google("google", {})._client
     fresh = SimpleNamespace(token_state=google.client.TokenState.FRESH)
-    monkeypatch.setattr(client, "_opened", (None, fresh))
+    monkeypatch.setattr(client, "_opened", (None, [fresh]))
     plain, at = client._connection().http, f"http://127.0.0.1:{server.server_port}"
     for _ in range(4):
         assert plain.request(at, "POST", body=b"x")[0].status == 200

@@ -50,7 +50,7 @@ def test_the_columns_that_make_an_action_of_their_own() -> None:
 
 
 def test_what_may_be_declared() -> None:
-    assert model.OWNERS == ("ours", "theirs", "initial")
+    assert model.OWNERS == ("ours", "theirs", "initial", "both")
     assert model.ON_DRIFT == ("revert", "leave", "take_over")
     assert model.IGNORING == ("case", "spaces", "order")
     assert model.ON_ABSENT == ("ignore", "suspend", "remove", "delete")

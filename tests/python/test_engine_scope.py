@@ -560,7 +560,9 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "released": 0,
         "closed": [],
         "opened": [],
+        "conflicts": [],
         "drift": {},
+        "made_from": {},
     }
     assert asdict(ExportPlan("t", "e")) == nothing
     document = {
