@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import jwt
+
 from demo.platforms import microsoft_classes, microsoft_groups, microsoft_users
 from demo.platforms.faults import Faults
 from demo.platforms.http import RefusalError, Reply, Request
@@ -40,6 +42,21 @@ WRITES, WRITE_SECONDS = 3000, 150
 UNIT_SECONDS = 10
 MOST_IN_A_BATCH = 20
 _KEYED = re.compile(r"(\w+)\((.+)\)")
+
+
+# the application permissions an administrator consented to, which the token says
+GRANTED = {
+    "User.ReadWrite.All",
+    "User.RevokeSessions.All",
+    "Directory.Read.All",
+    "OrgContact.Read.All",
+    "MailboxSettings.Read",
+    "Group.ReadWrite.All",
+    "LicenseAssignment.ReadWrite.All",
+    "EduRoster.ReadWrite.All",
+    "Team.Create",
+    "TeamSettings.ReadWrite.All",
+}
 
 
 class Microsoft(Platform):
@@ -149,7 +166,8 @@ class Microsoft(Platform):
                 "The provided value for scope is not valid: client credential flows must have"
                 " /.default.",
             )
-        token = secrets.token_urlsafe(48)
+        claims = {"roles": sorted(GRANTED), "jti": secrets.token_urlsafe(32)}
+        token = jwt.encode(claims, self._secret.ljust(32, "."), "HS256")
         self._tokens[token] = time.time() + TOKEN_SECONDS
         return Reply(
             200,

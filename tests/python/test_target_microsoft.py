@@ -17,7 +17,9 @@ import requests
 import trustme
 from target_kit import Kit, kit
 
+from common import problems
 from demo import platforms as emulated
+from demo.platforms import microsoft as emulator
 from demo.platforms import microsoft_tenant, microsoft_users
 from demo.platforms.microsoft_tenant import refuse
 from reverse_etl.configured import TargetSettingsError
@@ -722,3 +724,65 @@ def test_what_stands_on_accounts_is_not_asked_for_unless_a_district_says_so(micr
     microsoft.done(microsoft.user())
     assert microsoft.observed("user_details") == microsoft.observed("managers") == []
     assert not {"user_details", "managers"} & set(microsoft.adapter.entities)
+
+
+# ---------------------------------------------------------------- permissions
+
+NEEDED = {
+    "User.ReadWrite.All": "users",
+    "User.RevokeSessions.All": "users",
+    "Directory.Read.All": "users, subscriptions",
+    "Group.ReadWrite.All": "groups, members",
+    "LicenseAssignment.ReadWrite.All": "licences",
+    "EduRoster.ReadWrite.All": "classes, class_members, class_teachers",
+    "Team.Create": "class_teams",
+    "TeamSettings.ReadWrite.All": "class_teams",
+}
+
+
+def lacking(platforms, monkeypatch, granted: set[str], **settings: Any) -> dict[str, str]:
+    """Permission -> which entities want it, as an application with this consent is told."""
+    monkeypatch.setattr(emulator, "GRANTED", granted)
+    made = kit("microsoft", platforms, **{"classes": True, "class_teams": True} | settings)
+    try:
+        found = list(made.adapter.lacking())
+    finally:
+        made.adapter.close()
+    assert {one.code for one in found} <= {"permission_missing"}
+    for one in found:
+        said = problems.sentence(one.code, one.values) + problems.action(one.code, one.values)
+        assert "{" not in said and one.values["permission"] in said
+    return {one.values["permission"]: one.values["entity"] for one in found}
+
+
+def test_every_permission_without_consent_is_named_with_what_wants_it(platforms, monkeypatch):
+    assert lacking(platforms, monkeypatch, {*NEEDED}) == {}
+    wanted = lacking(platforms, monkeypatch, {"Something.Else"})
+    assert wanted.keys() == NEEDED.keys()
+    for permission, entities in NEEDED.items():
+        assert {*entities.split(", ")} <= {*wanted[permission].split(", ")}
+        # what a wider one covers is not missing for want of the narrow one
+        wider = {"User.RevokeSessions.All", "LicenseAssignment.ReadWrite.All", "Team.Create"}
+        without = lacking(platforms, monkeypatch, {*NEEDED} - {permission})
+        assert [*without] == ([] if permission in wider else [permission])
+
+
+def test_a_part_that_is_off_wants_no_permission(platforms, monkeypatch):
+    off = {"EduRoster.ReadWrite.All", "Team.Create", "TeamSettings.ReadWrite.All"}
+    assert lacking(platforms, monkeypatch, {*NEEDED} - off, classes=False) == {}
+    narrow = {"User.ReadWrite.All", "Directory.Read.All", "Group.ReadWrite.All"}
+    assert lacking(platforms, monkeypatch, narrow, classes=False) == {}
+
+
+def test_who_only_looks_on_needs_what_reads(platforms, monkeypatch):
+    reads = {"Directory.Read.All", "EduRoster.Read.All", "TeamSettings.Read.All"}
+    assert lacking(platforms, monkeypatch, reads, read_only=True) == {}
+    for permission in reads:
+        assert [*lacking(platforms, monkeypatch, reads - {permission}, read_only=True)] == [
+            permission
+        ]
+
+
+def test_a_token_that_says_nothing_is_no_word_of_what_is_missing(platforms, monkeypatch):
+    monkeypatch.setattr(emulator.jwt, "encode", lambda *_: "no token anybody reads")
+    assert lacking(platforms, monkeypatch, set()) == {}

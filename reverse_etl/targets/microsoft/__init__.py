@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from common.problems import Reason
 from reverse_etl.configured import settings_of
 from reverse_etl.exchanges import whole
 from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
@@ -31,12 +32,15 @@ from reverse_etl.targets.microsoft.entities import (
     NAMED,
     PAGE,
     PURPOSE,
+    READ,
+    READING,
     ROLE_GROUPS,
+    WIDER,
     WITH_MANAGER,
 )
 from reverse_etl.targets.microsoft.settings import Settings
 from reverse_etl.targets.reading import TargetUnreadableError
-from reverse_etl.targets.replies import Call, Reply, Verdict, outcome_of
+from reverse_etl.targets.replies import Call, Reply, Verdict, general, outcome_of
 
 # a group that was just made may be unknown where teams are made: so often, and so long apart
 # (https://learn.microsoft.com/graph/api/team-post)
@@ -72,6 +76,26 @@ class Microsoft(ApiTarget):
         self._teams: list[dict[str, Any]] = []  # of our classes, once observed
         self._team_tries: Counter[str] = Counter()  # change -> how often its group was unknown
         self._may_ask_mailboxes = True  # until we hear otherwise
+
+    def lacking(self) -> Iterator[Reason]:
+        """What the application has no consent for of what the settings lead to, by what its token
+        says: a read proves no permission to write.
+        """
+        granted = self._client.granted()
+        if granted is None:
+            return
+        wanting: dict[str, list[str]] = {READ: ["users"]}
+        for row in filter(lambda row: self.is_wanted(row.name), self.rows.values()):
+            for route in self._used(row):
+                asked = row.needs(route)
+                if self.said.read_only:
+                    asked = READING.get(asked, READ)
+                wanting.setdefault(asked, []).append(row.name)
+        for permission, entities in wanting.items():
+            if not granted & {permission, *WIDER.get(permission, ())}:
+                named = ", ".join(dict.fromkeys(entities))
+                values = {"target": self.name, "permission": permission, "entity": named}
+                yield Reason("permission_missing", values | {"why": str(general("permission"))})
 
     def _facts(self) -> list[str]:
         """The fields of a user that hold its details; none where no export writes some."""

@@ -237,6 +237,18 @@ class Client:
             )
         return reply_of(answer.status_code, found, answer.headers)
 
+    def granted(self) -> frozenset[str] | None:
+        """The application permissions the token says it carries (its claim `roles`:
+        https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference); None
+        where there is no token, or it says nothing.
+        """
+        try:
+            said = jwt.decode(self._token(None), options={"verify_signature": False})
+        except (TokenRefusedError, jwt.PyJWTError):
+            return None
+        roles = said.get("roles", [])
+        return frozenset(str(role) for role in roles) if isinstance(roles, list) else None
+
     def _token(self, rejected: str | None) -> str:
         with self._lock:
             try:

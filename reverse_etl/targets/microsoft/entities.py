@@ -35,6 +35,22 @@ CONTACTS = Route(
 # what a refusal names, whatever it is; and among the deleted
 NAMED = Route("GET /directoryObjects/{named}", permission=READ)
 DELETED_NAMED = Route("GET /directory/deletedItems/{named}", permission=READ)
+# permission -> those that reach as far and more, by the pages of the calls
+WIDER = {
+    READ: {"Directory.ReadWrite.All"},
+    "User.ReadWrite.All": {"Directory.ReadWrite.All"},
+    "User.RevokeSessions.All": {"User.ReadWrite.All", "Directory.ReadWrite.All"},
+    "LicenseAssignment.ReadWrite.All": {"User.ReadWrite.All", "Directory.ReadWrite.All"},
+    "Group.ReadWrite.All": {"Directory.ReadWrite.All"},
+    "Team.Create": {"Group.ReadWrite.All", "Directory.ReadWrite.All"},
+    "EduRoster.Read.All": {"EduRoster.ReadWrite.All"},
+    "TeamSettings.Read.All": {"TeamSettings.ReadWrite.All"},
+}
+# what is enough to read, where nothing is written; of all others READ is
+READING = {
+    "EduRoster.ReadWrite.All": "EduRoster.Read.All",
+    "TeamSettings.ReadWrite.All": "TeamSettings.Read.All",
+}
 PURPOSE = Route("GET /users/{owner}/mailboxSettings/userPurpose", permission="MailboxSettings.Read")
 ROLE_GROUPS = Route(
     "GET /groups",
