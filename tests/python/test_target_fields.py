@@ -219,6 +219,8 @@ def test_a_list_call_asks_for_every_field_that_is_compared():
         "archived",
         "deletionTime",
         "suspensionReason",
+        "suspensionTime",
+        "archivalTime",
         "externalIds",
         "isAdmin",
         "isDelegatedAdmin",
