@@ -45,6 +45,7 @@ PARSED = (
 os.umask(0o077)  # what a test puts in place of our own is for its user alone, as that is
 
 
+@pytest.hookimpl(trylast=True)  # when what is not to run is out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One file that needs the two nights comes first and builds them; meanwhile the other process
     does what needs none, not wait.
