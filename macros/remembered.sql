@@ -3,7 +3,7 @@
        have yet is empty in its rows -#}
     {%- set columns = {} %}
     {%- for name in like if execute %}
-    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name %}
+    {%- for node in graph.get('nodes', {}).values() if node.resource_type == 'model' and node.name == name %}
     {%- do columns.update(node.columns) %}
     {%- endfor %}
     {%- endfor %}

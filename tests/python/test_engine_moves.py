@@ -299,6 +299,7 @@ MEMBERSHIPS = st.fixed_dictionaries(dict.fromkeys(PEOPLE[:7], SETS))
 SOME = st.sampled_from([0, 1, 3, "0%", "40%", "100%"])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

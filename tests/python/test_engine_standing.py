@@ -233,6 +233,7 @@ def placed(attends: Mapping, places: Mapping[str, str]) -> dict:
     return {p: (s, {c: places[c] for c in taken}) for p, (s, taken) in attends.items()}
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

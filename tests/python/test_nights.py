@@ -93,6 +93,7 @@ def test_a_third_night_on_the_same_extracts_writes_nothing(district):
     } == {"unchanged"}
 
 
+@pytest.mark.slow
 def test_one_changed_row_plans_exactly_the_accounts_that_would_move(district, tmp_path):
     edited = checkout(tmp_path / "checkout", district.root)
     rule = edited / "seeds" / "org_unit_rules.csv"
@@ -222,6 +223,7 @@ def damage(path: Path, how: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damages", "held", "flows", "days"),
     [

@@ -198,6 +198,7 @@ def holding(name: str, targets: str, there: Path) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.slow
 def test_parts_that_share_no_target_write_side_by_side_and_those_that_do_take_turns(tmp_path: Path):
     first = holding("a", "shop,books", tmp_path)
     second = holding("b", "desk", tmp_path)

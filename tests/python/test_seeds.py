@@ -150,6 +150,7 @@ def test_a_description_that_is_no_yaml_is_left_to_dbt_to_refuse(folder: Path, sp
     assert seeds.trouble() == ([], [], True)
 
 
+@pytest.mark.slow
 def test_columns_in_another_order_decide_the_same_and_a_spoiled_seed_stops_only_what_rests_on_it(
     district: District, tmp_path: Path
 ):
