@@ -233,6 +233,7 @@ def nodes(targets: tuple[str, ...] = TARGETS) -> dict[str, dict[str, Any]]:
         for target in targets
         for path in sorted((paths.project() / "models" / "exports" / target).glob("*.yml"))
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+        if "export" in model.get("config", {}).get("meta", {})
     ]
     for path, model in models:
         meta = model["config"]["meta"]["export"]
