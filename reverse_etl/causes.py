@@ -38,7 +38,9 @@ def before(run_id: str) -> dict[str, Ground]:
     it all went out.
     """
     found: dict[str, Ground] = {}
-    for run in reversed([one for one in Run.every() if one.run_id < run_id]):
+    began = Run.load(run_id).started_at  # names know seconds only
+    earlier = [run for run in Run.every() if run.started_at < began]
+    for run in sorted(earlier, key=lambda one: one.started_at, reverse=True):
         plan, outcome = run.read("plan.json"), run.read("outcome.json")
         if not plan or outcome is None or plan["undoes"]:
             continue
