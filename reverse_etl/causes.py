@@ -41,15 +41,17 @@ def before(run_id: str) -> dict[str, Ground]:
     began = Run.load(run_id).started_at  # names know seconds only
     earlier = [run for run in Run.every() if run.started_at < began]
     for run in sorted(earlier, key=lambda one: one.started_at, reverse=True):
-        plan, outcome = run.read("plan.json"), run.read("outcome.json")
-        if not plan or outcome is None or plan["undoes"]:
+        # of a plan of nothing there is no push: what it stood on is what the target equals
+        plan, outcome = run.read("plan.json"), run.read("outcome.json", {})
+        if not plan or plan["undoes"]:
             continue
         if any(value for name, value in plan["scope"].items() if name != "targets"):
             continue  # of a part of the rows
         for part in plan["exports"]:
             name, stood = f"{part['target']}.{part['entity']}", part.get("made_from")
             sent = outcome.get(part["target"], {}).get(part["entity"], {}).get("applied", 0)
-            if stood and sum(part["planned"].values()) == sent:
+            left = any(part[one] for one in ("set_aside", "postponed", "waiting"))
+            if stood and not left and sum(part["planned"].values()) == sent:
                 found.setdefault(name, stood)
         if {f"{part['target']}.{part['entity']}" for part in plan["exports"]} <= {*found}:
             break

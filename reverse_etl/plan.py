@@ -182,11 +182,11 @@ def build_plan(
                     applied.ensure(connection, export)
                     settle.resolve(connection, export, seen["observed_at"])
                 stands = causes.ground(export, night.feeds, night.run_id)
-                part.made_from = stands
                 then = night.before.get(f"{export.target}.{export.entity}")
                 part.desired, part.observed = diff.compare(
                     connection, export, rank, causes.cause(stands, then)
                 )
+                part.made_from = stands  # of what could be compared
         except (diff.DiffImpossibleError, holds.TargetUnusableError, LimitError) as error:
             stopped[export.target, export.entity] = holds.refused(str(error))
             continue

@@ -1330,6 +1330,23 @@ def test_a_rule_counts_as_new_until_all_it_changed_went_out(tmp_path: Path) -> N
     assert reasons(bench) == held
 
 
+def test_a_rule_that_changed_nothing_is_not_blamed_for_what_the_source_says_later(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path / "var", [USERS])
+    bench.desire(users=[user(1, person_id="a")])
+    reasons(bench)
+    assert bench.push() == 0
+    bench.new_night()
+    bench.models = [replace(USERS, code="select 2")]
+    bench.build()
+    assert reasons(bench) == {}  # and of a plan of nothing there is no push
+    assert not (bench.run.folder / "outcome.json").exists()
+    bench.new_night()
+    bench.desire(users=[user(1, person_id="a", given_name="Nia")])
+    assert reasons(bench) == {"a": "changed in source: given_name"}
+
+
 def test_what_an_export_is_made_by_is_every_model_seed_and_macro_above_it() -> None:
     def made(**changed: object) -> str:
         nodes = {
