@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from common import documents, findings, paths
 from common.log import event
 from common.runs import BY_NIGHT, PART, Run
 from common.words import words
-from operations import acknowledged, channels, history, series
+from operations import acknowledged, channels, coming, history, repeats, series
 from operations import routes as routing
 from operations.channels import CHANNELS, Message, Told, deliver
 from operations.closing import place_of
@@ -32,6 +32,8 @@ from operations.page import five_lines
 from operations.routes import LEVELS, Route
 
 INCIDENTS = documents.every(documents.has(condition=str, sentence=str, since=str, run_id=str))
+# what is new of the findings, and what the nights before said too
+Apart = tuple[Sequence[Mapping[str, Any]], Sequence[repeats.Repeat]]
 SHOWN = 8  # kinds of finding a message spells out
 
 
@@ -55,7 +57,7 @@ def send(run: Run, summary: dict[str, Any]) -> int:
     told = [
         _hand_over(channel, address, message)
         for channel, address, message in _messages(
-            given.routes, summary, fresh, closed, often=bool(run.part)
+            given.routes, summary, fresh, closed, often=bool(run.part), run=run
         )
     ]
     # an incident that could not be opened or closed is told the next night; one nobody heard of
@@ -146,6 +148,7 @@ def _messages(
     closed: list[dict[str, Any]],
     *,
     often: bool = False,
+    run: Run | None = None,
 ) -> Iterable[tuple[str, str, Message]]:
     for (channel, address), some in _places(given).items():
         names = ", ".join(route.name for route in some)
@@ -155,7 +158,8 @@ def _messages(
         # a run every few minutes speaks when there is news
         always = (summary["exit_code"] != 0 and night) or any(route.always for route in some)
         if concerned or recovered or (always and not often):
-            yield (channel, address, _composed(summary, concerned, recovered, night, names))
+            told = repeats.apart(run, concerned) if run and not often else None
+            yield (channel, address, _composed(summary, concerned, recovered, night, names, told))
 
 
 def _composed(
@@ -164,10 +168,11 @@ def _composed(
     recovered: list[dict[str, Any]],
     night: bool,
     names: str,
+    told: Apart | None,
 ) -> Message:
     """What `compose` says; what it cannot say for some surprise is said in two lines."""
     try:
-        return compose(summary, concerned, recovered, night, names)
+        return compose(summary, concerned, recovered, night, names, told)
     except Exception as error:
         event("alert_not_composed", error=place_of(error))
         codes = ", ".join(sorted({finding["code"] for finding in concerned})) or "none"
@@ -188,10 +193,13 @@ def compose(
     recovered: list[dict[str, Any]],
     night: bool,
     names: str,
+    told: Apart | None = None,
 ) -> Message:
-    """The words: the night in five lines where the reader is told of nights, then each kind of
-    finding with what to do.
+    """The words: the night in five lines where the reader is told of nights, and what comes within
+    a week; then each kind of finding with what to do, and in a line each what the nights before
+    said too.
     """
+    fresh, stand = told or (concerned, [])
     level = max((finding["level"] for finding in concerned), key=LEVELS.index, default="info")
     if night and summary["exit_code"] == 1:
         level = "critical"
@@ -209,6 +217,8 @@ def compose(
     if night:
         past = history.nights(before=summary["run_id"])
         lines += [*five_lines(summary, concerned, history.unusual(summary, past)), ""]
+        ahead = coming.lines(date.fromisoformat(summary["as_of"]))
+        lines += [*(f"Coming: {line}" for line in ahead), *([""] if ahead else [])]
     lines += [
         f"Recovered: {one['sentence']} (open since the night of {one['since']})"
         for one in recovered
@@ -217,7 +227,7 @@ def compose(
         lines.append("")
     per_code = Counter(
         (finding["level"], finding["code"], finding["owner"], finding["action"])
-        for finding in concerned
+        for finding in fresh
     )
     ordered = sorted(
         per_code.items(), key=lambda one: (-LEVELS.index(one[0][0]), -one[1], one[0][1])
@@ -225,7 +235,7 @@ def compose(
     for (worst, code, owner, action), number in ordered[:SHOWN]:
         some = [
             finding
-            for finding in concerned
+            for finding in fresh
             if (finding["level"], finding["code"], finding["owner"], finding["action"])
             == (worst, code, owner, action)
         ]
@@ -242,6 +252,8 @@ def compose(
         lines.append("")
     if len(ordered) > SHOWN:
         lines += [f"... and {len(ordered) - SHOWN} more kinds on the page.", ""]
+    lines += [f"{one.level.upper()}: {one.sentence}" for one in stand]
+    lines += [""] if stand else []
     link = routing.alerts().page_url.rstrip("/")
     lines.append(
         f"The page: {link}/{summary['run_id']}.html" if link else f"Run {summary['run_id']}."
@@ -251,7 +263,7 @@ def compose(
     )
 
 
-def _where(finding: dict[str, Any]) -> str:
+def _where(finding: Mapping[str, Any]) -> str:
     """Key and place of one finding: `key 1234567, Demographics.csv line 12, column Birth date`."""
     place = (
         f"{finding['file']}"

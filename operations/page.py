@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from common.printable import lines
 from common.runs import Run
 from common.settings import District
 from common.words import words
-from operations import acknowledged, history, page_rows, series
+from operations import acknowledged, coming, history, page_rows, repeats, series
 
 ROWS_PER_CODE = (
     40  # a kind with more findings than this shows so many and says where the rest stands
@@ -113,6 +113,7 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
     odd = history.unusual(summary, past)
     every = findings.read(run)
     found, seen = acknowledged.apart(every)
+    fresh, stand = repeats.apart(run, found)
     rows, count, whole = page_rows.packed(run, every, shown)
     return {
         "summary": summary,
@@ -120,7 +121,9 @@ def facts(run: Run, summary: dict[str, Any], past: list[dict[str, Any]]) -> dict
         "lines": five_lines(summary, found, odd, len(seen)),
         "partitions": by_partition(run),
         "feeds": run.read("feeds.json", []),
-        "found": by_owner(found),
+        "found": by_owner(fresh),
+        "stand": stand,
+        "coming": coming.lines(date.fromisoformat(summary["as_of"])),
         "seen": by_acknowledgement(seen),
         "quotas": quotas(summary),
         "trends": trends(nights),

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from common import documents, findings
@@ -53,7 +55,7 @@ def apart(
     ]
     said: dict[tuple[Any, ...], int] = {}
     for night in nights[: -LOOKED_BACK - 1 : -1]:
-        stand &= {_same(one) for one in documents.lines(night.folder / "findings.jsonl", _is_one)}
+        stand &= _said(night.folder)
         if not stand:
             break
         for one in stand:
@@ -69,6 +71,12 @@ def apart(
         Repeat(code, night, members[0]["level"], len(members), members[0]["message"])
         for (code, night), members in sorted(kinds.items())
     ]
+
+
+@lru_cache(maxsize=LOOKED_BACK + 1)  # terminal, page and each message ask of the same nights
+def _said(folder: Path) -> frozenset[tuple[Any, ...]]:
+    """What a night that is closed said."""
+    return frozenset(_same(one) for one in documents.lines(folder / "findings.jsonl", _is_one))
 
 
 def _same(finding: Mapping[str, Any]) -> tuple[Any, ...]:

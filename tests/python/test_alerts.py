@@ -127,6 +127,34 @@ def test_a_school_hears_only_of_its_own_records(inbox):
     )
 
 
+def test_what_three_nights_said_before_is_one_line_of_a_mail_and_what_comes_stands_above(
+    inbox, monkeypatch
+):
+    monkeypatch.setattr("operations.coming.lines", lambda today: [f"rollover after {today}"])
+    inbox.settings["routes"] = {
+        "operator": {"email": "operator@sd74.example"},
+        "school_one": {"email": "office-001@sd74.example", "partitions": ["07474001"]},
+    }
+    for number in range(4):
+        of_tonight = () if number < 3 else (no_address(7),)
+        run, summary = night(number, found=(refused(), no_address(0), no_address(1), *of_tonight))
+    alerts.send(run, summary)
+    (_, to_operator), (_, to_school) = inbox.mails
+    said = to_operator.get_content()
+    assert "\n\nComing: rollover after 2026-10-04\n\nCRITICAL: Feed" in said
+    folded = (
+        "WARNING: student_without_address: 2 findings as before, since the night of 2026-10-01;"
+        " the first: A student has no address.\n"
+    )
+    new = "WARNING: A student has no address.\n   key 1234567, StudentDemographics.csv line 19\n"
+    assert to_operator["Subject"].endswith("2 things need you")
+    for mail in (said, to_school.get_content()):
+        assert mail.count("A student has no address.") == 2
+        assert new in mail
+        assert folded in mail
+    assert "Coming" not in to_school.get_content()
+
+
 def test_a_quiet_night_is_told_to_nobody_who_did_not_ask(inbox):
     inbox.settings["routes"] = {
         "operator": {"email": "a@sd74.example"},

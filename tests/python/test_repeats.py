@@ -13,7 +13,7 @@ from common import findings
 from common.findings import Finding
 from common.paths import project
 from common.runs import Run
-from operations import coming, repeats, report, status
+from operations import coming, page, repeats, report, status
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +71,19 @@ def test_a_night_without_it_begins_anew_and_so_many_of_a_kind_are_one_line():
         "unknown_status: 4 findings as before, since the night of 2026-10-03; the first:"
         " A new word."
     ]
+
+
+def test_the_page_folds_what_three_nights_said_and_says_what_comes(monkeypatch):
+    monkeypatch.setattr("operations.coming.lines", lambda today: [f"rollover after {today}"])
+    for number in range(4):
+        run, summary = night(number, found=(stale(), word(), lost()))
+    said = page.write(run, summary).read_text(encoding="utf-8")
+    assert "<li>Coming: rollover after 2026-10-04</li>" in said
+    stand = said[said.index("As on the nights before") :]
+    assert said.count("The same for a week.") == stand.count("The same for a week.") == 1
+    assert "feed_stale: 1 finding as before, since the night of 2026-10-01;" in stand
+    assert "It is empty." not in stand[: stand.index("</section>")]
+    assert "unknown status" not in said, "no kind of its own"
 
 
 def test_dates_of_a_rollover_are_said_a_week_ahead(tmp_path, monkeypatch, capsys):

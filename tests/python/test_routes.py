@@ -202,7 +202,7 @@ def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monk
         a_route("school", email=("a@x.example",), targets=("google",), codes=("feed_stale",)),
         a_route("all", email=("a@x.example",), level="info"),
     ]
-    [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(
+    [(_, _, (_, concerned, recovered, of_the_night, names, _))] = alerts._messages(
         ways, SUMMARY, [google, other], [{"sentence": "x"}]
     )
     assert (concerned, recovered, of_the_night, names) == (
