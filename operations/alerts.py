@@ -159,7 +159,11 @@ def _messages(
         always = (summary["exit_code"] != 0 and night) or any(route.always for route in some)
         if concerned or recovered or (always and not often):
             told = repeats.apart(run, concerned) if run and not often else None
-            yield (channel, address, _composed(summary, concerned, recovered, night, names, told))
+            yield (
+                channel,
+                address,
+                _composed(summary, concerned, recovered, night, names, told=told),
+            )
 
 
 def _composed(
@@ -168,11 +172,12 @@ def _composed(
     recovered: list[dict[str, Any]],
     night: bool,
     names: str,
+    *,
     told: Apart | None,
 ) -> Message:
     """What `compose` says; what it cannot say for some surprise is said in two lines."""
     try:
-        return compose(summary, concerned, recovered, night, names, told)
+        return compose(summary, concerned, recovered, night, names, told=told)
     except Exception as error:
         event("alert_not_composed", error=place_of(error))
         codes = ", ".join(sorted({finding["code"] for finding in concerned})) or "none"
@@ -193,6 +198,7 @@ def compose(
     recovered: list[dict[str, Any]],
     night: bool,
     names: str,
+    *,
     told: Apart | None = None,
 ) -> Message:
     """The words: the night in five lines where the reader is told of nights, and what comes within

@@ -181,7 +181,7 @@ SUMMARY = {
 def test_somebody_is_told_when_there_is_something_for_them(
     monkeypatch, route, code, found, closed, told
 ):
-    monkeypatch.setattr(alerts, "compose", lambda *given: given)
+    monkeypatch.setattr(alerts, "compose", lambda *given, told: given)
     messages = list(
         alerts._messages(
             [a_route("r", email=("a@sd74.example",), **route)],
@@ -196,13 +196,13 @@ def test_somebody_is_told_when_there_is_something_for_them(
 
 
 def test_two_routes_to_one_place_are_one_message_with_what_either_asked_for(monkeypatch):
-    monkeypatch.setattr(alerts, "compose", lambda *given: given)
+    monkeypatch.setattr(alerts, "compose", lambda *given, told: given)
     google, other = finding("critical", target="google"), finding("info", target="callout")
     ways = [
         a_route("school", email=("a@x.example",), targets=("google",), codes=("feed_stale",)),
         a_route("all", email=("a@x.example",), level="info"),
     ]
-    [(_, _, (_, concerned, recovered, of_the_night, names, _))] = alerts._messages(
+    [(_, _, (_, concerned, recovered, of_the_night, names))] = alerts._messages(
         ways, SUMMARY, [google, other], [{"sentence": "x"}]
     )
     assert (concerned, recovered, of_the_night, names) == (
