@@ -31,6 +31,7 @@ from common.log import event
 from common.runs import Run
 from reverse_etl import configured, diff
 from reverse_etl.model import Adapter, Export
+from reverse_etl.targets.taken import UNLIKE
 
 NAMES_TAKEN = "names_taken"
 SETTINGS = {
@@ -116,9 +117,11 @@ def _observed_views(
     raw = f"{sql.name(f'raw_{export.target}')}.{sql.name(export.entity)}"
     carried = " and ".join(f"{sql.name(one)} is not null" for one in export.key)
     connection.execute("create schema if not exists staging")
+    # what its settings say is nobody's own is adopted by nobody
+    own = f" and {UNLIKE} is null" if UNLIKE in columns else ""
     for view, carrying in (
         (diff.observed_view(export), carried),
-        (diff.orphan_view(export), f"not ({carried})"),
+        (diff.orphan_view(export), f"not ({carried}){own}"),
     ):
         connection.execute(
             f"create or replace view {view} as"

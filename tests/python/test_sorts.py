@@ -14,6 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common import paths
+from reverse_etl.model import Column
+from reverse_etl.targets.taken import Adopts, Holder
 
 MODELS = paths.root() / "models"
 MICROSOFT = (
@@ -141,3 +143,34 @@ def test_only_a_member_is_adopted_and_every_other_sort_is_named(one: Sort, decid
         assert (decision, doubt) == ("adopt", None)
     else:
         assert (decision, bool(doubt)) == ("wait", True)
+
+
+# ---------------------------------------------------------------- targets by settings
+
+SORTS = ("member", "Guest", "shared", "ROOM", "service", "", None)
+
+
+@settings(max_examples=25)
+@given(
+    good=st.sets(st.sampled_from(["member", "guest", ""])),
+    there=st.sampled_from([*SORTS, [], [{"value": "member"}], ["member", "room"], [b"Member"]]),
+    closed=st.booleans(),
+    key=st.sampled_from([None, "p1"]),
+    adopts=st.booleans(),
+)
+def test_a_target_by_settings_adopts_what_is_open_nobodys_and_of_a_sort_that_is_said(
+    good: set[str], there: Any, closed: bool, key: str | None, adopts: bool
+) -> None:
+    stands = {"sort": there, "active": not closed}
+    switch = Column("is_open", field="active", role="switch", off_value=False)
+    said = Adopts(adopts=adopts, adopts_only={"sort": sorted(good)})
+    why = Holder("7", key, stands.get, switch).why_not(said)
+    plain = {  # what a person reads there, in small letters
+        "[]": {""},
+        "[{'value': 'member'}]": {"member"},
+        "['member', 'room']": {"member", "room"},
+        "[b'Member']": {"member"},
+    }.get(str(there), {str(there or "").lower()})
+    ours = adopts and not closed and key is None and plain <= good
+    assert (why is None) == ours
+    assert ours or "it is 7" in str(why)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,97 @@ def test_a_name_of_somebody_without_our_key_is_not_taken_over(directory, server)
     bad = directory.apply([user(2, login="no address")])[0]
     assert (bad.status, bad.reason) == ("failed", "invalid"), "a broken rule is nobody else's name"
     assert server.ask(f"(employeeNumber={user().key[0]})") == {}
+
+
+@here
+@pytest.mark.parametrize(
+    ("adopts", "there", "words", "ours"),
+    [
+        (False, {}, "which carries no key of ours", False),
+        (True, {}, "", True),
+        (True, {"employeeType": [b"closed"]}, "by @enabled no person's own", False),
+        (True, {"employeeNumber": [b"p9"]}, "which carries the key p9", False),
+        (
+            True,
+            {"objectClass": [b"inetOrgPerson", b"simpleSecurityObject"]},
+            "by objectClass",
+            False,
+        ),
+        (True, {"title": [b"room"]}, "by title no person's own", False),
+    ],
+)
+def test_who_has_the_name_is_named_and_ours_only_where_it_is_nobodys_and_a_persons_own(
+    server, directory, adopts, there, words, ours
+):
+    old = {"objectClass": [b"inetOrgPerson"], "cn": [b"old"], "sn": [b"Old"]}
+    old |= {"mail": [b"U1@student.sd74.example"], "userPassword": [b"its own"]} | there
+    connection = server.connection()
+    connection.add_s(f"cn=old,ou=B,{BASE}", list(old.items()))
+    connection.unbind_s()
+    before = next(iter(server.ask("(cn=old)").values()))["entryUUID"][0].decode()
+    said: dict[str, Any] = {"adopts": adopts}
+    if "title" in there:
+        said["adopts_only"] = {"title": ["", "teacher"]}
+    made = target(server, entities={"users": said})
+    (outcome,) = made.apply([user()])
+    made.close()
+    assert (outcome.status, outcome.remote_id if ours else outcome.reason) == (
+        ("applied", before) if ours else ("failed", "duplicate")
+    )
+    assert words in outcome.note
+    assert "u1@" not in outcome.note.lower()
+    assert bool(server.ask(f"(employeeNumber={user().key[0]})")) == ours
+    if ours:  # with the password it had, in the unit it belongs to
+        row = seen(directory)[before]
+        assert (row["unit"], row["person_id"]) == ("/A", user().key[0])
+        (entry,) = server.ask(f"(employeeNumber={user().key[0]})").values()
+        assert entry["userPassword"] == [b"its own"]
+
+
+@here
+def test_a_group_at_the_name_of_ours_becomes_ours_with_who_is_in_it(server, directory):
+    exported = declared()
+    columns = {c.name: c for c in exported["groups"].columns}
+    named = replace(columns["code"], role="login")
+    groups = replace(exported["groups"], columns=(columns["group_id"], named, columns["name"]))
+    said = described("ldap", server)["targets"]["ldap"] | SAID
+    said["entities"] = {"groups": {"under": "/Groups", "adopts": True}}
+    made = Ldap("ldap", said, exported | {"groups": groups})
+    there = {"objectClass": [b"groupOfNames"], "cn": [b"band"], "member": [f"cn=x,{BASE}".encode()]}
+    connection = server.connection()
+    connection.add_s(f"cn=band,ou=Groups,{BASE}", list(there.items()))
+    connection.unbind_s()
+    before = next(iter(server.ask("(cn=band)").values()))
+    (outcome,) = made.apply([group("g1", code="BAND", name="Band")])
+    made.close()
+    after = next(iter(server.ask("(cn=band)").values()))
+    remote_id = before["entryUUID"][0].decode()
+    assert (outcome.status, outcome.remote_id) == ("applied", remote_id)
+    assert after["businessCategory"] == [b"g1"]
+    assert after["member"] == before["member"]
+
+
+@pytest.mark.parametrize(
+    ("there", "by"),
+    [
+        ({}, None),
+        ({"msexchrecipienttypedetails": [b"2147483648"]}, None),
+        ({"msexchrecipienttypedetails": [b"4"]}, "msExchRecipientTypeDetails"),
+        ({"msexchrecipienttypedetails": [b"16"]}, "msExchRecipientTypeDetails"),
+        ({"serviceprincipalname": [b"http/web"]}, "servicePrincipalName"),
+        ({"objectclass": [b"top", b"person", b"user", b"computer"]}, "objectClass"),
+        ({"useraccountcontrol": [b"514"]}, "@enabled"),
+        ({"admincount": [b"1"]}, "what the directory protects"),
+    ],
+)
+def test_of_an_active_directory_only_a_persons_own_account_could_be_adopted(there, by):
+    pytest.importorskip("ldap")
+    from reverse_etl.targets.ldap.directory import Entry
+
+    entry = {"objectclass": [b"top", b"person", b"organizationalPerson", b"user"]}
+    entry |= {"useraccountcontrol": [b"512"]} | there
+    made = Ldap("ad", {"dialect": "active_directory", "url": "ldaps://d"}, declared())
+    assert made._unlike("users", Entry("cn=a,dc=d", entry)) == by
 
 
 # ---------------------------------------------------------------- many

@@ -565,6 +565,87 @@ def test_what_ties_two_objects_and_is_not_listed_yet_is_nobody_elses(shop, monke
     assert (told.status, told.reason) == ("failed", "duplicate")  # an object may be somebody else's
 
 
+PEOPLE = replace(
+    ITEMS,
+    model="exp_shop__people",
+    entity="items",
+    columns=(*ITEMS.columns[1:], Column("code"), Column("mail", field="mail", role="login")),
+)
+OWN: Mapping[str, Any] = {"adopts": True, "adopts_only": {"sort": ["", "member"]}}
+
+
+def people(shop: Shop, *answers: Any, export: Export = PEOPLE, **items: Any) -> Rest:
+    made = shop.target(*answers)
+    made = Rest(
+        "shop",
+        dict(made._settings) | {"entities": {"items": {**ROUTES, **items}}},
+        {"items": export},
+    )
+    made._reads._sleep = lambda seconds: None
+    return made
+
+
+TAKES = (
+    ({}, "it is 9, which carries no key of ours", False),
+    (OWN, "", True),
+    (OWN, "", True),
+    (OWN, "by sort no person's own", False),
+    (OWN, "by sort no person's own", False),
+    (OWN, "by active no person's own", False),
+    (OWN, "which carries the key B2", False),
+)
+THERE: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {"sort": "Member"},
+    {"sort": "guest"},
+    {"sort": "room"},
+    {"active": False},
+    {"code": "B2"},
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "ours", "there"),
+    [(*one, there) for one, there in zip(TAKES, THERE, strict=True)],
+)
+@pytest.mark.parametrize("asked", [True, False], ids=["by a call of its own", "in the whole list"])
+def test_who_has_the_name_is_named_and_ours_only_where_it_is_nobodys_and_of_a_sort_that_is_said(
+    shop, said, words, ours, there, asked
+):
+    holder = {"holder": {"path": "items", "items": "rows", "params": {"mail": "{mail}"}}}
+    one = {"id": 9, "active": True, "mail": "ANN@d.example"} | there
+    listed = {"rows": [one]}
+    api = people(
+        shop, Reply(409), listed, listed, Reply(200, {}), **said, **(holder if asked else {})
+    )
+    (outcome,) = done(api, change("create", code="A1", mail="ann@d.example", active=True))
+    assert (outcome.status, outcome.remote_id if ours else outcome.reason) == (
+        ("applied", "9") if ours else ("failed", "duplicate")
+    )
+    assert words in outcome.note
+    assert "ann" not in outcome.note.lower()
+    writes = [one for one in shop.urls() if one.startswith("PATCH")]
+    assert writes == (["PATCH /v1/items/9"] if ours else [])
+
+
+def test_what_has_no_sort_that_may_be_adopted_is_read_as_such(shop):
+    adopting = replace(PEOPLE, columns=(*PEOPLE.columns, Column("by", role="adopt")))
+    adopting = replace(adopting, context=("by",))
+    found = [{"id": 1, "active": True}, {"id": 2, "active": True, "sort": "guest"}]
+    found.append({"id": 3, "active": False})
+    api = people(shop, {"rows": found}, export=adopting, **OWN)
+    assert [row["_unlike"] for row in read(api)] == [None, "sort", "active"]
+
+
+def test_who_adopts_says_by_which_name_and_of_which_sort(shop):
+    with pytest.raises(TargetSettingsError, match="accounts of every sort; write which"):
+        people(shop, adopts=True)
+    nameless = replace(PEOPLE, columns=PEOPLE.columns[:-1])
+    with pytest.raises(TargetSettingsError, match="has role login"):
+        people(shop, export=nameless, **OWN)
+
+
 def test_an_id_that_is_not_in_the_answer_is_in_its_address_or_looked_up(shop):
     made = Reply(201, None, {"Location": "/v1/items/77"})
     assert done(shop.target(made), change("create", code="A1"))[0].remote_id == "77"

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from reverse_etl.configured import TargetSettingsError, settings_of
-from reverse_etl.model import DELETED, PASSWORD, Change, Column, Export, key_text
+from reverse_etl.model import DELETED, PASSWORD, SWITCH, Change, Column, Export, key_text
 from reverse_etl.pacing import ATTEMPTS, pause
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import Target
 from reverse_etl.targets.ldap.errors import TroubleError
-from reverse_etl.targets.ldap.settings import Entity, Settings
+from reverse_etl.targets.ldap.settings import OWN, Entity, Settings
 from reverse_etl.targets.reading import TargetUnreadableError
+from reverse_etl.targets.taken import UNLIKE, unlike
 
 if TYPE_CHECKING:
     from reverse_etl.targets.ldap.directory import Directory, Entry
@@ -55,6 +56,8 @@ class Seen(Target):
             for one in (UNITS, USERS, GROUPS, MEMBERS)
             if one in exports
         }
+        if USERS in self._of and not self._of[USERS].adopts_only:
+            self._of[USERS] = self._of[USERS].model_copy(update={"adopts_only": OWN[said.is_ad]})
         self.rows = {
             one: rows.Entity(one, parents_first=one == UNITS, never_deleted=of.never_deleted)
             for one, of in self._of.items()
@@ -77,6 +80,7 @@ class Seen(Target):
             )
         for entity, of in self._of.items():
             export = self.exports[entity]
+            of.check(f"[targets.{self.name}.entities.{entity}]", export)
             for column in export.columns:
                 if column.role == DELETED:
                     raise TargetSettingsError(
@@ -115,7 +119,12 @@ class Seen(Target):
     @property
     def raw_columns(self) -> dict[str, tuple[str, ...]]:
         return {
-            one: ("remote_id", *(column.name for column in self._read(one))) for one in self._of
+            one: (
+                "remote_id",
+                *(column.name for column in self._read(one)),
+                *((UNLIKE,) if of.asks(self.exports[one]) else ()),
+            )
+            for one, of in self._of.items()
         }
 
     def close(self) -> None:
@@ -155,6 +164,7 @@ class Seen(Target):
 
     def _entries(self, entity: str) -> Iterator[list[str | None]]:
         export, seen = self.exports[entity], {}
+        asks = self._of[entity].asks(export)
         for entry in self._listed(entity):
             values = {c.name: self._value(c, entry) for c in self._read(entity)}
             remote_id = self._remote_id(entry)
@@ -164,7 +174,8 @@ class Seen(Target):
             whole = None if None in key else key_text(map(str, key))
             seen[self._names.folded(entry.dn)] = remote_id, whole
             self._dns[remote_id] = entry.dn
-            yield [remote_id, *values.values(), _json(entry)]
+            sort = [self._unlike(entity, entry)] if asks else []
+            yield [remote_id, *values.values(), *sort, _json(entry)]
         self._keys[entity] = seen
 
     def _members(self) -> Iterator[list[str | None]]:
@@ -256,8 +267,13 @@ class Seen(Target):
         """The attributes that are asked for."""
         own = [field_of(column) for column in self._read(entity)]
         asked = [field for field in own if field not in PSEUDO]
-        if ENABLED in own:
-            asked.append(self._said.switch.attribute if self._said.switch else CONTROL)
+        sorts = [one for one in self._of[entity].adopts_only if one not in PSEUDO]
+        if ENABLED in {*own, *self._of[entity].adopts_only}:
+            asked += [self._said.switch.attribute] if self._said.switch else []
+            asked += [CONTROL] if self._said.is_ad and not self._said.switch else []
+        asked += (
+            sorts if self._of[entity].adopts or self._of[entity].asks(self.exports[entity]) else []
+        )
         return list(dict.fromkeys([*asked, self._id, *(name for name, _ in self._protected)]))
 
     @property
@@ -296,7 +312,28 @@ class Seen(Target):
             return found[0].lower()
         return ",".join(sorted(found)) if _is_list(column) else found[0]
 
+    def _sort(self, entry: Entry, place: str) -> Any:
+        """What stands at a place that says of which sort an entry is."""
+        if place == ENABLED:
+            return "true" if self._is_open(entry) else "false"
+        return entry.of(place)
+
+    def _unlike(self, entity: str, entry: Entry) -> str | None:
+        """By what an entry is nobody's own."""
+        if self._is_protected(entry):
+            return "what the directory protects"
+        switch = self.exports[entity].of_role(SWITCH)
+        return unlike(self._of[entity].adopts_only, lambda place: self._sort(entry, place), switch)
+
+    def _is_protected(self, entry: Entry) -> bool:
+        return any(
+            value.lower() in {as_text(found).lower() for found in entry.of(name)}
+            for name, value in self._protected
+        )
+
     def _is_open(self, entry: Entry) -> bool:
+        if not self._said.switch and not self._said.is_ad:
+            return True  # nothing closes an account there
         if switch := self._said.switch:
             return switch.off.encode() not in entry.of(switch.attribute)
         return not _control(entry) & CLOSED

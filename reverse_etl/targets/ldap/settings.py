@@ -15,8 +15,22 @@ from pydantic import Field, model_validator
 from common.addresses import is_loopback
 from common.settings import Secret, Section, Some, Text, Texts
 from reverse_etl.configured import ApiSettings, PerMinute
+from reverse_etl.targets.taken import Adopts
 
 ACTIVE_DIRECTORY = "active_directory"
+PERSONS = ["top", "person", "organizationalperson", "inetorgperson"]
+# Which users are a person's own where the settings do not say: no computer, no account of a
+# service, no mailbox of several (msExchRecipientTypeDetails: 1 a mailbox, 128 a mail user,
+# 2147483648 a mailbox in the cloud; 4, 16, 32 are shared, a room, equipment), and no closed one.
+OWN = {
+    False: {"@enabled": ["true"], "objectClass": PERSONS},
+    True: {
+        "@enabled": ["true"],
+        "objectClass": [*PERSONS, "user"],
+        "servicePrincipalName": [""],
+        "msExchRecipientTypeDetails": ["", "1", "128", "2147483648"],
+    },
+}
 
 
 class Switch(Section):
@@ -27,7 +41,7 @@ class Switch(Section):
     """What stands there of a closed one; an open one has no such attribute."""
 
 
-class Entity(Section):
+class Entity(Adopts):
     """[targets.<name>.entities.<entity>]: one kind of entry."""
 
     rdn: Text = ""

@@ -20,7 +20,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reverse_etl.model import CREATE, LOGIN, PASSWORD, REMOVALS, Change, Outcome, key_text
+from reverse_etl.model import (
+    ADOPT,
+    CREATE,
+    LOGIN,
+    PASSWORD,
+    REMOVALS,
+    SWITCH,
+    Change,
+    Outcome,
+    key_text,
+)
 from reverse_etl.passwords import PasswordError
 from reverse_etl.targets.ldap.errors import ALREADY, CONSTRAINT, NO_VALUE, TAKEN_VALUE, TroubleError
 from reverse_etl.targets.ldap.seen import (
@@ -31,11 +41,11 @@ from reverse_etl.targets.ldap.seen import (
     USERS,
     Seen,
     UnsetError,
-    as_text,
     field_named,
     field_of,
 )
 from reverse_etl.targets.reading import TargetUnreadableError
+from reverse_etl.targets.taken import Holder
 
 if TYPE_CHECKING:
     from reverse_etl.targets.ldap.directory import Entry
@@ -158,9 +168,48 @@ class Ldap(Seen):
         """Such an entry exists: ours from a lost reply, or somebody else's?"""
         remote_id = self._sought(change)
         if remote_id is None:
-            return self._taken(change, trouble).outcome(change)
+            taken = self._taken(change, trouble).outcome(change)
+            return self._held(change, taken) if taken.reason == "duplicate" else taken
         said = {"reason": "duplicate", "remote_id": remote_id, "note": "already there"}
         return Outcome(change.change_id, "applied", trouble.code, **said)
+
+    def _held(self, change: Change, taken: Outcome) -> Outcome:
+        """Who has the name a new entry is refused for: named, or nobody's and ours from here on."""
+        of, export = self._of[change.entity], self.exports[change.entity]
+        entry = self._holder(change)
+        if entry is None or change.entity not in (USERS, GROUPS):
+            return taken
+        remote_id, columns = self._remote_id(entry), {c.name: c for c in self._read(change.entity)}
+        key = [self._value(columns[name], entry) for name in export.key]
+        carried = None if None in key else key_text(map(str, key))
+        switch = export.of_role(SWITCH)
+        holder = Holder(remote_id, carried, lambda place: self._sort(entry, place), switch)
+        why = holder.why_not(of)
+        if why is None and self._is_protected(entry):
+            why = f"it is {remote_id}, which the directory protects"
+        if why:
+            return replace(taken, note=f"{taken.note}; {why}")
+        ours = {name: value for name, value in change.new.items() if value is not None}
+        done = self._change(replace(change, action=ADOPT, remote_id=remote_id, new=ours))
+        return replace(done, calls=done.calls + taken.calls)
+
+    def _holder(self, change: Change) -> Entry | None:
+        """The entry that has the name of a new one: what one signs in with, or its place."""
+        login = self.exports[change.entity].of_role(LOGIN)
+        asked = self._asked(change.entity)
+        if login and (value := str(change.new.get(login.name) or "")):
+            test = f"({field_of(login)}={self._module().escaped(value)})"
+            condition = f"(&{self._filter(change.entity)}{test})"
+            found = self._found(self._said.base, condition, asked)
+            if found:
+                return found[0] if len(found) == 1 else None
+        try:
+            dn = self._place(change, change.new)
+        except KeyError:
+            return None
+        found = self._found(dn, self._filter(change.entity), asked, only=True)
+        # who only stands there has another name: not to be adopted, but named
+        return next(iter(found), None) if not login else None
 
     def _taken(self, change: Change, trouble: TroubleError) -> TroubleError:
         """A rule was broken: is it that somebody else has the name one signs in with? An OpenLDAP
@@ -258,12 +307,6 @@ class Ldap(Seen):
         ):
             return "", ""
         return new_own, new_where
-
-    def _is_protected(self, entry: Entry) -> bool:
-        return any(
-            value.lower() in {as_text(found).lower() for found in entry.of(name)}
-            for name, value in self._protected
-        )
 
     # ------------------------------------------------------------ members
 

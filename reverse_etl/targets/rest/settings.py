@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from common.settings import Secret, Section, Some, Text
 from reverse_etl.configured import ApiSettings, PerMinute
+from reverse_etl.targets.taken import Adopts
 
 # what an answer may mean, whatever the API calls it
 Meaning = Literal[
@@ -204,7 +205,7 @@ class ErrorRow(Section):
     means: Meaning
 
 
-class Entity(Section):
+class Entity(Adopts):
     """[targets.<name>.entities.<entity>]: where a kind of object is listed, read, made, changed and
     taken away.
     """
@@ -215,6 +216,9 @@ class Entity(Section):
     get: Read | None = None
     find: List | None = None
     """The object with `{key}`, after a lost reply; unset: the whole list is read."""
+    holder: List | None = None
+    """The object that has the name a new one is refused for (`{<column>}` of role `login`); unset:
+    looked for in the whole list."""
     create: Write | None = None
     update: Write | None = None
     suspend: Write | None = None

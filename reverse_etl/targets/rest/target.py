@@ -30,6 +30,7 @@ from reverse_etl.model import (
     ADOPT,
     CREATE,
     DELETED,
+    LOGIN,
     PASSWORD,
     REMOVALS,
     RENAME,
@@ -44,7 +45,7 @@ from reverse_etl.model import (
 )
 from reverse_etl.passwords import PasswordError
 from reverse_etl.targets import entity as rows
-from reverse_etl.targets.base import ALREADY, ApiTarget
+from reverse_etl.targets.base import ALREADY, DELETED_AND_ANEW, ApiTarget
 from reverse_etl.targets.entity import Words, fill
 from reverse_etl.targets.json_path import put, value_at
 from reverse_etl.targets.reading import TargetUnreadableError
@@ -52,6 +53,7 @@ from reverse_etl.targets.replies import Call, Verdict, outcome_of, word
 from reverse_etl.targets.rest.client import Answer, Client, as_text, is_allowed
 from reverse_etl.targets.rest.pages import ListError, whole
 from reverse_etl.targets.rest.settings import Batch, Entity, List, Route, Settings, Write
+from reverse_etl.targets.taken import UNLIKE, Holder, the_one, unlike
 
 TAKEN = Verdict("failed", "duplicate")
 LATE = "it is there, says the API, and its list does not show it yet"
@@ -76,6 +78,7 @@ class Rest(ApiTarget):
         batches = [batch for of in self._of.values() for batch in _batches(of)]
         self.batch = max((batch.size for batch in batches), default=1)
         self._our_keys: dict[str, dict[str, str]] = {}  # entity -> remote id -> our key, once read
+        self._all: dict[str, list[Mapping[str, Any]]] = {}  # entity -> its list, read for a name
         self._check()
 
     def said(
@@ -102,6 +105,7 @@ class Rest(ApiTarget):
                 )
         for entity, of in self._of.items():
             export = self.exports[entity]
+            of.check(f"{where}.entities.{entity}]", export)
             columns = {"id", "key", "password", *(column.name for column in export.columns)}
             for setting, route in of:
                 if isinstance(route, Route | Batch):
@@ -149,7 +153,12 @@ class Rest(ApiTarget):
     @property
     def raw_columns(self) -> dict[str, tuple[str, ...]]:
         return {
-            one: ("remote_id", *(column.name for column in self._columns(one))) for one in self._of
+            one: (
+                "remote_id",
+                *(column.name for column in self._columns(one)),
+                *((UNLIKE,) if of.asks(self.exports[one]) else ()),
+            )
+            for one, of in self._of.items()
         }
 
     def check_connection(self) -> str:
@@ -167,10 +176,12 @@ class Rest(ApiTarget):
 
     def observe(self, entity: str) -> Iterator[pa.RecordBatch]:
         """What the API holds of one entity, in the columns of its export."""
+        asks = self._of[entity].asks(self.exports[entity])
         rows = [
             [
                 self._remote_id(entity, one, parent),
                 *(self._column(entity, column, one, parent) for column in self._columns(entity)),
+                *([self._unlike(entity, one)] if asks else []),
                 json.dumps(one, ensure_ascii=False, separators=(",", ":")),
             ]
             for one, parent in self._objects(entity)
@@ -430,7 +441,53 @@ class Rest(ApiTarget):
             f"a value meant for {key_text(change.key)} belongs to another object, which does not"
             " carry this key; nothing was changed"
         )
-        return outcome_of(change, TAKEN, answer, None, note, calls)
+        taken = outcome_of(change, TAKEN, answer, None, note, calls)
+        holder = self._holder(change)
+        if holder is None:
+            return taken
+        if why := holder.why_not(self._of[change.entity]):
+            return replace(taken, note=f"{note}; {why}")
+        return self._adopted(change, holder.remote_id, calls)
+
+    def _holder(self, change: Change) -> Holder | None:
+        """Who has the name a new object is refused for, where the API can be asked."""
+        of, export = self._of[change.entity], self.exports[change.entity]
+        login = export.of_role(LOGIN)
+        if login is None or of.list.each:
+            return None
+        try:
+            if of.holder:
+                found = self._listed(change.entity, of.holder, self.words(change), gone=True)
+            else:
+                if change.entity not in self._all:
+                    self._all[change.entity] = self._listed(change.entity, of.list, Words({}))
+                found = self._all[change.entity]
+        except (TargetUnreadableError, KeyError):
+            return None
+        there = the_one(found, login, change.new.get(login.name), value_at)
+        remote_id = self._remote_id(change.entity, there, None) if there else None
+        if there is None or remote_id is None:
+            return None
+        columns = [one for one in export.columns if one.name in export.key]
+        key = [as_text(value_at(there, one.field or one.name)) for one in columns]
+        carried = key_text([str(one) for one in key]) if all(key) else None
+        return Holder(
+            remote_id, carried, lambda path: value_at(there, path), export.of_role(SWITCH)
+        )
+
+    def _adopted(self, change: Change, remote_id: str, calls: int) -> Outcome:
+        """An object of nobody's that has the name becomes ours."""
+        ours = {name: value for name, value in change.new.items() if value is not None}
+        adopted = replace(change, remote_id=remote_id, new=ours, old={})
+        route = self._route(change, "update")
+        body = self._body(adopted, ours, creating=False)
+        done = self._update(adopted, route, body, ours)
+        return replace(done, calls=done.calls + calls)
+
+    def _unlike(self, entity: str, one: Mapping[str, Any]) -> str | None:
+        """By what an object is nobody's own."""
+        switch = self.exports[entity].of_role(SWITCH)
+        return unlike(self._of[entity].adopts_only, lambda path: value_at(one, path), switch)
 
     def _back(self, change: Change, route: Write) -> Outcome:
         """Have a deleted object back. One that is wanted again and is not among the deleted was had
@@ -439,6 +496,8 @@ class Rest(ApiTarget):
         outcome = self._write(change, route, "POST", {})
         if change.action != UNDELETE and outcome.reason == "not_found":
             return replace(outcome, status="applied")
+        if outcome.reason == "duplicate":
+            return replace(outcome, note=DELETED_AND_ANEW)
         if outcome.status == "applied":
             self._young.add(change.remote_id)
         return outcome

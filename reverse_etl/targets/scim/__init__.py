@@ -22,7 +22,6 @@ from reverse_etl.configured import settings_of
 from reverse_etl.model import (
     CREATE,
     DELETED,
-    LOGIN,
     PASSWORD,
     REMOVALS,
     SWITCH,
@@ -36,7 +35,6 @@ from reverse_etl.targets.entity import Words, fill
 from reverse_etl.targets.json_path import put, steps, value_at
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.rest import Rest
-from reverse_etl.targets.rest.client import Answer
 from reverse_etl.targets.rest.settings import List, Write
 from reverse_etl.targets.scim.settings import MEDIA, PATCH_OP, Settings, routes
 
@@ -62,7 +60,7 @@ class Scim(Rest):
         """What the settings say, with the calls of SCIM."""
         said = settings_of(Settings, name, settings)
         headers = {"Content-Type": MEDIA, "Accept": f"{MEDIA}, application/json"} | said.headers
-        made = {"entities": routes(exports, said.page, said.pages), "headers": headers}
+        made = {"entities": routes(exports, said), "headers": headers}
         return said.model_copy(update=made)
 
     # ------------------------------------------------------------ reading
@@ -191,58 +189,6 @@ class Scim(Rest):
         etag = self._if_match(answer.headers.get("etag", ""))
         done = self._write(change, route, "PUT", group, etag)
         return replace(done, remote_id=key_text(change.key))
-
-    # ------------------------------------------------------------ what exists already
-
-    def _looked(self, change: Change, answer: Answer, calls: int = 1) -> Outcome:
-        """The service has such an object: ours from a lost reply, nobody's, or somebody else's."""
-        outcome = super()._looked(change, answer, calls)
-        export = self.exports[change.entity]
-        login = export.of_role(LOGIN)
-        if outcome.status != "failed" or not self._dialect.adopts or login is None:
-            return outcome
-        path, name = login.field or login.name, str(change.new.get(login.name) or "")
-        key = next(one for one in export.columns if one.name == export.key[0])
-        listed = self._of[change.entity].find
-        assert listed is not None
-        by_name = listed.model_copy(update={"params": {"filter": f"{path} eq {{name!j}}"}})
-        try:
-            found = self._listed(change.entity, by_name, Words({"name": name}), gone=True)
-        except TargetUnreadableError:
-            return outcome
-        same = [one for one in found if str(value_at(one, path, "")).lower() == name.lower()]
-        if len(same) != 1:
-            return outcome
-        remote_id = self._remote_id(change.entity, same[0], None)
-        if theirs := value_at(same[0], key.field or key.name):
-            said = f"it is {remote_id}, which carries the key {key_text((str(theirs),))}"
-            return replace(outcome, note=f"{outcome.note}; {said}")
-        if unlike := self._unlike(change.entity, same[0]):
-            said = f"it is {remote_id}, and by {unlike} no person's own: adopts_only says which are"
-            return replace(outcome, note=f"{outcome.note}; {said}")
-        ours = {name: value for name, value in change.new.items() if value is not None}
-        adopted = replace(change, remote_id=remote_id, new=ours, old={})
-        route = self._route(change, "update")
-        body = self._body(adopted, ours, creating=False)
-        done = self._update(adopted, route, body, ours)
-        return replace(done, calls=done.calls + calls)
-
-    def _unlike(self, entity: str, there: Mapping[str, Any]) -> str | None:
-        """By which path a user that is there is no person's own; none where it may be adopted."""
-        for path, good in self._dialect.adopts_only.items() if entity == "users" else ():
-            wanted = {one.lower() for one in good}
-            if not _words(value_at(there, path)) <= wanted:
-                return path
-        return None
-
-
-def _words(value: Any) -> set[str]:
-    """What stands at a path, in small letters, of a list what each entry says; "" is nothing."""
-    if isinstance(value, list):
-        return set().union(*map(_words, value)) if value else {""}
-    if isinstance(value, Mapping):
-        return _words(value.get("value"))
-    return {str(value).lower() if value is not None else ""}
 
 
 def _patch(operations: list[dict[str, Any]]) -> dict[str, Any]:

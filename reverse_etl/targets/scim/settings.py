@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from common.settings import Some
-from reverse_etl.model import Export
+from reverse_etl.model import LOGIN, Export
 from reverse_etl.targets.rest.settings import Entity, ErrorRow
 from reverse_etl.targets.rest.settings import Settings as RestSettings
 
@@ -56,8 +56,9 @@ class Settings(RestSettings):
     "" is none. All others are adopted by nobody: guests, closed ones, role holders, services."""
 
 
-def routes(exports: Mapping[str, Export], page: int, pages: str = "index") -> dict[str, Entity]:
+def routes(exports: Mapping[str, Export], said: Settings) -> dict[str, Entity]:
     """The calls of each entity, in the order creates run."""
+    page, pages = said.page, said.pages
     made: dict[str, Any] = {}
     for entity, (path, _) in PLACES.items():
         if entity not in exports:
@@ -77,6 +78,7 @@ def routes(exports: Mapping[str, Export], page: int, pages: str = "index") -> di
         if pages == "cursor":
             excluded["cursor"] = ""  # the first page of a list by cursors
         wanted = f"{field(export, export.key[0])} eq {{key!j}}"
+        login = export.of_role(LOGIN)
         made[entity] = {
             "list": {**listed, "params": excluded},
             "find": {**listed, "params": {**excluded, "filter": wanted}},
@@ -84,7 +86,13 @@ def routes(exports: Mapping[str, Export], page: int, pages: str = "index") -> di
             "create": {"path": path, "body": {"schemas": schemas(entity, export)}},
             "update": {"path": f"{path}/{{id}}"},
             "delete": {"path": f"{path}/{{id}}"},
+            "adopts": said.adopts and login is not None,
         }
+        if login is not None:
+            named = f"{login.field or login.name} eq {{{login.name}!j}}"
+            made[entity]["holder"] = {**listed, "params": {"filter": named}}
+        if entity == "users":
+            made[entity]["adopts_only"] = said.adopts_only
     if "members" in exports:
         group = next((c for c, e in exports["members"].references.items() if e == "groups"), "")
         of_group = {"path": f"Groups/{{{group}}}"}

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from common.settings import Secret, Section, Some, Text
 from reverse_etl.configured import ApiSettings, PerMinute
+from reverse_etl.targets.taken import Adopts
 
 
 class Owner(Section):
@@ -24,7 +25,7 @@ class Owner(Section):
     value: Text = "homeroom"
 
 
-class Entity(Section):
+class Entity(Adopts):
     """[targets.<name>.entities.<entity>]: one table."""
 
     table: Text
@@ -44,6 +45,8 @@ class Entity(Section):
     def _one_way(self) -> Entity:
         if self.owner and self.prefix:
             raise ValueError("says twice which rows are ours: by owner or by prefix, one of them")
+        if self.adopts and not self.id:
+            raise ValueError("adopts wants id: by what else is a row without our key known")
         return self
 
 

@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -35,8 +36,10 @@ from reverse_etl.model import (
     ADOPT,
     CREATE,
     DELETED,
+    LOGIN,
     PASSWORD,
     REMOVALS,
+    SWITCH,
     Change,
     Column,
     Export,
@@ -48,6 +51,7 @@ from reverse_etl.targets.base import Target
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.sql.errors import TroubleError, trouble_of
 from reverse_etl.targets.sql.settings import Entity, Settings
+from reverse_etl.targets.taken import UNLIKE, Holder, the_one, unlike
 
 ROWS_PER_BATCH = 10_000
 
@@ -59,7 +63,8 @@ class Table:
         self.entity, self.export = entity, export
         self.sent = tuple(c for c in export.sent if c.role not in {DELETED, PASSWORD})
         names = {column.field or column.name for column in self.sent}
-        more = {entity.id, entity.owner.column if entity.owner else ""} - {""} - names
+        sorts = set(entity.adopts_only) if entity.adopts or entity.asks(export) else set()
+        more = ({entity.id, entity.owner.column if entity.owner else ""} | sorts) - {""} - names
         self.table = sa.table(
             quoted_name(entity.table, quote=True),
             *(
@@ -167,6 +172,7 @@ class Sql(Target):
 
     def _check(self) -> None:
         for entity, table in self._tables.items():
+            table.entity.check(f"[targets.{self.name}.entities.{entity}]", table.export)
             for role in (DELETED, PASSWORD):
                 if column := table.export.of_role(role):
                     raise TargetSettingsError(
@@ -192,7 +198,11 @@ class Sql(Target):
     @property
     def raw_columns(self) -> dict[str, tuple[str, ...]]:
         return {
-            one: ("remote_id", *(column.name for column in table.sent))
+            one: (
+                "remote_id",
+                *(column.name for column in table.sent),
+                *((UNLIKE,) if table.entity.asks(table.export) else ()),
+            )
             for one, table in self._tables.items()
         }
 
@@ -229,7 +239,9 @@ class Sql(Target):
             for column in table.sent
             if table.refers(column.name)
         }
-        query = sa.select(*([table.id] if table.id is not None else []), *map(table.at, table.sent))
+        only = table.entity.adopts_only if table.entity.asks(table.export) else {}
+        chosen = [*([table.id] if table.id is not None else []), *map(table.at, table.sent)]
+        query = sa.select(*chosen, *(table.table.c[name].label(f"sort {name}") for name in only))
         with self._reading(entity) as connection:
             found = connection.execution_options(yield_per=ROWS_PER_BATCH).execute(
                 query.where(table.readable())
@@ -239,11 +251,15 @@ class Sql(Target):
                 for values in part:
                     row = [as_text(value) for value in values]
                     remote_id = row.pop(0) if table.id is not None else None
+                    row, sort = row[: len(table.sent)], row[len(table.sent) :]
                     whole = dict(zip((c.field or c.name for c in table.sent), row, strict=True))
                     for at, column in enumerate(table.sent):
                         if column.name in keys:
                             row[at] = keys[column.name].get(row[at] or "")
                     remote_id = remote_id or self._key_of(table, row)
+                    if only:
+                        stands = whole | dict(zip(only, sort, strict=True))
+                        row.append(unlike(only, stands.get, table.export.of_role(SWITCH)))
                     rows.append([remote_id, *row, json.dumps(whole, ensure_ascii=False)])
                 yield _batch(rows, schema)
             yield _batch([], schema)
@@ -333,7 +349,10 @@ class Sql(Target):
                 trouble = trouble_of(error, committing=False)
                 if not trouble.of_a_row:
                     raise trouble from None
-                outcomes[change.change_id] = trouble.outcome(change, change.action == CREATE)
+                refused = trouble.outcome(change, change.action == CREATE)
+                if change.action == CREATE and refused.reason == "duplicate":
+                    refused = self._held(connection, table, change, refused)
+                outcomes[change.change_id] = refused
         return [outcomes[change.change_id] for change in changes]
 
     def _insert_all(
@@ -395,6 +414,36 @@ class Sql(Target):
         if made is None:  # a trigger of the database's own has kept it out
             return _failed(change, "not_kept", "the database took the row and has it not", calls=1)
         return Outcome(change.change_id, "applied", remote_id=as_text(made))
+
+    def _held(
+        self, connection: Connection, table: Table, change: Change, refused: Outcome
+    ) -> Outcome:
+        """Who has the name a new row is refused for: named, or nobody's and ours from here on."""
+        login = table.export.of_role(LOGIN)
+        if login is None or table.id is None or not change.new.get(login.name):
+            return refused
+        wanted = str(change.new[login.name])
+        name = sa.func.lower(sa.cast(table.at(login), sa.String))
+        query = sa.select(table.table).where(name == wanted.lower()).limit(2)
+        found = [dict(row) for row in connection.execute(query).mappings()]
+        there = the_one(found, login, wanted, dict.get)
+        if there is None:
+            return refused
+        key = [as_text(there[one.field or one.name]) for one in map(table.column, table.export.key)]
+        owner, remote_id = table.entity.owner, str(as_text(there[table.entity.id]))
+        if owner and there[owner.column] not in (None, owner.value):
+            return replace(refused, note=f"{refused.note}; it is {remote_id}, not ours")
+        carried = key_text([str(one) for one in key]) if all(key) else None
+        holder = Holder(remote_id, carried, there.get, table.export.of_role(SWITCH))
+        if why := holder.why_not(table.entity):
+            return replace(refused, note=f"{refused.note}; {why}")
+        ours = {name: value for name, value in change.new.items() if value is not None}
+        adopted = replace(change, action=ADOPT, remote_id=holder.remote_id, new=ours)
+        try:
+            with connection.begin_nested():
+                return self._one(connection, table, adopted)
+        except sa.exc.SQLAlchemyError as error:
+            return trouble_of(error, committing=False).outcome(change, creating=True)
 
     def _row(self, table: Table, change: Change, new: Mapping[str, Any]) -> dict[str, Any]:
         """A change's columns as values for the table; whoever makes or adopts a row owns it."""
