@@ -625,7 +625,7 @@ class ApiTarget(Target):
             remote_id = self.ours(change, found.body) if found.good else None
             if remote_id and (outcome := self.recognised(change, reply, found.body, remote_id)):
                 return outcome
-        other = self.holder(reply) if reason == "duplicate" else ""
+        other = self.holder(change, reply) if reason == "duplicate" else ""
         note = (
             f"the name meant for {key_text(change.key)} belongs to"
             f" {other or 'another object, which does not carry this key'}; nothing was changed"
@@ -633,8 +633,10 @@ class ApiTarget(Target):
         refused, said = Verdict("failed", reason), note if reason == "duplicate" else ""
         return outcome_of(change, refused, reply, change.remote_id, said, calls)
 
-    def holder(self, reply: Reply) -> str:  # noqa: ARG002 - for kinds whose refusals name it
-        """Who or what a refusal says has a name, in words without it; '' where it does not say."""
+    def holder(self, change: Change, reply: Reply) -> str:  # noqa: ARG002 - for kinds that can tell
+        """Who or what has the name a change is refused for, in words without it; '' where nothing
+        says so.
+        """
         return ""
 
     def recognised(

@@ -291,6 +291,34 @@ def test_the_address_of_another_user_is_named_by_key_only(google):
     assert STAFF not in outcome.note
 
 
+@pytest.mark.parametrize("held_by", ["user", "group", "alias of a user"])
+@pytest.mark.parametrize("wanted_for", ["user", "group", "alias"])
+def test_who_has_an_address_is_named_by_kind_id_and_key(google, held_by, wanted_for):
+    user = google.done(google.user())
+    kind, remote_id, address = "user", google.made["users", user.key], user.new["primary_email"]
+    key = user.key[0]
+    if held_by == "group":
+        group = google.done(google.group())
+        kind, remote_id, address = "group", google.made["groups", group.key], group.new["email"]
+        key = None if group.key[0] == address else group.key[0]
+    elif held_by == "alias of a user":  # the address of before a rename
+        google.done(google.to(user, "rename", primary_email=f"new-{address}"))
+    other = google.done(google.user())
+    change = {
+        "user": google.user(primary_email=address),
+        "group": google.change("groups", ("g-x",), "create", {"email": address, "name": "G"}),
+        "alias": replace(
+            google.change("aliases", (other.key[0], "a9"), "create", {"alias": address}),
+            references={"person_id": google.made["users", other.key]},
+        ),
+    }[wanted_for]
+    outcome = google.apply(change)
+    assert (outcome.status, outcome.reason) == ("failed", "duplicate")
+    assert f"belongs to {kind} {remote_id}, which " in outcome.note
+    assert key is None or f"carries our key {key}" in outcome.note
+    assert address not in outcome.note
+
+
 def test_exactly_the_scopes_that_are_used_are_asked_for():
     assert [scope.rpartition("/")[2] for scope in SCOPES] == [
         "admin.directory.user",

@@ -24,6 +24,7 @@ import pytest
 
 from common.settings import SettingsError
 from reverse_etl import exports
+from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import Change, Export, Outcome
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.scim import Scim
@@ -408,6 +409,33 @@ def test_which_sorts_are_a_persons_own_is_a_setting(server, ask) -> None:
     before = ask.post("/Users", json=there).json()
     scim = target(server, adopts_only={"roles": ["", "pupil"]})
     assert made(scim, 1) == [before["id"]]
+
+
+def by_name(**meta: Any) -> dict[str, Export]:
+    """Groups known by their name alone."""
+    columns = {"name": {"data_type": "text", "config": {"meta": {"field": "displayName", **meta}}}}
+    node = {"name": "exp_scim__groups", "schema": "exports", "columns": columns}
+    said = {"target": "scim", "entity": "groups", "key": ["name"]}
+    return {"groups": exports.parsed(node, said)}
+
+
+def test_letter_case_tells_no_group_from_another(server, ask) -> None:
+    with pytest.raises(TargetSettingsError, match=r"write ignoring: \[case\]"):
+        Scim("scim", {"address": server}, by_name())
+    before = ask.post(
+        "/Groups",
+        json={
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "displayName": "/students/Oak",
+        },
+    ).json()
+    said = {"address": server, "auth": {"type": "bearer", "token": TOKEN}}
+    scim = Scim("scim", said, by_name(ignoring=["case"]))
+    new = {"name": "/Students/oak"}
+    change = Change("g", "scim", "groups", ("/students/oak",), "create", new=new)
+    (row,) = [row for batch in scim.observe("groups") for row in batch.to_pylist()]
+    assert (row["remote_id"], scim.find(change)) == (before["id"], before["id"])
+    scim.close()
 
 
 def test_a_wrong_token_and_a_missing_one_say_so(server) -> None:

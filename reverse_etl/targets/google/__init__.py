@@ -236,6 +236,25 @@ class Google(ApiTarget):
         yield from found.get("aliases", ())
         yield from found.get("nonEditableAliases", ())
 
+    def holder(self, change: Change, reply: Reply) -> str:  # noqa: ARG002 - it does not say
+        """Who has an address, as its own or as an alias: its kind, its id, and a key of ours."""
+        named_by = self.rows[change.entity].named_by or "alias"
+        if change.entity not in {"users", "groups", "aliases"} or not change.new.get(named_by):
+            return ""
+        for entity in ("users", "groups"):
+            row = self.rows[entity]
+            words = {row.named_by: change.new[named_by]}
+            asked = self._client.request(self.filled(row.routes["find"], words))
+            try:
+                found = self.read(f"{entity} {key_text(change.key)}", asked, missing_is_fine=True)
+            except TargetUnreadableError:
+                return ""
+            if found.good and found.body.get(row.remote_id):
+                key = self.key_of(row, found.body) if entity in self.exports else None
+                carries = f"carries our key {key}" if key else "does not carry this key"
+                return f"{entity[:-1]} {found.body[row.remote_id]}, which {carries}"
+        return ""
+
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """Apply each change by one call (two where the first says the object exists)."""
         return [

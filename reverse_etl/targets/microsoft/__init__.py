@@ -259,7 +259,7 @@ class Microsoft(ApiTarget):
         """Contacts are read for their addresses alone."""
         return super().seen(entity) if entity in self.rows else ()
 
-    def holder(self, reply: Reply) -> str:
+    def holder(self, change: Change, reply: Reply) -> str:  # noqa: ARG002 - the refusal names it
         """Who or what a refusal says has the name, in words: its kind and id, never its name."""
         told = json.dumps((reply.body.get("error") or {}).get("details") or [])
         for named in dict.fromkeys(GUID.findall(told)):

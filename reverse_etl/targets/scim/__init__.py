@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reverse_etl.configured import settings_of
+from reverse_etl.configured import TargetSettingsError, settings_of
 from reverse_etl.model import (
     CREATE,
     DELETED,
@@ -39,6 +39,7 @@ from reverse_etl.targets.rest.settings import List, Write
 from reverse_etl.targets.scim.settings import MEDIA, PATCH_OP, Settings, routes
 
 MEMBERS = "members"
+CASE_BLIND = frozenset({"userName", "displayName"})  # caseExact: false (RFC 7643, 4.1 and 8.7.1)
 
 
 class Scim(Rest):
@@ -62,6 +63,18 @@ class Scim(Rest):
         headers = {"Content-Type": MEDIA, "Accept": f"{MEDIA}, application/json"} | said.headers
         made = {"entities": routes(exports, said), "headers": headers}
         return said.model_copy(update=made)
+
+    def _check(self) -> None:
+        """Refuse a key in which a service knows no letter case and the export does."""
+        super()._check()
+        for export in self.exports.values():
+            for column in export.columns:
+                blind = (column.field or column.name) in CASE_BLIND
+                if blind and column.name in export.key and column.name not in export.folded:
+                    raise TargetSettingsError(
+                        f"{export.model}: key {column.name} stands in {column.field}, where SCIM"
+                        " tells no letter case from another; write ignoring: [case] beside it"
+                    )
 
     # ------------------------------------------------------------ reading
 
