@@ -31,6 +31,7 @@ from ingestion.layout import Feed
 from ingestion.model import LastGood, Trusted
 from ingestion.table import memory
 from ingestion.trust import csv_of, value_of
+from ingestion.values import DECIMAL
 
 REJECTS = "rejects"
 MOST_KEYS = 10_000  # more rejected rows than that are told as if they named nobody
@@ -385,11 +386,13 @@ def _swap(
 
 
 def read_as(feed: Feed) -> dict[str, str]:
-    """Column -> what its settings say of how it is read: other words, or another form of its dates,
-    another day land the same file again.
+    """Column -> what its settings say of how it is read: other words, or another form of its dates
+    or numbers, another day land the same file again.
     """
     dates = [name for name in feed.landed if feed.types.get(name) == "date" and feed.date_format]
+    numbers = {n: kind for n in feed.landed if (kind := feed.types.get(n, "")).startswith(DECIMAL)}
     return {
+        **numbers,
         **dict.fromkeys(dates, feed.date_format),
         **{flag.name: flag.fingerprint for flag in feed.flags},
     }

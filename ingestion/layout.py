@@ -22,7 +22,7 @@ from ingestion import flags as flag_words
 from ingestion.configured import FeedDocument, FlagWords, LayoutDocument, Limits, TableSettings
 from ingestion.flags import Flag
 from ingestion.tolerance import given
-from ingestion.values import Type
+from ingestion.values import DECIMAL, PLAIN_DECIMAL, Type
 
 LAYOUTS = Path(__file__).parent / "layouts"
 # by its name: sourced_id, org_sourced_ids, user_name, next_school_code, home_phone, email
@@ -619,6 +619,8 @@ def _types(
     there = _plain_names(columns)
     of_all = document.types if document else {}
     said = {name: kind for name, kind in of_all.items() if plain(name) in there} | facts.types
+    if isinstance(facts, TableSettings):  # a database or service writes numbers as programs do
+        said = {n: PLAIN_DECIMAL if kind == DECIMAL else kind for n, kind in said.items()}
     return {_names(where, columns, aliases, [name])[0]: kind for name, kind in said.items()}
 
 

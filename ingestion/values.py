@@ -1,21 +1,40 @@
-"""What a value that is more than a text reads as: dates, yes and no, whole numbers, years.
+"""What a value that is more than a text reads as: dates, yes and no, whole numbers, years, numbers
+with decimals.
 
 In: the SQL of a text, what it is, the form a feed declares for its dates. Out: the SQL of what it
 reads as. A date is read where it has one reading: 03/04/2015 is two days, so the feed says which by
-`date_format`; 30-JUN-26 may be of two centuries, 46203 a spreadsheet's count of days. Pure.
+`date_format`; 30-JUN-26 may be of two centuries, 46203 a spreadsheet's count of days. So is a
+number: 1,234 and 1.234 are two each, `decimal 1.234,56` says which. Pure.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
 from common import sql
 
-Type = Literal["date", "flag", "integer", "year"]
-KINDS = {"date": "a date", "flag": "yes or no", "integer": "a whole number", "year": "a year"}
+Type = Literal[
+    "date",
+    "flag",
+    "integer",
+    "year",
+    "decimal",
+    "decimal 1234.56",
+    "decimal 1,234.56",
+    "decimal 1.234,56",
+    "decimal 1 234,56",
+]
+KINDS = {
+    "date": "a date",
+    "flag": "yes or no",
+    "integer": "a whole number",
+    "year": "a year",
+    **dict.fromkeys((one for one in get_args(Type) if one.startswith("decimal")), "a number"),
+}
+DECIMAL, PLAIN_DECIMAL = "decimal", "decimal 1234.56"  # of any form; as programs write numbers
 DAYS = "excel"  # a date_format: days since 30 December 1899, as spreadsheets count them
 TOKENS = {
     "yyyy": "%Y",
@@ -61,6 +80,26 @@ TESTS = {
     "year": r"([0-9]{4}\s*[/-]\s*)?[0-9]{4}",
 }
 
+GROUP_SIGNS = "[ \\x{00A0}\\x{202F}\\x{2009}'\\x{2019}]"  # spaces of all widths, apostrophes
+DECIMALS = (  # the pattern, the forms it is read in ("" where a feed says none), the decimal sign
+    (r"[0-9]+", ("", "1234.56", "1,234.56", "1.234,56", "1 234,56"), "."),
+    (r"[0-9]+[.][0-9]+", ("1234.56", "1,234.56"), "."),
+    (r"[0-9]*[.]([0-9]{1,2}|[0-9]{4,})", ("", "1234.56", "1,234.56"), "."),
+    (r"(0|[0-9]{4,})?[.][0-9]+", ("", "1234.56", "1,234.56"), "."),
+    (r"[0-9]+,[0-9]+", ("1.234,56", "1 234,56"), ","),
+    (r"[0-9]*,([0-9]{1,2}|[0-9]{4,})", ("", "1.234,56", "1 234,56"), ","),
+    (r"(0|[0-9]{4,})?,[0-9]+", ("", "1.234,56", "1 234,56"), ","),
+    (r"[1-9][0-9]{0,2}(,[0-9]{3})+", ("1,234.56",), "."),
+    (r"[1-9][0-9]{0,2}(,[0-9]{3})+[.][0-9]+", ("", "1,234.56"), "."),
+    (r"[1-9][0-9]{0,2}(,[0-9]{3}){2,}", ("", "1,234.56"), "."),
+    (r"[1-9][0-9]{0,2}([.][0-9]{3})+", ("1.234,56",), ","),
+    (r"[1-9][0-9]{0,2}([.][0-9]{3})+,[0-9]+", ("", "1.234,56"), ","),
+    (r"[1-9][0-9]{0,2}([.][0-9]{3}){2,}", ("", "1.234,56"), ","),
+    (rf"[1-9][0-9]{{0,2}}({GROUP_SIGNS}[0-9]{{3}})+(,[0-9]+)?", ("", "1 234,56"), ","),
+    (rf"[1-9][0-9]{{0,2}}({GROUP_SIGNS}[0-9]{{3}})+[.][0-9]+", ("",), "."),
+)
+MOST_DIGITS = 30
+
 # what nobody sees on a screen: tab, line ends and other controls, soft hyphen, zero-width, marks of
 # direction, byte order mark, blanks that are no space, fillers
 BLANKS = r"\x{00A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}"
@@ -99,6 +138,8 @@ def spelled(date_format: str) -> str:
 
 def reading(text: str, kind: str, date_format: str = "") -> str:
     """The SQL of what a trimmed text reads as; NULL where it does not."""
+    if kind.startswith(DECIMAL):
+        return _number(text, kind.removeprefix(DECIMAL).strip())
     if kind in {"integer", "year"}:  # as a spreadsheet or a column of floats has it: 2027.0
         text = f"regexp_replace({text}, '^([-+]?[0-9]+)[.]0+$', '\\1')"
     if kind != "date":
@@ -132,6 +173,24 @@ def reading(text: str, kind: str, date_format: str = "") -> str:
         "(select case when year(_read) >= 1900 then strftime(_read, '%Y-%m-%d') end"
         f" from (select {found} as _read))"
     )
+
+
+def _number(text: str, form: str) -> str:
+    """The SQL of a number with a point before its decimals and no other sign in it. A dollar sign,
+    brackets or a minus at the end for what is owed are read; where a comma or point may stand for
+    thousands or decimals, and the feed does not say, nothing is.
+    """
+    bare = f"regexp_replace({text}, '[$]\\s*', '')"
+    bare = f"regexp_replace({bare}, '^[(]\\s*([^()-]+?)\\s*[)]$', '-\\1')"
+    bare = f"regexp_replace({bare}, '^([^-+]+?)\\s*-$', '-\\1')"
+    known = []
+    for pattern, forms, sign in DECIMALS:
+        if form in forms:
+            other = "[^-0-9,]" if sign == "," else "[^-0-9.]"
+            plain = f"replace(regexp_replace({bare}, '{other}', '', 'g'), ',', '.')"
+            test = f"regexp_full_match({bare}, {sql.text(f'[-+]?{pattern}')})"
+            known.append(f"when {test} then regexp_replace({plain}, '^(-?)[.]', '\\10.')")
+    return f"case when length({text}) > {MOST_DIGITS} then null {' '.join(known)} end"
 
 
 def landed(text: str, kind: str, date_format: str = "") -> str:

@@ -9,11 +9,12 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from library_kit import MONDAY
 
@@ -158,7 +159,9 @@ class Employees:
             self._set("SOURCES__HR__KIND", "sql")
             self._set("SOURCES__HR__URL", f"{scheme}:///{folder / 'hr.db'}")
 
-    def night(self, days: dict[str, tuple[str, str]]) -> int:
+    def night(
+        self, days: dict[str, tuple[str, str]], position: dict[str, str] | None = None
+    ) -> int:
         """The employees with their first and last days, read; the exit code."""
         if self.kind == "files":
             lines = (
@@ -173,8 +176,8 @@ class Employees:
                 names = f"{names}, email, hire_date, end_date".replace(", ", " varchar, ")
                 database.execute(f"create table employees ({names} varchar)")
                 database.executemany(
-                    "insert into employees values (?, 'Ann', 'Li', '', '', '7474001', '', ?, ?)",
-                    [(key, *both) for key, both in days.items()],
+                    "insert into employees values (?, 'Ann', 'Li', '', ?, '7474001', '', ?, ?)",
+                    [(key, (position or {}).get(key, ""), *both) for key, both in days.items()],
                 )
                 database.commit()
         return self.read()
@@ -378,8 +381,109 @@ def test_a_form_declared_later_reads_the_same_bytes_again(
     assert employees.told("values_unreadable") == []
 
 
+# how programs and people write one number: (thousands, decimals)
+WRITTEN = {
+    "1234.56": ("", "."),
+    "1,234.56": (",", "."),
+    "1.234,56": (".", ","),
+    "1 234,56": (" ", ","),
+}
+
+
+def grouped(number: Decimal, thousands: str, decimals: str) -> str:
+    """A number in the words of a form, written beside the code."""
+    whole, _, part = f"{abs(number):f}".partition(".")
+    parts = [whole[max(0, at - 3) : at] for at in range(len(whole), 0, -3)][::-1]
+    return (
+        ("-" if number < 0 else "") + thousands.join(parts) + (f"{decimals}{part}" if part else "")
+    )
+
+
+NUMBERS = st.decimals(-999_999_999, 999_999_999, places=2) | st.decimals(-9_999, 9_999, places=3)
+NUMBERS |= st.integers(-9_999_999, 9_999_999).map(Decimal)
+
+
+@settings(max_examples=25)
+@given(number=NUMBERS, form=st.sampled_from(sorted(WRITTEN)))
+def test_a_number_is_read_as_its_declared_form_says_and_else_only_where_it_has_one_reading(
+    database, number: Decimal, form: str
+) -> None:
+    text = grouped(number, *WRITTEN[form])
+    assert Decimal(str(read(database, text, f"decimal {form}"))) == number
+    means = {  # every number the same text stands for, in one form or another
+        Decimal(value)
+        for other in WRITTEN
+        if (value := read(database, text, f"decimal {other}")) is not None
+    }
+    undeclared = read(database, text, "decimal")
+    assert undeclared is None if len(means) > 1 else Decimal(str(undeclared)) == number
+
+
 @pytest.mark.parametrize(
-    ("kind", "settings"),
+    ("text", "kind", "value"),
+    [
+        ("1,234", "decimal", None),
+        ("1.234", "decimal", None),
+        ("1.234", "decimal 1234.56", "1.234"),
+        ("1,234", "decimal 1,234.56", "1234"),
+        ("1,234", "decimal 1.234,56", "1.234"),
+        ("12,50", "decimal 1,234.56", None),
+        ("12,50", "decimal", "12.50"),
+        ("0.125", "decimal", "0.125"),
+        (".5", "decimal", "0.5"),
+        ("-,5", "decimal 1.234,56", "-0.5"),
+        ("1\u00a0234,50", "decimal", "1234.50"),
+        ("1\u2019234.50", "decimal", "1234.50"),
+        ("1,234,567", "decimal", "1234567"),
+        ("$ 1,234.50", "decimal", "1234.50"),
+        ("-$12.50", "decimal", "-12.50"),
+        ("(12.50)", "decimal", "-12.50"),
+        ("12.50-", "decimal", "-12.50"),
+        ("+7", "decimal", "7"),
+        ("1,23,456.00", "decimal", None),
+        ("1.2E+05", "decimal", None),
+        ("12.5.1", "decimal", None),
+        ("--5", "decimal", None),
+        ("5%", "decimal", None),
+        ("0x1F", "decimal", None),
+        ("free", "decimal", None),
+        ("1" * 31, "decimal", None),
+    ],
+)
+def test_numbers_of_two_readings_and_what_is_none_are_not_read(database, text, kind, value) -> None:
+    assert read(database, text, kind) == value
+
+
+def test_a_number_nobody_can_read_keeps_its_last_good_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    employees = Employees(tmp_path / "drop", monkeypatch, "sql")
+    monkeypatch.setenv("SOURCES__HR__TABLES__EMPLOYEES__TYPES__POSITION", "decimal 1,234.56")
+
+    def night(**position: str) -> list[str | None]:
+        assert employees.night(READABLE, {"E101": "1,200.50", "E103": "7"} | position) == 0
+        with store.connect() as connection:
+            query = (
+                "select position from raw_hr.employees where staff_id in ('E101', 'E102', 'E103')"
+            )
+            return [
+                value for (value,) in connection.execute(f"{query} order by staff_id").fetchall()
+            ]
+
+    assert night() == ["1200.50", None, "7"]
+    assert employees.told("values_unreadable") == []
+    assert night(E101="1.200,50", E103="8") == ["1200.50", None, "8"]
+    (told,) = employees.told("values_unreadable")
+    assert (told["line"], told["column"]) == (2, "position")
+    assert "a number" in told["message"] and "1 keeps the value of the last good" in told["message"]
+    # said otherwise later, the same rows are read again
+    monkeypatch.setenv("SOURCES__HR__TABLES__EMPLOYEES__TYPES__POSITION", "decimal 1.234,56")
+    assert night(E101="1.200,50", E103="8") == ["1200.50", None, "8"]
+    assert employees.told("values_unreadable") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
     [
         ("files", {"layout": "oneroster", "location": "x", "date_format": {"users": "dd/MM/yyyy"}}),
         ("oneroster", {"base_url": "https://x.example", "date_format": {"users": "dd/MM/yyyy"}}),
@@ -402,12 +506,10 @@ def test_a_form_declared_later_reads_the_same_bytes_again(
         ),
     ],
 )
-def test_a_form_is_declared_for_a_feed_of_whatever_kind_of_source(
-    kind: str, settings: dict
-) -> None:
+def test_a_form_is_declared_for_a_feed_of_whatever_kind_of_source(kind: str, said: dict) -> None:
     forms = {
         feed.name: feed.date_format
-        for feed in source_of("one", {"kind": kind, **settings}).layout.feeds
+        for feed in source_of("one", {"kind": kind, **said}).layout.feeds
     }
     assert forms.pop("users") == "%d/%m/%Y"
     assert set(forms.values()) <= {""}
