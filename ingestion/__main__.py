@@ -312,18 +312,29 @@ def _say(run: Run, results: Mapping[str, Sequence[FeedResult]]) -> None:
 def _retention(sources: Sequence[Source], *, really: bool) -> int:
     """Say which archived files are past their days, and let them go when told to."""
     default = settings.read(Archive, "archive").keep_days
-    days = {source.name: source.settings.keep_days or default for source in sources}
+    days = {
+        source.name: source.settings.keep_days or default
+        for source in sources
+        if source.settings.keeps_originals
+    }
+    none = [source.name for source in sources if not source.settings.keeps_originals]
     with store.connect() as connection:
         found = {
             name: archive.past(connection, name, keep)
             for name, keep in days.items()
             if keep is not None
         }
-    for name, keep in days.items():
-        files = found.get(name, [])
+    found |= {name: archive.every(name) for name in none}
+    for name in [*days, *none]:
+        files, keep = found.get(name, []), days.get(name)
         size = sum(file.lstat().st_size for file in files) / 1e6
-        old = f"{len(files):,} files older than {keep} days, {size:,.1f} MB"
-        print(f"{name}: " + ("keep_days is not set, everything is kept" if keep is None else old))
+        many = f"{len(files):,} files"
+        old = f"{many} older than {keep} days, {size:,.1f} MB"
+        if name in none:
+            old = f"keep_originals = false, {many} of before, {size:,.1f} MB"
+        elif keep is None:
+            old = "keep_days is not set, everything is kept"
+        print(f"{name}: {old}")
         for file in files:
             print(f"  {file.relative_to(archive.folder())}")
             if really:
@@ -354,6 +365,11 @@ def _check(sources: Sequence[Source], wrong: Mapping[str, str]) -> int:
     good = not wrong
     try:
         settings.read(Archive, "archive")
+        if none := [one.name for one in sources if not one.settings.keeps_originals]:
+            print(
+                f"archive: no original file of {', '.join(none)} is kept: a warehouse that is lost"
+                " waits for them to come again, and no night can be lived again"
+            )
     except settings.SettingsError as error:
         good = False
         print(f"archive: not usable: {error}")

@@ -72,6 +72,11 @@ def past(connection: duckdb.DuckDBPyConnection, source: str, keep_days: int) -> 
     )
 
 
+def every(source: str) -> list[Path]:
+    """All archived files of a source, the last good ones too."""
+    return sorted(path for path in (folder() / source).glob("*/*") if path.is_file())
+
+
 def past_memories(keep_days: int) -> list[Path]:
     """The folders `runs/<id>/memory` of nights longer than `keep_days` ago: what the ledger knew of
     people then, for `make replay`.

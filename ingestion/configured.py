@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from common.settings import Count, KeepDays, Number, OneOrMore, Secret, Section, Some, Text, Texts
+from common.settings import (
+    Count,
+    KeepDays,
+    Number,
+    OneOrMore,
+    Secret,
+    Section,
+    Some,
+    Text,
+    Texts,
+    read,
+)
 from ingestion.tolerance import Tolerance
 from ingestion.values import DateFormat, Type
 
@@ -182,8 +193,16 @@ class SourceSettings(Tolerance):
     """Whether columns no model reads are landed too; the archive has them in their file."""
     keep_days: KeepDays | None = None
     """Files of it not in force for so long are past their days; unset: as [archive] says."""
+    keep_originals: bool | None = None
+    """Whether the bytes of its files are archived as they came; unset: as [archive] says."""
     flags: dict[str, FlagWords] = Field(default_factory=dict)
     """Words of the district's own for a flag of the layout."""
+
+    @property
+    def keeps_originals(self) -> bool:
+        """Whether its files are archived."""
+        asked = read(Archive, "archive").keep_originals
+        return asked if self.keep_originals is None else self.keep_originals
 
 
 class FilesSource(SourceSettings):
@@ -339,6 +358,9 @@ class Archive(Section):
 
     keep_days: KeepDays | None = None
     """Files not in force for so long are past their days; unset: they are kept for ever."""
+    keep_originals: bool = True
+    """Whether they are kept at all: false, and what no model reads is kept nowhere; a lost
+    warehouse then waits for the files to come again."""
 
 
 # ---------------------------------------------------------------- layouts

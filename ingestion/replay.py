@@ -47,9 +47,14 @@ def replay(sources: Sequence[Source], run: Run) -> int:
             sha256, file, _ = loads[feed.name][0]
             trusted = past.in_force(source.name, feed, loads[feed.name])
             if trusted is None:
+                why = (
+                    "be read from the archive any more"
+                    if source.settings.keeps_originals
+                    else "be read again: keep_originals = false, its files are not archived"
+                )
                 raise NotInArchiveError(
                     f"{source.name} {feed.name}: {file} of that night (sha256 {sha256[:12]}) cannot"
-                    " be read from the archive any more"
+                    f" {why}"
                 )
             restored.append(trusted)
         land_all(source, restored, run, datetime.now(UTC))

@@ -275,6 +275,7 @@ def ingest(
                 at=at,
                 accepted=bool(accepted.get(feed.name)),
                 live=source.settings.kind != "files",
+                kept=source.settings.keeps_originals,
             )
         connection.execute("commit")
         standing = [
@@ -306,7 +307,11 @@ def ingest(
 
 
 def _archived(source: Source, outcomes: Mapping[str, Outcome]) -> list[Finding]:
-    """Keep the bytes of tonight's files, those in force already too: their copy may be damaged."""
+    """Keep the bytes of tonight's files, those in force already too: their copy may be damaged; of
+    a source whose originals are not kept, none.
+    """
+    if not source.settings.keeps_originals:
+        return []
     return [
         Finding(
             "archive_healed",
@@ -710,6 +715,7 @@ def _remember(
     at: datetime,
     accepted: bool,
     live: bool,
+    kept: bool,
 ) -> None:
     """One row of `audit.source_files` per feed and run; `schools` is what the next load is measured
     against.
@@ -734,7 +740,7 @@ def _remember(
         "read_at": at,
         "archived_as": (
             str(archived.relative_to(paths.var()))
-            if result.status in {"loaded", "unchanged"}
+            if kept and result.status in {"loaded", "unchanged"}
             else None
         ),
     }

@@ -4,6 +4,7 @@ copy people query; a system that is asked by column is not asked for it.
 
 from __future__ import annotations
 
+import gzip
 import re
 import sqlite3
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from rest_server import running
 from workbook import workbook
 
 from common import paths, store
-from ingestion import layout, unread
-from ingestion.__main__ import main
+from common.runs import Run
+from ingestion import layout, replay, unread
+from ingestion.__main__ import _sources, main
 
 CANARY = "CANARY-7361"
 MODEL = """
@@ -108,6 +110,50 @@ def test_a_column_of_a_file_that_no_model_reads_is_landed_nowhere(
     monkeypatch.setenv("SOURCES__LIBRARY__LAND_UNREAD", "true")
     assert main([]) == 0
     assert landed()[0] == ("1", "Band 1", CANARY, first), "unless a district wants it there"
+
+
+@pytest.mark.parametrize("where", ["ARCHIVE__KEEP_ORIGINALS", "SOURCES__LIBRARY__KEEP_ORIGINALS"])
+def test_without_originals_a_column_that_no_model_reads_stands_nowhere_and_what_is_lost_comes_again(
+    project: Callable[..., None], tmp_path: Path, monkeypatch, capsys, where: str
+) -> None:
+    project(FILES.format(place=tmp_path))
+    (tmp_path / "library.toml").write_text(LAYOUT)
+    file = tmp_path / "in/loans.csv"
+    file.write_text(f"id,book,note\n1,Moss,{CANARY}\n2,Reed,\n")
+    assert main(["ingest"]) == 0
+    kept = list((paths.var() / "archive").rglob("*.gz"))
+    assert len(kept) == 1 and CANARY.encode() in gzip.decompress(kept[0].read_bytes())
+    monkeypatch.setenv(where, "false")
+    assert main(["retention", "--really"]) == 0
+    assert "library: keep_originals = false, 1 files of before" in capsys.readouterr().out
+    file.write_text(f"id,book,note\n1,Moss,{CANARY}\n2,Reed,\n3,Fern,\n")
+    assert main(["ingest"]) == 0
+    assert len(landed()) == 3
+    assert found_in() == []
+    assert main(["check"]) == 0
+    assert "archive: no original file of library is kept" in capsys.readouterr().out
+    assert [one for one in (paths.var() / "archive").rglob("*") if one.is_file()] == []
+    with store.connect() as connection:
+        query = "select archived_as from ledger.audit.source_files order by read_at desc limit 1"
+        assert connection.execute(query).fetchall() == [(None,)]
+    # the warehouse is lost: the file that lies there is read again, one that does not is waited for
+    paths.warehouse().unlink()
+    assert main(["ingest"]) == 0
+    assert len(landed()) == 3
+    assert "archive_damaged" not in capsys.readouterr().err
+    paths.warehouse().unlink()
+    file.unlink()
+    assert main(["ingest"]) == 3
+    assert "library loans" in capsys.readouterr().err
+    assert landed() == []
+    with store.connect() as connection:
+        nights = "select run_id from ledger.audit.source_files order by read_at limit 1 offset 2"
+        (run_id,) = connection.execute(nights).fetchone()
+    with pytest.raises(replay.NotInArchiveError, match="keep_originals = false"):
+        replay.replay(_sources(())[0], Run.load(run_id))
+    file.write_text("id,book,note\n1,Moss,\n2,Reed,\n3,Fern,\n")
+    assert main(["ingest"]) == 0
+    assert len(landed()) == 3
 
 
 def test_a_column_of_a_table_that_no_model_reads_is_not_asked_for(
