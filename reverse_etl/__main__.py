@@ -490,6 +490,7 @@ def _night(run: Run, undoes: str | None = None) -> Callable[[], planning.PlanInp
             settle.last_written,
             before=causes.before(run.run_id),
             at=run.started_at.astimezone(settings.zone()).time().replace(microsecond=0),
+            append_only=_append_only,
         )
 
     return make
@@ -507,7 +508,7 @@ def _planned_document(run: Run, document: dict[str, Any]) -> None:
     """Keep a plan with its run: when it would be done, and what somebody should know of it."""
     document["estimate"] = _estimate(document)
     run.write("plan.json", document)
-    found = (_holds, _drifts, _conflicts, _closed)
+    found = (_holds, _drifts, _conflicts, _closed, _documents)
     findings.record(run, [one for of in found for one in of(document)])
 
 
@@ -589,6 +590,20 @@ def _conflicts(document: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
+def _documents(document: Mapping[str, Any]) -> list[Finding]:
+    """Documents that should be otherwise, were altered in the target, or are gone."""
+    return [
+        Finding(
+            one["code"],
+            {name: one[name] for name in ("count", "first", "columns")},
+            target=part["target"],
+            entity=part["entity"],
+        )
+        for part in document["exports"]
+        for one in part["documents"]
+    ]
+
+
 def _closed(document: Mapping[str, Any]) -> list[Finding]:
     """What somebody else closed, and what somebody else opened, one by one: each is somebody's to
     look at.
@@ -631,6 +646,13 @@ def _feeds(run: Run) -> list[dict]:
         if said and not one.part:
             break
     return list(said.values())
+
+
+def _append_only(target: str) -> Mapping[str, str]:
+    try:
+        return dict(getattr(configured.adapter(target, "plan"), "append_only", {}))
+    except configured.TargetSettingsError as error:
+        raise TargetUnusableError(str(error)) from None
 
 
 def _entities(target: str) -> tuple[str, ...]:

@@ -205,20 +205,20 @@ def _of_objects(
     first = [c for c in export.sent if c.owner == "initial" and c.name in there]
     lost = [*whole, *first]  # an undo makes it anew
     new = f"""case action
-            when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
-            when '{ADOPT}' then {sql.json_object([*(sql.json_field(c.name, _d(c)) for c in whole), *(f"case when {_o(c, types)} is null and {_d(c)} is not null then {sql.json_field(c.name, _d(c))} end" for c in first)])}
+            when '{CREATE}' then {sql.json_object(_json_field(c, _d(c), types) for c in export.sent)}
+            when '{ADOPT}' then {sql.json_object([*(_json_field(c, _d(c), types) for c in whole), *(f"case when {_o(c, types)} is null and {_d(c)} is not null then {_json_field(c, _d(c), types)} end" for c in first)])}
             when '{REMOVE}' then '{{}}' when '{DELETE}' then '{{}}'
             else case when {absent} then
             {switches.closing(export)}
-                 else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {sql.json_field(c.name, _d(c))} end" for c in export.compared)} end end"""  # noqa: E501
+                 else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {_json_field(c, _d(c), types)} end" for c in export.compared)} end end"""  # noqa: E501
     old = f"""case
             when {create} then '{{}}'
             when action = '{ADOPT}' then
-            {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in export.compared)}
+            {sql.json_object(_json_field(c, _o(c, types), types) for c in export.compared)}
             when action in ('{REMOVE}', '{DELETE}')
-            then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in lost)}
-            when {absent} then {sql.json_object(sql.json_field(c.name, _o(c, types)) for c in switches.of(export)[:1])}
-            else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {sql.json_field(c.name, _o(c, types))} end" for c in export.compared)} end"""  # noqa: E501
+            then {sql.json_object(_json_field(c, _o(c, types), types) for c in lost)}
+            when {absent} then {sql.json_object(_json_field(c, _o(c, types), types) for c in switches.of(export)[:1])}
+            else {sql.json_object(f"case when {switches.sent(c, changed[c.name])} then {_json_field(c, _o(c, types), types)} end" for c in export.compared)} end"""  # noqa: E501
     doubled = sql.reason("hold_key_doubled", copies="o.copies", target=sql.text(export.target))
     hold = f"""case when o.copies > 1 then {doubled} {switches.hold()} end"""
     order = "remote_id" if "remote_id" in there else "1"
@@ -348,6 +348,15 @@ def _json(expression: str) -> str:
     return f"cast(to_json({expression}) as varchar)"
 
 
+def _json_field(column: Column, expression: str, types: dict[str, str]) -> str:
+    """A value of a change. A decimal stands there as text: as a number of JSON whoever reads it
+    would make a float of it.
+    """
+    if types[column.name].startswith("DECIMAL"):
+        expression = f"cast({expression} as varchar)"
+    return sql.json_field(column.name, expression)
+
+
 def _same(column: Column, expression: str) -> str:
     """A value without the differences that are none for this column."""
     if column.ignoring:
@@ -380,6 +389,11 @@ def _theirs_moved(column: Column, types: dict[str, str]) -> str:
         f"(a._key is not null and {_same(column, _o(column, types))} is distinct from"
         f" {_same(column, _a(column))})"
     )
+
+
+def altered(column: Column, types: dict[str, str]) -> str:
+    """What is there (`o`) is not what we last wrote (`a`)."""
+    return f"({_same(column, _o(column, types))} is distinct from {_same(column, _a(column))})"
 
 
 def _taken(column: Column) -> str:

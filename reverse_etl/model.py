@@ -51,9 +51,10 @@ MOVE = "move"
 # `off_value` means closed, and several columns may be one; deleted: true of a row whose object is
 # to be deleted, and of what is observed when it lies among the deleted; adopt: the remote id of the
 # object without our key that the row is; password: made at push on create by the recipe its column
-# holds, never compared.
+# holds, never compared; number: of a document, the next of its series, given at push on create.
 LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD = "login", "switch", "deleted", "adopt", "password"
-ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD)
+NUMBER = "number"
+ROLES = (LOGIN, SWITCH, DELETED, ADOPTS, PASSWORD, NUMBER)
 
 # classes of personal data that do not tell who somebody is; a house may add classes, which do
 TELLS_NOBODY = frozenset({"none", "key", "attendance", "enrolment"})
@@ -200,7 +201,9 @@ class Export:
         return tuple(
             c
             for c in self.sent
-            if c.owner in ("ours", BOTH) and c.name not in self.key and c.role != PASSWORD
+            if c.owner in ("ours", BOTH)
+            and c.name not in self.key
+            and c.role not in (PASSWORD, NUMBER)
         )
 
     @property
@@ -421,6 +424,13 @@ class Lasting(Protocol):
     """What an adapter may say: some of its objects are never deleted, not even by an undo."""
 
     lasting: Mapping[str, str]  # entity -> why
+
+
+@runtime_checkable
+class AppendOnly(Protocol):
+    """What an adapter may say: some of its objects are documents, made once and never changed."""
+
+    append_only: Mapping[str, str]  # entity -> why
 
 
 @runtime_checkable

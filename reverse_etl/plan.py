@@ -26,6 +26,7 @@ from common.commit import git_commit
 from common.problems import Reason, said
 from common.runs import Run
 from reverse_etl import (
+    append_only,
     applied,
     causes,
     deliveries,
@@ -99,6 +100,8 @@ class ExportPlan:
     closed: list[dict[str, str]] = field(default_factory=list)
     # what we had closed and somebody else opened: its key and partition; it is closed again
     opened: list[dict[str, str]] = field(default_factory=list)
+    # documents that should be otherwise, were altered or are gone: code, count, first keys, columns
+    documents: list[dict[str, Any]] = field(default_factory=list)
     # what was changed on both sides since they agreed: its key, partition, column and source
     conflicts: list[dict[str, str]] = field(default_factory=list)
     drift: dict[str, dict[str, int]] = field(
@@ -141,6 +144,8 @@ class PlanInputs:
     # target.entity -> what its export stood on when its changes last all went out
     before: Mapping[str, causes.Ground] = field(default_factory=dict)
     at: time = time(0)  # when the run began, in the district's time
+    # target -> its entities whose objects are documents, and why
+    append_only: Callable[[str], Mapping[str, str]] = lambda _: {}
 
 
 def build_plan(
@@ -192,6 +197,8 @@ def build_plan(
             continue
         if night.undo is None and deliveries.postponed(connection, night, export, part):
             continue
+        if night.undo is None and export.entity in night.append_only(export.target):
+            part.documents = append_only.hold(connection, export)
         part.set_aside = holds.set_aside(connection, export)
         moves.pair(connection, export)
         compared.append(export)
@@ -225,6 +232,7 @@ def build_plan(
         expected.mark(connection, compared)
     # somebody has said so
     connection.execute(f"update changes set hold = null where released and {CLOSED}")
+    append_only.let_go(connection)
     for key, why in stopped.items():
         parts[key].holds.append(str(why))
         _hold(connection, key, why)

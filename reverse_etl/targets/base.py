@@ -106,7 +106,13 @@ class Target:
     @property
     def lasting(self) -> dict[str, str]:
         """Whose objects are never deleted, and why."""
-        return {name: row.never_deleted for name, row in self.rows.items() if row.never_deleted}
+        whys = {name: row.never_deleted or row.append_only for name, row in self.rows.items()}
+        return {name: why for name, why in whys.items() if why}
+
+    @property
+    def append_only(self) -> dict[str, str]:
+        """Whose objects are documents, and why."""
+        return {name: row.append_only for name, row in self.rows.items() if row.append_only}
 
     @property
     def restorable(self) -> dict[str, int]:

@@ -68,6 +68,7 @@ class Entity:
     unique_names: str = ""  # whose addresses nobody else may have: `user` or `group`
     keeps_deleted_days: int = 0  # for how long a deleted one can be had back by `undelete`
     never_deleted: str = ""  # why
+    append_only: str = ""  # why: made once, never changed and never deleted
     opt_in: str = ""  # the setting of the target without which it is neither read nor written
 
     def needs(self, route: Route) -> str:

@@ -42,7 +42,7 @@ def test_closing_comes_first_and_taking_away_last() -> None:
 
 
 def test_the_columns_that_make_an_action_of_their_own() -> None:
-    assert model.ROLES == ("login", "switch", "deleted", "adopt", "password")
+    assert model.ROLES == ("login", "switch", "deleted", "adopt", "password", "number")
     assert model.FILE_ENTITY == "file"
     switch = Column("active", role="switch", off_value=False)
     export = Export("m", "r", "t", "e", ("k",), (Column("k"), switch))

@@ -11,13 +11,13 @@ Refuses: settings without the secret their sign-in needs (`TargetUnreadableError
 from __future__ import annotations
 
 import base64
-import json
 import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -26,6 +26,7 @@ import httpx
 
 from common.addresses import is_sealed, origin
 from common.clock import Clock
+from reverse_etl.targets import exact
 from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.reading import READ, TargetUnreadableError
 from reverse_etl.targets.replies import (
@@ -214,7 +215,12 @@ class Client:
         body: Any,
         headers: Mapping[str, str],
     ) -> Answer:
-        sent: dict[str, Any] = {"json": body} if body is not None else {}
+        sent: dict[str, Any] = {}
+        if body is not None and not isinstance(body, Upload):
+            sent = {"content": exact.dumps(body).encode()}
+            said = {name.lower() for name in (*self._settings.headers, *headers)}
+            if "content-type" not in said:
+                headers = {"Content-Type": "application/json", **headers}
         try:
             with ExitStack() as stack:
                 if isinstance(body, Upload):
@@ -233,18 +239,20 @@ class Client:
             return Answer(None, {}, "unreachable", sent=False)
         except httpx.HTTPError:
             return Answer(None, {}, "no_reply")
-        said: Any = None
+        document: Any = None
         if response.content:
             try:
-                said = response.json()
+                document = exact.loads(response.content)
             except (ValueError, RecursionError):  # no JSON, or nested without end
-                said = MISSING
+                document = MISSING
         found = {name.lower(): value for name, value in response.headers.items()}
         self.clock.told(found.get("date"))
-        code = value_at(said, self._settings.error_code, "") if self._settings.error_code else ""
+        code = (
+            value_at(document, self._settings.error_code, "") if self._settings.error_code else ""
+        )
         return Answer(
             response.status_code,
-            said if said is not MISSING else None,
+            document if document is not MISSING else None,
             word(code or ""),
             response.text[:TEXT],
             seconds(found.get("retry-after")),
@@ -295,5 +303,5 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return str(value)
+        return exact.dumps(value, sort_keys=True)
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -9,13 +9,13 @@ expired is read again from its beginning, once.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from common import lists
+from reverse_etl.targets import exact
 from reverse_etl.targets.json_path import MISSING, value_at
 from reverse_etl.targets.rest.client import Answer
 from reverse_etl.targets.rest.settings import List, Paging
@@ -162,7 +162,7 @@ class Pages:
 
     def _look_at(self, where: str, asked: Mapping[str, Any], found: list[Any]) -> None:
         """Refuse what came before: a page asked for twice, or the same objects again."""
-        once = (json.dumps([where, asked]), json.dumps(found, sort_keys=True) if found else "")
+        once = (exact.dumps([where, asked]), exact.dumps(found, sort_keys=True) if found else "")
         for mark in filter(None, once):
             if mark in self._seen:
                 raise ListError(

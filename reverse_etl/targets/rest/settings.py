@@ -235,6 +235,10 @@ class Entity(Adopts):
     """For so long `undelete` brings back what was deleted."""
     never_deleted: Text = ""
     """Why its objects stay, even when a run is taken back."""
+    append_only: Text = ""
+    """Why its objects are documents: created once, never changed and never deleted."""
+    idempotency_header: Text = ""
+    """The header by which the API knows a create that is sent again."""
     left_out: list[Text] = Field(default_factory=list)
     """Read, but not sent back by PUT."""
     errors: list[ErrorRow] = Field(default_factory=list)
@@ -246,9 +250,24 @@ class Entity(Adopts):
             route = getattr(self, name)
             if route and self.get is None and (route.read_first or route.method == "PUT"):
                 raise ValueError(f"{name} sends an object back, so it has to be read: add get")
+        if self.append_only:
+            self._of_documents()
         if bool(self.undelete) != bool(self.keeps_deleted_days):
             raise ValueError("undelete and keeps_deleted_days belong together: how, and how long")
         return self
+
+    def _of_documents(self) -> None:
+        changing = ("update", "suspend", "restore", "undelete", "delete")
+        for name in (*changing, "create_batch", "update_batch", "delete_batch"):
+            if getattr(self, name):
+                why = "documents are made one by one" if "create" in name else "nothing changes one"
+                raise ValueError(f"{name} does not go with append_only: {why}; take {name} away")
+        if self.find is None:
+            raise ValueError(
+                "append_only needs find: a document is looked up by its key before it is made"
+            )
+        if self.create and self.create.method == "PUT":
+            raise ValueError("append_only and create by PUT, which writes over what is there")
 
 
 class Settings(ApiSettings):
@@ -263,6 +282,8 @@ class Settings(ApiSettings):
     """Unset: as many as writes."""
     threads: Some = 4
     ca_file: Text = ""
+    decimals: Literal["number", "text"] = "number"
+    """How an amount of decimal type is sent: 10.50, or "10.50". Never as a float."""
     error_code: Text = ""
     """Where an answer says which error it is."""
     failed_when: Text = ""

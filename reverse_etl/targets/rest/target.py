@@ -15,11 +15,11 @@ no call for.
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +44,7 @@ from reverse_etl.model import (
     key_text,
 )
 from reverse_etl.passwords import PasswordError
+from reverse_etl.targets import documents, exact
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import ALREADY, DELETED_AND_ANEW, ApiTarget
 from reverse_etl.targets.entity import Words, fill
@@ -51,6 +52,7 @@ from reverse_etl.targets.json_path import put, value_at
 from reverse_etl.targets.reading import TargetUnreadableError
 from reverse_etl.targets.replies import Call, Verdict, outcome_of, word
 from reverse_etl.targets.rest.client import Answer, Client, as_text, is_allowed
+from reverse_etl.targets.rest.documents import Documents
 from reverse_etl.targets.rest.pages import ListError, whole
 from reverse_etl.targets.rest.settings import Batch, Entity, List, Route, Settings, Write
 from reverse_etl.targets.taken import UNLIKE, Holder, the_one, unlike
@@ -79,6 +81,7 @@ class Rest(ApiTarget):
         self.batch = max((batch.size for batch in batches), default=1)
         self._our_keys: dict[str, dict[str, str]] = {}  # entity -> remote id -> our key, once read
         self._all: dict[str, list[Mapping[str, Any]]] = {}  # entity -> its list, read for a name
+        self._documents = Documents(self)
         self._check()
 
     def said(
@@ -106,6 +109,7 @@ class Rest(ApiTarget):
         for entity, of in self._of.items():
             export = self.exports[entity]
             of.check(f"{where}.entities.{entity}]", export)
+            documents.check(self.name, entity, of.append_only, export, adopts=of.adopts)
             columns = {"id", "key", "password", *(column.name for column in export.columns)}
             for setting, route in of:
                 if isinstance(route, Route | Batch):
@@ -182,7 +186,7 @@ class Rest(ApiTarget):
                 self._remote_id(entity, one, parent),
                 *(self._column(entity, column, one, parent) for column in self._columns(entity)),
                 *([self._unlike(entity, one)] if asks else []),
-                json.dumps(one, ensure_ascii=False, separators=(",", ":")),
+                exact.dumps(one),
             ]
             for one, parent in self._objects(entity)
         ]
@@ -360,10 +364,14 @@ class Rest(ApiTarget):
     def _steps(self, change: Change) -> list[Callable[[], Outcome]]:
         """The calls of a change, in order. Raises KeyError with a reason where there is none."""
         of, export, new = self._of[change.entity], self.exports[change.entity], dict(change.new)
+        if of.append_only:
+            if change.action != CREATE:
+                raise KeyError(documents.NEVER)
+            return [lambda: self._documents.make(change)]
         if change.action == CREATE:
             route = self._route(change, "create")
             body = self._body(change, new, creating=True)
-            return [lambda: self._create(change, route, body)]
+            return [lambda: self._create(change, route, body, self.once(change))]
         if of.id and not change.remote_id:
             raise KeyError("the remote id is not known; observe and plan again")
         if change.action in REMOVALS:
@@ -396,9 +404,30 @@ class Rest(ApiTarget):
             raise KeyError(f"[targets.{self.name}.entities.{change.entity}] has no {name}")
         return route
 
-    def _create(self, change: Change, route: Write, body: Mapping[str, Any]) -> Outcome:
+    def made(self, change: Change, new: Mapping[str, Any], headers: Mapping[str, str]) -> Outcome:
+        """One create with these values, sent once. Raises KeyError with a reason."""
+        route = self._route(change, "create")
+        return self._create(change, route, self._body(change, new, creating=True), headers)
+
+    def values_of(self, entity: str, column: Column) -> list[str]:
+        """What stands in a column of every object there is."""
+        found = (self._column(entity, column, o, p) for o, p in self._objects(entity))
+        return [value for value in found if value is not None]
+
+    def once(self, change: Change, number: object = None) -> dict[str, str]:
+        """The header of a create that is the same however often it is sent."""
+        header = self._of[change.entity].idempotency_header
+        return {header: documents.once(change, number)} if header else {}
+
+    def _create(
+        self,
+        change: Change,
+        route: Write,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> Outcome:
         method = route.method or "POST"
-        answer = self._call(change, route, method, body)
+        answer = self._call(change, route, method, body, headers)
         return self._created(change, answer, route.item, repeatable=method == "PUT")
 
     def _created(self, change: Change, answer: Answer, item: str, *, repeatable: bool) -> Outcome:
@@ -633,7 +662,7 @@ class Rest(ApiTarget):
             body=value_at(one, batch.item, one),
             reason=word(said),
             said=said,
-            message=json.dumps(one),
+            message=exact.dumps(one),
             headers={},
         )
         if kind == "create":
@@ -674,10 +703,20 @@ class Rest(ApiTarget):
         """A column's value as the API takes it."""
         value = new.get(column.name)
         if value is None or self._refers(change.entity, column.name) is None:
-            return value
+            return self._exact(column, value)
         if not change.references.get(column.name):
             raise KeyError(f"what its {column.name} refers to does not exist in the target yet")
         return change.references[column.name]
+
+    def _exact(self, column: Column, value: Any) -> Any:
+        """An amount digit by digit, however it came. Raises KeyError with a reason."""
+        if value is None or not exact.is_decimal(column.type):
+            return value
+        try:
+            amount = Decimal(str(value))
+        except InvalidOperation:
+            raise KeyError(f"{column.name} is no {column.type}") from None
+        return f"{amount:f}" if self._said.decimals == "text" else amount
 
     def _call(
         self,
@@ -729,6 +768,7 @@ def _row(name: str, of: Entity) -> rows.Entity:
         upserts=bool(of.create and of.create.method == "PUT"),
         keeps_deleted_days=of.keeps_deleted_days,
         never_deleted=of.never_deleted,
+        append_only=of.append_only,
     )
 
 

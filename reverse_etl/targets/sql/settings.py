@@ -40,6 +40,8 @@ class Entity(Adopts):
     """What stands in a column that refers to another entity: our key, or the id of that row."""
     never_deleted: Text = ""
     """Why its rows stay, even when a run is taken back."""
+    append_only: Text = ""
+    """Why its rows are documents: inserted once, never updated and never deleted."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Entity:

@@ -37,6 +37,7 @@ from reverse_etl.model import (
     CREATE,
     DELETED,
     LOGIN,
+    NUMBER,
     PASSWORD,
     REMOVALS,
     SWITCH,
@@ -46,6 +47,7 @@ from reverse_etl.model import (
     Outcome,
     key_text,
 )
+from reverse_etl.targets import documents
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import Target
 from reverse_etl.targets.reading import TargetUnreadableError
@@ -145,6 +147,47 @@ class Table:
         return sa.and_(*(at == value for at, value in pairs))
 
 
+class Numbers:
+    """The numbers of one transaction: each follows the greatest that stands in the table, and
+    nobody else gives one until it ends. What it takes back with it leaves no gap.
+    """
+
+    def __init__(self, connection: Connection, table: Table) -> None:
+        self._connection, self._table = connection, table
+        column = table.export.of_role(NUMBER)
+        assert column is not None
+        self._column, self._at = column, table.at(column)
+        self._greatest: dict[documents.Series, int] = {}
+        self._last: documents.Series | None = None
+        if connection.dialect.name == "postgresql":  # readers go on, writers wait
+            quoted = connection.dialect.identifier_preparer.format_table(table.table)
+            connection.execute(sa.text(f"lock table {quoted} in share row exclusive mode"))
+
+    def given(self, change: Change, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row with its number. Raises KeyError with a reason."""
+        self._last = series = documents.series_of(self._column, change.new.get(self._column.name))
+        if series is None:
+            return dict(row)
+        if series not in self._greatest:
+            self._greatest[series] = self._there(series)
+        self._greatest[series] += 1
+        return {**row, self._at.name: series.text(self._greatest[series])}
+
+    def back(self) -> None:
+        """The last one was refused with its row: it is the next again."""
+        if self._last is not None:
+            self._greatest[self._last] -= 1
+
+    def _there(self, series: documents.Series) -> int:
+        """Of the longest numbers the last: as texts they are ordered like numbers."""
+        if series.whole:
+            return int(self._connection.execute(sa.select(sa.func.max(self._at))).scalar() or 0)
+        length = sa.func.length(self._at)
+        query = sa.select(self._at).where(self._at.startswith(series.before, autoescape=True))
+        found = self._connection.execute(query.order_by(length.desc(), self._at.desc()))
+        return next((number for (text,) in found if (number := series.number(text))), 0)
+
+
 class Sql(Target):
     """One database."""
 
@@ -160,7 +203,9 @@ class Sql(Target):
             if one in exports
         }
         self.rows = {
-            one: rows.Entity(one, never_deleted=table.entity.never_deleted)
+            one: rows.Entity(
+                one, never_deleted=table.entity.never_deleted, append_only=table.entity.append_only
+            )
             for one, table in self._tables.items()
         }
         super().__init__(name, settings, exports)
@@ -173,6 +218,8 @@ class Sql(Target):
     def _check(self) -> None:
         for entity, table in self._tables.items():
             table.entity.check(f"[targets.{self.name}.entities.{entity}]", table.export)
+            of, export = table.entity, table.export
+            documents.check(self.name, entity, of.append_only, export, adopts=of.adopts)
             for role in (DELETED, PASSWORD):
                 if column := table.export.of_role(role):
                     raise TargetSettingsError(
@@ -329,22 +376,23 @@ class Sql(Target):
         there = self._there(connection, table, creating)
         outcomes: dict[str, Outcome] = {}
         new = [change for change in creating if change.key not in there]
+        numbers = Numbers(connection, table) if new and table.export.of_role(NUMBER) else None
         for change in creating:
             if change.key in there:
                 remote_id, note = there[change.key], "already there"
                 done = Outcome(change.change_id, "applied", None, "duplicate", remote_id, note=note)
                 outcomes[change.change_id] = done
         if new and not alone and table.id is None:
-            outcomes |= self._insert_all(connection, table, new)
+            outcomes |= self._insert_all(connection, table, new, numbers)
         for change in changes:
             if change.change_id in outcomes:
                 continue
             if not alone:
-                outcomes[change.change_id] = self._one(connection, table, change)
+                outcomes[change.change_id] = self._one(connection, table, change, numbers)
                 continue
             try:
                 with connection.begin_nested():
-                    outcomes[change.change_id] = self._one(connection, table, change)
+                    outcomes[change.change_id] = self._one(connection, table, change, numbers)
             except sa.exc.SQLAlchemyError as error:
                 trouble = trouble_of(error, committing=False)
                 if not trouble.of_a_row:
@@ -353,17 +401,24 @@ class Sql(Target):
                 if change.action == CREATE and refused.reason == "duplicate":
                     refused = self._held(connection, table, change, refused)
                 outcomes[change.change_id] = refused
+                if numbers:
+                    numbers.back()
         return [outcomes[change.change_id] for change in changes]
 
     def _insert_all(
-        self, connection: Connection, table: Table, changes: Sequence[Change]
+        self,
+        connection: Connection,
+        table: Table,
+        changes: Sequence[Change],
+        numbers: Numbers | None,
     ) -> dict[str, Outcome]:
         """Many rows by one statement."""
         made, ready = [], []
         for change in changes:
             with suppress(KeyError):  # said of the change when it is made alone
                 table.key_of(change)
-                made.append(self._row(table, change, change.new))
+                row = self._row(table, change, change.new)
+                made.append(numbers.given(change, row) if numbers else row)
                 ready.append(change)
         if len({tuple(row) for row in made}) != 1:
             return {}
@@ -373,11 +428,15 @@ class Sql(Target):
             for change in ready
         }
 
-    def _one(self, connection: Connection, table: Table, change: Change) -> Outcome:
+    def _one(
+        self, connection: Connection, table: Table, change: Change, numbers: Numbers | None
+    ) -> Outcome:
         """One change by one statement."""
         try:
             if change.action == CREATE:
-                return self._insert(connection, table, change)
+                return self._insert(connection, table, change, numbers)
+            if table.entity.append_only:
+                raise KeyError(documents.NEVER)
             row = self._is_row(connection, table, change)
             if change.action in REMOVALS:
                 if table.entity.never_deleted:
@@ -399,9 +458,13 @@ class Sql(Target):
             return _failed(change, "not_found", "", calls=1)
         return Outcome(change.change_id, "applied", remote_id=change.remote_id)
 
-    def _insert(self, connection: Connection, table: Table, change: Change) -> Outcome:
+    def _insert(
+        self, connection: Connection, table: Table, change: Change, numbers: Numbers | None
+    ) -> Outcome:
         table.key_of(change)  # refuses one that refers to what is not there
-        statement = sa.insert(table.table).values(self._row(table, change, change.new))
+        row = self._row(table, change, change.new)
+        row = numbers.given(change, row) if numbers else row
+        statement = sa.insert(table.table).values(row)
         if table.id is None:
             connection.execute(statement)
             return Outcome(change.change_id, "applied", remote_id=key_text(change.key))
