@@ -5,19 +5,23 @@ In: the folder of an example (`systems.py` says which systems it has and what ch
 Out: a first run, a quiet one, a changed day, and a quiet one again; 1 where one of them is not as
 it should be.
 
-Alone: `python -m examples.kit inventory`.
+Alone: `python -m examples.kit inventory`, or with a number: so many days in a row, each run killed
+three times before it may end.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -157,6 +161,62 @@ def demo(name: str, var: Path) -> None:
     print(f"\nWhat happened: {var}/pages/index.html, {var}/runs/latest/summary.json")
 
 
+def days(name: str, var: Path, count: int) -> None:
+    """So many days: something changes, a run is killed three times wherever it is, and one that may
+    end makes it good. Raises DemoError.
+    """
+    shutil.rmtree(var, ignore_errors=True)
+    var.mkdir(parents=True, mode=0o700)
+    chance = random.Random(count)  # noqa: S311 - when somebody pulls the plug
+    words: tuple[str, ...] = ("--allow", "create", "--why", "first run")
+    with up(name, var / "demo") as systems:
+        lasted = 20.0
+        for day in range(1, count + 1):
+            for _ in range(3):
+                killed(name, var, systems, chance.uniform(0.1, 1.1) * lasted, words)
+            began = time.monotonic()
+            _lived(name, var, systems, f"day {day}", words)
+            lasted = time.monotonic() - began
+            words = ()
+            systems.change()
+
+
+def killed(
+    name: str, var: Path, systems: Systems, after: float, words: tuple[str, ...] = ()
+) -> None:
+    """A run that dies at a moment, with all it has started, and can tell nobody."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "operations", "nightly", *words],
+        cwd=HOUSE,
+        env=environment(name, var, systems),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        run.wait(after)
+    except subprocess.TimeoutExpired:
+        for pid in (run.pid, *started_by(run.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        run.wait()
+        print(f"killed after {after:.0f} s", flush=True)
+
+
+def started_by(pid: int) -> list[int]:
+    """The processes one has started, and those they have: a step leads a group of its own."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found, asked = [], [pid]
+    while asked:
+        here = asked.pop()
+        found += (some := [one for one, parent in parents.items() if parent == here])
+        asked += some
+    return found
+
+
 def _lived(name: str, var: Path, systems: Systems, what: str, words: tuple[str, ...] = ()) -> None:
     print(f"\n== {what}", flush=True)
     for number in range(systems.runs):
@@ -190,7 +250,10 @@ def main() -> int:
         return 2
     var = Path(os.environ.get("HOMEROOM_VAR") or HOUSE / "var" / "examples" / name).resolve()
     try:
-        demo(name, var)
+        if len(sys.argv) > 2:
+            days(name, var, int(sys.argv[2]))
+        else:
+            demo(name, var)
     except (DemoError, ImportError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -1,0 +1,1 @@
+"""Orders of a shop become invoices and postings: documents that are made once."""

@@ -1,0 +1,11 @@
+-- the postings that were made, as the rule of documents wants them
+select
+    source.document_id,
+    source.about,
+    source.order_number,
+    cast(source.day as date) as day,
+    source.account,
+    source.tax_code,
+    cast(source.net as decimal(12, 2)) as net,
+    cast(source.tax as decimal(12, 2)) as tax
+from {{ source('books', 'postings') }} as source
