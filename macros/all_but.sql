@@ -5,3 +5,8 @@
 {% macro duckdb__all_but(relation, columns) -%}
     {{ relation }}.* exclude ({{ columns | join(', ') }})
 {%- endmacro %}
+
+{#- written out column by column before the SQL is sent: operations/warehouse.py -#}
+{% macro postgres__all_but(relation, columns) -%}
+    {{ relation }}.* /* but {{ columns | join(', ') }} */
+{%- endmacro %}

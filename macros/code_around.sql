@@ -5,3 +5,7 @@
 {%- macro duckdb__code_around(values) -%}
     json_extract_string({{ values }}, '$.within')
 {%- endmacro %}
+
+{%- macro postgres__code_around(values) -%}
+    cast({{ values }} as json) ->> 'within'
+{%- endmacro %}

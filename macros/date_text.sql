@@ -7,3 +7,8 @@
     {%- set formats = {'iso': '%Y-%m-%d', 'slashed': '%m/%d/%Y', 'unpadded': '%Y-%-m-%-d'} -%}
     strftime({{ date }}, '{{ formats[style] }}')
 {%- endmacro %}
+
+{% macro postgres__date_text(date, style) -%}
+    {%- set formats = {'iso': 'YYYY-MM-DD', 'slashed': 'MM/DD/YYYY', 'unpadded': 'YYYY-FMMM-FMDD'} -%}
+    to_char({{ date }}, '{{ formats[style] }}')
+{%- endmacro %}

@@ -11,3 +11,12 @@
     ({{ body | replace(name, value) }})
     {%- endif -%}
 {%- endmacro %}
+
+{#- offset 0 keeps the planner from writing the value in again wherever it is named -#}
+{% macro postgres__evaluated_once(name, value, body) -%}
+    {%- if '(' in value -%}
+    (select {{ body }} from (select {{ value }} as {{ name }} offset 0) as once)
+    {%- else -%}
+    ({{ body | replace(name, value) }})
+    {%- endif -%}
+{%- endmacro %}

@@ -6,3 +6,7 @@
 {% macro duckdb__listagg(expression, separator) -%}
     array_to_string(list_sort(list(distinct {{ expression }})), '{{ separator }}')
 {%- endmacro %}
+
+{% macro postgres__listagg(expression, separator) -%}
+    string_agg(distinct cast({{ expression }} as text), '{{ separator }}' order by cast({{ expression }} as text))
+{%- endmacro %}

@@ -15,8 +15,21 @@
 {% endmaterialization %}
 
 
+{% materialization table, adapter='postgres' %}
+    {%- do replaced(this.incorporate(type='table'), ' cascade') -%}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmaterialization %}
+
+
+{#- PostgreSQL writes the text of a view in where it is read, and plans a chain of twenty for a minute: there it is a table. -#}
+{% materialization view, adapter='postgres' %}
+    {%- do replaced(this.incorporate(type='table'), ' cascade') -%}
+    {{ return({'relations': [this.incorporate(type='view')]}) }}
+{% endmaterialization %}
+
+
 {#- An export, or what stands beside it, of a target that is off is built without a row: nothing of it goes stale. -#}
-{% macro replaced(relation) %}
+{% macro replaced(relation, what_rests_on_it='') %}
     {%- set said = model.config.get('meta', {}).get('export', {}).get('target') -%}
     {%- set target = said or (model.fqn[2] if model.fqn[1] == 'exports') -%}
     {%- set part = (target or '') ~ '.' ~ model.config.get('meta', {}).get('export', {}).get('opt_in', '') -%}
@@ -29,7 +42,7 @@
     {%- do run_hooks(pre_hooks, inside_transaction=True) -%}
     {%- call statement('main') -%}
         {%- if before is not none %}
-        drop {{ before.type }} if exists {{ before }};
+        drop {{ before.type }} if exists {{ before }}{{ what_rests_on_it }};
         {%- endif %}
         {{ create_table_as(False, relation, query) if relation.is_table else get_create_view_as_sql(relation, query) }}
     {%- endcall -%}

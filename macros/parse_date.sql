@@ -16,3 +16,14 @@
             then cast(try_strptime(trim({{ text }}), '%Y%m%d') as date)
     end
 {%- endmacro %}
+
+{% macro postgres__parse_date(text) -%}
+    case
+        when {{ regexp_like(text, '^\\s*[0-9]{1,2}-[A-Za-z]{3,4}\\.?-[0-9]{4}\\s*$') }}
+            then homeroom_try_date({{ regex_replace("trim(" ~ text ~ ")", '([A-Za-z]{3})[A-Za-z]?\\.?', '\\1') }}, 'DD-Mon-YYYY')
+        when {{ regexp_like(text, '^\\s*[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?\\s*$') }}
+            then homeroom_try_date({{ regex_replace("trim(" ~ text ~ ")", '[ T][0-9].*$', '') }}, 'YYYY-MM-DD')
+        when {{ regexp_like(text, '^\\s*[0-9]{8}\\s*$') }}
+            then homeroom_try_date(trim({{ text }}), 'YYYYMMDD')
+    end
+{%- endmacro %}

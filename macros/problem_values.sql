@@ -11,3 +11,14 @@
     )
     {%- if onto %}){% endif -%}
 {%- endmacro %}
+
+{%- macro postgres__problem_values(values, onto) -%}
+    cast(
+        {%- if onto %}cast({{ onto }} as jsonb) || {% endif -%}
+        jsonb_build_object(
+            {%- for name, expression in values.items() %}
+            '{{ name }}', {{ expression }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as text
+    )
+{%- endmacro %}

@@ -5,3 +5,8 @@
 {% macro duckdb__regex_replace(text, pattern, replacement) -%}
     regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
+
+{#- re2'…' is written out as a pattern of this engine before the SQL is sent: operations/warehouse.py -#}
+{% macro postgres__regex_replace(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, re2'{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}

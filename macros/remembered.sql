@@ -9,7 +9,7 @@
     {%- endfor %}
     select
         {%- for column in columns.values() if column.name not in ('is_in_feed', 'last_seen_on') %}
-        cast(null as {{ column.data_type }}) as {{ column.name }},
+        cast(null as {{ api.Column.translate_type(column.data_type) }}) as {{ column.name }},
         {%- endfor %}
         cast(null as date) as last_seen_on
     where false

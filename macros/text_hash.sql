@@ -5,3 +5,7 @@
 {% macro duckdb__text_hash(text) -%}
     sha256({{ text }})
 {%- endmacro %}
+
+{% macro postgres__text_hash(text) -%}
+    encode(sha256(convert_to({{ text }}, 'UTF8')), 'hex')
+{%- endmacro %}

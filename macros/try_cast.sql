@@ -5,3 +5,8 @@
 {% macro duckdb__try_cast(expression, type) -%}
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
+
+{#- a function the landing makes: operations/warehouse.py -#}
+{% macro postgres__try_cast(expression, type) -%}
+    homeroom_try_cast(cast({{ expression }} as text), cast(null as {{ type }}))
+{%- endmacro %}

@@ -5,3 +5,8 @@
 {% macro duckdb__union_by_name() -%}
     union all by name
 {%- endmacro %}
+
+{#- both sides are written out column by column before the SQL is sent: operations/warehouse.py -#}
+{% macro postgres__union_by_name() -%}
+    union all /* by name */
+{%- endmacro %}

@@ -25,8 +25,10 @@ DBT = SimpleNamespace(
 )
 
 
-def _macros() -> Any:
-    """All of them in one module; `letter_map` is what its file is written from."""
+def macros_of(engine: str) -> Any:
+    """All of them in one module, as dbt would offer them on an engine; `letter_map` is what its
+    file is written from.
+    """
     files = sorted((paths.root() / "macros").glob("*.sql"))
     text = "\n".join(
         file.read_text(encoding="utf-8")
@@ -42,7 +44,9 @@ def _macros() -> Any:
         "env_var": environment.get,
         "target": SimpleNamespace(schema="main"),
         "adapter": SimpleNamespace(
-            dispatch=lambda name, package: getattr(module, f"duckdb__{name}")
+            dispatch=lambda name, package: getattr(
+                module, f"{engine}__{name}", getattr(module, f"default__{name}", None)
+            )
         ),
     }
     module = (
@@ -51,7 +55,7 @@ def _macros() -> Any:
     return module
 
 
-MACROS = _macros()
+MACROS = macros_of("duckdb")
 
 
 def said(

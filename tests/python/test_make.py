@@ -51,13 +51,14 @@ def folder(tmp_path: Path) -> Path:
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     bin_ = tmp_path / ".venv" / "bin"
     bin_.mkdir(parents=True)
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-serve.txt"):
+    for part in ("", "-dev", "-serve", "-postgres"):
+        name = f"requirements{part}.txt"
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
     for name in ("python", "dbt"):
         (bin_ / name).write_text(STUB, encoding="utf-8")
         (bin_ / name).chmod(0o755)
-    for name in ("nightly", "dev", "serve"):
+    for name in ("nightly", "dev", "serve", "postgres"):
         (tmp_path / ".venv" / name).touch()
     return tmp_path
 
@@ -233,6 +234,7 @@ def test_clean_removes_the_folder_that_is_named_and_no_other(folder: Path) -> No
         "Makefile",
         "requirements.txt",
         "requirements-dev.txt",
+        "requirements-postgres.txt",
         "requirements-serve.txt",
     }
 
