@@ -29,6 +29,7 @@ from reverse_etl import (
     releases,
     settle,
     shared,
+    write_back,
 )
 from reverse_etl import check as checking
 from reverse_etl import observe as observing
@@ -148,10 +149,12 @@ def plan(
             night = _night(current, "")()
             made = planning.build_plan(connection, night, allowed, scope)
             document = planning.store(connection, made, current.run_id)
-            for export in night.exports.good:
-                seen = night.observed.get(export.target, {}).get("status") == "ok"
-                if seen and scope.covers(export.target) and shared.columns(export):
-                    shared.agree(connection, export, diff.observed_view(export))
+            shared.remember(
+                connection,
+                [one for one in night.exports.good if scope.covers(one.target)],
+                night.observed,
+                diff.observed_view,
+            )
         _planned_document(current, document)
         planned, held = planning.totals(document)
         for sentence in document["own"]:
@@ -558,6 +561,7 @@ def _drifts(document: Mapping[str, Any]) -> list[Finding]:
         "leave": "changed_by_hand_left",
         "take_over": "changed_by_hand_taken_over",
         "give_back": "changed_by_hand_given_back",
+        write_back.LATE: "write_back_late",
     }
     return [
         Finding(

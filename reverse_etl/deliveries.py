@@ -79,7 +79,7 @@ def plan(
     """Plan the files of these exports, in the temporary table `changes`."""
     district = settings.read(settings.District, "district").number
     moment = Moment(date.fromisoformat(night.as_of), night.at, district)
-    for export in filter(is_delta, exports):
+    for export in (one for one in exports if one.file and one.file.actions):
         deltas.say_again(connection, export, night.run_id)
     for (_, template), members in holds.files(exports).items():
         changed = (
@@ -232,7 +232,7 @@ def _insert(  # noqa: PLR0917
 
 def is_delta(export: Export) -> bool:
     """Whether its file has only what changed."""
-    return bool(export.file and export.file.actions)
+    return bool(export.file and (export.file.actions or export.file.write_back))
 
 
 def is_sent(export: Export, desired: int, moved: int) -> bool:
@@ -354,7 +354,11 @@ def _moment(new: Mapping[str, Any], district: str) -> Moment:
 def shape(export: Export) -> str:
     """Everything but the rows that makes a file what it is: its format, its headings, its cells."""
     form = {**asdict(export.file)} if export.file else {}
-    for name in ("words", "delta"):  # a file written before there were these is of the same form
+    for name in (
+        "words",
+        "delta",
+        "write_back",
+    ):  # a file written before there were these is of the same form
         if not form.get(name) or name == "delta":
             form.pop(name, None)
     if form.get("actions") and not form["actions"]["moment"]:

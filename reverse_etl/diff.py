@@ -126,7 +126,11 @@ def compare(
         )
     desired = _checked(connection, export)
     applied.ensure(connection, export)
-    query, observed = (_of_rows if export.file else _of_objects)(connection, export, types, because)
+    if export.file and export.file.write_back:
+        from reverse_etl.write_back import query as compared  # it stands on this module
+    else:
+        compared = _of_rows if export.file else _of_objects
+    query, observed = compared(connection, export, types, because)
     values = {
         "target": export.target,
         "entity": export.entity,
@@ -229,8 +233,8 @@ def _of_objects(
         if c.role != SWITCH
         for policy in [_drift(c, types)]
     ]
-    context = f"""{_context(export, export.subject, types, there)} as subject,
-    {_context(export, export.partition, types, there)} as partition"""
+    context = f"""{about(export, export.subject, types, there)} as subject,
+    {about(export, export.partition, types, there)} as partition"""
     connection.execute(
         f"""
         create or replace temp table decided as
@@ -291,10 +295,10 @@ def _of_objects(
     )
     query = f"""
         select $target, $entity, $rank, key, {context}, action,
-               {_action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
+               {action_rank()}, {"o.remote_id" if "remote_id" in there else "null"}, {old}, {new},
                {_reason(export, changed, both, types, because)}, {hold},
-               {_context(export, "source", types, there)}, $model,
-               {_context(export, export.family, types, there)}
+               {about(export, "source", types, there)}, $model,
+               {about(export, export.family, types, there)}
         from decided where action is not null"""
     observed = connection.execute(
         f"select count(*) from {view} where {sql.name(export.key[0])} is not null"
@@ -357,7 +361,7 @@ def _json_field(column: Column, expression: str, types: dict[str, str]) -> str:
     return sql.json_field(column.name, expression)
 
 
-def _same(column: Column, expression: str) -> str:
+def same(column: Column, expression: str) -> str:
     """A value without the differences that are none for this column."""
     if column.ignoring:
         expression = f"cast({expression} as varchar)"
@@ -375,19 +379,19 @@ def _same(column: Column, expression: str) -> str:
 
 def _differs(column: Column, types: dict[str, str]) -> str:
     """What should be is not what is."""
-    return f"({_same(column, _d(column))} is distinct from {_same(column, _o(column, types))})"
+    return f"({same(column, _d(column))} is distinct from {same(column, _o(column, types))})"
 
 
 def _ours_moved(column: Column) -> str:
     """What should be is not what we last wrote: the source, or a rule, changed it."""
-    return f"({_same(column, _d(column))} is distinct from {_same(column, _a(column))})"
+    return f"({same(column, _d(column))} is distinct from {same(column, _a(column))})"
 
 
 def _theirs_moved(column: Column, types: dict[str, str]) -> str:
     """What is there is not what we last wrote: somebody changed it in the target."""
     return (
-        f"(a._key is not null and {_same(column, _o(column, types))} is distinct from"
-        f" {_same(column, _a(column))})"
+        f"(a._key is not null and {same(column, _o(column, types))} is distinct from"
+        f" {same(column, _a(column))})"
     )
 
 
@@ -489,21 +493,21 @@ def _reason(
     new, left, columns = causes.WORDS[because]
     ours = {c.name: f"a._key is not null and {_ours_moved(c)}" for c in export.compared}
     theirs = {c.name: _theirs_moved(c, types) for c in export.compared}
-    source = _listed(
+    source = columns_where(
         {name: f"{changed[name]} and {ours[name]} and not {theirs[name]}" for name in changed}
     )
-    conflict = _listed(
+    conflict = columns_where(
         {name: f"{changed[name]} and {ours[name]} and {theirs[name]}" for name in changed}
     )
-    drift = _listed(
+    drift = columns_where(
         {name: f"{changed[name]} and a._key is not null and not ({ours[name]})" for name in changed}
     )
-    unlike = _listed({name: f"{changed[name]} and a._key is null" for name in changed})
+    unlike = columns_where({name: f"{changed[name]} and a._key is null" for name in changed})
     parts = [
-        _words(columns, export, source),
-        _words("columns_by_hand", export, drift),
-        _words("columns_by_both", export, conflict),
-        _words("columns_unlike", export, unlike),
+        words(columns, export, source),
+        words("columns_by_hand", export, drift),
+        words("columns_by_both", export, conflict),
+        words("columns_unlike", export, unlike),
     ]
     listed = (
         f"array_to_string(list_filter([{', '.join(parts)}], lambda part: part is not null), '; ')"
@@ -521,7 +525,7 @@ def _reason(
             else {sql.reason("change_of_columns", parts=listed)} end"""
 
 
-def _words(code: str, export: Export, columns: str) -> str:
+def words(code: str, export: Export, columns: str) -> str:
     """The words of the catalogue around a list of columns; null where there are none."""
     before, _, after = problems.problem(code).sentence.partition("{columns}")
     around = [
@@ -540,7 +544,8 @@ def _of_deletion(export: Export) -> str:
             when action = '{RESTORE}' and cast(o.{sql.name(gone.name)} as boolean) then {again}"""
 
 
-def _listed(conditions: dict[str, str]) -> str:
+def columns_where(conditions: dict[str, str]) -> str:
+    """The names whose condition holds, as a list in words; null of none."""
     names = ", ".join(
         f"case when {condition} then {sql.text(name)} end" for name, condition in conditions.items()
     )
@@ -550,7 +555,7 @@ def _listed(conditions: dict[str, str]) -> str:
     )
 
 
-def _context(export: Export, name: str | None, types: dict[str, str], there: dict[str, str]) -> str:
+def about(export: Export, name: str | None, types: dict[str, str], there: dict[str, str]) -> str:
     """A context column: of the desired row, else as it was when last applied, else as observed."""
     if name is None or name not in types:
         return "null"
@@ -562,8 +567,9 @@ def _context(export: Export, name: str | None, types: dict[str, str], there: dic
     return f"coalesce({', '.join(f'cast({place} as varchar)' for place in places)})"
 
 
-def _action_rank() -> str:
-    return f"list_position([{', '.join(sql.text(action) for action in ACTIONS)}], action)"
+def action_rank(action: str = "action") -> str:
+    """The place of an action among those that are written."""
+    return f"list_position([{', '.join(sql.text(one) for one in ACTIONS)}], {action})"
 
 
 # ---------------------------------------------------------------- targets with rows (files)
@@ -580,7 +586,7 @@ def _of_rows(
     changed = {
         c.name: f"(d.{sql.name(c.name)} is distinct from a.{sql.name(c.name)})" for c in values
     }
-    names = _listed(changed)
+    names = columns_where(changed)
     new, left, columns = causes.WORDS[because]
     query = f"""
         with desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation}),
@@ -590,9 +596,9 @@ def _of_rows(
                      when {" or ".join(changed.values()) or "false"} then '{UPDATE}' end as action
             from desired as d full outer join {table} as a on a._key = d._key
         )
-        select $target, $entity, $rank, key, {_context(export, export.subject, types, {})},
-        {_context(export, export.partition, types, {})}, action,
-               {_action_rank()}, null,
+        select $target, $entity, $rank, key, {about(export, export.subject, types, {})},
+        {about(export, export.partition, types, {})}, action,
+               {action_rank()}, null,
                case action when '{CREATE}' then '{{}}'
                     when '{REMOVE}' then {sql.json_object(sql.json_field(c.name, f"a.{sql.name(c.name)}") for c in export.sent)}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, f'a.{sql.name(c.name)}')} end" for c in values)} end,
@@ -601,8 +607,8 @@ def _of_rows(
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
                case action when '{CREATE}' then {sql.reason(new)}
                     when '{REMOVE}' then {sql.reason(left)}
-                    else {sql.reason("change_of_columns", parts=_words(columns, export, names))} end,
-               null, {_context(export, "source", types, {})}, $model, null
+                    else {sql.reason("change_of_columns", parts=words(columns, export, names))} end,
+               null, {about(export, "source", types, {})}, $model, null
         from decided where action is not null"""  # noqa: E501
     delivered = connection.execute(f"select count(*) from {table}").fetchone()
     return query, delivered[0] if delivered else 0

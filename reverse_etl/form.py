@@ -113,6 +113,8 @@ class FileFormat:
     actions: Actions | None = None  # set: only what changed is sent (a delta)
     days: tuple[str | int, ...] = ()  # weekdays, days of the month, "last"; none: any day
     words: Mapping[str, str] = field(default_factory=dict)  # values written in another word
+    # set: it tells a source, whose feed should have said so after as many days (`write_back`)
+    write_back: int = 0
     delta: FileFormat | None = None  # what it is where the target says `delta = true`
 
     @property
@@ -228,6 +230,9 @@ def file_format(settings: Mapping[str, Any], partition_words: Sequence[str]) -> 
                 for one, other in value.items()
             ):
                 raise FormError(f"{where}; write a letter and what stands for it, in quotes")
+        elif name == "write_back":
+            if type(value) is not int or value < 1:
+                raise FormError(f"{where}; write after how many days its feed has what was sent")
         elif not isinstance(value, types[name]) or (name == "delimiter" and len(value) != 1):
             raise FormError(f"{where}, which does not fit; it needs {types[name]}")
     if not settings.get("name"):

@@ -261,7 +261,7 @@ def by_limits(
 ) -> list[str]:
     """Hold what exceeds the limits of this export; returns the sentences."""
     target, entity = export.target, export.entity
-    if export.file is not None:
+    if export.file is not None and not export.file.write_back:
         gone = _count(
             connection,
             "select count(*) filter (action = 'remove') - count(*) filter (action = 'create') from"

@@ -10,6 +10,9 @@ finding says so (`changed_on_both_sides`). So nothing goes round in circles, and
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import duckdb
 
 from common import sql
@@ -19,8 +22,9 @@ THEIRS, CONFLICT = "theirs", "both"  # policies of `drifts`: left to the other e
 
 
 def columns(export: Export) -> tuple[str, ...]:
-    """The columns of an export both sides own."""
-    return tuple(column.name for column in export.compared if column.owner == BOTH)
+    """The columns of an export of which is remembered what both sides agree on."""
+    every = export.file is not None and export.file.write_back
+    return tuple(column.name for column in export.compared if every or column.owner == BOTH)
 
 
 def agreed(export: Export) -> str:
@@ -74,6 +78,19 @@ def agree(connection: duckdb.DuckDBPyConnection, export: Export, view: str) -> N
             " agreeing",
             values,
         )
+
+
+def remember(
+    connection: duckdb.DuckDBPyConnection,
+    exports: Sequence[Export],
+    observed: Mapping[str, Mapping[str, Any]],
+    view: Callable[[Export], str],
+) -> None:
+    """Remember it of every export whose target was read in this run, or whose file's feed was."""
+    for export in exports:
+        seen = observed.get(export.target, {}).get("status") == "ok"
+        if (seen or export.file) and columns(export):
+            agree(connection, export, view(export))
 
 
 def outdated(connection: duckdb.DuckDBPyConnection, target: str, entity: str, changes: str) -> None:

@@ -519,6 +519,16 @@ def tables(of: District) -> Tables:
             "staff_key staff_id position is_teacher school_number",
             *((one.key, one.id, one.position, one.teaches, one.school) for one in workers),
         ),
+        # whom the systems that are told of accounts have: all but the first
+        "stg_myedbc_accounts__students": (
+            "student_number email:varchar",
+            *((one.number, None) for one in students[1:]),
+        ),
+        "stg_myedbc_accounts__staff": (
+            "staff_id email:varchar",
+            *((one.id, None) for one in workers[1:] if one.id),
+        ),
+        "intake_employees": ("staff_id", *((one.id,) for one in workers[1:] if one.id)),
         "staff_assignments": (
             "staff_key school_number",
             *(

@@ -61,6 +61,8 @@ MODELS = (
     *(f"exp_schoolmessenger__{entity}" for entity in ("students", "sections", "enrolments")),
     "exp_autodialer__students",
     "exp_spacesedu__attendance",
+    *(f"exp_myedbc_accounts__{entity}" for entity in ("students", "staff")),
+    "exp_hr_accounts__employees",
 )
 
 
@@ -636,6 +638,11 @@ def spaces_attendance(of: District) -> Rows:
     ]
 
 
+def employed(of: District) -> list[Worker]:
+    """Staff with an account whom the systems that are told of it have."""
+    return [one for one in on_staff(of) if one.id and one in of.workers[1:]]
+
+
 def titled(of: District) -> Rows:
     return [(row[0], row[1], row[4]) for row in oneroster_classes(of)]
 
@@ -645,6 +652,25 @@ def moodle_role(role: str) -> str:
 
 
 ANSWERS |= {
+    "exp_myedbc_accounts__students": (
+        lambda of: [
+            (one.number, one.account.address("google"), person(one), one.number)
+            for one in with_account(of)
+            if one in of.students[1:]
+        ],
+        "student_number email account_name card_number",
+    ),
+    "exp_myedbc_accounts__staff": (
+        lambda of: [(one.id, one.account.address("google")) for one in employed(of)],
+        "staff_id email",
+    ),
+    "exp_hr_accounts__employees": (
+        lambda of: [
+            (one.id, one.account.address("google"), person(one), f"E{one.id}")
+            for one in employed(of)
+        ],
+        "staff_id email account_name card_number",
+    ),
     "exp_canvas__accounts": (lambda of: [(one,) for one in school_numbers(of)], "account_id"),
     "exp_canvas__terms": (ANSWERS["exp_oneroster11__academic_sessions"][0], "term_id"),
     "exp_canvas__users": (ANSWERS["exp_sds__users"][0], "user_id login_id first_name last_name"),
@@ -904,6 +930,8 @@ SAMPLE |= {
             "term_end_date": ("2027-01-31", "2027-06-30"),
         }.items()
     },
+    "myedbc_accounts.account_name": ("zoe.obrien", "jo"),
+    "myedbc_accounts.staff_id": ("100", "101"),
     "moodle.role": ("student", "editingteacher"),
     "moodle.startdate": ("2026-09-01", "2027-02-01"),
     "moodle.enddate": ("2027-01-31", "2027-06-30"),
@@ -971,6 +999,7 @@ TARGETS = (
     "lifetouch",
     "moodle",
     "myblueprint",
+    "myedbc_accounts",
     "oneroster11",
     "oneroster12",
     "papercut",
@@ -983,6 +1012,7 @@ TARGETS = (
     "versatrans",
     "xello",
 )
+TABLES = ("hr_accounts",)  # targets that are tables of a database
 
 
 def rows() -> dict[str, list[tuple[str | None, ...]]]:

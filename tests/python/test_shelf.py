@@ -45,7 +45,7 @@ def test_every_target_of_the_shelf_ships_switched_off() -> None:
 
 def test_nothing_is_built_of_what_is_off_and_nothing_for_it_alone() -> None:
     rooms = {room.name for room in build._unused()}
-    assert rooms == {*shelf_kit.TARGETS, "rosters"}
+    assert rooms == {*shelf_kit.TARGETS, *shelf_kit.TABLES, "rosters"}
 
 
 @pytest.mark.parametrize("target", shelf_kit.TARGETS)
@@ -56,7 +56,7 @@ def test_one_line_switches_a_target_on_and_no_other(
     assert target in configured.names()
     assert configured.takes_files(configured.kind(target)), "it needs no line that says its kind"
     rooms = {room.name for room in build._unused()}
-    assert rooms == {*shelf_kit.TARGETS} - {target}
+    assert rooms == {*shelf_kit.TARGETS, *shelf_kit.TABLES} - {target}
 
 
 def test_what_others_read_of_a_target_that_is_off_is_built_without_a_row(

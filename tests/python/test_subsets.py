@@ -21,7 +21,7 @@ from reverse_etl import check, configured, exports
 from reverse_etl import plan as planning
 
 TARGETS = ("callout", "google", "microsoft", "portfolio", "transport")
-SHELF = shelf_kit.TARGETS  # off as they ship
+SHELF = (*shelf_kit.TARGETS, *shelf_kit.TABLES)  # off as they ship
 PARTS = [
     "google.classes",
     "google.details",
