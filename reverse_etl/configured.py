@@ -140,10 +140,11 @@ def of_district(found: exports.Exports) -> exports.Exports:
         after = {
             c: there for c, there in export.after.items() if settings.is_on("targets", there[0])
         }
+        follows = tuple(one for one in export.follows if settings.is_on("targets", one.target))
         file = export.file
         if file and file.delta and settings.asks_for("delta", "targets", export.target):
             file = file.delta
-        return replace(export, after=after, file=file)
+        return replace(export, after=after, follows=follows, file=file)
 
     def is_on(one: Export | exports.RefusalError) -> bool:
         # what says no target cannot be told from what is ours

@@ -397,7 +397,7 @@ def _theirs_moved(column: Column, types: dict[str, str]) -> str:
 
 def altered(column: Column, types: dict[str, str]) -> str:
     """What is there (`o`) is not what we last wrote (`a`)."""
-    return f"({_same(column, _o(column, types))} is distinct from {_same(column, _a(column))})"
+    return f"({same(column, _o(column, types))} is distinct from {same(column, _a(column))})"
 
 
 def _taken(column: Column) -> str:

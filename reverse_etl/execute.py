@@ -476,11 +476,11 @@ class Execution:
             missing = self._moving.get(exchanges.unit(change), {}).values()
             if missing:
                 return f"{change.target} {change.entity} {min(missing)}"
-        if change.action in REMOVALS and change.remote_id:
-            return ""
         elsewhere = self.waiting.get((change.entity, key_text(change.key)))
         if elsewhere:
             return elsewhere
+        if change.action in REMOVALS and change.remote_id:
+            return ""
         for _, entity, key, essential in self._pointers(change):
             absent = (entity, key) not in self.known
             if (absent and essential) or (entity, key) in self._not_created:

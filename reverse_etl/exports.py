@@ -33,18 +33,30 @@ from reverse_etl.limits import LimitError, parse
 from reverse_etl.model import (
     ADOPTS,
     BOTH,
+    CLOSED,
+    CREATE,
+    DELETE,
+    DONE,
     IGNORING,
     LOGIN,
     ON_ABSENT,
     ON_DRIFT,
     OWNERS,
     PASSWORD,
+    REMOVE,
+    RENAME,
+    RESTORE,
     ROLES,
+    STATES,
+    SUSPEND,
     SWITCH,
     TELLS_NOBODY,
+    THERE,
+    UPDATE,
     Column,
     Export,
     FileFormat,
+    Follow,
 )
 
 KNOWN = (
@@ -98,6 +110,15 @@ DBTS_OWN = ("macro.dbt.", "macro.dbt_duckdb.")
 
 class ExportsMissingError(Exception):
     """This run has no build to plan from; the message says what to run."""
+
+
+# what a kind of change waits for where its `after:` does not say: arrivals and what opens again for
+# what is there, what closes or goes for what is closed, all else for what is done
+STATE_OF = {
+    **dict.fromkeys((CREATE, RESTORE), THERE),
+    **dict.fromkeys((UPDATE, RENAME), DONE),
+    **dict.fromkeys((SUSPEND, REMOVE, DELETE), CLOSED),
+}
 
 
 class ExportError(Exception):
@@ -293,10 +314,7 @@ def parsed(
         name: meta.get(name)
         for name in ("subject", "partition", "hold", "family", "expected", "expires")
     }
-    after = {
-        column: _after(there, f"{where}.after.{column}")
-        for column, there in dict(meta.get("after", {})).items()
-    }
+    after, follows = _after(meta.get("after", {}), f"{where}.after")
     needs = {column: str(needed) for column, needed in dict(meta.get("needs", {})).items()}
     if strange := sorted(needs.keys() - references.keys()):
         raise ExportError(f"{where}.needs names column {strange[0]!r}, which `references` does not")
@@ -310,7 +328,7 @@ def parsed(
         "sheet": sheet,
         "context": context,
         "references": references,
-        "after": after,
+        "after": (*after, *(one.column for one in follows)),
         "seats": seats,
         "rests.by": (rests["by"],) if "by" in rests else (),
         **{setting: (name,) if name else () for setting, name in named.items()},
@@ -370,6 +388,7 @@ def parsed(
         limits=limits,
         references=references,
         after=after,
+        follows=follows,
         needs=needs,
         seats=seats,
         context=context,
@@ -438,7 +457,33 @@ def _one_of(settings: Mapping[str, Any], name: str, choices: tuple[str, ...], wh
         )
 
 
-def _after(there: Any, where: str) -> tuple[str, str]:
+def _after(said: Any, where: str) -> tuple[dict[str, tuple[str, str]], tuple[Follow, ...]]:
+    """Column -> whose object has to be there before a row is made, and what every other kind of
+    change waits for: `crm.contacts`, or per action `crm.contacts closed`.
+    """
+    made, follows = dict[str, tuple[str, str]](), list[Follow]()
+    for column, given in dict(said).items():
+        if not isinstance(given, Mapping):
+            made[column] = _place(given, f"{where}.{column}")
+            continue
+        for action, there in given.items():
+            place = f"{where}.{column}.{action}"
+            if action not in STATE_OF:
+                raise ExportError(f"{place}: after what action? One of {', '.join(STATE_OF)}")
+            place_of, _, state = str(there).partition(" ")
+            if state and state not in STATES:
+                raise ExportError(
+                    f"{place} is {there!r}; what has to be so is one of {', '.join(STATES)}"
+                )
+            target, entity = _place(place_of, place)
+            if action == CREATE and (state or THERE) == THERE:
+                made[column] = (target, entity)
+            else:
+                follows.append(Follow(column, action, target, entity, state or STATE_OF[action]))
+    return made, tuple(follows)
+
+
+def _place(there: Any, where: str) -> tuple[str, str]:
     """`crm.contacts` as (target, entity)."""
     target, _, entity = str(there).partition(".")
     if not target or not entity:

@@ -42,6 +42,10 @@ ACTIONS = (
 )  # the order they are written in
 REMOVALS = frozenset({REMOVE, DELETE})
 ARRIVALS = frozenset({ADOPT, CREATE, UNDELETE})  # an object is ours from here on
+# What has to have become of another target's object before a change is made (`after:`): it is
+# there, is closed or not there, is not there, or nothing planned of it is left undone.
+THERE, CLOSED, GONE, DONE = "there", "closed", "gone", "done"
+STATES = (THERE, CLOSED, GONE, DONE)
 # No action of its own: the arrivals and removals by which a subject leaves one object of a family
 # for another of it. Limits count it once; it is held or let go as one.
 MOVE = "move"
@@ -142,6 +146,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """What a kind of change of an export waits for: what `column` of its row names in another
+    target, until it is so. A `create` stands for every arrival.
+    """
+
+    column: str
+    action: str
+    target: str
+    entity: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Export:
     """One export model: the table that holds the desired state of one entity of one target."""
 
@@ -159,6 +176,7 @@ class Export:
     after: Mapping[str, tuple[str, str]] = field(
         default_factory=dict
     )  # column -> (target, entity) whose object must exist first
+    follows: tuple[Follow, ...] = ()  # of any other action: what has to be so first
     needs: Mapping[str, str] = field(
         default_factory=dict
     )  # column -> the column the object it refers to must not have empty

@@ -32,6 +32,7 @@ from reverse_etl import (
     deliveries,
     diff,
     expected,
+    follows,
     holds,
     left_out,
     moves,
@@ -269,6 +270,13 @@ def build_plan(
         parts[export.target, export.entity].holds += sentences
         moves.hold_together(connection, export)
     if night.undo is None:
+        for key, why in follows.circles(night.exports.every).items():
+            if key in parts:
+                parts[key].holds.append(str(why))
+                _hold(connection, key, why)
+        follows.hold(connection, night.exports.every)
+        for members in in_files:
+            standing.spread(connection, members)
         deliveries.plan(connection, night, compared, parts, allowed)
     _within(connection, scope)
     _count(connection, parts)
@@ -548,7 +556,7 @@ def _count(connection: duckdb.DuckDBPyConnection, parts: dict[tuple[str, str], E
     rows = connection.execute(
         f"""
         select target, entity, action, count(*), count(hold),
-        count(*) filter ({left_out.WAITS} or {CLOSED})
+        count(*) filter ({left_out.WAITS} or {CLOSED} or {follows.AFTER})
         from changes group by all order by all"""
     ).fetchall()
     for target, entity, action, planned, held, waiting in rows:

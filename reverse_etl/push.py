@@ -32,7 +32,17 @@ from common.findings import Finding
 from common.log import event
 from common.runs import Run
 from common.terminal import progress
-from reverse_etl import applied, configured, deliveries, diff, holds, journal, left_out, standing
+from reverse_etl import (
+    applied,
+    configured,
+    deliveries,
+    diff,
+    follows,
+    holds,
+    journal,
+    left_out,
+    standing,
+)
 from reverse_etl import plan as planning
 from reverse_etl.execute import Execution, Known, Tally
 from reverse_etl.journal import Journal, Past
@@ -167,13 +177,12 @@ def _push(  # noqa: PLR0917
 
 def waits_for(targets: Sequence[str], exports: Sequence[Export]) -> dict[str, set[str]]:
     """Target -> the other targets its rows wait for (`after:`)."""
-    return {
-        target: (
-            {other for e in exports if e.target == target for other, _ in e.after.values()}
-            - {target}
-        )
-        for target in targets
-    }
+    waits: dict[str, set[str]] = {target: set() for target in targets}
+    for one in exports:
+        others = {target for target, _ in one.after.values()} | {to.target for to in one.follows}
+        if one.target in waits:
+            waits[one.target] |= others - {one.target}
+    return waits
 
 
 def phases(targets: Sequence[str], exports: Sequence[Export]) -> list[list[str]]:
@@ -359,6 +368,10 @@ def _work(  # noqa: PLR0917
         for change_id, name, entity, key, action, remote_id, old, new, reason, subject, partition, source, model, seq, family in rows  # noqa: E501
     ]
     waiting = left_out.not_there(connection, plan_id, is_rendered or exports)
+    if night.undo is None:
+        waiting |= follows.undone(
+            connection, plan_id, exports, follows.by_name(night.exports.every)
+        )
     kept_back: list[Finding] = []
     told: list[Finding] = []
     if is_file:

@@ -1,7 +1,8 @@
 """Standing: a part of a file that stands as it was last delivered, while the rest of it goes out.
 
 In: the planned changes of the exports that travel in one file, of which those of a held partition
-(one whose rows a feed has lost) carry `hold_partition`. Out: the hold on whatever would
+(one whose rows a feed has lost) carry `hold_partition`, and those that wait until something has
+become of another target's object `hold_after`. Out: the hold on whatever would
 disagree with them, and for each export the relation its file is rendered from: tonight's rows, but
 for what stands, which is as it was delivered. What agreed when it was delivered agrees still: so
 all of a subject stands, in every member of the file, and so does what a standing row points to
@@ -19,7 +20,7 @@ from common import sql
 from reverse_etl import applied
 from reverse_etl.model import Export
 
-STANDS = "coalesce(hold ->> '$.code' = 'hold_partition', false)"
+STANDS = "coalesce(hold ->> '$.code' in ('hold_partition', 'hold_after'), false)"
 OF = "target = $target and entity = $entity"
 
 
