@@ -354,11 +354,8 @@ def _moment(new: Mapping[str, Any], district: str) -> Moment:
 def shape(export: Export) -> str:
     """Everything but the rows that makes a file what it is: its format, its headings, its cells."""
     form = {**asdict(export.file)} if export.file else {}
-    for name in (
-        "words",
-        "delta",
-        "write_back",
-    ):  # a file written before there were these is of the same form
+    # a file written before there were these is of the same form
+    for name in ("words", "delta", "write_back", "row", "sheet"):
         if not form.get(name) or name == "delta":
             form.pop(name, None)
     if form.get("actions") and not form["actions"]["moment"]:

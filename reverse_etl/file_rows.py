@@ -20,7 +20,7 @@ from common import sql
 from common.findings import Finding
 from common.printable import inert
 from common.problems import Reason
-from reverse_etl.form import FileFormat, pattern
+from reverse_etl.form import ACTION, CELL_LENGTH, STRUCTURED, UNWRITABLE, FileFormat, pattern
 from reverse_etl.model import REMOVE, Column, Export, Part
 
 ROWS_AT_ONCE = 10_000
@@ -105,6 +105,21 @@ class Cells:
                     texts[at] = self._padded(said, column.cell.width, "left", " ")
             yield texts
 
+    def names(self) -> list[str]:
+        """What the columns are called in a template, in the order of a row."""
+        found = [column.name for column in self.export.written]
+        if (actions := self.form.actions) and actions.is_added:
+            found.insert(0 if actions.at == "first" else len(found), ACTION)
+        return found
+
+    def types(self) -> dict[str, str]:
+        """Column -> type, of those whose values are written as they are."""
+        return {
+            c.name: c.type.lower()
+            for c in self.export.written
+            if not c.cell.format and not self._format(c) and not self.form.words
+        }
+
     def headings(self) -> list[str]:
         """The first line: what the target calls each column."""
         actions = self.form.actions
@@ -157,12 +172,19 @@ class Cells:
                 self._lose(column, FORMAT, key, stops=self.form.unformatted == "refuse")
         if text and self.form.encoding not in {"utf-8", "utf-8-sig"}:
             text = self._encodable(column, text, key)
-        if text and self.form.formulas == "text":
+        layout = self.form.layout
+        if text and layout in {"xml", "excel"} and UNWRITABLE.search(text):
+            stops = self.form.unencodable == "refuse"
+            self._lose(column, LETTERS, key, stops=stops)
+            text = UNWRITABLE.sub(" ", text)
+        # a cell of a workbook is a text, whatever it looks like
+        if text and self.form.formulas == "text" and layout != "excel":
             text = inert(text)
         is_fixed = self.form.layout == "fixed"
         if is_fixed:
             text = re.sub(r"[\r\n\t]+", " ", text or "")
         most = cell.max_length or (cell.width if is_fixed else 0)
+        most = most or (CELL_LENGTH if layout == "excel" else 0)
         if text and most and len(text) > most:
             self._lose(column, LENGTH, key, stops=self.form.too_long == "refuse")
             text = shortened(text, most)
@@ -212,7 +234,7 @@ class Cells:
 
 def is_plain(export: Export, form: FileFormat) -> bool:
     """Whether every value can be written as it is."""
-    utf8 = form.encoding in {"utf-8", "utf-8-sig"} and form.layout != "fixed"
+    utf8 = form.encoding in {"utf-8", "utf-8-sig"} and form.layout not in {"fixed", *STRUCTURED}
     formats = form.date or form.date_time or form.boolean
     cells = any(column.cell.max_length or column.cell.format for column in export.written)
     return utf8 and not formats and not cells

@@ -22,6 +22,18 @@ CODECS = {  # as a vendor calls it -> as Python does
     "mac-roman": "mac_roman",
     "latin-1": "latin-1",
 }
+CHARSETS = {  # -> as XML does
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "cp1252": "windows-1252",
+    "mac-roman": "macintosh",
+    "latin-1": "ISO-8859-1",
+}
+STRUCTURED = ("excel", "json", "xml")
+# what neither XML nor a workbook can hold
+UNWRITABLE = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]")
+CELL_LENGTH = 32_767  # of a cell of Excel
+ACTION = "action"  # how the word for what happened to a row is called in a template
 LINE_ENDS = {"crlf": "\r\n", "lf": "\n", "cr": "\r"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PLACE = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
@@ -97,7 +109,10 @@ class FileFormat:
     when_empty: str = "skip"  # skip | send
     formulas: str = "keep"  # keep: a program reads it | text: it is opened in a spreadsheet
     daily: bool = False  # rows are of one day: of a part that is held none of yesterday's stand
-    layout: str = "delimited"  # delimited | fixed: every column has a width
+    # delimited | fixed: every column has a width | excel | json | xml
+    layout: str = "delimited"
+    row: str = ""  # of JSON and XML: what a row becomes, `{column}` where a value stands
+    sheet: str = ""  # of a workbook: what its sheet is called
     escape: str = "double"  # double | backslash: what stands before a quote within quotes
     banner: str = ""  # a first line
     trailer: str = ""  # a last line
@@ -189,7 +204,7 @@ CHOICES = {
     "line_end": tuple(LINE_ENDS),
     "when_empty": ("skip", "send"),
     "formulas": ("keep", "text"),
-    "layout": ("delimited", "fixed"),
+    "layout": ("delimited", "fixed", *STRUCTURED),
     "escape": ("double", "backslash"),
     "unencodable": ("refuse", "replace", "tell"),
     "too_long": ("refuse", "shorten"),
@@ -305,6 +320,8 @@ def judge(form: FileFormat, cells: Mapping[str, Cell], headings: Mapping[str, st
                     f".actions.{key} is {name!r}; it must be one of {', '.join((*ENDS, *cells))}"
                 )
         widths[".actions"] = widths.get(form.actions.at, form.actions.width)
+    if form.layout in STRUCTURED:
+        _structured(form, cells, headings)
     for name, heading in headings.items():
         where = f".layout is 'fixed': column {name}" if name in cells else ".actions"
         if form.layout == "fixed" and not widths[name]:
@@ -328,6 +345,38 @@ def judge(form: FileFormat, cells: Mapping[str, Cell], headings: Mapping[str, st
             judge(form.delta, cells, headings)
         except FormError as error:
             raise FormError(f".delta{error}") from None
+
+
+def _structured(form: FileFormat, cells: Mapping[str, Cell], headings: Mapping[str, str]) -> None:
+    """Refuse what a workbook, JSON or XML cannot be made of."""
+    where = f".layout is {form.layout!r}"
+    if form.layout != "xml" and form.encoding != "utf-8":
+        raise FormError(f".encoding is {form.encoding!r}; {form.layout} is utf-8")
+    if form.layout == "xml" and form.encoding == "utf-8-sig":
+        raise FormError(".encoding is 'utf-8-sig'; XML says its encoding itself")
+    if form.layout == "excel":
+        if form.row:
+            raise FormError(f"{where}; a workbook has cells, and no template of a row")
+        if len(form.sheet) > 31 or re.search(r"[\[\]:*?/\\]|^'|'$", form.sheet):
+            raise FormError(f".sheet is {form.sheet!r}, which Excel takes for no sheet's name")
+        return
+    if bool(form.banner) != bool(form.trailer):
+        raise FormError(f"{where}; write both banner and trailer, or neither")
+    names = {*cells, *([ACTION] if form.actions and form.actions.is_added else [])}
+    if form.row:
+        if strange := sorted(words_in(form.row) - names):
+            raise FormError(
+                f".row names {{{strange[0]}}}; in it may stand {', '.join(sorted(names))}"
+            )
+        _writable(form, ".row", form.row)
+        return
+    if len({*headings.values()}) != len(headings):
+        raise FormError(f"{where}; two columns have one heading: write a row of your own")
+    for name, heading in headings.items() if form.layout == "xml" else ():
+        if not re.fullmatch(r"[A-Za-z_][\w.-]*", heading):
+            raise FormError(
+                f"{where}; the heading {heading!r} of {name} is no element: write a row of your own"
+            )
 
 
 def strict(settings: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -84,8 +84,8 @@ def form(file: Mapping[str, Any]) -> str:
     """How a file is written, in words."""
     marks = {"\t": "tab", "|": "pipe", ",": "comma", ";": "semicolon"}
     words = [
-        "fixed columns"
-        if file.get("layout") == "fixed"
+        {"fixed": "fixed columns", "excel": "Excel", "json": "JSON", "xml": "XML"}[file["layout"]]
+        if file.get("layout", "delimited") != "delimited"
         else marks.get(file.get("delimiter", ","), "delimited"),
         file.get("encoding", "utf-8"),
         "heading" if file.get("header", True) else "no heading",

@@ -31,10 +31,10 @@ from common.mail import Smtp
 from common.settings import Number, Secret, Some, Text
 from reverse_etl.configured import TargetSettings, settings_of
 from reverse_etl.file_rows import Cells
-from reverse_etl.form import LINE_ENDS, NO_MOMENT, FileFormat, Moment, words_in
+from reverse_etl.form import LINE_ENDS, NO_MOMENT, STRUCTURED, FileFormat, Moment, words_in
 from reverse_etl.model import Change, Delivery, Export, Outcome, Rendered
 from reverse_etl.receipts.places import Receipts
-from reverse_etl.targets.files import ftps
+from reverse_etl.targets.files import ftps, structured
 from reverse_etl.targets.files.folder import Folder
 from reverse_etl.targets.files.https import NotAgainError, Web
 from reverse_etl.targets.files.mail import Mail
@@ -259,7 +259,14 @@ class Files:
         cells = Cells(export, form, stamped(delivery.moment))
         rows = cells.rows(connection, delivery.part(name))
         moment = replace(delivery.moment, partition=delivery.part(name).partition)
-        count = write_rows(out, form, cells.headings(), rows, moment)
+        if form.layout in STRUCTURED:
+            names, headings = cells.names(), cells.headings()
+            try:
+                count = structured.write(out, form, names, headings, cells.types(), rows, moment)
+            except structured.TooManyRowsError as error:
+                raise UnfitError(f"{name}: {error}") from None
+        else:
+            count = write_rows(out, form, cells.headings(), rows, moment)
         if why := cells.stops():
             raise UnfitError(f"{name}: {why}")
         return count
