@@ -8,7 +8,7 @@ quoted: a line may be a person.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ingestion import foreign
 from ingestion.heading import Heading, understood
@@ -40,6 +40,15 @@ MARKS = {
     "\x1f": "control characters (0x1F)",
     "\x1c": "control characters (0x1C)",
 }
+QUOTES = (
+    ("'", "'", "apostrophes"),
+    ("`", "'", "apostrophes"),
+    ("`", "`", "grave accents"),
+    ("“", "”", "curled quotation marks"),
+    ("‘", "’", "curled apostrophes"),
+    ("„", "“", "curled quotation marks"),
+    ("«", "»", "angled quotation marks"),
+)
 SEP_LINE = re.compile(r'\s*"?sep=(.?)"?[,;\t|]*\s*', re.IGNORECASE)
 
 
@@ -79,6 +88,9 @@ def heading(
         found = understood(source, feed, file, given)
     except RefusedError as refused:
         raise why(feed, file, buffer, first, encoding) or refused from None
+    first_values = next(values for mark, values in given if mark == found.delimiter)
+    if refused := _other_quotes(file, first_values):
+        raise refused
     if not found.has_header and (
         at := _headings_below(feed, buffer, begin, found.delimiter, encoding)
     ):
@@ -120,6 +132,24 @@ def why(
         return RefusedError("feed_padded", values, line)
     if foreign.is_message(head):
         return RefusedError("feed_is_message", {**values, "expected": expected(feed)}, line)
+    if len(feed.columns) > 1 and not any(
+        len(fields_of(buffer, start, mark, encoding.codec) or []) > 1
+        for start, _ in lines
+        for mark in feed.delimiters
+    ):
+        return RefusedError("feed_no_table", values, line)
+    return None
+
+
+def _other_quotes(file: str, values: Iterable[str]) -> RefusedError | None:
+    """The refusal of a file whose values stand in signs that are no quotation marks of a table:
+    they would be part of every key and name.
+    """
+    filled = [value.strip() for value in values if value.strip()]
+    for opens, closes, called in QUOTES:
+        quoted = [v for v in filled if len(v) > 1 and v.startswith(opens) and v.endswith(closes)]
+        if len(quoted) > 1 and len(quoted) * 2 > len(filled):
+            return RefusedError("feed_quote_signs", {"file": file, "signs": called})
     return None
 
 

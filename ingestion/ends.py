@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common import problems
 from common.findings import Finding
+from ingestion import foreign
 from ingestion.layout import Feed
 from ingestion.model import RefusedError, Reject
 from ingestion.scan import Bad, values_of
@@ -43,12 +44,22 @@ HEADER = re.compile(
 
 @dataclass(frozen=True)
 class Last:
-    """The last whole row of a file, and the bad record behind it, if one is."""
+    """The last whole row of a file, and the bad record behind it, if one is; `behind`: all that
+    stands behind the row, from `line` on.
+    """
 
     delimiter: str = ","
     row: str = ""
     bad: Bad | None = None
     text: str = ""
+    behind: str = ""
+    line: int = 0
+
+    def followed_by(self, bad: Bad, text: str, *, at_end: bool) -> Last:
+        """With one more bad record."""
+        behind = self.behind + text if len(self.behind) < TAIL else self.behind
+        more = replace(self, behind=behind, line=self.line or bad.line)
+        return replace(more, bad=bad, text=text) if at_end else more
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,8 @@ def judged(
     others = len(rejects) - (last.bad is not None)
     if others > most_rejected * max(1, good + others):
         return rejects, ()
+    if good and foreign.broke_off(last.behind):
+        raise RefusedError("feed_broke_off", {"file": file, "rows": f"{good:,}"}, last.line)
     bad = last.bad
     if bad and bad.code in ("reject_fields", "reject_quoting") and _is_short(bad):
         values = values_of(last.text, last.delimiter)

@@ -56,9 +56,14 @@ OFFICE = (
     (rb"application/vnd\.oasis\.opendocument\.spreadsheet", "feed_is_workbook"),
     (rb"application/vnd\.oasis\.opendocument", "feed_is_document"),
 )
+TAGS = (  # of a page, or of a part of one that was sent without its frame
+    rb"html|head|body|title|meta|link|base|style|script|div|span|p|br|hr|h[1-6]|center|pre|font|b|i"
+    rb"|strong|em|ul|ol|li|form|input|table|thead|tbody|tr|td|th|a|img|iframe|frameset"
+)
 MARKED = (  # the beginning of a text, blanks aside
-    (rb"(?:<!doctype html|<html|<head\b|<body\b|<table\b|<meta\b|<style\b|<script\b)", "html"),
-    (rb"<\?xml|<[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>", "xml"),
+    (rb"<!doctype html|<%|<\?php|</?(?:" + TAGS + rb")\b[^<>]*>", "html"),
+    (rb"<\?xml|<!doctype\b|<!entity\b|<[A-Za-z_][\w:.-]*(?:\s[^<>]*)?/?>", "xml"),
+    (rb"(?:null|true|false)\s*$|\)\]\}',?\s|[A-Za-z_$][\w.$]*\(\s*[\[{]", "feed_is_json"),
     (rb"\{\s*(?:\"|\}|\{)|\[\s*(?:\{|\[|\]|\"[^\"]*\"\s*[,\]])", "feed_is_json"),
     (
         rb"(?:insert\s+into|create\s+(?:table|database)|drop\s+table|begin\s+transaction)\b"
@@ -90,7 +95,24 @@ MESSAGE = re.compile(
     | \b(?:un(?:authori[sz]ed|available)|forbidden)\b | \btimed?\s?-?out\b | \bnot\sfound\b
     | \b(?:job|report|export|extract|query|login|task)\b[^\r\n]{0,40}\b(?:fail|abort|cancel)
     | \bno\s(?:rows|records|data|results|students)\b | \bcannot\sbe\b | \bunable\sto\b
+    | ^\W*0\s(?:rows?|records?)\b | \bmoved\s(?:permanently|temporarily)\b | \bredirecting\b
     | \bcould\snot\b | \bcontact\s(?:your|the)\b | \binvalid\b | \bnot\slicen[sc]ed\b
+    """,
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+# what stands behind rows where the program that wrote them did not come to their end
+BROKE = re.compile(
+    rb"""
+    \b(?:ora|pls|tns|sp2|rep)-[0-9]{4,5}\b | \bmsg\s[0-9]+,\slevel\s[0-9]+ | \bsqlstate\b
+    | \btraceback\s\(most\srecent | \b\w*exception\b\s*[:(] | \bstack\s?trace\b
+    | ^\s*at\s[\w.$<>]+\([\w.\s]*:?[0-9]*\)
+    | ^\W*(?:fatal|error|failed|failure)\b\s*[:\-!(](?!\s*(?:0|none)\b)
+    | \b(?:connection|session)\b[^\r\n]{0,40}\b(?:closed|reset|lost|refused|expired|timed?\s?-?out)
+    | \b(?:transaction|job|query|export|report|process|statement)\b[^\r\n]{0,40}
+      \b(?:aborted|cancel+ed|killed|terminated|failed|timed?\s?-?out)
+    | \b(?:query|export|job|statement)\s(?:failed|timeout)\b
+    | \bsnapshot\stoo\sold\b | \bout\sof\s(?:memory|space)\b | \bno\sspace\sleft\b
+    | </?(?:html|body|head|h[1-6]|pre|center|hr|br|div|p|title)\b[^<>]*>
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -116,12 +138,22 @@ def what(head: bytes) -> str:
         return "feed_is_ebcdic"
     if _is_binary(head):
         return "feed_is_binary"
-    return _marked(head.removeprefix(b"\xef\xbb\xbf").lstrip())
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while (
+        text.startswith(b"<!--") and b"-->" in text
+    ):  # a page or document may begin with a comment
+        text = text[text.index(b"-->") + 3 :].lstrip()
+    return _marked(text)
 
 
 def is_message(text: bytes) -> bool:
     """Whether a text that is no table says what went wrong where it should have been made."""
     return text.count(b"\n") <= FEW_LINES and MESSAGE.search(text[:HEAD]) is not None
+
+
+def broke_off(text: str) -> bool:
+    """Whether what stands behind the rows says that what wrote them failed."""
+    return BROKE.search(text.encode()) is not None
 
 
 def line_ends(head: bytes) -> str:

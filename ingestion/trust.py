@@ -550,8 +550,8 @@ def _split(
                         *told[:2], found, data, delimiter=shape.delimiter, codec=encoding.codec
                     )
                 )
-                if found.end == len(buffer):
-                    last = replace(last, bad=found, text=data.decode(encoding.codec, "replace"))
+                behind = data.decode(encoding.codec, "replace")
+                last = last.followed_by(found, behind, at_end=found.end == len(buffer))
                 continue
             begins = data.rstrip(b"\r\n").rsplit(b"\n", 1)[-1] if found.count > 1 else data
             last = ends.Last(shape.delimiter, begins.decode(encoding.codec, "replace"))

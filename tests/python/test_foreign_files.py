@@ -103,7 +103,23 @@ FOREIGN: dict[str, tuple[bytes | str, str]] = {
         '<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
         "feed_is_html_table",
     ),
+    "a page behind a comment": (
+        "<!-- saved from url=(0014)about:internet -->\n<!DOCTYPE html><html><p>x</html>",
+        "feed_is_html",
+    ),
+    "a gateway's answer": ("<center><h1>502 Bad Gateway</h1></center>\n<hr>\n", "feed_is_html"),
+    "a part of a page": ('<div class="note">\n<p>Not found</p>\n</div>\n', "feed_is_html"),
+    "rows of a page": ("<tr><td>1000</td><td>A</td></tr>\n", "feed_is_html_table"),
+    "a warning of a web server": (
+        "<br />\n<b>Warning</b>: mysql_connect() in <b>/x.php</b> on line <b>3</b>\n",
+        "feed_is_html",
+    ),
+    "the source of a page": ('<%@ Page Language="C#" %>\n<asp:Label/>\n', "feed_is_html"),
     # other forms of data
+    "JSON behind a guard": (')]}\',\n{"students": []}\n', "feed_is_json"),
+    "JSON in a call": ('callback({"students": []});\n', "feed_is_json"),
+    "JSON, nothing": ("null\n", "feed_is_json"),
+    "XML with its own types": ('<!DOCTYPE s SYSTEM "s.dtd">\n<s><t/></s>\n', "feed_is_xml"),
     "JSON, a list": ('[{"Student Number": "1000"}]', "feed_is_json"),
     "JSON, an object": ('{\n  "students": []\n}', "feed_is_json"),
     "JSON, a list of lists": ('[["Student Number"], ["1000"]]', "feed_is_json"),
@@ -182,7 +198,27 @@ WRITTEN_SO: dict[str, tuple[bytes | str, str]] = {
         "".join("".join(f"{value:16}" for value in row) + "\n" for row in [HEAD, *ROWS]),
         "feed_padded",
     ),
+    "apostrophes for quotation marks": (
+        "".join(",".join(f"'{value}'" for value in row) + "\n" for row in [HEAD, *ROWS]),
+        "feed_quote_signs",
+    ),
+    "curled quotation marks": (
+        "".join(",".join(f"“{value}”" for value in row) + "\n" for row in [HEAD, *ROWS]),
+        "feed_quote_signs",
+    ),
+    "angled quotation marks without headings": (
+        "".join(",".join(f"«{value}»" for value in row) + "\n" for row in ROWS),
+        "feed_quote_signs",
+    ),
+    # no table
+    "YAML": ("students:\n  - number: 1000\n    surname: A\n", "feed_no_table"),
+    "settings": ("[export]\nname = people\nrows = 40\n", "feed_no_table"),
+    "a value to a line": ("Student Number: 1000\nSurname: A\n" * 9, "feed_no_table"),
+    "text packed for mail": ("U3R1ZGVudCBOdW1iZXIsU3VybmFtZQ==\n" * 9, "feed_no_table"),
+    "one word": ("OK", "feed_no_table"),
     # a message
+    "no row": ("(0 rows affected)\r\n", "feed_is_message"),
+    "moved": ("Moved Permanently. Redirecting to https://x.example/login", "feed_is_message"),
     "Oracle's": ("ORA-00942: table or view does not exist\n", "feed_is_message"),
     "SQL Server's": ("Msg 208, Level 16, State 1\nInvalid object name\n", "feed_is_message"),
     "Java's": ("java.lang.NullPointerException\n\tat a.B.c(B.java:1)\n", "feed_is_message"),
@@ -208,7 +244,7 @@ def test_a_file_that_is_something_else_is_called_what_it_is(
 def test_a_table_written_another_way_says_how_and_what_to_choose(tmp_path: Path, what: str) -> None:
     content, code = WRITTEN_SO[what]
     assert refused(tmp_path, LOOSE, content).code == code
-    if what != "pipes without headings":
+    if "without headings" not in what:
         assert refused(tmp_path, NO_ORDER, content).code == code
 
 
@@ -288,6 +324,32 @@ def test_a_trailer_is_called_one_and_costs_nobody_anything(
         assert told["trailer_read_over"].line == 42
         assert "trailer" in told["trailer_read_over"].action
     assert ("end_mark_read_over" in told) == ("\x1a" in end)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "ORA-01555: snapshot too old: rollback segment number 7",
+        "Error: the connection was reset by the server",
+        "FATAL:  terminating connection due to administrator command",
+        "Msg 1205, Level 13, State 51",
+        "java.lang.OutOfMemoryError: out of memory\r\n\tat a.B.c(B.java:41)",
+        "The report job was cancelled by an administrator.",
+        "Query failed: statement timeout",
+        "<html><body>Gateway Timeout</body></html>",
+        "<br />\r\n<b>Fatal error</b>: Maximum execution time of 30 seconds exceeded",
+    ],
+)
+@pytest.mark.parametrize("layout", [PLAIN, UNSHAPED, NO_ORDER, LOOSE])
+def test_an_export_that_failed_behind_its_first_rows_is_no_whole_one(
+    tmp_path: Path, layout: str, behind: str
+) -> None:
+    for said in ("Errors: 0", "Error: none", "Export job completed, 40 records", "FATAL: 0"):
+        assert read(tmp_path, layout, table() + said + "\r\n").good == 40
+    for end in ("\r\n", "\r\n\r\n"):
+        error = refused(tmp_path, layout, table() + behind + end)
+        assert error.code == "feed_broke_off", str(error)
+        assert "40 rows" in str(error)
 
 
 @pytest.mark.parametrize("mark", ["\x1a", "\x1a\r\n", "\r\n\x1a", "\x1a\x1a\x1a", "\x1a\0\0"])
