@@ -32,7 +32,7 @@ PAGE = 50
 
 @contextmanager
 def service(
-    token: str, answer: Callable[[str, str, Mapping[str, str], Any], Answer]
+    token: str, answer: Callable[[str, str, Mapping[str, str], Any], Answer], scheme: str = "Bearer"
 ) -> Iterator[str]:
     """A JSON service on a free port of this machine, for whoever has the token; its address.
     `answer` is given method, path, parameters and body, one request at a time.
@@ -46,7 +46,7 @@ def service(
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"null")
             there = urlsplit(self.path)
-            if self.headers.get("Authorization") != f"Bearer {token}":
+            if self.headers.get("Authorization") != f"{scheme} {token}":
                 status, said = 401, {"code": "unauthorized"}
             else:
                 with turn:

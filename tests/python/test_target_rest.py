@@ -867,3 +867,12 @@ def test_a_path_goes_through_objects_lists_and_entries():
         "a": {"b": [{"kind": "x", "v": 5}, {"kind": "y", "v": 2}, {"kind": "z", "v": 3}]},
         "c": {"d": 4},
     }
+
+
+def test_an_update_by_put_that_takes_a_part_reads_nothing_and_sends_what_changed(shop: Shop):
+    put_it = {"path": "items/{id}", "method": "PUT", "partial": True}
+    target = shop.target({}, items={"update": put_it, "get": None})
+    [outcome] = target.apply([change(title="Saw")])
+    assert outcome.status == "applied"
+    assert [url.partition(" ")[0] for url in shop.urls()] == ["PUT"]
+    assert shop.bodies() == [{"name": {"en": "Saw"}}]

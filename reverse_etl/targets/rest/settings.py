@@ -172,6 +172,8 @@ class Write(Route):
     read_first: bool = False
     """The object is read, changed, and what was touched of it is sent back; PUT always does, with
     the whole."""
+    partial: bool = False
+    """PUT takes what changed, as PATCH does elsewhere, and leaves the rest: nothing is read."""
 
 
 class Batch(Section):
@@ -248,7 +250,8 @@ class Entity(Adopts):
     def _whole(self) -> Entity:
         for name in ("update", "suspend", "restore", "undelete"):
             route = getattr(self, name)
-            if route and self.get is None and (route.read_first or route.method == "PUT"):
+            whole = route and route.method == "PUT" and not route.partial
+            if route and self.get is None and (route.read_first or whole):
                 raise ValueError(f"{name} sends an object back, so it has to be read: add get")
         if self.append_only:
             self._of_documents()

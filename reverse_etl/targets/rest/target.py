@@ -536,7 +536,8 @@ class Rest(ApiTarget):
     ) -> Outcome:
         method = route.method or "PATCH"
         get = self._of[change.entity].get
-        if get is None or not (route.read_first or method == "PUT"):
+        whole = method == "PUT" and not route.partial
+        if get is None or not (route.read_first or whole):
             return self._write(change, route, method, body)
         words = self.words(change)
         where = fill(get.path, words, path=True)
@@ -552,7 +553,7 @@ class Rest(ApiTarget):
         kept = {
             name: value
             for name, value in there.items()
-            if name not in self._of[change.entity].left_out and (method == "PUT" or name in body)
+            if name not in self._of[change.entity].left_out and (whole or name in body)
         }
         etag = answer.headers.get("etag", "")
         return self._write(change, route, method, kept, self._if_match(etag))

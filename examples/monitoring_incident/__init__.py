@@ -1,0 +1,1 @@
+"""Alerts become tickets: one for each cause, opened once and closed once."""
