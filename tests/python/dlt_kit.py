@@ -70,3 +70,37 @@ def visits(
         for visit in VISITS
         if visit["changed"] is None or visit["changed"] >= changed.last_value
     ]
+
+
+@dlt.source
+def boundless() -> Any:
+    """Resources that give more than anybody can hold: rows without end, one long value, more
+    columns than were ever asked for, a value nested without end.
+    """
+
+    @dlt.resource
+    def endless() -> Iterator[Any]:
+        at = 0
+        while True:
+            at += 1
+            yield [{"id": at * 1000 + n, "book": "Band " * 20, "note": None} for n in range(1000)]
+
+    @dlt.resource
+    def long() -> Iterator[Any]:
+        yield [{"id": at, "book": "Band", "note": None} for at in range(40)]
+        yield {"id": 40, "book": "x" * 60_000_000, "note": None}
+
+    @dlt.resource
+    def wide() -> Iterator[Any]:
+        for at in range(40):
+            row: dict[str, Any] = {"id": at, "book": "Band"}
+            yield row | ({f"column {n}": n for n in range(900_000)} if at == 20 else {})
+
+    @dlt.resource
+    def deep() -> Iterator[Any]:
+        value: Any = "Band"
+        for _ in range(100_000):
+            value = [value]
+        yield [{"id": at, "book": "Band", "note": value if at == 7 else None} for at in range(40)]
+
+    return endless, long, wide, deep

@@ -53,6 +53,7 @@ def ingest(place: Path, **settings: str) -> tuple[int, dict[str, Any], str]:
         "HOME": str(place),
         "HOMEROOM_VAR": str(place / "var"),
         "HOMEROOM_MEMORY": "512MB",
+        "PYTHONPATH": str(Path(__file__).parent),
         **{f"SOURCES__LIBRARY__{name}": value for name, value in given.items()},
     }
     done = subprocess.run(
@@ -449,3 +450,26 @@ def test_a_table_of_long_values_is_read_within_its_limits(place: Path) -> None:
     code, entry, _ = sql(place, LIMITS__FILE_MEGABYTES="50")
     assert code == 3
     assert "more than 50 MB of rows came" in entry["message"]
+
+
+@pytest.mark.slow
+def test_a_dlt_source_is_read_within_its_limits(place: Path) -> None:
+    kinds = ("endless", "long", "wide", "deep")
+    columns = {f"RESOURCES__{one.upper()}__COLUMNS": '["id", "book", "note"]' for one in kinds}
+    keys = {f"RESOURCES__{one.upper()}__KEY": '["id"]' for one in kinds}
+    code, _, _ = ingest(
+        place,
+        KIND="dlt",
+        SOURCE="dlt_kit:boundless",
+        LIMITS__FILE_MEGABYTES="20",
+        **columns,
+        **keys,
+    )
+    every = json.loads((place / "var/runs/latest/feeds.json").read_text(encoding="utf-8"))
+    found = {one["feed"]: one for one in every}
+    assert code == 3
+    assert "more than 20 MB of rows came" in found["endless"]["message"]
+    landed = {name: (one["landed"], one["rejected"]) for name, one in found.items()}
+    assert landed["long"] == (40, 1)
+    assert landed["wide"] == (40, 0)
+    assert "RecursionError" in found["deep"]["message"]

@@ -608,6 +608,43 @@ def test_a_group_whose_members_come_in_parts_is_read_on(monkeypatch):
     assert list(entry.of("member")) == members
 
 
+@pytest.mark.parametrize("code", [2, 12, 53])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_list_whose_cookie_expired_is_read_again_once_and_comes_once(monkeypatch, code, times):
+    pytest.importorskip("ldap")
+    from ldap.controls import SimplePagedResultsControl
+
+    from reverse_etl.targets.ldap.directory import Directory, Entry
+    from reverse_etl.targets.ldap.errors import TroubleError
+
+    asked: list[str] = []
+
+    def page(self, where, scope, condition, attributes, paging):
+        asked.append(str(paging.cookie))
+        if paging.cookie and sum(map(bool, asked)) <= times:
+            raise TroubleError("failed", "precondition", code)
+        number = 1 if not paging.cookie else 2
+        entry = Entry(
+            f"cn={number},{BASE}",
+            {"entryuuid": [b"id%d" % number], "employeenumber": [b"p%d" % number]},
+        )
+        answer = SimplePagedResultsControl(True, size=0, cookie="" if number == 2 else "next")
+        return [entry], [answer]
+
+    monkeypatch.setattr(Directory, "_page", page)
+    set_up = {"url": "ldaps://d", "base": BASE, "user": "u", "password": "p"}
+    set_up["switch"] = {"attribute": "employeeType", "off": "closed"}
+    made = Ldap("ldap", set_up, declared())
+    made._sleep = lambda seconds: None
+    if times == 1:
+        assert sorted(seen(made)) == ["id1", "id2"]
+        assert asked == ["", "next", "", "next"]
+    else:
+        with pytest.raises(TargetUnreadableError, match="users"):
+            seen(made)
+        assert len(asked) == 4
+
+
 @here
 @pytest.mark.long
 def test_five_thousand_people_and_a_group_of_all_of_them(directory, server):

@@ -25,7 +25,7 @@ import ldap.filter
 from ldap.controls import SimplePagedResultsControl
 
 from reverse_etl.targets.ldap import names
-from reverse_etl.targets.ldap.errors import TroubleError, trouble_of
+from reverse_etl.targets.ldap.errors import EXPIRED, OUT_OF_DATE, TroubleError, trouble_of
 from reverse_etl.targets.ldap.settings import Settings
 
 __all__ = ["Directory", "Entry", "names"]
@@ -70,7 +70,12 @@ class Directory:
         cookie: Any = ""
         while True:
             paging = SimplePagedResultsControl(not only, size=self._said.page, cookie=cookie)
-            page, answered = self._page(where, scope, condition, attributes, paging)
+            try:
+                page, answered = self._page(where, scope, condition, attributes, paging)
+            except TroubleError as trouble:
+                if cookie and trouble.code in EXPIRED:
+                    raise TroubleError("retry", OUT_OF_DATE, trouble.code) from None
+                raise
             yield [self._whole(entry) for entry in page]
             told = [c for c in answered if c.controlType == SimplePagedResultsControl.controlType]
             cookie = told[0].cookie if told else ""

@@ -15,6 +15,9 @@ from reverse_etl.model import Change, Outcome, key_text
 from reverse_etl.targets.replies import advised, general
 
 ALREADY, TAKEN_VALUE, NO_VALUE, CONSTRAINT = 68, 20, 16, 19
+# how a server refuses the cookie of a next page it no longer knows: OpenLDAP by 2 or 53, an Active
+# Directory by 12 or 53 (untried)
+EXPIRED, OUT_OF_DATE = frozenset({2, 12, 18, 53}), "expired"
 CODES: dict[int, tuple[str, str]] = {  # result code -> (status, reason)
     1: ("retry", "server_error"),  # operationsError; AD: not signed in yet
     3: ("retry", "too_slow"),

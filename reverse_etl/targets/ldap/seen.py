@@ -20,9 +20,9 @@ from reverse_etl.model import DELETED, PASSWORD, SWITCH, Change, Column, Export,
 from reverse_etl.pacing import ATTEMPTS, pause
 from reverse_etl.targets import entity as rows
 from reverse_etl.targets.base import Target
-from reverse_etl.targets.ldap.errors import TroubleError
+from reverse_etl.targets.ldap.errors import OUT_OF_DATE, TroubleError
 from reverse_etl.targets.ldap.settings import OWN, Entity, Settings
-from reverse_etl.targets.reading import TargetUnreadableError
+from reverse_etl.targets.reading import TargetUnreadableError, expired_twice
 from reverse_etl.targets.taken import UNLIKE, unlike
 
 if TYPE_CHECKING:
@@ -202,20 +202,24 @@ class Seen(Target):
     def _listed(self, entity: str, more: Sequence[str] = ()) -> Iterator[Entry]:
         condition, asked = self._filter(entity), [*self._asked(entity), *more]
         try:
-            yield from self._patient(lambda: self._found(self._said.base, condition, asked))
+            yield from self._patient(entity, lambda: self._found(self._said.base, condition, asked))
         except TroubleError as trouble:
             raise self._unreadable(entity, trouble) from None
 
-    def _patient(self, read: Callable[[], list[Entry]]) -> list[Entry]:
+    def _patient(self, entity: str, read: Callable[[], list[Entry]]) -> list[Entry]:
         """A list, whole; one that breaks off in the middle is begun again: its place was known to
-        the connection alone.
+        the connection alone. One whose next page has expired, once.
         """
+        expired = False
         for attempt in range(1, ATTEMPTS):
             try:
                 return read()
             except TroubleError as trouble:
                 if trouble.status == "failed":
                     raise
+                if trouble.reason == OUT_OF_DATE and expired:
+                    raise expired_twice(self.name, entity) from None
+                expired = expired or trouble.reason == OUT_OF_DATE
                 self._sleep(pause(attempt))
         return read()
 
