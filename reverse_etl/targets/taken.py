@@ -10,6 +10,7 @@ a service, a role holder, a closed one is nobody's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from common.settings import Section
 from reverse_etl.configured import TargetSettingsError
 from reverse_etl.model import ADOPTS, LOGIN, PASSWORD, SWITCH, Column, Export
 
+PLAIN = re.compile(r"[A-Za-z0-9._:/-]{0,80}[0-9][A-Za-z0-9._:/-]{0,80}|[0-9a-f-]{8,}")
 UNLIKE = "_unlike"  # the raw column that says by what an object is nobody's own
 
 
@@ -65,13 +67,16 @@ class Holder:
 
     def why_not(self, said: Adopts) -> str | None:
         """Why it does not become ours, as the end of a sentence."""
+        it = f"it is {_plain(self.remote_id) or 'another object'}"
         if self.key:
-            return f"it is {self.remote_id}, which carries the key {self.key}"
+            return (
+                f"{it}, which carries {f'the key {key}' if (key := _plain(self.key)) else 'a key'}"
+            )
         if not said.adopts:
-            return f"it is {self.remote_id}, which carries no key of ours"
+            return f"{it}, which carries no key of ours"
         if by := unlike(said.adopts_only, self.at, self.switch):
             own = "no person's own: adopts_only says which are"
-            return f"it is {self.remote_id}, and by {by} {own}"
+            return f"{it}, and by {by} {own}"
         return None
 
 
@@ -96,6 +101,11 @@ def the_one(found: Iterable[Any], login: Column | None, wanted: Any, at: Callabl
     place, name = login.field or login.name, str(wanted).lower()
     same = [one for one in found if str(at(one, place) or "").lower() == name]
     return same[0] if len(same) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """An id or a key as it may stand in a sentence: none that is an address, a name or no text."""
+    return text if PLAIN.fullmatch(text) else ""
 
 
 def _words(value: Any) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+import pytest
 import sql_kit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -174,3 +175,19 @@ def test_a_target_by_settings_adopts_what_is_open_nobodys_and_of_a_sort_that_is_
     ours = adopts and not closed and key is None and plain <= good
     assert (why is None) == ours
     assert ours or "it is 7" in str(why)
+
+
+@pytest.mark.parametrize(
+    ("remote_id", "key", "said"),
+    [
+        ("7", "p0fa0745bf0edbf7", "it is 7, which carries the key p0fa0745bf0edbf7"),
+        ("7", "ann.li@home.example", "it is 7, which carries a key"),
+        ("ann.li@d.example", None, "it is another object, which carries no key of ours"),
+        ("Ann Li", "Ann\x1b[2J", "it is another object, which carries a key"),
+        ("https://x/9?\n", "4", "it is another object, which carries the key 4"),
+    ],
+)
+def test_who_has_a_name_is_never_named_by_what_tells_who_somebody_is(
+    remote_id: str, key: str | None, said: str
+) -> None:
+    assert Holder(remote_id, key, {}.get).why_not(Adopts()) == said
