@@ -14,68 +14,8 @@ there as (
     select * from {{ ref('stg_google__user_details') }}
 ),
 
-people as (
-    select
-        users.person_id,
-        users.primary_email,
-        users.suspended,
-        users.source,
-        users.school_number as export_school,
-        holders.population,
-        holders.school_number,
-        holders.school_name,
-        holders.grade_code,
-        holders.homeroom,
-        holders.position,
-        holders.source_key
-    from users
-    inner join holders
-        on users.person_id = holders.person_id
-    where not users.deleted
-),
-
--- whoever has a position at a school; of several the first by address, so that it is the same one every night
-incumbents as (
-    select
-        people.school_number,
-        lower(people.position) as position,
-        min(people.primary_email) as address
-    from people
-    where people.population = 'staff' and not people.suspended
-    group by people.school_number, lower(people.position)
-),
-
-fitting as (
-    select
-        people.*,
-        rules.field,
-        rules.value as pattern,
-        incumbents.address as holder,
-        {{ rule_weight('rules') }} as weight
-    from people
-    inner join rules
-        on {{ rule_fits('rules', 'people') }}
-    -- nobody is their own
-    left join incumbents
-        on
-            coalesce(people.school_number, '') = coalesce(incumbents.school_number, '')
-            and lower(rules.held_by) = incumbents.position
-            and people.primary_email <> incumbents.address
-),
-
-chosen as (
-    {{ deduplicate('fitting', 'person_id, field', 'weight desc, pattern') }}
-),
-
--- a row whose words say nothing of somebody empties the field
 worded as (
-    select
-        fitting.person_id,
-        fitting.source,
-        fitting.export_school,
-        fitting.field,
-        {{ detail_words('fitting') }} as value
-    from chosen as fitting
+    {{ details_of('users', 'holders', 'rules', 'primary_email', 'not users.suspended') }}
 ),
 
 said as (
