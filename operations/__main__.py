@@ -19,7 +19,7 @@ from common.lock import LockHeldError
 from common.runs import NoSuchRunError, Run, business_date
 from common.terminal import Terminal
 from operations import audit as cookbook
-from operations import interventions, schedule
+from operations import copies, interventions, schedule
 from operations import night as nights
 from operations import report as reports
 from operations.preflight import size
@@ -64,7 +64,8 @@ def nightly(
         raise SystemExit(
             _refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"')
         )
-    raise SystemExit(nights.nightly(allow, why))
+    with copies.steps():
+        raise SystemExit(nights.nightly(allow, why))
 
 
 @app.command()
@@ -72,7 +73,8 @@ def intraday(
     name: Annotated[str, typer.Argument(help="a [schedule.intraday.<name>] of the settings")],
 ) -> None:
     """A short run by day for some targets, e.g. the call-out after attendance was taken."""
-    raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
+    with copies.steps():
+        raise SystemExit(schedule.intraday(name, business_date("intraday", None)))
 
 
 @app.command()
@@ -98,7 +100,8 @@ def run(
         raise SystemExit(
             _refuse('--allow lifts a limit and is recorded with its reason: add WHY="…"')
         )
-    raise SystemExit(parts.run(part, allow, why))
+    with copies.steps():
+        raise SystemExit(parts.run(part, allow, why))
 
 
 @app.command()

@@ -97,11 +97,12 @@ def build(run: Run, select: str = "", *, only: str = "", full: bool = False) -> 
     elif (
         as_noted and not select and not whole
     ):  # seeds and staging views are as they were made: only what rests on data is built
-        without += ["resource_type:seed", "path:models/staging"]
+        without += ["resource_type:seed", "fqn:staging"]
         arguments += ["--indirect-selection", "cautious"]
     if not select:
         unused = _unused()
-        without += [f"path:{room.relative_to(paths.project())}" for room in unused]
+        # by name: dbt looks for the files of each path at every node it has
+        without += [f"fqn:{_room(room)}" for room in unused]
         _drop(unused)
     if without:
         arguments += ["--exclude", *without]
@@ -212,6 +213,11 @@ def _unused() -> list[Path]:
     ):
         unused -= used
     return sorted(unused)
+
+
+def _room(folder: Path) -> str:
+    """`exports.google`: what the names of its models and their tests begin with."""
+    return ".".join(folder.relative_to(paths.project() / "models").parts)
 
 
 def _drop(rooms: Sequence[Path]) -> None:

@@ -352,6 +352,13 @@ def watching(watch: Watch) -> Iterator[None]:
     class Watched(theirs):
         RUNNER_MAP = theirs.RUNNER_MAP | {kind: asking(theirs.RUNNER_MAP[kind]) for kind in watched}
 
+        def get_graph_queue(self) -> Any:
+            """dbt selects three times, with unit tests and without; here there are none."""
+            self.selected_unit_tests = set()
+            self.build_model_to_unit_test_map(set())
+            selector = self.get_node_selector(no_unit_tests=True)
+            return selector.get_graph_queue(self.get_selection_spec())
+
         def run(self) -> Any:
             try:
                 return super().run()

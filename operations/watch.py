@@ -11,40 +11,30 @@ Alone: `python -m operations watch`.
 
 from __future__ import annotations
 
-import gc
 import os
-import runpy
 import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
-from sys import argv
 
-from common import lock, log, paths, settings, turns
-from operations import interventions, night, parts
+from common import lock, log, settings, turns
+from operations import copies, interventions, parts
 from operations.configured import Part
 
 TICK = 1.0  # seconds between two looks
 # what the steps of a run import, at once and before anybody forks
 WARM = (
+    *copies.COMMON,
     "dbt.cli.main",
     "dbt.adapters.duckdb",
     "dbt.task.build",
     "dlt",
-    "ingestion.__main__",
     "ingestion.fetch",
     "ingestion.sql",
     "ingestion.rest",
-    "operations.alerts",
-    "operations.build",
-    "operations.report",
-    "reverse_etl.__main__",
-    "reverse_etl.targets",
 )
 
 
@@ -55,29 +45,7 @@ class Watched:
     begun: datetime | None
     seen: tuple[tuple[str, int, int], ...] = ()  # the files its last run found
     there: tuple[tuple[str, int, int], ...] | None = None  # those of the look before
-    process: Copy | None = None
-
-
-@dataclass
-class Copy:
-    """A copy of this process, as `subprocess` has one."""
-
-    pid: int
-    returncode: int | None = None
-
-    def wait(self) -> int:
-        """Its exit code, once it has ended."""
-        if self.returncode is None:
-            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.returncode
-
-    def poll(self) -> int | None:
-        """The same, None while it lasts."""
-        if self.returncode is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+    process: copies.Copy | None = None
 
 
 @dataclass
@@ -109,7 +77,9 @@ class Watch:
             if due and not (paused or known.process or self.stop.is_set() or self._busy(part)):
                 known.begun, known.seen = datetime.now(UTC), files
                 log.event("part_begins", part=part.name, because="arrival" if came else "time")
-                known.process = forked(lambda name=part.name: parts.run(name), own_group=True)
+                known.process = copies.forked(
+                    lambda name=part.name: parts.run(name), own_group=True
+                )
 
     def _busy(self, part: Part) -> bool:
         """Whether somebody is at one of its targets: it begins once that is over."""
@@ -152,12 +122,11 @@ def watch(seconds: float = 0.0) -> int:
 
 
 def _watch(seconds: float, alone: Sequence[Part]) -> int:
-    for name in WARM:
-        import_module(name)
-        if name.endswith("__main__"):  # which is run anew each time
-            sys.modules.pop(name)
-    gc.freeze()  # so that copies share what was imported
-    night.launch = launched
+    with copies.steps(WARM):
+        return _stay(seconds, alone)
+
+
+def _stay(seconds: float, alone: Sequence[Part]) -> int:
     watched = Watch()
     before = {
         number: signal.signal(number, lambda *_: watched.stop.set())
@@ -172,7 +141,6 @@ def _watch(seconds: float, alone: Sequence[Part]) -> int:
     finally:
         watched.stop.set()
         watched.end()
-        night.launch = night.started
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
@@ -183,50 +151,3 @@ def _known(part: Part) -> Watched:
     begun = parts.last_begun(part.name)
     since = begun.timestamp() * 1e9 if begun else 0
     return Watched(begun, tuple(one for one in parts.arrived(part) if one[2] < since))
-
-
-def launched(
-    command: tuple[str, ...],
-    environment: dict[str, str],
-    _: tuple[int, ...],
-    *,
-    own_group: bool = False,
-) -> Copy:
-    """A step, in a copy of this process. What is open here is open there."""
-
-    def step() -> int:
-        os.environ.clear()
-        os.environ.update(environment)
-        argv[:] = command  # where its Typer looks
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
-        return 0
-
-    return forked(step, own_group=own_group)
-
-
-def forked(act: Callable[[], int], *, own_group: bool) -> Copy:
-    """Do it in a copy of this process, which ends with the code of the act."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if process := os.fork():
-        return Copy(process)
-    code = 1
-    try:
-        if own_group:
-            os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        os.chdir(paths.root())
-        settings._files.cache_clear()
-        code = act()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-    except (settings.SettingsError, night.NightRunningError, night.NightRefusedError) as error:
-        print(error, file=sys.stderr)
-        code = 2
-    except BaseException:
-        traceback.print_tb(sys.exc_info()[2])  # without its text, which may quote a row
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)

@@ -1,25 +1,22 @@
 """Observe: read what each API target holds now into `raw_<target>`.
 
 In: the adapters (Arrow batches per entity, and `names_taken`). Out: `raw_<target>.<entity>`, text
-columns plus `_json` and `_observed_at`, replaced by dlt from a staging table; the run's
-`observed.json`; findings. A target is replaced as a whole or not at all: when one entity cannot be
-read, the last observation of all its entities stays, and the plan holds the target. Targets are
-read at the same time and independently.
+columns plus `_json` and `_observed_at`, replaced in one transaction; the run's `observed.json`;
+findings. A target is replaced as a whole or not at all: when one entity cannot be read, the last
+observation of all its entities stays, and the plan holds the target. Targets are read at the same
+time and independently.
 
 Alone: `python -m reverse_etl observe [--target T]`.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,16 +31,6 @@ from reverse_etl.model import Adapter, Export
 from reverse_etl.targets.taken import UNLIKE
 
 NAMES_TAKEN = "names_taken"
-SETTINGS = {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__LOG_LEVEL": "ERROR",
-    "RESTORE_FROM_DESTINATION": "false",  # no state is kept in dlt, so there is none to restore
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "LOAD__TRUNCATE_STAGING_DATASET": "true",  # no second copy of everybody
-    "DESTINATION__REPLACE_STRATEGY": (  # the default leaves an empty table when killed
-        "insert-from-staging"
-    ),
-}
 
 
 def api_targets(targets: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -213,43 +200,21 @@ def _table(adapter: Adapter, entity: str, observed_at: datetime) -> pa.Table:
 
 
 def land(target: str, tables: Mapping[str, pa.Table]) -> None:
-    """Replace `raw_<target>` with these tables by one dlt run. dlt's folder goes before and after,
-    whatever happened: it holds a copy of everybody, and what a killed run left pending dlt would
-    load instead of what is new.
-    """
-    import dlt  # two seconds of imports, only where something is landed
-
-    os.environ.update(SETTINGS)
-    folder = paths.var() / "dlt"
-    try:
-        shutil.rmtree(folder / f"observe_{target}", ignore_errors=True)
-        _load(dlt, target, tables, folder)
-    finally:
-        shutil.rmtree(folder / f"observe_{target}", ignore_errors=True)
-
-
-def _load(dlt: Any, target: str, tables: Mapping[str, pa.Table], folder: Path) -> None:
-    hints = {"_observed_at": {"data_type": "timestamp", "timezone": True}}
-    resources = [
-        dlt.resource(
-            [table],
-            name=entity,
-            write_disposition="replace",
-            columns={
-                **{c: {"data_type": "text"} for c in table.schema.names if c != "_observed_at"},
-                **hints,
-            },
-        )  # type: ignore[arg-type]
-        for entity, table in tables.items()
-    ]
-    with store.connect() as connection:  # dlt's own would know no limit of memory
-        pipeline = dlt.pipeline(
-            f"observe_{target}",
-            pipelines_dir=str(folder),
-            dataset_name=f"raw_{target}",
-            destination=dlt.destinations.duckdb(connection.cursor()),
-        )
-        pipeline.run(resources).raise_on_failed_jobs()
+    """Replace `raw_<target>` with these tables, all of them or none: one transaction."""
+    load = f"{time.time():.6f}"
+    with store.connect() as connection:
+        connection.begin()
+        for entity, table in tables.items():
+            relation = sql.name(f"raw_{target}", entity)
+            connection.execute(f"delete from {relation}")
+            connection.register("observed_now", table)
+            connection.execute(
+                f"insert into {relation} ({sql.names(table.schema.names)}, _dlt_load_id)"
+                f" select *, ? from observed_now",
+                [load],
+            )
+            connection.unregister("observed_now")
+        connection.commit()
 
 
 def _failed(error: Exception, calls: int, seconds: float) -> dict[str, Any]:

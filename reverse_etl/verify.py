@@ -28,7 +28,7 @@ from common import findings, problems, store
 from common.findings import Finding
 from common.log import event
 from common.runs import Run
-from reverse_etl import causes, journal
+from reverse_etl import causes, diff, journal
 from reverse_etl import plan as planning
 from reverse_etl.limits import Allowed
 from reverse_etl.model import SUSPEND, SWITCH
@@ -78,18 +78,25 @@ def verify(
     rested = _as_observed(run, chosen) if in_one_go else set()
     for target in sorted(rested):
         event("not_read_again", target=target)
+    # the plan found no difference, and nothing was read or written since
+    as_planned = in_one_go and _found_nothing(document) and _is_read(run, chosen) <= rested
     while True:
         observe(tuple(target for target in left if target not in rested))
         rested = set()
         with store.connect() as connection:
             settle(connection)
             night = make_night()
-            plan = planning.build_plan(connection, night, Allowed(), planning.Scope(left))
+            if as_planned:
+                connection.execute(diff.CHANGES)
+                parts = tuple(map(_part, document["exports"]))
+            else:
+                scope = planning.Scope(left)
+                parts = planning.build_plan(connection, night, Allowed(), scope).parts
             result |= _measured(
                 connection,
                 document,
                 left,
-                {(part.target, part.entity): part for part in plan.parts},
+                {(part.target, part.entity): part for part in parts},
                 {
                     (export.target, export.entity)
                     for export in night.exports.every
@@ -349,6 +356,26 @@ def _wrote(run: Run, targets: Sequence[str]) -> bool:
         for counts in outcome.get(t, {}).values()
         if isinstance(counts, Mapping)
     )
+
+
+def _found_nothing(document: Mapping[str, Any]) -> bool:
+    """Whether a plan compared every export and found it equal, with nothing left out."""
+    left_out = ("set_aside", "waiting", "postponed")
+    return planning.is_empty(document) and not any(
+        part.get(one, True) for part in document["exports"] for one in left_out
+    )
+
+
+def _part(planned: Mapping[str, Any]) -> planning.ExportPlan:
+    """What a plan that found nothing says of an export."""
+    return planning.ExportPlan(
+        planned["target"], planned["entity"], planned["desired"], planned["observed"]
+    )
+
+
+def _is_read(run: Run, targets: Sequence[str]) -> set[str]:
+    """Those of some targets that can be read."""
+    return {*run.read("observed.json", {})} & {*targets}
 
 
 def _as_observed(run: Run, targets: Sequence[str]) -> set[str]:

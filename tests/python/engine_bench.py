@@ -402,35 +402,8 @@ class Bench:
         self.run = Run.open("test")
         self.build()
 
-    def observe(self, through_dlt: bool = False) -> int:
-        if through_dlt:
-            return observing.observe(self.run, ["fake"], lambda _: self.target)
-        observing.ensure_tables({"fake": self.target})
-        started = datetime.now(UTC)
-        with store.connect() as connection:
-            for entity, columns in FakeTarget.raw_columns.items():
-                connection.execute(f"delete from raw_fake.{entity}")
-                batches = list(self.target.observe(entity))
-                if batches:
-                    observed = pa.Table.from_batches(batches)
-                    connection.register("observed", observed)
-                    connection.execute(
-                        f"insert into raw_fake.{entity} ({', '.join(columns)}, _json) select * from"
-                        " observed"
-                    )
-                    connection.unregister("observed")
-        self.run.write(
-            "observed.json",
-            {
-                "fake": {
-                    "status": "ok",
-                    "observed_at": started.isoformat(),
-                    "entities": {},
-                    "read_calls": 1,
-                }
-            },
-        )
-        return 0
+    def observe(self) -> int:
+        return observing.observe(self.run, ["fake"], lambda _: self.target)
 
     def night(self, undoes: str = "") -> planning.PlanInputs:
         undone = undoes or self.run.read("plan.json", {}).get("undoes", "")

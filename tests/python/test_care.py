@@ -25,7 +25,7 @@ from night_kit import of_code
 
 from common import access, disk_reserve, findings, lock, paths, runs, settings, store
 from common.runs import Run
-from operations import interventions, night, page, preflight
+from operations import copies, interventions, night, page, preflight
 from operations import report as reports
 
 ROOT = paths.root()
@@ -91,6 +91,65 @@ def told(run: Run | None = None) -> dict[str, str]:
 
 def summary() -> dict:
     return Run.latest().read("summary.json")
+
+
+# ---------------------------------------------------------------- a step as a copy
+
+
+def copied(monkeypatch, does: str, **more) -> int:
+    """A night whose one step is a module that does this, in a copy of this process."""
+    (paths.var() / "small_act.py").write_text(f"import os, pathlib, sys\n{does}", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(paths.var()))
+    monkeypatch.setattr(night, "_start", START)
+    with copies.steps(()):
+        return live(("ingest", ("small_act", "--word"), ()), **more)
+
+
+def test_a_step_that_is_a_copy_is_told_what_a_new_python_is_and_changes_nothing_of_the_night(
+    monkeypatch, var
+):
+    code = """
+var = pathlib.Path(os.environ["HOMEROOM_VAR"])
+os.environ["HOMEROOM_VAR"] = "/nowhere"
+argv = sys.argv
+told = [os.environ["HOMEROOM_RUN"], argv[1], os.getpid() == os.getpgrp(), __name__, os.getcwd()]
+(var / "told").write_text("\\n".join(map(str, told)))
+sys.exit(3)
+"""
+    assert copied(monkeypatch, code) == 3
+    run_id, *told_it = (var / "told").read_text(encoding="utf-8").splitlines()
+    assert run_id == Run.latest().run_id
+    assert told_it == ["--word", "True", "__main__", str(ROOT)]
+    assert os.environ["HOMEROOM_VAR"] == str(var)
+    assert Run.latest().facts()["steps"][0]["peak_megabytes"] > 0
+    assert night.launch is night.started
+
+
+def test_a_copy_that_dies_takes_nothing_with_it_and_is_named(monkeypatch):
+    copied(monkeypatch, "print('half', end='')\nos.kill(os.getpid(), 9)")
+    assert "SIGKILL" in told()["step_died"]
+    copied(monkeypatch, "raise ValueError('Quinn')")
+    assert "step_failed" in told() and "Quinn" not in str(told())
+
+
+def test_a_copy_can_be_asked_to_stop_from_the_moment_it_begins():
+    before = signal.getsignal(signal.SIGTERM)
+    for _ in range(5):
+        copy = copies.forked(lambda: time.sleep(60) or 0, own_group=True)
+        os.killpg(copy.pid, signal.SIGTERM)
+        assert copy.wait() == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGTERM, signal.SIGINT}
+    assert copies.forked(lambda: 7, own_group=False).wait() == 7
+
+
+def test_a_copy_that_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setenv("NIGHT__STEP_MINUTES__INGEST", "0.01")
+    assert copied(monkeypatch, "import time\ntime.sleep(60)") == 1
+    assert "step_timeout" in told()
+
+
+# ---------------------------------------------------------------- what goes wrong
 
 
 def test_settings_of_the_alerts_that_cannot_be_followed_are_a_finding_and_the_night_goes_on(

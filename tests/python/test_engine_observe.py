@@ -30,10 +30,10 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "var")
 
 
-def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(bench: Bench) -> None:
+def test_what_a_target_holds_is_landed_and_replaced_the_next_time(bench: Bench) -> None:
     for number in (1, 2):
         bench.platform.put("users", {"person_id": f"p{number}", "suspended": False})
-    assert bench.observe(through_dlt=True) == 0
+    assert bench.observe() == 0
     rows = bench.ask(
         """select person_id, suspended, given_name, _json is not null, _observed_at is not null,
         _dlt_load_id is not null
@@ -46,7 +46,7 @@ def test_what_a_target_holds_is_landed_through_dlt_and_replaced_the_next_time(be
     left = [path for path in (bench.run.folder.parents[1] / "dlt").rglob("*") if path.is_file()]
     assert left == [], "no working folder keeps who was observed"
     bench.platform.objects["users"].clear()
-    assert bench.observe(through_dlt=True) == 0
+    assert bench.observe() == 0
     assert bench.ask("select count(*) from raw_fake.users") == [(0,)]
     seen = bench.run.read("observed.json")["fake"]
     assert (seen["status"], seen["entities"]["users"]) == ("ok", 0)
@@ -62,7 +62,7 @@ def test_a_target_that_breaks_half_way_keeps_its_last_observation_and_the_other_
             return super().observe(entity)
 
     bench.platform.put("users", {"person_id": "p1"})
-    assert bench.observe(through_dlt=True) == 0
+    assert bench.observe() == 0
     bench.platform.put("users", {"person_id": "p2"})
     targets = {"fake": Breaks(bench.platform), "other": FakeTarget(bench.platform)}
     assert observing.observe(bench.run, ["fake", "other"], lambda name: targets[name]) == 3

@@ -4,6 +4,7 @@ opened.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import duckdb
 import pytest
 
 from common import disk_reserve, lock, paths, store
+from common.runs import Run
 from operations import failures, preflight, publish
 
 
@@ -182,13 +184,104 @@ def test_people_are_shown_what_they_ask_about_and_no_raw_record(var):
     assert not {"raw_sis.people", "staging.stg_sis__people"} & there
 
 
+def published(name: str) -> list[tuple]:
+    with duckdb.connect(str(paths.published()), read_only=True) as connection:
+        return connection.execute(f"select * from {name}").fetchall()
+
+
+def planted(statement: str) -> None:
+    """Change the copy behind its maker's back, who still takes it for its own."""
+    paths.published().chmod(0o600)
+    with duckdb.connect(str(paths.published())) as connection:
+        connection.execute(statement)
+    noted = json.loads(publish._marks().read_text(encoding="utf-8"))
+    noted["file"] = publish._which(paths.published())
+    publish._marks().write_text(json.dumps(noted), encoding="utf-8")
+
+
+def changed(*statements: str) -> int:
+    with store.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return publish.publish()
+
+
+def test_only_what_changed_is_copied_and_nothing_that_is_gone_stays():
+    count = changed(
+        "create schema core",
+        "create table core.schools as select 'Hope' as name",
+        "create table core.rooms as select 1 as room union all select 2",
+        "create view core.open_schools as from core.schools",
+    )
+    planted("update core.schools set name = 'carried over'")
+    assert changed("insert into core.rooms values (3)") == count
+    assert published("core.schools") == [("carried over",)], "as it was, and so not copied"
+    assert published("core.rooms order by 1") == [(1,), (2,), (3,)]
+    for statement, holds in (
+        ("update core.schools set name = 'Yale'", [("Yale",)]),
+        ("alter table core.schools rename name to called", [("Yale",)]),
+        ("alter table core.schools add column open boolean", [("Yale", None)]),
+    ):
+        planted("create or replace table core.schools as select 'carried over' as name")
+        changed("drop view if exists core.open_schools", statement)
+        assert published("core.schools") == holds, statement
+    assert changed("drop table core.schools") == count - 2
+    with pytest.raises(duckdb.CatalogException):
+        published("core.schools")
+
+
+@pytest.mark.parametrize("why", ["another file", "nothing noted", "half a note", "long ago"])
+def test_a_copy_that_is_not_known_is_made_anew(why: str, monkeypatch):
+    changed("create schema core", "create table core.schools as select 'Hope' as name")
+    planted("update core.schools set name = 'somebody else''s'")
+    if why == "another file":
+        paths.published().write_bytes(paths.published().read_bytes())
+    elif why == "nothing noted":
+        publish._marks().unlink()
+    elif why == "half a note":
+        publish._marks().write_text(publish._marks().read_text("utf-8")[:50], "utf-8")
+    else:
+        noted = json.loads(publish._marks().read_text("utf-8"))
+        publish._marks().write_text(json.dumps(noted | {"whole_on": "2026-01-01"}), "utf-8")
+    publish.publish()
+    assert published("core.schools") == [("Hope",)]
+
+
+def test_a_copy_that_is_more_air_than_rows_is_made_anew():
+    rows = "select uuid() as id, repeat(uuid()::text, 20) as text from range(8000)"
+    changed("create schema core", f"create table core.people as {rows}")
+    changed("create schema audit", f"create table audit.runs_of_old as {rows}")
+    whole = paths.published().stat().st_size
+    for _ in range(2):
+        changed("delete from core.people", "delete from audit.runs_of_old")
+    assert paths.published().stat().st_size < whole / 2
+
+
+def test_another_word_in_the_yaml_is_said_of_what_did_not_change(monkeypatch):
+    def said(words: str) -> dict:
+        node = {"schema": "core", "alias": "schools", "description": words, "columns": {}}
+        return {"nodes": {"model.schools": node | {"depends_on": {"nodes": []}}}, "sources": {}}
+
+    def comment() -> list[tuple]:
+        return published("(select comment from duckdb_tables() where table_name = 'schools')")
+
+    with store.connect() as connection:
+        connection.execute("create schema core; create table core.schools as select 1 as id")
+    run = Run.open("nightly")
+    for words in ("One row per school.", "One row per school that is open."):
+        (run.folder / "dbt").mkdir(exist_ok=True)
+        run.write("dbt/manifest.json", said(words))
+        publish.publish()
+        assert comment() == [(words,)]
+
+
 def test_a_copy_that_fails_leaves_the_one_before_and_takes_no_room(monkeypatch):
     with store.connect():
         pass
     publish.publish()
     before = paths.published().read_bytes()
 
-    def half(fresh: Path) -> int:
+    def half(fresh: Path, _: dict) -> dict:
         fresh.write_bytes(b"half")
         raise OSError(28, "full")
 

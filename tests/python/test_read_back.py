@@ -186,6 +186,42 @@ def test_a_target_nobody_wrote_to_since_it_was_observed_is_not_read_again(bench:
     assert read_again(bench) == []
 
 
+def test_what_a_plan_found_equal_and_nobody_wrote_to_is_not_compared_a_second_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+    build = planning.build_plan
+    monkeypatch.setattr(
+        verifying.planning,
+        "build_plan",
+        lambda connection, night, *more: (
+            compared.append(night.run_id) or build(connection, night, *more)
+        ),
+    )
+
+    def again() -> int:
+        compared.clear()
+        verifying.verify(
+            bench.run, bench.night, lambda _: bench.observe(), pauses=(), in_one_go=True
+        )
+        return len(compared)
+
+    bench.desire(users=[user(1), user(2)])
+    assert bench.whole_night() == 0
+    assert again() == 1, "what a push wrote is compared"
+    assert bench.whole_night() == 0
+    assert again() == 0
+    equal = bench.run.read("verify.json")
+    assert three(bench) == (2, 0, 0, {})
+    bench.verify()
+    assert bench.run.read("verify.json") == equal, "by hand it is compared, and the same"
+    plan = bench.run.read("plan.json")
+    for left_out in ("set_aside", "waiting", "postponed"):
+        part = plan["exports"][0] | {left_out: 1}
+        bench.run.write("plan.json", plan | {"exports": [part]})
+        assert again() == 1, left_out
+
+
 def test_a_change_that_is_held_is_measured_on_what_was_observed(bench: Bench) -> None:
     bench.models = [replace(USERS, meta={**USERS.meta, "limits": {"create": 1}})]
     bench.desire(users=[user(n) for n in range(1, 9)])
