@@ -1,3 +1,23 @@
+{%- set chosen -%}
+    select
+        owners.class_id,
+        owners.person_id
+    from owners
+    inner join running
+        on owners.class_id = running.class_id
+{%- endset -%}
+
+{%- set of_a_class_without_owner -%}
+    -- whoever owns one for whom nobody is found stays: a group is never without an owner
+    select
+        held.class_id,
+        held.person_id
+    from held
+    left join owners
+        on held.class_id = owners.class_id
+    where owners.person_id is null
+{%- endset -%}
+
 with active_classes as (
     select * from {{ ref('exp_microsoft__classes') }}
     where state = 'active'
@@ -35,62 +55,6 @@ held as (
     select * from {{ ref('stg_microsoft__class_teachers') }}
 ),
 
-running as (
-    select
-        active_classes.class_id,
-        classes.keeps_people
-    from active_classes
-    inner join classes
-        on active_classes.class_id = classes.class_id
-    left join closed
-        on active_classes.class_id = closed.class_id
-    where closed.class_id is null
-),
-
-wanted as (
-    select
-        people.class_id,
-        people.person_id
-    from people
-    inner join running
-        on people.class_id = running.class_id
-    inner join states
-        on people.person_id = states.person_id
-
-    union
-
-    select
-        owners.class_id,
-        owners.person_id
-    from owners
-    inner join running
-        on owners.class_id = running.class_id
-
-    union
-
-    -- who is in a class that lost its list, is over, or that nobody asks for any more stays in it;
-    -- so does whoever owns one for whom nobody is found: a group is never without an owner
-    select
-        held.class_id,
-        held.person_id
-    from held
-    left join running
-        on held.class_id = running.class_id
-    left join owners
-        on held.class_id = owners.class_id
-    where running.class_id is null or running.keeps_people or owners.person_id is null
-),
-
-final as (
-    select
-        wanted.class_id,
-        wanted.person_id,
-        -- it is a part of the key, of classes nobody asks for any more too
-        {{ dbt.split_part('wanted.class_id', "'-'", 2) }} as school_number,
-        users.source
-    from wanted
-    inner join users
-        on wanted.person_id = users.person_id
-)
+{{ class_list('active_classes', also=[chosen, of_a_class_without_owner]) }}
 
 select * from final
