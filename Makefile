@@ -177,11 +177,12 @@ clean: ##+ forget the virtual environment and the demo
 
 ##@ Prove it
 
+# three at a time on two cores: a third of what a test takes it waits for disks and servers
 test: .venv/dev ##+ units, properties, real servers, whole nights
-	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not long and not slow" tests/python
+	@$(PY) -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long and not slow" tests/python
 
 test-slow: .venv/dev ##+ what is slower: more nights, longer draws
-	@$(PY) -m pytest -q --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "slow and not long" tests/python
+	@$(PY) -m pytest -q --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "slow and not long" tests/python
 
 lint: .venv/dev ##+ ruff and sqlfluff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(HERE) && $(TOLD) && DBT_TARGET_PATH="$$HOMEROOM_VAR/lint" \

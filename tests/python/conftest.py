@@ -41,18 +41,32 @@ LIVED = (240, 22)  # students and seed of the district that lived two nights
 PARSED = (
     ROOT / ".pytest_cache" / "partial_parse.msgpack"
 )  # the project as dbt last parsed it in any test
+LONGEST = (  # files whose tests take a minute or more together
+    "test_models",
+    "test_typed",
+    "test_lifecycle",
+    "test_file_kit",
+    "test_intake",
+    "test_history",
+)
 
 os.umask(0o077)  # what a test puts in place of our own is for its user alone, as that is
 
 
 @pytest.hookimpl(trylast=True)  # when what is not to run is out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One file that needs the two nights comes first and builds them; meanwhile the other process
-    does what needs none, not wait.
+    """One file that needs the two nights comes first and builds them; meanwhile the other processes
+    do what needs none, not wait. Of each, the files that take longest come first: one of minutes
+    that is begun last is waited for by all the others.
     """
     needing = {item.path for item in items if "two_nights" in getattr(item, "fixturenames", ())}
-    first = min(needing, default=None)
-    items.sort(key=lambda item: 0 if item.path == first else 2 if item.path in needing else 1)
+    first = min(needing - {path for path in needing if path.stem in LONGEST}, default=None)
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        turn = 0 if item.path == first else 2 if item.path in needing else 1
+        return turn, item.path.stem not in LONGEST
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)
