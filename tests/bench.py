@@ -6,10 +6,11 @@ write calls per changed record, the share of a full ingestion that a night witho
 the seconds of processor of that whole night, and the peak memory of any step. `landing` writes one
 big extract and compares landing it, and the whole of ingestion (fetch, hash, gate, archive, land),
 with `read_csv` into a table, each in a process of its own. `names` gives so many new people account
-names in one build.
+names in one build. `quiet` lives the same quiet night by this code and by that of a revision, in
+turn, and prints what each costs the processor, their ratio, and which exports differ.
 
-Alone: `make bench`, `python -m tests.bench 5000 20000`, `python -m tests.bench landing 5000000`, or
-`python -m tests.bench names 600000`.
+Alone: `make bench`, `python -m tests.bench 5000 20000`, `python -m tests.bench landing 5000000`,
+`python -m tests.bench names 600000`, or `python -m tests.bench quiet 5000 <revision>`.
 """
 
 from __future__ import annotations
@@ -37,29 +38,35 @@ from tests import bench_engine
 STEPS = ("ingest", "observe", "build", "plan", "push", "verify")
 
 
+def lived(folder: Path, *words: str, root: Path | None = None) -> float:
+    """One verb of the demo by the code at `root`; the seconds of processor it took, its platforms
+    included.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run(
+        [sys.executable, "-m", "demo", *words],
+        cwd=root or paths.root(),
+        env=os.environ | {"HOMEROOM_VAR": str(folder)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if ended.returncode not in (0, 2, 3):
+        raise SystemExit(
+            f"demo {' '.join(words)} ended with"
+            f" {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+        )
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def nights_of(students: int, folder: Path) -> tuple[list[dict[str, Any]], float]:
     """Run the demo's two nights, and a third on the extracts of the second; return their summaries,
     first night first, and the seconds of processor of the third, its platforms included.
     """
-    environment = os.environ | {"HOMEROOM_VAR": str(folder)}
-    started, quiet = time.monotonic(), 0.0
-    for words in (("run", "--students", str(students), "--seed", "1"), ("again",)):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ended = subprocess.run(
-            [sys.executable, "-m", "demo", *words],
-            cwd=paths.root(),
-            env=environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        quiet = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        if ended.returncode not in (0, 2, 3):
-            raise SystemExit(
-                f"the demo of {students:,} students ended with"
-                f" {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
-            )
+    started = time.monotonic()
+    lived(folder, "run", "--students", str(students), "--seed", "1")
+    quiet = lived(folder, "again")
     print(
         f"{students:,} students: {time.monotonic() - started:.0f} s for three nights and the"
         " platforms",
@@ -70,6 +77,58 @@ def nights_of(students: int, folder: Path) -> tuple[list[dict[str, Any]], float]
     )
     summaries = [json.loads((run / "summary.json").read_text(encoding="utf-8")) for run in runs]
     return summaries, quiet
+
+
+def exports_of(folder: Path) -> dict[str, tuple[Any, ...]]:
+    """Of every export its columns, how many rows it has and a hash over them, whatever their
+    order.
+    """
+    with duckdb.connect(
+        str(folder / "published" / "warehouse.duckdb"), read_only=True
+    ) as connection:
+        run = connection.execute
+        tables = run("select table_name from duckdb_tables() where schema_name = 'exports'")
+        found = {}
+        for (table,) in tables.fetchall():
+            columns = run(f'select * from exports."{table}" limit 0').description
+            names = ", ".join(f'"{name}"' for name, *_ in columns)
+            rows = run(f'select count(*), sum(hash(hash({names}))) from exports."{table}"')
+            found[table] = (names, *rows.fetchone())
+    return found
+
+
+def quiet_nights(students: int, revision: str, console: Console, turns: int = 3) -> None:
+    """The quiet night of this code beside that of a revision, in turn."""
+    table = Table(title=f"A quiet night at {students:,} students, seconds of processor")
+    for heading in ("turn", revision, "now", "ratio"):
+        table.add_column(heading, justify="right")
+    with tempfile.TemporaryDirectory(prefix="homeroom-bench-") as scratch:
+        then = Path(scratch) / "then"
+        git = ["git", "-C", str(paths.root()), "worktree"]
+        subprocess.run([*git, "add", "-q", "--detach", str(then), revision], check=True)
+        try:
+            sides = {
+                revision: (Path(scratch) / "var_then", then),
+                "now": (Path(scratch) / "var_now", paths.root()),
+            }
+            for folder, root in sides.values():
+                lived(folder, "run", "--students", str(students), "--seed", "1", root=root)
+                lived(folder, "again", root=root)  # what read the night before reads this one
+            for turn in range(turns):
+                took = [lived(folder, "again", root=root) for folder, root in sides.values()]
+                table.add_row(
+                    str(turn + 1), *(f"{one:.0f}" for one in took), f"{took[1] / took[0]:.2f}"
+                )
+            before, now = (exports_of(folder) for folder, _ in sides.values())
+        finally:
+            subprocess.run([*git, "remove", "--force", str(then)], check=True)
+    console.print(table)
+    common = before.keys() & now.keys()
+    differ = sorted(name for name in common if before[name] != now[name])
+    console.print(
+        f"{len(common) - len(differ)} exports equal by row hash"
+        + (f", {len(differ)} differ: {', '.join(differ)}" if differ else "")
+    )
 
 
 def bare_read(folder: Path) -> tuple[int, float]:
@@ -356,6 +415,8 @@ if __name__ == "__main__":
         landing(int(sys.argv[2]), Console(width=120))
     elif sys.argv[1:2] == ["names"]:
         names(int(sys.argv[2]), Console(width=120))
+    elif sys.argv[1:2] == ["quiet"]:
+        quiet_nights(int(sys.argv[2]), sys.argv[3], Console(width=120))
     elif sys.argv[1:2] == ["engine"]:
         bench_engine.main(*(int(argument) for argument in sys.argv[2:]))
     else:
