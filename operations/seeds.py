@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -165,8 +166,20 @@ def _described(folder: Path) -> dict[str, dict[str, Column]]:
     """Seed -> column -> what the YAML beside them says of it; what is no YAML dbt itself refuses,
     with its line.
     """
+    files = [(file, file.stat()) for file in sorted(folder.glob("*.yml"))]
+    stood = tuple((file, seen.st_mtime_ns, seen.st_size) for file, seen in files)
+    return {
+        name: columns
+        for name, columns in _said(stood).items()
+        if (folder / f"{name}.csv").is_file()
+    }
+
+
+@cache
+def _said(stood: tuple[tuple[Path, int, int], ...]) -> dict[str, dict[str, Column]]:
+    """The same of these files as they stood, whether their seeds are there or not."""
     described = {}
-    for file in sorted(folder.glob("*.yml")):
+    for file, *_ in stood:
         try:
             seeds = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["seeds"]
             for seed in seeds:
@@ -177,9 +190,7 @@ def _described(folder: Path) -> dict[str, dict[str, Column]]:
                 }
         except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             event("seed_description_unread", file=file.name, why=type(error).__name__)
-    return {
-        name: columns for name, columns in described.items() if (folder / f"{name}.csv").is_file()
-    }
+    return described
 
 
 def _column(type_: str, described: Mapping[str, Any]) -> Column:
