@@ -561,6 +561,7 @@ def test_a_plan_counts_what_is_planned_held_waiting_released_and_changed_by_hand
         "closed": [],
         "opened": [],
         "conflicts": [],
+        "documents": [],
         "drift": {},
         "made_from": {},
     }
