@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 override VALUES := TARGET SCHOOL PERSON ACTION STATUS FORMAT LIMIT NAMES RUN ONLY ALLOW WHY WHO AS_OF UNTIL FROM REALLY TEST TO AS SHOW \
-	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PART FOR PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT ENGINE HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
+	SELECT FULL ALL STUDENTS SEED PUSHES ASK SET FIELD CHANGED CODE DATE KEY PART FOR PYTHON HOMEROOM_VAR HOMEROOM_PROJECT DISTRICT ENGINE PROVINCE HOMEROOM_DISTRICT HOMEROOM_RUN HOMEROOM_DEMO
 $(foreach name,$(VALUES),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(VALUES)
 ifneq ($(RUN),)
@@ -58,6 +58,9 @@ run: .venv/nightly ##+ one run of a part of the whole, as [[schedules]] says ## 
 
 watch: .venv/nightly ##+ stay, and run each part when its time or its file comes ## FOR=3600
 	@$(NEAR); exec "$$@" -m operations watch $(call given,--for,FOR)
+
+province: .venv/nightly ##+ the nights of many districts in one budget ## PROVINCE=../bc SHOW=status ASK="select …"
+	@$(PY) -m operations province $${SHOW:+--status} $(call given,--ask,ASK) -- "$$PROVINCE"
 
 status: .venv/nightly ## how things stand: the latest night, what needs a person
 	@$(PY) -m operations status
@@ -248,5 +251,5 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 	@touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init run watch check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
+.PHONY: help setup init run watch province check demo demo-again demo-next year ingest observe build plan preview-file show release undo push verify report replay rehearse status alert nightly serve explain passwords \
 	pause resume acknowledge init-district upgrade-plan backup restore retention compact install audit test test-slow chaos month mutants lint bench compare-engines docs lock audit-deps dist clean

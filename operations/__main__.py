@@ -36,7 +36,8 @@ app = typer.Typer(
 def _begin(context: typer.Context) -> None:
     verb = str(context.invoked_subcommand)
     # root types install for whoever the nights run as; nothing is there yet to be somebody's
-    if verb not in ("install", "init", "init-district"):
+    # a province has a state folder of its own, which it says first
+    if verb not in ("install", "init", "init-district", "province"):
         access.begin(verb)
     if verb in ("build", "report", "backup"):
         context.with_resource(turns.taken(verb))
@@ -102,6 +103,37 @@ def run(
         )
     with copies.steps():
         raise SystemExit(parts.run(part, allow, why))
+
+
+@app.command()
+def province(
+    folder: Annotated[str, typer.Argument(help="the folder of province.toml")] = "",
+    status: Annotated[bool, typer.Option("--status", help="say how the last run ended")] = False,
+    ask: Annotated[str, typer.Option(help="a question in SQL of all published copies")] = "",
+) -> None:
+    """The nights of many districts, under one budget; what each needs, worst first."""
+    from operations import province as many
+    from operations import province_page as told
+    from operations import province_settings
+
+    home = province_settings.enter(folder or os.environ.get("PROVINCE", ""))
+    access.begin("status" if status or ask else "province")
+    if ask:
+        connection, left_out = told.view(home, province_settings.read(home)[1])
+        for line in left_out:
+            print(f"province: {line}", file=sys.stderr)
+        connection.sql(ask).show(max_rows=1000)
+        return
+    if not status:
+        many.run(home)
+    said = many.known()
+    found = said["districts"]
+    for line in told.lines(found):
+        print(line)
+    if status:
+        raise SystemExit(told.code(found))
+    print(f"page {told.write(said)}")
+    raise SystemExit(max(told.code(found), told.alert(found)))
 
 
 @app.command()

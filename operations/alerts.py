@@ -55,7 +55,7 @@ def send(run: Run, summary: dict[str, Any]) -> int:
     closed = [one for one in over if not one.get("closing")]
     fresh = series.news(run, found) if run.part else found
     told = [
-        _hand_over(channel, address, message)
+        hand_over(channel, address, message)
         for channel, address, message in _messages(
             given.routes, summary, fresh, closed, often=bool(run.part), run=run
         )
@@ -110,7 +110,7 @@ def try_out() -> int:
             f"A test of the route {names}: nothing has happened and nothing is to be done. What"
             " needs you will be told here.\n"
         )
-        told = _hand_over(
+        told = hand_over(
             channel, address, Message("Homeroom: a test, nothing has happened", text, "info", names)
         )
         print(
@@ -121,7 +121,8 @@ def try_out() -> int:
     return code
 
 
-def _hand_over(channel: str, address: str, message: Message) -> Told:
+def hand_over(channel: str, address: str, message: Message) -> Told:
+    """Give a message to a place, and say what became of it."""
     return deliver(channel, lambda: CHANNELS[channel](address, message)) | {
         "routes": message.routes
     }

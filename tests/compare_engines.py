@@ -77,7 +77,8 @@ def night(there: Postgres, manifest: dict[str, Any]) -> list[str]:
         for found in duck.execute(
             "select database_name, schema_name, table_name from duckdb_tables() where"
             f" (database_name = 'warehouse' and ({RAW} or schema_name = 'seeds')) or (database_name"
-            " = 'ledger' and schema_name in ('audit', 'applied')) or database_name = 'other' union"
+            " = 'ledger' and schema_name in ('audit', 'applied')) or (database_name = 'other' and"
+            " schema_name = 'identity') union"
             " all select database_name, schema_name, view_name from duckdb_views() where"
             " database_name = 'ledger' and not internal order by all"
         ).fetchall()
