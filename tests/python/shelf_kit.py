@@ -63,6 +63,18 @@ MODELS = (
     "exp_spacesedu__attendance",
     *(f"exp_myedbc_accounts__{entity}" for entity in ("students", "staff")),
     "exp_hr_accounts__employees",
+    *(
+        f"exp_brightspace__{entity}"
+        for entity in (
+            "manifest",
+            "departments",
+            "semesters",
+            "templates",
+            "offerings",
+            "users",
+            "enrolments",
+        )
+    ),
 )
 
 
@@ -652,6 +664,36 @@ def moodle_role(role: str) -> str:
 
 
 ANSWERS |= {
+    "exp_brightspace__manifest": (lambda _: [("2.0",)], "version"),
+    "exp_brightspace__departments": (
+        lambda of: [(one, "UPDATE", "1") for one in school_numbers(of)],
+        "code action is_active",
+    ),
+    "exp_brightspace__semesters": (ANSWERS["exp_oneroster11__academic_sessions"][0], "code"),
+    "exp_brightspace__templates": (oneroster_courses, "code name department_code"),
+    "exp_brightspace__offerings": (
+        lambda of: [(row[0], row[1], row[2], row[5]) for row in oneroster_classes(of)],
+        "code name template_code semester_code",
+    ),
+    "exp_brightspace__users": (
+        lambda of: [
+            (
+                person(one),
+                one.account.address("google"),
+                *called(one),
+                "Student" if isinstance(one, Student) else "Instructor",
+            )
+            for one in rostered(of)
+        ],
+        "org_defined_id username first_name last_name role_name",
+    ),
+    "exp_brightspace__enrolments": (
+        lambda of: [
+            (key, who, "Student" if role == "student" else "Instructor", None)
+            for key, who, role in members(of)
+        ],
+        "parent_code child_code role_name action",
+    ),
     "exp_myedbc_accounts__students": (
         lambda of: [
             (one.number, one.account.address("google"), person(one), one.number)
@@ -930,6 +972,25 @@ SAMPLE |= {
             "term_end_date": ("2027-01-31", "2027-06-30"),
         }.items()
     },
+    **{
+        f"brightspace.{name}": value
+        for name, value in {
+            "version": ("2.0", "2.0"),
+            "type": ("a unit", "a unit"),
+            "action": ("UPDATE", "UPDATE"),
+            "code": ("A_MA", "A_SC"),
+            "name": ("Maths 8", "Science, 8"),
+            "is_active": ("1", "1"),
+            "role_name": ("Student", "Instructor"),
+            "template_code": ("A_MA", "A_SC"),
+            "semester_code": ("2027-1", "2027-2"),
+            "department_code": (None, None),
+            "username": ("zoe@sd74.example", "jo@sd74.example"),
+            "org_defined_id": ("p000000000000001", "p000000000000002"),
+            "child_code": ("p000000000000001", "p000000000000002"),
+            "parent_code": ("ma", "sc"),
+        }.items()
+    },
     "myedbc_accounts.account_name": ("zoe.obrien", "jo"),
     "myedbc_accounts.staff_id": ("100", "101"),
     "moodle.role": ("student", "editingteacher"),
@@ -990,6 +1051,7 @@ SAMPLE |= {
 TARGETS = (
     "apple",
     "autodialer",
+    "brightspace",
     "canvas",
     "clever",
     "clevr",
