@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from common import problems
 from common.findings import Finding
-from ingestion import ends
+from ingestion import ends, foreign
 from ingestion.layout import Feed, Marks
 from ingestion.model import Fetched, RefusedError, Reject
 from ingestion.scan import Encoding, UnreadableError, encoding_of
@@ -117,6 +117,8 @@ def _read(
     """The values of a line; None where it is no row, or one that cannot be cut into its columns."""
     number, data, is_last = line
     text = data.decode(encoding.codec, "replace")
+    if is_last and seen.rows and foreign.broke_off(text):
+        raise RefusedError("feed_broke_off", {"file": file, "rows": f"{seen.rows:,}"}, number)
     if feed.marks:
         if _is_mark(feed.marks, file, text, number, seen):
             return None

@@ -111,7 +111,8 @@ BROKE = re.compile(
     | \b(?:transaction|job|query|export|report|process|statement)\b[^\r\n]{0,40}
       \b(?:aborted|cancel+ed|killed|terminated|failed|timed?\s?-?out)
     | \b(?:query|export|job|statement)\s(?:failed|timeout)\b
-    | \bsnapshot\stoo\sold\b | \bout\sof\s(?:memory|space)\b | \bno\sspace\sleft\b
+    | \bfatal\serror\b | \bsnapshot\stoo\sold\b
+    | \bout\sof\s(?:memory|space)\b | \bno\sspace\sleft\b
     | </?(?:html|body|head|h[1-6]|pre|center|hr|br|div|p|title)\b[^<>]*>
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,

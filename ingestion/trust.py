@@ -156,6 +156,7 @@ def check(source: str, feed: Feed, file: Fetched, rules: Rules, clean: Path) -> 
     _enough(trusted, rules)
     with table.connected() as connection:
         looked = _look(connection, source, trusted)
+        _not_broken_off(connection, trusted)
         if "shape" not in rules.accept:
             _as_expected(connection, looked)
         if wrong := junk.found(connection, looked, above):
@@ -226,6 +227,26 @@ def _look(connection: duckdb.DuckDBPyConnection, source: str, trusted: Trusted) 
         for name, (count, first) in repairs.items()
     )
     return replace(trusted, repaired=frozenset(repairs), findings=(*trusted.findings, *notes))
+
+
+def _not_broken_off(connection: duckdb.DuckDBPyConnection, trusted: Trusted) -> None:
+    """Refuse a sheet below whose rows a program says that it failed: it stands in one cell of a
+    row of its own.
+    """
+    if trusted.feed.format != "excel" or trusted.good < 2:
+        return
+    columns = [f"c{place}" for place in range(trusted.fields)]
+    last = _asked(
+        connection,
+        f"select {', '.join(columns)} from (select *, row_number() over () as row from"
+        f" {csv_of(trusted)}) where row = {trusted.good}",
+        trusted,
+    )
+    filled = [str(value) for value in last if value not in (None, "")]
+    if len(filled) == 1 < len(columns) and foreign.broke_off(filled[0]):
+        rows = f"{trusted.good - 1:,}"
+        values = {"file": trusted.file.name, "rows": rows}
+        raise RefusedError("feed_broke_off", values, trusted.line_of(trusted.good))
 
 
 def _repaired(source: str, trusted: Trusted, name: str, count: int, line: int) -> Finding:

@@ -350,6 +350,12 @@ def test_an_export_that_failed_behind_its_first_rows_is_no_whole_one(
         error = refused(tmp_path, layout, table() + behind + end)
         assert error.code == "feed_broke_off", str(error)
         assert "40 rows" in str(error)
+    if layout == LOOSE:  # also behind lines of a fixed width, and in a cell of a sheet
+        error = refused(tmp_path, FIXED, fixed() + behind.splitlines()[-1] + "\r\n")
+        assert (error.code, "40 rows" in str(error)) == ("feed_broke_off", True), str(error)
+        sheet = workbook(People=[HEAD, *ROWS, [behind.splitlines()[-1]]])
+        error = refused(tmp_path, EXCEL, sheet)
+        assert (error.code, "40 rows" in str(error)) == ("feed_broke_off", True), str(error)
 
 
 @pytest.mark.parametrize("mark", ["\x1a", "\x1a\r\n", "\r\n\x1a", "\x1a\x1a\x1a", "\x1a\0\0"])
