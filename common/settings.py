@@ -43,6 +43,7 @@ OF_DLT = ("runtime", "extract", "normalize", "load", "schema", "data_writer", "d
 TABLES = (
     *("district", "trust", "archive", "sources", "targets", "passwords", "alerts", "metrics"),
     *("night", "build", "schedule", "backup", "retention", "words", "access", "serve", "schedules"),
+    "calls",
 )
 PLAIN = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 HEADING = re.compile(r"\s*\[+\s*([\w\-.\"' ]+?)\s*\]+\s*(#.*)?")

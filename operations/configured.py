@@ -1,5 +1,5 @@
 """What the tables of the settings say that the night itself follows: `[night]`, `[schedule]`,
-`[[schedules]]`, `[build]`, `[backup]` and `[retention]`. Those of alerts stand in
+`[[schedules]]`, `[calls]`, `[build]`, `[backup]` and `[retention]`. Those of alerts stand in
 operations/routes.py.
 """
 
@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from common.settings import KeepDays, Never, Number, Section, Some, Text, Texts
+from common.settings import Count, KeepDays, Never, Number, Secret, Section, Some, Text, Texts
+from common.signed import a_secret
 
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 SPAN = re.compile(r"(\d+) (second|minute|hour)s?")
@@ -147,6 +148,8 @@ class Part(Section):
     """Local times it begins."""
     on_arrival: bool = False
     """Whether it begins when a file arrives in the folder of one of its feeds."""
+    on_call: bool = False
+    """Whether it begins when somebody calls for it, by a signed webhook; see [calls]."""
     feeds: Texts = ()
     """The sources it reads, or single feeds as source.feed; none named: all of them."""
     targets: Annotated[Texts, Field(min_length=1)]
@@ -163,7 +166,24 @@ class Part(Section):
         said = [f"every {self.every}"] if self.every else []
         said += [f"at {' and '.join(self.at)}"] if self.at else []
         said += ["when a file arrives"] if self.on_arrival else []
+        said += ["when called for"] if self.on_call else []
         return ", ".join(said) or "when asked for"
+
+
+class CalledPart(Section):
+    """[calls.parts.<name>]: a part somebody may call for."""
+
+    secret: Annotated[Secret, AfterValidator(a_secret)] = ""
+    """What its calls are signed with: `whsec_` and 24 to 64 bytes in base64. To secrets.toml."""
+
+
+class Called(Section):
+    """[calls]: where a watch listens for signed webhooks, on this machine only."""
+
+    port: Count = 0
+    """The port; 0: nothing listens."""
+    parts: dict[str, CalledPart] = Field(default_factory=dict)
+    """The parts with `on_call`, and what calls for each are signed with."""
 
 
 class Build(Section):

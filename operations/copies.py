@@ -21,7 +21,7 @@ from importlib import import_module
 from sys import argv
 
 from common import paths, settings
-from operations import night
+from operations import calls, night
 
 ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
 # what most steps of any night import
@@ -131,6 +131,7 @@ def _run(act: Callable[[], int], begun: int, *, own_group: bool) -> None:
         for stream in (sys.stdout, sys.stderr):  # of a copy that is killed nothing said is lost
             if reconfigure := getattr(stream, "reconfigure", None):
                 reconfigure(line_buffering=True)
+        calls.let_go()
         os.chdir(paths.root())
         settings._files.cache_clear()
         code = act()

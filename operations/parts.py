@@ -19,7 +19,7 @@ from pathlib import Path
 from common import paths, settings
 from common.runs import PART, Run
 from operations import schedule, series
-from operations.configured import Part
+from operations.configured import Called, CalledPart, Part
 from operations.night import Step, nightly
 
 
@@ -68,6 +68,16 @@ def _wrong(part: Part) -> Iterator[str]:
                 f"{where}: feeds has {feed!r}, and there is no source {source};"
                 f" {settings.nearest(source, sources)}"
             )
+    if part.on_call:
+        called = settings.read(Called, "calls")
+        if not called.port:
+            yield f"{where}: on_call, and nothing listens; say [calls] port = 8790"
+        if part.name not in called.parts or not called.parts[part.name].secret:
+            yield (
+                f"{where}: on_call, and [calls.parts.{part.name}] secret is not set; put it into"
+                " .dlt/secrets.toml (echo whsec_$(openssl rand -base64 32))"
+            )
+        yield from settings.in_sight(CalledPart, "calls", "parts", part.name)
     if part.on_arrival and not _folders(part):
         yield (
             f"{where}: on_arrival waits for files, and none of its feeds comes from a folder of"

@@ -1,10 +1,12 @@
-"""Watch: stay, and begin each part of `[[schedules]]` when its time comes or its file arrives.
+"""Watch: stay, and begin each part of `[[schedules]]` when its time comes, its file arrives or
+somebody calls for it (`calls`).
 
 In: the settings, read anew whenever they change; the folders of feeds. Out: runs of parts
 (`parts`), each in a process of its own that is a copy of this one: what a run needs of Python is
 read once, here, and a quiet run costs what it asks and not what it imports. Between runs nothing
-is held: no lock, no connection, no file. Parts that share a target take turns; a night is waited
-for. Asked to stop, it begins nothing more and lets what is under way end well.
+is held: no lock, no connection, no file, but the port it listens on. Parts that share a target take
+turns; a night is waited for. Asked to stop, it begins nothing more and lets what is under way end
+well.
 
 Alone: `python -m operations watch`.
 """
@@ -21,8 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from common import lock, log, settings, turns
-from operations import copies, interventions, parts
-from operations.configured import Part
+from operations import calls, copies, interventions, parts
+from operations.configured import Called, Part
 
 TICK = 1.0  # seconds between two looks
 # what the steps of a run import, at once and before anybody forks
@@ -55,6 +57,7 @@ class Watch:
     stop: threading.Event = field(default_factory=threading.Event)
     of: dict[str, Watched] = field(default_factory=dict)
     told: str = ""
+    calls: calls.Calls = field(default_factory=calls.Calls)
 
     def look(self) -> None:
         """One look: reap what ended, begin what is due."""
@@ -73,13 +76,23 @@ class Watch:
             # a file that still grows has not arrived
             whole, known.there = files == known.there, files
             came = whole and bool(set(files) - set(known.seen))
-            due = came or parts.due(part, datetime.now(UTC), known.begun)
+            called = part.on_call and part.name in self.calls.wanted
+            due = came or called or parts.due(part, datetime.now(UTC), known.begun)
             if due and not (paused or known.process or self.stop.is_set() or self._busy(part)):
                 known.begun, known.seen = datetime.now(UTC), files
-                log.event("part_begins", part=part.name, because="arrival" if came else "time")
+                self.calls.wanted.discard(part.name)
+                because = "call" if called else "arrival" if came else "time"
+                log.event("part_begins", part=part.name, because=because)
                 known.process = copies.forked(
                     lambda name=part.name: parts.run(name), own_group=True
                 )
+
+    def wait(self, seconds: float) -> None:
+        """Until the next look: shorter where somebody calls or wants us to stop."""
+        if self.calls.port:
+            self.calls.wait(seconds)
+        else:
+            self.stop.wait(seconds)
 
     def _busy(self, part: Part) -> bool:
         """Whether somebody is at one of its targets: it begins once that is over."""
@@ -112,22 +125,32 @@ def watch(seconds: float = 0.0) -> int:
     part that could begin by itself.
     """
     every = parts.parts()
-    alone = [part for part in every if part.seconds or part.at or part.on_arrival]
+    alone = [part for part in every if part.seconds or part.at or part.on_arrival or part.on_call]
     if not alone:
         raise parts.PartError(
-            "no part begins by itself: a [[schedules]] of the settings says every, at or on_arrival"
+            "no part begins by itself: a [[schedules]] of the settings says every, at, on_arrival"
+            " or on_call"
         )
     with lock.lock(turns.of_part("watch"), "a watch"):
         return _watch(seconds, alone)
 
 
 def _watch(seconds: float, alone: Sequence[Part]) -> int:
-    with copies.steps(WARM):
-        return _stay(seconds, alone)
-
-
-def _stay(seconds: float, alone: Sequence[Part]) -> int:
     watched = Watch()
+    if any(part.on_call for part in alone):
+        port = settings.read(Called, "calls").port
+        try:
+            watched.calls.listen(port)
+        except OSError as error:
+            raise parts.PartError(
+                f"[calls] port: {calls.HERE}:{port} cannot be listened on (error {error.errno});"
+                " another watch may, or another program"
+            ) from None
+    with copies.steps(WARM):
+        return _stay(watched, seconds, alone)
+
+
+def _stay(watched: Watch, seconds: float, alone: Sequence[Part]) -> int:
     before = {
         number: signal.signal(number, lambda *_: watched.stop.set())
         for number in (signal.SIGTERM, signal.SIGINT)
@@ -137,9 +160,10 @@ def _stay(seconds: float, alone: Sequence[Part]) -> int:
     try:
         while not watched.stop.is_set() and time.monotonic() < deadline:
             watched.look()
-            watched.stop.wait(min(TICK, max(deadline - time.monotonic(), 0.0)))
+            watched.wait(min(TICK, max(deadline - time.monotonic(), 0.0)))
     finally:
         watched.stop.set()
+        watched.calls.close()
         watched.end()
         for number, handler in before.items():
             signal.signal(number, handler)

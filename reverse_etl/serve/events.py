@@ -12,9 +12,7 @@ with what happens after it was first seen.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +26,7 @@ from common import store
 from common.findings import Finding
 from common.log import event
 from common.settings import SettingsError, read_what_can_be
+from common.signed import signature
 from reverse_etl.left_out import WAITS
 from reverse_etl.serve.settings import Hook, Serve
 
@@ -235,11 +234,9 @@ def _post(http: httpx.Client, hook: Hook, one: Event, pause: Callable[[float], o
 
 def signed(secret: str, one: Event, at: int) -> dict[str, str]:
     """The headers of Standard Webhooks: who verifies counts `id.timestamp.body`."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    said = hmac.new(key, f"{one.event_id}.{at}.{one.body}".encode(), hashlib.sha256).digest()
     return {
         "content-type": "application/json",
         "webhook-id": one.event_id,
         "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{base64.b64encode(said).decode()}",
+        "webhook-signature": signature(secret, one.event_id, at, one.body),
     }

@@ -6,7 +6,6 @@ certificate, a secret anybody could guess.
 
 from __future__ import annotations
 
-import base64
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, Field
 from common import settings
 from common.addresses import in_the_clear
 from common.settings import Count, Number, Secret, Section, Some, Text, Words
+from common.signed import a_secret
 
 SHORTEST = 16
 
@@ -74,16 +74,6 @@ class Service(Section):
     """Who may read."""
 
 
-def _signing(secret: str) -> str:
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if secret and not (secret.startswith("whsec_") and 24 <= len(key) <= 64):
-        raise ValueError("it must be whsec_ and 24 to 64 bytes in base64")
-    return secret
-
-
 Kind = Literal["created", "changed", "renamed", "closed", "opened", "removed", "moved", "held"]
 KINDS = "a list of created, changed, renamed, closed, opened, removed, moved, held"
 
@@ -93,7 +83,7 @@ class Hook(Section):
 
     address: Text = ""
     """Where it is sent, https://…"""
-    secret: Annotated[Secret, AfterValidator(_signing)] = ""
+    secret: Annotated[Secret, AfterValidator(a_secret)] = ""
     """What it is signed with: `whsec_` and 24 to 64 bytes in base64. To secrets.toml."""
     of: list[str] = Field(default_factory=list)
     """Of which objects, as target.entity."""

@@ -465,5 +465,5 @@ def test_while_somebody_writes_to_a_target_its_part_waits_and_begins_after_that(
 
 def test_without_a_part_that_begins_by_itself_there_is_nothing_to_watch(project: Path):
     write(project, STOCK.replace('every = "5 minutes"', ""))
-    with pytest.raises(parts.PartError, match="says every, at or on_arrival"):
+    with pytest.raises(parts.PartError, match="says every, at, on_arrival or on_call"):
         watch.watch(1)
