@@ -216,7 +216,7 @@ def _unused() -> list[Path]:
 
 
 def _room(folder: Path) -> str:
-    """`exports.google`: what the names of its models and their tests begin with."""
+    """`exports.crm`: what the names of its models and their tests begin with."""
     return ".".join(folder.relative_to(paths.project() / "models").parts)
 
 
