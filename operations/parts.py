@@ -21,6 +21,7 @@ from common.runs import PART, Run
 from operations import schedule, series
 from operations.configured import Called, CalledPart, Part
 from operations.night import Step, nightly
+from reverse_etl import observe
 
 
 class PartError(settings.SettingsError):
@@ -113,8 +114,12 @@ def steps(part: Part) -> tuple[Step, ...]:
     scope = tuple(word for target in served(part) for word in ("--target", target))
     models = " ".join(schedule.NEEDED.format(target) for target in served(part))
     feeds = tuple(word for feed in part.feeds for word in ("--feed", feed))
+    # a rule may stand on what a target holds, so that is read before the build, as in a night
+    looks = observe.api_targets(served(part))
+    observing: tuple[Step, ...] = (("observe", ("reverse_etl", "observe", *scope), ()),)
     return (
         ("ingest", ("ingestion", *feeds), ()),
+        *(observing if looks else ()),
         ("build", ("operations", "build", "--select", models), ()),
         ("plan", ("reverse_etl", "plan", *scope), ("build",)),
         ("push", ("reverse_etl", "push", *scope), ("build", "plan")),

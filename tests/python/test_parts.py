@@ -100,6 +100,15 @@ def test_a_part_reads_its_feeds_and_serves_those_of_its_targets_that_are_on():
     assert stock.when == "every 5 minutes"
 
 
+def test_a_part_reads_what_its_targets_hold_before_it_builds(monkeypatch: pytest.MonkeyPatch):
+    """As a night does: a rule may stand on it, as documents and incidents do."""
+    (stock,) = parts.parts()
+    monkeypatch.setattr(parts.observe, "api_targets", lambda names: names)
+    steps = parts.steps(stock)
+    assert [name for name, _, _ in steps][:3] == ["ingest", "observe", "build"]
+    assert steps[1][1] == ("reverse_etl", "observe", "--target", "shop")
+
+
 def test_a_part_with_all_its_targets_off_is_no_part(project: Path):
     write(project, STOCK.replace('["shop", "off"]', '["off"]'))
     assert parts.parts() == []
