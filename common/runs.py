@@ -225,7 +225,7 @@ class Run:
         """
         for run in cls.finished()[-LOOKED_OVER:]:
             for name in SHAPES:
-                if "/" not in name and (run.folder / name).is_file():
+                if "/" not in name and documents.exists(run.folder / name):
                     run.read(name)
 
     def _is_left(self, verb: str, part: str) -> bool:

@@ -321,7 +321,7 @@ def test_each_part_of_the_report_is_made_whatever_became_of_the_others(monkeypat
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_RUN))
-@pytest.mark.parametrize("damage", [half, nothing])
+@pytest.mark.parametrize("damage", [half, nothing, a_folder])
 def test_a_document_nobody_asks_tonight_is_looked_over_all_the_same(name, damage):
     run = a_past(2)
     run.write(name, run.read(name) or {})
