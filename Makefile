@@ -197,7 +197,7 @@ mutants: .venv/dev ##+ faults put in one at a time: which does no test notice? #
 chaos: .venv/dev ##+ under faults, kills and a person editing (two hours) ## PUSHES=200 SEED=1
 	@$(PY) -m tests.chaos "$${PUSHES:-200}" "$${SEED:-1}" && $(PY) -m tests.chaos_by_settings "$${PUSHES:-200}" "$${SEED:-1}"
 
-month: .venv/dev ##+ thirty nights of trouble, and all that is long (an hour)
+month: .venv/dev .venv/postgres ##+ thirty nights of trouble, and all that is long (an hour)
 	@$(PY) -m pytest -q -s -m long tests/python
 
 compare-engines: .venv/postgres ##+ two nights' models on two engines, row for row ## ENGINE=postgres STUDENTS=240

@@ -47,6 +47,8 @@ def write(said: Mapping[str, Any]) -> Path:
 def headline(found: Found) -> str:
     """How many districts there are, and how many need somebody."""
     need = sum(one["state"] != "well" for one in found)
+    if not found:
+        return "no run of this province yet"
     many = f"{len(found)} districts"
     return f"{many}: {need} need a person" if need else f"{many}: all well"
 

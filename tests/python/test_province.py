@@ -21,6 +21,7 @@ import pytest
 from common import paths
 from operations import channels, province, province_page, province_settings
 
+DISTRICTS = 10
 NIGHT = """
 import json, os, pathlib, signal, sys, time
 var = pathlib.Path(os.environ["HOMEROOM_VAR"]); var.mkdir(parents=True, exist_ok=True)
@@ -296,6 +297,7 @@ def test_the_commands_of_the_docs_end_as_they_say(home: Path) -> None:
 
     asked = typed("--ask", "select district, count(*) from core.students group by all order by all")
     assert (asked.returncode, "one" in asked.stdout) == (0, True), asked.stderr
+    assert typed("--status").stdout == "no run of this province yet\n"
     said = {
         "ended_at": "",
         "districts": [asdict(province.Outcome("one", state="waits", sentence="5 changes held"))],
@@ -319,7 +321,7 @@ def test_ten_districts_one_killed_one_with_a_bad_feed(
     from demo.places import Places
     from operations import init_district
 
-    names = [f"sd{number:02}" for number in range(10)]
+    names = [f"sd{number:02}" for number in range(DISTRICTS)]
     begun(home, {name: {} for name in names}, 'cores = 2\nmemory = "4GB"')
     nights = [sys.executable, "-m", "operations", "nightly", "--allow", "create", "--why", "first"]
     monkeypatch.setattr(province, "command", lambda: nights)
@@ -338,7 +340,7 @@ def test_ten_districts_one_killed_one_with_a_bad_feed(
             (home / f"{name}.env").write_text(
                 "".join(f"{key}={one}\n" for key, one in more.items() if "\n" not in one), "utf-8"
             )
-        extracts = home / "sd03" / "var" / "demo" / "extracts"
+        extracts = home / "sd01" / "var" / "demo" / "extracts"
         bad = next(file for file in extracts.rglob("*") if "Demographic" in file.name)
         bad.write_bytes(bad.read_bytes()[: bad.stat().st_size // 3])
         province_settings.enter(str(home))
@@ -347,15 +349,15 @@ def test_ten_districts_one_killed_one_with_a_bad_feed(
         def kill_one(pid: int, cores: list[int]) -> None:
             kept_to(pid, cores)
             whose = Path(f"/proc/{pid}/environ").read_bytes()
-            if f"{home}/sd07".encode() in whose:
+            if f"{home}/sd02".encode() in whose:
                 os.kill(pid, signal.SIGKILL)
 
         monkeypatch.setattr(province, "_keep_to", kill_one)
         found = by_name(province.run(home))
     with capsys.disabled():
         print(*province_page.lines(province.known()["districts"]), sep="\n")
-    assert found["sd07"].state == "killed"
-    assert found["sd03"].state != "well"
-    assert "refused" in found["sd03"].sentence or "missing" in found["sd03"].sentence
-    others = [one for name, one in found.items() if name not in ("sd03", "sd07")]
+    assert found["sd02"].state == "killed"
+    assert found["sd01"].state != "well"
+    assert "refused" in found["sd01"].sentence or "missing" in found["sd01"].sentence
+    others = [one for name, one in found.items() if name not in ("sd01", "sd02")]
     assert all(one.code in (0, 2) and one.applied for one in others), others
