@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 
 from common.settings import Count, Never, Section, SettingsError, Share
+from ingestion.events import holidays
 
 if TYPE_CHECKING:
     from ingestion.layout import Feed
@@ -171,10 +172,12 @@ def school_nights(since: date | None, until: date, closed: AbstractSet[date] = f
 
 
 def closed_days(table: Path, source: str) -> frozenset[date]:
-    """The days of `seeds/closed_days.csv` on which a source rests. Raises SettingsError."""
+    """The days of `seeds/closed_days.csv` on which a source rests, and the holidays of the events
+    beside it. Raises SettingsError.
+    """
+    found = set(holidays(table.with_name("district_events.csv")))
     if not table.is_file():
-        return frozenset()
-    found: set[date] = set()
+        return frozenset(found)
     with table.open(encoding="utf-8-sig", newline="") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
             try:

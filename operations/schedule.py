@@ -79,7 +79,7 @@ def closed(day: date) -> str:
         if begins <= day <= ends:
             return f"{day.isoformat()} is a closed day ({given})"
     if day in closed_days(paths.project() / "seeds" / "closed_days.csv", ""):
-        return f"{day.isoformat()} is a closed day (seeds/closed_days.csv)"
+        return f"{day.isoformat()} is a closed day (seeds/closed_days.csv or district_events.csv)"
     return ""
 
 

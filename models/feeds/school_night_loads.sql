@@ -10,7 +10,18 @@ runs as (
 ),
 
 closed_days as (
-    select * from {{ ref('closed_days') }}
+    select
+        closed.first_day,
+        closed.last_day,
+        closed.source
+    from {{ ref('closed_days') }} as closed
+    union all
+    select
+        events.starts_on as first_day,
+        events.ends_on as last_day,
+        cast(null as {{ dbt.type_string() }}) as source
+    from {{ ref('district_events') }} as events
+    where events.event = 'holidays'
 ),
 
 night as (

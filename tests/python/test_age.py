@@ -264,6 +264,15 @@ def test_days_without_school_are_no_school_nights(tmp_path):
     }
     assert found == {"sis": 1, "hr": 49}, "human resources does not rest in summer"
     assert closed_days(tmp_path / "none.csv", "sis") == frozenset()
+    (tmp_path / "district_events.csv").write_text(
+        "event,school_number,to_school_number,starts_on,ends_on,why\n"
+        "holidays,,,2027-05-20,2027-05-21,Long weekend\nholidays,,,20/05,2027-05-28,Nobody reads\n"
+        "rollover,,,2027-07-01,2027-07-14,The year turns\n",
+        encoding="utf-8",
+    )
+    holidays = {date(2027, 5, 20), date(2027, 5, 21)}
+    assert closed_days(tmp_path / "none.csv", "sis") == holidays
+    assert closed_days(table, "hr") - holidays == {date(2027, 3, day) for day in range(15, 27)}
     table.write_text("first_day,last_day\n15/03/2027,2027-03-26\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="line 2"):
         closed_days(table, "sis")

@@ -126,6 +126,7 @@ explained as (
                     and compared.population = 'student'
                     and compared.grade_code = '12'
                     and compared.now_state = 'left'
+            when 'holidays' then false
             when 'renamed' then compared.school_number = compared.of_school and compared.now_school = compared.of_school
             when 'opens'
                 then
