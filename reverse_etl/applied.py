@@ -97,6 +97,22 @@ def ensure(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
         )
 
 
+def note_last_days(connection: duckdb.DuckDBPyConnection, export: Export) -> None:
+    """Note until when each row that was delivered is to be there (`expires:`), where the file does
+    not say it: of a row that stays, no change would.
+    """
+    if export.expires is None or export.expires not in export.context:
+        return
+    column = sql.name(export.expires)
+    connection.execute(
+        f"""
+        update {table(export.target, export.entity)} as past set {column} = wanted.{column}
+        from {export.relation} as wanted
+        where past._key = {sql.key(export.shown_key, "wanted")}
+        and past.{column} is distinct from wanted.{column}"""
+    )
+
+
 def columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
     """Column -> type of a table or view; empty when it does not exist."""
     try:

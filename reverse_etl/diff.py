@@ -126,6 +126,7 @@ def compare(
         )
     desired = _checked(connection, export)
     applied.ensure(connection, export)
+    applied.note_last_days(connection, export)
     if export.file and export.file.write_back:
         from reverse_etl.write_back import query as compared  # it stands on this module
     else:
@@ -588,6 +589,8 @@ def _of_rows(
     }
     names = columns_where(changed)
     new, left, columns = causes.WORDS[because]
+    # a row's own last day is kept with it, though it is not sent
+    kept = [c for c in export.columns if c.name == export.expires and c not in export.sent]
     query = f"""
         with desired as (select *, {sql.key(export.shown_key)} as _key from {export.relation}),
         decided as (
@@ -603,7 +606,7 @@ def _of_rows(
                     when '{REMOVE}' then {sql.json_object(sql.json_field(c.name, f"a.{sql.name(c.name)}") for c in export.sent)}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, f'a.{sql.name(c.name)}')} end" for c in values)} end,
                case action when '{REMOVE}' then '{{}}'
-                    when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in export.sent)}
+                    when '{CREATE}' then {sql.json_object(sql.json_field(c.name, _d(c)) for c in (*export.sent, *kept))}
                     else {sql.json_object(f"case when {changed[c.name]} then {sql.json_field(c.name, _d(c))} end" for c in values)} end,
                case action when '{CREATE}' then {sql.reason(new)}
                     when '{REMOVE}' then {sql.reason(left)}

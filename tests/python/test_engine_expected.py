@@ -132,16 +132,18 @@ OVER, AHEAD = "2020-06-30", "2099-06-30"  # last days before and after any night
 
 
 @pytest.mark.parametrize(
-    ("kept", "new", "code"),
+    ("kept", "new", "code", "sent"),
     [
-        (10, 0, 0),  # those of last year are gone
-        (10, 6, 0),  # and this year's are there
-        (7, 0, 2),  # three of ten whose days last went as well
-        (10, 60, 2),  # what came is counted by all that were there
+        (10, 0, 0, True),  # those of last year are gone
+        (10, 0, 0, False),  # also where the file itself does not say until when a row is there
+        (10, 6, 0, True),  # and this year's are there
+        (7, 0, 2, True),  # three of ten whose days last went as well
+        (7, 0, 2, False),
+        (10, 60, 2, True),  # what came is counted by all that were there
     ],
 )
 def test_what_is_past_its_own_last_day_vanishes_from_a_file_and_counts_against_no_limit(
-    tmp_path: Path, kept: int, new: int, code: int
+    tmp_path: Path, kept: int, new: int, code: int, *, sent: bool
 ) -> None:
     (tmp_path / "vendor").mkdir()
     classes = Model(
@@ -151,6 +153,7 @@ def test_what_is_past_its_own_last_day_vanishes_from_a_file_and_counts_against_n
             "key": ["class"],
             "limits": {"drop": "20%", "create": "100%"},
             "expires": "last_day",
+            "context": [] if sent else ["last_day"],
             "file": {"name": "classes.csv", "when_empty": "send"},
         },
         target="folder",
