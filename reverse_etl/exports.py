@@ -99,6 +99,7 @@ COLUMN_KNOWN = (
     "on_drift",
     "ignoring",
     "in_file",
+    "rests",
     *form.CELL,
 )
 # Where a project has this seed, every export carries the test that compares its columns with it.
@@ -341,6 +342,11 @@ def parsed(
                 raise ExportError(
                     f"{where}.{setting} names column {name!r}, which the model does not list"
                 )
+    if fixed := [c.name for c in columns if c.rests and c.name in {*key, *context}]:
+        raise ExportError(
+            f"{where}, column {fixed[0]!r}: a column of the key or the context cannot stand while"
+            " the rest of its row goes on; it has no rests"
+        )
     telling = [c.name for c in columns if c.name in key and c.personal_data not in TELLS_NOBODY]
     if telling and not meta.get("file"):
         raise ExportError(
@@ -380,6 +386,7 @@ def parsed(
     return Export(
         model=node["name"],
         relation=sql.name(schema, table),
+        schema=schema,
         target=str(meta["target"]),
         entity=str(meta["entity"]),
         key=key,
@@ -427,22 +434,36 @@ def of_manifest(manifest: Mapping[str, Any], unique_id: str) -> Export:
     }
     kinds = {one["kind"] for one in marked.values() if "kind" in one}
     without = set(rests.get("without", []))
-    if strange := sorted(without - {one.get("part") for one in marked.values()}):
+    parts = {part for column in export.columns for part in column.rests}
+    if strange := sorted((without | parts) - {one.get("part") for one in marked.values()}):
         raise ExportError(f"{export.model}: no model is of part {strange[0]!r} (meta.rests.part)")
     if rests.get("as", None) not in {None, *kinds}:
         raise ExportError(f"{export.model}: no model is of kind {rests['as']!r} (meta.rests.kind)")
 
-    def of(kind: str | None) -> tuple[tuple[str, str], ...]:
+    def of(kind: str | None, besides: set[str] = frozenset()) -> tuple[tuple[str, str], ...]:
         ends = {
             name
             for name, one in marked.items()
-            if one.get("part") in without or (kind and one.get("kind", kind) != kind)
+            if one.get("part") in without | besides or (kind and one.get("kind", kind) != kind)
         }
         return feeds(manifest, unique_id, ends - {unique_id})
 
+    every, rows = of(rests.get("as")), of(rests.get("as"), parts)
     return replace(
         export,
-        feeds=of(rests.get("as")),
+        feeds=every,
+        # a file of what happened in one day has no row that could stand as it was
+        columns_on={}
+        if export.file and export.file.daily
+        else {
+            feed: tuple(
+                column.name
+                for column in export.columns
+                if feed in of(rests.get("as"), parts - set(column.rests))
+            )
+            for feed in every
+            if feed not in rows
+        },
         made_by=made_by(manifest, unique_id),
         feeds_of={kind: of(kind) for kind in sorted(kinds)}
         if export.kind or export.subject
@@ -505,6 +526,12 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
             f"{where}, column {name}: owner is both, and it says {said}; what both sides may change"
             " is compared as it is, has no role, and what they changed is no drift"
         )
+    resting = meta.get("rests", [])
+    if not isinstance(resting, list) or (resting and (owner != "ours" or meta.get("role"))):
+        raise ExportError(
+            f"{where}, column {name}: rests is {resting!r}; it must be a list of parts, of a column"
+            " that is ours and has no role"
+        )
     ignoring = meta.get("ignoring", [])
     ignoring = tuple(ignoring) if isinstance(ignoring, list) else (str(ignoring),)
     if not set(ignoring) <= set(IGNORING):
@@ -559,6 +586,7 @@ def _column(name: str, column: Mapping[str, Any], where: str, on_drift: str) -> 
         on_drift="revert" if role == SWITCH else meta.get("on_drift", on_drift),
         ignoring=ignoring,
         in_file=meta.get("in_file", True) is not False,
+        rests=tuple(map(str, resting)),
         cell=cell,
     )
 

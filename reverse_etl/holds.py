@@ -61,7 +61,7 @@ def of_night(
     bad = [
         f"{source}.{feed} ({why[source, feed]})"
         for source, feed in export.feeds
-        if why.get((source, feed))
+        if why.get((source, feed)) and (source, feed) not in export.columns_on
     ]
     if bad:
         return Reason("hold_feed", {**target, "entity": export.entity, "feeds": ", ".join(bad)})
@@ -75,6 +75,29 @@ def of_night(
     if written_at(export.target) > datetime.fromisoformat(seen["observed_at"]).timestamp():
         return Reason("hold_written_since", {**target, "moment": seen["observed_at"][:19]})
     return None
+
+
+def of_columns(export: Export, feeds: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The columns that stand as they are tonight, as a feed they alone rest on is not good, each
+    with those feeds.
+    """
+    found: dict[str, list[str]] = {}
+    for feed in feeds:
+        if why := _distrust(feed):
+            for column in export.columns_on.get((feed["source"], feed["feed"]), ()):
+                found.setdefault(column, []).append(f"{feed['source']}.{feed['feed']} ({why})")
+    return found
+
+
+def said_of_columns(export: Export, still: Mapping[str, list[str]]) -> str:
+    """The sentence of columns that stand."""
+    values = {
+        "target": export.target,
+        "entity": export.entity,
+        "columns": ", ".join(still),
+        "feeds": ", ".join(dict.fromkeys(feed for feeds in still.values() for feed in feeds)),
+    }
+    return str(Reason("hold_columns", values))
 
 
 def kinds(connection: duckdb.DuckDBPyConnection, exports: Sequence[Export]) -> None:
@@ -102,6 +125,7 @@ def of_other_kinds(export: Export, feeds: Sequence[Mapping[str, Any]]) -> frozen
     if export.file is not None or not export.subject:
         return frozenset()
     bad = {(feed["source"], feed["feed"]) for feed in feeds if _distrust(feed)}
+    bad -= export.columns_on.keys()
     return frozenset(kind for kind, of in export.feeds_of.items() if not bad & set(of))
 
 

@@ -213,7 +213,7 @@ def rows(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 def _unlisted(connection: duckdb.DuckDBPyConnection, export: Export) -> Counter[str]:
     """How many rows the model of a file leaves out itself: why -> count."""
-    unlisted = f"{export.relation.rpartition('.')[0]}.{sql.name(left_out_model(export.target))}"
+    unlisted = sql.name(export.schema, left_out_model(export.target))
     if not applied.columns(connection, unlisted):
         return Counter()
     counts = connection.execute(

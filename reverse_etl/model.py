@@ -105,6 +105,7 @@ class Column:
         str, ...
     ] = ()  # what the target may answer otherwise than it was told without that being a difference
     in_file: bool = True  # file targets, of a key: false tells rows apart and is not written
+    rests: tuple[str, ...] = ()  # the parts of what is read that this column alone rests on
     cell: Cell = NO_CELL  # file targets: what its cells look like
 
 
@@ -191,6 +192,7 @@ class Export:
     family: str | None = None  # a context column: a subject moves between rows of one family
     expected: str | None = None  # a context column: which columns tonight's events explain
     expires: str | None = None  # files: the column of a row's own last day; past it, it may vanish
+    schema: str = "exports"  # of the relation, and of what is beside it
     opt_in: str = ""  # the setting of the target that has to be true for it
     sheet: tuple[str, ...] = ()  # what is printed beside a first password
     file: FileFormat | None = None  # set: a file target
@@ -200,6 +202,9 @@ class Export:
     feeds_of: Mapping[str, tuple[tuple[str, str], ...]] = field(
         default_factory=dict
     )  # kind -> those of the feeds its rows rest on
+    columns_on: Mapping[tuple[str, str], tuple[str, ...]] = field(
+        default_factory=dict
+    )  # a feed some columns alone rest on -> those columns
 
     @property
     def sent(self) -> tuple[Column, ...]:

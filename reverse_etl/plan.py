@@ -180,6 +180,9 @@ def build_plan(
                 if (row["target"], row["entity"]) == (export.target, export.entity)
             ]
             export = replace(export, limits=in_season(export.limits, of_today, night.as_of))
+            if still := holds.of_columns(export, night.feeds):
+                export = standing.columns(connection, export, still)
+                part.holds.append(holds.said_of_columns(export, still))
             if night.undo is not None:
                 part.desired, part.observed = undo.compare(connection, export, rank, night.undo)
             else:

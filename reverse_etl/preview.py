@@ -43,6 +43,8 @@ def preview(
     folder = paths.var() / "preview" / target
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
+    feeds = run.read("feeds.json", [])
+    exports = [standing.columns(connection, e, holds.of_columns(e, feeds)) for e in exports]
     as_sent = [standing.standing(connection, export, plan_id) for export in exports]
     waiting = left_out.not_there(connection, plan_id, as_sent)
     rows = connection.execute(PLANNED, [plan_id, target, FILE_ENTITY]).fetchall()

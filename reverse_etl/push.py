@@ -334,6 +334,10 @@ def _work(  # noqa: PLR0917
         if export.target == target
     ]
     is_file = not adapter.entities
+    if is_file:  # as they were planned
+        exports = [
+            standing.columns(connection, one, holds.of_columns(one, night.feeds)) for one in exports
+        ]
     rows = connection.execute(
         """
         select change_id, target, entity, key, action, remote_id, cast(old as varchar),

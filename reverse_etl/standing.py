@@ -11,7 +11,7 @@ all of a subject stands, in every member of the file, and so does what a standin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import duckdb
@@ -22,6 +22,41 @@ from reverse_etl.model import Export
 
 STANDS = "coalesce(hold ->> '$.code' in ('hold_partition', 'hold_after'), false)"
 OF = "target = $target and entity = $entity"
+
+
+def columns(
+    connection: duckdb.DuckDBPyConnection, export: Export, names: Collection[str]
+) -> Export:
+    """The export with some columns as they were last: of an object they are not compared, in a file
+    they are as delivered. A new row has them as they are.
+    """
+    if not names:
+        return export
+    if export.file is None:
+        return replace(
+            export,
+            columns=tuple(
+                replace(column, owner="initial") if column.name in names else column
+                for column in export.columns
+            ),
+        )
+    past = applied.table(export.target, export.entity)
+    known = applied.columns(connection, past)
+    if not known:
+        return export
+    values = [
+        f"case when past._key is null then wanted.{name} else past.{name} end as {name}"
+        if column in names and column in known
+        else f"wanted.{name}"
+        for column in applied.columns(connection, export.relation)
+        for name in [sql.name(column)]
+    ]
+    return replace(
+        export,
+        relation=f"""(
+        select {", ".join(values)} from {export.relation} as wanted
+        left join {past} as past on past._key = {sql.key(export.shown_key, "wanted")})""",
+    )
 
 
 def feeds(export: Export, members: Sequence[Export]) -> Export:

@@ -1,6 +1,7 @@
 """Write `docs/rests_on.csv`: which export rests on which feed, and which of its rows do.
 
-In: the manifest of the newest build. Out: the file; nothing else. An export that asks a model of
+In: the manifest of the newest build. Out: the file; nothing else. `columns` where some columns
+alone do (`rests:` of a column), and the rest of the row goes on. An export that asks a model of
 classes for one more column shows here which feed it waits for from now on:
 
     python -m scripts.rests_on
@@ -28,16 +29,19 @@ def matrix(manifest: Mapping[str, Any]) -> str:
     What targets hold and what a run says of itself are no feeds.
     """
     targets = {"homeroom"}
-    found: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for unique_id, node in sorted(manifest["nodes"].items()):
         meta = exports.meta_of(node).get("export") if node["resource_type"] == "model" else None
         if meta is None:
             continue
         one = exports.of_manifest(manifest, unique_id)
         targets.add(one.target)
-        found[one.model, ""] = {f"{source}.{feed}" for source, feed in one.feeds}
+        found[one.model, ""] = {
+            f"{source}.{feed}": "columns" if (source, feed) in one.columns_on else "x"
+            for source, feed in one.feeds
+        }
         for kind, feeds in one.feeds_of.items() if not one.file else ():
-            found[one.model, kind] = {f"{source}.{feed}" for source, feed in feeds}
+            found[one.model, kind] = {f"{source}.{feed}": "x" for source, feed in feeds}
     every = sorted(
         {feed for feeds in found.values() for feed in feeds if feed.split(".")[0] not in targets}
     )
@@ -45,7 +49,7 @@ def matrix(manifest: Mapping[str, Any]) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["export", "rows of", *every])
     for (model, kind), feeds in sorted(found.items()):
-        table.writerow([model, kind or "all", *("x" if feed in feeds else "" for feed in every)])
+        table.writerow([model, kind or "all", *(feeds.get(feed, "") for feed in every)])
     return out.getvalue()
 
 

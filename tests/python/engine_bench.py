@@ -269,6 +269,8 @@ class Model:
     )  # column -> what its meta says besides the owner
     target: str = "fake"
     feeds: Sequence[str] = ()  # feeds of source myedbc it is made from
+    # a part of what is read -> its feed of source myedbc
+    parts: Mapping[str, str] = field(default_factory=dict)
     code: str = "select 1"
     status: str = "success"
     tests: Mapping[str, str] = field(default_factory=dict)  # name -> status
@@ -548,7 +550,16 @@ def manifest(models: Sequence[Model]) -> dict[str, Any]:
         parents[f"model.homeroom.core_of_{model.name}"] = [
             f"source.homeroom.myedbc.{feed}" for feed in model.feeds
         ]
-        for feed in model.feeds:
+        for part, feed in model.parts.items():
+            of_part = f"model.homeroom.{part}_of_{model.name}"
+            nodes[of_part] = {
+                "resource_type": "model",
+                "name": f"{part}_of_{model.name}",
+                "config": {"meta": {"rests": {"part": part}}},
+            }
+            parents[unique_id].append(of_part)
+            parents[of_part] = [f"source.homeroom.myedbc.{feed}"]
+        for feed in [*model.feeds, *model.parts.values()]:
             sources[f"source.homeroom.myedbc.{feed}"] = {
                 "schema": "raw_myedbc",
                 "name": feed,

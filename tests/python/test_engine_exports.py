@@ -561,6 +561,59 @@ def test_an_export_rests_on_no_feed_by_way_of_what_it_does_without_or_of_another
             exports.of_manifest(manifest, "crm")
 
 
+def test_a_column_rests_alone_on_the_feeds_of_its_parts_and_no_other_row_does() -> None:
+    said = {"families": {"part": "families"}, "lists": {"part": "lists"}}
+    columns: dict[str, dict] = {"id": {}, "phone": {}, "mother": {}, "bus": {}}
+    columns["mother"] = {"rests": ["families"]}
+    columns["phone"] = {"rests": ["families", "lists"]}
+    settings = {"target": "crm", "entity": "users", "key": ["id"], "context": ["bus"]}
+    manifest = {
+        "parent_map": {
+            "crm": ["families", "lists", "raw.pupils"],
+            "families": ["raw.parents", "raw.pupils", "raw.rooms"],
+            "lists": ["raw.rooms", "raw.classes"],
+        },
+        "nodes": {
+            "crm": {
+                "resource_type": "model",
+                "name": "exp_crm__users",
+                "schema": "exports",
+                "columns": {
+                    name: {"name": name, "config": {"meta": meta}} for name, meta in columns.items()
+                },
+                "config": {"meta": {"export": settings}},
+            },
+            **{
+                name: {"resource_type": "model", "config": {"meta": {"rests": one}}}
+                for name, one in said.items()
+            },
+        },
+        "sources": {
+            f"raw.{name}": {"schema": "raw_sis", "name": name, "identifier": name}
+            for name in ("pupils", "parents", "rooms", "classes")
+        },
+    }
+    one = exports.of_manifest(manifest, "crm")
+    assert [feed for _, feed in one.feeds] == ["classes", "parents", "pupils", "rooms"]
+    assert one.columns_on == {
+        ("sis", "classes"): ("phone",),
+        ("sis", "parents"): ("phone", "mother"),
+        ("sis", "rooms"): ("phone", "mother"),
+    }
+    for wrong in (
+        {"mother": {"rests": "families"}},
+        {"mother": {"rests": ["parents"]}},
+        {"mother": {"rests": ["families"], "owner": "theirs"}},
+        {"mother": {"rests": ["families"], "role": "login"}},
+        {"id": {"rests": ["families"]}},
+        {"bus": {"rests": ["families"]}},
+    ):
+        for name, meta in {**columns, **wrong}.items():
+            manifest["nodes"]["crm"]["columns"][name]["config"]["meta"] = meta
+        with pytest.raises(exports.ExportError):
+            exports.of_manifest(manifest, "crm")
+
+
 def test_before_the_build_an_export_says_the_same_as_after_it(tmp_path: Path) -> None:
     (tmp_path / "crm").mkdir()
     (tmp_path / "crm" / "exp_crm__contacts.yml").write_text(CONTACTS)

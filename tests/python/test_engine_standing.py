@@ -5,10 +5,11 @@ out agrees with itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_bench import Bench, FakeFolder, Model
+from engine_bench import USERS, Bench, FakeFolder, Model, user
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -200,6 +201,82 @@ def test_a_member_whose_whole_feed_is_refused_holds_the_whole_file_still(tmp_pat
     bench.feeds = [{"source": "myedbc", "feed": "sections", "status": "refused"}]
     assert bench.whole_night() == 2
     assert len(sent(bench)["students"]) == 1
+
+
+@pytest.mark.parametrize("hold", ["refused", "stale"])
+def test_a_column_that_alone_rests_on_a_feed_stands_and_the_rest_of_the_file_goes(
+    tmp_path: Path, hold: str
+) -> None:
+    """The bus file goes with tonight's stops, though the file of families is old."""
+    bus = Model(
+        "bus",
+        dict.fromkeys(("student", "school", "stop", "mother"), TEXT),
+        {**BUS.meta, "key": ["student"], "file": {"name": "bus.txt", "when_empty": "skip"}},
+        metas={"mother": {"rests": ["families"]}},
+        target="folder",
+        feeds=("students",),
+        parts={"families": "parents"},
+    )
+    bench = district(tmp_path, bus)
+
+    def on_the_bus(*lines: str) -> None:
+        bench.desire(bus=[dict(zip(bus.columns, line.split(), strict=True)) for line in lines])
+
+    on_the_bus(f"p1 {A} elm ann", f"p2 {A} elm bea", f"p3 {B} elm cat")
+    assert bench.whole_night() == 0
+    on_the_bus(f"p1 {A} oak ann+", f"p2 {A} elm bea+", f"p4 {B} fir dot+")
+    bench.feeds = [{"source": "myedbc", "feed": "parents", "status": "loaded", "hold": hold}]
+    assert bench.whole_night() == 2
+    assert sent(bench, "bus.txt")["bus.txt"] == [
+        ["p1", A, "oak", "ann"],
+        ["p2", A, "elm", "bea"],
+        ["p4", B, "fir", "dot+"],
+    ]
+    (part,) = [one for one in bench.run.read("plan.json")["exports"] if one["entity"] == "bus"]
+    assert part["holds"] == [
+        "folder bus: mother stand as they are, as they alone rest on feed myedbc.parents"
+        f' ({hold}) tonight; everything else of it goes on, see "make report" for what is wrong'
+        " with the file"
+    ]
+    calls = bench.folder.write_calls
+    assert bench.whole_night() == 2
+    assert bench.folder.write_calls == calls, "what stands is no change"
+    bench.feeds = []
+    assert bench.whole_night() == 0
+    assert sent(bench, "bus.txt")["bus.txt"][0] == ["p1", A, "oak", "ann+"]
+    # a feed the whole row rests on holds the file, as ever
+    on_the_bus(f"p1 {A} fir ann")
+    bench.feeds = [{"source": "myedbc", "feed": "students", "status": "loaded", "hold": hold}]
+    assert bench.whole_night() == 2
+    assert sent(bench, "bus.txt")["bus.txt"][0] == ["p1", A, "oak", "ann+"]
+
+
+def test_a_column_that_alone_rests_on_a_feed_stands_and_the_object_goes_on(tmp_path: Path) -> None:
+    users = replace(
+        USERS,
+        feeds=("students",),
+        parts={"families": "parents"},
+        metas={**USERS.metas, "given_name": {"rests": ["families"]}},
+    )
+    bench = Bench(tmp_path / "var", [users])
+    bench.desire(users=[user(1, given_name="Ann"), user(2, given_name="Bo")])
+    assert bench.whole_night() == 0
+    bench.feeds = [{"source": "myedbc", "feed": "parents", "status": "loaded", "hold": "stale"}]
+    bench.desire(
+        users=[
+            user(1, given_name="Ann+", suspended=True),
+            user(2, given_name="Bo+"),
+            user(3, given_name="Cy"),
+        ]
+    )
+    assert bench.whole_night() == 2
+    there = {row["person_id"]: row for row in bench.platform.rows("users")}
+    assert {key: row["given_name"] for key, row in there.items()} == {
+        "p1": "Ann",
+        "p2": "Bo",
+        "p3": "Cy",
+    }
+    assert there["p1"]["suspended"], "who is dismissed is closed all the same"
 
 
 def test_of_a_file_of_one_day_nothing_of_yesterday_stands_for_the_held_school(
