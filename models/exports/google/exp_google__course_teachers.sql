@@ -1,22 +1,22 @@
 -- the owner is one of them, the one before too until the course is handed over: Classroom takes nobody away who owns it
 
-{%- set owners -%}
+{% set owners -%}
     select
         courses.class_id,
         courses.owner_id
     from courses
     inner join running
         on courses.class_id = running.class_id
-{%- endset -%}
+{%- endset %}
 
-{%- set owners_before -%}
+{% set owners_before -%}
     select
         owned.class_id,
         owned.owner_id
     from {{ ref('stg_google__courses') }} as owned
     inner join running
         on owned.class_id = running.class_id
-{%- endset -%}
+{%- endset %}
 
 with courses as (
     select * from {{ ref('exp_google__courses') }}

@@ -1,11 +1,11 @@
 -- whoever teaches is a member too: Microsoft wants teachers in both lists
 
-{%- set teachers -%}
+{% set teachers -%}
     select
         teachers.class_id,
         teachers.person_id
     from {{ ref('exp_microsoft__class_teachers') }} as teachers
-{%- endset -%}
+{%- endset %}
 
 with active_classes as (
     select * from {{ ref('exp_microsoft__classes') }}

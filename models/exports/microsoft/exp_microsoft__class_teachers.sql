@@ -1,13 +1,13 @@
-{%- set chosen -%}
+{% set chosen -%}
     select
         owners.class_id,
         owners.person_id
     from owners
     inner join running
         on owners.class_id = running.class_id
-{%- endset -%}
+{%- endset %}
 
-{%- set of_a_class_without_owner -%}
+{% set of_a_class_without_owner -%}
     -- whoever owns one for whom nobody is found stays: a group is never without an owner
     select
         held.class_id,
@@ -16,7 +16,7 @@
     left join owners
         on held.class_id = owners.class_id
     where owners.person_id is null
-{%- endset -%}
+{%- endset %}
 
 with active_classes as (
     select * from {{ ref('exp_microsoft__classes') }}
