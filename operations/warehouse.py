@@ -138,7 +138,8 @@ def land(
         "select database_name, schema_name, table_name, column_name, data_type from"
         " duckdb_columns() order by column_index"
     ).fetchall():
-        known.setdefault((database, schema, name), []).append((column, TYPES.get(kind, "text")))
+        theirs = kind.lower() if kind.startswith("DECIMAL") else TYPES.get(kind, "text")
+        known.setdefault((database, schema, name), []).append((column, theirs))
     with closing(there.connect()) as connection, connection.cursor() as ask:
         if helpers:
             ask.execute(HELPERS)
@@ -177,11 +178,16 @@ def fetch(there: Postgres, duck: Any, schema: str, name: str, into: str) -> None
     types = {theirs: ours for ours, theirs in TYPES.items()}
     with closing(there.connect()) as connection, connection.cursor() as ask, _between() as file:
         ask.execute(
-            "select column_name, data_type from information_schema.columns where table_schema = %s"
-            " and table_name = %s order by ordinal_position",
+            "select column_name, case when numeric_scale > 0 and data_type = 'numeric' then"
+            " format('DECIMAL(%%s,%%s)', numeric_precision, numeric_scale) else data_type end"
+            " from information_schema.columns where table_schema = %s and table_name = %s"
+            " order by ordinal_position",
             [schema, name],
         )
-        columns = {column: types.get(kind, "VARCHAR") for column, kind in ask.fetchall()}
+        columns = {
+            column: types.get(kind, kind if "(" in kind else "VARCHAR")
+            for column, kind in ask.fetchall()
+        }
         with file.open("w", encoding="utf-8") as rows:
             ask.copy_expert(
                 rf"copy {sql.name(schema, name)} to stdout (format csv, null '\N', force_quote *)",

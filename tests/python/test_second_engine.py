@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +180,19 @@ def test_the_seed_word_null_is_a_word_on_every_engine(
     there: warehouse.Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOMEROOM_VAR", str(tmp_path))
-    rows = [("null", "a \\N word", 1), (None, "", None), ('"\\N"', "\\N", 3), ("a,b\nc", "'", 4)]
+    rows = [
+        ("null", "a \\N word", 1, Decimal("1.50")),
+        (None, "", None, None),
+        ('"\\N"', "\\N", 3, Decimal("-0.01")),
+        ("a,b\nc", "'", 4, Decimal("12345678901.23")),
+    ]
     with duckdb.connect() as ours:
         ours.execute("create schema seeds")
-        ours.execute('create table seeds.reserved (name text, "primary" text, number bigint)')
-        ours.executemany("insert into seeds.reserved values (?, ?, ?)", rows)
+        ours.execute(
+            'create table seeds.reserved (name text, "primary" text, number bigint,'
+            " amount decimal(18, 2))"
+        )
+        ours.executemany("insert into seeds.reserved values (?, ?, ?, ?)", rows)
         warehouse.land(ours, there, [Relation("memory", "seeds", "reserved")], helpers=False)
         warehouse.fetch(there, ours, "seeds", "reserved", "back")
         assert ours.execute("from back").fetchall() == rows
