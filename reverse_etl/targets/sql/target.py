@@ -504,7 +504,7 @@ class Sql(Target):
         adopted = replace(change, action=ADOPT, remote_id=holder.remote_id, new=ours)
         try:
             with connection.begin_nested():
-                return self._one(connection, table, adopted)
+                return self._one(connection, table, adopted, None)
         except sa.exc.SQLAlchemyError as error:
             return trouble_of(error, committing=False).outcome(change, creating=True)
 
