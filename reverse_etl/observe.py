@@ -11,12 +11,14 @@ Alone: `python -m reverse_etl observe [--target T]`.
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -26,7 +28,7 @@ from common import findings, paths, sql, store
 from common.findings import Finding
 from common.log import event
 from common.runs import Run
-from reverse_etl import configured, diff
+from reverse_etl import configured, diff, settle
 from reverse_etl.model import Adapter, Export
 from reverse_etl.targets.taken import UNLIKE
 
@@ -120,6 +122,95 @@ def _models(file: str) -> bool:
     return any((paths.project() / "models").rglob(file))
 
 
+# ---------------------------------------------------------------- what changed since
+
+
+KEPT = "raw_homeroom.changes_since"  # of each target: where to ask for changes, and of what
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the last observation of a target left: links to ask by, and its objects, which are put
+    aside here while the tables they stand in are replaced.
+    """
+
+    links: Mapping[str, str]
+    tables: Mapping[str, pa.Table]
+    whole_at: str
+
+    def objects(self, entity: str) -> Iterator[dict[str, Any]]:
+        """The objects of one entity, as they were read."""
+        for batch in self.tables[entity].to_batches(max_chunksize=10_000):
+            yield from (json.loads(one) for one in batch.column("_json").to_pylist())
+
+
+def kept(connection: duckdb.DuckDBPyConnection, target: str, adapter: Any, now: datetime) -> Any:
+    """What changes may be asked from, or why there is nothing: nothing is kept, it is of other
+    settings or too old, something was written since, or the tables are not those it was kept with.
+    """
+    connection.execute(
+        f"create table if not exists {KEPT} (target text, of text, links text, counts text,"
+        " observed_at timestamptz, whole_at timestamptz)"
+    )
+    row = connection.execute(
+        f"select of, links, counts, observed_at, whole_at from {KEPT} where target = ?", [target]
+    ).fetchone()
+    if row is None:
+        return "nothing is kept"
+    of, links, counts, observed_at, whole_at = row
+    if of != adapter.changes_of:
+        return "other settings"
+    if not whole_at <= now < whole_at + timedelta(days=adapter.said.whole_read_days):
+        return f"{adapter.said.whole_read_days} days are over"
+    if settle.last_written(target) > observed_at.timestamp():
+        return "written to since"
+    tables = {}
+    for entity, count in json.loads(counts).items():
+        raw = f"{sql.name(f'raw_{target}')}.{sql.name(entity)}"
+        found = connection.execute(
+            f"select count(*) filter (_observed_at = ?), count(*) from {raw}", [observed_at]
+        ).fetchone()
+        if found != (count, count):
+            return "other tables"
+        if entity in adapter.changes_rest_on:
+            tables[entity] = connection.execute(f"select _json from {raw}").to_arrow_table()
+    return Kept(json.loads(links), tables, whole_at.isoformat())
+
+
+def _resumed(target: str, adapter: Any) -> str:
+    """Give an adapter that can ask for changes what it may ask from; why it cannot, else ''."""
+    if getattr(adapter, "changes", None) is None:
+        return ""
+    with store.connect() as connection:
+        found = kept(connection, target, adapter, datetime.now(UTC))
+    if isinstance(found, str):
+        return found
+    adapter.changes.kept = found
+    return ""
+
+
+def _keep(target: str, adapter: Any, tables: Mapping[str, pa.Table], observed_at: datetime) -> None:
+    """Note where to ask the next time, once what it rests on is landed."""
+    changes = getattr(adapter, "changes", None)
+    with store.connect() as connection:
+        connection.execute(f"delete from {KEPT} where target = ?", [target])
+        if not changes.links or not all(changes.links.values()):
+            return
+        counts = {entity: table.num_rows for entity, table in tables.items()}
+        whole = all(how.startswith("whole") for how in changes.read.values())
+        connection.execute(
+            f"insert into {KEPT} values (?, ?, ?, ?, ?, ?)",
+            [
+                target,
+                adapter.changes_of,
+                json.dumps(changes.links),
+                json.dumps(counts),
+                observed_at,
+                observed_at if whole else changes.kept.whole_at,
+            ],
+        )
+
+
 def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter]) -> int:
     """Read the targets and land what they hold; returns the exit code (3 when one could not be
     read).
@@ -133,9 +224,12 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
         except Exception as error:
             facts[target] = _failed(error, 0, 0.0)
     ensure_tables(adapters)
+    anew = {target: _resumed(target, one) for target, one in adapters.items()}
+    began: dict[str, datetime] = {}
 
     def one(target: str) -> None:
-        started, clock = datetime.now(UTC), time.monotonic()
+        began[target] = started = datetime.now(UTC)
+        clock = time.monotonic()
         chosen = adapters[target]
         try:
             tables = {entity: _table(chosen, entity, started) for entity in chosen.raw_columns}
@@ -150,6 +244,7 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
                 "read_calls": chosen.read_calls,
                 "seconds": round(time.monotonic() - clock, 2),
                 "error": "",
+                **_how(chosen, anew[target]),
             }
         finally:
             chosen.close()
@@ -165,6 +260,8 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
     for target, tables in sorted(read.items()):
         try:
             land(target, tables)
+            if getattr(adapters[target], "changes", None) is not None:
+                _keep(target, adapters[target], tables, began[target])
         except Exception as error:
             facts[target] = {
                 **facts[target],
@@ -172,6 +269,14 @@ def observe(run: Run, targets: Sequence[str], adapter: Callable[[str], Adapter])
             }
     off = {t: said for t, one in adapters.items() if (said := getattr(one, "clock_off", ""))}
     return _report(run, facts, off)
+
+
+def _how(adapter: Any, anew: str) -> dict[str, Any]:
+    """How a target that can be asked for changes was read, for the record."""
+    changes = getattr(adapter, "changes", None)
+    if changes is None:
+        return {}
+    return {"read": {**changes.read, **({"anew": anew} if anew else {})}}
 
 
 def _table(adapter: Adapter, entity: str, observed_at: datetime) -> pa.Table:

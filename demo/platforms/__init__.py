@@ -126,7 +126,7 @@ def _google(places: Places, log: RequestLog, keys: Keys, speed: float) -> Google
 
 
 def _microsoft(places: Places, log: RequestLog, keys: Keys, speed: float) -> Microsoft:
-    store = Store(places.state_of("microsoft"), microsoft_tenant.TABLES)
+    store = Store(places.state_of("microsoft"), microsoft_tenant.TABLES, microsoft_tenant.WATCHED)
     microsoft = Microsoft(store, log, Faults(), keys.client_secret, speed)
     if store.is_new:
         accounts.fill_microsoft(microsoft.tenant)

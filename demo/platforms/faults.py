@@ -39,6 +39,9 @@ class Faults:
     licence_seats: int = 1_000_000  # Microsoft: no subscription has more seats than this
     exclusive_licences: bool = False  # Microsoft: no two products go together
     expired_pages: int = 0  # so many next pages are refused, as after days or a reorganisation
+    expired_deltas: int = 0  # Microsoft: so many questions what changed are answered with 410
+    delta_days: float = 7.0  # Microsoft: a token older than that is refused
+    replayed_deltas: bool = False  # Microsoft: what was told is told again, and a page is empty
     seed: int = 1
     chance: random.Random = field(default_factory=lambda: random.Random(1), repr=False)
 

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from demo.platforms.http import Reply
+from demo.platforms.microsoft_delta import changes
 from demo.platforms.microsoft_query import listed, selected, shown
 from demo.platforms.microsoft_tenant import (
     GROUP_PROPERTIES,
@@ -41,6 +42,8 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return listed(tenant, asked, "group", "groups", tenant.seen("groups"))
         case ("POST", ("groups",)):
             return _create(tenant, asked.body)
+        case ("GET", ("groups", "delta")):
+            return changes(tenant, asked, "group")
         case ("GET", ("groups", key)):
             return _one(tenant, tenant.group(key), 200, selected("group", asked.params))
         case ("PATCH", ("groups", key)):

@@ -37,7 +37,9 @@ TABLES = (
     "classes",
     "teams",
     "contacts",
+    "changes",
 )
+WATCHED = ("users", "groups", "members", "managers")  # of which deltas are asked
 MOST_OBJECTS = 300_000  # of a tenant with a verified domain; deleted ones count
 UPN = re.compile(r"[A-Za-z0-9'.\-_!#^~]{1,64}@[A-Za-z0-9.-]{1,48}")
 
@@ -236,6 +238,8 @@ class Tenant:
         self.store = store
         self.faults = faults
         self.pages = Pages()
+        # listings of changes in progress: what is left of each, by its token
+        self.deltas: dict[str, Any] = {}
         self.origin = ""
         self.born: dict[str, float] = {}
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from demo.platforms.http import Reply
+from demo.platforms.microsoft_delta import changes
 from demo.platforms.microsoft_query import listed, selected, shown
 from demo.platforms.microsoft_tenant import (
     ATTRIBUTES,
@@ -51,6 +52,8 @@ def call(tenant: Tenant, asked: Call) -> Reply:
             return listed(tenant, asked, "user", "users", tenant.seen("users"))
         case ("POST", ("users",)):
             return _create(tenant, asked.body)
+        case ("GET", ("users", "delta")):
+            return changes(tenant, asked, "user")
         case ("GET", ("users", key)):
             return _one(tenant, tenant.user(key), asked)
         case ("GET", ("users", key, "memberOf")):

@@ -1,5 +1,6 @@
 """The memory of an emulated tenant: tables of JSON values that can be rolled back, read as of a
-moment ago, and saved.
+moment ago, and saved. What was changed in some of them is noted, for readers who ask what happened
+since.
 
 Values are never changed in place: a write puts a new value. That is what makes undoing a refused or
 dropped write, and showing a reader yesterday's truth, a matter of keeping the old value.
@@ -22,8 +23,11 @@ _NOTHING: Any = object()
 class Store:
     """Named tables, key -> value. Not thread-safe: it lives on the platforms' loop."""
 
-    def __init__(self, path: Path, tables: tuple[str, ...]) -> None:
+    MOST_NOTED = 100_000  # changes; who asks for older ones is told to begin anew
+
+    def __init__(self, path: Path, tables: tuple[str, ...], watched: tuple[str, ...] = ()) -> None:
         self.path = path
+        self._watched = watched
         self.tables: dict[str, dict[str, Any]] = {name: {} for name in tables}
         self.is_new = not path.is_file()
         self._undo: list[tuple[str, str, Any]] = []
@@ -69,11 +73,41 @@ class Store:
         behind.
         """
         now = time.monotonic()
+        self._note()
         if lag > 0:
             self._history.extend((now, *entry) for entry in self._undo)
         self._undo.clear()
         while self._history and self._history[0][0] < now - lag:
             self._history.popleft()
+
+    @property
+    def noted(self) -> int:
+        """The number of the last change that was noted."""
+        return int(self.tables["counters"].get("changes", 0)) if self._watched else 0
+
+    def _note(self) -> None:
+        """What this commit changed in the watched tables: [when, table, key, before, after] under
+        its number; of an object only what differs, and None where there was or is none.
+        """
+        first: dict[tuple[str, str], Any] = {}
+        for table, key, before in self._undo:
+            if table in self._watched:
+                first.setdefault((table, key), before)
+        for (table, key), old in first.items():
+            before, after = (
+                None if one is _NOTHING else one
+                for one in (old, self.tables[table].get(key, _NOTHING))
+            )
+            if before == after:
+                continue
+            if isinstance(before, dict) and isinstance(after, dict):
+                names = {n for n in {*before, *after} if before.get(n) != after.get(n)}
+                before, after = ({n: one.get(n) for n in names} for one in (before, after))
+            elif isinstance(before, dict) or isinstance(after, dict):
+                before, after = (None if one is None else {} for one in (before, after))
+            self.tables["counters"]["changes"] = number = self.noted + 1
+            self.tables["changes"][str(number)] = [time.time(), table, key, before, after]
+            self.tables["changes"].pop(str(number - self.MOST_NOTED), None)
 
     def seen(self, table: str, lag: float) -> Mapping[str, Any]:
         """A table as a reader `lag` seconds behind sees it."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from target_kit import Kit, kit, served
 
 from common import lists
+from demo.platforms import microsoft_delta
 from reverse_etl.targets.google import Google
 from reverse_etl.targets.microsoft import Microsoft
 from reverse_etl.targets.reading import READ, Reads, TargetUnreadableError
@@ -42,6 +43,7 @@ def target(
     made = kit(name, running)
     twos = {one: replace(row, page=2) for one, row in KINDS[name].rows.items()}
     monkeypatch.setattr(KINDS[name], "rows", twos)
+    monkeypatch.setattr(microsoft_delta, "PAGE", 2)  # of changes the server says how many come
     yield made
     made.faults(expired_pages=0)
     made.adapter.close()

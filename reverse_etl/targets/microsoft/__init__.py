@@ -23,6 +23,7 @@ from reverse_etl.model import CREATE, REMOVALS, Change, Export, Outcome
 from reverse_etl.targets.base import ALREADY, ApiTarget, Name, owned_by
 from reverse_etl.targets.entity import CREATING, Entity, Route
 from reverse_etl.targets.fields import Table, mask
+from reverse_etl.targets.microsoft.changes import RELATION, Changes
 from reverse_etl.targets.microsoft.client import BATCH, Client
 from reverse_etl.targets.microsoft.entities import (
     CONTACTS,
@@ -58,6 +59,7 @@ class Microsoft(ApiTarget):
     Settings = Settings
     # 8,000 resource units per 10 s at 3 for a list of members, against 20 writes a second
     reads_per_write = 10.0
+    changes_rest_on = ("users", "licences", "groups", "members")
 
     def __init__(
         self, name: str, settings: Mapping[str, Any], exports: Mapping[str, Export] | None = None
@@ -76,6 +78,9 @@ class Microsoft(ApiTarget):
         self._teams: list[dict[str, Any]] = []  # of our classes, once observed
         self._team_tries: Counter[str] = Counter()  # change -> how often its group was unknown
         self._may_ask_mailboxes = True  # until we hear otherwise
+        self.changes: Changes | None = None
+        if said.whole_read_days:
+            self.changes = Changes(name, client.address, self._told)
 
     def lacking(self) -> Iterator[Reason]:
         """What the application has no consent for of what the settings lead to, by what its token
@@ -110,8 +115,72 @@ class Microsoft(ApiTarget):
         listing = replace(route, query={**route.query, **WITH_MANAGER})
         return replace(row, asked=(*row.asked, *more), routes={**row.routes, "list": listing})
 
+    # ------------------------------------------------------------ what changed
+
+    @property
+    def changes_of(self) -> str:
+        """What a link and what it rests on are of: another tenant, or other fields, is a whole
+        read.
+        """
+        asked = [f"{name}:{self._asked_of(name)}" for name in RELATION]
+        return json.dumps([self._client.address, self.said.authority, self.said.client_id, *asked])
+
+    def _asked_of(self, entity: str) -> str:
+        """The fields of an entity, and the relation whose changes come with them."""
+        row = self.rows[entity]
+        fields = (*mask(self.seen(entity), without=row.derived), *row.asked)
+        relation = [RELATION[entity]] if entity == "groups" or self.said.details else []
+        return ",".join(dict.fromkeys([*fields, *relation]))
+
+    def _told(self, where: str, may_have_expired: bool) -> Reply:
+        request = {"method": "GET", "url": where}
+        return self.read("changes", request, following=may_have_expired)
+
+    def listed(
+        self, row: Entity, route: Route, what: str = "", *, anew: bool = False, **values: str
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The list of the users, and of the groups, by what changed in it."""
+        if self.changes is None or route is not row.routes.get("list") or row.name not in RELATION:
+            yield from super().listed(row, route, what, anew=anew, **values)
+            return
+        words = {"mask": self._asked_of(row.name)}
+        first = self._client.request(self.filled(row.routes["changes"], words))["url"]
+        yield from self.changes.pages(row.name, first, lambda keys: self._by_themselves(row, keys))
+
+    def _by_themselves(
+        self, row: Entity, keys: Sequence[str]
+    ) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Some objects, each by a read of its own."""
+        asked = [one for one in self._asked_of(row.name).split(",") if one != RELATION[row.name]]
+        for key in keys:
+            words = {"mask": ",".join(asked), "owner": key}
+            request = self._client.request(self.filled(row.routes["one"], words))
+            found = self.read(f"{row.name} {key}", request, missing_is_fine=True)
+            yield key, {**found.body, "id": key} if found.good else None
+
+    def _members(self) -> Iterator[list[dict[str, Any]]]:
+        """Who is in our groups, by what changed in them; of a group that was not ours before all
+        are asked for.
+        """
+        self.look_through("users")
+        self.look_through("groups")
+        ours, row = self._ours["groups"], self.rows["members"]
+        kept = self.changes.kept.objects("groups") if self.changes.kept else ()
+        were = {one["id"] for one in kept if self.key_of(self.rows["groups"], one)}
+        anew = self.changes.unsure_of(ours, were)
+        yield from self.related(row, anew)
+        new = self.at_once(
+            lambda some: self._related(self.rows["users"], MEMBER_OF, some),
+            twenties(self.changes.new),
+        )
+        also = [(what["id"], user) for some in new for user, what in some]
+        ties = self.changes.members(ours, set(anew), also)
+        yield [owned_by(row, group, {"id": member}) for group, member in ties]
+
     def pages(self, entity: str) -> Iterator[Sequence[Mapping[str, Any]]]:
         match entity:
+            case "members" if self.changes is not None:
+                yield from self._members()
             case "users":
                 yield from self._users()
             case "licences":
@@ -140,9 +209,11 @@ class Microsoft(ApiTarget):
         held: list[dict[str, Any]] = []
         details: list[dict[str, Any]] = []
         facts = ("id", "manager", *self._facts())
+        rows = self.rows["groups"]
+        listing = rows.routes["list"] if self.changes is not None else ROLE_GROUPS
         roles = {
             group["id"]
-            for page in self.listed(self.rows["groups"], ROLE_GROUPS)
+            for page in self.listed(rows, listing)
             for group in page
             if group.get("isAssignableToRole")
         }  # who is in a group that may carry a directory role counts as an administrator

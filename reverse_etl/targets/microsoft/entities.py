@@ -107,6 +107,8 @@ ENTITIES = (
         routes={
             "check": Route("GET /users", {"$select": "id", "$top": "1"}),
             "list": Route("GET /users", FULL),
+            "changes": Route("GET /users/delta", {"$select": "{mask}"}),
+            "one": Route("GET /users/{owner}", {"$select": "{mask}"}),
             "deleted": Route(
                 "GET /directory/deletedItems/microsoft.graph.user",
                 {
@@ -173,6 +175,8 @@ ENTITIES = (
         upserts=True,
         routes={
             "list": Route("GET /groups", FULL),
+            "changes": Route("GET /groups/delta", {"$select": "{mask}"}),
+            "one": Route("GET /groups/{owner}", {"$select": "{mask}"}),
             "deleted": Route(
                 "GET /directory/deletedItems/microsoft.graph.group",
                 {"$select": "id,mailNickname,mail", "$top": "{page}"},

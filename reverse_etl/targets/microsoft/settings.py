@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from common.settings import Secret, Some, Text
+from common.settings import Count, Secret, Some, Text
 from reverse_etl.configured import AccountSettings, PerMinute
 
 
@@ -39,6 +39,9 @@ class Settings(AccountSettings):
     details: bool = False
     """Whether numbers, offices, managers, age groups and extension attributes stand on accounts, by
     rows of seed `microsoft_details`."""
+    whole_read_days: Count = 7
+    """After so many days users, groups and members are read whole; between, what changed since the
+    last night alone is asked for. 0: they are read whole every time."""
     ca_file: Text = ""
     """Certificates to trust instead of the machine's; a test's own authority."""
     writes_per_minute: PerMinute = 1200
