@@ -47,7 +47,7 @@ def publish() -> int:
         before, since = _known()
         marks = _copy(fresh, before)
         fresh.chmod(0o400)
-        fresh.replace(destination)
+        files.put(fresh, destination)  # what was taken over is on the disk before it counts
     finally:
         shutil.rmtree(fresh.parent)  # half a copy would take the room the report needs
     noted = {"file": _which(destination), "whole_on": since.isoformat(), "tables": marks}
