@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common import disk_reserve, documents, problems
+from common.commit import git_commit
 from common.printable import printable
 from common.runs import LOOKED_OVER, Run
 
@@ -83,11 +84,11 @@ OWN = ("source", "feed", "target", "entity", "school_number", "key", "file", "li
 def record(run: Run, findings: Iterable[Finding]) -> None:
     """Append findings to the run, each with the moment it was found (UTC)."""
     found_at = datetime.now(UTC).isoformat()
-    lines = [
+    said = [
         json.dumps({"found_at": found_at, **asdict(finding)}, ensure_ascii=False)
         for finding in findings
     ]
-    if not lines:
+    if not said:
         return
     path = run.folder / "findings.jsonl"
     if path.is_dir():
@@ -97,7 +98,7 @@ def record(run: Run, findings: Iterable[Finding]) -> None:
     def write() -> None:
         with path.open("ab") as file:
             file.truncate(whole)  # what a full disk left of a first try, or a power cut of the last
-            file.write(("\n".join(lines) + "\n").encode())
+            file.write(("\n".join(said) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -108,7 +109,19 @@ def read(run: Run) -> list[dict[str, Any]]:
     """All findings of a run with what they say (level, message, action), in the order they were
     found; a last line that a power cut has torn is left out, and so is a damaged one.
     """
-    return [_said(one) for one in documents.lines(run.folder / "findings.jsonl", _is_one)]
+    return [_said(one) for one in lines(run)]
+
+
+def lines(run: Run, *, damaged: bool = False) -> list[dict[str, Any]]:
+    """The same, as codes. What another Homeroom wrote that this one cannot say is passed over: of
+    its own alone it knows that such a line is damaged.
+    """
+
+    def fits(found: dict[str, Any]) -> bool:
+        return _is_one(found) or run.facts()["git_commit"] != git_commit()
+
+    path = run.folder / "findings.jsonl"
+    return [one for one in documents.lines(path, fits, damaged=damaged) if _is_one(one)]
 
 
 def look_over() -> None:
@@ -119,8 +132,8 @@ def look_over() -> None:
         counted = run.read("summary.json", {"findings": {}})["findings"].values()
         path = run.folder / "findings.jsonl"
         if documents.exists(path) and all(isinstance(one, int) for one in counted):
-            lines = path.read_bytes().count(b"\n") if path.is_file() else 0
-            documents.lines(path, _is_one, damaged=lines < sum(counted))
+            there = path.read_bytes().count(b"\n") if path.is_file() else 0
+            lines(run, damaged=there < sum(counted))
 
 
 def notice(run: Run) -> list[Finding]:

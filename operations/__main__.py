@@ -439,9 +439,11 @@ def replay(day: Annotated[str, typer.Argument(help="the night's date, 2026-10-05
     from operations.replay import replay as run_replay
 
     try:
-        raise SystemExit(run_replay(date.fromisoformat(day), Terminal()))
+        chosen = date.fromisoformat(day)
     except ValueError:
-        raise SystemExit(_refuse(f"{day!r} is no date; write DATE=2026-10-05")) from None
+        raise SystemExit(_refuse(_no_day(day, "DATE=2026-10-05"))) from None
+    try:
+        raise SystemExit(run_replay(chosen, Terminal()))
     except NotReplayableError as error:
         raise SystemExit(_refuse(str(error))) from None
 
@@ -457,7 +459,7 @@ def rehearse(day: Annotated[str, typer.Argument(help="a day to come, 2027-09-07"
     try:
         chosen = date.fromisoformat(day)
     except ValueError:
-        raise SystemExit(_refuse(f"{day!r} is no date; write AS_OF=2027-09-07")) from None
+        raise SystemExit(_refuse(_no_day(day, "AS_OF=2027-09-07"))) from None
     try:
         raise SystemExit(run_rehearsal(chosen, Terminal()))
     except NotRehearsableError as error:
@@ -487,7 +489,7 @@ def explain(
 
 @app.command()
 def audit(
-    ask: Annotated[int | None, typer.Argument(help="the number of a question")] = None,
+    ask: Annotated[str, typer.Argument(help="the number of a question")] = "",
     *,
     values: Annotated[
         list[str] | None, typer.Option("--set", help="a value for a question, name=value")
@@ -527,6 +529,10 @@ def alone(
     """Run another program while nothing else writes to the state: `make docs`, `make clean`."""
     with turns.taken(Path(command[0]).name):
         raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
+def _no_day(given: str, example: str) -> str:
+    return f"{given!r} is no date; write {example}" if given else f"say which day: {example}"
 
 
 def _refuse(sentence: str, code: int = 2) -> int:

@@ -34,6 +34,7 @@ from operations import explain
 
 COOKBOOK = paths.root() / "docs" / "audit.md"
 FORMATS = ("text", "csv", "xlsx")
+MOST = 20  # names of a kind that are listed where one is none of them
 VALUES = ("column_name", "old", "new", "row")  # where an answer says which fields it is about
 
 
@@ -111,6 +112,12 @@ def _values(
 ) -> dict[str, str]:
     """The recipe's values; whoever is asked about stands in it by id, whatever they are called."""
     values, who = dict(asked.values), words().subject
+    if strange := sorted({*values} - {*question.parameters}):
+        takes = ", ".join(f"SET={name}=…" for name in question.parameters if name != who)
+        raise UnanswerableError(
+            f"{question.title!r} has no value {strange[0]!r} to give: it takes"
+            f" {takes or 'none by SET='}"
+        )
     if asked.subject:
         values.setdefault(who, asked.subject)
     missing = [name for name in question.parameters if name not in values]
@@ -139,9 +146,12 @@ def _known(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
         if given:
             names = [name for (name,) in connection.execute(query).fetchall()]
             if given not in names:
-                near = difflib.get_close_matches(given, names, 3, 0.6) or names[:20]
+                near = difflib.get_close_matches(given, names, 3, 0.6)
+                meant = f"did you mean {' or '.join(near)}? " if near else ""
                 raise UnanswerableError(
-                    f"{given!r} is no {kind} this warehouse knows; there is {', '.join(near)}"
+                    f"{given!r} is no {kind} this warehouse knows; {meant}There are"
+                    f" {', '.join(names[:MOST])}"
+                    + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
                 )
 
 
@@ -181,13 +191,17 @@ def _narrowing(
         told = place(VALUES, "fields")
         keeps.append(lambda row: any(asked.field in _fields(row[one]) for one in told))
     if asked.first or asked.last:
+        first = _day(asked.first) if asked.first else date.min
+        last = _day(asked.last) if asked.last else date.max
         days = [at for at, cells in enumerate(zip(*whole.rows, strict=True)) if _dated(cells)]
         if whole.rows and not days:
             raise UnanswerableError(
                 f"{question.title!r} says nothing of days, so it cannot be narrowed to some"
             )
-        first = _day(asked.first) if asked.first else date.min
-        last = _day(asked.last) if asked.last else date.max
+        if first > last:
+            raise UnanswerableError(
+                f"FROM={first} is after TO={last}, so no day is asked about: exchange them"
+            )
         keeps.append(lambda row: any(first <= one <= last for one in _days(row, days)))
     return keeps
 
@@ -220,12 +234,12 @@ def _fields(cell: object) -> set[str]:
     return set(json.loads(cell))
 
 
-def show(number: int | None, asked: Asked, console: Console, form: str = "text") -> int:
-    """List the questions, or answer one; returns the exit code."""
+def show(ask: str, asked: Asked, console: Console, form: str = "text") -> int:
+    """List the questions, or answer the one of a number; returns the exit code."""
     if form not in FORMATS:
         raise UnanswerableError(f"{form!r} is no form of an answer; there are {', '.join(FORMATS)}")
     recipes = questions()
-    if number is None:
+    if not ask:
         console.print(
             f"What you can ask (make audit ASK=1 {words().subject.upper()}=1000001; TARGET= FROM="
             " TO= FIELD= narrow an answer, FORMAT=csv or xlsx writes it), or open the copy:",
@@ -236,9 +250,12 @@ def show(number: int | None, asked: Asked, console: Console, form: str = "text")
             needs = f"({', '.join(recipe.parameters)})" if recipe.parameters else ""
             console.print(f"{index:3}. {escape(recipe.title)} [dim]{escape(needs)}[/]")
         return 0
-    if not 1 <= number <= len(recipes):
-        raise UnanswerableError(f"there is no question {number}; the cookbook has {len(recipes)}")
-    question = recipes[number - 1]
+    question = dict(zip(map(str, range(1, len(recipes) + 1)), recipes, strict=True)).get(ask)
+    if question is None:
+        raise UnanswerableError(
+            f"there is no question {ask}; the cookbook has {len(recipes)}, by number:"
+            ' "make audit" lists them'
+        )
     found = answer(question, asked)
     if form == "csv":
         sys.stdout.write(_csv(found))

@@ -97,8 +97,13 @@ def resolve(connection: duckdb.DuckDBPyConnection, who: str, *, names: bool = Fa
     nobody's, with what it is; for nobody, with what comes near.
     """
     asked = who.strip()
+    if not asked:
+        raise NobodyFoundError(
+            f"say which {words().subject}: {words().subject.upper()}= and a number, an address, an"
+            " account or an id; with NAMES=1 any part of a name"
+        )
     # a house that has nobody has no such table
-    known = asked and _has(connection, "audit", "known_as")
+    known = _has(connection, "audit", "known_as")
     found = _known(connection, EXACTLY, asked, names) if known else []
     if not found and known and names:
         found = _known(connection, BY_NAME, asked, names)
@@ -123,8 +128,9 @@ def resolve(connection: duckdb.DuckDBPyConnection, who: str, *, names: bool = Fa
             f"{who!r} is no {said.subject} we know; the nights said of it: {' '.join(heard)}"
         )
     raise NobodyFoundError(
-        f"nobody is known by {who!r}: no feed has ever listed this number and no account of ours"
-        " has, or had, this address"
+        f"nobody is known by {who!r}: no feed has ever listed this number"
+        + (", no name has these parts" if names else "")
+        + " and no account of ours has, or had, this address"
         + ("" if names else " (a part of a name is looked for with NAMES=1)")
         + f". Check it; if it is right, {said.entered_by} has not entered the {said.subject} yet"
     )

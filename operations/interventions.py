@@ -178,7 +178,6 @@ def moment(text: str) -> datetime:
             )
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise InterventionError(
-            f'{text!r} is no date; write UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"'
-        ) from None
+        what = f"{text!r} is no date; write" if text else "say until when:"
+        raise InterventionError(f'{what} UNTIL=2027-09-07 or UNTIL="2027-09-07 18:00"') from None
     return (given if given.tzinfo else given.replace(tzinfo=settings.zone())).astimezone(UTC)

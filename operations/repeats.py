@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from common import documents, findings
+from common import findings
 from common.runs import BY_NIGHT, Run
 
 NIGHTS = 3  # what was said on so many nights before is known
@@ -55,7 +54,7 @@ def apart(
     ]
     said: dict[tuple[Any, ...], int] = {}
     for night in nights[: -LOOKED_BACK - 1 : -1]:
-        stand &= _said(night.folder)
+        stand &= _said(night)
         if not stand:
             break
         for one in stand:
@@ -74,14 +73,10 @@ def apart(
 
 
 @lru_cache(maxsize=LOOKED_BACK + 1)  # terminal, page and each message ask of the same nights
-def _said(folder: Path) -> frozenset[tuple[Any, ...]]:
+def _said(night: Run) -> frozenset[tuple[Any, ...]]:
     """What a night that is closed said."""
-    return frozenset(_same(one) for one in documents.lines(folder / "findings.jsonl", _is_one))
+    return frozenset(_same(one) for one in findings.lines(night))
 
 
 def _same(finding: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(finding.get(name) or "" for name in SAME)
-
-
-def _is_one(found: Mapping[str, Any]) -> bool:
-    return "code" in found

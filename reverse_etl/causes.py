@@ -50,7 +50,7 @@ def before(run_id: str) -> dict[str, Ground]:
         for part in plan["exports"]:
             name, stood = f"{part['target']}.{part['entity']}", part.get("made_from")
             sent = outcome.get(part["target"], {}).get(part["entity"], {}).get("applied", 0)
-            left = any(part[one] for one in ("set_aside", "postponed", "waiting"))
+            left = any(part.get(one) for one in ("set_aside", "postponed", "waiting"))
             if stood and not left and sum(part["planned"].values()) == sent:
                 found.setdefault(name, stood)
         if {f"{part['target']}.{part['entity']}" for part in plan["exports"]} <= {*found}:

@@ -129,8 +129,19 @@ def test_a_day_is_the_districts_and_begins_at_its_own_midnight(house):
 
 def test_what_does_not_exist_is_said_so_and_what_comes_near(house):
     for narrowing, sentence in (
-        ({"target": "aldr"}, "'aldr' is no target this warehouse knows; there is alder"),
-        ({"field": "plac"}, "'plac' is no field of an export this warehouse knows; there is place"),
+        (
+            {"target": "aldr"},
+            "'aldr' is no target this warehouse knows; did you mean alder? There are alder",
+        ),
+        (
+            {"field": "plac"},
+            "'plac' is no field of an export this warehouse knows; did you mean place? There are",
+        ),
+        (
+            {"first": "2026-10-09", "last": "2026-10-07"},
+            "FROM=2026-10-09 is after TO=2026-10-07, so no day is asked about",
+        ),
+        ({"values": {"dya": "2026-10-05"}}, "has no value 'dya' to give: it takes none by SET="),
         ({"first": "06/10/2026"}, "'06/10/2026' is no day; write it as 2026-10-05"),
         ({"field": "place"}, "says nothing of fields, so it cannot be narrowed to one"),
     ):
@@ -179,15 +190,16 @@ def test_a_spreadsheet_gets_every_cell_as_text_and_runs_nothing():
 
 def test_a_form_nobody_writes_and_a_question_nobody_asks_are_refused(house):
     with pytest.raises(UnanswerableError, match="'pdf' is no form of an answer; there are text"):
-        audit.show(1, Asked(), Console(file=io.StringIO()), "pdf")
-    with pytest.raises(UnanswerableError, match="there is no question 99; the cookbook has"):
-        audit.show(99, Asked(), Console(file=io.StringIO()))
+        audit.show("1", Asked(), Console(file=io.StringIO()), "pdf")
+    for ask in ("99", "0", "-1", "who", "1.0"):
+        with pytest.raises(UnanswerableError, match=f"there is no question {ask}; the cookbook"):
+            audit.show(ask, Asked(), Console(file=io.StringIO()))
 
 
 def test_no_row_is_an_answer_too(house):
     out = io.StringIO()
     number = [one.title for one in audit.questions()].index(question(FAILED).title) + 1
-    audit.show(number, Asked(target="alder", last="2026-10-01"), Console(file=out))
+    audit.show(str(number), Asked(target="alder", last="2026-10-01"), Console(file=out))
     assert "no row answers it" in out.getvalue()
     assert "0 rows" not in out.getvalue()
 

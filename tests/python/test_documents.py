@@ -16,6 +16,7 @@ from night_kit import finding, night
 from rich.console import Console
 
 from common import documents, findings, paths, store
+from common.commit import git_commit
 from common.runs import SHAPES, Run
 from operations import alerts, history, interventions, page, publish, report, status
 from reverse_etl import journal, settle
@@ -297,6 +298,19 @@ def test_findings_of_an_older_night_that_are_fewer_than_it_counted_are_damaged(d
     documents.told()
     tonight, _ = night(1)
     assert "document_damaged" not in looked_at(tonight)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_finding_another_homeroom_wrote_in_another_shape_is_no_damage(other):
+    run, _ = night(0, found=(finding(),))
+    run.write("run.json", run.facts() | {"git_commit": "0" * 40 if other else git_commit()})
+    file = run.folder / "findings.jsonl"
+    lines = file.read_text(encoding="utf-8") + '{"kind": "feed_stale", "message": "Said."}\n'
+    file.write_text(lines, encoding="utf-8")
+    findings.look_over()
+    assert len(findings.read(run)) == len(findings.lines(run)) == 1
+    assert bool(list(documents.untold())) is not other
+    assert (file.read_text(encoding="utf-8") == lines) is other
 
 
 @pytest.mark.parametrize("part", ["publish", "page.write", "metrics.write", "show"])

@@ -1348,6 +1348,21 @@ def test_a_rule_that_changed_nothing_is_not_blamed_for_what_the_source_says_late
     assert reasons(bench) == {"a": "changed in source: given_name"}
 
 
+def test_a_plan_of_an_older_homeroom_says_less_and_is_nobodys_blame(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "var", [USERS])
+    bench.desire(users=[user(1, person_id="a")])
+    reasons(bench)
+    assert bench.push() == 0
+    plan = bench.run.read("plan.json")
+    least = ("target", "entity", "desired", "planned", "held")
+    plan["exports"] = [{name: part[name] for name in least} for part in plan["exports"]]
+    bench.run.write("plan.json", plan)
+    bench.new_night()
+    bench.models = [replace(USERS, code="select 2")]
+    bench.desire(users=[user(1, person_id="a", given_name="Nia")])
+    assert reasons(bench) == {"a": "changed in source: given_name"}
+
+
 def test_what_an_export_is_made_by_is_every_model_seed_and_macro_above_it() -> None:
     def made(**changed: object) -> str:
         nodes = {

@@ -368,6 +368,7 @@ def test_what_somebody_answers_for_stands_apart_until_its_day_with_who_and_why(m
         ({"code": "student_without_address", "key": "9"}, SOON, "x", "none of it is"),
         ({"code": "student_without_address"}, SOON, " ", "add WHY"),
         ({"code": "student_without_address"}, "soon", "x", "'soon' is no date"),
+        ({"code": "student_without_address"}, "", "x", "say until when: UNTIL="),
         ({"code": "student_without_address"}, "2020-01-01", "x", "is past"),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
 import pytest
+from conftest import District
 
 from common import paths, store, versions
+from tests import older_state
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +168,79 @@ def test_a_damaged_file_is_named_with_the_way_out(which):
         with store.connect():
             pass
     assert raised.value.path == path
+
+
+OLDER = sorted(older_state.KEPT.glob("*.tar.xz"))
+
+
+def counted(ledger: Path) -> dict[str, int]:
+    """Rows of every table of a ledger."""
+    with duckdb.connect(str(ledger), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name from duckdb_tables()"
+        ).fetchall()
+        return {
+            f"{schema}.{table}": connection.execute(
+                f'select count(*) from "{schema}"."{table}"'
+            ).fetchone()[0]
+            for schema, table in tables
+        }
+
+
+def test_the_state_of_a_release_before_is_kept_with_its_ledger_as_it_was(tmp_path: Path) -> None:
+    """Every clone has it, however shallow; none stands there alone as a name."""
+    assert OLDER
+    for archive in OLDER:
+        state = older_state.unpack(archive, tmp_path / archive.stem)
+        [made] = (state / "backups").iterdir()
+        manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+        told = {name: table["rows"] for name, table in manifest["tables"].items()}
+        assert counted(state / "ledger.duckdb") == told
+        assert manifest["ledger_version"] < newest("ledger"), "nothing would be brought forward"
+        assert not list(state.rglob("*.pem")), "a key of the demo's platforms"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("archive", OLDER, ids=[archive.stem for archive in OLDER])
+def test_a_state_of_the_release_before_comes_forward_by_a_night_and_back_by_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: Path
+) -> None:
+    monkeypatch.setattr(store, "WAIT_SECONDS", 60)
+    district = District(older_state.unpack(archive, tmp_path / "var"))
+    [made] = (district.var / "backups").iterdir()
+    before = counted(district.var / "ledger.duckdb")
+    people = len(district.state("google")["users"])
+
+    ended = district.run("demo", "again", check=False)
+    assert ended.returncode == 0, f"{ended.stdout[-3000:]}{ended.stderr[-3000:]}"
+    first = district.summaries()[-1]
+    assert first["findings"].get("critical", 0) == 0
+    assert not list((district.var / "damaged").glob("*")), "what is older is no damage"
+    assert all(row["converged"] == 1 for row in first["targets"])
+    assert len(district.state("google")["users"]) == people, "nobody is new, nobody is gone"
+    after = counted(district.var / "ledger.duckdb")
+    # what a file holds now may be less, by the rules of now; what was done and decided stays
+    stays = [name for name in before if not name.startswith("applied.")]
+    assert [name for name in stays if after[name] < before[name]] == []
+    [copy] = copies()
+    assert counted(copy) == before, "the copy is of before"
+    assert district.planned() == 0
+    assert sum(sum(row["planned"].values()) for row in district.summaries()[-1]["targets"]) == 0
+
+    def old(ledger: Path) -> list:
+        """What the older program would say to a ledger."""
+        known = versions.migrations("ledger")[: before["audit.versions"]]
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{ledger}' as ledger (read_only)")
+            with monkeypatch.context() as then:
+                then.setattr(versions, "migrations", lambda *_: known)
+                return versions.check(connection, "ledger")
+
+    with pytest.raises(versions.TooNewError):
+        old(district.var / "ledger.duckdb")
+    district.run("operations", "restore", made.name)
+    assert counted(district.var / "ledger.duckdb") == before
+    assert old(district.var / "ledger.duckdb") == [], "it is its own again"
 
 
 # What a ledger of version 2 may hold.
