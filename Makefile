@@ -221,7 +221,7 @@ audit-deps: .venv/dev ##+ known vulnerabilities of the locked packages
 
 .venv/nightly: requirements.txt
 	@command -v "$$PYTHON" > /dev/null || { echo "there is no $$PYTHON here: install it (Debian, Ubuntu: apt install python3 python3-venv), or say which with PYTHON=python3.12" >&2; exit 2; }
-	@"$$PYTHON" -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13 (mashumaro, which dbt-core pins, cannot be imported on 3.14), and this is %d.%d: say which with PYTHON=python3.12" % sys.version_info[:2])'
+	@"$$PYTHON" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Homeroom needs Python 3.11, 3.12 or 3.13, and this is %d.%d%s: say which with PYTHON=python3.12" % (*v, " (mashumaro, as dbt-core 1.11 pins it, cannot be imported there)" if v > (3, 13) else ""))'
 	@test -w . || { echo "this folder cannot be written to by $$(id -un): clone Homeroom into a folder of yours, or have this one given to you" >&2; exit 2; }
 	@test -x $(PY) || "$$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || { echo "this Python has no venv module: install it (Debian, Ubuntu: apt install python3-venv, or python3.12-venv for a Python of that version)" >&2; exit 2; }
 	@test -x $(PY) || { umask 022 && "$$PYTHON" -m venv .venv; }

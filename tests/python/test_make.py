@@ -186,6 +186,7 @@ WITHOUT_VENV = """#!/bin/sh
 case "$2" in *ensurepip*) exit 1 ;; esac
 """
 TOO_OLD = "#!/bin/sh\nexec {python} -c 'import sys; sys.version_info = (3, 9, 2)\n'\"$2\"\n"
+TOO_NEW = TOO_OLD.replace("(3, 9, 2)", "(3, 14, 0)")
 
 
 @pytest.mark.parametrize(
@@ -194,8 +195,9 @@ TOO_OLD = "#!/bin/sh\nexec {python} -c 'import sys; sys.version_info = (3, 9, 2)
         (None, "there is no {name} here: install it (Debian, Ubuntu: apt install python3"),
         (WITHOUT_VENV, "this Python has no venv module: install it (Debian, Ubuntu: apt install"),
         (TOO_OLD, "Homeroom needs Python 3.11, 3.12 or 3.13, and this is 3.9: say which with"),
+        (TOO_NEW, "this is 3.14 (mashumaro, as dbt-core 1.11 pins it, cannot be imported there)"),
     ],
-    ids=["no python", "no venv", "too old"],
+    ids=["no python", "no venv", "too old", "too new"],
 )
 def test_a_machine_that_lacks_something_is_told_what_to_install(
     folder: Path, program: str | None, says: str
