@@ -34,7 +34,6 @@ from operations import explain
 
 COOKBOOK = paths.root() / "docs" / "audit.md"
 FORMATS = ("text", "csv", "xlsx")
-MOST = 20  # names of a kind that are listed where one is none of them
 VALUES = ("column_name", "old", "new", "row")  # where an answer says which fields it is about
 
 
@@ -150,8 +149,12 @@ def _known(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
                 meant = f"did you mean {' or '.join(near)}? " if near else ""
                 raise UnanswerableError(
                     f"{given!r} is no {kind} this warehouse knows; {meant}There are"
-                    f" {', '.join(names[:MOST])}"
-                    + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+                    f" {', '.join(names[: explain.MOST])}"
+                    + (
+                        f" and {len(names) - explain.MOST} more"
+                        if len(names) > explain.MOST
+                        else ""
+                    )
                 )
 
 
