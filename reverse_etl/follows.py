@@ -143,32 +143,31 @@ def _hold(
             and wanted.needed is not null and {unready}""",
         {"target": export.target, "entity": export.entity, **where},
     )
-    rows = connection.execute("select key, needed, action, hold from unready").fetchall()
-    for _, needed, action, why in rows:
-        held = f": its {action} is held, {said(why)}" if why else ""
-        reason = Reason(
-            "hold_after",
-            {
-                "target": follow.target,
-                "entity": follow.entity,
-                "key": needed,
-                "state": _state(follow.state),
-                "why": held,
-            },
-        )
+    connection.execute("alter table unready add column why varchar default ''")
+    for action, why in connection.execute(
+        "select distinct action, hold from unready where hold is not null"
+    ).fetchall():
         connection.execute(
-            f"""
-            update changes set hold = $hold where {OF} and hold is null
-            and action in (select unnest({_actions(follow)!r}::varchar[]))
-            and key in (select key from unready where needed = $needed)""",
-            {
-                "hold": reason.json,
-                "target": export.target,
-                "entity": export.entity,
-                "needed": needed,
-            },
+            "update unready set why = ? where action = ? and hold = ?",
+            [f": its {action} is held, {said(why)}", action, why],
         )
-    return len(rows)
+    reason = sql.reason(
+        "hold_after",
+        target=sql.text(follow.target),
+        entity=sql.text(follow.entity),
+        key="unready.needed",
+        state=sql.text(_state(follow.state)),
+        why="unready.why",
+    )
+    ((held,),) = connection.execute(
+        f"""
+        update changes set hold = {reason} from unready
+        where changes.{OF.replace("and ", "and changes.")} and changes.hold is null
+        and changes.action in (select unnest({_actions(follow)!r}::varchar[]))
+        and changes.key = unready.key""",
+        {"target": export.target, "entity": export.entity},
+    ).fetchall()
+    return int(held)
 
 
 def _waits_a_night(export: Export, follow: Follow) -> bool:

@@ -277,9 +277,10 @@ def build_plan(
             if key in parts:
                 parts[key].holds.append(str(why))
                 _hold(connection, key, why)
-        follows.hold(connection, night.exports.every)
-        for members in in_files:
-            standing.spread(connection, members)
+        if any(one.follows for one in night.exports.every):
+            follows.hold(connection, night.exports.every)
+            for members in in_files:
+                standing.spread(connection, members)
         deliveries.plan(connection, night, compared, parts, allowed)
     _within(connection, scope)
     _count(connection, parts)

@@ -64,19 +64,23 @@ class Shop:
     till: Path
     day: date = date(2026, 10, 4)
 
-    def planned_night(self) -> Run:
-        """Everything a night does before it writes, verb by verb; the run."""
+    def planned_night(self, ingested: int = 0, planned: tuple[int, ...] = (0,)) -> Run:
+        """Everything a night does before it writes, verb by verb; the run. Exit codes: what is
+        refused or held has others.
+        """
         self.day += timedelta(1)
         os.environ["HOMEROOM_AS_OF"] = self.day.isoformat()
         run = Run.open("test")
         os.environ["HOMEROOM_RUN"] = run.run_id
-        for room, *words in (
+        verbs = (
             ("ingestion",),
             ("operations", "build"),
             ("reverse_etl", "observe"),
             ("reverse_etl", "plan"),
-        ):
-            assert typed(room, *words) == 0, (room, words)
+        )
+        codes = ((ingested,), (0,), (0,), planned)
+        for (room, *words), code in zip(verbs, codes, strict=True):
+            assert typed(room, *words) in code, (room, words)
         return run
 
     def night(self) -> Run:
@@ -134,6 +138,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         database.ask("alter role postgres set search_path = kit, public")
         project, till = folder / "project", folder / "till"
         till.mkdir()
+        (folder / "till_answers").mkdir()
         for path, text in written(api, database, project, till).items():
             (project / path).parent.mkdir(parents=True, exist_ok=True)
             (project / path).write_text(text, encoding="utf-8")
@@ -204,6 +209,8 @@ def nights(shop: Shop) -> list[tuple[Run, int]]:
     lived = []
     for number in range(3):
         if number == 2:
+            answer = b"S-3   OK\r\nS-4   E no price of that k\xefnd\r\n"
+            (shop.till.parent / "till_answers" / "goods_return_1.txt").write_bytes(answer)
             shop.database.ask(
                 "update kit.goods set label = 'Screw', sold = false where sku = 'S-1'"
             )
@@ -257,10 +264,21 @@ def test_a_file_in_fixed_columns_says_to_the_byte_what_changed(
     for path in shop.till.iterdir():
         assert path.read_bytes() == (EXPECTED / path.name).read_bytes()
     told = [one for one in findings.read(nights[2][0]) if one["target"] == "till"]
-    assert [(one["code"], one["level"], one["key"]) for one in told] == [
+    assert sorted((one["code"], one["level"], one["key"]) for one in told) == [
         ("file_length", "warning", "S-9"),
         ("file_letters", "warning", "S-9"),
+        ("receipt_row_refused", "warning", "S-4"),
     ]
+
+
+def test_what_the_vendor_did_not_take_is_told_with_its_reason(
+    shop: Shop, nights: list[tuple[Run, int]]
+):
+    told = [one for one in findings.read(nights[2][0]) if one["code"] == "receipt_row_refused"]
+    assert [(one["entity"], one["owner"], one["line"]) for one in told] == [
+        ("goods", "whoever keeps the price list", 2)
+    ]
+    assert "no price of that kïnd" in told[0]["message"]
 
 
 def replayed(till: Path) -> dict[str, str]:
@@ -304,6 +322,16 @@ def test_a_push_that_is_killed_and_lied_to_ends_well(shop: Shop, nights: list[tu
     }
     customers = {one["number"] for one in shop.api.rows("customers")}
     assert sorted(row[0] for row in shop.customers()) == sorted(customers | {"C-0"})
+
+
+def test_a_shrunken_feed_delivers_nothing(shop: Shop, nights: list[tuple[Run, int]]):
+    files, products = {path.name for path in shop.till.iterdir()}, shop.products()
+    shop.database.ask("delete from kit.goods where sku not in ('S-3', 'S-4')")
+    run = shop.planned_night(3, (0, 2))
+    assert shop.planned(run) == {"shop": {}, "books": {}, "till": {}}
+    assert typed("reverse_etl", "push") in {0, 2}
+    assert {path.name for path in shop.till.iterdir()} == files
+    assert shop.products() == products
 
 
 def test_the_page_names_every_setting_of_all_kinds():
