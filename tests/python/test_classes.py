@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from target_kit import Kit, as_text, kit
+from target_kit import Kit, as_text, declared, kit
 
 from demo import platforms as emulated
 from reverse_etl.execute import Execution
 from reverse_etl.journal import Past
+from reverse_etl.limits import Allowed, Group, holds
 from reverse_etl.model import Change, key_text
 from reverse_etl.targets.google import client as google_client
 from reverse_etl.targets.google.client import scopes_of
@@ -571,3 +572,16 @@ def test_each_refusal_of_a_class_leads_to_what_is_documented(
         assert reply.refusal and reply.refusal.code == f"refused_{means}"
     else:
         assert verdict.status == means
+
+
+@pytest.mark.parametrize(
+    ("target", "entity"), [("google", "courses"), ("microsoft", "class_teams")]
+)
+def test_the_end_of_a_term_archives_every_class_of_a_school_and_waits_for_nobody(
+    target: str, entity: str
+) -> None:
+    export = declared(target)[entity]
+    whole, school = Group("suspend", 30, 40), Group("suspend", 12, 12, partition="07474001")
+    assert holds(target, entity, export.limits, [whole, school], Allowed()) == []
+    back = Group("restore", 12, 40)  # coming back to life is no end of a term
+    assert holds(target, entity, export.limits, [back], Allowed()) != []
