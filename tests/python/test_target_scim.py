@@ -368,7 +368,7 @@ def test_an_account_with_our_name_and_nobodys_key_becomes_ours(server, ask) -> N
     assert ask.get("/Users").json()["totalResults"] == 1
 
 
-@pytest.mark.parametrize(("key", "adopts"), [("somebody-else", True), (None, False)])
+@pytest.mark.parametrize(("key", "adopts"), [("somebody-2", True), (None, False)])
 def test_an_account_of_somebody_else_is_never_taken(server, ask, key, adopts) -> None:
     there = {"userName": "u1@student.sd74.example", "externalId": key}
     there["schemas"] = ["urn:ietf:params:scim:schemas:core:2.0:User"]  # type: ignore[assignment]
@@ -377,7 +377,7 @@ def test_an_account_of_somebody_else_is_never_taken(server, ask, key, adopts) ->
     (outcome,) = scim.apply([change("users", "create", "p001", new=user(1))])
     assert (outcome.status, outcome.reason) == ("failed", "duplicate")
     assert "belongs to another object" in outcome.note
-    named = f"{before['id']}, which carries the key somebody-else"
+    named = f"{before['id']}, which carries the key somebody-2"
     assert (named in outcome.note) == adopts
     assert ask.get(f"/Users/{before['id']}").json() == before
 
