@@ -86,6 +86,11 @@ SAID_BY_OTHERS = {
     ("ingestion/ends.py", "\\bend of (?:file"),
     ("common/printable.py", "(?si)\\b(?:original line"),
     ("common/printable.py", "\\s*(?:\\w+ Error in"),
+    # a query, as it is turned into another engine's
+    ("operations/warehouse.py", "^(?:with )?(\\w+) as"),
+    ("operations/warehouse.py", "(?:with\\s+)?\\w+ as"),
+    ("operations/warehouse.py", "(\\w+)\\.\\* /\\* but"),
+    ("operations/warehouse.py", " /* but "),
     ("operations/build.py", "Compilation Error"),
     ("operations/build.py", "Parsing Error"),
     ("operations/schedule.py", "backup folder"),  # a key of its own table, as it is shown
@@ -95,7 +100,7 @@ SAID_BY_OTHERS = {
 # columns whose texts are of people, rules or vendors, never of ours
 NO_PROSE = (
     *("absence_code", "address", "user_principal_name", "position", "pattern", "name_letters"),
-    "table_name",
+    *("table_name", "database_name"),
 )
 
 
