@@ -2,7 +2,7 @@
 each; writes nothing, tells nobody.
 
 In: `[access]`, `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`,
-`[serve]`, and who may read the state folder. Out: printed lines and an exit code (0 all, 3 some
+`[serve]`, `[calls]`, and who may read the state folder. Out: printed lines and an exit code (0 all, 3 some
 cannot).
 
 Alone: `python -m operations check`; `make check` looks at sources and targets too.
@@ -19,7 +19,7 @@ from common.words import Words
 from ingestion.configured import Archive
 from ingestion.tolerance import Tolerance
 from operations import backup, channels, parts, preflight, retention, routes, schedule
-from operations.configured import Backup, Build
+from operations.configured import Backup, Build, Called
 from operations.night import Limits, NightRefusedError
 from reverse_etl.passwords import PasswordRecipientError, Passwords, Sealing
 from reverse_etl.serve import settings as serving
@@ -68,6 +68,7 @@ def _tables() -> str:
         (Archive, "archive"),
         (Build, "build"),
         (serving.Serve, "serve"),
+        (Called, "calls"),
     ):
         wrong += settings.read_what_can_be(model, table)[1]
     if wrong:
