@@ -2,8 +2,8 @@
 each; writes nothing, tells nobody.
 
 In: `[access]`, `[night]`, `[schedule]`, `[backup]`, `[retention]`, `[alerts]`, `[passwords]`,
-`[serve]`, `[calls]`, and who may read the state folder. Out: printed lines and an exit code (0 all, 3 some
-cannot).
+`[serve]`, `[calls]`, and who may read the state folder. Out: printed lines and an exit code (0 all,
+3 some cannot).
 
 Alone: `python -m operations check`; `make check` looks at sources and targets too.
 """
