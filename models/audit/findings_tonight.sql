@@ -20,6 +20,8 @@ found as (
     select * from {{ ref('findings_of_classes') }}
     union all
     select * from {{ ref('findings_of_closings') }}
+    union all
+    select * from {{ ref('findings_of_rows') }}
 ),
 
 problems as (
