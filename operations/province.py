@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
@@ -119,7 +120,9 @@ def night(member: Member, home: Path, hours: float, told: Callable[[int], None])
     process.returncode = os.waitstatus_to_exitcode(status)
     outcome.seconds = round(time.monotonic() - began, 1)
     outcome.processor = round(used.ru_utime + used.ru_stime, 2)
-    outcome.memory = max(held[0], used.ru_maxrss * 1024)
+    # a process just begun is counted with what we held ourselves: that says nothing of the night
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome.memory = max(held[0], used.ru_maxrss * 1024 if used.ru_maxrss > ours else 0)
     outcome.code = process.returncode
     late = outcome.seconds > hours * 3600
     _judge(outcome, folder, before, late=late)

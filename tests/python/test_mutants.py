@@ -185,7 +185,7 @@ def test_a_mutant_is_put_into_the_text_it_was_made_from_and_no_other():
 
 
 # what decides nothing by itself: a list, a memory of all there is, a text made of other macros
-BUILT_OF_WORDS = ("letter_map", "sections_last_seen", "portfolio_words")
+BUILT_OF_WORDS = ("letter_map", "sections_last_seen", "portfolio_words", "try_cast")
 
 
 def test_every_file_of_models_and_seeds_has_mutants_and_each_changes_it():
