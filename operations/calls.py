@@ -23,6 +23,7 @@ from operations.configured import Called
 HERE = "127.0.0.1"
 LASTS = 300  # seconds a call counts before and after its own time
 LONGEST = 65_536  # bytes of a call
+DIGITS = 12  # of a time in seconds, at most
 PATIENCE = 5.0  # seconds for a caller to say what it has to say
 
 
@@ -95,7 +96,7 @@ class Calls:
         given = {name.lower(): value for name, value in headers.items()}
         part = path.removeprefix("/runs/")
         call_id, at = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
-        if not call_id or not (at.isascii() and at.isdigit()):
+        if not call_id or not (at.isascii() and at.isdigit() and len(at) <= DIGITS):
             return 400
         now = self._clock()
         try:
