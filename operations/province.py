@@ -120,9 +120,10 @@ def night(member: Member, home: Path, hours: float, told: Callable[[int], None])
     process.returncode = os.waitstatus_to_exitcode(status)
     outcome.seconds = round(time.monotonic() - began, 1)
     outcome.processor = round(used.ru_utime + used.ru_stime, 2)
-    # a process just begun is counted with what we held ourselves: that says nothing of the night
+    # a process just begun is counted with what we held ourselves: that says nothing of a night seen
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    outcome.memory = max(held[0], used.ru_maxrss * 1024 if used.ru_maxrss > ours else 0)
+    says = used.ru_maxrss > ours or not held[0]
+    outcome.memory = max(held[0], used.ru_maxrss * 1024 if says else 0)
     outcome.code = process.returncode
     late = outcome.seconds > hours * 3600
     _judge(outcome, folder, before, late=late)
@@ -153,7 +154,7 @@ def _members_of(session: int) -> Iterator[Path]:
 def _watch(session: int, done: threading.Event, held: list[int]) -> None:
     """Note the most all processes of a night held together."""
     page = os.sysconf("SC_PAGE_SIZE")
-    while not done.wait(WATCHED):
+    while True:
         total = 0
         for process in _members_of(session):
             try:
@@ -162,6 +163,8 @@ def _watch(session: int, done: threading.Event, held: list[int]) -> None:
                 continue
             total += (resident - shared) * page
         held[0] = max(held[0], total)
+        if done.wait(WATCHED):
+            return
 
 
 def _end(session: int) -> None:
