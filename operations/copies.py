@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import util
 from sys import argv
 
 from common import paths, settings
@@ -143,6 +144,7 @@ def _run(act: Callable[[], int], begun: int, *, own_group: bool) -> None:
     except BaseException:
         traceback.print_tb(sys.exc_info()[2])  # without its text, which may quote a row
     finally:
+        util._exit_function()  # dbt's locks are put back, and only what this process made
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

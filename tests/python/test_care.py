@@ -1163,3 +1163,23 @@ def test_a_line_torn_by_a_kill_spoils_no_other():
     assert interventions.current().why == "summer"
     interventions.resume()
     assert [line["what"] for line in interventions.lines()] == ["paused", "resumed"]
+
+
+def test_a_copy_puts_back_what_it_took_of_the_system_and_warns_of_nothing():
+    """A lock of dbt's that is left behind is told on the terminal by Python itself."""
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import multiprocessing\n"
+            "from operations import copies\n"
+            "kept = []\n"
+            "act = lambda: kept.append(multiprocessing.get_context('spawn').Lock()) or 3\n"
+            "print(copies.forked(act, own_group=True).wait())\n",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (said.stdout, said.stderr) == ("3\n", "")
